@@ -1,0 +1,82 @@
+"""The shape of one layer that multiplies and accumulates."""
+
+import dataclasses
+import math
+
+KINDS = ("conv2d", "depthwise_conv2d", "conv1d", "dense")
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerShape:
+    """Everything a cost needs to know about a layer.
+
+    Args:
+        name: Name of the layer in the user's model.
+        kind: `"conv2d"`, `"depthwise_conv2d"`, `"conv1d"` or `"dense"`.
+        kernel_size: Height and width of the kernel. A `conv1d` of size k is `(1, k)`, a `dense` layer `(1, 1)`.
+        strides: Height and width of the step between outputs.
+        in_channels: Channels of the input, over all groups.
+        out_channels: Channels of the output, over all groups.
+        groups: Number of groups; equal to `in_channels` for a depthwise convolution.
+        output_size: Height and width of the output. For a `dense` layer the number of positions it is applied to,
+            `(1, 1)` unless its input has more than two dimensions.
+        reads_network_input: True if the layer reads an input of the network.
+
+    Raises:
+        ValueError: If `kind` is unknown, a number is not a positive integer, or channels do not divide by `groups`.
+
+    Example:
+        >>> LayerShape("conv1", "conv2d", kernel_size=(3, 3), in_channels=16, out_channels=32, output_size=(8, 8)).macs
+        294912
+    """
+
+    name: str
+    kind: str
+    kernel_size: tuple[int, int] = (1, 1)
+    strides: tuple[int, int] = (1, 1)
+    in_channels: int = 1
+    out_channels: int = 1
+    groups: int = 1
+    output_size: tuple[int, int] = (1, 1)
+    reads_network_input: bool = False
+
+    def __post_init__(self):
+        if self.kind not in KINDS:
+            raise ValueError(f"Layer `{self.name}`: `kind` must be one of {', '.join(KINDS)}. Received: {self.kind!r}")
+        for field in ("kernel_size", "strides", "output_size"):
+            pair = tuple(getattr(self, field))
+            if len(pair) != 2 or not all(_is_positive_integer(side) for side in pair):
+                raise ValueError(
+                    f"Layer `{self.name}`: `{field}` must be two positive integers (height, width). Received: {pair}"
+                )
+            object.__setattr__(self, field, tuple(int(side) for side in pair))
+        for field in ("in_channels", "out_channels", "groups"):
+            value = getattr(self, field)
+            if not _is_positive_integer(value):
+                raise ValueError(f"Layer `{self.name}`: `{field}` must be a positive integer. Received: {value!r}")
+            object.__setattr__(self, field, int(value))
+        for field in ("in_channels", "out_channels"):
+            if getattr(self, field) % self.groups:
+                raise ValueError(
+                    f"Layer `{self.name}`: `{field}` must be divisible by `groups`. "
+                    f"Received: {getattr(self, field)} and {self.groups}"
+                )
+
+    @property
+    def num_weights(self) -> int:
+        """Entries of the kernel, bias not counted."""
+        return math.prod(self.kernel_size) * (self.in_channels // self.groups) * self.out_channels
+
+    @property
+    def num_outputs(self) -> int:
+        """Values of the output for one sample."""
+        return math.prod(self.output_size) * self.out_channels
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates for one sample: |f| w h / s**2 of EdMIPS, eq. 8, with the groups counted."""
+        return self.num_weights * math.prod(self.output_size)
+
+
+def _is_positive_integer(value) -> bool:
+    return hasattr(value, "__index__") and not isinstance(value, bool) and value >= 1
