@@ -1,0 +1,144 @@
+"""A network of integer operations: what a file holds and what its runtime computes."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+OPERATIONS = (
+    "quantize",
+    "dequantize",
+    "conv2d",
+    "depthwise_conv2d",
+    "dense",
+    "add",
+    "mean",
+    "average_pool",
+    "max_pool",
+    "pad",
+    "reshape",
+    "concatenate",
+    "softmax",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Grid:
+    """The values a quantized activation may take: `value = code * scale`, `low <= code <= high`; zero is code 0.
+
+    Args:
+        scale: Distance of neighbouring values, a float32 number.
+        low: Smallest code.
+        high: Largest code; `high - low` is at most 255.
+    """
+
+    scale: float
+    low: int
+    high: int
+
+    def __post_init__(self):
+        scale = float(np.float32(self.scale))
+        if not (np.isfinite(scale) and scale > 0):
+            raise ValueError(f"`scale` must be positive and finite. Received: {self.scale!r}")
+        if not self.low < self.high <= self.low + 255:
+            raise ValueError(f"Codes must span 1 to 255. Received: low={self.low}, high={self.high}")
+        object.__setattr__(self, "scale", scale)
+        object.__setattr__(self, "low", int(self.low))
+        object.__setattr__(self, "high", int(self.high))
+
+    @property
+    def zero_point(self) -> int:
+        """What INT8 storage adds to a code, so that the largest code saturates at 127."""
+        return 127 - self.high
+
+
+@dataclasses.dataclass(frozen=True)
+class IntegerTensor:
+    """A tensor between two operations.
+
+    Args:
+        name: Unique in the graph.
+        shape: Sizes, the batch first; None where the size is free.
+        grid: Its codes; None for a floating-point tensor.
+    """
+
+    name: str
+    shape: tuple[int | None, ...]
+    grid: Grid | None
+
+
+@dataclasses.dataclass(frozen=True)
+class IntegerOperation:
+    """One operation on codes. `q(y)` below is `rint(y)` (half to even), then clipped to the output's `[low, high]`.
+
+    | kind | output codes | attributes | constants |
+    |---|---|---|---|
+    | quantize | q(x * float32(1 / scale)) | | |
+    | dequantize | x * scale, float | | |
+    | conv2d | q(float32(conv(x, kernel) + bias) * multiplier) | strides, padding, dilation, groups | kernel, bias, kernel_scale |
+    | depthwise_conv2d | the same, `[h, w, channels, depth_multiplier]` kernel | strides, padding, dilation | the same |
+    | dense | the same, over the last axis, `[in, out]` kernel | | the same |
+    | add | q((x1 * scale1 + x2 * scale2) / scale) | | |
+    | mean | q(mean over height and width * input scale / scale) | keepdims | |
+    | average_pool | q(mean over the window, padding not counted) on the input's grid | pool_size, strides, padding | |
+    | max_pool | maximum over the window | pool_size, strides, padding | |
+    | pad | code 0 around | paddings: (top, bottom), (left, right) | |
+    | reshape | | | |
+    | concatenate | all inputs on the output's grid | axis | |
+    | softmax | q(softmax(x * input scale) / scale), over the last axis | | |
+
+    `multiplier[c] = float32(input_scale * kernel_scale[c] / output_scale)`; accumulators are exact integers.
+    Every operation may clip further: attributes `low` and `high`, where present, bound the output codes more tightly
+    than the output's grid (a fused ReLU has `low = 0`).
+
+    Args:
+        name: Unique in the graph.
+        kind: One of `OPERATIONS`.
+        inputs: Names of the input tensors.
+        output: Name of the output tensor.
+        attributes: As in the table. Pairs are (height, width); `padding` is `"same"` or `"valid"`.
+        constants: As in the table. `kernel` int8 codes (`conv2d`: `[h, w, in / groups, out]`), `bias` int32 per output
+            channel in units of `input_scale * kernel_scale`, `kernel_scale` float32 per output channel.
+        layer: Name of the layer of the user's model it computes, `""` if it has none of its own.
+    """
+
+    name: str
+    kind: str
+    inputs: tuple[str, ...]
+    output: str
+    attributes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    constants: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    layer: str = ""
+
+    def __post_init__(self):
+        if self.kind not in OPERATIONS:
+            raise ValueError(f"`kind` must be one of {', '.join(OPERATIONS)}. Received: {self.kind!r}")
+
+
+@dataclasses.dataclass(frozen=True)
+class IntegerGraph:
+    """An inference network in integers, from floating-point inputs to floating-point outputs.
+
+    Args:
+        name: Name of the network.
+        operations: In an order in which they can run.
+        tensors: By name.
+        inputs: Names of the input tensors, all floating point.
+        outputs: Names of the output tensors, all floating point, in the order of `output_names`.
+        output_names: What the user's model calls its outputs.
+    """
+
+    name: str
+    operations: tuple[IntegerOperation, ...]
+    tensors: Mapping[str, IntegerTensor]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    output_names: tuple[str, ...]
+
+    def multiplier(self, operation: IntegerOperation) -> np.ndarray:
+        """float32 factor per output channel from accumulator to output codes, rounded as the runtime rounds it."""
+        input_scale = np.float32(self.tensors[operation.inputs[0]].grid.scale)
+        output_scale = np.float32(self.tensors[operation.output].grid.scale)
+        kernel_scale = np.asarray(operation.constants["kernel_scale"], np.float32)
+        return (input_scale * kernel_scale / output_scale).astype(np.float32)
