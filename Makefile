@@ -1,0 +1,49 @@
+# Creates .venv once, again when setup.cfg or pyproject.toml change, and runs everything in it.
+#
+#   make demo      the main job on small real images, from a Keras model to a TFLite file and an energy report
+#   make test      the tests, but the slow ones;  make slow  those alone
+#   make lint      ruff, rules and format
+#   make install   only the environment
+#   make clean     remove what builds and tests leave; .venv stays
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PYTEST_ARGS ?= -n 2
+
+export KERAS_BACKEND := tensorflow
+export TF_CPP_MIN_LOG_LEVEL ?= 3
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test slow lint clean
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+install: $(STAMP)
+
+$(STAMP): setup.cfg pyproject.toml
+	@test -x $(BIN)/python || for python in $(PYTHON) python3.11 python3.12 python3.13 python3 python; do \
+	  $$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null || continue; \
+	  echo "Creating $(VENV) with $$python"; $$python -m venv $(VENV) && exit; exit 1; \
+	done; test -x $(BIN)/python || { \
+	  echo "Python 3.11, 3.12 or 3.13 with its venv module is needed; name another by: make PYTHON=... install" >&2; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@
+
+demo: $(STAMP)
+	$(BIN)/tfmp demo
+
+test: $(STAMP)
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+slow: $(STAMP)
+	$(BIN)/python -m pytest -m slow
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+clean:
+	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find tfmp tests recipes tools -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
