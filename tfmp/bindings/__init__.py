@@ -1,0 +1,1 @@
+"""The only doors to Keras 3, tf_keras and TFMOT."""

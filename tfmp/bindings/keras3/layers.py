@@ -1,0 +1,144 @@
+"""The searchable layers of Keras 3: class statements over the mixins."""
+
+import keras
+
+from tfmp.mixins.bit_selector import BitSelectorMixin
+from tfmp.mixins.mixed_precision import MixedPrecisionMixin
+from tfmp.mixins.quantize import QuantizeMixin
+from tfmp.mixins.selection_cost import SelectionCostMixin
+
+_register = keras.saving.register_keras_serializable(package="tfmp")
+
+
+class _Statistics:
+    def add_statistic(self, *, name, shape, initializer):
+        """A variable that training observes and no gradient reaches; replicas average it."""
+        return self.add_weight(name=name, shape=shape, initializer=initializer, trainable=False, aggregation="mean")
+
+
+class _Selecting:
+    def make_selector(self, bits, **arguments):
+        # Codes are exact in float32 alone, whatever the layer computes in.
+        return BitSelector(bits, dtype="float32", **arguments)
+
+    def make_selection_cost(self, *sizes, **arguments):
+        return SelectionCost(*sizes, dtype="float32", **arguments)
+
+
+@_register
+class BitSelector(_Statistics, BitSelectorMixin, keras.layers.Layer):
+    __doc__ = BitSelectorMixin.__doc__
+
+
+@_register
+class SelectionCost(_Statistics, SelectionCostMixin, keras.layers.Layer):
+    __doc__ = SelectionCostMixin.__doc__
+
+
+@_register
+class Quantize(_Selecting, QuantizeMixin, keras.layers.Layer):
+    __doc__ = QuantizeMixin.__doc__
+
+
+@_register
+class MixedPrecisionConv2D(_Selecting, MixedPrecisionMixin, keras.layers.Conv2D):
+    """A 2D convolution that chooses the bits of its kernel and of its input while it trains.
+
+    y = activation(conv(sum_j p_j A_j(x), sum_i p_i W_i(kernel)) + bias), with the candidates' probabilities p_i, p_j
+    learned by gradient descent: one shared kernel and one convolution, whatever the number of candidates.
+
+    Use it in any Keras 3 model, or let `tfmp.relax` place it; `tfmp.MixedPrecisionSearch` puts a budget on it. With one
+    candidate each, `weight_bits=(2,)`, it is the layer with fixed bits.
+
+    Args:
+        filters, kernel_size: As in `keras.layers.Conv2D`, like every argument that is not named here.
+        weight_bits: Candidates for the kernel, or None to leave it in floating point.
+        activation_bits: Candidates for the input, or None to leave it in floating point.
+        quantizer: Name of a quantizer family (`tfmp.quantizers.names()`), or a pair of names (weights, activations).
+        signed_input: True if the input can be negative. By default it cannot, as after a ReLU, and is clipped at 0.
+        relaxation: `"softmax"` (EdMIPS), `"annealed"` or `"gumbel"`.
+        shared_range: If True, the candidates of a tensor share one learned range; else each learns its own.
+        num_calls: How often one forward pass uses the layer.
+        seed: Integer, for Gumbel noise.
+
+    Attributes:
+        weight_selector, activation_selector: Child layers with `bits`, `logits`, `probabilities()`, `expected_bits()`;
+            None where the tensor is not quantized.
+
+    Input and output shape: as `keras.layers.Conv2D`.
+
+    Raises:
+        ValueError: If bits are empty, repeated or out of the quantizer's range, or a name is unknown.
+
+    Example:
+        >>> layer = MixedPrecisionConv2D(8, 3, weight_bits=(2, 4), activation_bits=(4,))
+        >>> layer.weight_selector.bits
+        (2, 4)
+
+    Reference: EdMIPS, eq. 10 to 16, https://arxiv.org/abs/2004.05795
+    """
+
+    def operation(self, inputs, kernel):
+        return keras.ops.conv(
+            inputs,
+            kernel,
+            strides=self.strides,
+            padding=self.padding,
+            dilation_rate=self.dilation_rate,
+            data_format=self.data_format,
+        )
+
+
+@_register
+class MixedPrecisionConv1D(_Selecting, MixedPrecisionMixin, keras.layers.Conv1D):
+    """A 1D convolution that chooses the bits of its kernel and of its input; see `MixedPrecisionConv2D`.
+
+    Takes the arguments of `keras.layers.Conv1D`, causal padding included.
+    """
+
+    def operation(self, inputs, kernel):
+        padding = self.padding
+        if padding == "causal":
+            before = (self.dilation_rate[0] * (self.kernel_size[0] - 1), 0)
+            last = self.data_format == "channels_last"
+            inputs = keras.ops.pad(inputs, ((0, 0), before, (0, 0)) if last else ((0, 0), (0, 0), before))
+            padding = "valid"
+        return keras.ops.conv(
+            inputs,
+            kernel,
+            strides=self.strides,
+            padding=padding,
+            dilation_rate=self.dilation_rate,
+            data_format=self.data_format,
+        )
+
+
+@_register
+class MixedPrecisionDepthwiseConv2D(_Selecting, MixedPrecisionMixin, keras.layers.DepthwiseConv2D):
+    """A depthwise convolution that chooses the bits of its kernel and of its input; see `MixedPrecisionConv2D`.
+
+    Takes the arguments of `keras.layers.DepthwiseConv2D`.
+    """
+
+    channel_axes = (-2, -1)
+
+    def operation(self, inputs, kernel):
+        return keras.ops.depthwise_conv(
+            inputs,
+            kernel,
+            strides=self.strides,
+            padding=self.padding,
+            dilation_rate=self.dilation_rate,
+            data_format=self.data_format,
+        )
+
+
+@_register
+class MixedPrecisionDense(_Selecting, MixedPrecisionMixin, keras.layers.Dense):
+    """A dense layer that chooses the bits of its kernel and of its input; see `MixedPrecisionConv2D`.
+
+    Takes the arguments of `keras.layers.Dense`.
+    """
+
+    def operation(self, inputs, kernel):
+        return keras.ops.matmul(inputs, kernel)

@@ -1,0 +1,1 @@
+"""What layers, callback and optimizer do, for any Keras: TensorFlow only."""

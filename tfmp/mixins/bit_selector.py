@@ -1,0 +1,213 @@
+"""The choice of bits for one tensor."""
+
+import numpy as np
+import tensorflow as tf
+
+from tfmp import quantizers, selection
+
+LOGIT_START = 0.01  # EdMIPS, section 5.1
+
+
+def check_bits(bits, name, quantizer, signed):
+    """Returns the candidates of a tensor as quantizers, in increasing bits.
+
+    Raises:
+        ValueError: If there are none, one occurs twice, or one is out of the quantizer's range.
+    """
+    candidates = (bits,) if hasattr(bits, "__index__") and not isinstance(bits, bool) else tuple(bits)
+    if not candidates:
+        raise ValueError(f"`{name}` must hold at least one bit-width. Received: {bits!r}")
+    if len(set(candidates)) != len(candidates):
+        raise ValueError(f"`{name}` must not hold a bit-width twice. Received: {bits!r}")
+    return tuple(sorted((quantizers.get(quantizer, bits=b, signed=signed) for b in candidates), key=lambda q: q.bits))
+
+
+class BitSelectorMixin:
+    """Quantizes one tensor by a relaxed choice among bit-widths.
+
+    Several candidates are mixed by `tfmp.selection.relaxed_choice` over one shared tensor; a single candidate is plain
+    quantization, without logits.
+
+    Args:
+        bits: Candidates, integers within the quantizer's range.
+        quantizer: Name of the quantizer family.
+        signed: False for tensors that cannot be negative.
+        channel_axes: Negative axes of the output channels if the tensor is a kernel, None if it is an activation.
+        relaxation: `"softmax"`, `"annealed"` or `"gumbel"`.
+        shared_range: If True, the candidates share one learned range in fixed ratios; else each learns its own, with
+            which the mixture can act as one quantizer of higher precision.
+        seed: Integer, for Gumbel noise.
+
+    Attributes:
+        bits: The candidates, in increasing order.
+        logits: `[len(bits)]` variable, None for a single candidate.
+        temperature: Scalar variable, for `"annealed"` and `"gumbel"`.
+        mixture_variance: Scalar variable, activations only: relative variance of the mixture on one sample of the last
+            training batch.
+    """
+
+    def __init__(
+        self,
+        bits,
+        *,
+        quantizer="lsq",
+        signed=True,
+        channel_axes=None,
+        relaxation="softmax",
+        shared_range=True,
+        seed=0,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        selection.check_relaxation(relaxation)
+        self.quantizers = check_bits(bits, "bits", quantizer, signed)
+        self.quantizer = quantizer
+        self.signed = signed
+        self.channel_axes = None if channel_axes is None else tuple(channel_axes)
+        self.relaxation = relaxation
+        self.shared_range = shared_range
+        self.seed = seed
+        self.logits = self.temperature = self.mixture_variance = self.sampling_step = None
+
+    @property
+    def bits(self) -> tuple[int, ...]:
+        return tuple(candidate.bits for candidate in self.quantizers)
+
+    @property
+    def formats(self):
+        """The codes of each candidate, as `tfmp.types.CodeFormat`."""
+        return tuple(candidate.format for candidate in self.quantizers)
+
+    def build(self, input_shape):
+        if len(self.quantizers) > 1:
+            self.logits = self.add_weight(
+                name="logits",
+                shape=(len(self.quantizers),),
+                initializer=lambda shape, dtype=None, **_: tf.fill(shape, tf.constant(LOGIT_START)),
+                trainable=True,
+            )
+            if self.channel_axes is None:
+                self.mixture_variance = self.add_statistic(name="mixture_variance", shape=(), initializer="zeros")
+            if self.relaxation != "softmax":
+                self.temperature = self.add_statistic(name="temperature", shape=(), initializer="ones")
+            if self.relaxation == "gumbel":
+                self.sampling_step = self.add_statistic(name="sampling_step", shape=(), initializer="zeros")
+        if self.shared_range or len(self.quantizers) == 1:
+            self._states = [self._build_state(self.quantizers[-1], "")] * len(self.quantizers)
+        else:
+            self._states = [self._build_state(candidate, f"_{candidate.bits}_bits") for candidate in self.quantizers]
+        self.built = True
+
+    def _build_state(self, quantizer, suffix):
+        def add_weight(*, name, shape, initializer, trainable):
+            add = self.add_weight if trainable else self.add_statistic
+            return add(name=name + suffix, shape=shape, initializer=initializer)
+
+        return quantizer.build(add_weight, channel_axes=self.channel_axes)
+
+    def call(self, inputs, training=None):
+        hard = False
+        if len(self.quantizers) > 1:
+            weights = self._weights(training)
+            hard = self.relaxation == "gumbel"
+        else:
+            weights = (1.0,)
+        if training and self.channel_axes is None:
+            for candidate, state in self._distinct_states():
+                candidate.observe(inputs, state)
+            if self.mixture_variance is not None:
+                self.mixture_variance.assign(tf.stop_gradient(self.relative_variance(inputs[:1])))
+        return selection.mixture(
+            inputs,
+            self.quantizers,
+            self._states,
+            weights,
+            shared=self.shared_range,
+            channel_axes=self.channel_axes,
+            hard=hard,
+        )
+
+    def _weights(self, training):
+        seed = (self.seed, 0)
+        if training and self.sampling_step is not None:
+            step = tf.convert_to_tensor(self.sampling_step)
+            seed = (self.seed, tf.cast(step, tf.int32))
+            self.sampling_step.assign(step + 1)
+        return selection.relaxed_choice(
+            self.logits,
+            relaxation=self.relaxation,
+            temperature=1.0 if self.temperature is None else tf.convert_to_tensor(self.temperature),
+            seed=seed,
+            training=bool(training),
+        )
+
+    def _distinct_states(self):
+        return (
+            [*zip(self.quantizers, self._states, strict=True)][-1:]
+            if self.shared_range
+            else [*zip(self.quantizers, self._states, strict=True)]
+        )
+
+    def probabilities(self):
+        """`[len(bits)]` tensor: how likely each candidate is."""
+        return tf.ones((1,)) if self.logits is None else selection.probabilities(self.logits)
+
+    def expected_bits(self):
+        """Scalar tensor: the mean of `bits` under `probabilities()` (EdMIPS, eq. 13)."""
+        return tf.tensordot(self.probabilities(), tf.constant(self.bits, tf.float32), axes=1)
+
+    def relative_variance(self, inputs):
+        """How far the candidates are from their mixture on a tensor; see `tfmp.selection.relative_variance`."""
+        return selection.relative_variance(
+            inputs,
+            self.quantizers,
+            self._states,
+            self.probabilities(),
+            shared=self.shared_range,
+            channel_axes=self.channel_axes,
+        )
+
+    def calibrate(self, values):
+        """Sets the quantizers' state from data: a kernel, or a sample of the activations, as a NumPy array."""
+        alone = len(self.quantizers) == 1
+        for candidate, state in self._distinct_states():
+            fitted = candidate.initial_state(values) if alone else candidate.fitted_state(values)
+            for name, value in fitted.items():
+                state[name].assign(value)
+
+    @property
+    def is_calibrated(self) -> bool:
+        """False while the range of an activation was set neither by data nor by training."""
+        return all(float(np.asarray(state["seen"])) > 0 for state in self._states if "seen" in state)
+
+    def codes(self, inputs):
+        """`(integers, scale)` of a tensor under the single candidate; see `Quantizer.codes`.
+
+        Raises:
+            ValueError: If the bits are still open.
+        """
+        if len(self.quantizers) > 1:
+            raise ValueError(
+                f"Selector `{self.name}` has {len(self.quantizers)} candidates, {self.bits}: its tensor has codes only "
+                "once the bits are fixed. Call `tfmp.fix` first."
+            )
+        return self.quantizers[0].codes(inputs, self._states[0], channel_axes=self.channel_axes)
+
+    def grid(self, inputs):
+        """The levels of the single candidate for a tensor, as `tfmp.ops.UniformGrid`."""
+        return self.quantizers[0].grid(inputs, self._states[0], channel_axes=self.channel_axes)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "bits": self.bits,
+            "quantizer": self.quantizer,
+            "signed": self.signed,
+            "channel_axes": self.channel_axes,
+            "relaxation": self.relaxation,
+            "shared_range": self.shared_range,
+            "seed": self.seed,
+        }

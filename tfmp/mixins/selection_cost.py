@@ -1,0 +1,52 @@
+"""The price of a layer's choice of bits."""
+
+import numpy as np
+import tensorflow as tf
+
+from tfmp import selection
+
+
+class SelectionCostMixin:
+    """Adds p_weights . price . p_activations to the loss while training.
+
+    The layer knows no cost: whoever drives the search writes the price (multiplier * cost table / normalizer).
+
+    Args:
+        num_weight_candidates, num_activation_candidates: Shape of the price.
+        num_calls: How often a forward pass uses the layer; each use adds its share.
+
+    Attributes:
+        price: `[weight candidates, activation candidates]` variable, not trained, 0 until a search sets it.
+    """
+
+    def __init__(self, num_weight_candidates, num_activation_candidates, *, num_calls=1, **kwargs):
+        super().__init__(**kwargs)
+        self.num_weight_candidates = num_weight_candidates
+        self.num_activation_candidates = num_activation_candidates
+        self.num_calls = num_calls
+
+    def build(self, *_):
+        self.price = self.add_statistic(
+            name="price", shape=(self.num_weight_candidates, self.num_activation_candidates), initializer="zeros"
+        )
+        self.built = True
+
+    def set_price(self, price):
+        """Writes the price, a `[W, A]` array in units of the loss."""
+        self.price.assign(np.asarray(price, np.float32))
+
+    def call(self, weight_probabilities, activation_probabilities):
+        cost = selection.expected_cost(tf.convert_to_tensor(self.price), weight_probabilities, activation_probabilities)
+        self.add_loss(cost / self.num_calls)
+        return cost
+
+    def compute_output_shape(self, *_):
+        return ()
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "num_weight_candidates": self.num_weight_candidates,
+            "num_activation_candidates": self.num_activation_candidates,
+            "num_calls": self.num_calls,
+        }

@@ -1,0 +1,32 @@
+"""Quantizers: what b bits can say of a tensor."""
+
+from tfmp.quantizers.hwgq import HWGQ
+from tfmp.quantizers.linear import Linear
+from tfmp.quantizers.lsq import LSQ
+from tfmp.quantizers.moving_range import MovingRange
+from tfmp.quantizers.quantizer import MAX_BITS, Quantizer
+
+_REGISTRY = {quantizer.name: quantizer for quantizer in (LSQ, HWGQ, Linear, MovingRange)}
+
+__all__ = ["HWGQ", "LSQ", "MAX_BITS", "Linear", "MovingRange", "Quantizer", "get", "names"]
+
+
+def names() -> tuple[str, ...]:
+    """Names that `get` knows."""
+    return tuple(_REGISTRY)
+
+
+def get(name, *, bits, signed=True) -> Quantizer:
+    """Returns the quantizer of a name.
+
+    Args:
+        name: One of `names()`.
+        bits: Integer within the quantizer's range.
+        signed: False for tensors that cannot be negative.
+
+    Raises:
+        ValueError: If the name is unknown or the bits are out of range.
+    """
+    if name not in _REGISTRY:
+        raise ValueError(f"`quantizer` must be one of {', '.join(_REGISTRY)}. Received: {name!r}")
+    return _REGISTRY[name](bits=bits, signed=signed)

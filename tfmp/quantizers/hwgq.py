@@ -1,0 +1,75 @@
+"""Half-wave Gaussian quantization."""
+
+import dataclasses
+import math
+from typing import ClassVar
+
+import numpy as np
+import tensorflow as tf
+
+from tfmp import ops
+from tfmp.quantizers.least_squares import gaussian_step
+from tfmp.quantizers.quantizer import Quantizer
+
+
+@dataclasses.dataclass(frozen=True)
+class HWGQ(Quantizer):
+    """Quantizes with the step that is best for a Gaussian, as EdMIPS does.
+
+    Signed (weights): levels (k + 1/2) * step around zero, clipped to +-(2**b / 2 - 1/2) * step; step = c(b) * std(x) over
+    the whole tensor.
+    Unsigned (activations): clip(x, 0, (2**b - 1) * step), then the nearest multiple of step; step = c(b) * deviation.
+
+    c(b) is the least-squares step for unit variance. For activations the fit is over x > 0 and without the zero level, a
+    positive x never mapping to 0: these are the published constants.
+
+    Args:
+        bits: Integer from 1 to 8, sign included.
+        signed: True for weights, False for activations: it takes the place of a ReLU.
+
+    State:
+        deviation: Scalar, not trained, unsigned only: the standard deviation of the Gaussian before the ReLU. It is 1
+            in the paper, where batch normalization precedes.
+
+    Gradient: signed, the identity everywhere, std(x) being a constant; unsigned, identity inside the clip, zero outside.
+
+    Raises:
+        ValueError: If `bits` is not an integer from 1 to 8.
+
+    Example:
+        >>> round(HWGQ(bits=2).unit_step, 3)
+        0.996
+
+    Reference: Cai et al., 2017, https://arxiv.org/abs/1702.00953; EdMIPS, section 3.2, https://arxiv.org/abs/2004.05795
+    """
+
+    name: ClassVar[str] = "hwgq"
+
+    @property
+    def offset(self):
+        return 0.5 if self.signed else 0.0
+
+    @property
+    def unit_step(self) -> float:
+        """c(b), the least-squares step for unit variance."""
+        return gaussian_step(self.low if self.signed else 1, self.high, self.offset, half=not self.signed)
+
+    def build(self, add_weight, *, channel_axes=None):
+        if self.signed:
+            return {}
+        return {"deviation": add_weight(name="deviation", shape=(), initializer="ones", trainable=False)}
+
+    def initial_state(self, values):
+        if self.signed:
+            return {}
+        positive = np.asarray(values, np.float64)
+        positive = positive[positive > 0]
+        return {"deviation": np.float32(math.sqrt(np.mean(np.square(positive))) if positive.size else 1.0)}
+
+    def grid(self, x, state, *, widest=None, channel_axes=None):
+        if self.signed:
+            deviation = tf.stop_gradient(tf.math.reduce_std(x))
+        else:
+            deviation = tf.cast(tf.convert_to_tensor(state["deviation"]), x.dtype)
+        step = tf.maximum(self.unit_step * deviation, 1e-12)
+        return ops.UniformGrid(step, self.low, self.high, self.offset, clip_gradient=not self.signed)

@@ -1,0 +1,51 @@
+"""Symmetric quantization from the maximum."""
+
+import dataclasses
+from typing import ClassVar
+
+import tensorflow as tf
+
+from tfmp import ops
+from tfmp.quantizers.quantizer import Quantizer
+
+
+@dataclasses.dataclass(frozen=True)
+class Linear(Quantizer):
+    """Quantizes symmetrically, with the largest magnitude at the outermost level.
+
+    q(x) = step * round(x / step),  step = max|x| / (2**(b-1) - 1): 2**b - 1 levels, the same on both sides of zero.
+
+    Kernels have one step per output channel, activations one step for the whole batch. It needs no training and suits
+    8 bits; at few bits outliers cost it most of its levels, and `LSQ` is better.
+
+    Args:
+        bits: Integer from 2 to 8, sign included. One bit has no level beside zero.
+        signed: False for tensors that cannot be negative: levels 0 to 2**b - 1.
+
+    State: none.
+
+    Gradient: identity; the step is a constant.
+
+    Raises:
+        ValueError: If `bits` is not an integer from 2 to 8.
+
+    Example:
+        >>> Linear(bits=8).format
+        CodeFormat(bits=8, low=-127, high=127)
+    """
+
+    name: ClassVar[str] = "linear"
+    min_bits: ClassVar[int] = 2
+
+    @property
+    def low(self):
+        return -self.high if self.signed else 0
+
+    def grid(self, x, state, *, widest=None, channel_axes=None):
+        axes = None
+        if channel_axes is not None:
+            kept = {axis % x.shape.rank for axis in channel_axes}
+            axes = [axis for axis in range(x.shape.rank) if axis not in kept]
+        largest = tf.reduce_max(tf.abs(x), axis=axes, keepdims=axes is not None)
+        step = tf.stop_gradient(tf.maximum(largest / self.high, 1e-12))
+        return ops.UniformGrid(step, self.low, self.high, clip_gradient=False)

@@ -1,0 +1,107 @@
+"""Learned step size quantization."""
+
+import dataclasses
+import math
+from typing import ClassVar
+
+import numpy as np
+import tensorflow as tf
+
+from tfmp import ops
+from tfmp.quantizers.least_squares import gaussian_step
+from tfmp.quantizers.quantizer import Quantizer
+
+_SMALLEST_STEP = 1e-8
+
+
+@dataclasses.dataclass(frozen=True)
+class LSQ(Quantizer):
+    """Quantizes with a learned step size.
+
+    q(x) = step * round(clip(x / step, low, high)), with low, high = -2**(b-1), 2**(b-1) - 1 if signed and 0, 2**b - 1 if
+    not; the two levels -step, +step at 1 signed bit.
+
+    Use it wherever training follows; `HWGQ` takes the step from statistics instead, `Linear` from the maximum.
+
+    Args:
+        bits: Integer from 1 to 8, sign included.
+        signed: False for tensors that cannot be negative.
+
+    State:
+        step: Scalar, trainable, in units of `x`. Shared by several bits it is the step of the widest, and the others
+            follow in the fixed ratios that are least-squares for a Gaussian.
+        seen: Activations only: 1 once a batch or calibration data set the step, else 0. Weights set it when built.
+
+    Gradient: identity inside the clipping range, zero outside; for `step` the paper's, times 1 / sqrt(N * high) with N
+    the number of weights, or of values of one sample.
+
+    Raises:
+        ValueError: If `bits` is not an integer from 1 to 8.
+
+    Example:
+        >>> LSQ(bits=2).format
+        CodeFormat(bits=2, low=-2, high=1)
+
+    Reference: Esser et al., 2020, https://arxiv.org/abs/1902.08153
+    """
+
+    name: ClassVar[str] = "lsq"
+
+    @property
+    def offset(self):
+        return 0.5 if self.signed and self.bits == 1 else 0.0
+
+    @property
+    def unit_step(self) -> float:
+        """The step of least squared error for unit variance: a Gaussian, or its positive half if unsigned."""
+        step = gaussian_step(self.low, self.high, self.offset, half=not self.signed)
+        return step / 2 if self.offset else step
+
+    def build(self, add_weight, *, channel_axes=None):
+        start = self.unit_step
+        state = {
+            "step": add_weight(
+                name="step", shape=(), initializer=lambda shape, dtype=None, **_: tf.constant(start), trainable=True
+            )
+        }
+        if channel_axes is None:
+            state["seen"] = add_weight(name="seen", shape=(), initializer="zeros", trainable=False)
+        return state
+
+    def initial_state(self, values):
+        """The paper's start, 2 E|x| / sqrt(high)."""
+        magnitude = float(np.mean(np.abs(values)))
+        return {"step": np.float32(max(2 * magnitude / math.sqrt(max(self.high, 1)), _SMALLEST_STEP))}
+
+    def observe(self, x, state):
+        """Sets the step from the first training batch if no calibration data did."""
+        seen, step = tf.convert_to_tensor(state["seen"]), tf.convert_to_tensor(state["step"])
+
+        def start():
+            positive = tf.stop_gradient(tf.abs(x) if self.signed else tf.nn.relu(x))
+            power = tf.reduce_sum(tf.square(positive)) / tf.maximum(tf.math.count_nonzero(positive, dtype=x.dtype), 1)
+            return tf.cast(tf.maximum(tf.sqrt(power) * self.unit_step, _SMALLEST_STEP), step.dtype)
+
+        state["step"].assign(tf.cond(seen > 0, lambda: step, start))
+        state["seen"].assign(tf.ones_like(seen))
+
+    def fitted_state(self, values):
+        """The start for a range that several bits share: the least-squares one for a Gaussian of the data's power."""
+        values = np.asarray(values, np.float64)
+        if not self.signed:
+            values = values[values > 0]
+        deviation = math.sqrt(np.mean(np.square(values))) if values.size else 1.0
+        return {"step": np.float32(max(deviation * self.unit_step, _SMALLEST_STEP))}
+
+    def convert_state(self, state, widest):
+        return {**state, "step": np.float32(state["step"] * (self.unit_step / widest.unit_step))}
+
+    def grid(self, x, state, *, widest=None, channel_axes=None):
+        step = tf.cast(tf.convert_to_tensor(state["step"]), x.dtype)
+        if widest is not None:
+            step *= self.unit_step / widest.unit_step
+        sizes = x.shape if channel_axes is not None else x.shape[1:]
+        num_values = math.prod(size for size in sizes if size is not None)
+        step = ops.scale_gradient(step, 1 / math.sqrt(num_values * max(self.high, 1)))
+        step = tf.maximum(step, _SMALLEST_STEP)
+        return ops.UniformGrid(2 * step if self.offset else step, self.low, self.high, self.offset)

@@ -1,0 +1,80 @@
+"""Quantization between moving averages of the smallest and the largest value."""
+
+import dataclasses
+from typing import ClassVar
+
+import numpy as np
+import tensorflow as tf
+
+from tfmp import ops
+from tfmp.quantizers.quantizer import Quantizer
+
+
+@dataclasses.dataclass(frozen=True)
+class MovingRange(Quantizer):
+    """Quantizes activations between a moving minimum and maximum.
+
+    step = (maximum - minimum) / (2**b - 1); the levels are shifted so that zero is one of them.
+
+    Args:
+        bits: Integer from 1 to 8.
+        signed: False for tensors that cannot be negative: the minimum stays 0.
+        momentum: Share of the old average that is kept at each training step.
+
+    State:
+        minimum, maximum: Scalars, not trained, in units of `x`; exponential moving averages over training batches, and
+            what the first batch held before there is an average.
+        seen: 1 once a batch or calibration data was seen, else 0.
+
+    Gradient: identity inside the range, zero outside.
+
+    Raises:
+        ValueError: If `bits` is not an integer from 1 to 8.
+
+    Example:
+        >>> MovingRange(bits=8, signed=False).format
+        CodeFormat(bits=8, low=0, high=255)
+
+    Reference: Jacob et al., 2018, section 3.1, https://arxiv.org/abs/1712.05877
+    """
+
+    momentum: float = 0.99
+
+    name: ClassVar[str] = "moving_range"
+
+    @property
+    def low(self):
+        return -(2 ** (self.bits - 1)) if self.signed else 0
+
+    def build(self, add_weight, *, channel_axes=None):
+        return {
+            "minimum": add_weight(name="minimum", shape=(), initializer="zeros", trainable=False),
+            "maximum": add_weight(name="maximum", shape=(), initializer="ones", trainable=False),
+            "seen": add_weight(name="seen", shape=(), initializer="zeros", trainable=False),
+        }
+
+    def initial_state(self, values):
+        return {
+            "minimum": np.float32(min(np.min(values), 0.0) if self.signed else 0.0),
+            "maximum": np.float32(max(np.max(values), 0.0)),
+            "seen": np.float32(1.0),
+        }
+
+    def observe(self, x, state):
+        x = tf.stop_gradient(x)
+        seen = tf.convert_to_tensor(state["seen"])
+        extremes = {"maximum": tf.maximum(tf.reduce_max(x), 0)}
+        if self.signed:
+            extremes["minimum"] = tf.minimum(tf.reduce_min(x), 0)
+        for name, extreme in extremes.items():
+            old, extreme = tf.convert_to_tensor(state[name]), tf.cast(extreme, seen.dtype)
+            average = self.momentum * old + (1 - self.momentum) * extreme
+            state[name].assign(tf.where(seen > 0, average, extreme))
+        state["seen"].assign(tf.ones_like(seen))
+
+    def grid(self, x, state, *, widest=None, channel_axes=None):
+        minimum, maximum = (tf.cast(tf.convert_to_tensor(state[name]), x.dtype) for name in ("minimum", "maximum"))
+        num_steps = 2**self.bits - 1
+        step = tf.maximum((maximum - minimum) / num_steps, 1e-12)
+        low = tf.clip_by_value(tf.round(minimum / step), -num_steps, 0.0)
+        return ops.UniformGrid(step, low, low + num_steps)

@@ -1,0 +1,115 @@
+"""What every quantizer promises."""
+
+import abc
+import dataclasses
+from typing import ClassVar
+
+import numpy as np
+import tensorflow as tf
+
+from tfmp import ops
+from tfmp.types import CodeFormat
+
+MAX_BITS = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class Quantizer(abc.ABC):
+    """Rounds a tensor to the levels that a number of bits can name.
+
+    A quantizer is a value: two with equal arguments are interchangeable. What it learns or observes lives in a state
+    that its owner makes with `build` and hands back at every call, so one quantizer serves any layer of any framework.
+    The quantizers of one family that differ in `bits` alone can share a state: the state fixes the range, the bits fix
+    how finely it is divided.
+
+    Args:
+        bits: Integer from `min_bits` to 8, sign included.
+        signed: False for tensors that cannot be negative.
+
+    Raises:
+        ValueError: If `bits` is out of range.
+    """
+
+    bits: int
+    signed: bool = True
+
+    name: ClassVar[str]
+    min_bits: ClassVar[int] = 1
+    clip_gradient: ClassVar[bool] = True
+
+    def __post_init__(self):
+        is_integer = hasattr(self.bits, "__index__") and not isinstance(self.bits, bool)
+        if not is_integer or not self.min_bits <= self.bits <= MAX_BITS:
+            raise ValueError(
+                f"Quantizer `{self.name}` takes {self.min_bits} to {MAX_BITS} bits. Received: bits={self.bits!r}"
+            )
+
+    @property
+    def low(self) -> int:
+        """Smallest integer k of the levels `(k + offset) * step`."""
+        return -(2 ** (self.bits - 1)) if self.signed else 0
+
+    @property
+    def high(self) -> int:
+        """Largest k."""
+        return 2 ** (self.bits - 1) - 1 if self.signed else 2**self.bits - 1
+
+    @property
+    def offset(self) -> float:
+        """0 if zero is a level, 1/2 for levels around zero."""
+        return 0.0
+
+    @property
+    def format(self) -> CodeFormat:
+        """The integers that `codes` returns: odd ones for levels around zero, where the scale is half a step."""
+        if self.offset:
+            return CodeFormat(self.bits, 2 * self.low + 1, 2 * self.high + 1)
+        return CodeFormat(self.bits, self.low, self.high)
+
+    def build(self, add_weight, *, channel_axes=None) -> dict:
+        """Makes the state.
+
+        Args:
+            add_weight: Function of `name`, `shape`, `initializer` and `trainable` that returns a variable.
+            channel_axes: Negative axes of the output channels of a kernel, None for an activation.
+
+        Returns:
+            Variables by name; empty for quantizers that need none.
+        """
+        return {}
+
+    def initial_state(self, values) -> dict[str, np.ndarray]:
+        """Values of the state that suit the given data (weights, or a sample of the activations)."""
+        return {}
+
+    def convert_state(self, state, widest) -> dict[str, np.ndarray]:
+        """Values of a state of its own, from one shared with the quantizer `widest`."""
+        return dict(state)
+
+    def observe(self, x, state):
+        """Updates statistics of the state from a training batch."""
+
+    @abc.abstractmethod
+    def grid(self, x, state, *, widest=None, channel_axes=None) -> ops.UniformGrid:
+        """The levels for this tensor and state.
+
+        Args:
+            x: The tensor; its values may set the step.
+            state: What `build` returned, as tensors.
+            widest: The quantizer whose state it is, where several share one.
+            channel_axes: As in `build`.
+        """
+
+    def __call__(self, x, state, *, channel_axes=None):
+        """Returns `x` rounded to the levels, in its shape; gradients as the class states."""
+        return ops.mix(x, (1.0,), (self.grid(x, state, channel_axes=channel_axes),))
+
+    def codes(self, x, state, *, channel_axes=None):
+        """Returns `(integers, scale)` with `self(x, state) == integers * scale` exactly.
+
+        `integers` are floats of whole value in the shape of `x`; `scale` is a scalar or broadcasts over the channels.
+        """
+        grid = self.grid(x, state, channel_axes=channel_axes)
+        integers = ops.codes(x, grid)
+        step = tf.convert_to_tensor(grid.step)
+        return (2 * integers + 1, step / 2) if self.offset else (integers, step)

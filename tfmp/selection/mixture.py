@@ -1,0 +1,47 @@
+"""Mixtures of quantizers over one shared tensor."""
+
+import tensorflow as tf
+
+from tfmp import ops
+
+
+def mixture(x, quantizers, states, weights, *, shared=True, channel_axes=None, hard=False):
+    """Returns sum_i weights_i Q_i(x): the composite tensor of EdMIPS (eq. 14, 16).
+
+    Args:
+        x: Tensor of floats.
+        quantizers: The candidates, of one family, in increasing bits.
+        states: One state per candidate; the same object each time if `shared`.
+        weights: `[candidates]` tensor.
+        shared: True if the states are one state, that of the widest candidate.
+        channel_axes: Negative axes of the output channels of a kernel, None for an activation.
+        hard: True if `weights` is one-hot.
+
+    Returns:
+        Tensor of the shape of `x`.
+    """
+    return ops.mix(x, weights, _grids(x, quantizers, states, shared, channel_axes), hard=hard)
+
+
+def relative_variance(x, quantizers, states, weights, *, shared=True, channel_axes=None):
+    """sum_i w_i |Q_i(x) - mean|**2 / |mean|**2, mean being the mixture.
+
+    It measures how far a mixture is from any single candidate: 0 when they agree or one has all the weight. A search
+    whose mixtures keep a large variance promises an accuracy that discretization will not keep.
+
+    Returns:
+        Scalar tensor.
+    """
+    weights = tf.convert_to_tensor(weights)
+    candidates = tf.stack([ops.mix(x, (1.0,), (grid,)) for grid in _grids(x, quantizers, states, shared, channel_axes)])
+    mean = tf.tensordot(weights, candidates, axes=1)
+    spread = tf.reduce_sum(tf.square(candidates - mean), axis=range(1, candidates.shape.rank))
+    return tf.tensordot(weights, spread, axes=1) / tf.maximum(tf.reduce_sum(tf.square(mean)), 1e-12)
+
+
+def _grids(x, quantizers, states, shared, channel_axes):
+    widest = quantizers[-1] if shared else None
+    return tuple(
+        quantizer.grid(x, state, widest=widest, channel_axes=channel_axes)
+        for quantizer, state in zip(quantizers, states, strict=True)
+    )

@@ -1,0 +1,188 @@
+"""A model as plain data: layers, tensors, and which layer call reads and writes which tensor."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from tfmp.types.code_format import FLOAT, CodeFormat
+from tfmp.types.layer_shape import LayerShape
+
+
+@dataclasses.dataclass(frozen=True)
+class TensorRef:
+    """Stands for a tensor inside the arguments of a call."""
+
+    name: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Tensor:
+    """A tensor between two calls; `shape` has the batch first and None where a size is free."""
+
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: str = "float32"
+
+
+@dataclasses.dataclass(frozen=True)
+class Selection:
+    """The candidates among which one tensor's precision is chosen; a fixed tensor has one.
+
+    Args:
+        formats: Candidate formats, in increasing bits.
+        probabilities: One per candidate, summing to 1.
+        quantizer: Name of the quantizer family.
+        signed: False if the tensor cannot be negative.
+    """
+
+    formats: tuple[CodeFormat, ...]
+    probabilities: tuple[float, ...] = (1.0,)
+    quantizer: str = ""
+    signed: bool = True
+
+    @property
+    def bits(self) -> tuple[int, ...]:
+        return tuple(format.bits for format in self.formats)
+
+
+UNQUANTIZED = Selection((FLOAT,))
+
+
+@dataclasses.dataclass(frozen=True)
+class Layer:
+    """One layer of a model.
+
+    Args:
+        name: Unique in the graph; the name in the user's model.
+        kind: What it computes, in words that no framework owns (`"conv2d"`, `"batch_normalization"`, `"add"`, ...);
+            `"other"` if the library has no word for it.
+        config: The framework's own configuration of the layer, from which its binding builds it again.
+        attributes: What transforms and exporters read, in neutral terms (`strides`, `padding`, `max_value`, ...).
+        weights: Arrays by path relative to the layer (`"kernel"`, `"weight_selector/step"`); empty if not read.
+        shape: For layers that multiply and accumulate, else None.
+        weight: Candidates of its kernel.
+        activation: Candidates of its input.
+        trainable: False if the user froze it.
+    """
+
+    name: str
+    kind: str
+    config: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    attributes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    weights: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    shape: LayerShape | None = None
+    weight: Selection = UNQUANTIZED
+    activation: Selection = UNQUANTIZED
+    trainable: bool = True
+
+    @property
+    def is_searched(self) -> bool:
+        """True if a choice is left: more than one candidate for its kernel or its input."""
+        return len(self.weight.formats) > 1 or len(self.activation.formats) > 1
+
+    @property
+    def is_quantized(self) -> bool:
+        return not (self.weight.formats[0].is_float and self.activation.formats[0].is_float)
+
+
+@dataclasses.dataclass(frozen=True)
+class Call:
+    """One use of a layer: positional and keyword arguments with a `TensorRef` in place of every tensor."""
+
+    layer: str
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    outputs: tuple[str, ...]
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return tuple(_references((self.args, self.kwargs)))
+
+
+@dataclasses.dataclass(frozen=True)
+class Graph:
+    """A model.
+
+    Args:
+        name: Name of the model.
+        layers: By name.
+        calls: In an order in which they can run.
+        tensors: By name.
+        inputs: The structure (tuple, list, dict) of the model's inputs with a `TensorRef` for every tensor.
+        outputs: The same for its outputs.
+        framework: Which binding read it and can build it again: `"keras"` or `"tf_keras"`.
+    """
+
+    name: str
+    layers: Mapping[str, Layer]
+    calls: tuple[Call, ...]
+    tensors: Mapping[str, Tensor]
+    inputs: Any
+    outputs: Any
+    framework: str
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        return tuple(_references(self.inputs))
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        return tuple(_references(self.outputs))
+
+    def producer(self, tensor: str) -> Call:
+        """The call that writes a tensor."""
+        return self._producers[tensor]
+
+    def readers(self, tensor: str) -> tuple[Call, ...]:
+        """The calls that read a tensor, once for each time they read it."""
+        return self._readers.get(tensor, ())
+
+    def layer_of(self, call: Call) -> Layer:
+        return self.layers[call.layer]
+
+    @property
+    def searched(self) -> tuple[Layer, ...]:
+        """The layers whose bits are open, in the order in which they first run."""
+        return tuple(layer for layer in self.in_order() if layer.is_searched)
+
+    def in_order(self) -> Iterator[Layer]:
+        """Every layer once, in the order in which it first runs."""
+        return (self.layers[name] for name in dict.fromkeys(call.layer for call in self.calls))
+
+    def replace_layers(self, layers: Mapping[str, Layer]) -> "Graph":
+        """The same graph with some layers replaced under their names."""
+        return dataclasses.replace(self, layers={**self.layers, **layers})
+
+    def __post_init__(self):
+        producers, readers = {}, {}
+        for call in self.calls:
+            for name in call.outputs:
+                producers[name] = call
+            for name in call.inputs:
+                readers[name] = (*readers.get(name, ()), call)
+        object.__setattr__(self, "_producers", producers)
+        object.__setattr__(self, "_readers", readers)
+
+
+def map_references(structure, function):
+    """Copies a nested structure of tuples, lists and dicts with `function(reference)` for every `TensorRef`."""
+    if isinstance(structure, TensorRef):
+        return function(structure)
+    if isinstance(structure, list | tuple):
+        return type(structure)(map_references(item, function) for item in structure)
+    if isinstance(structure, Mapping):
+        return {key: map_references(item, function) for key, item in structure.items()}
+    return structure
+
+
+def _references(structure) -> Iterator[str]:
+    if isinstance(structure, TensorRef):
+        yield structure.name
+    elif isinstance(structure, list | tuple):
+        for item in structure:
+            yield from _references(item)
+    elif isinstance(structure, Mapping):
+        for item in structure.values():
+            yield from _references(item)
