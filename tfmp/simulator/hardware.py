@@ -1,0 +1,205 @@
+"""The accelerator that is simulated."""
+
+import dataclasses
+import importlib.resources
+import json
+import math
+import numbers
+import os
+from typing import Any
+
+from tfmp.simulator.sram import sram_energy_nj_per_bit
+
+
+@dataclasses.dataclass(frozen=True)
+class Hardware:
+    """A systolic array of bit-composable fusion units, its three buffers and its memory.
+
+    Args:
+        name: Name that reports print.
+        input_lanes: Rows of the array, N: fusion units along the reduction.
+        output_lanes: Columns of the array, M: fusion units along the output channels.
+        max_bits: Widest operand, bits.
+        min_bits: Narrowest operand, bits; fewer bits compute at this width and move at their own.
+        frequency_hz: Clock of the array, Hz.
+        dram_bits_per_cycle: Bandwidth of the memory, bits per cycle, shared by reads and writes.
+        weight_buffer_bytes: Size of the weight buffer, bytes, of which double buffering leaves half for a tile.
+        input_buffer_bytes: Size of the input buffer, bytes, halved in the same way.
+        output_buffer_bytes: Size of the output buffer, bytes, halved in the same way.
+        core_nj_per_cycle: Energy of the whole array in a cycle in which it computes, nJ.
+        weight_buffer_read_nj_per_bit: Energy to read a bit from the weight buffer, nJ.
+        weight_buffer_write_nj_per_bit: Energy to write a bit to it, nJ.
+        input_buffer_read_nj_per_bit: Energy to read a bit from the input buffer, nJ.
+        input_buffer_write_nj_per_bit: Energy to write a bit to it, nJ.
+        output_buffer_read_nj_per_bit: Energy to read a bit from the output buffer, nJ.
+        output_buffer_write_nj_per_bit: Energy to write a bit to it, nJ.
+        dram_nj_per_bit: Energy to read or write a bit of memory, nJ.
+
+    Raises:
+        ValueError: If a size is not a positive integer, an energy is negative, or `min_bits` exceeds `max_bits`.
+
+    Example:
+        >>> hardware = Hardware.from_preset("bit_fusion").resize(input_lanes=32, weight_buffer_bytes=131072)
+
+    Reference: Sharma et al., Bit Fusion, 2018, https://arxiv.org/abs/1712.01507
+    """
+
+    name: str
+    input_lanes: int
+    output_lanes: int
+    max_bits: int
+    min_bits: int
+    frequency_hz: float
+    dram_bits_per_cycle: int
+    weight_buffer_bytes: int
+    input_buffer_bytes: int
+    output_buffer_bytes: int
+    core_nj_per_cycle: float
+    weight_buffer_read_nj_per_bit: float
+    weight_buffer_write_nj_per_bit: float
+    input_buffer_read_nj_per_bit: float
+    input_buffer_write_nj_per_bit: float
+    output_buffer_read_nj_per_bit: float
+    output_buffer_write_nj_per_bit: float
+    dram_nj_per_bit: float
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            if field.name != "name":
+                value = _checked_number(self.name, field.name, getattr(self, field.name), field.type)
+                object.__setattr__(self, field.name, value)
+        if self.min_bits > self.max_bits:
+            raise ValueError(
+                f"Hardware `{self.name}`: `min_bits` must not exceed `max_bits`. "
+                f"Received: {self.min_bits} and {self.max_bits}"
+            )
+
+    @classmethod
+    def from_preset(cls, name: str) -> "Hardware":
+        """Loads hardware that comes with the library; `preset_names()` lists it.
+
+        Raises:
+            ValueError: If there is no preset of this name.
+        """
+        if name not in preset_names():
+            raise ValueError(
+                f"There is no hardware preset {name!r}. Presets: {', '.join(preset_names())}. "
+                "Describe other hardware in a file for `Hardware.from_json`."
+            )
+        return _from_text(_presets_folder().joinpath(f"{name}.json").read_text(encoding="utf-8"), f"preset `{name}`")
+
+    @classmethod
+    def from_json(cls, path: str | os.PathLike) -> "Hardware":
+        """Loads hardware from a JSON object with every field of this class.
+
+        A field is a number, or an object with `value`, `unit` and `source` like those of the presets.
+
+        Raises:
+            ValueError: If the file is not such JSON, or a field is missing, unknown, not a number, negative or in
+                another unit than this class documents; the message names the field.
+        """
+        with open(path, encoding="utf-8") as file:
+            return _from_text(file.read(), f"file {os.fspath(path)!r}")
+
+    def resize(self, **fields: Any) -> "Hardware":
+        """A copy with some fields changed and the energies that depend on them derived, at 45 nm.
+
+        A buffer whose banks change size takes its energies from the SRAM table: the weight buffer has N * M banks, the
+        input buffer N, the output buffer M with one port more. `core_nj_per_cycle` grows with N * M. Energies among
+        `fields` are taken as they are.
+
+        Raises:
+            ValueError: If a field is unknown, a buffer does not divide into its banks, or the table has no such bank.
+        """
+        known = {field.name for field in dataclasses.fields(self)}
+        if set(fields) - known:
+            raise ValueError(f"Unknown fields of Hardware: {sorted(set(fields) - known)}. Fields: {sorted(known)}")
+        resized = dataclasses.replace(self, **fields)
+        units, units_before = (each.input_lanes * each.output_lanes for each in (resized, self))
+        derived = {"core_nj_per_cycle": self.core_nj_per_cycle * units / units_before}
+        for buffer in ("weight_buffer", "input_buffer", "output_buffer"):
+            keys = f"{buffer}_read_nj_per_bit", f"{buffer}_write_nj_per_bit"
+            banks, ports = _banks(resized, buffer)
+            size = getattr(resized, f"{buffer}_bytes")
+            same_bank = size * _banks(self, buffer)[0] == getattr(self, f"{buffer}_bytes") * banks
+            if same_bank or all(key in fields for key in keys):
+                continue
+            if size % banks:
+                raise ValueError(
+                    f"Hardware `{self.name}`: `{buffer}_bytes` must divide into {banks} banks. Received: {size}. "
+                    f"Choose a multiple of {banks}, or give `{keys[0]}` and `{keys[1]}`."
+                )
+            try:
+                derived.update(zip(keys, sram_energy_nj_per_bit(size // banks, ports), strict=True))
+            except ValueError as error:
+                raise ValueError(
+                    f"Hardware `{self.name}`: {buffer}, {size} bytes in {banks} banks: {error} "
+                    f"The fields are `{keys[0]}` and `{keys[1]}`."
+                ) from error
+        return dataclasses.replace(resized, **(derived | fields))
+
+
+def preset_names() -> tuple[str, ...]:
+    """Names that `Hardware.from_preset` knows."""
+    files = (file.name for file in _presets_folder().iterdir())
+    return tuple(sorted(name.removesuffix(".json") for name in files if name.endswith(".json")))
+
+
+def _presets_folder():
+    return importlib.resources.files("tfmp.simulator").joinpath("presets")
+
+
+def _banks(hardware: Hardware, buffer: str) -> tuple[int, int]:
+    """Number of banks of a buffer, and their ports beside the one that reads and the one that writes."""
+    rows, columns = hardware.input_lanes, hardware.output_lanes
+    return {"weight_buffer": (rows * columns, 0), "input_buffer": (rows, 0), "output_buffer": (columns, 1)}[buffer]
+
+
+def _from_text(text: str, origin: str) -> Hardware:
+    try:
+        content = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"Hardware {origin} is not JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"Hardware {origin} must be a JSON object. Received: {type(content).__name__}")
+    names = [field.name for field in dataclasses.fields(Hardware)]
+    missing, unknown = (sorted(set(a) - set(b)) for a, b in ((names, content), (content, names)))
+    if missing:
+        raise ValueError(f"Hardware {origin} lacks {', '.join(f'`{key}`' for key in missing)}.")
+    if unknown:
+        raise ValueError(f"Hardware {origin} has unknown keys: {', '.join(unknown)}. Known keys: {', '.join(names)}")
+    return Hardware(**{key: _value(key, entry, origin) for key, entry in content.items()})
+
+
+def _value(key: str, entry: Any, origin: str) -> Any:
+    if not isinstance(entry, dict):
+        return entry
+    if "value" not in entry:
+        raise ValueError(f"Hardware {origin}: `{key}` lacks its `value`.")
+    for ending, unit in _UNITS.items():
+        if key.endswith(ending) and entry.get("unit", unit) != unit:
+            raise ValueError(f"Hardware {origin}: `{key}` must be in {unit}. Received: {entry['unit']!r}")
+    return entry["value"]
+
+
+_UNITS = {
+    "_nj_per_bit": "nJ/bit",
+    "_nj_per_cycle": "nJ/cycle",
+    "_bytes": "byte",
+    "_hz": "Hz",
+    "max_bits": "bit",
+    "min_bits": "bit",
+    "_bits_per_cycle": "bit/cycle",
+}
+
+
+def _checked_number(hardware: str, key: str, value: Any, kind: type) -> int | float:
+    if kind is int:
+        if not hasattr(value, "__index__") or isinstance(value, bool) or value < 1:
+            raise ValueError(f"Hardware `{hardware}`: `{key}` must be a positive integer. Received: {value!r}")
+        return int(value)
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
+    if not is_number or value < 0 or (key == "frequency_hz" and value == 0):
+        expected = "a positive number" if key == "frequency_hz" else "a number that is not negative"
+        raise ValueError(f"Hardware `{hardware}`: `{key}` must be {expected}. Received: {value!r}")
+    return float(value)

@@ -1,0 +1,143 @@
+"""The best way to run a convolution: a tiling and an order of its loops."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tfmp.simulator.convolution import Convolution
+from tfmp.simulator.dram_traffic import ORDERS, dram_traffic, least_dram_traffic
+from tfmp.simulator.energy import DATAFLOWS, accesses, best_dataflow, energy_nj
+from tfmp.simulator.hardware import Hardware
+from tfmp.simulator.latency import compute_cycles, stall_cycles
+from tfmp.simulator.tiling import LOOPS, Tilings, ceil_div, tilings
+
+OBJECTIVES = ("latency", "energy")
+_LEADERS = 4
+_CHUNK_ROWS = 4096
+
+
+@dataclasses.dataclass(frozen=True)
+class Schedule:
+    """How a convolution runs best at one pair of bits, and what that costs for the whole batch, all repeats counted.
+
+    Args:
+        compute_cycles: Cycles in which the array computes.
+        stall_cycles: Cycles in which it waits.
+        reads_bits: Bits read, by memory.
+        writes_bits: Bits written, by memory.
+        energy_nj: Energy by part and in `total`, nJ.
+        tile: Tile size along each loop.
+        loop_order: Loops, inner first.
+        dataflow: What stays in the array.
+    """
+
+    compute_cycles: int
+    stall_cycles: int
+    reads_bits: Mapping[str, int]
+    writes_bits: Mapping[str, int]
+    energy_nj: Mapping[str, float]
+    tile: Mapping[str, int]
+    loop_order: tuple[str, ...]
+    dataflow: str
+
+
+def best_schedules(
+    convolution: Convolution, bits: Sequence[tuple[int, int]], hardware: Hardware, batch: int, objective: str
+) -> list[Schedule]:
+    """Finds the cheapest of all tilings and all 120 loop orders, for each pair of bits.
+
+    `objective="latency"`: fewest total cycles, then least energy; `"energy"`: the other way round. The search is
+    exact: a tiling is dropped before its orders are tried only if even its bound is worse than an order already seen.
+
+    Raises:
+        ValueError: If no tiling fits, see `tilings`.
+    """
+    candidates = tilings(convolution, bits, hardware, batch)
+    bound = _bound(candidates, convolution, hardware, objective)
+    leaders = _leaders(candidates.pair, bound)
+    _, cost, _ = _best_orders(candidates.take(leaders), convolution, hardware, objective)
+    best = np.full(len(bits), np.inf)
+    np.minimum.at(best, candidates.pair[leaders], cost)
+    candidates = candidates.take(np.flatnonzero(bound <= best[candidates.pair]))
+
+    order, cost, tie_break = _best_orders(candidates, convolution, hardware, objective)
+    ranking = np.lexsort((tie_break, cost, candidates.pair))
+    winners = ranking[np.unique(candidates.pair[ranking], return_index=True)[1]]
+    return _describe(candidates.take(winners), order[winners], convolution, hardware)
+
+
+def _bound(candidates: Tilings, convolution: Convolution, hardware: Hardware, objective: str) -> np.ndarray:
+    """`[rows]`: what no loop order of the tiling can go below.
+
+    For cycles: the array computes, after its first tiles came and before its last ones go; and all that is moved at
+    least once passes the memory interface.
+    """
+    traffic = least_dram_traffic(candidates)
+    compute = compute_cycles(candidates, convolution, hardware)
+    if objective == "energy":
+        reads, writes = accesses(candidates, convolution, hardware, traffic)
+        return energy_nj(compute, reads, writes, hardware)["total"]
+    smallest = candidates.tensor_bits
+    busy = compute + stall_cycles(compute, smallest, smallest, hardware)
+    moved = traffic.sum(axis=0) + traffic[2]
+    return np.maximum(busy, ceil_div(moved, hardware.dram_bits_per_cycle))
+
+
+def _leaders(pair: np.ndarray, bound: np.ndarray) -> np.ndarray:
+    """The few rows of each pair whose bound is best."""
+    ranking = np.lexsort((bound, pair))
+    starts = np.searchsorted(pair, pair)
+    return ranking[np.arange(len(pair)) - starts < _LEADERS]
+
+
+def _best_orders(
+    candidates: Tilings, convolution: Convolution, hardware: Hardware, objective: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """For each row the best order, its cost and what breaks ties: total cycles and energy, or the other way round."""
+    results = []
+    for start in range(0, len(candidates.pair), _CHUNK_ROWS):
+        rows = candidates.take(np.s_[start : start + _CHUNK_ROWS])
+        traffic, largest = dram_traffic(rows, hardware)
+        compute = compute_cycles(rows, convolution, hardware)
+        cycles = compute + stall_cycles(compute, traffic, largest, hardware)
+        reads, writes = accesses(rows, convolution, hardware, traffic)
+        energy = energy_nj(compute, reads, writes, hardware)["total"]
+        cost, tie_break = (cycles, energy) if objective == "latency" else (energy, cycles)
+        least = cost.min(axis=0)
+        tie_break = np.where(cost == least, tie_break, np.inf)
+        results.append((tie_break.argmin(axis=0), least, tie_break.min(axis=0)))
+    return tuple(np.concatenate(parts) for parts in zip(*results, strict=True))
+
+
+def _describe(rows: Tilings, orders: np.ndarray, convolution: Convolution, hardware: Hardware) -> list[Schedule]:
+    """One schedule per row, run in the given order."""
+    index, repeats = np.arange(len(orders)), convolution.repeats
+    traffic, largest = (bits[:, orders, index] for bits in dram_traffic(rows, hardware))
+    compute = compute_cycles(rows, convolution, hardware)
+    stall = stall_cycles(compute, traffic, largest, hardware) * repeats
+    compute = compute * repeats
+    reads, writes = (
+        {memory: bits * repeats for memory, bits in direction.items()}
+        for direction in accesses(rows, convolution, hardware, traffic)
+    )
+    energy = energy_nj(compute, reads, writes, hardware)
+    dataflows = best_dataflow(rows, convolution, hardware)
+
+    def numbers(arrays: Mapping[str, np.ndarray], row: int) -> dict[str, Any]:
+        return {key: array[row].item() for key, array in arrays.items()}
+
+    return [
+        Schedule(
+            compute_cycles=int(compute[row]),
+            stall_cycles=int(stall[row]),
+            reads_bits=numbers(reads, row),
+            writes_bits=numbers(writes, row),
+            energy_nj=numbers(energy, row),
+            tile=dict(zip(LOOPS, rows.tile[:, row].tolist(), strict=True)),
+            loop_order=tuple(LOOPS[loop] for loop in ORDERS[orders[row]]),
+            dataflow=DATAFLOWS[dataflows[row]],
+        )
+        for row in index
+    ]

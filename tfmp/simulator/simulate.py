@@ -1,0 +1,223 @@
+"""Cycles, memory accesses and energy of layers and networks on an accelerator."""
+
+import functools
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from tfmp.simulator.convolution import Convolution, check_encoding, encode
+from tfmp.simulator.fusion_unit import check_bits
+from tfmp.simulator.hardware import Hardware
+from tfmp.simulator.schedule import OBJECTIVES, Schedule, best_schedules
+from tfmp.types import LayerShape
+from tfmp.types.layer_report import LayerReport
+from tfmp.types.network_report import NetworkReport
+
+QUANTITIES = ("energy_nj", "latency_cycles")
+
+
+def simulate_layer(
+    shape: LayerShape,
+    weight_bits: int,
+    activation_bits: int,
+    hardware: Hardware | str = "bit_fusion",
+    batch: int = 16,
+    *,
+    objective: str = "latency",
+    depthwise: str = "single_channel",
+) -> LayerReport:
+    """Simulates one layer with the best of all its schedules.
+
+    Args:
+        shape: The layer.
+        weight_bits: Width of the weights, bits.
+        activation_bits: Width of the layer's input, bits.
+        hardware: The accelerator, or the name of a preset.
+        batch: Samples that run together.
+        objective: `"latency"`: the schedule of fewest cycles, then of least energy; `"energy"`: the other way round.
+        depthwise: How a depthwise layer is encoded: `"single_channel"`, `"dense"` or `"per_group"`, see `encode`.
+
+    Returns:
+        Numbers for the whole batch.
+
+    Raises:
+        ValueError: If bits are below 1 or wider than the hardware's operands, no tiling fits a buffer, or an argument
+            is none of its choices; the message names the layer.
+
+    Example:
+        >>> shape = LayerShape("conv", "conv2d", (3, 3), in_channels=16, out_channels=32, output_size=(8, 8))
+        >>> simulate_layer(shape, 4, 4, batch=1).compute_cycles
+        576
+    """
+    hardware = _resolve(hardware, batch, objective, depthwise)
+    check_bits(weight_bits, activation_bits, hardware, shape.name)
+    convolution = encode(shape, depthwise)
+    (schedule,) = _schedules(
+        shape, convolution, ((int(weight_bits), int(activation_bits)),), hardware, batch, objective
+    )
+    cycles = schedule.compute_cycles + schedule.stall_cycles
+    return LayerReport(
+        name=shape.name,
+        kind=shape.kind,
+        weight_bits=int(weight_bits),
+        activation_bits=int(activation_bits),
+        depthwise=depthwise if shape.kind == "depthwise_conv2d" else None,
+        macs=convolution.macs * int(batch),
+        compute_cycles=schedule.compute_cycles,
+        stall_cycles=schedule.stall_cycles,
+        total_cycles=cycles,
+        reads_bits=dict(schedule.reads_bits),
+        writes_bits=dict(schedule.writes_bits),
+        energy_nj=dict(schedule.energy_nj),
+        latency_ms=cycles / hardware.frequency_hz * 1e3,
+        schedule={
+            "repeats": convolution.repeats,
+            "im2col": convolution.im2col,
+            "tile": dict(schedule.tile),
+            "loop_order": schedule.loop_order,
+            "dataflow": schedule.dataflow,
+        },
+    )
+
+
+def simulate(
+    layers: Sequence[LayerShape | tuple[str, str]],
+    bits: Mapping[str, tuple[int, int]],
+    hardware: Hardware | str = "bit_fusion",
+    batch: int = 16,
+    *,
+    objective: str = "latency",
+    depthwise: str = "single_channel",
+) -> NetworkReport:
+    """Simulates a network, layer after layer.
+
+    Args:
+        layers: The network in order: a `LayerShape` for each layer that the array runs, a pair (name, kind) for each
+            that it does not (pooling, addition, normalization). A layer that is called twice stands there twice.
+        bits: Layer name to (weight_bits, activation_bits).
+        hardware: The accelerator, or the name of a preset.
+        batch: Samples that run together.
+        objective: As for `simulate_layer`.
+        depthwise: As for `simulate_layer`.
+
+    Returns:
+        One row per entry of `layers`, and the total over those that are modelled.
+
+    Raises:
+        ValueError: As `simulate_layer`, and if `bits` lacks a layer or names one that is not there.
+        TypeError: If `bits` is no mapping, or an entry of `layers` is neither a `LayerShape` nor a pair.
+    """
+    hardware = _resolve(hardware, batch, objective, depthwise)
+    if not isinstance(bits, Mapping):
+        raise TypeError(f"`bits` must map layer names to (weight_bits, activation_bits). Received: {bits!r}")
+    layers = tuple(layers)
+    shapes = [layer for layer in layers if isinstance(layer, LayerShape)]
+    missing = sorted({shape.name for shape in shapes} - set(bits))
+    unknown = sorted(set(bits) - {shape.name for shape in shapes})
+    if missing or unknown:
+        raise ValueError(
+            f"`bits` must name the modelled layers of the network and no others. Missing: {missing}. Unknown: {unknown}"
+        )
+    reports = []
+    for layer in layers:
+        if isinstance(layer, LayerShape):
+            weight_bits, activation_bits = _pair(layer.name, bits[layer.name])
+            report = simulate_layer(
+                layer, weight_bits, activation_bits, hardware, batch, objective=objective, depthwise=depthwise
+            )
+        elif isinstance(layer, tuple) and len(layer) == 2 and all(isinstance(part, str) for part in layer):
+            report = LayerReport(name=layer[0], kind=layer[1], modelled=False)
+        else:
+            raise TypeError(f"Each of `layers` must be a LayerShape or a pair (name, kind). Received: {layer!r}")
+        reports.append(report)
+    return NetworkReport(tuple(reports), hardware.name, int(batch), objective, depthwise)
+
+
+def cost_table(
+    shape: LayerShape,
+    weight_bits: Sequence[int],
+    activation_bits: Sequence[int],
+    hardware: Hardware | str = "bit_fusion",
+    quantity: str = "energy_nj",
+    *,
+    batch: int = 16,
+    objective: str = "latency",
+    depthwise: str = "single_channel",
+) -> np.ndarray:
+    """Simulates one layer at every pair of bits.
+
+    Args:
+        shape: The layer.
+        weight_bits: Candidate widths of the weights, bits.
+        activation_bits: Candidate widths of the input, bits.
+        hardware: The accelerator, or the name of a preset.
+        quantity: `"energy_nj"` or `"latency_cycles"`.
+        batch: Samples that run together.
+        objective: As for `simulate_layer`.
+        depthwise: As for `simulate_layer`.
+
+    Returns:
+        `[len(weight_bits), len(activation_bits)]` float64 array, nJ or cycles for the whole batch.
+
+    Raises:
+        ValueError: As `simulate_layer`, and if `quantity` is unknown.
+
+    Example:
+        >>> shape = LayerShape("conv", "conv2d", (3, 3), in_channels=16, out_channels=32, output_size=(8, 8))
+        >>> cost_table(shape, (2, 8), (2, 8), quantity="latency_cycles", batch=1).shape
+        (2, 2)
+    """
+    hardware = _resolve(hardware, batch, objective, depthwise)
+    if quantity not in QUANTITIES:
+        raise ValueError(f"`quantity` must be one of {', '.join(QUANTITIES)}. Received: {quantity!r}")
+    pairs = [(weight, activation) for weight in weight_bits for activation in activation_bits]
+    for pair in pairs:
+        check_bits(*pair, hardware, shape.name)
+    pairs = tuple((int(weight), int(activation)) for weight, activation in pairs)
+    values = []
+    if pairs:
+        for schedule in _schedules(shape, encode(shape, depthwise), pairs, hardware, batch, objective):
+            cycles = schedule.compute_cycles + schedule.stall_cycles
+            values.append(schedule.energy_nj["total"] if quantity == "energy_nj" else cycles)
+    return np.array(values, np.float64).reshape(len(weight_bits), len(activation_bits))
+
+
+def _schedules(
+    shape: LayerShape,
+    convolution: Convolution,
+    bits: tuple[tuple[int, int], ...],
+    hardware: Hardware,
+    batch: int,
+    objective: str,
+) -> tuple[Schedule, ...]:
+    try:
+        return _cached_schedules(convolution, bits, hardware, int(batch), objective)
+    except ValueError as error:
+        raise ValueError(f"Layer `{shape.name}`: {error}") from error
+
+
+@functools.lru_cache(maxsize=2048)
+def _cached_schedules(convolution, bits, hardware, batch, objective) -> tuple[Schedule, ...]:
+    return tuple(best_schedules(convolution, bits, hardware, batch, objective))
+
+
+def _resolve(hardware: Hardware | str, batch: int, objective: str, depthwise: str) -> Hardware:
+    """The hardware itself, the other arguments checked."""
+    if not hasattr(batch, "__index__") or isinstance(batch, bool) or batch < 1:
+        raise ValueError(f"`batch` must be a positive integer. Received: {batch!r}")
+    if objective not in OBJECTIVES:
+        raise ValueError(f"`objective` must be one of {', '.join(OBJECTIVES)}. Received: {objective!r}")
+    check_encoding(depthwise)
+    if isinstance(hardware, str):
+        return Hardware.from_preset(hardware)
+    if not isinstance(hardware, Hardware):
+        raise TypeError(f"`hardware` must be Hardware or the name of a preset. Received: {hardware!r}")
+    return hardware
+
+
+def _pair(layer_name: str, pair: tuple[int, int]) -> tuple[int, int]:
+    if not isinstance(pair, tuple | list) or len(pair) != 2:
+        raise ValueError(
+            f"Layer `{layer_name}`: `bits` must give a pair (weight_bits, activation_bits). Received: {pair!r}"
+        )
+    return tuple(pair)

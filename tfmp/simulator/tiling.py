@@ -1,0 +1,146 @@
+"""The ways to cut a convolution into tiles that fit the buffers."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from tfmp.simulator.convolution import Convolution
+from tfmp.simulator.fusion_unit import fusion_factor
+from tfmp.simulator.hardware import Hardware
+
+LOOPS = ("batch", "width", "height", "in_channels", "out_channels")
+TENSORS = ("weights", "inputs", "outputs")
+OUTPUT_BITS = 32
+_BUFFERS = {"weights": "weight_buffer", "inputs": "input_buffer", "outputs": "output_buffer"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Tilings:
+    """Tilings of one convolution, one row for each pair of bits and each tiling that fits at this pair.
+
+    Args:
+        pair: `[rows]`, which pair of bits, ascending.
+        weight_bits: `[rows]`, bits.
+        activation_bits: `[rows]`, bits.
+        lanes: `[rows]`, N * pf: products that one column of the array adds up in a cycle.
+        tile: `[5, rows]`, size of a tile along each of `LOOPS`.
+        counts: `[5, rows]`, number of tiles along each of `LOOPS`; tiles at the edge count as full.
+        tensor_bits: `[3, rows]`, size of one tile of each of `TENSORS`, bits.
+    """
+
+    pair: np.ndarray
+    weight_bits: np.ndarray
+    activation_bits: np.ndarray
+    lanes: np.ndarray
+    tile: np.ndarray
+    counts: np.ndarray
+    tensor_bits: np.ndarray
+
+    def take(self, rows: np.ndarray) -> "Tilings":
+        """Some of the rows."""
+        return Tilings(*(getattr(self, field.name)[..., rows] for field in dataclasses.fields(self)))
+
+
+def ceil_div(numerator, denominator):
+    """Ceiling of a quotient of positive integers."""
+    return -(-numerator // denominator)
+
+
+def capacity_bits(hardware: Hardware) -> np.ndarray:
+    """`[3]`: bits that a tile of each of `TENSORS` may take: half of its buffer, the other half is being filled."""
+    return np.array([getattr(hardware, f"{_BUFFERS[tensor]}_bytes") * 8 // 2 for tensor in TENSORS])
+
+
+def tilings(convolution: Convolution, bits: Sequence[tuple[int, int]], hardware: Hardware, batch: int) -> Tilings:
+    """Lists the tilings that fit the buffers.
+
+    Batch, output size and input channels are cut into powers of two or not at all, output channels into M times a
+    power of two (a power of two with im2col). Height and width share one tile size, each capped at its dimension; the
+    kernel is never cut.
+
+    Args:
+        convolution: What the array runs.
+        bits: Pairs (weight_bits, activation_bits).
+        hardware: The accelerator.
+        batch: Samples in the batch.
+
+    Raises:
+        ValueError: If no tiling fits; the message names the buffer, and its start is for the caller to give.
+    """
+    height, width = convolution.output_size
+    limits = np.array([batch, width, height, convolution.in_channels, convolution.out_channels])[:, None]
+    grid = np.meshgrid(
+        _sizes(batch),
+        _sizes(max(height, width)),
+        _sizes(convolution.in_channels),
+        _sizes(convolution.out_channels, 1 if convolution.im2col else hardware.output_lanes),
+        indexing="ij",
+    )
+    batch_tile, side, in_tile, out_tile = (sizes.ravel() for sizes in grid)
+    tile = np.stack([batch_tile, np.minimum(side, width), np.minimum(side, height), in_tile, out_tile])
+    weight_bits, activation_bits = np.array(bits).T
+    lanes = hardware.input_lanes * np.array([fusion_factor(*pair, hardware) for pair in bits])
+
+    tensor_bits = _tensor_bits(convolution, tile, weight_bits, activation_bits, lanes, hardware.output_lanes)
+    exceeds = tensor_bits > capacity_bits(hardware)[:, None, None]
+    fits = ~exceeds.any(axis=0)
+    for pair in np.flatnonzero(~fits.any(axis=1)):
+        # Sizes grow with every tile size, so the first tiling is the smallest of each tensor.
+        needed = ", ".join(
+            f"the {_BUFFERS[TENSORS[tensor]]} holds {capacity_bits(hardware)[tensor]:,} of "
+            f"{int(tensor_bits[tensor, pair, 0]):,} bits of {TENSORS[tensor]}"
+            for tensor in np.flatnonzero(exceeds[:, pair, 0])
+        )
+        raise ValueError(
+            f"no tiling fits `{hardware.name}` at {bits[pair][0]}-bit weights and {bits[pair][1]}-bit activations: in "
+            f"the smallest tile {needed}. Choose fewer bits, or hardware with a larger buffer."
+        )
+    pair, row = np.nonzero(fits)
+    tile, counts, tensor_bits = tile[:, row], ceil_div(limits, tile)[:, row], tensor_bits[:, pair, row]
+    _check_countable(convolution, tile, counts, tensor_bits, lanes[pair], hardware)
+    return Tilings(
+        pair=pair,
+        weight_bits=weight_bits[pair],
+        activation_bits=activation_bits[pair],
+        lanes=lanes[pair],
+        tile=tile,
+        counts=counts,
+        tensor_bits=tensor_bits.astype(np.int64),
+    )
+
+
+def _tensor_bits(convolution, tile, weight_bits, activation_bits, lanes, output_lanes) -> np.ndarray:
+    """`[3, pairs, tilings]` float64: exact where it could fit a buffer, and free of overflow where it could not."""
+    batch, width, height, in_channels, out_channels = tile.astype(np.float64)
+    weight_bits, activation_bits, lanes = (each[:, None] for each in (weight_bits, activation_bits, lanes))
+    kernel_height, kernel_width = convolution.kernel_size
+    taps = kernel_height * kernel_width
+    weights = np.ceil(taps * in_channels / lanes) * lanes * out_channels * weight_bits
+    if convolution.im2col:
+        positions = height * width * taps
+    else:
+        vertical, horizontal = convolution.strides
+        positions = (kernel_height + (height - 1) * vertical) * (kernel_width + (width - 1) * horizontal)
+    inputs = positions * in_channels * batch * activation_bits
+    outputs = height * width * np.ceil(out_channels / output_lanes) * output_lanes * batch * OUTPUT_BITS
+    return np.stack([weights, inputs, np.broadcast_to(outputs, inputs.shape)])
+
+
+def _check_countable(convolution, tile, counts, tensor_bits, lanes, hardware) -> None:
+    """Refuses layers whose counters could overflow 64 bits."""
+    batch, width, height, in_channels, out_channels = tile.astype(np.float64)
+    depth = convolution.kernel_size[0] * convolution.kernel_size[1] * (in_channels + lanes)
+    products_bits = batch * width * height * depth * (out_channels + hardware.output_lanes) * 4 * OUTPUT_BITS
+    largest = (counts.astype(np.float64).prod(axis=0) * (products_bits + 4 * tensor_bits.sum(axis=0))).max()
+    if largest * convolution.repeats >= 2**62:
+        raise ValueError("the layer is too large to count its accesses in 64 bits. Choose a smaller batch.")
+
+
+def _sizes(limit: int, smallest: int = 1) -> np.ndarray:
+    """`smallest` times the powers of two below `limit`, and `limit` itself."""
+    sizes = []
+    while smallest < limit:
+        sizes.append(smallest)
+        smallest *= 2
+    return np.array([*sizes, limit])
