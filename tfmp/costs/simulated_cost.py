@@ -1,0 +1,56 @@
+"""What costs on a simulated accelerator share."""
+
+import dataclasses
+from typing import ClassVar
+
+import numpy as np
+
+from tfmp.costs.cost import Cost
+from tfmp.simulator import Hardware, cost_table
+
+
+@dataclasses.dataclass(frozen=True)
+class SimulatedCost(Cost):
+    """A cost read from the simulator; `Energy` and `Latency` are the ones to use.
+
+    Args:
+        hardware: `tfmp.simulator.Hardware`, or the name of a preset.
+        batch: Samples that run together; costs are for all of them.
+        objective: What each layer's schedule minimizes first, `"latency"` (as the reference does) or `"energy"`.
+        depthwise: How depthwise layers are encoded: `"single_channel"`, `"dense"` or `"per_group"`.
+
+    Raises:
+        ValueError: If there is no such preset. In `table`: if a format is floating point or wider than the hardware's
+            operands, or a layer fits no buffer.
+    """
+
+    hardware: Hardware | str = "bit_fusion"
+    batch: int = 16
+    _: dataclasses.KW_ONLY
+    objective: str = "latency"
+    depthwise: str = "single_channel"
+
+    quantity: ClassVar[str]
+
+    def __post_init__(self):
+        if isinstance(self.hardware, str):
+            object.__setattr__(self, "hardware", Hardware.from_preset(self.hardware))
+
+    def table(self, shape, weight_formats, activation_formats) -> np.ndarray:
+        for operand, formats in (("weights", weight_formats), ("activations", activation_formats)):
+            if any(format.is_float for format in formats):
+                raise ValueError(
+                    f"Layer `{shape.name}`: the {self.name} on `{self.hardware.name}` exists for integers of at most "
+                    f"{self.hardware.max_bits} bits. Received floating-point {operand}. Quantize the layer, or use "
+                    "'bitops', which counts floats as 32 bits."
+                )
+        return cost_table(
+            shape,
+            [format.bits for format in weight_formats],
+            [format.bits for format in activation_formats],
+            self.hardware,
+            self.quantity,
+            batch=self.batch,
+            objective=self.objective,
+            depthwise=self.depthwise,
+        )
