@@ -23,11 +23,12 @@ help:
 install: $(STAMP)
 
 $(STAMP): setup.cfg pyproject.toml
-	@test -x $(BIN)/python || for python in $(PYTHON) python3.11 python3.12 python3.13 python3 python; do \
+	@for python in $(PYTHON) python3.11 python3.12 python3.13 python3 python; do \
+	  test -x $(BIN)/pip && break; \
 	  $$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null || continue; \
-	  echo "Creating $(VENV) with $$python"; $$python -m venv $(VENV) && exit; exit 1; \
-	done; test -x $(BIN)/python || { \
-	  echo "Python 3.11, 3.12 or 3.13 with its venv module is needed; name another by: make PYTHON=... install" >&2; exit 1; }
+	  echo "Creating $(VENV) with $$python"; $$python -m venv $(VENV); \
+	done; test -x $(BIN)/pip || { \
+	  echo "Needs Python 3.11, 3.12 or 3.13 with its venv module; to name one: make install PYTHON=..." >&2; exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	@touch $@
 

@@ -177,6 +177,12 @@ def test_every_source_keeps_to_its_floor_and_doors():
     assert not found, "\n" + "\n".join(found)
 
 
+def test_every_folder_is_a_package():
+    # What has no `__init__.py` is imported from a clone and missing from the wheel.
+    folders = {file.parent for file in (ROOT / "tfmp").rglob("*.py")}
+    assert not [str(folder.relative_to(ROOT)) for folder in folders if not (folder / "__init__.py").exists()]
+
+
 def test_contributing_shows_the_floors_of_this_test():
     page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (\d) \| (.+?) \|", page, flags=re.MULTILINE)
