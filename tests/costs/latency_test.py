@@ -1,0 +1,27 @@
+import numpy as np
+import pytest
+
+from tfmp.costs.cost import Cost
+from tfmp.costs.energy import Energy
+from tfmp.costs.latency import Latency
+from tfmp.simulator import simulate_layer
+from tfmp.types import FLOAT, CodeFormat, LayerShape
+
+SHAPE = LayerShape("conv", "conv2d", (3, 3), (1, 1), 16, 32, 1, (8, 8))
+FORMATS = [CodeFormat(2, -2, 1), CodeFormat(8, -128, 127)]
+
+
+def test_table_is_the_simulated_time():
+    cost = Latency(batch=2)
+    expected = [[simulate_layer(SHAPE, w, a, batch=2).total_cycles for a in (2, 8)] for w in (2, 8)]
+    np.testing.assert_array_equal(cost.table(SHAPE, FORMATS, FORMATS), expected)
+    assert isinstance(cost, Cost) and (cost.name, cost.unit) == ("latency", "cycles")
+
+
+def test_is_not_the_energy():
+    assert Latency() == Latency("bit_fusion", 16) != Energy()
+
+
+def test_floating_point_is_refused():
+    with pytest.raises(ValueError, match="Layer `conv`: the latency on `bit_fusion`"):
+        Latency().table(SHAPE, [FLOAT], FORMATS)
