@@ -1,0 +1,47 @@
+"""Mixed precision for Keras models: every layer chooses its bits, and what was searched is what ships.
+
+The names below load what they need when they are first used: `import tfmp` itself loads no framework.
+"""
+
+import importlib
+import sys
+
+_PUBLIC = {
+    "Budget": "tfmp.search.budget",
+    "MixedPrecisionSearch": "tfmp.bindings.keras3.callback",
+    "SelectionOptimizer": "tfmp.bindings.keras3.optimizer",
+    "BitAssignment": "tfmp.types",
+    "cost": "tfmp.transform.cost",
+    "discretize": "tfmp.transform.discretize",
+    "evaluate_tflite": "tfmp.export.evaluate_tflite",
+    "export_tflite": "tfmp.export.export_tflite",
+    "fix": "tfmp.transform.fix",
+    "fold": "tfmp.transform.fold",
+    "inspect": "tfmp.transform.inspect",
+    "load_model": "tfmp.bindings.keras3.load_model",
+    "relax": "tfmp.transform.relax",
+    "simulate": "tfmp.export.energy_report",
+}
+_MODULES = ("costs", "layers", "quantizers", "simulator", "types")
+
+__all__ = [*_PUBLIC, *_MODULES]
+__version__ = "0.1.0"
+
+
+def __getattr__(name):
+    if name in _PUBLIC:
+        value = getattr(importlib.import_module(_PUBLIC[name]), name)
+        globals()[name] = value
+        return value
+    if name in _MODULES:
+        return importlib.import_module(f"tfmp.{name}")
+    raise AttributeError(f"module 'tfmp' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted([*globals(), *__all__])
+
+
+if "keras" in sys.modules:
+    # Models saved with our layers then load without `custom_objects`.
+    importlib.import_module("tfmp.layers")

@@ -40,3 +40,7 @@ class Cost(abc.ABC):
         Returns:
             `[len(weight_formats), len(activation_formats)]` float64 array, in `unit`.
         """
+
+    def overhead(self, graph) -> float:
+        """Returns what the network costs beside its layers' tables, in `unit`: nothing, unless a cost says otherwise."""
+        return 0.0

@@ -1,7 +1,33 @@
 """The vocabulary of the library: frozen dataclasses that import nothing but NumPy."""
 
+from tfmp.types.bit_assignment import BitAssignment
 from tfmp.types.code_format import FLOAT, CodeFormat
+from tfmp.types.graph import UNQUANTIZED, Call, Graph, Layer, Selection, Tensor, TensorRef, map_references
 from tfmp.types.integer_graph import Grid, IntegerGraph, IntegerOperation, IntegerTensor
+from tfmp.types.layer_report import LayerReport
 from tfmp.types.layer_shape import LayerShape
+from tfmp.types.model_report import ModelReport, ModelRow
+from tfmp.types.network_report import NetworkReport
 
-__all__ = ["FLOAT", "CodeFormat", "Grid", "IntegerGraph", "IntegerOperation", "IntegerTensor", "LayerShape"]
+__all__ = [
+    "FLOAT",
+    "UNQUANTIZED",
+    "BitAssignment",
+    "Call",
+    "CodeFormat",
+    "Graph",
+    "Grid",
+    "IntegerGraph",
+    "IntegerOperation",
+    "IntegerTensor",
+    "Layer",
+    "LayerReport",
+    "LayerShape",
+    "ModelReport",
+    "ModelRow",
+    "NetworkReport",
+    "Selection",
+    "Tensor",
+    "TensorRef",
+    "map_references",
+]

@@ -65,6 +65,7 @@ class Layer:
         weight: Candidates of its kernel.
         activation: Candidates of its input.
         trainable: False if the user froze it.
+        num_parameters: Numbers that the layer itself holds, kernel included; selectors and quantizers not counted.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Layer:
     weight: Selection = UNQUANTIZED
     activation: Selection = UNQUANTIZED
     trainable: bool = True
+    num_parameters: int = 0
 
     @property
     def is_searched(self) -> bool:
@@ -154,6 +156,36 @@ class Graph:
     def replace_layers(self, layers: Mapping[str, Layer]) -> "Graph":
         """The same graph with some layers replaced under their names."""
         return dataclasses.replace(self, layers={**self.layers, **layers})
+
+    def insert_after(self, tensor: str, layer: Layer) -> "Graph":
+        """The same graph with a layer behind a tensor: all that read the tensor then read what the layer makes of it."""
+        output = TensorRef(layer.name)
+        call = Call(layer.name, (TensorRef(tensor),), {}, (layer.name,))
+
+        def redirect(reference):
+            return output if reference.name == tensor else reference
+
+        calls = []
+        for old in self.calls:
+            args, kwargs = map_references((old.args, dict(old.kwargs)), redirect)
+            calls.append(dataclasses.replace(old, args=args, kwargs=kwargs))
+            if tensor in old.outputs:
+                calls.append(call)
+        return dataclasses.replace(
+            self,
+            layers={**self.layers, layer.name: layer},
+            calls=tuple(calls),
+            tensors={**self.tensors, layer.name: dataclasses.replace(self.tensors[tensor], name=layer.name)},
+            outputs=map_references(self.outputs, redirect),
+        )
+
+    def unused_name(self, name: str) -> str:
+        """`name`, or the first of `name_1`, `name_2`, ... that no layer or tensor has."""
+        candidate, number = name, 0
+        while candidate in self.layers or candidate in self.tensors:
+            number += 1
+            candidate = f"{name}_{number}"
+        return candidate
 
     def __post_init__(self):
         producers, readers = {}, {}

@@ -1,0 +1,49 @@
+"""The search callback of Keras 3."""
+
+import keras
+import numpy as np
+
+from tfmp.bindings.keras3 import graph
+from tfmp.mixins.mixed_precision_search import MixedPrecisionSearchMixin
+
+
+class MixedPrecisionSearch(MixedPrecisionSearchMixin, keras.callbacks.Callback):
+    __doc__ = MixedPrecisionSearchMixin.__doc__
+
+    def set_model(self, model):
+        super().set_model(model)
+        if self.priced is None or self.prepared_model is not model:
+            self.prepare(graph.read(model, weights=False), {layer.name: layer for layer in model.layers})
+            self.prepared_model = model
+
+    def on_train_begin(self, logs=None):
+        if self.backup_dir is None:
+            return
+        found = self.load_backup([variable.shape for variable in self._variables()])
+        if found is None:
+            return
+        epoch, values = found
+        for variable, value in zip(self._variables(), values, strict=True):
+            variable.assign(value)
+        # `fit` reads its first epoch from here alone; keras.callbacks.BackupAndRestore sets the same attribute.
+        self.model._initial_epoch = epoch
+
+    def _variables(self):
+        optimizer = self.model.optimizer
+        if not optimizer.built:
+            optimizer.build(self.model.trainable_variables)
+        return [*self.model.variables, *optimizer.variables]
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.set_temperature(epoch, self.params.get("epochs", 1))
+
+    def on_train_batch_end(self, batch, logs=None):
+        expected_cost = self.step()
+        if logs is not None:
+            logs["cost"] = expected_cost
+
+    def on_epoch_end(self, epoch, logs=None):
+        if logs is not None:
+            logs.update(self.summary())
+        if self.backup_dir is not None:
+            self.save_backup(epoch + 1, [np.asarray(variable) for variable in self._variables()])

@@ -1,0 +1,10 @@
+"""Loading saved models with our layers in them."""
+
+import keras
+
+from tfmp.bindings.keras3 import layers, optimizer  # noqa: F401 (registers the classes)
+
+
+def load_model(path, **arguments):
+    """Loads a `.keras` file whose layers may be ours; `arguments` go to `keras.saving.load_model`."""
+    return keras.saving.load_model(path, **arguments)

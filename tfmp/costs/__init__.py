@@ -1,0 +1,46 @@
+"""Costs: NumPy tables of what each layer pays for its bits."""
+
+from tfmp.costs.bitops import BitOps
+from tfmp.costs.cost import Cost
+from tfmp.costs.energy import Energy
+from tfmp.costs.flops import Flops
+from tfmp.costs.latency import Latency
+from tfmp.costs.model_size import ModelSize
+from tfmp.costs.network_cost import layer_cost, network_cost, tables
+
+_REGISTRY = {cost.name: cost for cost in (Flops, BitOps, ModelSize, Energy, Latency)}
+
+__all__ = [
+    "BitOps",
+    "Cost",
+    "Energy",
+    "Flops",
+    "Latency",
+    "ModelSize",
+    "get",
+    "layer_cost",
+    "names",
+    "network_cost",
+    "tables",
+]
+
+
+def names() -> tuple[str, ...]:
+    """Names that `get` knows."""
+    return tuple(_REGISTRY)
+
+
+def get(cost) -> Cost:
+    """Returns a cost by name, or the cost itself if it is one.
+
+    Raises:
+        ValueError: If the name is unknown.
+        TypeError: If it is neither a name nor a `Cost`.
+    """
+    if isinstance(cost, Cost):
+        return cost
+    if not isinstance(cost, str):
+        raise TypeError(f"A cost must be a name or a `tfmp.costs.Cost`. Received: {cost!r}")
+    if cost not in _REGISTRY:
+        raise ValueError(f"A cost must be one of {', '.join(_REGISTRY)}. Received: {cost!r}")
+    return _REGISTRY[cost]()

@@ -1,0 +1,17 @@
+"""Bit operations."""
+
+import numpy as np
+
+from tfmp.costs.cost import Cost
+
+
+class BitOps(Cost):
+    """b_w b_a |f| w h / s**2: bit operations for one sample, groups counted (EdMIPS, eq. 9); a float counts 32 bits."""
+
+    name = "bitops"
+    unit = "bit operations"
+
+    def table(self, shape, weight_formats, activation_formats):
+        weight_bits = np.array([format.bits for format in weight_formats], np.float64)
+        activation_bits = np.array([format.bits for format in activation_formats], np.float64)
+        return shape.macs * np.outer(weight_bits, activation_bits)

@@ -1,0 +1,18 @@
+"""The searchable layers, for Keras 3."""
+
+from tfmp.bindings.keras3.layers import (
+    MixedPrecisionConv1D,
+    MixedPrecisionConv2D,
+    MixedPrecisionDense,
+    MixedPrecisionDepthwiseConv2D,
+    Quantize,
+)
+from tfmp.bindings.keras3.optimizer import SelectionOptimizer as _SelectionOptimizer  # noqa: F401 (registers it)
+
+__all__ = [
+    "MixedPrecisionConv1D",
+    "MixedPrecisionConv2D",
+    "MixedPrecisionDense",
+    "MixedPrecisionDepthwiseConv2D",
+    "Quantize",
+]

@@ -1,0 +1,217 @@
+"""What drives a search while a model trains."""
+
+import json
+import os
+import shutil
+
+import numpy as np
+
+from tfmp.search.assignment import most_probable
+from tfmp.search.budget import Budget, SearchedCost
+from tfmp.search.lagrangian import DualAscent, FixedMultiplier
+from tfmp.types import CodeFormat
+
+_STATE_FILE = "search.json"
+_ARRAYS_FILE = "variables.npz"
+
+
+class MixedPrecisionSearchMixin:
+    """Puts a budget on a relaxed model while it trains.
+
+    At every step it prices the layers' choices (multiplier * cost table / normalizer) and, with a budget, moves the
+    multiplier. Pass it to `fit`, or call `set_model` and then `step` in a loop of your own.
+
+    Args:
+        budget: A `tfmp.Budget` to be met by dual ascent; the cost is normalized by it.
+        eta: A fixed multiplier instead (EdMIPS, eq. 6); the cost is normalized by the first searched layer's at one bit.
+        cost: With `eta`, the cost that it multiplies.
+        multiplier: How the multiplier moves, a `tfmp.search.Multiplier`; by default `DualAscent()`.
+        temperature: `(first, last)`: selectors with a temperature fall from one to the other over the epochs, by an equal
+            factor each.
+        backup_dir: Folder where each epoch leaves what a killed run needs to go on. Starting again with the same
+            arguments resumes behind the last complete epoch.
+
+    Logs, at the end of each epoch: `expected_cost` and `discrete_cost` (of the searched layers, normalized), `cost_gap` (their difference), `multiplier`, `selection_entropy` (mean over the selectors, 1 is undecided),
+    `mixture_variance` (mean over the tensors, see `tfmp.selection.relative_variance`).
+
+    Raises:
+        ValueError: If not exactly one of `budget` and `eta` is given or the budget cannot be met.
+    """
+
+    def __init__(
+        self,
+        budget=None,
+        *,
+        eta=None,
+        cost="bitops",
+        multiplier=None,
+        temperature=(1.0, 0.1),
+        backup_dir=None,
+    ):
+        super().__init__()
+        if (budget is None) == (eta is None):
+            raise ValueError(f"A search takes either `budget` or `eta`. Received: budget={budget}, eta={eta}")
+        if budget is not None and not isinstance(budget, Budget):
+            raise TypeError(f"`budget` must be a `tfmp.Budget`. Received: {budget!r}")
+        if not (len(temperature) == 2 and min(temperature) > 0):
+            raise ValueError(f"`temperature` must be two positive numbers, (first, last). Received: {temperature!r}")
+        self.budget = budget
+        self.cost = budget.cost if budget is not None else cost
+        self.multiplier = FixedMultiplier(eta) if budget is None else (multiplier or DualAscent())
+        self.temperature = tuple(temperature)
+        self.backup_dir = None if backup_dir is None else os.fspath(backup_dir)
+        self.priced = self.limit = self.prepared_model = None
+
+    def prepare(self, graph, layers):
+        """Takes up a model.
+
+        Args:
+            graph: Its `Graph`.
+            layers: Layer name to layer.
+        """
+        if not graph.searched:
+            raise ValueError(
+                f"Model `{graph.name}` has no layer whose bits are open. Relax a model first: `tfmp.relax(model)`."
+            )
+        self.priced = SearchedCost(graph, self.cost)
+        self.limit = None if self.budget is None else self.budget.limit_for(graph)
+        self._layers = {name: layers[name] for name in self.priced.tables}
+        self._normalizer = self.limit if self.limit is not None else self._first_layer_cost()
+        self._write_prices()
+
+    def _first_layer_cost(self):
+        """The cost of the first searched layer at one bit each: its FLOPs, for BitOps."""
+        name = next(iter(self.priced.tables))
+        shape = self.priced.graph.layers[name].shape
+        one_bit = (CodeFormat(1, -1, 1),)
+        return float(self.priced.cost.table(shape, one_bit, one_bit)[0, 0])
+
+    def step(self):
+        """Moves the multiplier and writes the layers' prices; call it once after every training step.
+
+        Returns:
+            The expected cost, normalized as in the loss.
+        """
+        cost = self.expected_cost()
+        if self.limit is not None:
+            self.multiplier.update(cost, self.limit)
+            self._write_prices()
+        return cost / self._normalizer
+
+    def _write_prices(self):
+        for name, table in self.priced.tables.items():
+            self._layers[name].selection_cost.set_price(self.multiplier.value * table / self._normalizer)
+
+    def probabilities(self):
+        """Layer name to the arrays of its weight and activation probabilities."""
+        return {
+            name: tuple(
+                np.ones(1) if selector is None else np.asarray(selector.probabilities(), np.float64)
+                for selector in (layer.weight_selector, layer.activation_selector)
+            )
+            for name, layer in self._layers.items()
+        }
+
+    def expected_cost(self) -> float:
+        """Expected cost of the searched layers, in the cost's unit (EdMIPS, eq. 12)."""
+        return self.priced.expected(self.probabilities())
+
+    def discrete_cost(self) -> float:
+        """Cost of the searched layers with each at its most probable bits."""
+        bits = {}
+        for name, pair in self.probabilities().items():
+            layer = self.priced.graph.layers[name]
+            bits[name] = (layer.weight.bits[pair[0].argmax()], layer.activation.bits[pair[1].argmax()])
+        return self.priced.of(bits)
+
+    def set_temperature(self, epoch, epochs):
+        """Writes the temperature of an epoch, counted from 0, into the selectors that have one."""
+        first, last = self.temperature
+        value = first * (last / first) ** (epoch / max(1, epochs - 1))
+        for selector in self._selectors():
+            if selector.temperature is not None:
+                selector.temperature.assign(value)
+
+    def summary(self) -> dict[str, float]:
+        """The figures that an epoch logs."""
+        expected, discrete = self.expected_cost() / self._normalizer, self.discrete_cost() / self._normalizer
+        return {
+            "expected_cost": expected,
+            "discrete_cost": discrete,
+            "cost_gap": discrete - expected,
+            "multiplier": self.multiplier.value,
+            "selection_entropy": self._entropy(),
+            "mixture_variance": self._mixture_variance(),
+        }
+
+    def _entropy(self):
+        entropies = [
+            float(-(p * np.log(np.maximum(p, 1e-12))).sum() / np.log(len(p)))
+            for pair in self.probabilities().values()
+            for p in pair
+            if len(p) > 1
+        ]
+        return float(np.mean(entropies))
+
+    def _mixture_variance(self):
+        """Kernels are measured now, activations were on the last training batch."""
+        variances = []
+        for layer in self._layers.values():
+            if layer.weight_selector is not None and len(layer.weight_selector.bits) > 1:
+                variances.append(float(layer.weight_selector.relative_variance(np.asarray(layer.kernel))))
+            if layer.activation_selector is not None and len(layer.activation_selector.bits) > 1:
+                variances.append(float(np.asarray(layer.activation_selector.mixture_variance)))
+        return float(np.mean(variances))
+
+    def _selectors(self):
+        for layer in self._layers.values():
+            yield from (s for s in (layer.weight_selector, layer.activation_selector) if s is not None)
+
+    def save_backup(self, epoch, variables):
+        """Leaves an epoch's state in `backup_dir`, whole or not at all.
+
+        Args:
+            epoch: Number of complete epochs.
+            variables: The model's and the optimizer's variables as arrays, in a fixed order.
+        """
+        os.makedirs(self.backup_dir, exist_ok=True)
+        beside = os.path.join(self.backup_dir, f"epoch-{epoch:05d}.tmp")
+        final = os.path.join(self.backup_dir, f"epoch-{epoch:05d}")
+        for leftover in (beside, final):
+            shutil.rmtree(leftover, ignore_errors=True)
+        os.makedirs(beside)
+        np.savez(os.path.join(beside, _ARRAYS_FILE), *variables)
+        with open(os.path.join(beside, _STATE_FILE), "w", encoding="utf-8") as file:
+            json.dump({"epoch": epoch, "layers": list(self._layers), "multiplier": self.multiplier.state()}, file)
+        os.replace(beside, final)
+        for name in os.listdir(self.backup_dir):
+            if name.startswith("epoch-") and name != os.path.basename(final):
+                shutil.rmtree(os.path.join(self.backup_dir, name), ignore_errors=True)
+
+    def load_backup(self, shapes):
+        """Returns `(epoch, variables)` of the last complete epoch in `backup_dir`, or None if there is none.
+
+        Args:
+            shapes: Shapes of the model's and the optimizer's variables, which the backup must have.
+
+        Raises:
+            ValueError: If the backup belongs to another model.
+        """
+        if not os.path.isdir(self.backup_dir):
+            return None
+        complete = sorted(n for n in os.listdir(self.backup_dir) if n.startswith("epoch-") and not n.endswith(".tmp"))
+        if not complete:
+            return None
+        folder = os.path.join(self.backup_dir, complete[-1])
+        with open(os.path.join(folder, _STATE_FILE), encoding="utf-8") as file:
+            state = json.load(file)
+        with np.load(os.path.join(folder, _ARRAYS_FILE)) as arrays:
+            variables = [arrays[f"arr_{index}"] for index in range(len(arrays.files))]
+        if state["layers"] != list(self._layers) or [tuple(v.shape) for v in variables] != [tuple(s) for s in shapes]:
+            raise ValueError(
+                f"The backup in {self.backup_dir!r} belongs to another model or optimizer. "
+                "Expected the one it was written for; give another `backup_dir`, or remove the folder to start anew."
+            )
+        self.multiplier.restore(state["multiplier"])
+        self._write_prices()
+        return state["epoch"], variables

@@ -1,0 +1,1 @@
+"""Networks as `build(keras, ...)`, one a file, for any Keras."""

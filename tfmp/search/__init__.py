@@ -1,0 +1,1 @@
+"""What drives a search: budgets, multipliers, discretization. It knows no Keras."""

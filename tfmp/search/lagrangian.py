@@ -1,0 +1,73 @@
+"""The multiplier that weighs cost against accuracy."""
+
+import abc
+
+
+class Multiplier(abc.ABC):
+    """What the search adds to the loss: `value * (expected cost / normalizer)`.
+
+    Attributes:
+        value: The multiplier now.
+    """
+
+    value: float
+
+    @abc.abstractmethod
+    def update(self, expected_cost, limit):
+        """Moves the multiplier after a training step; both arguments are in the cost's unit."""
+
+    def state(self) -> dict[str, float]:
+        """What a resumed run needs."""
+        return {"value": self.value}
+
+    def restore(self, state):
+        for name, number in state.items():
+            setattr(self, name, float(number))
+
+
+class FixedMultiplier(Multiplier):
+    """A constant eta: R_E + eta R_C (EdMIPS, eq. 6).
+
+    Args:
+        eta: Non-negative; the cost it multiplies is normalized by that of the first searched layer at one bit each.
+
+    Raises:
+        ValueError: If `eta` is negative.
+    """
+
+    def __init__(self, eta):
+        if not eta >= 0:
+            raise ValueError(f"`eta` must not be negative. Received: {eta!r}")
+        self.value = float(eta)
+
+    def update(self, expected_cost, limit):
+        pass
+
+
+class DualAscent(Multiplier):
+    """A multiplier that rises while the expected cost is above its limit and falls while it is below.
+
+    value = max(0, integral + damping * excess), where excess = expected cost / limit - 1 and the integral gains
+    `learning_rate * excess` at every step: the ascent on the dual of min R_E subject to R_C <= limit, damped by the
+    gradient of an augmented Lagrangian's quadratic term so that the cost settles instead of swinging.
+
+    Args:
+        learning_rate: Step of the ascent.
+        damping: Weight of the present excess.
+
+    Reference: Platt and Barr, 1987, "Constrained differential optimization"
+    """
+
+    def __init__(self, *, learning_rate=0.01, damping=1.0):
+        self.learning_rate = learning_rate
+        self.damping = damping
+        self.integral = 0.0
+        self.value = 0.0
+
+    def update(self, expected_cost, limit):
+        excess = expected_cost / limit - 1
+        self.integral = max(0.0, self.integral + self.learning_rate * excess)
+        self.value = max(0.0, self.integral + self.damping * excess)
+
+    def state(self):
+        return {"value": self.value, "integral": self.integral}

@@ -1,0 +1,75 @@
+"""Ranges and statistics from data."""
+
+import numpy as np
+
+from tfmp.bindings import binding
+from tfmp.transform.samples import batches
+
+_MAX_VALUES = 2**18
+
+
+def calibrate_ranges(model, float_model, data):
+    """Sets the range of every activation quantizer of a model from what its float model computes on the data.
+
+    Args:
+        model: A relaxed or fixed model.
+        float_model: The same network without quantizers, its tensors under the same names.
+        data: As in `tfmp.transform.samples.batches`.
+    """
+    graph = binding.of(model).read(model, weights=False)
+    wanted = {}
+    for call in graph.calls:
+        layer = graph.layer_of(call)
+        if not layer.activation.formats[0].is_float:
+            wanted.setdefault(layer.name, _source(graph, call.inputs[0]))
+    if not wanted:
+        return
+    names = list(dict.fromkeys(wanted.values()))
+    for layer_name, values in zip(wanted, _sample(float_model, names, wanted.values(), data), strict=True):
+        model.get_layer(layer_name).activation_selector.calibrate(values)
+
+
+def _source(graph, tensor):
+    """The tensor of the float model behind the quantizers that a transform put in."""
+    while graph.layer_of(graph.producer(tensor)).kind == "quantize":
+        tensor = graph.producer(tensor).inputs[0]
+    return tensor
+
+
+def _sample(model, names, wanted, data):
+    """Returns up to 2**18 values of each tensor over all batches, the extremes among them."""
+    reader = binding.of(model).tensor_model(model, names)
+    collected = {name: [] for name in names}
+    chunks = list(batches(data))
+    share = max(1, _MAX_VALUES // len(chunks))
+    for batch in chunks:
+        outputs = reader.predict_on_batch(batch)
+        for name, values in zip(names, outputs if isinstance(outputs, list) else [outputs], strict=True):
+            values = np.asarray(values).ravel()
+            stride = max(1, values.size // share)
+            collected[name] += [values[::stride], [values.min(), values.max()]]
+    return [np.concatenate(collected[name]) for name in wanted]
+
+
+def reestimate_normalization(model, data):
+    """Sets the moving statistics of every batch normalization to their averages over the data.
+
+    Changing bits changes what a normalization sees; this corrects it without training. Moving ranges follow too.
+
+    Args:
+        model: A Keras model, trained; its other weights stay.
+        data: As in `tfmp.transform.samples.batches`.
+    """
+    graph = binding.of(model).read(model, weights=False)
+    layers = [model.get_layer(layer.name) for layer in graph.in_order() if layer.kind == "batch_normalization"]
+    if not layers:
+        return
+    momenta = [layer.momentum for layer in layers]
+    try:
+        for index, batch in enumerate(batches(data)):
+            for layer in layers:
+                layer.momentum = index / (index + 1)  # the plain average of all batches so far
+            model(batch, training=True)
+    finally:
+        for layer, momentum in zip(layers, momenta, strict=True):
+            layer.momentum = momentum

@@ -1,0 +1,100 @@
+"""From chosen bits to the network that has them."""
+
+import dataclasses
+
+import numpy as np
+
+from tfmp import quantizers
+from tfmp.bindings import binding
+from tfmp.mixins.mixed_precision import quantizer_pair
+from tfmp.transform.calibrate import reestimate_normalization
+from tfmp.types import BitAssignment, Graph, Layer, Selection
+
+_SEARCH_ONLY = ("logits", "temperature", "mixture_variance", "sampling_step")
+
+
+def fix(search_model, assignment, *, calibration=None):
+    """Returns the network with the bits of an assignment: same layers, same names, weights inherited.
+
+    Its quantizers start from the ranges that the search learned and are free from then on. Train it like any model.
+
+    Args:
+        search_model: What `tfmp.relax` returned, trained or not. It is not changed.
+        assignment: A `BitAssignment`, or a mapping of layer names to `(weight_bits, activation_bits)`. It must name every
+            searched layer; bits outside the candidates are allowed where the quantizer has them.
+        calibration: Inputs (array, structure of arrays or `tf.data.Dataset`) from which the statistics of batch
+            normalization are estimated again, since they depend on the bits.
+
+    Returns:
+        A model of the same framework, not compiled.
+
+    Raises:
+        ValueError: If the model is not relaxed, the assignment is for another model, or bits are out of range.
+    """
+    bound = binding.of(search_model)
+    graph = bound.read(search_model)
+    if not isinstance(assignment, BitAssignment):
+        assignment = BitAssignment(assignment)
+    check_assignment(graph, assignment)
+    changed = {layer.name: _fixed(layer, *assignment[layer.name]) for layer in graph.searched}
+    fixed = bound.write(graph.replace_layers(changed))
+    if calibration is not None:
+        reestimate_normalization(fixed, calibration)
+    return fixed
+
+
+def check_assignment(graph: Graph, assignment: BitAssignment):
+    """Raises `ValueError` unless the assignment names exactly the searched layers of the graph."""
+    searched = [layer.name for layer in graph.searched]
+    if not searched:
+        raise ValueError(
+            f"Model `{graph.name}` has no layer whose bits are open. Expected a model from `tfmp.relax` with more than one "
+            "candidate."
+        )
+    unknown = [name for name in assignment if name not in searched]
+    missing = [name for name in searched if name not in assignment.bits]
+    if unknown or missing:
+        raise ValueError(
+            f"The assignment is not for model `{graph.name}`. "
+            f"Layers it names that are not searched there: {', '.join(unknown) or 'none'}; "
+            f"searched layers it lacks: {', '.join(missing) or 'none'}"
+        )
+
+
+def _fixed(layer: Layer, weight_bits: int, activation_bits: int) -> Layer:
+    names = quantizer_pair(layer.config["config"]["quantizer"])
+    weights = {path: value for path, value in layer.weights.items() if path.split("/")[0] not in _SELECTORS}
+    config = {**layer.config["config"]}
+    selections = {}
+    for tensor, selection, bits, name in (
+        ("weight", layer.weight, weight_bits, names[0]),
+        ("activation", layer.activation, activation_bits, names[1]),
+    ):
+        if selection.formats[0].is_float:
+            selections[tensor] = selection
+            continue
+        chosen = quantizers.get(name, bits=bits, signed=selection.signed)
+        widest = quantizers.get(name, bits=max(selection.bits), signed=selection.signed)
+        state = _state(layer.weights, f"{tensor}_selector", chosen, widest)
+        weights.update({f"{tensor}_selector/{key}": value for key, value in state.items()})
+        config[f"{tensor}_bits"] = (bits,)
+        selections[tensor] = Selection((chosen.format,), quantizer=name, signed=selection.signed)
+    return dataclasses.replace(layer, config={**layer.config, "config": config}, weights=weights, **selections)
+
+
+_SELECTORS = ("weight_selector", "activation_selector", "selection_cost")
+
+
+def _state(weights, selector, chosen, widest):
+    """The chosen quantizer's own state, from the shared one or, where each candidate has its own, from its own."""
+    found = {
+        path.split("/")[1]: np.asarray(value)
+        for path, value in weights.items()
+        if path.startswith(selector + "/") and path.split("/")[1] not in _SEARCH_ONLY
+    }
+    suffix = f"_{chosen.bits}_bits"
+    own = {name.removesuffix(suffix): value for name, value in found.items() if name.endswith(suffix)}
+    if own:
+        return own
+    shared = {name: value for name, value in found.items() if not name.endswith("_bits")}
+    return chosen.convert_state(shared, widest)

@@ -1,0 +1,126 @@
+"""What happens to each layer of a model, and why."""
+
+import dataclasses
+import fnmatch
+
+from tfmp.transform.signs import non_negative_tensors
+from tfmp.types import Graph, Layer
+
+SEARCHED, KEPT, LEFT = "searched", "kept", "left alone"
+FIRST_AND_LAST = ("int8", "float", "search")
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerPlan:
+    """The fate of one layer.
+
+    Args:
+        name: Name of the layer.
+        status: `"searched"`; `"kept"`, at 8 bits or in floating point; or `"left alone"`.
+        reason: Why it is not searched; empty if it is.
+        signed_input: True if its input can be negative.
+    """
+
+    name: str
+    status: str
+    reason: str = ""
+    signed_input: bool = True
+
+
+def plan(graph: Graph, *, layers=None, skip=None, first_and_last="int8", quantizer=("lsq", "lsq")):
+    """Decides which layers are searched.
+
+    Args:
+        graph: The model.
+        layers: The layers to search: a name, a pattern such as `"block*/conv*"`, a function from `Layer` to bool, or a
+            list of these; None for all that can be.
+        skip: The layers not to search, given likewise.
+        first_and_last: `"int8"` keeps the layers that read an input or lead to an output without another multiplying
+            layer between at 8 bits, `"float"` keeps them in floating point, `"search"` searches them.
+        quantizer: Names of the weight and the activation quantizer.
+
+    Returns:
+        Layer name to `LayerPlan`, in the order in which the layers run.
+
+    Raises:
+        ValueError: If a name or pattern matches no layer that multiplies, or `first_and_last` is unknown.
+    """
+    if first_and_last not in FIRST_AND_LAST:
+        raise ValueError(f"`first_and_last` must be one of {', '.join(FIRST_AND_LAST)}. Received: {first_and_last!r}")
+    multiplying = [layer for layer in graph.in_order() if layer.shape is not None]
+    chosen, skipped = _matcher(layers, multiplying, "layers"), _matcher(skip, multiplying, "skip")
+    first, last = _first_and_last(graph)
+    positive = non_negative_tensors(graph)
+    plans = {}
+    for layer in graph.in_order():
+        if layer.kind == "input":
+            continue
+        signed = any(name not in positive for call in graph.calls if call.layer == layer.name for name in call.inputs)
+        if layer.shape is None:
+            status, reason = LEFT, _why_left(layer)
+        elif layers is not None and not chosen(layer):
+            status, reason = KEPT, "not among the chosen layers"
+        elif skip is not None and skipped(layer):
+            status, reason = KEPT, "skipped by request"
+        elif layer.name in first and first_and_last != "search":
+            status, reason = KEPT, "first layer: it reads an input of the model"
+        elif layer.name in last and first_and_last != "search":
+            status, reason = KEPT, "last layer: it leads to an output of the model"
+        elif signed and quantizer[1] == "hwgq":
+            status, reason = KEPT, "its input can be negative, which half-wave quantization cannot represent"
+        else:
+            status, reason = SEARCHED, ""
+        plans[layer.name] = LayerPlan(layer.name, status, reason, signed)
+    return plans
+
+
+def _why_left(layer: Layer) -> str:
+    if layer.kind in ("conv2d", "depthwise_conv2d", "conv1d", "dense"):
+        return "its output size is not fixed"
+    if layer.attributes.get("data_format") == "channels_first":
+        return "channels come first, which the runtime has no kernels for"
+    if layer.kind == "other":
+        return "no quantized form of this layer is known"
+    return "it has no kernel"
+
+
+def _matcher(selection, candidates, argument):
+    if selection is None:
+        return lambda layer: False
+    parts = [selection] if isinstance(selection, str) or callable(selection) else list(selection)
+    for part in parts:
+        if isinstance(part, str) and not any(fnmatch.fnmatchcase(layer.name, part) for layer in candidates):
+            raise ValueError(
+                f"`{argument}` names {part!r}, which matches no layer with a kernel. "
+                f"There are: {', '.join(layer.name for layer in candidates) or 'none'}"
+            )
+        if not isinstance(part, str) and not callable(part):
+            raise TypeError(f"`{argument}` takes names, patterns or functions of a layer. Received: {part!r}")
+
+    def matches(layer):
+        return any(fnmatch.fnmatchcase(layer.name, part) if isinstance(part, str) else part(layer) for part in parts)
+
+    return matches
+
+
+def _first_and_last(graph: Graph):
+    """Names of the multiplying layers reached from an input, and from an output backwards, through no other such."""
+    first, reached = set(), set(graph.input_names)
+    for call in graph.calls:
+        layer = graph.layer_of(call)
+        if not any(name in reached for name in call.inputs):
+            continue
+        if layer.shape is not None:
+            first.add(layer.name)
+        else:
+            reached.update(call.outputs)
+    last, needed = set(), set(graph.output_names)
+    for call in reversed(graph.calls):
+        layer = graph.layer_of(call)
+        if not any(name in needed for name in call.outputs):
+            continue
+        if layer.shape is not None:
+            last.add(layer.name)
+        else:
+            needed.update(call.inputs)
+    return first, last

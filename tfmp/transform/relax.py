@@ -1,0 +1,146 @@
+"""From a float model to one that chooses its bits."""
+
+import dataclasses
+
+from tfmp.bindings import binding
+from tfmp.mixins.bit_selector import check_bits
+from tfmp.mixins.mixed_precision import quantizer_pair
+from tfmp.selection import check_relaxation
+from tfmp.transform.calibrate import calibrate_ranges
+from tfmp.transform.normalization import with_positive_gammas
+from tfmp.transform.plan import KEPT, LEFT, SEARCHED, plan
+from tfmp.transform.storage import with_stored_tensors
+from tfmp.types import Graph, Layer, Selection
+
+KEPT_QUANTIZERS = ("linear", "moving_range")
+KEPT_BITS = 8
+_FUSED_ACTIVATIONS = ("linear", "relu", "relu6")
+
+
+def relax(
+    model,
+    *,
+    weight_bits=(1, 2, 3, 4),
+    activation_bits=(2, 3, 4),
+    quantizer="lsq",
+    calibration=None,
+    layers=None,
+    skip=None,
+    first_and_last="int8",
+    relaxation="softmax",
+    shared_range=True,
+    seed=0,
+):
+    """Returns a copy of a model in which every layer chooses the bits of its weights and of its input as it trains.
+
+    Layer names and weights are kept. Layers that are not searched run at 8 bits, and so does every tensor that an
+    addition, an average or several layers read: those get a layer named `<producer>_quantizer`.
+
+    Args:
+        model: A built Sequential or functional Keras model. It is not changed.
+        weight_bits: Candidates for every kernel.
+        activation_bits: Candidates for every layer's input.
+        quantizer: Name of a quantizer family, or a pair of names (weights, activations).
+        calibration: A few hundred inputs (array, structure of arrays or `tf.data.Dataset`) from which ranges start.
+            Without it they start from the first training batch.
+        layers: The layers to search: a name, a pattern such as `"block*"`, a function of a `tfmp.types.Layer`, or a
+            list of these. None searches all that can be.
+        skip: The layers not to search, given likewise.
+        first_and_last: `"int8"`, `"float"` (as EdMIPS; the network is then no integer network, nothing else is
+            quantized) or `"search"`.
+        relaxation: `"softmax"`, `"annealed"` or `"gumbel"`.
+        shared_range: If True, the candidates of a tensor share one learned range.
+        seed: Integer, for Gumbel noise.
+
+    Returns:
+        A model of the same framework, not compiled.
+
+    Raises:
+        ValueError: If bits are invalid, the model is unbuilt or a subclass, a name matches no layer, calibration data
+            is not finite, or no layer can be searched.
+
+    Example:
+        >>> search_model = tfmp.relax(model, calibration=x_train[:256])
+    """
+    pair = quantizer_pair(quantizer)
+    check_bits(weight_bits, "weight_bits", pair[0], True)
+    check_bits(activation_bits, "activation_bits", pair[1], False)
+    check_relaxation(relaxation)
+    bound = binding.of(model)
+    graph = bound.read(model)
+    plans = plan(graph, layers=layers, skip=skip, first_and_last=first_and_last, quantizer=pair)
+    if not any(entry.status == SEARCHED for entry in plans.values()):
+        reasons = "; ".join(f"{entry.name}: {entry.reason}" for entry in plans.values())
+        raise ValueError(f"Model `{graph.name}` has no layer whose bits can be searched. Its layers: {reasons}")
+    arguments = {
+        "weight_bits": weight_bits,
+        "activation_bits": activation_bits,
+        "quantizer": quantizer,
+        "relaxation": relaxation,
+        "shared_range": shared_range,
+        "seed": seed,
+    }
+    integer = first_and_last != "float"
+    graph = with_positive_gammas(graph)
+    graph = _with_separate_activations(graph) if integer else graph
+    float_graph, changed = graph, {}
+    for layer in graph.in_order():
+        entry = plans.get(layer.name)
+        if entry is None or entry.status == LEFT or (entry.status == KEPT and not integer):
+            continue
+        changed[layer.name] = _quantized(graph, layer, entry, arguments)
+    graph = graph.replace_layers(changed)
+    if integer:
+        graph = with_stored_tensors(graph)
+    relaxed = bound.write(graph)
+    if calibration is not None:
+        calibrate_ranges(relaxed, bound.write(float_graph), calibration)
+    return relaxed
+
+
+def _quantized(graph: Graph, layer: Layer, entry, arguments) -> Layer:
+    """The layer as a `MixedPrecision*` one: with the candidates, or kept at 8 bits."""
+    if entry.status == KEPT:
+        arguments = {
+            "weight_bits": (KEPT_BITS,),
+            "activation_bits": (KEPT_BITS,),
+            "quantizer": KEPT_QUANTIZERS,
+        }
+    weight_quantizer, activation_quantizer = quantizer_pair(arguments["quantizer"])
+    config = {
+        **layer.config["config"],
+        **arguments,
+        "signed_input": entry.signed_input,
+        "num_calls": sum(call.layer == layer.name for call in graph.calls),
+    }
+    weight = check_bits(arguments["weight_bits"], "weight_bits", weight_quantizer, True)
+    activation = check_bits(arguments["activation_bits"], "activation_bits", activation_quantizer, entry.signed_input)
+    return dataclasses.replace(
+        layer,
+        config={"config": config},
+        weight=_uniform(weight),
+        activation=_uniform(activation),
+    )
+
+
+def _uniform(candidates) -> Selection:
+    formats = tuple(candidate.format for candidate in candidates)
+    return Selection(formats, (1 / len(formats),) * len(formats), candidates[0].name, candidates[0].signed)
+
+
+def _with_separate_activations(graph: Graph) -> Graph:
+    """Moves activations that no integer operator fuses (softmax, ...) into layers of their own behind the product."""
+    for layer in list(graph.in_order()):
+        name = layer.attributes.get("activation", "linear")
+        if layer.shape is None or name in _FUSED_ACTIVATIONS:
+            continue
+        for call in [call for call in graph.calls if call.layer == layer.name]:
+            new_name = graph.unused_name(f"{layer.name}_activation")
+            config = {"name": new_name, "activation": layer.config["config"]["activation"]}
+            kind = "softmax" if name == "softmax" else "other"
+            graph = graph.insert_after(call.outputs[0], Layer(new_name, kind, config={"config": config}))
+        config = {**layer.config["config"], "activation": "linear"}
+        attributes = {**layer.attributes, "activation": "linear"}
+        changed = dataclasses.replace(layer, config={**layer.config, "config": config}, attributes=attributes)
+        graph = graph.replace_layers({layer.name: changed})
+    return graph

@@ -1,0 +1,57 @@
+"""Where an integer network stores its tensors, and at 8 bits unless a reader says otherwise."""
+
+from tfmp.transform.normalization import fusable_normalization
+from tfmp.transform.signs import non_negative_tensors
+from tfmp.types import CodeFormat, Graph, Layer, Selection
+
+TRANSPARENT = ("relu", "max_pool", "pad", "reshape", "identity", "concatenate")
+STORAGE_BITS = 8
+
+
+def with_stored_tensors(graph: Graph) -> Graph:
+    """Puts an 8-bit quantizer behind every tensor that the integer network has to store and no layer quantizes.
+
+    A tensor whose only reader quantizes its own input is stored on that reader's grid, through any pooling, padding or
+    reshaping between them. A tensor with several readers, or read by an addition, an average or the outside, gets a
+    layer `<producer>_quantizer`; low-bit readers then requantize from it, in training as in the file.
+    """
+    on_grid: set[str] = set()
+    for call in graph.calls:
+        for tensor in call.outputs:
+            layer = graph.layer_of(call)
+            if layer.kind in ("quantize", "softmax") or (
+                layer.kind in TRANSPARENT and layer.kind != "concatenate" and call.inputs[0] in on_grid
+            ):
+                on_grid.add(tensor)
+            elif _needs_storage(graph, tensor):
+                name = graph.unused_name(f"{layer.name}_quantizer")
+                signed = tensor not in non_negative_tensors(graph)
+                graph = graph.insert_after(tensor, quantize_layer(name, signed=signed))
+                on_grid.add(name)
+                on_grid.add(tensor)
+    return graph
+
+
+def quantize_layer(name, *, signed, bits=STORAGE_BITS):
+    """Returns the layer that stores a tensor."""
+    return Layer(
+        name,
+        "quantize",
+        config={"config": {"name": name, "bits": bits, "signed": signed}},
+        activation=Selection((CodeFormat(bits, 0, 2**bits - 1),), quantizer="moving_range", signed=signed),
+    )
+
+
+def _needs_storage(graph, tensor):
+    readers = graph.readers(tensor)
+    if len(readers) != 1 or tensor in graph.output_names:
+        return True
+    reader = graph.layer_of(readers[0])
+    if reader.kind in TRANSPARENT:
+        return False
+    if reader.kind in ("quantize", "other"):
+        return False
+    producer = graph.producer(tensor)
+    if reader.kind == "batch_normalization" and fusable_normalization(graph, producer) is reader:
+        return False
+    return reader.activation.formats[0].is_float
