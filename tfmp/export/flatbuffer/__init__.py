@@ -1,0 +1,1 @@
+"""The writer of TFLite files: an `IntegerGraph` in, bytes out, no TensorFlow."""

@@ -1,0 +1,82 @@
+"""An `IntegerGraph` as the bytes of a TFLite file."""
+
+from collections.abc import Mapping
+
+from tfmp.export.flatbuffer import arrangements, convolutions, elementwise, passages, poolings
+from tfmp.export.flatbuffer.model_builder import ModelBuilder
+from tfmp.export.flatbuffer.tensor_table import TensorTable
+from tfmp.types.integer_graph import IntegerGraph
+
+SIGNATURE = "serving_default"
+TENSOR_SIGNATURE = "tensors"
+
+_WRITERS = {
+    "conv2d": convolutions.write_conv2d,
+    "depthwise_conv2d": convolutions.write_depthwise_conv2d,
+    "dense": convolutions.write_dense,
+    "add": elementwise.write_add,
+    "mean": poolings.write_mean,
+    "average_pool": poolings.write_average_pool,
+    "max_pool": poolings.write_max_pool,
+    "pad": arrangements.write_pad,
+    "reshape": arrangements.write_reshape,
+    "concatenate": arrangements.write_concatenate,
+    "softmax": elementwise.write_softmax,
+}
+
+
+def write_tflite(
+    graph: IntegerGraph,
+    *,
+    batch_size: int = 1,
+    input_type: str = "float32",
+    output_type: str = "float32",
+    all_tensors: bool = False,
+    description: str = "",
+    metadata: Mapping[str, bytes] | None = None,
+) -> bytes:
+    """Writes a network with INT8 codes in every tensor.
+
+    The signature `"serving_default"` has the graph's input names and output names.
+
+    Args:
+        graph: The network.
+        batch_size: The fixed size of the first axis.
+        input_type: `"float32"`, or `"int8"` or `"uint8"` to take codes: the tensor's quantization says which.
+        output_type: The same for outputs.
+        all_tensors: If true, a second signature, `"tensors"`, makes every quantized tensor of the graph readable by its
+            name in the graph, while the same kernels compute it. For verification.
+        description: For humans; the name of the graph if empty.
+        metadata: Bytes by name, stored unseen.
+
+    Returns:
+        The bytes of the file.
+
+    Raises:
+        ValueError: If an operation cannot be computed exactly on INT8; the message names it and the way out.
+
+    Example:
+        >>> content = write_tflite(graph, metadata={"tfmp": b"{}"})
+    """
+    if isinstance(batch_size, bool) or not hasattr(batch_size, "__index__") or batch_size < 1:
+        raise ValueError(f"`batch_size` must be a positive integer. Received: {batch_size!r}")
+    for argument, value in (("input_type", input_type), ("output_type", output_type)):
+        if value not in passages.NUMBER_TYPES:
+            raise ValueError(f"`{argument}` must be one of {', '.join(passages.NUMBER_TYPES)}. Received: {value!r}")
+    builder = ModelBuilder()
+    table = TensorTable(graph, builder, int(batch_size))
+    inputs = {name: passages.add_input(table, name, input_type) for name in graph.inputs}
+    for operation in graph.operations:
+        if operation.kind == "quantize":
+            passages.write_quantize(table, operation, input_type if operation.inputs[0] in inputs else "float32")
+        elif operation.kind == "dequantize":
+            is_output = operation.output in graph.outputs
+            passages.write_dequantize(table, operation, output_type if is_output else "float32")
+        else:
+            _WRITERS[operation.kind](table, operation)
+    named = zip(graph.output_names, graph.outputs, strict=True)
+    signatures = {SIGNATURE: (inputs, {output_name: table.index(name) for output_name, name in named})}
+    if all_tensors:
+        quantized = [name for name in table.names if graph.tensors[name].grid is not None]
+        signatures[TENSOR_SIGNATURE] = (inputs, {name: table.index(name) for name in quantized})
+    return builder.finish(graph.name, signatures=signatures, description=description or graph.name, metadata=metadata)
