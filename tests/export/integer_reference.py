@@ -1,0 +1,156 @@
+"""A slow NumPy model of what the runtime computes, operation by operation: the oracle of the export tests."""
+
+import numpy as np
+
+F32 = np.float32
+
+
+def run(graph, inputs):
+    """Returns all tensors by name: int64 codes, or float32 numbers where there is no grid."""
+    tensors = {name: np.asarray(value, F32) for name, value in inputs.items()}
+    for operation in graph.operations:
+        tensors[operation.output] = compute(graph, operation, [tensors[name] for name in operation.inputs])
+    return tensors
+
+
+def compute(graph, operation, inputs):
+    """Returns the output of one operation for the given inputs."""
+    grid = graph.tensors[operation.output].grid
+    input_grids = [graph.tensors[name].grid for name in operation.inputs]
+    if operation.kind == "dequantize":
+        return inputs[0].astype(F32) * F32(input_grids[0].scale)
+    codes = KINDS[operation.kind](operation, inputs, input_grids, grid, graph.tensors[operation.output].shape)
+    low = max(grid.low, operation.attributes.get("low", grid.low))
+    high = min(grid.high, operation.attributes.get("high", grid.high))
+    return np.clip(codes, low, high).astype(np.int64)
+
+
+def pad_same(x, window, strides, fill):
+    """Pads as `padding="same"` does: the odd one below and right."""
+    widths = []
+    for size, reach, stride in zip(x.shape[1:3], window, strides, strict=True):
+        total = max((-(-size // stride) - 1) * stride + reach - size, 0)
+        widths.append((total // 2, total - total // 2))
+    return np.pad(x, [(0, 0), *widths, (0, 0)], constant_values=fill)
+
+
+def windows(x, window, operation, *, fill):
+    """Returns `[batch, h, w, taps_h, taps_w, channels]` values that each position sees."""
+    strides = operation.attributes.get("strides", (1, 1))
+    dilation = operation.attributes.get("dilation", (1, 1))
+    reach = [(size - 1) * step + 1 for size, step in zip(window, dilation, strict=True)]
+    if operation.attributes.get("padding", "valid") == "same":
+        x = pad_same(x, reach, strides, fill)
+    height, width = [(size - r) // stride + 1 for size, r, stride in zip(x.shape[1:3], reach, strides, strict=True)]
+    seen = np.empty((x.shape[0], height, width, *window, x.shape[3]), x.dtype)
+    for i in range(height):
+        for j in range(width):
+            top, left = i * strides[0], j * strides[1]
+            seen[:, i, j] = x[:, top : top + reach[0] : dilation[0], left : left + reach[1] : dilation[1]]
+    return seen
+
+
+def requantize(accumulator, multiplier):
+    return np.rint(accumulator.astype(F32) * multiplier)
+
+
+def multiplier(operation, input_grid, grid):
+    return F32(input_grid.scale) * operation.constants["kernel_scale"].astype(F32) / F32(grid.scale)
+
+
+def quantize(operation, inputs, input_grids, grid, shape):
+    return np.rint(inputs[0] * (F32(1) / F32(grid.scale)))
+
+
+def conv2d(operation, inputs, input_grids, grid, shape):
+    kernel = operation.constants["kernel"].astype(np.int64)
+    groups = operation.attributes.get("groups", 1)
+    seen = windows(inputs[0], kernel.shape[:2], operation, fill=0)
+    parts = [
+        np.tensordot(values, codes, axes=([3, 4, 5], [0, 1, 2]))
+        for values, codes in zip(np.split(seen, groups, axis=-1), np.split(kernel, groups, axis=-1), strict=True)
+    ]
+    accumulator = np.concatenate(parts, axis=-1) + operation.constants["bias"]
+    return requantize(accumulator, multiplier(operation, input_grids[0], grid))
+
+
+def depthwise_conv2d(operation, inputs, input_grids, grid, shape):
+    kernel = operation.constants["kernel"].astype(np.int64)
+    seen = windows(inputs[0], kernel.shape[:2], operation, fill=0)
+    sums = np.einsum("bhwijc,ijcm->bhwcm", seen, kernel)
+    accumulator = sums.reshape(*sums.shape[:3], -1) + operation.constants["bias"]
+    return requantize(accumulator, multiplier(operation, input_grids[0], grid))
+
+
+def dense(operation, inputs, input_grids, grid, shape):
+    accumulator = inputs[0] @ operation.constants["kernel"].astype(np.int64) + operation.constants["bias"]
+    return requantize(accumulator, multiplier(operation, input_grids[0], grid))
+
+
+def add(operation, inputs, input_grids, grid, shape):
+    ratios = [F32(input_grid.scale) / F32(grid.scale) for input_grid in input_grids]
+    shift = 20 - (int(np.frexp(max(ratios))[1]) - 1)
+    factors = [int(np.rint(float(ratio) * 2.0**shift)) for ratio in ratios]
+    return (inputs[0] * factors[0] + inputs[1] * factors[1] + 2 ** (shift - 1)) >> shift
+
+
+def mean(operation, inputs, input_grids, grid, shape):
+    count = inputs[0].shape[1] * inputs[0].shape[2]
+    factor = F32(input_grids[0].scale) / F32(grid.scale) * (F32(1) / F32(count))
+    offset = F32(grid.zero_point) - F32(count * input_grids[0].zero_point) * factor
+    stored = (inputs[0] + input_grids[0].zero_point).sum(
+        axis=(1, 2), keepdims=operation.attributes.get("keepdims", False)
+    )
+    return np.rint(stored.astype(F32) * factor + offset) - grid.zero_point
+
+
+def average_pool(operation, inputs, input_grids, grid, shape):
+    window = operation.attributes["pool_size"]
+    seen = windows(inputs[0].astype(np.float64), window, operation, fill=np.nan)
+    if not np.isnan(seen).any():
+        kernel_scale = F32(1) / F32(window[0] * window[1])
+        return requantize(seen.sum(axis=(3, 4)), F32(grid.scale) * kernel_scale / F32(grid.scale))
+    average = np.nanmean(seen + grid.zero_point, axis=(3, 4))
+    return np.sign(average) * np.floor(np.abs(average) + 0.5) - grid.zero_point
+
+
+def max_pool(operation, inputs, input_grids, grid, shape):
+    seen = windows(inputs[0].astype(np.float64), operation.attributes["pool_size"], operation, fill=-np.inf)
+    return seen.max(axis=(3, 4))
+
+
+def pad(operation, inputs, input_grids, grid, shape):
+    return np.pad(inputs[0], [(0, 0), *operation.attributes["paddings"], (0, 0)])
+
+
+def reshape(operation, inputs, input_grids, grid, shape):
+    return inputs[0].reshape(-1, *shape[1:])
+
+
+def concatenate(operation, inputs, input_grids, grid, shape):
+    return np.concatenate(inputs, axis=operation.attributes.get("axis", -1))
+
+
+def softmax(operation, inputs, input_grids, grid, shape):
+    numbers = inputs[0] * float(input_grids[0].scale)
+    exponentials = np.exp(numbers - numbers.max(axis=-1, keepdims=True))
+    return np.rint(exponentials / exponentials.sum(axis=-1, keepdims=True) / grid.scale)
+
+
+KINDS = {
+    function.__name__: function
+    for function in (
+        quantize,
+        conv2d,
+        depthwise_conv2d,
+        dense,
+        add,
+        mean,
+        average_pool,
+        max_pool,
+        pad,
+        reshape,
+        concatenate,
+        softmax,
+    )
+}

@@ -1,0 +1,250 @@
+"""Every operation in a file computes the codes that the contract says, whatever its shapes and grids."""
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.export import integer_reference
+from tests.export.random_graphs import (
+    BATCH,
+    clips,
+    grids,
+    numbers,
+    one_operation,
+    random_codes,
+    spread_scale,
+    weights,
+    window_size,
+)
+from tfmp.export.flatbuffer.write_tflite import write_tflite
+from tfmp.export.interpreter import Interpreter
+from tfmp.types.integer_graph import Grid
+
+few = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+def check(graph, seed, *, outside=()):
+    """Runs one operation in the file and in the reference: equal codes, on XNNPACK."""
+    rng = np.random.default_rng(seed)
+    interpreter = Interpreter(write_tflite(graph, batch_size=BATCH, all_tensors=True))
+    inputs = {
+        name: numbers(rng, graph.tensors[f"codes_{index}"].grid, (2 * BATCH + 1, *graph.tensors[name].shape[1:]))
+        for index, name in enumerate(graph.inputs)
+    }
+    codes = interpreter.codes(inputs)
+    operation = graph.operations[-2]
+    expected = integer_reference.compute(graph, operation, [codes[name] for name in operation.inputs])
+    np.testing.assert_array_equal(codes["result"], expected)
+    answer = interpreter.run(inputs)["answer"]
+    scale = np.float32(graph.tensors["result"].grid.scale)
+    np.testing.assert_array_equal(answer, expected.astype(np.float32) * scale)
+    assert {kind for kind, _ in interpreter.operators_outside_xnnpack()} <= set(outside)
+    return codes["result"]
+
+
+@st.composite
+def sliding(draw, *, dilates=True):
+    """Height, width, window and attributes of a sliding window; no dilation with strides, as Keras has it."""
+    window = draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
+    strides, dilation = (1, 1), (1, 1)
+    if dilates and draw(st.booleans()):
+        dilation = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
+    else:
+        strides = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
+    padding = draw(st.sampled_from(["same", "valid"]))
+    least = [(size - 1) * step + 1 for size, step in zip(window, dilation, strict=True)]
+    sizes = [draw(st.integers(size if padding == "valid" else 1, size + 5)) for size in least]
+    attributes = {"strides": strides, "dilation": dilation, "padding": padding}
+    output = [window_size(*each, padding) for each in zip(sizes, window, strides, dilation, strict=True)]
+    return sizes, window, attributes, output
+
+
+@few
+@given(
+    sliding(),
+    st.sampled_from([(1, 3, 4), (1, 8, 1), (2, 4, 6), (3, 3, 9), (1, 17, 33)]),
+    grids(),
+    st.data(),
+    st.integers(1, 8),
+    st.booleans(),
+    st.integers(0, 999),
+)
+def test_convolution(window, channels, input_grid, data, bits, ties, seed):
+    (sizes, kernel_size, attributes, output), (groups, inputs, filters) = window, channels
+    shape = (*kernel_size, inputs // groups, filters)
+    constants = weights(np.random.default_rng(seed), shape, filters, bits=bits, ties=ties)
+    grid = data.draw(grids(scale=1.0))
+    scale = spread_scale(input_grid, constants, np.prod(shape[:3]), grid, ties=ties)
+    grid = Grid(scale, grid.low, grid.high)
+    attributes = {**attributes, **data.draw(clips(grid)), "groups": groups}
+    result = (*output, filters)
+    check(
+        one_operation(
+            "conv2d", [(*sizes, inputs)], [input_grid], result, grid, attributes=attributes, constants=constants
+        ),
+        seed,
+    )
+
+
+@few
+@given(
+    sliding(),
+    st.sampled_from([(1, 1), (5, 1), (8, 1), (3, 2), (17, 3)]),
+    grids(),
+    st.data(),
+    st.booleans(),
+    st.integers(0, 999),
+)
+def test_depthwise_convolution(window, channels, input_grid, data, ties, seed):
+    (sizes, kernel_size, attributes, output), (inputs, multiplier) = window, channels
+    filters = inputs * multiplier
+    constants = weights(np.random.default_rng(seed), (*kernel_size, inputs, multiplier), filters, ties=ties)
+    grid = data.draw(grids(scale=1.0))
+    grid = Grid(spread_scale(input_grid, constants, np.prod(kernel_size), grid, ties=ties), grid.low, grid.high)
+    attributes = {**attributes, **data.draw(clips(grid))}
+    graph = one_operation(
+        "depthwise_conv2d",
+        [(*sizes, inputs)],
+        [input_grid],
+        (*output, filters),
+        grid,
+        attributes=attributes,
+        constants=constants,
+    )
+    check(graph, seed)
+
+
+@few
+@given(
+    st.sampled_from([(7,), (16,), (1,), (3, 7), (2, 3, 5)]),
+    st.sampled_from([1, 4, 10, 33]),
+    grids(),
+    st.data(),
+    st.booleans(),
+    st.integers(0, 999),
+)
+def test_dense(shape, units, input_grid, data, ties, seed):
+    constants = weights(np.random.default_rng(seed), (shape[-1], units), units, ties=ties)
+    grid = data.draw(grids(scale=1.0))
+    grid = Grid(spread_scale(input_grid, constants, shape[-1], grid, ties=ties), grid.low, grid.high)
+    result = (*shape[:-1], units)
+    attributes = data.draw(clips(grid))
+    check(one_operation("dense", [shape], [input_grid], result, grid, attributes=attributes, constants=constants), seed)
+
+
+@few
+@given(
+    st.sampled_from([(5, 4, 3), (17,), (1, 1, 1), (7, 6)]), grids(), grids(), grids(), st.data(), st.integers(0, 999)
+)
+def test_addition(shape, first, second, grid, data, seed):
+    graph = one_operation("add", [shape] * 2, [first, second], shape, grid, attributes=data.draw(clips(grid)))
+    check(graph, seed)
+
+
+def test_addition_of_all_pairs_of_codes():
+    for scales in ([0.1, 0.1, 0.2], [0.1, 0.3, 0.11], [0.0173, 4.0, 0.5], [1.0, 0.999, 0.007], [0.25, 0.5, 0.75]):
+        left, right, grid = (Grid(scale, -128, 127) for scale in scales)
+        graph = one_operation("add", [(256,)] * 2, [left, right], (256,), grid)
+        interpreter = Interpreter(write_tflite(graph, batch_size=256, all_tensors=True))
+        codes = np.arange(-128, 128, dtype=np.float32)
+        across = np.broadcast_to(codes, (256, 256))
+        found = interpreter.codes(
+            {"input_0": across * np.float32(scales[0]), "input_1": across.T * np.float32(scales[1])}
+        )
+        expected = integer_reference.compute(graph, graph.operations[-2], [found["codes_0"], found["codes_1"]])
+        np.testing.assert_array_equal(found["result"], expected)
+
+
+@few
+@given(
+    st.tuples(st.integers(1, 9), st.integers(1, 9), st.integers(1, 17)),
+    grids(),
+    st.data(),
+    st.sampled_from([1, 0.5, 1.37, 0.123]),
+    st.booleans(),
+    st.integers(0, 999),
+)
+def test_mean(shape, input_grid, data, ratio, keepdims, seed):
+    grid = data.draw(grids(scale=input_grid.scale * ratio))
+    attributes = {**data.draw(clips(grid)), "keepdims": keepdims}
+    result = (1, 1, shape[2]) if keepdims else shape[2:]
+    check(one_operation("mean", [shape], [input_grid], result, grid, attributes=attributes), seed)
+
+
+@few
+@given(
+    sliding(dilates=False),
+    st.sampled_from([1, 3, 16]),
+    grids(),
+    st.sampled_from(["average_pool", "max_pool"]),
+    st.data(),
+    st.integers(0, 999),
+)
+def test_pooling(window, channels, grid, kind, data, seed):
+    sizes, pool_size, attributes, output = window
+    attributes = {**data.draw(clips(grid)), "pool_size": pool_size, **attributes}
+    graph = one_operation(kind, [(*sizes, channels)], [grid], (*output, channels), grid, attributes=attributes)
+    outside = ["AVERAGE_POOL_2D"] if attributes["padding"] == "same" else []
+    if any(stride > size for stride, size in zip(attributes["strides"], pool_size, strict=True)):
+        outside.append("MAX_POOL_2D")  # XNNPACK does not skip pixels; the runtime's own kernel is as exact.
+    check(graph, seed, outside=outside)
+
+
+@few
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=2, max_size=2), grids(), st.integers(0, 999))
+def test_padding(paddings, grid, seed):
+    height, width = (size + before + after for size, (before, after) in zip((4, 5), paddings, strict=True))
+    attributes = {"paddings": tuple(paddings)}
+    check(one_operation("pad", [(4, 5, 3)], [grid], (height, width, 3), grid, attributes=attributes), seed)
+
+
+@few
+@given(grids(), st.sampled_from([(24,), (6, 4), (2, 2, 6), (1, 24, 1)]), st.data(), st.integers(0, 999))
+def test_reshape(grid, shape, data, seed):
+    check(one_operation("reshape", [(4, 2, 3)], [grid], shape, grid, attributes=data.draw(clips(grid))), seed)
+
+
+@few
+@given(grids(), st.integers(2, 6), st.sampled_from([-1, 1, 2]), st.integers(0, 999))
+def test_concatenation(grid, count, axis, seed):
+    sizes = [1 + index % 3 for index in range(count)]
+    shapes = [(4, 3, 2)[: axis - 1] + (size,) + (4, 3, 2)[axis:] if axis > 0 else (4, 3, size) for size in sizes]
+    result = list(shapes[0])
+    result[axis - 1 if axis > 0 else -1] = sum(sizes)
+    graph = one_operation("concatenate", shapes, [grid] * count, tuple(result), grid, attributes={"axis": axis})
+    check(graph, seed, outside=["CONCATENATION"] if count > 5 else ())
+
+
+@few
+@given(st.sampled_from([(10,), (2,), (3, 7)]), grids(), st.integers(0, 999))
+def test_softmax(shape, grid, seed):
+    graph = one_operation("softmax", [shape], [grid], shape, Grid(1 / 256, 0, 255))
+    check(graph, seed, outside=["SOFTMAX"])
+
+
+@few
+@given(grids(), st.data(), st.integers(0, 999))
+def test_quantization_of_any_number(grid, data, seed):
+    rng = np.random.default_rng(seed)
+    graph = one_operation("reshape", [(200,)], [grid], (200,), grid)
+    inputs = rng.normal(0, grid.scale * (grid.high - grid.low), (BATCH, 200)).astype(np.float32)
+    halves = (random_codes(rng, grid, (BATCH, 200)) + 0.5).astype(np.float32) * np.float32(grid.scale)
+    inputs = np.where(rng.random(inputs.shape) < 0.3, halves, inputs)
+    found = Interpreter(write_tflite(graph, all_tensors=True)).codes(inputs)["codes_0"]
+    np.testing.assert_array_equal(found, integer_reference.compute(graph, graph.operations[0], [inputs]))
+
+
+@pytest.mark.parametrize("zero_point", range(-128, 128, 5))
+def test_clip_is_exact_between_any_bounds(zero_point):
+    high = 127 - zero_point
+    for low in {-1, -high, -(high // 3), high - 255}:
+        if low < 0 < high:
+            grid = Grid(0.1, max(low, high - 255), high)
+            graph = one_operation(
+                "max_pool", [(4, 4, 8)], [Grid(0.1, high - 255, high)], (4, 4, 8), grid, attributes=ONE
+            )
+            check(graph, seed=0)
+
+
+ONE = {"pool_size": (1, 1)}

@@ -1,0 +1,179 @@
+"""What stands in a written file, read back with the schema; and what is refused."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from ai_edge_litert import schema_py_generated as schema
+
+from tests.export import integer_reference
+from tests.export.random_graphs import one_operation, residual_network, weights
+from tfmp.export.flatbuffer.write_tflite import write_tflite
+from tfmp.export.interpreter import Interpreter
+from tfmp.types.integer_graph import Grid, IntegerGraph, IntegerOperation, IntegerTensor
+
+GRID = Grid(0.5, 0, 15)
+BYTE = Grid(0.1, 0, 255)
+
+
+def read(content):
+    return schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(content, 0))
+
+
+def dense_graph(**changes):
+    constants = {**weights(np.random.default_rng(0), (4, 3), 3), **changes}
+    return one_operation("dense", [(4,)], [GRID], (3,), Grid(0.3, -128, 127), constants=constants)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_network_computes_what_the_reference_does(seed):
+    graph = residual_network(seed)
+    images = np.random.default_rng(seed).uniform(-0.1, 1.1, (10, 9, 8, 3)).astype(np.float32)
+    content = write_tflite(graph, batch_size=4, all_tensors=True)
+    interpreter = Interpreter(content)
+    found = interpreter.codes(images)
+    expected = integer_reference.run(graph, {"image": images})
+    assert set(found) == {name for name, tensor in graph.tensors.items() if tensor.grid is not None}
+    for name, codes in found.items():
+        np.testing.assert_array_equal(codes, expected[name], err_msg=name)
+    shipped = Interpreter(write_tflite(graph)).run(images)
+    for name, tensor in zip(graph.output_names, graph.outputs, strict=True):
+        np.testing.assert_array_equal(shipped[name], expected[tensor])
+    assert {kind for kind, _ in interpreter.operators_outside_xnnpack()} == {"SOFTMAX", "AVERAGE_POOL_2D"}
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8"])
+def test_integer_input_and_output_are_the_codes_of_the_float_ones(dtype):
+    graph = residual_network(3)
+    images = np.random.default_rng(0).uniform(0, 1, (3, 9, 8, 3)).astype(np.float32)
+    interpreter = Interpreter(write_tflite(graph, input_type=dtype, output_type=dtype))
+    door = interpreter.inputs["image"]
+    assert door.dtype == dtype and door.shape == (1, 9, 8, 3) and door.zero_point == {"int8": -128, "uint8": 0}[dtype]
+    stored = np.rint(images / door.scale) + door.zero_point
+    found = interpreter.run(stored.astype(dtype))
+    for name, expected in Interpreter(write_tflite(graph)).run(images).items():
+        tensor = interpreter.outputs[name]
+        assert found[name].dtype == dtype
+        codes = found[name].astype(np.float32) - tensor.zero_point
+        np.testing.assert_array_equal(codes * np.float32(tensor.scale), expected)
+
+
+@pytest.mark.parametrize("grid", [GRID, Grid(0.1, -4, 3), Grid(0.1, -3, 3), BYTE])
+@pytest.mark.parametrize("dtype", ["int8", "uint8"])
+def test_integer_input_beyond_its_grid_is_clipped(grid, dtype):
+    graph = one_operation("reshape", [(256,)], [grid], (256,), grid)
+    interpreter = Interpreter(write_tflite(graph, input_type=dtype, all_tensors=True))
+    door = interpreter.inputs["input_0"]
+    stored = np.arange(256) - (128 if dtype == "int8" else 0)
+    codes = interpreter.codes(stored.astype(dtype)[None])["codes_0"][0]
+    np.testing.assert_array_equal(codes, np.clip(stored - door.zero_point, grid.low, grid.high))
+
+
+def test_quantization_stands_in_the_file():
+    graph = dense_graph()
+    content = write_tflite(graph, batch_size=5, description="words", metadata={"tfmp": json.dumps({"a": 1}).encode()})
+    model = read(content)
+    assert content[4:8] == b"TFL3" and model.version == 3 and model.description == b"words"
+    (entry,) = model.metadata
+    assert entry.name == b"tfmp" and json.loads(bytes(model.buffers[entry.buffer].data)) == {"a": 1}
+    (signature,) = model.signatureDefs
+    assert signature.signatureKey == b"serving_default"
+    assert [each.name for each in signature.inputs + signature.outputs] == [b"input_0", b"answer"]
+    (subgraph,) = model.subgraphs
+    tensors = {tensor.name.decode(): tensor for tensor in subgraph.tensors}
+    constants = graph.operations[1].constants
+    kernel, bias, codes = tensors["middle/kernel"], tensors["middle/bias"], tensors["codes_0"]
+    np.testing.assert_array_equal(kernel.quantization.scale, constants["kernel_scale"])
+    np.testing.assert_array_equal(bias.quantization.scale, np.float32(0.5) * constants["kernel_scale"])
+    assert not kernel.quantization.zeroPoint.any() and kernel.quantization.quantizedDimension == 0
+    assert list(kernel.shape) == [3, 4] and bias.type == schema.TensorType.INT32
+    np.testing.assert_array_equal(
+        np.array(model.buffers[kernel.buffer].data).view(np.int8).reshape(3, 4), constants["kernel"].T
+    )
+    assert list(codes.shape) == [5, 4] and codes.quantization.zeroPoint == [127 - 15]
+    assert codes.quantization.scale == [np.float32(0.5)]
+
+
+def test_constants_are_aligned_and_shared():
+    graph = residual_network(0)
+    model = read(write_tflite(graph))
+    contents = [bytes(buffer.data) for buffer in model.buffers if buffer.data is not None]
+    assert len(contents) == len(set(contents))
+    content = write_tflite(graph)
+    assert all(content.index(each) % 16 == 0 for each in contents if len(each) > 64)
+    twice = IntegerGraph(
+        "twice",
+        (
+            IntegerOperation("quantize", "quantize", ("x",), "q"),
+            IntegerOperation("left", "average_pool", ("q",), "a", {"pool_size": (2, 2)}),
+            IntegerOperation("right", "average_pool", ("q",), "b", {"pool_size": (2, 2)}),
+            IntegerOperation("sum", "add", ("a", "b"), "s"),
+            IntegerOperation("out", "dequantize", ("s",), "y"),
+        ),
+        {
+            "x": IntegerTensor("x", (None, 4, 4, 8), None),
+            "q": IntegerTensor("q", (None, 4, 4, 8), BYTE),
+            **{name: IntegerTensor(name, (None, 2, 2, 8), BYTE) for name in "abs"},
+            "y": IntegerTensor("y", (None, 2, 2, 8), None),
+        },
+        ("x",),
+        ("y",),
+        ("y",),
+    )
+    names = [tensor.name for tensor in read(write_tflite(twice)).subgraphs[0].tensors]
+    assert names.count(b"left/kernel") == 1 and b"right/kernel" not in names
+
+
+def test_same_graph_gives_the_same_bytes():
+    assert write_tflite(residual_network(1)) == write_tflite(residual_network(1))
+
+
+@pytest.mark.parametrize(
+    ("graph", "message"),
+    [
+        (dense_graph(kernel=np.full((4, 3), -128, np.int8)), "-127 to 127"),
+        (dense_graph(kernel=np.zeros((4, 3), np.int32)), "int8"),
+        (dense_graph(kernel=np.zeros((5, 3), np.int8)), r"\[4, units\]"),
+        (dense_graph(bias=np.zeros(3, np.int64)), "int32"),
+        (dense_graph(kernel_scale=np.full(2, 0.1, np.float32)), "kernel_scale"),
+        (dense_graph(kernel_scale=np.full(3, 1e-12, np.float32)), r"2\*\*-32"),
+        (one_operation("max_pool", [(4, 4, 1)], [GRID], (2, 2, 1), BYTE, attributes={"pool_size": (2, 2)}), "share"),
+        (one_operation("concatenate", [(4,), (4,)], [GRID, BYTE], (8,), GRID), "Requantize"),
+        (one_operation("softmax", [(4,)], [GRID], (4,), BYTE), "softmax"),
+        (one_operation("add", [(4,), (4,)], [GRID, Grid(0.5 * 2**-11, 0, 255)], (4,), GRID), r"2\*\*-10"),
+        (one_operation("add", [(4,), (1,)], [GRID, GRID], (4,), GRID), "one shape"),
+        (one_operation("reshape", [(4,)], [GRID], (5,), GRID), "reshape"),
+        (one_operation("reshape", [(None, 4)], [GRID], (None, 2, 2), GRID), "fixed"),
+        (one_operation("reshape", [(4,)], [Grid(0.5, 1, 15)], (4,), GRID), "Code 0"),
+        (one_operation("mean", [(4, 4)], [GRID], (4,), GRID), "height"),
+        (one_operation("pad", [(4, 4, 1)], [GRID], (5, 4, 1), GRID, attributes={"paddings": ((0, 1),)}), "paddings"),
+        (
+            one_operation(
+                "max_pool", [(4, 4, 1)], [GRID], (4, 4, 1), GRID, attributes={"pool_size": (1, 1), "padding": "causal"}
+            ),
+            "causal",
+        ),
+    ],
+)
+def test_refuses_what_it_cannot_write_exactly(graph, message):
+    with pytest.raises(ValueError, match=message):
+        write_tflite(graph)
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"batch_size": 0}, {"batch_size": True}, {"input_type": "int16"}, {"output_type": "double"}]
+)
+def test_refuses_bad_arguments(arguments):
+    with pytest.raises(ValueError, match=next(iter(arguments))):
+        write_tflite(dense_graph(), **arguments)
+
+
+def test_integer_input_with_two_grids_is_refused():
+    graph = dense_graph()
+    other = IntegerOperation("other", "quantize", ("input_0",), "coarse")
+    tensors = {**graph.tensors, "coarse": IntegerTensor("coarse", (None, 4), BYTE)}
+    graph = dataclasses.replace(graph, operations=(*graph.operations, other), tensors=tensors)
+    assert Interpreter(write_tflite(graph)).batch_size == 1
+    with pytest.raises(ValueError, match="float32"):
+        write_tflite(graph, input_type="int8")
