@@ -137,7 +137,8 @@ def test_same_graph_gives_the_same_bytes():
         (dense_graph(kernel=np.zeros((5, 3), np.int8)), r"\[4, units\]"),
         (dense_graph(bias=np.zeros(3, np.int64)), "int32"),
         (dense_graph(kernel_scale=np.full(2, 0.1, np.float32)), "kernel_scale"),
-        (dense_graph(kernel_scale=np.full(3, 1e-12, np.float32)), r"2\*\*-32"),
+        (dense_graph(kernel_scale=np.full(3, 200, np.float32)), "below 256"),
+        (dense_graph(kernel_scale=np.zeros(3, np.float32)), "positive"),
         (one_operation("max_pool", [(4, 4, 1)], [GRID], (2, 2, 1), BYTE, attributes={"pool_size": (2, 2)}), "share"),
         (one_operation("concatenate", [(4,), (4,)], [GRID, BYTE], (8,), GRID), "Requantize"),
         (one_operation("softmax", [(4,)], [GRID], (4,), BYTE), "softmax"),
@@ -177,3 +178,38 @@ def test_integer_input_with_two_grids_is_refused():
     assert Interpreter(write_tflite(graph)).batch_size == 1
     with pytest.raises(ValueError, match="float32"):
         write_tflite(graph, input_type="int8")
+
+
+def test_operations_out_of_order_are_refused():
+    graph = residual_network(0)
+    graph = dataclasses.replace(graph, operations=graph.operations[::-1])
+    with pytest.raises(ValueError, match="Sort"):
+        write_tflite(graph)
+
+
+def test_tensors_may_go_by_several_names():
+    graph = dense_graph()
+    again = (
+        IntegerOperation("again", "quantize", ("input_0",), "same"),
+        IntegerOperation("more", "dequantize", ("result",), "more"),
+    )
+    tensors = {
+        "same": IntegerTensor("same", (None, 4), GRID),
+        "more": IntegerTensor("more", (None, 3), None),
+        **graph.tensors,
+    }
+    graph = dataclasses.replace(
+        graph,
+        operations=(*graph.operations, *again),
+        tensors=tensors,
+        outputs=("numbers", "more", "numbers"),
+        output_names=("a", "b", "c"),
+    )
+    for dtype in ("float32", "int8", "uint8"):
+        interpreter = Interpreter(write_tflite(graph, input_type=dtype, output_type=dtype, all_tensors=True))
+        inputs = np.ones((2, 4), dtype)
+        found = interpreter.run(inputs)
+        np.testing.assert_array_equal(found["a"], found["b"])
+        np.testing.assert_array_equal(found["a"], found["c"])
+        codes = interpreter.codes(inputs)
+        np.testing.assert_array_equal(codes["same"], codes["codes_0"])

@@ -76,19 +76,28 @@ class IntegerOperation:
     |---|---|---|---|
     | quantize | q(x * float32(1 / scale)) | | |
     | dequantize | x * scale, float | | |
-    | conv2d | q(float32(conv(x, kernel) + bias) * multiplier) | strides, padding, dilation, groups | kernel, bias, kernel_scale |
+    | conv2d | q(float32(conv(x, kernel) + bias) * multiplier) | strides, padding, dilation, groups | see `constants` |
     | depthwise_conv2d | the same, `[h, w, channels, depth_multiplier]` kernel | strides, padding, dilation | the same |
     | dense | the same, over the last axis, `[in, out]` kernel | | the same |
-    | add | q((x1 * scale1 + x2 * scale2) / scale) | | |
-    | mean | q(mean over height and width * input scale / scale) | keepdims | |
-    | average_pool | q(mean over the window, padding not counted) on the input's grid | pool_size, strides, padding | |
+    | add | `(x1 * m1 + x2 * m2 + 2**(shift - 1)) >> shift` | | |
+    | mean | rint(float32(sum(x + input zero_point)) * m + b) - zero_point, over height and width | keepdims | |
+    | average_pool | mean over the window, padding not counted, on the input's grid | pool_size, strides, padding | |
     | max_pool | maximum over the window | pool_size, strides, padding | |
     | pad | code 0 around | paddings: (top, bottom), (left, right) | |
     | reshape | | | |
     | concatenate | all inputs on the output's grid | axis | |
     | softmax | q(softmax(x * input scale) / scale), over the last axis | | |
 
-    `multiplier[c] = float32(input_scale * kernel_scale[c] / output_scale)`; accumulators are exact integers.
+    `multiplier[c] = float32(input_scale * kernel_scale[c] / output_scale)`; accumulators are exact integers. Every
+    operation on float32 numbers rounds to float32. Three kinds round in their own way, found by running the runtime:
+
+    - add, half up: `ratio_i = scale_i / scale`, `shift = 20 - floor(log2(max(ratio_1, ratio_2)))`,
+      `m_i = rint(ratio_i * 2**shift)`. Close to q((x1 * scale1 + x2 * scale2) / scale), ties apart.
+    - mean of n values, half to even with the zero point on: `m = (input_scale / scale) * (1 / n)`,
+      `b = zero_point - float32(n * input_zero_point) * m`. Close to q(mean * input_scale / scale).
+    - average_pool of n values: q(float32(sum) * (scale * float32(1 / n) / scale)) where no window reaches beyond the
+      edge; else mean + zero_point, rounded half away from zero, minus zero_point.
+
     Every operation may clip further: attributes `low` and `high`, where present, bound the output codes more tightly
     than the output's grid (a fused ReLU has `low = 0`).
 

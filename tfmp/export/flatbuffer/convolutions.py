@@ -9,8 +9,8 @@ from tfmp.types.integer_graph import IntegerOperation
 
 PADDINGS = {"same": schema.Padding.SAME, "valid": schema.Padding.VALID}
 _KERNEL_LIMIT = 127
-# XNNPACK takes factors from accumulator to output in this range and leaves others to a kernel that rounds twice.
-_SMALLEST_MULTIPLIER, _LARGEST_MULTIPLIER = 2.0**-32, 2.0**8
+# With a larger factor from accumulator to output XNNPACK refuses, and with it the runtime, the whole file.
+_MULTIPLIER_LIMIT = 2.0**8
 
 
 def write_conv2d(table: TensorTable, operation: IntegerOperation) -> None:
@@ -98,10 +98,11 @@ def _with_constants(table, operation, kernel, axis):
     kernel_scale = kernel_scale.astype(np.float32)
     input_scale = np.float32(table.grid(operation.inputs[0]).scale)
     multiplier = input_scale * kernel_scale / np.float32(table.grid(operation.output).scale)
-    if not np.all((kernel_scale > 0) & (multiplier >= _SMALLEST_MULTIPLIER) & (multiplier < _LARGEST_MULTIPLIER)):
+    if not np.all((kernel_scale > 0) & (multiplier < _MULTIPLIER_LIMIT)):
         raise ValueError(
-            "`input_scale * kernel_scale / output_scale` must be from 2**-32 to below 256. Received: "
-            f"{multiplier.min()} to {multiplier.max()} at operation {operation.name!r}. Recalibrate its ranges."
+            f"`kernel_scale` must be positive and `input_scale * kernel_scale / output_scale` below 256. Received: "
+            f"scales from {kernel_scale.min()}, factors to {multiplier.max()} at operation {operation.name!r}. "
+            "Recalibrate its ranges; give a channel without weights any positive scale."
         )
     # One scale per channel even when all are equal: some ARM kernels round differently with a single scale.
     of_kernel = Quantization(tuple(kernel_scale.tolist()), axis=axis)

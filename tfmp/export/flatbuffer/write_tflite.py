@@ -67,6 +67,12 @@ def write_tflite(
     table = TensorTable(graph, builder, int(batch_size))
     inputs = {name: passages.add_input(table, name, input_type) for name in graph.inputs}
     for operation in graph.operations:
+        missing = set(operation.inputs).difference(table.names)
+        if missing:
+            raise ValueError(
+                f"Operations must follow those whose outputs they read. Received: {operation.name!r}, which reads "
+                f"{sorted(missing)}. Sort the operations of graph {graph.name!r}."
+            )
         if operation.kind == "quantize":
             passages.write_quantize(table, operation, input_type if operation.inputs[0] in inputs else "float32")
         elif operation.kind == "dequantize":
