@@ -2,5 +2,6 @@
 
 from tfmp.simulator.hardware import Hardware, preset_names
 from tfmp.simulator.simulate import cost_table, simulate, simulate_layer
+from tfmp.simulator.workload import read_workload
 
-__all__ = ["Hardware", "cost_table", "preset_names", "simulate", "simulate_layer"]
+__all__ = ["Hardware", "cost_table", "preset_names", "read_workload", "simulate", "simulate_layer"]
