@@ -1,0 +1,102 @@
+import csv
+import io
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from tfmp.types import BitAssignment
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+TOOL = ROOT / "tools" / "simulate.py"
+NETWORK = [
+    {
+        "name": "conv",
+        "kind": "conv2d",
+        "kernel_size": [3, 3],
+        "in_channels": 3,
+        "out_channels": 8,
+        "output_size": [4, 4],
+    },
+    {"name": "pool", "kind": "max_pooling2d"},
+    {"name": "dense", "kind": "dense", "in_channels": 32, "out_channels": 10},
+]
+
+
+@pytest.fixture
+def network(tmp_path):
+    path = tmp_path / "network.json"
+    path.write_text(json.dumps(NETWORK))
+    return path
+
+
+def run(*arguments, program=(str(TOOL),)):
+    command = [sys.executable, *program, *(str(argument) for argument in arguments)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, capture_output=True, text=True, env=environment)
+
+
+def test_prints_a_table(network):
+    result = run(network, "--uniform", "8,8")
+    assert result.returncode == 0, result.stderr
+    assert "pool   max_pooling2d  not modelled" in result.stdout and "total" in result.stdout
+
+
+def test_writes_what_was_assigned(network, tmp_path):
+    assignment, output = tmp_path / "assignment.json", tmp_path / "report.csv"
+    BitAssignment({"conv": (2, 4)}).to_json(assignment)
+    arguments = [network, "--assignment", assignment, "--uniform", "8,8", "--format", "csv", "--output", output]
+    assert run(*arguments).returncode == 0
+    rows = list(csv.DictReader(io.StringIO(output.read_text())))
+    assert [(row["name"], row["weight_bits"], row["activation_bits"]) for row in rows] == [
+        ("conv", "2", "4"),
+        ("pool", "", ""),
+        ("dense", "8", "8"),
+    ]
+    again = run(*arguments)
+    assert again.returncode == 1 and "overwrite" in again.stderr
+
+
+def test_prints_json_for_other_hardware(network, tmp_path):
+    from tfmp.simulator import Hardware
+
+    hardware = Hardware.from_preset("bit_fusion").resize(name="wide", dram_bits_per_cycle=1024)
+    path = tmp_path / "hardware.json"
+    path.write_text(json.dumps(hardware.__dict__))
+    result = run(network, "--uniform", "4,4", "--format", "json", "--hardware", path, "--batch", 1)
+    report = json.loads(result.stdout)
+    assert (report["hardware"], report["batch"], len(report["layers"])) == ("wide", 1, 3)
+
+
+def test_model_goes_through_the_library(tmp_path):
+    """The tool loads the model and passes every option on; the library's own tests cover the rest."""
+    program = (
+        "import runpy, sys, tfmp\n"
+        "tfmp.__dict__['load_model'] = lambda path: ('model', path)\n"
+        "tfmp.__dict__['simulate'] = lambda model, **options: (model, sorted(options), options['assignment'])\n"
+        f"sys.argv[0] = {str(TOOL)!r}\n"
+        f"runpy.run_path({str(TOOL)!r}, run_name='__main__')\n"
+    )
+    result = run("net.keras", "--uniform", "8,4", program=("-c", program))
+    assert result.returncode == 0, result.stderr
+    options = ["assignment", "batch", "depthwise", "hardware", "objective"]
+    assert result.stdout.strip() == str((("model", "net.keras"), options, (8, 4)))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "give --uniform W,A or --assignment FILE"),
+        (["--uniform", "8"], "--uniform must be two integers W,A. Received: 8"),
+        (["--uniform", "8,9"], "Layer `conv`: `activation_bits` must be an integer from 1 to 8"),
+        (["--uniform", "8,8", "--hardware", "tpu"], "Presets: bit_fusion"),
+        (["--uniform", "8,8", "--output", "x"], "--output needs --format json or csv"),
+    ],
+)
+def test_bad_arguments_are_explained(network, arguments, message):
+    result = run(network, *arguments)
+    assert result.returncode == 1 and "Traceback" not in result.stderr
+    assert message in result.stdout + result.stderr
