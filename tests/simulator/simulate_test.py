@@ -296,12 +296,12 @@ def test_depthwise_encodings():
 
 
 def test_objectives_trade_latency_for_energy():
-    """VGG-16 at 8 bits: the fastest schedules take 1.66 times the energy of the most frugal, to be 0.003 % faster."""
+    """VGG-16 at 8 bits: the fastest schedules take 1.66 times the energy of the most frugal, to be 0.002 % faster."""
     network = workload("vgg16")
     bits = {layer.name: (8, 8) for layer in network if isinstance(layer, LayerShape)}
     fast, frugal = (simulate(network, bits, objective=objective).total for objective in ("latency", "energy"))
     assert fast.energy_nj["total"] / frugal.energy_nj["total"] == pytest.approx(1.66, abs=0.005)
-    assert 1 < frugal.total_cycles / fast.total_cycles < 1.00004
+    assert 1 < frugal.total_cycles / fast.total_cycles < 1.00003
 
 
 def test_cost_table_is_the_layer_at_each_pair():
