@@ -128,12 +128,13 @@ def _tensor_bits(convolution, tile, weight_bits, activation_bits, lanes, output_
 
 
 def _check_countable(convolution, tile, counts, tensor_bits, lanes, hardware) -> None:
-    """Refuses layers whose counters could overflow 64 bits."""
+    """Refuses layers of which some tiling's counters would overflow 64 bits."""
     batch, width, height, in_channels, out_channels = tile.astype(np.float64)
-    depth = convolution.kernel_size[0] * convolution.kernel_size[1] * (in_channels + lanes)
-    products_bits = batch * width * height * depth * (out_channels + hardware.output_lanes) * 4 * OUTPUT_BITS
-    largest = (counts.astype(np.float64).prod(axis=0) * (products_bits + 4 * tensor_bits.sum(axis=0))).max()
-    if largest * convolution.repeats >= 2**62:
+    taps = convolution.kernel_size[0] * convolution.kernel_size[1]
+    products = batch * width * height * in_channels * out_channels * taps
+    padded = batch * width * height * (in_channels + lanes) * (out_channels + hardware.output_lanes) * taps
+    moved_bits = counts.astype(np.float64).prod(axis=0) * (products * OUTPUT_BITS + 2 * tensor_bits.sum(axis=0))
+    if max(moved_bits.max() * convolution.repeats, padded.max() * 2 * OUTPUT_BITS) >= 2**61:
         raise ValueError("the layer is too large to count its accesses in 64 bits. Choose a smaller batch.")
 
 
