@@ -22,7 +22,7 @@ _PUBLIC = {
     "relax": "tfmp.transform.relax",
     "simulate": "tfmp.export.energy_report",
 }
-_MODULES = ("costs", "layers", "quantizers", "simulator", "types")
+_MODULES = ("costs", "layers", "quantizers", "search", "simulator", "types")
 
 __all__ = [*_PUBLIC, *_MODULES]
 __version__ = "0.1.0"

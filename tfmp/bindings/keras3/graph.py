@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from tfmp.bindings.keras3 import layers as searchable
+from tfmp.bindings.keras3.integer_graph import write_integer  # noqa: F401 (part of what a binding offers)
 from tfmp.bindings.keras3.kinds import MULTIPLYING, kind_and_attributes, layer_shape
 from tfmp.types import UNQUANTIZED, Call, Graph, Layer, Selection, Tensor, TensorRef, map_references
 

@@ -3,6 +3,7 @@
 import keras
 
 from tfmp.mixins.bit_selector import BitSelectorMixin
+from tfmp.mixins.integer_operation import IntegerOperationMixin
 from tfmp.mixins.mixed_precision import MixedPrecisionMixin
 from tfmp.mixins.quantize import QuantizeMixin
 from tfmp.mixins.selection_cost import SelectionCostMixin
@@ -33,6 +34,11 @@ class BitSelector(_Statistics, BitSelectorMixin, keras.layers.Layer):
 @_register
 class SelectionCost(_Statistics, SelectionCostMixin, keras.layers.Layer):
     __doc__ = SelectionCostMixin.__doc__
+
+
+@_register
+class IntegerOperation(IntegerOperationMixin, keras.layers.Layer):
+    __doc__ = IntegerOperationMixin.__doc__
 
 
 @_register

@@ -1,0 +1,41 @@
+"""An `IntegerGraph` as a Keras 3 model."""
+
+import keras
+
+from tfmp.bindings.keras3.layers import IntegerOperation
+
+
+def write_integer(graph):
+    """Builds the model that computes an `IntegerGraph`, one layer per operation, outputs by their names."""
+    tensors = {
+        name: keras.Input(batch_shape=graph.tensors[name].shape, name=name.replace("/", "_")) for name in graph.inputs
+    }
+    for operation in graph.operations:
+        layer = IntegerOperation(**operation_arguments(graph, operation))
+        inputs = [tensors[name] for name in operation.inputs]
+        tensors[operation.output] = layer(inputs if len(inputs) > 1 else inputs[0])
+        for name, value in operation.constants.items():
+            getattr(layer, f"{name}_constant").assign(value)
+    inputs = [tensors[name] for name in graph.inputs]
+    outputs = [tensors[name] for name in graph.outputs]
+    single = len(outputs) == 1
+    structure = outputs[0] if single else dict(zip(graph.output_names, outputs, strict=True))
+    return keras.Model(inputs if len(inputs) > 1 else inputs[0], structure, name=f"{graph.name}_integer")
+
+
+def operation_arguments(graph, operation):
+    """Returns the arguments of the `IntegerOperation` layer that computes an operation of a graph."""
+
+    def triple(name):
+        grid = graph.tensors[name].grid
+        return None if grid is None else (grid.scale, grid.low, grid.high)
+
+    return {
+        "kind": operation.kind,
+        "input_grids": [triple(name) for name in operation.inputs],
+        "grid": triple(operation.output),
+        "attributes": dict(operation.attributes),
+        "output_shape": graph.tensors[operation.output].shape,
+        "constant_shapes": {name: value.shape for name, value in operation.constants.items()},
+        "name": operation.name.replace("/", "_"),
+    }

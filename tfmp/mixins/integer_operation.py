@@ -1,0 +1,102 @@
+"""One operation of an integer network as a layer."""
+
+import numpy as np
+import tensorflow as tf
+
+from tfmp.ops import integer
+from tfmp.types import Grid
+
+
+class IntegerOperationMixin:
+    """Computes one `tfmp.types.IntegerOperation` on codes, whole numbers in float32 tensors.
+
+    Its results are those of the file's runtime. It has no gradient.
+
+    Args:
+        kind: Kind of the operation.
+        input_grids: One `(scale, low, high)` per input, None for a floating-point input.
+        grid: The output's, None for a floating-point output.
+        attributes: Of the operation.
+        output_shape: Shape of the output, the batch first.
+        constant_shapes: Shapes of the constants by name, empty for kinds without.
+
+    Input shape: as the operation's. Output shape: `output_shape`.
+    """
+
+    def __init__(self, kind, *, input_grids, grid, attributes, output_shape, constant_shapes, **kwargs):
+        super().__init__(**{"trainable": False, **kwargs})
+        self.kind = kind
+        self.input_grids = [None if entry is None else Grid(*entry) for entry in input_grids]
+        self.grid = None if grid is None else Grid(*grid)
+        self.attributes = dict(attributes)
+        self.fixed_output_shape = tuple(output_shape)
+        self.constant_shapes = {name: tuple(shape) for name, shape in constant_shapes.items()}
+
+    def build(self, *_):
+        # Codes and accumulators up to 2**53 are exact in float64 variables, int32 ones are not on every device.
+        for name, shape in self.constant_shapes.items():
+            variable = self.add_weight(name=name, shape=shape, initializer="zeros", trainable=False, dtype="float64")
+            setattr(self, f"{name}_constant", variable)
+        self.built = True
+
+    def call(self, inputs):
+        tensors = list(inputs) if isinstance(inputs, list | tuple) else [inputs]
+        bounds = {}
+        if self.grid is not None:
+            bounds["low"] = self.attributes.get("low", self.grid.low)
+            bounds["high"] = self.attributes.get("high", self.grid.high)
+        outputs = self._compute(tensors, bounds)
+        return tf.ensure_shape(outputs, self.fixed_output_shape)
+
+    def _compute(self, tensors, bounds):
+        x, attributes, grid = tensors[0], self.attributes, self.grid
+        match self.kind:
+            case "quantize":
+                return integer.quantize(x, grid=grid, **bounds)
+            case "dequantize":
+                return integer.dequantize(x, input_grid=self.input_grids[0])
+            case "conv2d" | "depthwise_conv2d" | "dense":
+                return self._product(x, bounds)
+            case "add":
+                return integer.add(*tensors, grids=self.input_grids, grid=grid, **bounds)
+            case "mean":
+                keepdims = attributes["keepdims"]
+                return integer.mean(x, input_grid=self.input_grids[0], grid=grid, keepdims=keepdims, **bounds)
+            case "average_pool":
+                return integer.average_pool(x, grid=grid, attributes=attributes, **bounds)
+            case "max_pool":
+                return integer.max_pool(x, attributes=attributes, **bounds)
+            case "pad":
+                return integer.pad(x, attributes=attributes)
+            case "reshape":
+                return tf.reshape(x, (-1, *self.fixed_output_shape[1:]))
+            case "concatenate":
+                return tf.concat(tensors, attributes["axis"])
+            case "softmax":
+                return integer.softmax(x, input_grid=self.input_grids[0], grid=grid, **bounds)
+        raise ValueError(f"Layer `{self.name}`: the operation {self.kind!r} is unknown.")
+
+    def _product(self, x, bounds):
+        kernel, bias, scale = (
+            tf.convert_to_tensor(getattr(self, f"{name}_constant")) for name in ("kernel", "bias", "kernel_scale")
+        )
+        input_scale, output_scale = np.float32(self.input_grids[0].scale), np.float32(self.grid.scale)
+        multiplier = tf.cast(scale, tf.float32) * input_scale / output_scale
+        return integer.product(x, kernel, bias, multiplier, kind=self.kind, attributes=self.attributes, **bounds)
+
+    def compute_output_shape(self, *_):
+        return self.fixed_output_shape
+
+    def get_config(self):
+        def triple(grid):
+            return None if grid is None else (grid.scale, grid.low, grid.high)
+
+        return {
+            **super().get_config(),
+            "kind": self.kind,
+            "input_grids": [triple(grid) for grid in self.input_grids],
+            "grid": triple(self.grid),
+            "attributes": self.attributes,
+            "output_shape": self.fixed_output_shape,
+            "constant_shapes": self.constant_shapes,
+        }

@@ -1,0 +1,91 @@
+"""Kernels, biases and normalization as the integers of a file."""
+
+import numpy as np
+import tensorflow as tf
+
+from tfmp import quantizers
+from tfmp.types import Layer
+
+_LARGEST_CODE = 127
+_LARGEST_BIAS = 2.0**30
+
+
+def folded_product(layer: Layer, normalization: Layer | None, input_scale: float) -> dict[str, np.ndarray]:
+    """Returns the constants of a layer with a kernel, with the normalization behind it folded in.
+
+    The codes are those of training. Normalization multiplies their scales, channel by channel; a negative factor negates
+    the channel's codes. Codes that leave room in INT8 are shifted up with their scale shifted down, which refines the
+    grid of the bias without changing a product.
+
+    Args:
+        layer: A fixed layer, its weights read.
+        normalization: The batch normalization that alone reads its output, or None.
+        input_scale: Scale of its input's codes.
+
+    Returns:
+        `kernel` int8, `kernel_scale` float32 and `bias` int32 per output channel.
+    """
+    codes, scale = kernel_codes(layer)
+    channels = layer.shape.out_channels
+    by_channel = codes.reshape(-1, channels)
+    scale = np.broadcast_to(np.asarray(scale, np.float64).reshape(-1), (channels,)).copy()
+    bias = np.asarray(layer.weights.get("bias", np.zeros(channels)), np.float64)
+    if normalization is not None:
+        factor, shift = normalization_factors(normalization)
+        bias = factor * bias + shift
+        by_channel = np.where(factor < 0, -by_channel, by_channel)
+        scale *= np.abs(factor)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        vanishing = ~(np.abs(bias) / (input_scale * scale) < _LARGEST_BIAS)
+    # A channel whose factor is (all but) zero holds its bias alone.
+    by_channel = np.where(vanishing, 0, by_channel)
+    scale[vanishing] = np.maximum(np.abs(bias[vanishing]) / (input_scale * _LARGEST_BIAS), 1e-12)
+    room = _LARGEST_CODE // max(1, int(np.abs(by_channel).max()))
+    shift = int(np.log2(room)) if room else 0
+    kernel = (by_channel * 2**shift).reshape(codes.shape)
+    scale = (scale / 2**shift).astype(np.float32)
+    return {
+        "kernel": _laid_out(layer, kernel).astype(np.int8),
+        "kernel_scale": scale,
+        "bias": np.rint(bias / (np.float64(np.float32(input_scale)) * scale)).astype(np.int32),
+    }
+
+
+def kernel_codes(layer: Layer):
+    """Returns `(integers, scale)` of a fixed layer's kernel, those of training."""
+    prefix = "weight_selector/"
+    state = {path.removeprefix(prefix): w for path, w in layer.weights.items() if path.startswith(prefix)}
+    quantizer = quantizers.get(layer.weight.quantizer, bits=layer.weight.bits[0])
+    if quantizer.format.low < -_LARGEST_CODE or quantizer.format.high > _LARGEST_CODE:
+        raise ValueError(
+            f"Layer `{layer.name}`: {layer.weight.bits[0]} bits of `{quantizer.name}` have codes up to "
+            f"{quantizer.format.high}, which INT8 cannot hold. Use at most {layer.weight.bits[0] - 1} bits with it, or "
+            "another quantizer."
+        )
+    axes = (-2, -1) if layer.kind == "depthwise_conv2d" else (-1,)
+    integers, scale = quantizer.codes(tf.constant(layer.weights["kernel"]), state, channel_axes=axes)
+    return np.asarray(integers), np.asarray(scale)
+
+
+def normalization_factors(normalization: Layer):
+    """Returns `(factor, shift)` per channel in float64: the normalization is `factor * x + shift` at inference."""
+    weights = {name: np.asarray(value, np.float64) for name, value in normalization.weights.items()}
+    factor = 1 / np.sqrt(weights["moving_variance"] + normalization.attributes["epsilon"])
+    factor = factor * weights.get("gamma", 1.0)
+    return factor, weights.get("beta", 0.0) - factor * weights["moving_mean"]
+
+
+def standalone_normalization(normalization: Layer):
+    """Returns a normalization as a product per channel: codes +-64, their scale, and its bias as real numbers."""
+    factor, shift = normalization_factors(normalization)
+    scale = np.maximum(np.abs(factor), 1e-12) / 64
+    return {"kernel": np.where(factor < 0, -64, 64), "kernel_scale": scale, "bias": shift}
+
+
+def passing_product(channels):
+    """Returns the identity as a product per channel."""
+    return {"kernel": np.ones(channels), "kernel_scale": np.ones(channels), "bias": np.zeros(channels)}
+
+
+def _laid_out(layer, kernel):
+    return kernel[None] if layer.kind == "conv1d" else kernel
