@@ -8,6 +8,7 @@ from tfmp.types.layer_report import LayerReport
 from tfmp.types.layer_shape import LayerShape
 from tfmp.types.model_report import ModelReport, ModelRow
 from tfmp.types.network_report import NetworkReport
+from tfmp.types.tflite_report import OperatorAgreement, TFLiteReport
 
 __all__ = [
     "FLOAT",
@@ -26,7 +27,9 @@ __all__ = [
     "ModelReport",
     "ModelRow",
     "NetworkReport",
+    "OperatorAgreement",
     "Selection",
+    "TFLiteReport",
     "Tensor",
     "TensorRef",
     "map_references",

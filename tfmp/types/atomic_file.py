@@ -25,8 +25,7 @@ def write_atomically(path: str | os.PathLike, content: str | bytes, overwrite: b
     """
     if not isinstance(content, str | bytes):
         raise TypeError(f"`content` must be str or bytes. Received: {type(content).__name__}")
-    target = os.path.realpath(path)
-    _check_target(target, overwrite)
+    target = check_writable(path, overwrite)
     folder, name = os.path.split(target)
     beside = os.path.join(folder, f".{name}.{secrets.token_hex(4)}.tmp")
     try:
@@ -49,7 +48,13 @@ def write_atomically(path: str | os.PathLike, content: str | bytes, overwrite: b
         raise
 
 
-def _check_target(target: str, overwrite: bool) -> None:
+def check_writable(path: str | os.PathLike, overwrite: bool = False) -> str:
+    """Raises what `write_atomically` would, before the work is done whose result is to be written.
+
+    Returns:
+        The path with symbolic links followed.
+    """
+    target = os.path.realpath(path)
     folder = os.path.dirname(target)
     if os.path.isdir(target):
         raise IsADirectoryError(f"Expected the path of a file. Received the folder {target!r}.")
@@ -59,6 +64,9 @@ def _check_target(target: str, overwrite: bool) -> None:
         raise FileNotFoundError(f"The folder {folder!r} does not exist. Create it first.")
     if not os.path.isdir(folder):
         raise NotADirectoryError(f"Expected a folder to write to. Received the file {folder!r}.")
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(f"Cannot write to the folder {folder!r}. Choose another path than {str(path)!r}.")
+    return target
 
 
 def _exists_message(target: str) -> str:
