@@ -3,12 +3,12 @@
     python -m recipes.resnet8_cifar10 --methods=float,uniform,mixed --seeds=0
 
 Trains in floating point, then with LSQ at a uniform W2A2 and at searched bits of the same BitOps. Both low-bit networks
-start from the same float weights and train for the same number of epochs, those of the search counted. Every finished run
-leaves one JSON in `recipes/results/resnet8_cifar10/`; runs whose JSON exists are skipped, and a killed search resumes.
+start from the same float weights and train for the same number of epochs, those of the search counted. Every finished
+run leaves one JSON in `recipes/results/resnet8_cifar10/`; runs whose JSON exists are skipped, and a killed search
+resumes.
 """
 
 import json
-import math
 import os
 import pathlib
 import time
@@ -92,15 +92,18 @@ class EpochSeed(keras.callbacks.Callback):
 
 
 def cosine(learning_rate, epochs, steps_per_epoch):
+    """A learning rate that falls to zero over all steps."""
     return keras.optimizers.schedules.CosineDecay(learning_rate, epochs * steps_per_epoch)
 
 
 def compile_model(model, optimizer):
+    """Compiles a classifier with logits."""
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(optimizer, loss, metrics=["accuracy"])
 
 
 def sgd(learning_rate, epochs, steps_per_epoch):
+    """SGD with momentum and a cosine schedule."""
     return keras.optimizers.SGD(cosine(learning_rate, epochs, steps_per_epoch), momentum=0.9, nesterov=True)
 
 
@@ -112,6 +115,7 @@ def train(model, data, test, epochs, learning_rate, *, first_epoch=0):
 
 
 def accuracy(model, test):
+    """Share of the test images that a model gets right."""
     return float(model.evaluate(*test, batch_size=500, verbose=0)[1])
 
 
@@ -131,12 +135,14 @@ def float_model(config, seed, work_dir):
 
 
 def run_float(config, seed, work_dir):
+    """Trains in floating point."""
     model, history = float_model(config, seed, work_dir)
     _, (_, test) = datasets(config, seed)
     return {"accuracy": accuracy(model, test), "history": history}
 
 
 def relaxed(model, config, seed, x_train):
+    """The relaxed model of a configuration."""
     return tfmp.relax(
         model,
         weight_bits=tuple(config["weight_bits"]),
@@ -150,6 +156,7 @@ def relaxed(model, config, seed, x_train):
 
 
 def run_uniform(config, seed, work_dir):
+    """Trains at the same bits everywhere."""
     model, _ = float_model(config, seed, work_dir)
     data, (x_train, test) = datasets(config, seed)
     keras.utils.set_random_seed(seed)
@@ -163,6 +170,7 @@ def run_uniform(config, seed, work_dir):
 
 
 def run_mixed(config, seed, work_dir):
+    """Searches, fixes and fine-tunes."""
     model, _ = float_model(config, seed, work_dir)
     data, (x_train, test) = datasets(config, seed)
     keras.utils.set_random_seed(seed)

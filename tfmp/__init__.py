@@ -18,11 +18,12 @@ _PUBLIC = {
     "fix": "tfmp.transform.fix",
     "fold": "tfmp.transform.fold",
     "inspect": "tfmp.transform.inspect",
+    "layer_table": "tfmp.export.layer_table",
     "load_model": "tfmp.bindings.keras3.load_model",
     "relax": "tfmp.transform.relax",
     "simulate": "tfmp.export.energy_report",
 }
-_MODULES = ("costs", "layers", "quantizers", "search", "simulator", "types")
+_MODULES = ("costs", "layers", "networks", "quantizers", "search", "simulator", "types")
 
 __all__ = [*_PUBLIC, *_MODULES]
 __version__ = "0.1.0"

@@ -42,5 +42,5 @@ class Cost(abc.ABC):
         """
 
     def overhead(self, graph) -> float:
-        """Returns what the network costs beside its layers' tables, in `unit`: nothing, unless a cost says otherwise."""
+        """Returns what the network costs beside its layers' tables, in `unit`: nothing by default."""
         return 0.0

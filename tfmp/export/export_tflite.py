@@ -28,8 +28,8 @@ def export_tflite(
 ) -> TFLiteReport:
     """Writes a fixed model as a TFLite file in integers, and compares the file with the model.
 
-    The file computes what `tfmp.fold(fixed)` computes, with the codes that were trained. It has the signature
-    `"serving_default"` with the names of the model's inputs and outputs, and carries the bits of every layer as metadata.
+    The file computes what `tfmp.fold(fixed)` computes, with the codes that were trained. Its signature,
+    `"serving_default"`, has the names of the model's inputs and outputs; its metadata carry the bits of every layer.
 
     Args:
         fixed: What `tfmp.fix` returned, trained or calibrated.
@@ -38,15 +38,16 @@ def export_tflite(
         verify: Inputs with which the file is run and compared with the folded model before it is written: an array, a
             structure of arrays, or a `tf.data.Dataset` of which the first batch is used.
         batch_size: The fixed batch of the file.
-        input_type, output_type: `"float32"`, `"int8"` or `"uint8"`.
+        input_type: `"float32"`, `"int8"` or `"uint8"`.
+        output_type: The same for outputs.
         overwrite: True to replace an existing file.
 
     Returns:
         A `TFLiteReport`; `print` it.
 
     Raises:
-        ValueError: If bits are open, a range was never calibrated, a layer has no integer form, an argument is unknown, or
-            the file and the model disagree. Nothing is written then.
+        ValueError: If bits are open, a range was never calibrated, a layer has no integer form, an argument is
+            unknown, or the file and the model disagree. Nothing is written then.
         OSError: If the file exists and `overwrite` is False, or the folder cannot be written.
 
     Example:

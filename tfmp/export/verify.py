@@ -80,7 +80,7 @@ def verified(graph: IntegerGraph, folded, content, readable, verify):
                 f"Operator `{operator.name}` ({operator.kind}) of the file differs from the folded model: "
                 f"{operator.equal_share:.2%} of its codes are equal, the largest difference is "
                 f"{operator.largest_difference}. Expected at least {SMALLEST_EQUAL_SHARE:.0%} and at most "
-                f"{LARGEST_DIFFERENCE}. The runtime computes it otherwise than ai-edge-litert does where this was tested."
+                f"{LARGEST_DIFFERENCE}. This runtime rounds otherwise than the one that was tested."
             )
     equal_share, largest_difference, top1_agreement = end_to_end(graph, folded, content, samples)
     if top1_agreement < SMALLEST_TOP1_AGREEMENT:

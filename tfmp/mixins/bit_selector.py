@@ -174,6 +174,8 @@ class BitSelectorMixin:
             fitted = candidate.initial_state(values) if alone else candidate.fitted_state(values)
             for name, value in fitted.items():
                 state[name].assign(value)
+            if "seen" in state:
+                state["seen"].assign(1.0)
 
     @property
     def is_calibrated(self) -> bool:

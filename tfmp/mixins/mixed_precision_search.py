@@ -6,7 +6,6 @@ import shutil
 
 import numpy as np
 
-from tfmp.search.assignment import most_probable
 from tfmp.search.budget import Budget, SearchedCost
 from tfmp.search.lagrangian import DualAscent, FixedMultiplier
 from tfmp.types import CodeFormat
@@ -23,15 +22,17 @@ class MixedPrecisionSearchMixin:
 
     Args:
         budget: A `tfmp.Budget` to be met by dual ascent; the cost is normalized by it.
-        eta: A fixed multiplier instead (EdMIPS, eq. 6); the cost is normalized by the first searched layer's at one bit.
+        eta: A fixed multiplier instead (EdMIPS, eq. 6); the cost is normalized by the first searched layer's at one
+            bit.
         cost: With `eta`, the cost that it multiplies.
         multiplier: How the multiplier moves, a `tfmp.search.Multiplier`; by default `DualAscent()`.
-        temperature: `(first, last)`: selectors with a temperature fall from one to the other over the epochs, by an equal
-            factor each.
+        temperature: `(first, last)`: selectors with a temperature fall from one to the other over the epochs, by an
+            equal factor each.
         backup_dir: Folder where each epoch leaves what a killed run needs to go on. Starting again with the same
             arguments resumes behind the last complete epoch.
 
-    Logs, at the end of each epoch: `expected_cost` and `discrete_cost` (of the searched layers, normalized), `cost_gap` (their difference), `multiplier`, `selection_entropy` (mean over the selectors, 1 is undecided),
+    Logs, at the end of each epoch: `expected_cost` and `discrete_cost` (of the searched layers, normalized),
+    `cost_gap` (their difference), `multiplier`, `selection_entropy` (mean over the selectors, 1 is undecided),
     `mixture_variance` (mean over the tensors, see `tfmp.selection.relative_variance`).
 
     Raises:
@@ -182,11 +183,15 @@ class MixedPrecisionSearchMixin:
         os.makedirs(beside)
         np.savez(os.path.join(beside, _ARRAYS_FILE), *variables)
         with open(os.path.join(beside, _STATE_FILE), "w", encoding="utf-8") as file:
-            json.dump({"epoch": epoch, "layers": list(self._layers), "multiplier": self.multiplier.state()}, file)
+            json.dump({**self._identity(), "epoch": epoch, "multiplier": self.multiplier.state()}, file)
         os.replace(beside, final)
         for name in os.listdir(self.backup_dir):
             if name.startswith("epoch-") and name != os.path.basename(final):
                 shutil.rmtree(os.path.join(self.backup_dir, name), ignore_errors=True)
+
+    def _identity(self):
+        """What a backup must share with the search that takes it up."""
+        return {"layers": list(self._layers), "cost": self.priced.cost.name, "limit": self.limit}
 
     def load_backup(self, shapes):
         """Returns `(epoch, variables)` of the last complete epoch in `backup_dir`, or None if there is none.
@@ -207,9 +212,10 @@ class MixedPrecisionSearchMixin:
             state = json.load(file)
         with np.load(os.path.join(folder, _ARRAYS_FILE)) as arrays:
             variables = [arrays[f"arr_{index}"] for index in range(len(arrays.files))]
-        if state["layers"] != list(self._layers) or [tuple(v.shape) for v in variables] != [tuple(s) for s in shapes]:
+        same_search = all(state[key] == value for key, value in self._identity().items())
+        if not same_search or [tuple(v.shape) for v in variables] != [tuple(s) for s in shapes]:
             raise ValueError(
-                f"The backup in {self.backup_dir!r} belongs to another model or optimizer. "
+                f"The backup in {self.backup_dir!r} belongs to another model, optimizer or budget. "
                 "Expected the one it was written for; give another `backup_dir`, or remove the folder to start anew."
             )
         self.multiplier.restore(state["multiplier"])

@@ -2,9 +2,9 @@
 
 
 def build(keras, *, input_shape=(32, 32, 3), num_classes=10, width=1.0):
-    """Returns a ResNet-8 like that of MLPerf Tiny: three stages of one residual block, 78,714 parameters at the defaults.
+    """Returns a ResNet-8 like that of MLPerf Tiny: three stages of one residual block each.
 
-    Convolutions have no bias, and the shortcuts a normalization as well.
+    78,714 parameters at the defaults: convolutions have no bias, and the shortcuts a normalization as well.
 
     Args:
         keras: The Keras to build with, `keras` or `tf_keras`.

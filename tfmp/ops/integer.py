@@ -30,7 +30,8 @@ def product(x, kernel, bias, multiplier, *, kind, attributes, low, high):
         multiplier: `[out_channels]` float32, from accumulator to output.
         kind: `"conv2d"`, `"depthwise_conv2d"` or `"dense"`.
         attributes: Of the operation.
-        low, high: Smallest and largest output code.
+        low: Smallest output code.
+        high: Largest output code.
     """
     x, kernel = tf.cast(x, tf.float64), tf.cast(kernel, tf.float64)
     if kind == "dense":

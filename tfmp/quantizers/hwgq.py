@@ -16,12 +16,12 @@ from tfmp.quantizers.quantizer import Quantizer
 class HWGQ(Quantizer):
     """Quantizes with the step that is best for a Gaussian, as EdMIPS does.
 
-    Signed (weights): levels (k + 1/2) * step around zero, clipped to +-(2**b / 2 - 1/2) * step; step = c(b) * std(x) over
-    the whole tensor.
+    Signed (weights): levels (k + 1/2) * step around zero, clipped to +-(2**b / 2 - 1/2) * step; step = c(b) * std(x)
+    over the whole tensor.
     Unsigned (activations): clip(x, 0, (2**b - 1) * step), then the nearest multiple of step; step = c(b) * deviation.
 
-    c(b) is the least-squares step for unit variance. For activations the fit is over x > 0 and without the zero level, a
-    positive x never mapping to 0: these are the published constants.
+    c(b) is the least-squares step for unit variance. For activations the fit is over x > 0 and without the zero level,
+    a positive x never mapping to 0: these are the published constants.
 
     Args:
         bits: Integer from 1 to 8, sign included.
@@ -31,7 +31,8 @@ class HWGQ(Quantizer):
         deviation: Scalar, not trained, unsigned only: the standard deviation of the Gaussian before the ReLU. It is 1
             in the paper, where batch normalization precedes.
 
-    Gradient: signed, the identity everywhere, std(x) being a constant; unsigned, identity inside the clip, zero outside.
+    Gradient: signed, the identity everywhere, std(x) being a constant; unsigned, identity inside the clip, zero
+        outside.
 
     Raises:
         ValueError: If `bits` is not an integer from 1 to 8.

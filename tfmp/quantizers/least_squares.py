@@ -11,8 +11,8 @@ from scipy import optimize, special
 def gaussian_step(low, high, offset=0.0, *, half=False):
     """Returns the step for which levels `(k + offset) * step`, `low <= k <= high`, fit a Gaussian best.
 
-    Minimizes E[(x - Q(x))**2] for x of zero mean and unit variance. The expectation is exact (piecewise integrals of the
-    normal density), so the result has the accuracy of the scalar minimization, about 1e-8.
+    Minimizes E[(x - Q(x))**2] for x of zero mean and unit variance. The expectation is exact (piecewise integrals of
+    the normal density), so the result has the accuracy of the scalar minimization, about 1e-8.
 
     Args:
         low: Smallest k.

@@ -19,7 +19,8 @@ class LSQ(Quantizer):
     """Quantizes with a learned step size.
 
     q(x) = step * round(clip(x / step, low, high)), with low, high = -2**(b-1), 2**(b-1) - 1 if signed and 0, 2**b - 1
-    if not; the two levels -step, +step at 1 signed bit; -127 to 127 at 8 signed bits, the range that INT8 kernels accept.
+    if not; the two levels -step, +step at 1 signed bit; -127 to 127 at 8 signed bits, the range that INT8 kernels
+    accept.
 
     Use it wherever training follows; `HWGQ` takes the step from statistics instead, `Linear` from the maximum.
 

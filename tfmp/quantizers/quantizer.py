@@ -86,7 +86,7 @@ class Quantizer(abc.ABC):
         """Values of a state of its own, from one shared with the quantizer `widest`."""
         return dict(state)
 
-    def observe(self, x, state):
+    def observe(self, x, state):  # noqa: B027 (most quantizers observe nothing)
         """Updates statistics of the state from a training batch."""
 
     @abc.abstractmethod

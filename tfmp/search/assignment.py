@@ -50,8 +50,8 @@ def sample(graph: Graph, rng: np.random.Generator, *, trials=1) -> dict[str, tup
     Args:
         graph: A relaxed network.
         rng: Source of randomness.
-        trials: Draws per tensor, of which the most frequent wins: 1 is categorical sampling, more come closer to the most
-            probable choice (EdMIPS, eq. 19).
+        trials: Draws per tensor, of which the most frequent wins: 1 is categorical sampling, more come closer to the
+            most probable choice (EdMIPS, eq. 19).
     """
 
     def draw(selection):

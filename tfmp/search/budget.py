@@ -15,8 +15,8 @@ class Budget:
     Args:
         cost: Name of a cost, or a `tfmp.costs.Cost`.
         limit: The bound for the whole network, in the cost's unit, as `tfmp.cost` measures it.
-        like_uniform: `(weight_bits, activation_bits)`: what the searched layers cost with every one of them at that pair.
-            Layers outside the search are left out of both sides.
+        like_uniform: `(weight_bits, activation_bits)`: what the searched layers cost with every one of them at that
+            pair. Layers outside the search are left out of both sides.
 
     Raises:
         ValueError: Unless exactly one of `limit` and `like_uniform` is given, positive.
@@ -63,9 +63,9 @@ class Budget:
             bound = self.limit - outside
         if bound < priced.smallest * (1 - 1e-12):
             raise ValueError(
-                f"The budget cannot be met: the cheapest assignment costs {priced.smallest + outside:g} {priced.cost.unit}"
-                f"{' (layers outside the search included)' if outside else ''}, the budget is {bound + outside:g}. "
-                "Raise the budget or offer fewer bits."
+                f"The budget cannot be met: the cheapest assignment costs {priced.smallest + outside:g} "
+                f"{priced.cost.unit}{' (layers outside the search included)' if outside else ''}, "
+                f"the budget is {bound + outside:g}. Raise the budget or offer fewer bits."
             )
         return bound
 

@@ -20,8 +20,8 @@ def fix(search_model, assignment, *, calibration=None):
 
     Args:
         search_model: What `tfmp.relax` returned, trained or not. It is not changed.
-        assignment: A `BitAssignment`, or a mapping of layer names to `(weight_bits, activation_bits)`. It must name every
-            searched layer; bits outside the candidates are allowed where the quantizer has them.
+        assignment: A `BitAssignment`, or a mapping of layer names to `(weight_bits, activation_bits)`. It must name
+            every searched layer; bits outside the candidates are allowed where the quantizer has them.
         calibration: Inputs (array, structure of arrays or `tf.data.Dataset`) from which the statistics of batch
             normalization are estimated again, since they depend on the bits.
 
@@ -48,8 +48,8 @@ def check_assignment(graph: Graph, assignment: BitAssignment):
     searched = [layer.name for layer in graph.searched]
     if not searched:
         raise ValueError(
-            f"Model `{graph.name}` has no layer whose bits are open. Expected a model from `tfmp.relax` with more than one "
-            "candidate."
+            f"Model `{graph.name}` has no layer whose bits are open. Expected a model from `tfmp.relax` with more "
+            "than one candidate."
         )
     unknown = [name for name in assignment if name not in searched]
     missing = [name for name in searched if name not in assignment.bits]

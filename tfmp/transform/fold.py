@@ -16,8 +16,8 @@ _PRODUCTS = ("conv2d", "depthwise_conv2d", "dense", "conv1d")
 def fold(fixed):
     """Returns the inference model of a fixed model: the same integers and the same roundings as its file.
 
-    Normalization is folded into per-channel scales, biases lie on the int32 grid of the accumulators, and every operator
-    rounds once, as the runtime does. `fixed` itself stays trainable and is not changed.
+    Normalization is folded into per-channel scales, biases lie on the int32 grid of the accumulators, and every
+    operator rounds once, as the runtime does. `fixed` itself stays trainable and is not changed.
 
     Args:
         fixed: What `tfmp.fix` returned, or a model of `tfmp.layers` with one candidate each.
@@ -53,7 +53,7 @@ def activation_grid(layer: Layer) -> Grid:
     state = {path.removeprefix(prefix): w for path, w in layer.weights.items() if path.startswith(prefix)}
     if selection.quantizer == "linear":
         raise ValueError(
-            f"Layer `{layer.name}`: `linear` takes the range of an activation anew from every batch, which a file cannot. "
+            f"Layer `{layer.name}`: `linear` takes the range of an activation from every batch, which a file cannot. "
             'Use "moving_range" or "lsq" for activations, e.g. `quantizer=("linear", "moving_range")`.'
         )
     if "seen" in state and not state["seen"] > 0:
@@ -120,7 +120,7 @@ class _Folder:
         return unique
 
     def demand(self, tensor, grid, clip=None):
-        """Returns the name of the integer tensor that holds a tensor of the graph on a grid, clipped to a code range."""
+        """Returns the name of the integer tensor that holds a tensor of the graph on a grid, its codes clipped."""
         clip = clip or (grid.low, grid.high)
         key = (tensor, grid, clip)
         if key not in self.done:

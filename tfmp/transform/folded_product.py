@@ -13,9 +13,9 @@ _LARGEST_BIAS = 2.0**30
 def folded_product(layer: Layer, normalization: Layer | None, input_scale: float) -> dict[str, np.ndarray]:
     """Returns the constants of a layer with a kernel, with the normalization behind it folded in.
 
-    The codes are those of training. Normalization multiplies their scales, channel by channel; a negative factor negates
-    the channel's codes. Codes that leave room in INT8 are shifted up with their scale shifted down, which refines the
-    grid of the bias without changing a product.
+    The codes are those of training. Normalization multiplies their scales, channel by channel; a negative factor
+    negates the channel's codes. Codes that leave room in INT8 are shifted up with their scale shifted down, which
+    refines the grid of the bias without changing a product.
 
     Args:
         layer: A fixed layer, its weights read.

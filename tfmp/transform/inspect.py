@@ -13,7 +13,10 @@ def inspect(model, *, quantizer="lsq", layers=None, skip=None, first_and_last="i
 
     Args:
         model: A built Sequential or functional Keras model.
-        quantizer, layers, skip, first_and_last: As in `tfmp.relax`.
+        quantizer: As in `tfmp.relax`, like the arguments below.
+        layers: The layers to search.
+        skip: The layers not to search.
+        first_and_last: What becomes of the first and the last layers.
 
     Returns:
         A `ModelReport`; `print` it.

@@ -12,6 +12,7 @@ def batches(data, *, batch_size=_BATCH_SIZE):
     Args:
         data: An array; a list, tuple or dict of arrays for several inputs; or a `tf.data.Dataset` of batches, of inputs
             or of (inputs, targets).
+        batch_size: Samples in a batch; a data set keeps its own.
 
     Raises:
         ValueError: If there is no data, or a value is NaN or infinite.

@@ -6,6 +6,7 @@ from tfmp.types.graph import UNQUANTIZED, Call, Graph, Layer, Selection, Tensor,
 from tfmp.types.integer_graph import Grid, IntegerGraph, IntegerOperation, IntegerTensor
 from tfmp.types.layer_report import LayerReport
 from tfmp.types.layer_shape import LayerShape
+from tfmp.types.layer_table import LayerRow, LayerTable
 from tfmp.types.model_report import ModelReport, ModelRow
 from tfmp.types.network_report import NetworkReport
 from tfmp.types.tflite_report import OperatorAgreement, TFLiteReport
@@ -23,7 +24,9 @@ __all__ = [
     "IntegerTensor",
     "Layer",
     "LayerReport",
+    "LayerRow",
     "LayerShape",
+    "LayerTable",
     "ModelReport",
     "ModelRow",
     "NetworkReport",

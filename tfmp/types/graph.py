@@ -158,7 +158,7 @@ class Graph:
         return dataclasses.replace(self, layers={**self.layers, **layers})
 
     def insert_after(self, tensor: str, layer: Layer) -> "Graph":
-        """The same graph with a layer behind a tensor: all that read the tensor then read what the layer makes of it."""
+        """The same graph with a layer behind a tensor: whatever read the tensor then reads the layer's output."""
         output = TensorRef(layer.name)
         call = Call(layer.name, (TensorRef(tensor),), {}, (layer.name,))
 

@@ -7,7 +7,7 @@ from tfmp.bindings.keras3 import graph
 from tfmp.mixins.mixed_precision_search import MixedPrecisionSearchMixin
 
 
-class MixedPrecisionSearch(MixedPrecisionSearchMixin, keras.callbacks.Callback):
+class MixedPrecisionSearch(MixedPrecisionSearchMixin, keras.callbacks.Callback):  # noqa: D101 (the mixin says it)
     __doc__ = MixedPrecisionSearchMixin.__doc__
 
     def set_model(self, model):

@@ -27,22 +27,22 @@ class _Selecting:
 
 
 @_register
-class BitSelector(_Statistics, BitSelectorMixin, keras.layers.Layer):
+class BitSelector(_Statistics, BitSelectorMixin, keras.layers.Layer):  # noqa: D101 (the mixin says it)
     __doc__ = BitSelectorMixin.__doc__
 
 
 @_register
-class SelectionCost(_Statistics, SelectionCostMixin, keras.layers.Layer):
+class SelectionCost(_Statistics, SelectionCostMixin, keras.layers.Layer):  # noqa: D101 (the mixin says it)
     __doc__ = SelectionCostMixin.__doc__
 
 
 @_register
-class IntegerOperation(IntegerOperationMixin, keras.layers.Layer):
+class IntegerOperation(IntegerOperationMixin, keras.layers.Layer):  # noqa: D101 (the mixin says it)
     __doc__ = IntegerOperationMixin.__doc__
 
 
 @_register
-class Quantize(_Selecting, QuantizeMixin, keras.layers.Layer):
+class Quantize(_Selecting, QuantizeMixin, keras.layers.Layer):  # noqa: D101 (the mixin says it)
     __doc__ = QuantizeMixin.__doc__
 
 

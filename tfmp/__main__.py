@@ -1,0 +1,7 @@
+"""`python -m tfmp` is the command line."""
+
+import sys
+
+from tfmp.cli import main
+
+sys.exit(main())
