@@ -1,6 +1,5 @@
 """One operation of an integer network as a layer."""
 
-import numpy as np
 import tensorflow as tf
 
 from tfmp.ops import integer
@@ -24,7 +23,9 @@ class IntegerOperationMixin:
     """
 
     def __init__(self, kind, *, input_grids, grid, attributes, output_shape, constant_shapes, **kwargs):
-        super().__init__(**{"trainable": False, **kwargs})
+        # A policy of mixed precision would cast codes to float16.
+        super().__init__(**{"trainable": False, "dtype": "float32", **kwargs})
+        self.supports_jit = False  # XLA rounds otherwise
         self.kind = kind
         self.input_grids = [None if entry is None else Grid(*entry) for entry in input_grids]
         self.grid = None if grid is None else Grid(*grid)
@@ -40,32 +41,30 @@ class IntegerOperationMixin:
         self.built = True
 
     def call(self, inputs):
-        tensors = list(inputs) if isinstance(inputs, list | tuple) else [inputs]
-        bounds = {}
+        outputs = self._compute(list(inputs) if isinstance(inputs, list | tuple) else [inputs])
         if self.grid is not None:
-            bounds["low"] = self.attributes.get("low", self.grid.low)
-            bounds["high"] = self.attributes.get("high", self.grid.high)
-        outputs = self._compute(tensors, bounds)
+            low = max(self.grid.low, self.attributes.get("low", self.grid.low))
+            high = min(self.grid.high, self.attributes.get("high", self.grid.high))
+            outputs = integer.clip(outputs, low, high)
         return tf.ensure_shape(outputs, self.fixed_output_shape)
 
-    def _compute(self, tensors, bounds):
-        x, attributes, grid = tensors[0], self.attributes, self.grid
+    def _compute(self, tensors):
+        x, attributes, grid, input_grid = tensors[0], self.attributes, self.grid, self.input_grids[0]
         match self.kind:
             case "quantize":
-                return integer.quantize(x, grid=grid, **bounds)
+                return integer.quantize(x, grid=grid)
             case "dequantize":
-                return integer.dequantize(x, input_grid=self.input_grids[0])
+                return integer.dequantize(x, input_grid=input_grid)
             case "conv2d" | "depthwise_conv2d" | "dense":
-                return self._product(x, bounds)
+                return self._product(x)
             case "add":
-                return integer.add(*tensors, grids=self.input_grids, grid=grid, **bounds)
+                return integer.add(*tensors, grids=self.input_grids, grid=grid)
             case "mean":
-                keepdims = attributes["keepdims"]
-                return integer.mean(x, input_grid=self.input_grids[0], grid=grid, keepdims=keepdims, **bounds)
+                return integer.mean(x, input_grid=input_grid, grid=grid, keepdims=attributes["keepdims"])
             case "average_pool":
-                return integer.average_pool(x, grid=grid, attributes=attributes, **bounds)
+                return integer.average_pool(x, grid=grid, attributes=attributes)
             case "max_pool":
-                return integer.max_pool(x, attributes=attributes, **bounds)
+                return integer.max_pool(x, attributes=attributes)
             case "pad":
                 return integer.pad(x, attributes=attributes)
             case "reshape":
@@ -73,16 +72,15 @@ class IntegerOperationMixin:
             case "concatenate":
                 return tf.concat(tensors, attributes["axis"])
             case "softmax":
-                return integer.softmax(x, input_grid=self.input_grids[0], grid=grid, **bounds)
+                return integer.softmax(x, input_grid=input_grid, grid=grid)
         raise ValueError(f"Layer `{self.name}`: the operation {self.kind!r} is unknown.")
 
-    def _product(self, x, bounds):
+    def _product(self, x):
         kernel, bias, scale = (
             tf.convert_to_tensor(getattr(self, f"{name}_constant")) for name in ("kernel", "bias", "kernel_scale")
         )
-        input_scale, output_scale = np.float32(self.input_grids[0].scale), np.float32(self.grid.scale)
-        multiplier = tf.cast(scale, tf.float32) * input_scale / output_scale
-        return integer.product(x, kernel, bias, multiplier, kind=self.kind, attributes=self.attributes, **bounds)
+        multiplier = integer.multiplier(scale, input_grid=self.input_grids[0], grid=self.grid)
+        return integer.product(x, kernel, bias, multiplier, kind=self.kind, attributes=self.attributes)
 
     def compute_output_shape(self, *_):
         return self.fixed_output_shape
