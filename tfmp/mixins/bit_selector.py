@@ -67,6 +67,7 @@ class BitSelectorMixin:
         self.relaxation = relaxation
         self.shared_range = shared_range
         self.seed = seed
+        self._start_values = None
         self.logits = self.temperature = self.mixture_variance = self.sampling_step = None
 
     @property
@@ -77,6 +78,10 @@ class BitSelectorMixin:
     def formats(self):
         """The codes of each candidate, as `tfmp.types.CodeFormat`."""
         return tuple(candidate.format for candidate in self.quantizers)
+
+    def start_from(self, values):
+        """Before `build`: the ranges will start from what `values()` returns when they are initialized, a kernel."""
+        self._start_values = values
 
     def build(self, input_shape):
         if len(self.quantizers) > 1:
@@ -95,15 +100,25 @@ class BitSelectorMixin:
         if self.shared_range or len(self.quantizers) == 1:
             self._states = [self._build_state(self.quantizers[-1], "")] * len(self.quantizers)
         else:
-            self._states = [self._build_state(candidate, f"_{candidate.bits}_bits") for candidate in self.quantizers]
+            self._states = [self._build_state(q, f"_{q.bits}_bits") for q in self.quantizers]
         self.built = True
 
     def _build_state(self, quantizer, suffix):
         def add_weight(*, name, shape, initializer, trainable):
+            def start(shape, dtype=tf.float32, **_):
+                fitted = tf.numpy_function(
+                    lambda values: np.float32(self._fitted(quantizer, values)[name]), [self._start_values()], tf.float32
+                )
+                return tf.ensure_shape(tf.cast(fitted, dtype), shape)
+
             add = self.add_weight if trainable else self.add_statistic
-            return add(name=name + suffix, shape=shape, initializer=initializer)
+            chosen = initializer if self._start_values is None else start
+            return add(name=name + suffix, shape=shape, initializer=chosen)
 
         return quantizer.build(add_weight, channel_axes=self.channel_axes)
+
+    def _fitted(self, quantizer, values):
+        return quantizer.initial_state(values) if len(self.quantizers) == 1 else quantizer.fitted_state(values)
 
     def call(self, inputs, training=None):
         hard = False
@@ -169,10 +184,8 @@ class BitSelectorMixin:
 
     def calibrate(self, values):
         """Sets the quantizers' state from data: a kernel, or a sample of the activations, as a NumPy array."""
-        alone = len(self.quantizers) == 1
         for candidate, state in self._distinct_states():
-            fitted = candidate.initial_state(values) if alone else candidate.fitted_state(values)
-            for name, value in fitted.items():
+            for name, value in self._fitted(candidate, values).items():
                 state[name].assign(value)
             if "seen" in state:
                 state["seen"].assign(1.0)

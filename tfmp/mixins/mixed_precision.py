@@ -84,8 +84,8 @@ class MixedPrecisionMixin:
     def build(self, input_shape):
         super().build(input_shape)
         if self.weight_selector is not None:
+            self.weight_selector.start_from(lambda: tf.convert_to_tensor(self.kernel))
             self.weight_selector.build(tuple(self.kernel.shape))
-            self.weight_selector.calibrate(self.kernel.numpy())
         if self.activation_selector is not None:
             self.activation_selector.build(tuple(input_shape))
         if self.selection_cost is not None:
@@ -95,7 +95,8 @@ class MixedPrecisionMixin:
     def call(self, inputs, training=None):
         kernel = tf.convert_to_tensor(self.kernel)
         if self.weight_selector is not None:
-            kernel = tf.cast(self.weight_selector(kernel, training=training), inputs.dtype)
+            kernel = self.weight_selector(kernel, training=training)
+        kernel = tf.cast(kernel, inputs.dtype)
         if self.activation_selector is not None:
             inputs = tf.cast(self.activation_selector(inputs, training=training), inputs.dtype)
         if training and self.selection_cost is not None:

@@ -11,15 +11,20 @@ from tfmp.mixins.selection_cost import SelectionCostMixin
 _register = keras.saving.register_keras_serializable(package="tfmp")
 
 
-class _Statistics:
+class _FullPrecision:
+    def add_weight(self, *arguments, **options):
+        """A variable that a policy of mixed precision does not cast: codes are exact in float32 alone."""
+        return super().add_weight(*arguments, **{**options, "autocast": False})
+
+
+class _Statistics(_FullPrecision):
     def add_statistic(self, *, name, shape, initializer):
         """A variable that training observes and no gradient reaches; replicas average it."""
         return self.add_weight(name=name, shape=shape, initializer=initializer, trainable=False, aggregation="mean")
 
 
-class _Selecting:
+class _Selecting(_FullPrecision):
     def make_selector(self, bits, **arguments):
-        # Codes are exact in float32 alone, whatever the layer computes in.
         return BitSelector(bits, dtype="float32", **arguments)
 
     def make_selection_cost(self, *sizes, **arguments):
