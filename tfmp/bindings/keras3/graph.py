@@ -85,11 +85,24 @@ def layer_weights(layer):
 
 
 def assign_weights(layer, weights):
-    """Writes arrays into a layer's variables; those it has and `weights` lacks keep their values."""
+    """Writes arrays into a layer's variables; those it has and `weights` lacks keep their values.
+
+    Raises:
+        ValueError: If the layer lacks a variable that `weights` has.
+    """
     variables = _relative_variables(layer) if weights else {}
+    if any(path not in variables for path in weights):
+        # A layer whose children Keras numbers has other paths each time it is built, in the same order.
+        shapes = [tuple(np.shape(value)) for value in weights.values()]
+        if shapes != [tuple(variable.shape) for variable in variables.values()]:
+            raise ValueError(
+                f"Layer `{layer.name}` does not build again from its configuration: expected variables "
+                f"{', '.join(weights)}; it has {', '.join(variables) or 'none'}. Give it a `get_config` with all its "
+                "arguments, and a `build` that makes all its variables."
+            )
+        variables = dict(zip(weights, variables.values(), strict=True))
     for path, value in weights.items():
-        if path in variables:
-            variables[path].assign(value)
+        variables[path].assign(value)
 
 
 class _Reader:
@@ -109,7 +122,7 @@ class _Reader:
         for layer in self.model.layers:
             self._add_call(layer, layer.name, (current,), {}, [layer.output])
             current = TensorRef(layer.name)
-        return self._graph([TensorRef(name)], [current])
+        return self._graph(TensorRef(name), current)
 
     def functional(self):
         config, names = self.model.get_config(), {}
@@ -126,7 +139,9 @@ class _Reader:
             pending = [item for item in pending if (id(item[0]), item[1]) not in done]
 
         def reference(history):
-            return TensorRef(names[tuple(history)])
+            # Keras counts the call that made a nested model here, and nowhere else.
+            name, index, position = history
+            return TensorRef(names[name, index - _is_functional(_operation(self.model, name)), position])
 
         inputs, outputs = (_map_histories(config[key], reference) for key in ("input_layers", "output_layers"))
         return self._graph(inputs, outputs)
@@ -168,7 +183,7 @@ class _Reader:
 
     def _layer(self, operation, call):
         config = operation.get_config()
-        kind, attributes = kind_and_attributes(type(operation).__name__, config)
+        kind, attributes = kind_and_attributes(_known_class(operation), config)
         if kind == "add" and len(call.inputs) < 2:
             kind = "other"  # a constant is added
         variables = {}
@@ -182,7 +197,7 @@ class _Reader:
                 attributes,
                 self.tensors[call.outputs[0]].shape,
                 variables["kernel"].shape,
-                reads_network_input=self.layers_kind(call.inputs[0]) == "input",
+                reads_network_input=self._is_input(call.inputs[0]),
             )
         return Layer(
             operation.name,
@@ -197,18 +212,32 @@ class _Reader:
             num_parameters=_num_parameters(operation),
         )
 
-    def layers_kind(self, tensor):
-        return next(self.layers[call.layer].kind for call in self.calls if tensor in call.outputs)
+    def _is_input(self, tensor):
+        """True for an input of the model, also behind the quantizer that stores it."""
+        call = next(call for call in self.calls if tensor in call.outputs)
+        kind = self.layers[call.layer].kind
+        return self._is_input(call.inputs[0]) if kind == "quantize" else kind == "input"
 
     def _graph(self, inputs, outputs):
         return Graph(self.model.name, self.layers, tuple(self.calls), self.tensors, inputs, outputs, FRAMEWORK)
 
 
+def _known_class(operation):
+    """The name of its class; empty if it is the user's own, whatever its name."""
+    return type(operation).__name__ if type(operation).__module__.split(".")[0] in ("keras", "tfmp") else ""
+
+
 def _num_parameters(operation):
-    """Numbers in a layer's variables, those of its selectors and their price left out."""
+    """Numbers in a layer's weights, those of its selectors and their price left out."""
+    if not isinstance(operation, keras.layers.Layer):
+        return 0
     own = ("weight_selector", "activation_selector", "selection_cost")
-    variables = _relative_variables(operation) if isinstance(operation, keras.layers.Layer) else {}
-    return sum(math.prod(variable.shape) for path, variable in variables.items() if path.split("/")[0] not in own)
+    variables, weights = _relative_variables(operation), {id(weight) for weight in operation.weights}
+    return sum(
+        math.prod(variable.shape)
+        for path, variable in variables.items()
+        if id(variable) in weights and path.split("/")[0] not in own
+    )
 
 
 def _selection(selector):
@@ -228,18 +257,20 @@ def _check(model):
         )
     if isinstance(model, keras.Sequential):
         return
-    if "input_layers" not in _config_or_empty(model):
+    if not _is_functional(model):
         raise ValueError(
             f"Model `{model.name}` is a subclass of `keras.Model`: its structure is hidden in Python code. Build it as "
             "a functional model, `keras.Model(inputs, outputs)`, for example by calling it once on `keras.Input(...)`."
         )
 
 
-def _config_or_empty(model):
+def _is_functional(operation):
+    if not isinstance(operation, keras.Model) or isinstance(operation, keras.Sequential):
+        return False
     try:
-        return model.get_config()
+        return "input_layers" in operation.get_config()
     except NotImplementedError:
-        return {}
+        return False
 
 
 def _operation(model, name):
@@ -252,6 +283,8 @@ def _map_tensors(structure, names):
     if isinstance(structure, dict):
         if structure.get("class_name") == "__keras_tensor__":
             return TensorRef(names[tuple(structure["config"]["keras_history"])])
+        if "class_name" in structure:  # an array, a slice, ...
+            return keras.saving.deserialize_keras_object(structure)
         return {key: _map_tensors(item, names) for key, item in structure.items()}
     if isinstance(structure, list | tuple):
         return type(structure)(_map_tensors(item, names) for item in structure)
