@@ -164,8 +164,12 @@ class BitSelectorMixin:
         )
 
     def probabilities(self):
-        """`[len(bits)]` tensor: how likely each candidate is."""
-        return tf.ones((1,)) if self.logits is None else selection.probabilities(self.logits)
+        """`[len(bits)]` tensor: how likely each candidate is, at the present temperature if it is annealed."""
+        if self.logits is None:
+            return tf.ones((1,))
+        logits = tf.convert_to_tensor(self.logits)
+        annealed = self.relaxation == "annealed"
+        return selection.probabilities(logits / tf.convert_to_tensor(self.temperature) if annealed else logits)
 
     def expected_bits(self):
         """Scalar tensor: the mean of `bits` under `probabilities()` (EdMIPS, eq. 13)."""

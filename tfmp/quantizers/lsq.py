@@ -91,7 +91,7 @@ class LSQ(Quantizer):
         state["seen"].assign(tf.ones_like(seen))
 
     def fitted_state(self, values):
-        """The start for a range that several bits share: the least-squares one for a Gaussian of the data's power."""
+        """The least-squares start for a Gaussian of the data's power."""
         values = np.asarray(values, np.float64)
         if not self.signed:
             values = values[values > 0]

@@ -82,6 +82,10 @@ class Quantizer(abc.ABC):
         """Values of the state that suit the given data (weights, or a sample of the activations)."""
         return {}
 
+    def fitted_state(self, values) -> dict[str, np.ndarray]:
+        """Values of a state that several bits share, this quantizer being the widest."""
+        return self.initial_state(values)
+
     def convert_state(self, state, widest) -> dict[str, np.ndarray]:
         """Values of a state of its own, from one shared with the quantizer `widest`."""
         return dict(state)
