@@ -75,28 +75,34 @@ class LSQ(Quantizer):
 
     def initial_state(self, values):
         """The paper's start, 2 E|x| / sqrt(high)."""
-        magnitude = float(np.mean(np.abs(values)))
-        return {"step": np.float32(max(2 * magnitude / math.sqrt(max(self.high, 1)), _SMALLEST_STEP))}
+        magnitude = float(np.mean(np.abs(values), dtype=np.float64))
+        return self._start(2 * magnitude / math.sqrt(max(self.high, 1)))
 
     def observe(self, x, state):
-        """Sets the step from the first training batch if no calibration data did."""
+        """Sets the step from the first training batch that is not all zero, if no calibration data did."""
         seen, step = tf.convert_to_tensor(state["seen"]), tf.convert_to_tensor(state["step"])
 
         def start():
-            positive = tf.stop_gradient(tf.abs(x) if self.signed else tf.nn.relu(x))
-            power = tf.reduce_sum(tf.square(positive)) / tf.maximum(tf.math.count_nonzero(positive, dtype=x.dtype), 1)
-            return tf.cast(tf.maximum(tf.sqrt(power) * self.unit_step, _SMALLEST_STEP), step.dtype)
+            kept = tf.cast(tf.stop_gradient(x if self.signed else tf.nn.relu(x)), step.dtype)
+            count = tf.size(kept, tf.int64) if self.signed else tf.math.count_nonzero(kept)
+            power = tf.reduce_sum(tf.square(kept)) / tf.cast(tf.maximum(count, 1), step.dtype)
+            fitted = tf.maximum(tf.sqrt(power) * self.unit_step, _SMALLEST_STEP)
+            return tf.where(power > 0, fitted, step), tf.where(power > 0, tf.ones_like(seen), seen)
 
-        state["step"].assign(tf.cond(seen > 0, lambda: step, start))
-        state["seen"].assign(tf.ones_like(seen))
+        step, seen = tf.cond(seen > 0, lambda: (step, seen), start)
+        state["step"].assign(step)
+        state["seen"].assign(seen)
 
     def fitted_state(self, values):
         """The least-squares start for a Gaussian of the data's power."""
         values = np.asarray(values, np.float64)
         if not self.signed:
             values = values[values > 0]
-        deviation = math.sqrt(np.mean(np.square(values))) if values.size else 1.0
-        return {"step": np.float32(max(deviation * self.unit_step, _SMALLEST_STEP))}
+        return self._start(math.sqrt(np.mean(np.square(values))) * self.unit_step if values.size else 0.0)
+
+    def _start(self, step):
+        """A state with this step, or with that for unit variance where the data are all zero and say nothing."""
+        return {"step": np.float32(max(step, _SMALLEST_STEP) if step > 0 else self.unit_step)}
 
     def convert_state(self, state, widest):
         return {**state, "step": np.float32(state["step"] * (self.unit_step / widest.unit_step))}
@@ -106,7 +112,13 @@ class LSQ(Quantizer):
         if widest is not None:
             step *= self.unit_step / widest.unit_step
         sizes = x.shape if channel_axes is not None else x.shape[1:]
-        num_values = math.prod(size for size in sizes if size is not None)
+        num_values = max(1, math.prod(size for size in sizes if size is not None))
         step = ops.scale_gradient(step, 1 / math.sqrt(num_values * max(self.high, 1)))
-        step = tf.maximum(step, _SMALLEST_STEP)
+        step = _positive(step)
         return ops.UniformGrid(2 * step if self.offset else step, self.low, self.high, self.offset)
+
+
+@tf.custom_gradient
+def _positive(step):
+    """The step, kept above zero; its gradient passes unhindered, so that a step driven below zero can come back."""
+    return tf.maximum(step, tf.cast(_SMALLEST_STEP, step.dtype)), lambda upstream: upstream

@@ -106,6 +106,7 @@ class Quantizer(abc.ABC):
 
     def __call__(self, x, state, *, channel_axes=None):
         """Returns `x` rounded to the levels, in its shape; gradients as the class states."""
+        x = tf.convert_to_tensor(x)
         return ops.mix(x, (1.0,), (self.grid(x, state, channel_axes=channel_axes),))
 
     def codes(self, x, state, *, channel_axes=None):
@@ -113,6 +114,7 @@ class Quantizer(abc.ABC):
 
         `integers` are floats of whole value in the shape of `x`; `scale` is a scalar or broadcasts over the channels.
         """
+        x = tf.convert_to_tensor(x)
         grid = self.grid(x, state, channel_axes=channel_axes)
         integers = ops.codes(x, grid)
         step = tf.convert_to_tensor(grid.step)

@@ -20,6 +20,7 @@ def mixture(x, quantizers, states, weights, *, shared=True, channel_axes=None, h
     Returns:
         Tensor of the shape of `x`.
     """
+    x = tf.convert_to_tensor(x)
     return ops.mix(x, weights, _grids(x, quantizers, states, shared, channel_axes), hard=hard)
 
 
@@ -32,7 +33,7 @@ def relative_variance(x, quantizers, states, weights, *, shared=True, channel_ax
     Returns:
         Scalar tensor.
     """
-    weights = tf.convert_to_tensor(weights)
+    x, weights = tf.convert_to_tensor(x), tf.convert_to_tensor(weights)
     candidates = tf.stack([ops.mix(x, (1.0,), (grid,)) for grid in _grids(x, quantizers, states, shared, channel_axes)])
     mean = tf.tensordot(weights, candidates, axes=1)
     spread = tf.reduce_sum(tf.square(candidates - mean), axis=range(1, candidates.shape.rank))
