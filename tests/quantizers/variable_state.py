@@ -1,0 +1,27 @@
+"""States of quantizers as plain TensorFlow variables."""
+
+import numpy as np
+import tensorflow as tf
+
+_INITIALIZERS = {"zeros": tf.zeros, "ones": tf.ones}
+
+
+def build(quantizer, *, channel_axes=None, values=None, start="initial_state"):
+    """What an owner does: makes the state and, given data, starts it from them with the named method."""
+    state = {}
+
+    def add_weight(*, name, shape, initializer, trainable):
+        make = _INITIALIZERS[initializer] if isinstance(initializer, str) else initializer
+        return tf.Variable(make(shape), dtype=tf.float32, trainable=trainable, name=name)
+
+    state = quantizer.build(add_weight, channel_axes=channel_axes)
+    if values is not None:
+        for name, value in getattr(quantizer, start)(np.asarray(values)).items():
+            state[name].assign(value)
+        if "seen" in state:
+            state["seen"].assign(1.0)
+    return state
+
+
+def numbers(state):
+    return {name: float(variable) for name, variable in state.items()}
