@@ -18,10 +18,12 @@ class Cost(abc.ABC):
     Attributes:
         name: Name in the registry, `"bitops"` for example.
         unit: Unit of every entry, `"bit operations"` for example.
+        per_call: True if a layer pays at every call, False if it pays once however often it is called.
     """
 
     name: str
     unit: str
+    per_call: bool = True
 
     @abc.abstractmethod
     def table(

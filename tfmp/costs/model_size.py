@@ -15,6 +15,7 @@ class ModelSize(Cost):
 
     name = "model_size"
     unit = "bits"
+    per_call = False
 
     def table(self, shape, weight_formats, activation_formats):
         weight_bits = np.array([format.bits for format in weight_formats], np.float64)

@@ -6,7 +6,7 @@ from tfmp.types import Graph
 
 
 def tables(graph: Graph, cost) -> dict[str, np.ndarray]:
-    """Returns the price table of every layer that multiplies, times the number of its calls.
+    """Returns the price table of every layer that multiplies, times the number of its calls where each call pays.
 
     Returns:
         Layer name to `[weight candidates, activation candidates]` array in the cost's unit.
@@ -15,7 +15,8 @@ def tables(graph: Graph, cost) -> dict[str, np.ndarray]:
     for call in graph.calls:
         calls[call.layer] += 1
     return {
-        layer.name: calls[layer.name] * cost.table(layer.shape, layer.weight.formats, layer.activation.formats)
+        layer.name: cost.table(layer.shape, layer.weight.formats, layer.activation.formats)
+        * (calls[layer.name] if cost.per_call else 1)
         for layer in graph.in_order()
         if layer.shape is not None
     }

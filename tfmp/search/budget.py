@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 from tfmp import costs, quantizers
-from tfmp.types import Graph
+from tfmp.types import Graph, Selection
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,13 +39,13 @@ class Budget:
         if self.limit is not None and not (np.isfinite(self.limit) and self.limit > 0):
             raise ValueError(f"`limit` must be positive and finite. Received: {self.limit!r}")
         if self.like_uniform is not None:
-            pair = tuple(self.like_uniform)
-            if len(pair) != 2 or not all(isinstance(bits, int) and 1 <= bits <= 32 for bits in pair):
+            pair = self.like_uniform
+            if not isinstance(pair, list | tuple) or len(pair) != 2 or not all(map(_is_bits, pair)):
                 raise ValueError(
                     "`like_uniform` must be two integers, (weight_bits, activation_bits). "
                     f"Received: {self.like_uniform!r}"
                 )
-            object.__setattr__(self, "like_uniform", pair)
+            object.__setattr__(self, "like_uniform", (int(pair[0]), int(pair[1])))
         costs.get(self.cost)  # an unknown name fails here, not in the middle of a training
 
     def limit_for(self, graph: Graph) -> float:
@@ -101,15 +101,17 @@ class SearchedCost:
 
         A layer whose kernel or input is not quantized at all stays as it is.
         """
-        total = 0.0
-        for name in self.tables:
-            layer = self.graph.layers[name]
-            weight, activation = (
-                selection.formats if selection.formats[0].is_float else (_format_like(selection, bits),)
-                for selection, bits in ((layer.weight, weight_bits), (layer.activation, activation_bits))
+        layers = {
+            name: dataclasses.replace(
+                layer,
+                weight=_one_format(layer.weight, weight_bits),
+                activation=_one_format(layer.activation, activation_bits),
             )
-            total += float(self.cost.table(layer.shape, weight, activation)[0, 0]) * self._calls(name)
-        return total
+            for name, layer in self.graph.layers.items()
+            if name in self.tables
+        }
+        priced = costs.tables(self.graph.replace_layers(layers), self.cost)
+        return float(sum(priced[name].item() for name in self.tables))
 
     def expected(self, probabilities=None) -> float:
         """Sum of expectations; `probabilities` maps names to pairs of arrays and replaces those of the graph."""
@@ -128,13 +130,16 @@ class SearchedCost:
         """Sum over the searched layers under an assignment, a mapping of names to pairs of candidate bits."""
         return sum(costs.layer_cost(self.graph.layers[name], table, bits) for name, table in self.tables.items())
 
-    def _calls(self, name):
-        return sum(call.layer == name for call in self.graph.calls)
+
+def _one_format(selection, bits):
+    """The candidate of that many bits, or its quantizer's format where there is no such candidate."""
+    if selection.formats[0].is_float:
+        return selection
+    found = [format for format in selection.formats if format.bits == bits]
+    if not found:
+        found = [quantizers.get(selection.quantizer, bits=bits, signed=selection.signed).format]
+    return Selection(tuple(found), quantizer=selection.quantizer, signed=selection.signed)
 
 
-def _format_like(selection, bits):
-    """The format of a candidate, or one of that many bits where there is no such candidate."""
-    for format in selection.formats:
-        if format.bits == bits:
-            return format
-    return quantizers.get(selection.quantizer, bits=bits, signed=selection.signed).format
+def _is_bits(value) -> bool:
+    return hasattr(value, "__index__") and not isinstance(value, bool) and 1 <= value <= 32
