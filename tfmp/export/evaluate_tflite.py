@@ -17,7 +17,8 @@ def evaluate_tflite(path, data) -> float:
         Accuracy, 0 to 1.
 
     Raises:
-        ValueError: If the file has several outputs, the data no labels or no samples.
+        ValueError: If the file has several outputs or less than two classes, or the data no samples, or labels that do
+            not fit.
     """
     interpreter = Interpreter(path)
     if len(interpreter.outputs) != 1:
@@ -25,8 +26,7 @@ def evaluate_tflite(path, data) -> float:
     right, seen = 0, 0
     for inputs, labels in _labelled(data):
         scores = next(iter(interpreter.run(inputs).values()))
-        labels = np.asarray(labels)
-        labels = labels.argmax(-1) if labels.shape == scores.shape else labels.reshape(scores.shape[:-1])
+        labels = _class_indices(np.asarray(labels), scores)
         right += int((scores.argmax(-1) == labels).sum())
         seen += labels.size
     if not seen:
@@ -34,9 +34,22 @@ def evaluate_tflite(path, data) -> float:
     return right / seen
 
 
+def _class_indices(labels, scores):
+    if scores.shape[-1] < 2:
+        raise ValueError(f"Expected scores of two classes or more. Received an output of shape {scores.shape}.")
+    if labels.shape == scores.shape:
+        return labels.argmax(-1)
+    if labels.shape not in (scores.shape[:-1], (*scores.shape[:-1], 1)):
+        raise ValueError(
+            f"Labels must be class indices of shape {scores.shape[:-1]}, or one-hot of shape {scores.shape}. "
+            f"Received: {labels.shape}"
+        )
+    return labels.reshape(scores.shape[:-1])
+
+
 def _labelled(data):
-    if isinstance(data, tf.data.Dataset):
-        return data.as_numpy_iterator()
-    if isinstance(data, list | tuple) and len(data) == 2:
-        return [data]
-    raise ValueError("`data` must be (inputs, labels), or a `tf.data.Dataset` of such pairs.")
+    pairs = data.as_numpy_iterator() if isinstance(data, tf.data.Dataset) else [data]
+    for pair in pairs:
+        if not isinstance(pair, list | tuple) or len(pair) != 2:
+            raise ValueError("`data` must be (inputs, labels), or a `tf.data.Dataset` of batches of such pairs.")
+        yield pair

@@ -11,25 +11,25 @@ SMALLEST_EQUAL_SHARE = 0.99
 SMALLEST_TOP1_AGREEMENT = 0.99
 
 
-def operator_agreement(graph: IntegerGraph, folded, codes) -> list[OperatorAgreement]:
+def operator_agreement(graph: IntegerGraph, folded, tensors) -> list[OperatorAgreement]:
     """Compares every operator of a file with the folded model's, both given the file's own input codes.
 
     Args:
         graph: The integer network.
         folded: The model that computes it.
-        codes: Tensor name to the codes that the file computed.
+        tensors: Tensor name to the codes that the file computed, and to the numbers that it was given.
 
     Returns:
-        One entry per operation from codes to codes, in their order.
+        One entry per operation that writes codes, in their order.
     """
     found = []
     for operation in graph.operations:
-        if operation.output not in codes or any(name not in codes for name in operation.inputs):
+        if graph.tensors[operation.output].grid is None:
             continue
-        inputs = [codes[name].astype(np.float32) for name in operation.inputs]
+        inputs = [np.asarray(tensors[name], np.float32) for name in operation.inputs]
         layer = folded.get_layer(operation.name.replace("/", "_"))
         expected = np.asarray(layer(inputs if len(inputs) > 1 else inputs[0]))
-        difference = np.abs(expected - codes[operation.output])
+        difference = np.abs(expected - tensors[operation.output])
         found.append(
             OperatorAgreement(
                 operation.output,
@@ -43,9 +43,16 @@ def operator_agreement(graph: IntegerGraph, folded, codes) -> list[OperatorAgree
 
 
 def end_to_end(graph: IntegerGraph, folded, content, samples):
-    """Returns share of equal outputs, largest difference, and top-1 agreement of a file with the folded model."""
-    outputs = Interpreter(content).run(_by_name(graph, samples))
-    expected = folded.predict_on_batch(samples)
+    """Returns share of equal outputs, largest difference, and top-1 agreement of a file with the folded model.
+
+    Args:
+        graph: The integer network.
+        folded: The model that computes it.
+        content: Bytes of the file.
+        samples: Arrays by the names of the graph's inputs, in their order.
+    """
+    outputs = Interpreter(content).run(samples)
+    expected = folded.predict_on_batch(list(samples.values()) if len(samples) > 1 else samples[graph.inputs[0]])
     if len(graph.outputs) == 1:
         expected = {graph.output_names[0]: expected}
     equal, differences, same = [], [], []
@@ -71,9 +78,8 @@ def verified(graph: IntegerGraph, folded, content, readable, verify):
         ValueError: If an operator differs by more than 1 or is equal in less than 99 % of its codes, or the top-1
             agreement is below 99 %; the message names the first such operator.
     """
-    samples = next(batches(verify, batch_size=256))
-    interpreter = Interpreter(readable)
-    operators = operator_agreement(graph, folded, interpreter.codes(_by_name(graph, samples)))
+    samples = _by_name(graph, next(batches(verify, batch_size=256, name="Verification data")))
+    operators = operator_agreement(graph, folded, {**Interpreter(readable).codes(samples), **samples})
     for operator in operators:
         if operator.largest_difference > LARGEST_DIFFERENCE or operator.equal_share < SMALLEST_EQUAL_SHARE:
             raise ValueError(
@@ -99,7 +105,12 @@ def verified(graph: IntegerGraph, folded, content, readable, verify):
 
 def _by_name(graph, samples):
     """A batch in the structure of a model's inputs as arrays by the names of the graph's inputs."""
-    if isinstance(samples, dict):
-        return {name: samples[name] for name in graph.inputs}
-    arrays = samples if isinstance(samples, list | tuple) else [samples]
-    return dict(zip(graph.inputs, arrays, strict=True))
+    if not isinstance(samples, dict):
+        arrays = samples if isinstance(samples, list | tuple) else [samples]
+        samples = dict(zip(graph.inputs, arrays, strict=False)) if len(arrays) == len(graph.inputs) else {}
+    if set(samples) != set(graph.inputs):
+        raise ValueError(
+            f"Verification data must have one array per input of the model: {', '.join(graph.inputs)}; as a dict, by "
+            f"these names. Received: {', '.join(samples) or 'another number of arrays'}"
+        )
+    return {name: samples[name] for name in graph.inputs}

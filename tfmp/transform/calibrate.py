@@ -1,6 +1,7 @@
 """Ranges and statistics from data."""
 
 import numpy as np
+import tensorflow as tf
 
 from tfmp.bindings import binding
 from tfmp.transform.samples import batches
@@ -21,11 +22,12 @@ def calibrate_ranges(model, float_model, data):
     for call in graph.calls:
         layer = graph.layer_of(call)
         if not layer.activation.formats[0].is_float:
-            wanted.setdefault(layer.name, _source(graph, call.inputs[0]))
+            wanted.setdefault(layer.name, []).append(_source(graph, call.inputs[0]))
     if not wanted:
         return
-    names = list(dict.fromkeys(wanted.values()))
-    for layer_name, values in zip(wanted, _sample(float_model, names, wanted.values(), data), strict=True):
+    sample = _sample(float_model, list(dict.fromkeys(name for names in wanted.values() for name in names)), data)
+    for layer_name, names in wanted.items():
+        values = np.concatenate([sample[name] for name in names])
         model.get_layer(layer_name).activation_selector.calibrate(values)
 
 
@@ -36,8 +38,8 @@ def _source(graph, tensor):
     return tensor
 
 
-def _sample(model, names, wanted, data):
-    """Returns up to 2**18 values of each tensor over all batches, the extremes among them."""
+def _sample(model, names, data):
+    """Returns up to 2**18 values of each tensor over all batches, the extremes among them, by name."""
     reader = binding.of(model).tensor_model(model, names)
     collected = {name: [] for name in names}
     chunks = list(batches(data))
@@ -48,7 +50,7 @@ def _sample(model, names, wanted, data):
             values = np.asarray(values).ravel()
             stride = max(1, values.size // share)
             collected[name] += [values[::stride], [values.min(), values.max()]]
-    return [np.concatenate(collected[name]) for name in wanted]
+    return {name: np.concatenate(values) for name, values in collected.items()}
 
 
 def reestimate_normalization(model, data):
@@ -66,10 +68,13 @@ def reestimate_normalization(model, data):
         return
     momenta = [layer.momentum for layer in layers]
     try:
-        for index, batch in enumerate(batches(data)):
+        seen = 0
+        for batch in batches(data):
+            size = len(tf.nest.flatten(batch)[0])
             for layer in layers:
-                layer.momentum = index / (index + 1)  # the plain average of all batches so far
+                layer.momentum = seen / (seen + size)  # the plain average over all samples so far
             model(batch, training=True)
+            seen += size
     finally:
         for layer, momentum in zip(layers, momenta, strict=True):
             layer.momentum = momentum

@@ -28,26 +28,40 @@ def folded_product(layer: Layer, normalization: Layer | None, input_scale: float
     codes, scale = kernel_codes(layer)
     channels = layer.shape.out_channels
     by_channel = codes.reshape(-1, channels)
-    scale = np.broadcast_to(np.asarray(scale, np.float64).reshape(-1), (channels,)).copy()
+    scale = np.broadcast_to(np.asarray(scale, np.float64).reshape(-1), (channels,))
     bias = np.asarray(layer.weights.get("bias", np.zeros(channels)), np.float64)
     if normalization is not None:
         factor, shift = normalization_factors(normalization)
         bias = factor * bias + shift
         by_channel = np.where(factor < 0, -by_channel, by_channel)
-        scale *= np.abs(factor)
+        scale = scale * np.abs(factor)
+    constants = _in_int8(by_channel, scale, bias, input_scale)
+    kernel = constants["kernel"].reshape(codes.shape)
+    return {**constants, "kernel": kernel[None] if layer.kind == "conv1d" else kernel}
+
+
+def folded_normalization(normalization: Layer, input_scale: float) -> dict[str, np.ndarray]:
+    """Returns the constants of a normalization that stands alone, `[channels]` each: a product per channel."""
+    factor, shift = normalization_factors(normalization)
+    constants = _in_int8(np.where(factor < 0, -1, 1)[None], np.abs(factor), shift, input_scale)
+    return {**constants, "kernel": constants["kernel"][0]}
+
+
+def _in_int8(codes, scale, bias, input_scale):
+    """Constants from `[taps, channels]` codes, their scales, and biases as real numbers."""
+    input_scale = np.float64(np.float32(input_scale))
     with np.errstate(divide="ignore", invalid="ignore"):
-        vanishing = ~(np.abs(bias) / (input_scale * scale) < _LARGEST_BIAS)
+        room = _LARGEST_BIAS / (np.abs(bias) / (input_scale * scale))
     # A channel whose factor is (all but) zero holds its bias alone.
-    by_channel = np.where(vanishing, 0, by_channel)
-    scale[vanishing] = np.maximum(np.abs(bias[vanishing]) / (input_scale * _LARGEST_BIAS), 1e-12)
-    room = _LARGEST_CODE // max(1, int(np.abs(by_channel).max()))
-    shift = int(np.log2(room)) if room else 0
-    kernel = (by_channel * 2**shift).reshape(codes.shape)
+    vanishing = ~(room > 1)
+    codes = np.where(vanishing, 0, codes)
+    scale = np.where(vanishing, np.maximum(np.abs(bias) / (input_scale * _LARGEST_BIAS), 1e-12), scale)
+    shift = np.floor(np.log2(np.minimum(_LARGEST_CODE / max(1, np.abs(codes).max()), np.where(vanishing, 1, room))))
     scale = (scale / 2**shift).astype(np.float32)
     return {
-        "kernel": _laid_out(layer, kernel).astype(np.int8),
+        "kernel": (codes * 2**shift).astype(np.int8),
         "kernel_scale": scale,
-        "bias": np.rint(bias / (np.float64(np.float32(input_scale)) * scale)).astype(np.int32),
+        "bias": np.rint(bias / (input_scale * scale)).astype(np.int32),
     }
 
 
@@ -73,19 +87,3 @@ def normalization_factors(normalization: Layer):
     factor = 1 / np.sqrt(weights["moving_variance"] + normalization.attributes["epsilon"])
     factor = factor * weights.get("gamma", 1.0)
     return factor, weights.get("beta", 0.0) - factor * weights["moving_mean"]
-
-
-def standalone_normalization(normalization: Layer):
-    """Returns a normalization as a product per channel: codes +-64, their scale, and its bias as real numbers."""
-    factor, shift = normalization_factors(normalization)
-    scale = np.maximum(np.abs(factor), 1e-12) / 64
-    return {"kernel": np.where(factor < 0, -64, 64), "kernel_scale": scale, "bias": shift}
-
-
-def passing_product(channels):
-    """Returns the identity as a product per channel."""
-    return {"kernel": np.ones(channels), "kernel_scale": np.ones(channels), "bias": np.zeros(channels)}
-
-
-def _laid_out(layer, kernel):
-    return kernel[None] if layer.kind == "conv1d" else kernel

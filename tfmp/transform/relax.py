@@ -8,6 +8,7 @@ from tfmp.mixins.mixed_precision import quantizer_pair
 from tfmp.selection import check_relaxation
 from tfmp.transform.calibrate import calibrate_ranges
 from tfmp.transform.normalization import with_positive_gammas
+from tfmp.transform.pairwise_addition import with_pairwise_additions
 from tfmp.transform.plan import KEPT, LEFT, SEARCHED, plan
 from tfmp.transform.storage import with_stored_tensors
 from tfmp.types import Graph, Layer, Selection
@@ -34,7 +35,8 @@ def relax(
     """Returns a copy of a model in which every layer chooses the bits of its weights and of its input as it trains.
 
     Layer names and weights are kept. Layers that are not searched run at 8 bits, and so does every tensor that an
-    addition, an average or several layers read: those get a layer named `<producer>_quantizer`.
+    addition, an average or several layers read: those get a layer named `<producer>_quantizer`. Additions of more than
+    two tensors become additions of two, the first of them named `<name>_part`.
 
     Args:
         model: A built Sequential or functional Keras model. It is not changed.
@@ -56,8 +58,8 @@ def relax(
         A model of the same framework, not compiled.
 
     Raises:
-        ValueError: If bits are invalid, the model is unbuilt or a subclass, a name matches no layer, calibration data
-            is not finite, or no layer can be searched.
+        ValueError: If bits are invalid, the model is unbuilt, a subclass or quantized already, a name matches no layer,
+            calibration data is not finite, or no layer can be searched.
 
     Example:
         >>> search_model = tfmp.relax(model, calibration=x_train[:256])
@@ -68,6 +70,12 @@ def relax(
     check_relaxation(relaxation)
     bound = binding.of(model)
     graph = bound.read(model)
+    quantized = [layer.name for layer in graph.in_order() if layer.is_quantized]
+    if quantized:
+        raise ValueError(
+            f"Model `{graph.name}` is quantized already, by its layers {', '.join(quantized)}. Relax the model in floating "
+            "point; to train on with what a search found, see `tfmp.fix`."
+        )
     plans = plan(graph, layers=layers, skip=skip, first_and_last=first_and_last, quantizer=pair)
     if not any(entry.status == SEARCHED for entry in plans.values()):
         reasons = "; ".join(f"{entry.name}: {entry.reason}" for entry in plans.values())
@@ -82,7 +90,7 @@ def relax(
     }
     integer = first_and_last != "float"
     graph = with_positive_gammas(graph)
-    graph = _with_separate_activations(graph) if integer else graph
+    graph = with_pairwise_additions(_with_separate_activations(graph)) if integer else graph
     float_graph, changed = graph, {}
     for layer in graph.in_order():
         entry = plans.get(layer.name)

@@ -4,7 +4,7 @@ from tfmp.transform.normalization import fusable_normalization
 from tfmp.transform.signs import non_negative_tensors
 from tfmp.types import CodeFormat, Graph, Layer, Selection
 
-TRANSPARENT = ("relu", "max_pool", "pad", "reshape", "identity", "concatenate")
+TRANSPARENT = ("relu", "max_pool", "global_max_pool", "pad", "reshape", "identity", "concatenate")
 STORAGE_BITS = 8
 
 

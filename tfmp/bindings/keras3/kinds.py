@@ -21,6 +21,7 @@ _KINDS = {
     "MaxPooling2D": "max_pool",
     "AveragePooling2D": "average_pool",
     "GlobalAveragePooling2D": "mean",
+    "GlobalMaxPooling2D": "global_max_pool",
     "ZeroPadding2D": "pad",
     "Dropout": "identity",
     "SpatialDropout1D": "identity",

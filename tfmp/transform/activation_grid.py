@@ -1,0 +1,35 @@
+"""The codes of a layer's input."""
+
+import tensorflow as tf
+
+from tfmp import quantizers
+from tfmp.types import Grid, Layer
+
+
+def activation_grid(layer: Layer) -> Grid:
+    """Returns the codes of the input of a quantized layer.
+
+    Raises:
+        ValueError: If its range was never calibrated, or no grid with a zero describes it.
+    """
+    selection = layer.activation
+    quantizer = quantizers.get(selection.quantizer, bits=selection.bits[0], signed=selection.signed)
+    prefix = "activation_selector/"
+    state = {path.removeprefix(prefix): w for path, w in layer.weights.items() if path.startswith(prefix)}
+    if selection.quantizer == "linear":
+        raise ValueError(
+            f"Layer `{layer.name}`: `linear` takes the range of an activation anew from every batch, which a file "
+            'cannot. Use "moving_range" or "lsq" for activations, e.g. `quantizer=("linear", "moving_range")`.'
+        )
+    if "seen" in state and not state["seen"] > 0:
+        raise ValueError(
+            f"Layer `{layer.name}` was never calibrated: the range of its input is unknown. Give `tfmp.relax` "
+            "calibration data, or train the model."
+        )
+    if quantizer.offset:
+        raise ValueError(
+            f"Layer `{layer.name}`: one signed bit has the levels -step and +step and no zero, which activations of a "
+            "file need. Use 2 bits or more for inputs that can be negative."
+        )
+    levels = quantizer.grid(tf.zeros((1,)), state)
+    return Grid(float(levels.step), int(levels.low), int(levels.high))
