@@ -7,6 +7,7 @@ from tfmp.search.budget import SearchedCost
 from tfmp.types import Graph
 
 _SMALLEST_PROBABILITY = 1e-12
+_ROUNDING = 1e-12  # relative: sums of the same costs in another order
 
 
 def most_probable(graph: Graph) -> dict[str, tuple[int, int]]:
@@ -38,10 +39,10 @@ def most_probable_within(priced: SearchedCost, limit: float, *, spend=True) -> d
     options = _Options(priced)
     chosen = options.solve(options.log_probability, limit)
     if spend:
-        # Log of the probability that no more bits are wanted: it grows with every bit. The cost breaks ties upwards.
-        weight = 1e-6 / max(limit, 1e-12)
-        chosen = options.solve(options.log_cumulative + weight * options.cost, limit, at_least=chosen)
-    return {options.names[layer]: options.bits[option] for layer, option in zip(*chosen, strict=True)}
+        # Log of the probability that no more bits are wanted: it grows with every bit.
+        chosen = options.solve(options.log_cumulative, limit, at_least=chosen)
+        chosen = options.fill(chosen, limit)
+    return {name: tuple(map(int, options.bits[option])) for name, option in zip(options.names, chosen, strict=True)}
 
 
 def sample(graph: Graph, rng: np.random.Generator, *, trials=1) -> dict[str, tuple[int, int]]:
@@ -80,38 +81,62 @@ class _Options:
                     log_probability.append(logs[0][i] + logs[1][j])
                     log_cumulative.append(cumulative[0][i] + cumulative[1][j])
         self.layer = np.array(self.layer)
+        self.bits = np.array(self.bits)
         self.cost = np.array(cost, np.float64)
         self.log_probability = np.array(log_probability)
         self.log_cumulative = np.array(log_cumulative)
 
     def solve(self, value, limit, *, at_least=None):
-        """Returns (layers, options): one option per layer, largest sum of values, cost within the limit."""
-        count = len(self.layer)
-        one_each = sparse.csr_matrix((np.ones(count), (self.layer, np.arange(count))))
-        scale = max(limit, self.cost.max())
+        """Returns one option per layer: the largest sum of values, the cost within the limit."""
+        allowed = np.ones(len(self.layer), bool) if at_least is None else self._reaching(at_least)
+        cheapest = np.array([self.cost[allowed & (self.layer == i)].min() for i in range(len(self.names))])
+        slack = limit - cheapest.sum()
+        rounding = _ROUNDING * abs(limit)
+        if slack < -rounding:
+            raise ValueError(
+                f"No assignment costs {limit:g} or less: the cheapest costs {cheapest.sum():g}. Raise the budget or "
+                "offer fewer bits."
+            )
+        excess = self.cost - cheapest[self.layer]
+        allowed &= excess <= slack + rounding
+        one_each = sparse.csr_matrix((np.ones(len(self.layer)), (self.layer, np.arange(len(self.layer)))))
+        # The solver takes a row for met within 1e-6: in units of a small part of what there is to spend that is little.
+        unit = max(slack, rounding, 1e-300) / 1e4
         constraints = [
             optimize.LinearConstraint(one_each, 1, 1),
-            optimize.LinearConstraint(self.cost[None] / scale, -np.inf, limit / scale * (1 + 1e-9)),
+            optimize.LinearConstraint(np.where(allowed, excess, 0)[None] / unit, -np.inf, max(slack, 0) / unit),
         ]
-        upper = np.ones(count)
-        if at_least is not None:
-            floor = {layer: self.bits[option] for layer, option in zip(*at_least, strict=True)}
-            for option in range(count):
-                weight_bits, activation_bits = floor[self.layer[option]]
-                if self.bits[option][0] < weight_bits or self.bits[option][1] < activation_bits:
-                    upper[option] = 0
-        result = optimize.milp(
-            -value,
-            constraints=constraints,
-            integrality=np.ones(count),
-            bounds=optimize.Bounds(0, upper),
-            options={"mip_rel_gap": 0.0},
-        )
-        if result.x is None:
-            smallest = sum(self.cost[self.layer == layer].min() for layer in range(len(self.names)))
-            raise ValueError(
-                f"No assignment costs {limit:g} or less: the cheapest costs {smallest:g}. Raise the budget or offer "
-                "fewer bits."
+        while True:
+            result = optimize.milp(
+                -value,
+                constraints=constraints,
+                integrality=np.ones(len(self.layer)),
+                bounds=optimize.Bounds(0, allowed.astype(float)),
+                options={"mip_rel_gap": 0.0},
             )
-        options = np.flatnonzero(result.x > 0.5)
-        return self.layer[options], options
+            if result.x is None:
+                raise RuntimeError(f"The solver found no assignment although there is one: {result.message}")
+            chosen = np.flatnonzero(result.x > 0.5)
+            if excess[chosen].sum() <= slack + rounding:
+                return chosen
+            # Over the limit by less than the solver sees: it may not choose this one again.
+            excluded = np.zeros(len(self.layer))
+            excluded[chosen] = 1
+            constraints.append(optimize.LinearConstraint(excluded[None], -np.inf, len(chosen) - 1))
+
+    def fill(self, chosen, limit):
+        """Raises single layers while one fits: what is left by gains too small for the solver, or by none at all."""
+        chosen = chosen.copy()
+        while True:
+            left = limit - self.cost[chosen].sum()
+            more = self.cost - self.cost[chosen][self.layer]
+            fits = self._reaching(chosen) & (more > 0) & (more <= left)
+            if not fits.any():
+                return chosen
+            gain = self.log_cumulative - self.log_cumulative[chosen][self.layer]
+            best = max(np.flatnonzero(fits), key=lambda option: (gain[option], more[option]))
+            chosen[self.layer[best]] = best
+
+    def _reaching(self, chosen):
+        """Which options have at least the bits of their layer's chosen one."""
+        return (self.bits >= self.bits[chosen][self.layer]).all(axis=1)
