@@ -1,6 +1,8 @@
 """How much a network may cost."""
 
 import dataclasses
+import math
+import numbers
 
 import numpy as np
 
@@ -36,8 +38,11 @@ class Budget:
                 "A budget takes either `limit` or `like_uniform`. "
                 f"Received: limit={self.limit}, like_uniform={self.like_uniform}"
             )
-        if self.limit is not None and not (np.isfinite(self.limit) and self.limit > 0):
-            raise ValueError(f"`limit` must be positive and finite. Received: {self.limit!r}")
+        if self.limit is not None:
+            is_number = isinstance(self.limit, numbers.Real) and not isinstance(self.limit, bool)
+            if not (is_number and 0 < self.limit < math.inf):
+                raise ValueError(f"`limit` must be positive and finite. Received: {self.limit!r}")
+            object.__setattr__(self, "limit", float(self.limit))
         if self.like_uniform is not None:
             pair = self.like_uniform
             if not isinstance(pair, list | tuple) or len(pair) != 2 or not all(map(_is_bits, pair)):
