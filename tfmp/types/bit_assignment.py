@@ -95,6 +95,9 @@ class BitAssignment:
             raise ValueError(
                 "Expected JSON written by `BitAssignment.to_json`. Received JSON without its `format` mark."
             )
+        missing = {"version", "bits"} - set(content)
+        if missing:
+            raise ValueError(f"Expected a bit assignment. Received one without {', '.join(sorted(missing))}.")
         if content["version"] > _VERSION:
             raise ValueError(
                 f"Expected a bit assignment of version {_VERSION} or older. Received version {content['version']}: "
