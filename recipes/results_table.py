@@ -44,7 +44,7 @@ def table(results):
     return "\n".join(lines) + "\n"
 
 
-_ORDER = ("float", "uniform", "mixed")
+_ORDER = ("float", "uniform", "mixed", "retrained")
 
 
 def main(_):
