@@ -4,7 +4,7 @@ import zlib
 
 import tensorflow as tf
 
-from tfmp import selection
+from tfmp import quantizers, selection
 from tfmp.mixins.bit_selector import check_bits
 
 
@@ -124,14 +124,15 @@ class MixedPrecisionMixin:
 
 def quantizer_pair(quantizer) -> tuple[str, str]:
     """Names of the weight and the activation quantizer, from one name for both or a pair."""
-    if isinstance(quantizer, str):
-        return quantizer, quantizer
-    if isinstance(quantizer, list | tuple) and len(quantizer) == 2:
-        return tuple(quantizer)
-    raise ValueError(
-        "`quantizer` must be the name of a quantizer, or a pair of names (weights, activations). "
-        f"Received: {quantizer!r}"
-    )
+    pair = (quantizer, quantizer) if isinstance(quantizer, str) else quantizer
+    if not isinstance(pair, list | tuple) or len(pair) != 2:
+        raise ValueError(
+            "`quantizer` must be the name of a quantizer, or a pair of names (weights, activations). "
+            f"Received: {quantizer!r}"
+        )
+    for name in pair:
+        quantizers.get(name, bits=quantizers.MAX_BITS)  # an unknown name is an error
+    return tuple(pair)
 
 
 def _probabilities(selector):

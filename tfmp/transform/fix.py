@@ -86,15 +86,15 @@ _SELECTORS = ("weight_selector", "activation_selector", "selection_cost")
 
 
 def _state(weights, selector, chosen, widest):
-    """The chosen quantizer's own state, from the shared one or, where each candidate has its own, from its own."""
+    """The chosen quantizer's own state: from its own where each candidate has one, else from the widest one's."""
     found = {
         path.split("/")[1]: np.asarray(value)
         for path, value in weights.items()
         if path.startswith(selector + "/") and path.split("/")[1] not in _SEARCH_ONLY
     }
-    suffix = f"_{chosen.bits}_bits"
-    own = {name.removesuffix(suffix): value for name, value in found.items() if name.endswith(suffix)}
-    if own:
-        return own
-    shared = {name: value for name, value in found.items() if not name.endswith("_bits")}
-    return chosen.convert_state(shared, widest)
+    for quantizer in (chosen, widest):
+        suffix = f"_{quantizer.bits}_bits"
+        own = {name.removesuffix(suffix): value for name, value in found.items() if name.endswith(suffix)}
+        if own:
+            return own if quantizer is chosen else chosen.convert_state(own, widest)
+    return chosen.convert_state(found, widest)

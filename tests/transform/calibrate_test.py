@@ -1,0 +1,75 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers as kl
+
+from tfmp.layers import Quantize
+from tfmp.transform.calibrate import reestimate_normalization
+
+
+def two_normalizations():
+    """The second sees what the first makes of its batch."""
+    return keras.Sequential(
+        [
+            keras.Input((4, 3)),
+            kl.BatchNormalization(momentum=0.9, name="one"),
+            kl.Dense(5, name="dense"),
+            kl.BatchNormalization(name="two"),
+        ]
+    )
+
+
+DATA = np.random.default_rng(0).normal(2.0, 3.0, size=(150, 4, 3)).astype(np.float32)
+
+
+def statistics(batches):
+    """Averages over the samples of the statistics of each batch."""
+    sizes = np.array([len(batch) for batch in batches]) / sum(len(batch) for batch in batches)
+    means = [batch.mean((0, 1), dtype=np.float64) for batch in batches]
+    variances = [batch.var((0, 1), dtype=np.float64) for batch in batches]
+    return sizes @ means, sizes @ variances
+
+
+def test_one_batch_gives_the_statistics_of_the_data():
+    model = two_normalizations()
+    reestimate_normalization(model, tf.data.Dataset.from_tensors(DATA))
+    np.testing.assert_allclose(model.get_layer("one").moving_mean, DATA.mean((0, 1)), rtol=1e-4)
+    np.testing.assert_allclose(model.get_layer("one").moving_variance, DATA.var((0, 1)), rtol=1e-4)
+    normalized = (DATA - DATA.mean((0, 1))) / np.sqrt(DATA.var((0, 1)) + 1e-3)
+    hidden = normalized @ np.asarray(model.get_layer("dense").kernel)
+    np.testing.assert_allclose(model.get_layer("two").moving_mean, hidden.mean((0, 1)), atol=1e-5)
+    np.testing.assert_allclose(model.get_layer("two").moving_variance, hidden.var((0, 1)), rtol=1e-4)
+
+
+@pytest.mark.parametrize("last", [64, 22, 1])
+def test_batches_count_by_their_samples(last):
+    model = two_normalizations()
+    data = DATA[: 64 + last]
+    reestimate_normalization(model, data)
+    mean, variance = statistics([data[:64], data[64:]])
+    np.testing.assert_allclose(model.get_layer("one").moving_mean, mean, rtol=1e-4)
+    np.testing.assert_allclose(model.get_layer("one").moving_variance, variance, rtol=1e-4)
+
+
+def test_nothing_else_changes():
+    model = two_normalizations()
+    model.get_layer("two").trainable = False  # frozen statistics stay
+    before = [np.asarray(v) for v in model.variables]
+    reestimate_normalization(model, DATA)
+    changed = [v for v, value in zip(model.variables, before, strict=True) if not np.array_equal(v, value)]
+    assert changed == [model.get_layer("one").moving_mean, model.get_layer("one").moving_variance]
+    assert (model.get_layer("one").momentum, model.get_layer("two").momentum) == (0.9, 0.99)
+
+
+def test_momentum_survives_bad_data():
+    model = two_normalizations()
+    with pytest.raises(ValueError, match="finite"):
+        reestimate_normalization(model, np.concatenate([DATA, np.full_like(DATA[:3], np.nan)]))
+    assert model.get_layer("one").momentum == 0.9
+
+
+def test_moving_ranges_follow():
+    model = keras.Sequential([keras.Input((4, 3)), kl.BatchNormalization(), Quantize(8, name="stored")])
+    reestimate_normalization(model, DATA)
+    assert model.get_layer("stored").activation_selector.is_calibrated

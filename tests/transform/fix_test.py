@@ -1,0 +1,179 @@
+import keras
+import numpy as np
+import pytest
+
+import tfmp
+from tests.transform.small_networks import inputs_for, outputs_of, plain, residual, several, shared_layer, trained
+from tfmp.bindings.keras3 import graph as keras3
+from tfmp.types import BitAssignment
+
+NETWORKS = [plain, residual, several, shared_layer]
+
+
+def relaxed_model(make, seed=0, **options):
+    """A calibrated model with ranges that a search may have moved."""
+    model = trained(make())
+    relaxed = tfmp.relax(model, calibration=inputs_for(model), **options)
+    rng = np.random.default_rng(seed)
+    for variable in relaxed.trainable_variables:
+        if variable.name.startswith("step"):
+            variable.assign(float(np.asarray(variable)) * rng.uniform(0.8, 1.2))
+    return relaxed
+
+
+def searched_layers(model):
+    return [model.get_layer(layer.name) for layer in keras3.read(model, weights=False).searched]
+
+
+def decide(model, seed=0):
+    """Draws an assignment and makes the model certain of it."""
+    rng = np.random.default_rng(seed)
+    bits = {}
+    for layer in searched_layers(model):
+        pair = []
+        for selector in (layer.weight_selector, layer.activation_selector):
+            choice = rng.integers(len(selector.bits))
+            if selector.logits is not None:
+                selector.logits.assign(np.where(np.arange(len(selector.bits)) == choice, 50.0, -50.0))
+            pair.append(selector.bits[choice])
+        bits[layer.name] = tuple(pair)
+    return bits
+
+
+@pytest.mark.parametrize(
+    ("make", "options"),
+    [
+        *((make, {}) for make in NETWORKS),
+        (plain, {"shared_range": False}),
+        (several, {"quantizer": ("hwgq", "lsq"), "weight_bits": (1, 3, 4)}),
+        (plain, {"quantizer": "linear", "weight_bits": (2, 8), "activation_bits": (3, 8)}),
+        (residual, {"quantizer": ("lsq", "moving_range"), "activation_bits": (2, 4), "first_and_last": "search"}),
+        (residual, {"quantizer": "hwgq"}),
+        (shared_layer, {"weight_bits": (3,), "first_and_last": "float"}),
+        (residual, {"relaxation": "gumbel"}),
+    ],
+    ids=str,
+)
+def test_fixed_network_is_the_search_network_made_certain(make, options):
+    relaxed = relaxed_model(make, **options)
+    bits = decide(relaxed)
+    assert len(set(bits.values())) > 1 or len(bits) == 1
+    fixed = tfmp.fix(relaxed, bits)
+    assert [layer.name for layer in fixed.layers] == [layer.name for layer in relaxed.layers]
+    for name, (weight_bits, activation_bits) in bits.items():
+        layer = fixed.get_layer(name)
+        assert type(layer) is type(relaxed.get_layer(name))
+        assert (layer.weight_bits, layer.activation_bits) == ((weight_bits,), (activation_bits,))
+        assert layer.weight_selector.logits is layer.activation_selector.logits is layer.selection_cost is None
+    x = inputs_for(relaxed)
+    for actual, expected in zip(outputs_of(fixed, x), outputs_of(relaxed, x), strict=True):
+        assert np.std(expected) > 0
+        np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_the_search_model_is_not_changed():
+    relaxed = relaxed_model(residual)
+    before = [np.asarray(v) for v in relaxed.variables]
+    fixed = tfmp.fix(relaxed, decide(relaxed), calibration=inputs_for(relaxed))
+    fixed.compile(keras.optimizers.SGD(0.1), "mse", run_eagerly=True)
+    fixed.fit(inputs_for(relaxed), np.ones((16, 3)), verbose=0)
+    changed = [
+        v.path
+        for v, value in zip(relaxed.variables, before, strict=True)
+        if not np.array_equal(v, value) and v.name != "logits"
+    ]
+    assert changed == []
+
+
+@pytest.mark.parametrize("shared_range", [True, False])
+def test_bits_that_were_no_candidates(shared_range):
+    """The step follows the range of the widest candidate, in the least-squares ratio."""
+    relaxed = relaxed_model(residual, weight_bits=(2, 4), activation_bits=(2, 3), shared_range=shared_range)
+    bits = {layer.name: (3, 5) for layer in searched_layers(relaxed)}
+    fixed = tfmp.fix(relaxed, bits)
+    name = "" if shared_range else "_4_bits"
+    for layer_name in bits:
+        wide = relaxed.get_layer(layer_name).weight_selector
+        fine = fixed.get_layer(layer_name).weight_selector
+        (step,) = (float(np.asarray(v)) for v in wide.variables if v.name == f"step{name}")
+        (found,) = (float(np.asarray(v)) for v in fine.variables if v.name == "step")
+        # The least-squares step of a Gaussian: 0.586 at 3 bits mid-tread, 0.335 at 4 (Max, 1960, even levels nearby).
+        assert found / step == pytest.approx(fine.quantizers[0].unit_step / wide.quantizers[-1].unit_step, rel=1e-5)
+        assert 1.4 < found / step < 2.1
+    assert np.isfinite(outputs_of(fixed, inputs_for(relaxed))[0]).all()
+
+
+@pytest.mark.parametrize("make", NETWORKS)
+def test_fixed_network_trains(make):
+    relaxed = relaxed_model(make)
+    fixed = tfmp.fix(relaxed, decide(relaxed))
+    x = inputs_for(relaxed)
+    targets = keras.tree.map_structure(lambda y: np.zeros(y.shape), fixed(x))
+    losses = keras.tree.map_structure(lambda _: "mse", targets)
+    fixed.compile(keras.optimizers.SGD(0.01), losses, run_eagerly=True)
+    losses = fixed.fit(x, targets, epochs=4, verbose=0).history["loss"]
+    assert np.isfinite(losses).all() and losses[-1] < losses[0]
+    steps = [v for v in fixed.trainable_variables if v.name == "step"]
+    assert len(steps) == 2 * len(searched_layers(relaxed)), "each quantizer has a free step"
+
+
+def test_fixed_network_saves_and_loads(tmp_path):
+    relaxed = relaxed_model(several)
+    fixed = tfmp.fix(relaxed, decide(relaxed))
+    fixed.save(tmp_path / "fixed.keras")
+    again = tfmp.load_model(tmp_path / "fixed.keras")
+    x = inputs_for(relaxed)
+    for actual, expected in zip(outputs_of(again, x), outputs_of(fixed, x), strict=True):
+        np.testing.assert_array_equal(actual, expected)
+
+
+def test_calibration_estimates_the_normalization_again():
+    relaxed = relaxed_model(residual)
+    bits = decide(relaxed)
+    x = inputs_for(relaxed, 64)
+    before, after = tfmp.fix(relaxed, bits), tfmp.fix(relaxed, bits, calibration=x)
+    seen = keras.Model(after.input, after.get_layer("inside").output)(x)
+    norm = after.get_layer("inside_norm")
+    np.testing.assert_allclose(norm.moving_mean, np.mean(seen, axis=(0, 1, 2)), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(norm.moving_variance, np.var(seen, axis=(0, 1, 2)), rtol=1e-4)
+    np.testing.assert_array_equal(after.get_layer("inside").kernel, before.get_layer("inside").kernel)
+
+
+def test_an_assignment_for_another_model():
+    relaxed = relaxed_model(residual)
+    bits = decide(relaxed)
+    for wrong, message in (
+        (decide(relaxed_model(plain)), "not for model `residual`.*depthwise.*lacks: inside, before_addition"),
+        ({**bits, "first": (2, 2)}, "not searched there: first"),
+        ({"inside": (2, 2)}, "it lacks: before_addition, after_addition"),
+        ({}, "it lacks: inside"),
+    ):
+        for assignment in (wrong, BitAssignment(wrong)):
+            with pytest.raises(ValueError, match=message):
+                tfmp.fix(relaxed, assignment)
+
+
+def test_bad_bits_and_models():
+    relaxed = relaxed_model(residual)
+    bits = decide(relaxed)
+    with pytest.raises(ValueError, match="1 to 8"):
+        tfmp.fix(relaxed, {**bits, "inside": (2, 16)})
+    with pytest.raises(ValueError, match="`inside`.*two integers"):
+        tfmp.fix(relaxed, {**bits, "inside": 2})
+    with pytest.raises(TypeError, match="map layer names"):
+        tfmp.fix(relaxed, [2, 2])
+    with pytest.raises(ValueError, match="no layer whose bits are open"):
+        tfmp.fix(residual(), bits)
+    with pytest.raises(ValueError, match="no layer whose bits are open"):
+        tfmp.fix(tfmp.fix(relaxed, bits), bits)
+
+
+@pytest.mark.parametrize("quantizer", ["lsq", "hwgq"])
+def test_one_bit_networks_train(quantizer):
+    relaxed = relaxed_model(residual, weight_bits=(1, 2), activation_bits=(1, 2), quantizer=quantizer)
+    fixed = tfmp.fix(relaxed, {layer.name: (1, 1) for layer in searched_layers(relaxed)})
+    fixed.compile(keras.optimizers.SGD(0.01), "mse", run_eagerly=True)
+    losses = fixed.fit(inputs_for(relaxed), np.ones((16, 3)), epochs=3, verbose=0).history["loss"]
+    assert np.isfinite(losses).all()
+    kernel = fixed.get_layer("inside").weight_selector(fixed.get_layer("inside").kernel.value)
+    assert len(np.unique(kernel)) == 2
