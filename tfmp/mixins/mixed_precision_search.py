@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import tempfile
 
 import numpy as np
 
@@ -193,6 +194,16 @@ class MixedPrecisionSearchMixin:
         """What a backup must share with the search that takes it up."""
         return {"layers": list(self._layers), "cost": self.priced.cost.name, "limit": self.limit}
 
+    def _check_backup_dir(self):
+        try:
+            os.makedirs(self.backup_dir, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.backup_dir):
+                pass
+        except OSError as error:
+            raise ValueError(
+                f"`backup_dir` must be a folder that can be written. Received: {self.backup_dir!r} ({error.strerror})"
+            ) from error
+
     def load_backup(self, shapes):
         """Returns `(epoch, variables)` of the last complete epoch in `backup_dir`, or None if there is none.
 
@@ -200,10 +211,9 @@ class MixedPrecisionSearchMixin:
             shapes: Shapes of the model's and the optimizer's variables, which the backup must have.
 
         Raises:
-            ValueError: If the backup belongs to another model.
+            ValueError: If the backup belongs to another model, or the folder cannot be written.
         """
-        if not os.path.isdir(self.backup_dir):
-            return None
+        self._check_backup_dir()
         complete = sorted(n for n in os.listdir(self.backup_dir) if n.startswith("epoch-") and not n.endswith(".tmp"))
         if not complete:
             return None

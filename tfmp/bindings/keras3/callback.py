@@ -28,6 +28,10 @@ class MixedPrecisionSearch(MixedPrecisionSearchMixin, keras.callbacks.Callback):
         # `fit` reads its first epoch from here alone; keras.callbacks.BackupAndRestore sets the same attribute.
         self.model._initial_epoch = epoch
 
+    def on_train_end(self, logs=None):
+        if self.backup_dir is not None:
+            self.model._initial_epoch = None  # the next `fit` starts where it is told
+
     def _variables(self):
         optimizer = self.model.optimizer
         if not optimizer.built:

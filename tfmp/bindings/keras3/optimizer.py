@@ -35,10 +35,16 @@ class SelectionOptimizer(keras.optimizers.MultiOptimizer):
     def learning_rate(self, value):
         self.weights_optimizer.learning_rate = value
 
+    @property
+    def optimizers(self):
+        # Keras' callbacks look for it, and would write the weights' learning rate into both.
+        raise AttributeError("Expected `weights_optimizer` or `selection_optimizer`. Received: `optimizers`")
+
     def get_config(self):
         return {
             "weights": keras.optimizers.serialize(self.weights_optimizer),
             "selection": keras.optimizers.serialize(self.selection_optimizer),
+            "loss_scale_factor": self.loss_scale_factor,
             "name": self.name,
         }
 
