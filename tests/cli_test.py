@@ -1,0 +1,90 @@
+import json
+
+import keras
+import numpy as np
+import pytest
+
+import tfmp
+from tfmp import cli
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A float classifier, data for it, and what `tfmp search` made of both."""
+    folder = tmp_path_factory.mktemp("cli")
+    keras.utils.set_random_seed(0)
+    rng = np.random.default_rng(0)
+    inputs = keras.Input((6, 6, 1), name="image")
+    x = keras.layers.Conv2D(4, 3, activation="relu", name="first")(inputs)
+    x = keras.layers.Conv2D(4, 3, activation="relu", name="middle")(x)
+    x = keras.layers.Flatten(name="flat")(x)
+    model = keras.Model(inputs, keras.layers.Dense(3, activation="softmax", name="last")(x), name="tiny")
+    model.save(folder / "model.keras")
+    x, y = rng.random((48, 6, 6, 1)).astype(np.float32), rng.integers(0, 3, 48)
+    np.savez(folder / "data.npz", x_train=x[:32], y_train=y[:32], x_test=x[32:], y_test=y[32:])
+    arguments = ["--search_epochs", "2", "--finetune_epochs", "1", "--batch_size", "16"]
+    code = cli.main(["search", *map(str, (folder / "model.keras", folder / "data.npz", folder / "out")), *arguments])
+    assert code == 0
+    return folder
+
+
+def test_inspect_lists_every_layer_with_its_fate(folder, capsys):
+    assert cli.main(["inspect", str(folder / "model.keras")]) == 0
+    printed = capsys.readouterr().out
+    assert "kept: first layer" in printed and "kept: last layer" in printed
+    assert next(line for line in printed.splitlines() if line.startswith("middle")).endswith("searched")
+
+
+def test_search_leaves_a_fixed_model_and_its_bits_within_the_budget(folder):
+    assignment = tfmp.BitAssignment.from_json(folder / "out" / "assignment.json")
+    fixed = tfmp.load_model(folder / "out" / "fixed.keras")
+    layer = fixed.get_layer("middle")
+    assert (layer.weight_bits[0], layer.activation_bits[0]) == assignment["middle"]
+    assert np.prod(assignment["middle"]) <= 4
+    assert not (folder / "out" / "backup").exists()
+
+
+def test_search_does_not_replace_what_exists(folder, capsys):
+    before = (folder / "out" / "fixed.keras").read_bytes()
+    files = map(str, (folder / "model.keras", folder / "data.npz", folder / "out"))
+    assert cli.main(["search", *files]) == 1
+    assert "exists" in capsys.readouterr().err
+    assert (folder / "out" / "fixed.keras").read_bytes() == before
+
+
+def test_export_writes_a_verified_file(folder, capsys):
+    output = folder / "model.tflite"
+    arguments = ["export", str(folder / "out" / "fixed.keras"), str(output), "--verify", str(folder / "data.npz")]
+    assert cli.main(arguments) == 0
+    assert "top-1 agreement" in capsys.readouterr().out
+    with np.load(folder / "data.npz") as data:
+        assert 0 <= tfmp.evaluate_tflite(output, (data["x_test"], data["y_test"])) <= 1
+    assert cli.main(arguments) == 1
+    assert "overwrite" in capsys.readouterr().err
+
+
+def test_simulate_and_report_agree_on_the_energy(folder, capsys):
+    model = str(folder / "out" / "fixed.keras")
+    assert cli.main(["simulate", model, "--format", "json"]) == 0
+    layers = {row["name"]: row for row in json.loads(capsys.readouterr().out)["layers"]}
+    assert cli.main(["report", model]) == 0
+    row = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("middle"))
+    assert float(row.split()[-1].replace(",", "")) == pytest.approx(layers["middle"]["energy_nj"]["total"] / 16, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["inspect", "nowhere.keras"], "There is no file 'nowhere.keras'"),
+        (["search", "{model}", "nowhere.npz", "{out}2"], "There is no file 'nowhere.npz'"),
+        (["search", "{model}", "{data}", "{out}3", "--limit", "1"], "the cheapest assignment costs"),
+        (["search", "{model}", "{data}", "{out}4", "--limit", "1", "--like_uniform", "2,2"], "either --limit or"),
+        (["export", "{model}", "{out}.tflite"], "has no quantized layer"),
+        (["report", "{model}"], "in floating point"),
+    ],
+)
+def test_errors_are_one_line_that_says_what_to_do(folder, capsys, arguments, message):
+    names = {"model": folder / "model.keras", "data": folder / "data.npz", "out": folder / "other"}
+    assert cli.main([argument.format(**names) for argument in arguments]) == 1
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
