@@ -481,6 +481,36 @@ def test_addition_of_a_branch_that_is_all_but_zero(tmp_path):
     assert np.abs(folded(data) - data).max() < np.ptp(data) / 255
 
 
+def test_tensor_that_is_always_zero(tmp_path):
+    # Its range is all but zero, and so the factor onto its grid far beyond what the runtime takes.
+    def conv(**arguments):
+        return tfmp.layers.MixedPrecisionConv2D(3, 1, weight_bits=4, activation_bits=8, **arguments)
+
+    keras.utils.set_random_seed(0)
+    image = keras.Input((4, 4, 3), name="image")
+    stored = tfmp.layers.Quantize(8, name="stored")(image)
+    x = conv(activation="relu", signed_input=True, name="dead")(stored)
+    x = conv(quantizer=("lsq", "moving_range"), name="behind")(tfmp.layers.Quantize(8, signed=False, name="zero")(x))
+    total = layers.Add(name="total")([stored, tfmp.layers.Quantize(8, name="constant")(x)])
+    model = keras.Model(image, tfmp.layers.Quantize(8, name="out")(total))
+    data = samples(model)
+    model.get_layer("dead").bias.assign([-100, -100, -100])
+    model.get_layer("behind").bias.assign([0.1, 0.2, -0.3])
+    model(data, training=True)
+    graph, folded = fold_graph(binding.of(model).read(model)), tfmp.fold(model)
+    operations = {operation.name: operation for operation in graph.operations}
+    assert graph.tensors["dead"].grid.scale < 1e-10
+    assert np.all(graph.multiplier(operations["dead"]) > 250)
+    check_against_reference(graph, folded, data)
+    check_outputs(graph, model, folded, data, top1=0.95)
+    check_file(model, data, tmp_path / "model.tflite")
+    model.get_layer("dead").bias.assign([1, 1, 1])  # alive after all: beyond its range everywhere, as in training
+    graph, folded = fold_graph(binding.of(model).read(model)), tfmp.fold(model)
+    check_against_reference(graph, folded, data)
+    assert set(np.unique(codes_of(graph, data)["dead"])) <= {0, 255}
+    check_outputs(graph, model, folded, data, top1=0.95)
+
+
 def test_fold_reads_the_model_as_it_is_now():
     keras.utils.set_random_seed(0)
     model = randomized(normalized())

@@ -5,6 +5,8 @@ import tensorflow as tf
 from tfmp.ops import integer
 from tfmp.types import Grid
 
+_DEFAULTS = {"padding": "valid", "dilation": (1, 1), "groups": 1, "keepdims": False, "axis": -1}
+
 
 class IntegerOperationMixin:
     """Computes one `tfmp.types.IntegerOperation` on codes, whole numbers in float32 tensors.
@@ -49,14 +51,15 @@ class IntegerOperationMixin:
         return tf.ensure_shape(outputs, self.fixed_output_shape)
 
     def _compute(self, tensors):
-        x, attributes, grid, input_grid = tensors[0], self.attributes, self.grid, self.input_grids[0]
+        x, grid, input_grid = tensors[0], self.grid, self.input_grids[0]
+        attributes = {**_DEFAULTS, "strides": self.attributes.get("pool_size", (1, 1)), **self.attributes}
         match self.kind:
             case "quantize":
                 return integer.quantize(x, grid=grid)
             case "dequantize":
                 return integer.dequantize(x, input_grid=input_grid)
             case "conv2d" | "depthwise_conv2d" | "dense":
-                return self._product(x)
+                return self._product(x, attributes)
             case "add":
                 return integer.add(*tensors, grids=self.input_grids, grid=grid)
             case "mean":
@@ -75,12 +78,12 @@ class IntegerOperationMixin:
                 return integer.softmax(x, input_grid=input_grid, grid=grid)
         raise ValueError(f"Layer `{self.name}`: the operation {self.kind!r} is unknown.")
 
-    def _product(self, x):
+    def _product(self, x, attributes):
         kernel, bias, scale = (
             tf.convert_to_tensor(getattr(self, f"{name}_constant")) for name in ("kernel", "bias", "kernel_scale")
         )
         multiplier = integer.multiplier(scale, input_grid=self.input_grids[0], grid=self.grid)
-        return integer.product(x, kernel, bias, multiplier, kind=self.kind, attributes=self.attributes)
+        return integer.product(x, kernel, bias, multiplier, kind=self.kind, attributes=attributes)
 
     def compute_output_shape(self, *_):
         return self.fixed_output_shape

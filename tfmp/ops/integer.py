@@ -44,7 +44,7 @@ def product(x, kernel, bias, multiplier, *, kind, attributes):
         bias: `[out_channels]`, in units of the accumulator.
         multiplier: `[out_channels]` float32, from accumulator to output.
         kind: `"conv2d"`, `"depthwise_conv2d"` or `"dense"`.
-        attributes: Of the operation.
+        attributes: Of the operation, all that its kind has.
     """
     x, kernel = tf.cast(x, tf.float64), tf.cast(kernel, tf.float64)
     if kind == "dense":
@@ -111,10 +111,9 @@ def softmax(x, *, input_grid, grid):
 
 def _grouped_convolution(x, kernel, attributes):
     # Training kernels for groups exist on few devices; the groups one by one run on all.
-    groups = attributes.get("groups", 1)
-    strides, padding = attributes["strides"], attributes["padding"].upper()
+    groups, strides, padding = attributes["groups"], attributes["strides"], attributes["padding"].upper()
     parts = [
-        tf.nn.conv2d(part, filters, strides, padding, dilations=attributes.get("dilation", (1, 1)))
+        tf.nn.conv2d(part, filters, strides, padding, dilations=attributes["dilation"])
         for part, filters in zip(tf.split(x, groups, -1), tf.split(kernel, groups, -1), strict=True)
     ]
     return parts[0] if groups == 1 else tf.concat(parts, -1)
@@ -122,7 +121,7 @@ def _grouped_convolution(x, kernel, attributes):
 
 def _depthwise_convolution(x, kernel, attributes):
     """With any strides and dilation: TensorFlow itself takes equal strides, and none together with dilation."""
-    strides, dilation = tuple(attributes["strides"]), tuple(attributes.get("dilation", (1, 1)))
+    strides, dilation = tuple(attributes["strides"]), tuple(attributes["dilation"])
     x = tf.pad(x, _margins(x, kernel.shape[:2], attributes))
     if strides[0] == strides[1] and dilation == (1, 1):
         return tf.nn.depthwise_conv2d(x, kernel, (1, *strides, 1), "VALID")
@@ -134,10 +133,9 @@ def _margins(x, window, attributes):
     """What `padding="same"` puts around, the odd one below and right."""
     margins = [(0, 0)] * 4
     if attributes["padding"] == "same":
-        dilation = attributes.get("dilation", (1, 1))
         for axis in (0, 1):
             size, stride = x.shape[axis + 1], attributes["strides"][axis]
-            reach = (window[axis] - 1) * dilation[axis] + 1
+            reach = (window[axis] - 1) * attributes["dilation"][axis] + 1
             missing = max(0, (-(-size // stride) - 1) * stride + reach - size)
             margins[axis + 1] = (missing // 2, missing - missing // 2)
     return margins

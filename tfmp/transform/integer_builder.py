@@ -6,6 +6,7 @@ import numpy as np
 
 from tfmp.types import Grid, IntegerGraph, IntegerOperation, IntegerTensor
 
+_LARGEST_FACTOR = 255
 _ONCE = {"strides": (1, 1), "padding": "valid", "dilation": (1, 1)}
 
 
@@ -48,15 +49,25 @@ class IntegerBuilder:
         while unique in self.tensors:
             number += 1
             unique = f"{name}_{number}"
-        attributes, grid = dict(attributes or {}), None
+        attributes, constants, grid = dict(attributes or {}), dict(constants or {}), None
+        if constants:
+            constants["kernel_scale"] = self._limited(constants["kernel_scale"], inputs[0], codes.grid)
         if codes is not None:
             grid = codes.grid
             if codes != Codes.all_of(grid):
                 attributes["low"], attributes["high"] = codes.low, codes.high
         self.tensors[unique] = IntegerTensor(unique, tuple(shape), grid)
-        operation = IntegerOperation(unique, kind, tuple(inputs), unique, attributes, dict(constants or {}), layer)
+        operation = IntegerOperation(unique, kind, tuple(inputs), unique, attributes, constants, layer)
         self.operations.append(operation)
         return unique
+
+    def _limited(self, kernel_scale, source, grid):
+        """Scales that the runtime takes: behind a dead tensor, whose grid is all but zero, they can be far beyond.
+
+        A grid has no code beyond +-255, so that from a factor of 255 on every accumulator but zero saturates.
+        """
+        largest = _LARGEST_FACTOR * np.float64(grid.scale) / self.tensors[source].grid.scale
+        return np.minimum(kernel_scale, largest).astype(np.float32)
 
     def requantized(self, source, name, codes):
         """The same values on another grid."""
