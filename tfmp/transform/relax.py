@@ -73,8 +73,8 @@ def relax(
     quantized = [layer.name for layer in graph.in_order() if layer.is_quantized]
     if quantized:
         raise ValueError(
-            f"Model `{graph.name}` is quantized already, by its layers {', '.join(quantized)}. Relax the model in floating "
-            "point; to train on with what a search found, see `tfmp.fix`."
+            f"Model `{graph.name}` is quantized already, by its layers {', '.join(quantized)}. Relax the model in "
+            "floating point; to train on with what a search found, see `tfmp.fix`."
         )
     plans = plan(graph, layers=layers, skip=skip, first_and_last=first_and_last, quantizer=pair)
     if not any(entry.status == SEARCHED for entry in plans.values()):
