@@ -69,7 +69,9 @@ def test_simulate_and_report_agree_on_the_energy(folder, capsys):
     layers = {row["name"]: row for row in json.loads(capsys.readouterr().out)["layers"]}
     assert cli.main(["report", model]) == 0
     row = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("middle"))
-    assert float(row.split()[-1].replace(",", "")) == pytest.approx(layers["middle"]["energy_nj"]["total"] / 16, abs=0.1)
+    assert float(row.split()[-1].replace(",", "")) == pytest.approx(
+        layers["middle"]["energy_nj"]["total"] / 16, abs=0.1
+    )
 
 
 @pytest.mark.parametrize(
