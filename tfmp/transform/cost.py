@@ -1,9 +1,11 @@
 """What a model costs."""
 
-from tfmp import costs
+import dataclasses
+
+from tfmp import costs, quantizers
 from tfmp.bindings import binding
 from tfmp.transform.fix import check_assignment
-from tfmp.types import BitAssignment
+from tfmp.types import BitAssignment, Layer, Selection
 
 
 def cost(model, cost, assignment=None) -> float:
@@ -18,11 +20,27 @@ def cost(model, cost, assignment=None) -> float:
         Float in the cost's unit; layers without a price (pooling, normalization) count nothing.
 
     Raises:
-        ValueError: If the cost is unknown, or the assignment is for another model.
+        ValueError: If the cost is unknown, the assignment is for another model, or its bits are out of range.
     """
     graph = binding.of(model).read(model, weights=False)
     if assignment is not None:
         if not isinstance(assignment, BitAssignment):
             assignment = BitAssignment(assignment)
         check_assignment(graph, assignment)
-    return costs.network_cost(graph, costs.get(cost), assignment)
+        graph = graph.replace_layers(
+            {layer.name: _with_bits(layer, *assignment[layer.name]) for layer in graph.searched}
+        )
+    return costs.network_cost(graph, costs.get(cost))
+
+
+def _with_bits(layer: Layer, weight_bits: int, activation_bits: int) -> Layer:
+    """The layer at one pair of bits, candidates or not."""
+    selections = {}
+    for tensor, selection, bits in (
+        ("weight", layer.weight, weight_bits),
+        ("activation", layer.activation, activation_bits),
+    ):
+        if not selection.formats[0].is_float:
+            chosen = quantizers.get(selection.quantizer, bits=bits, signed=selection.signed)
+            selections[tensor] = Selection((chosen.format,), quantizer=selection.quantizer, signed=selection.signed)
+    return dataclasses.replace(layer, **selections)

@@ -1,0 +1,93 @@
+"""Discretization of models; that the chosen assignments are the best ones is tested with `tfmp.search.assignment`."""
+
+import numpy as np
+import pytest
+
+import tfmp
+from tests.transform.small_networks import residual
+from tfmp.types import BitAssignment
+
+MACS = {"inside": 64 * 9 * 4 * 4, "before_addition": 64 * 9 * 4 * 4, "after_addition": 16 * 9 * 4 * 5}
+WEIGHT_BITS, ACTIVATION_BITS = (1, 2, 4), (2, 4)
+
+
+@pytest.fixture(scope="module")
+def model():
+    relaxed = tfmp.relax(residual(), weight_bits=WEIGHT_BITS, activation_bits=ACTIVATION_BITS)
+    rng = np.random.default_rng(0)
+    for variable in relaxed.trainable_variables:
+        if variable.name == "logits":
+            variable.assign(rng.normal(size=variable.shape))
+    return relaxed
+
+
+def cost_of(bits):
+    return sum(MACS[name] * weights * activations for name, (weights, activations) in bits.items())
+
+
+def test_argmax_takes_the_most_probable_bits(model):
+    expected = {
+        name: (
+            WEIGHT_BITS[int(np.argmax(model.get_layer(name).weight_selector.logits))],
+            ACTIVATION_BITS[int(np.argmax(model.get_layer(name).activation_selector.logits))],
+        )
+        for name in MACS
+    }
+    assignment = tfmp.discretize(model)
+    assert assignment.bits == expected and len(set(expected.values())) > 1
+    assert assignment.costs == {"bitops": tfmp.cost(model, "bitops", expected)}
+    assert assignment.provenance["strategy"] == "argmax" and assignment.provenance["model"] == "residual"
+
+
+@pytest.mark.parametrize("pair", [(1, 2), (2, 2), (2, 4), (4, 4)])
+def test_budget_is_never_exceeded_and_nearly_spent(model, pair):
+    budget = tfmp.Budget("bitops", like_uniform=pair)
+    limit = pair[0] * pair[1] * sum(MACS.values())
+    assignment = tfmp.discretize(model, strategy="budget", budget=budget)
+    assert cost_of(assignment.bits) <= limit
+    # No layer can have the next bits within what is left.
+    for name, (weights, activations) in assignment.bits.items():
+        for wider in [b for b in WEIGHT_BITS if b > weights][:1]:
+            assert cost_of({**assignment.bits, name: (wider, activations)}) > limit
+        for wider in [b for b in ACTIVATION_BITS if b > activations][:1]:
+            assert cost_of({**assignment.bits, name: (weights, wider)}) > limit
+    assert assignment.provenance["budget"]["cost"] == "bitops"
+    thrifty = tfmp.discretize(model, strategy="budget", budget=budget, spend=False)
+    assert cost_of(thrifty.bits) <= cost_of(assignment.bits)
+
+
+def test_another_cost_is_measured_beside_bitops(model):
+    budget = tfmp.Budget("model_size", like_uniform=(2, 2))
+    assignment = tfmp.discretize(model, strategy="budget", budget=budget)
+    weights = {"inside": 9 * 4 * 4, "before_addition": 9 * 4 * 4, "after_addition": 9 * 4 * 5}
+    assert sum(weights[name] * pair[0] for name, pair in assignment.bits.items()) <= 2 * sum(weights.values())
+    assert assignment.costs.keys() == {"bitops", "model_size"}
+    assert assignment.costs["model_size"] == tfmp.cost(model, "model_size", assignment)
+
+
+@pytest.mark.parametrize("strategy", ["sample", "multinomial"])
+def test_draws_depend_on_the_seed_alone(model, strategy):
+    draws = [tfmp.discretize(model, strategy=strategy, seed=seed).bits for seed in range(12)]
+    assert draws == [tfmp.discretize(model, strategy=strategy, seed=seed).bits for seed in range(12)]
+    assert len({str(draw) for draw in draws}) > 1
+    assert all(w in WEIGHT_BITS and a in ACTIVATION_BITS for draw in draws for w, a in draw.values())
+
+
+def test_assignment_survives_json_and_fixes_the_model(model, tmp_path):
+    assignment = tfmp.discretize(model, strategy="budget", budget=tfmp.Budget("bitops", like_uniform=(2, 2)))
+    assignment.to_json(tmp_path / "bits.json")
+    again = BitAssignment.from_json(tmp_path / "bits.json")
+    assert again.bits == assignment.bits and again.costs == assignment.costs
+    fixed = tfmp.fix(model, again)
+    assert tfmp.cost(fixed, "bitops") == assignment.costs["bitops"]
+
+
+def test_bad_arguments(model):
+    with pytest.raises(ValueError, match="argmax, budget, sample, multinomial"):
+        tfmp.discretize(model, strategy="wrong")
+    with pytest.raises(ValueError, match="tfmp.Budget"):
+        tfmp.discretize(model, strategy="budget")
+    with pytest.raises(ValueError, match=f"{2 * sum(MACS.values())}"):
+        tfmp.discretize(model, strategy="budget", budget=tfmp.Budget("bitops", like_uniform=(1, 1)))
+    with pytest.raises(ValueError, match="no layer whose bits are open"):
+        tfmp.discretize(residual())
