@@ -33,6 +33,9 @@ def names() -> tuple[str, ...]:
 def get(cost) -> Cost:
     """Returns a cost by name, or the cost itself if it is one.
 
+    Args:
+        cost: One of `names()`, or a `Cost`.
+
     Raises:
         ValueError: If the name is unknown.
         TypeError: If it is neither a name nor a `Cost`.

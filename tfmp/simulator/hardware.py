@@ -76,7 +76,10 @@ class Hardware:
 
     @classmethod
     def from_preset(cls, name: str) -> "Hardware":
-        """Loads hardware that comes with the library; `preset_names()` lists it.
+        """Loads hardware that comes with the library.
+
+        Args:
+            name: One of `preset_names()`.
 
         Raises:
             ValueError: If there is no preset of this name.

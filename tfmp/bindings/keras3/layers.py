@@ -102,9 +102,12 @@ class MixedPrecisionConv2D(_Selecting, MixedPrecisionMixin, keras.layers.Conv2D)
 
 @_register
 class MixedPrecisionConv1D(_Selecting, MixedPrecisionMixin, keras.layers.Conv1D):
-    """A 1D convolution that chooses the bits of its kernel and of its input; see `MixedPrecisionConv2D`.
+    """A 1D convolution that chooses the bits of its kernel and of its input.
 
-    Takes the arguments of `keras.layers.Conv1D`, causal padding included.
+    Args:
+        filters, kernel_size: As in `keras.layers.Conv1D`, like every argument that is not named here; causal padding too.
+        weight_bits, activation_bits, quantizer, signed_input, relaxation, shared_range, num_calls, seed: As in
+            `MixedPrecisionConv2D`.
     """
 
     def operation(self, inputs, kernel):
@@ -126,9 +129,12 @@ class MixedPrecisionConv1D(_Selecting, MixedPrecisionMixin, keras.layers.Conv1D)
 
 @_register
 class MixedPrecisionDepthwiseConv2D(_Selecting, MixedPrecisionMixin, keras.layers.DepthwiseConv2D):
-    """A depthwise convolution that chooses the bits of its kernel and of its input; see `MixedPrecisionConv2D`.
+    """A depthwise convolution that chooses the bits of its kernel and of its input.
 
-    Takes the arguments of `keras.layers.DepthwiseConv2D`.
+    Args:
+        kernel_size: As in `keras.layers.DepthwiseConv2D`, like every argument that is not named here.
+        weight_bits, activation_bits, quantizer, signed_input, relaxation, shared_range, num_calls, seed: As in
+            `MixedPrecisionConv2D`.
     """
 
     channel_axes = (-2, -1)
@@ -146,9 +152,12 @@ class MixedPrecisionDepthwiseConv2D(_Selecting, MixedPrecisionMixin, keras.layer
 
 @_register
 class MixedPrecisionDense(_Selecting, MixedPrecisionMixin, keras.layers.Dense):
-    """A dense layer that chooses the bits of its kernel and of its input; see `MixedPrecisionConv2D`.
+    """A dense layer that chooses the bits of its kernel and of its input.
 
-    Takes the arguments of `keras.layers.Dense`.
+    Args:
+        units: As in `keras.layers.Dense`, like every argument that is not named here.
+        weight_bits, activation_bits, quantizer, signed_input, relaxation, shared_range, num_calls, seed: As in
+            `MixedPrecisionConv2D`.
     """
 
     def operation(self, inputs, kernel):

@@ -6,5 +6,10 @@ from tfmp.bindings.keras3 import layers, optimizer  # noqa: F401 (registers the 
 
 
 def load_model(path, **arguments):
-    """Loads a `.keras` file whose layers may be ours; `arguments` go to `keras.saving.load_model`."""
+    """Loads a saved model whose layers may be ours.
+
+    Args:
+        path: A `.keras` file.
+        **arguments: As in `keras.saving.load_model`.
+    """
     return keras.saving.load_model(path, **arguments)

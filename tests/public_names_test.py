@@ -1,0 +1,74 @@
+"""The names that users write are importable and documented."""
+
+import inspect
+import types
+
+import pytest
+
+import tfmp
+
+NAMES = [
+    "inspect",
+    "relax",
+    "fix",
+    "fold",
+    "discretize",
+    "export_tflite",
+    "evaluate_tflite",
+    "simulate",
+    "cost",
+    "load_model",
+    "Budget",
+    "MixedPrecisionSearch",
+    "SelectionOptimizer",
+    "BitAssignment",
+    "costs.names",
+    "costs.get",
+    "quantizers.names",
+    "quantizers.get",
+    "layers.MixedPrecisionConv2D",
+    "layers.MixedPrecisionDepthwiseConv2D",
+    "layers.MixedPrecisionConv1D",
+    "layers.MixedPrecisionDense",
+    "types.LayerShape",
+    "types.BitAssignment",
+    "simulator.simulate_layer",
+    "simulator.Hardware",
+    "simulator.Hardware.from_preset",
+]
+MODULES = ["costs", "layers", "quantizers", "search", "simulator", "types"]
+
+
+def everything():
+    names = dict.fromkeys(NAMES)
+    for module in MODULES:
+        names.update(dict.fromkeys(f"{module}.{name}" for name in getattr(tfmp, module).__all__))
+    return [name for name in names if callable(resolve(name))]
+
+
+def resolve(name):
+    value = tfmp
+    for part in name.split("."):
+        value = getattr(value, part)
+    return value
+
+
+@pytest.mark.parametrize("name", everything())
+def test_name_is_documented(name):
+    value = resolve(name)
+    text = inspect.getdoc(value)
+    assert text and not text.startswith(f"{value.__name__}("), "dataclasses write a docstring of their own"
+    if name not in NAMES or not inspect.signature(value).parameters:
+        return
+    described = text.partition("Args:")[2]
+    for parameter in inspect.signature(value).parameters.values():
+        if parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
+            assert parameter.name in described, f"`{parameter.name}` of {name} is not explained"
+    assert described
+
+
+def test_dir_lists_the_names():
+    assert {name.split(".")[0] for name in NAMES} <= set(dir(tfmp))
+    assert isinstance(tfmp.layers, types.ModuleType)
+    with pytest.raises(AttributeError, match="no attribute 'wrong'"):
+        tfmp.wrong  # noqa: B018
