@@ -105,7 +105,7 @@ class MixedPrecisionConv1D(_Selecting, MixedPrecisionMixin, keras.layers.Conv1D)
     """A 1D convolution that chooses the bits of its kernel and of its input.
 
     Args:
-        filters, kernel_size: As in `keras.layers.Conv1D`, like every argument that is not named here; causal padding too.
+        filters, kernel_size: As in `keras.layers.Conv1D`, like every argument that is not named here.
         weight_bits, activation_bits, quantizer, signed_input, relaxation, shared_range, num_calls, seed: As in
             `MixedPrecisionConv2D`.
     """
