@@ -23,6 +23,7 @@ from tfmp.types import FLOAT, CodeFormat
         (7, -127, 127, 8),
         (8, -128, 127, 8),
         (8, 0, 255, 8),
+        (8, -100, 155, 8),
         (32, None, None, 32),
     ],
 )
@@ -31,6 +32,8 @@ def test_container_is_the_narrowest_that_holds_every_code(bits, low, high, conta
 
 
 def test_codes_beyond_eight_bits_have_no_container():
+    with pytest.raises(ValueError, match="Codes from 0 to 256 do not fit 8 bits"):
+        _ = CodeFormat(9, 0, 256).container_bits
     with pytest.raises(ValueError, match="Codes from -255 to 255 do not fit 8 bits.*at most 7 bits"):
         _ = CodeFormat(8, -255, 255).container_bits
 
