@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from tests.small_graphs import CONV, DENSE, assignments, chain, layer, searched_net, selection
+from tfmp import costs
 from tfmp.search import SearchedCost
 from tfmp.search.assignment import most_probable, most_probable_within, sample
 from tfmp.types import LayerShape
@@ -133,6 +134,25 @@ def test_costs_that_do_not_depend_on_the_bits():
     assert most_probable_within(priced, 120, spend=False) == {"dense": (4, 2)}
     with pytest.raises(ValueError, match="No assignment costs 119 or less: the cheapest costs 120.*fewer bits"):
         most_probable_within(priced, 119)
+
+
+class OneInAHundredBillion(costs.Cost):
+    """Two layers at 2 bits exceed 1e11 + 1 by one part in 1e11, which the solver does not see."""
+
+    name, unit = "made_up", "units"
+
+    def table(self, shape, weight_formats, activation_formats):
+        return np.array([[0.0 if format.bits == 1 else 5e10 + 1] for format in weight_formats])
+
+
+def test_a_limit_missed_by_less_than_the_solver_sees_is_missed():
+    shapes = [LayerShape(name, "dense", in_channels=3, out_channels=3) for name in "ab"]
+    graph = chain(*(layer(s, selection((1, 2), (0.1, 0.9)), selection((4,), signed=False)) for s in shapes))
+    priced = SearchedCost(graph, OneInAHundredBillion())
+    for spend in (False, True):
+        found = most_probable_within(priced, 1e11 + 1, spend=spend)
+        assert sorted(found.values()) == [(1, 4), (2, 4)]
+        assert most_probable_within(priced, 1e11 + 2, spend=spend) == {"a": (2, 4), "b": (2, 4)}
 
 
 def test_many_equal_layers():
