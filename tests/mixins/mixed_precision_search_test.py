@@ -113,6 +113,17 @@ def test_a_layer_called_twice_pays_twice():
     np.testing.assert_allclose(sum(model.losses), 2 * 2 * 3, rtol=1e-5)
 
 
+def test_a_layer_placed_by_hand_and_called_twice_pays_twice():
+    inputs = keras.Input((4,))
+    shared = tfmp.layers.MixedPrecisionDense(4, weight_bits=(1, 3), activation_bits=(2, 4), activation="relu")
+    model = keras.Model(inputs, shared(shared(inputs)))
+    search = tfmp.MixedPrecisionSearch(eta=1.0)
+    search.set_model(model)
+    model(np.ones((2, 4)), training=True)
+    np.testing.assert_allclose(sum(model.losses), 2 * 2 * 3, rtol=1e-5)
+    np.testing.assert_allclose(search.expected_cost(), 2 * 2 * 3 * 16, rtol=1e-5)
+
+
 def test_the_penalty_stays_out_of_validation():
     model = compiled(keras.optimizers.SGD(0.0))
     history = model.fit(X, Y, validation_data=(X, Y), callbacks=[tfmp.MixedPrecisionSearch(eta=1.0)], verbose=0).history

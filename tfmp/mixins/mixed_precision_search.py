@@ -1,5 +1,6 @@
 """What drives a search while a model trains."""
 
+import collections
 import json
 import os
 import shutil
@@ -78,6 +79,7 @@ class MixedPrecisionSearchMixin:
         self.priced = SearchedCost(graph, self.cost)
         self.limit = None if self.budget is None else self.budget.limit_for(graph)
         self._layers = {name: layers[name] for name in self.priced.tables}
+        self._calls = collections.Counter(call.layer for call in graph.calls)
         self._normalizer = self.limit if self.limit is not None else self._first_layer_cost()
         self._write_prices()
 
@@ -102,7 +104,10 @@ class MixedPrecisionSearchMixin:
 
     def _write_prices(self):
         for name, table in self.priced.tables.items():
-            self._layers[name].selection_cost.set_price(self.multiplier.value * table / self._normalizer)
+            layer = self._layers[name]
+            # Each call adds a share; a layer placed by hand may not know how often it is called.
+            share = layer.num_calls / self._calls[name]
+            layer.selection_cost.set_price(share * self.multiplier.value * table / self._normalizer)
 
     def probabilities(self):
         """Layer name to the arrays of its weight and activation probabilities."""
