@@ -1,10 +1,13 @@
 """Discretization of models; that the chosen assignments are the best ones is tested with `tfmp.search.assignment`."""
 
+import keras
 import numpy as np
 import pytest
 
 import tfmp
 from tests.transform.small_networks import residual
+from tfmp.bindings import binding
+from tfmp.simulator import simulate_layer
 from tfmp.types import BitAssignment
 
 MACS = {"inside": 64 * 9 * 4 * 4, "before_addition": 64 * 9 * 4 * 4, "after_addition": 16 * 9 * 4 * 5}
@@ -60,9 +63,31 @@ def test_another_cost_is_measured_beside_bitops(model):
     budget = tfmp.Budget("model_size", like_uniform=(2, 2))
     assignment = tfmp.discretize(model, strategy="budget", budget=budget)
     weights = {"inside": 9 * 4 * 4, "before_addition": 9 * 4 * 4, "after_addition": 9 * 4 * 5}
-    assert sum(weights[name] * pair[0] for name, pair in assignment.bits.items()) <= 2 * sum(weights.values())
-    assert assignment.costs.keys() == {"bitops", "model_size"}
-    assert assignment.costs["model_size"] == tfmp.cost(model, "model_size", assignment)
+    searched = sum(weights[name] * pair[0] for name, pair in assignment.bits.items())
+    assert searched <= 2 * sum(weights.values())
+    assert assignment.provenance["budget"]["searched_layers"] == searched
+    limit = tfmp.cost(model, "model_size", assignment)
+    bounded = tfmp.discretize(model, strategy="budget", budget=tfmp.Budget("model_size", limit=limit))
+    assert bounded.costs["model_size"] == tfmp.cost(model, "model_size", bounded) <= limit
+
+
+def test_layers_that_a_cost_has_no_price_for_stay_out_of_a_relative_budget():
+    """The accelerator has no energy for floating point, which first and last layers may keep."""
+    images = np.random.default_rng(0).random((8, 8, 8, 1)).astype(np.float32)
+    relaxed = tfmp.relax(
+        tfmp.networks.get("digits_cnn")(keras), quantizer="hwgq", first_and_last="float", calibration=images
+    )
+    budget = tfmp.Budget("energy", like_uniform=(2, 2))
+    assignment = tfmp.discretize(relaxed, strategy="budget", budget=budget)
+    layers = {layer.name: layer for layer in binding.of(relaxed).read(relaxed, weights=False).searched}
+
+    def energy(bits):
+        return sum(simulate_layer(layers[name].shape, *pair).energy_nj["total"] for name, pair in bits.items())
+
+    uniform = energy(dict.fromkeys(assignment, (2, 2)))
+    assert energy(assignment.bits) <= uniform
+    with pytest.raises(ValueError, match="floating point|float"):
+        tfmp.discretize(relaxed, strategy="budget", budget=tfmp.Budget("energy", limit=uniform))
 
 
 @pytest.mark.parametrize("strategy", ["sample", "multinomial"])

@@ -5,8 +5,13 @@ import numpy as np
 from tfmp.types import Graph
 
 
-def tables(graph: Graph, cost) -> dict[str, np.ndarray]:
-    """Returns the price table of every layer that multiplies, times the number of its calls where each call pays.
+def tables(graph: Graph, cost, layers=None) -> dict[str, np.ndarray]:
+    """Returns the price tables of layers that multiply, times the number of their calls where each call pays.
+
+    Args:
+        graph: The network.
+        cost: A `Cost`.
+        layers: Names of the layers to price; None for all that multiply.
 
     Returns:
         Layer name to `[weight candidates, activation candidates]` array in the cost's unit.
@@ -18,7 +23,7 @@ def tables(graph: Graph, cost) -> dict[str, np.ndarray]:
         layer.name: cost.table(layer.shape, layer.weight.formats, layer.activation.formats)
         * (calls[layer.name] if cost.per_call else 1)
         for layer in graph.in_order()
-        if layer.shape is not None
+        if layer.shape is not None and (layers is None or layer.name in layers)
     }
 
 

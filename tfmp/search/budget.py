@@ -1,6 +1,7 @@
 """How much a network may cost."""
 
 import dataclasses
+import functools
 import math
 import numbers
 
@@ -84,17 +85,20 @@ class SearchedCost:
 
     Attributes:
         tables: Layer name to `[W, A]` array, in the cost's unit.
-        outside: Cost of all that is not searched.
     """
 
     def __init__(self, graph: Graph, cost):
         self.graph = graph
         self.cost = costs.get(cost)
-        priced = costs.tables(graph, self.cost)
-        self.tables = {layer.name: priced[layer.name] for layer in graph.searched}
-        self.outside = self.cost.overhead(graph) + sum(
-            costs.layer_cost(graph.layers[name], table) for name, table in priced.items() if name not in self.tables
-        )
+        self.tables = costs.tables(graph, self.cost, {layer.name for layer in graph.searched})
+
+    @functools.cached_property
+    def outside(self) -> float:
+        """Cost of all that is not searched; an error where the cost has no price for it, as energy for floats."""
+        others = set(self.graph.layers).difference(self.tables)
+        priced = costs.tables(self.graph, self.cost, others)
+        layers = sum(costs.layer_cost(self.graph.layers[name], table) for name, table in priced.items())
+        return self.cost.overhead(self.graph) + layers
 
     @property
     def smallest(self) -> float:
@@ -115,7 +119,7 @@ class SearchedCost:
             for name, layer in self.graph.layers.items()
             if name in self.tables
         }
-        priced = costs.tables(self.graph.replace_layers(layers), self.cost)
+        priced = costs.tables(self.graph.replace_layers(layers), self.cost, self.tables)
         return float(sum(priced[name].item() for name in self.tables))
 
     def expected(self, probabilities=None) -> float:

@@ -29,7 +29,8 @@ def discretize(search_model, *, strategy="argmax", budget=None, seed=0, spend=Tr
         spend: If False, `"budget"` leaves unspent what the most probable assignment does not need.
 
     Returns:
-        A `BitAssignment` with its BitOps, and the budget's cost if there is one.
+        A `BitAssignment` with its BitOps, and the budget's cost: of the searched layers in its provenance, and of the
+        network where the budget bounds that.
 
     Raises:
         ValueError: If the strategy is unknown, the budget is missing or cannot be met, or no layer is searched.
@@ -50,14 +51,17 @@ def discretize(search_model, *, strategy="argmax", budget=None, seed=0, spend=Tr
         bits = most_probable(graph)
     else:
         bits = sample(graph, np.random.default_rng(seed), trials=1 if strategy == "sample" else _TRIALS)
-    measured = {cost.name: cost for cost in [costs.get("bitops"), *([costs.get(budget.cost)] if budget else [])]}
+    bitops = costs.BitOps()
+    measured = {bitops.name: costs.network_cost(graph, bitops, bits)}
     provenance = {"model": graph.name, "strategy": strategy, "tfmp": importlib.metadata.version("tfmp")}
     if budget is not None:
         provenance["budget"] = {
             "cost": costs.get(budget.cost).name,
             "limit": budget.limit,
             "like_uniform": budget.like_uniform,
+            "searched_layers": SearchedCost(graph, budget.cost).of(bits),
         }
-    return BitAssignment(
-        bits, {name: costs.network_cost(graph, cost, bits) for name, cost in measured.items()}, provenance
-    )
+        if budget.limit is not None:
+            cost = costs.get(budget.cost)
+            measured[cost.name] = costs.network_cost(graph, cost, bits)
+    return BitAssignment(bits, measured, provenance)
