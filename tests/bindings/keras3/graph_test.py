@@ -244,6 +244,15 @@ def test_custom_layers_are_left_alone(layer):
     np.testing.assert_allclose(model(x), keras3.write(graph)(x), rtol=1e-6)
 
 
+@pytest.mark.parametrize("nest", [lambda layer: layer, lambda layer: keras.Sequential([keras.Input((3,)), layer])])
+def test_an_adapted_normalization_stays_adapted(nest):
+    layer = kl.Normalization()
+    layer.adapt(np.random.default_rng(0).normal(5.0, 3.0, size=(100, 3)))
+    model = keras.Sequential([keras.Input((3,)), nest(layer), kl.Dense(2)])
+    x = random_inputs(model)
+    np.testing.assert_allclose(keras3.write(keras3.read(model))(x), model(x), rtol=1e-5, atol=1e-6)
+
+
 @keras.saving.register_keras_serializable("graph_test")
 class Forgetful(kl.Layer):
     """Its configuration does not say how large it is."""
