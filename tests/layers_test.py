@@ -47,6 +47,7 @@ CASES = {
     "dense_sequence": ("Dense", {"units": 5, "activation": "relu", "kernel_regularizer": "l2"}, (4, 3)),
     "dense_constrained": ("Dense", {"units": 3, "use_bias": False, "kernel_constraint": "unit_norm"}, (6,)),
 }
+SEED = 0
 EACH_CLASS = ("conv2d_strided_same", "depthwise_multiplied", "conv1d_causal", "dense")
 
 
@@ -57,6 +58,7 @@ def plain(case, **more):
 
 def searchable(case, **more):
     class_name, arguments, input_shape = CASES[case]
+    keras.utils.set_random_seed(SEED)
     layer = getattr(layers, f"MixedPrecision{class_name}")(**arguments, **more)
     layer.build((None, *input_shape))
     return layer

@@ -52,7 +52,7 @@ def decide(model, seed=0):
         (shared_layer, {"weight_bits": (3,), "first_and_last": "float"}),
         (residual, {"relaxation": "gumbel"}),
     ],
-    ids=str,
+    ids=lambda value: value.__name__ if callable(value) else str(value),
 )
 def test_fixed_network_is_the_search_network_made_certain(make, options):
     relaxed = relaxed_model(make, **options)

@@ -210,7 +210,7 @@ def test_every_input_and_output_has_a_first_and_a_last_layer():
         ({"layers": "*_addition", "skip": "after*"}, {"before_addition"}),
         ({}, {"inside", "before_addition", "after_addition"}),
     ],
-    ids=str,
+    ids=["name", "pattern", "list", "predicate", "skip", "skip_list", "both", "neither"],
 )
 def test_layers_are_chosen_and_skipped(options, expected):
     relaxed = tfmp.relax(residual(), **options)
