@@ -114,7 +114,10 @@ def sgd(learning_rate, epochs, steps_per_epoch):
 def train(model, data, test, epochs, learning_rate, *, first_epoch=0):
     """Trains at fixed structure and returns the history and the final test accuracy."""
     compile_model(model, sgd(learning_rate, epochs, len(data)))
-    history = model.fit(data, epochs=epochs, callbacks=[EpochSeed(data, first_epoch)], verbose=2)
+    callbacks = [EpochSeed(data, first_epoch)]
+    history = model.fit(
+        data, epochs=epochs, shuffle=False, callbacks=callbacks, verbose=2
+    )  # the data shuffle themselves
     return history.history, accuracy(model, test)
 
 
@@ -189,7 +192,8 @@ def run_mixed(config, seed, work_dir):
     weights = keras.optimizers.SGD(config["search_learning_rate"], momentum=0.9, nesterov=True)
     selection = keras.optimizers.Adam(config["selection_learning_rate"])
     compile_model(search_model, tfmp.SelectionOptimizer(weights, selection))
-    history = search_model.fit(data, epochs=epochs, callbacks=[EpochSeed(data), search], verbose=2).history
+    callbacks = [EpochSeed(data), search]
+    history = search_model.fit(data, epochs=epochs, shuffle=False, callbacks=callbacks, verbose=2).history
     relaxed_accuracy = accuracy(search_model, test)
     assignment = tfmp.discretize(search_model, strategy="budget", budget=search.budget)
     probabilities = {name: [p.tolist() for p in pair] for name, pair in search.probabilities().items()}

@@ -31,7 +31,8 @@ class MixedPrecisionSearchMixin:
         temperature: `(first, last)`: selectors with a temperature fall from one to the other over the epochs, by an
             equal factor each.
         backup_dir: Folder where each epoch leaves what a killed run needs to go on. Starting again with the same
-            arguments resumes behind the last complete epoch.
+            arguments resumes behind the last complete epoch, and ends as the unbroken run where the order of the data
+            depends on the epoch alone (`shuffle=False`, or data that shuffle themselves by epoch).
 
     Logs, at the end of each epoch: `expected_cost` and `discrete_cost` (of the searched layers, normalized),
     `cost_gap` (their difference), `multiplier`, `selection_entropy` (mean over the selectors, 1 is undecided),
@@ -61,6 +62,7 @@ class MixedPrecisionSearchMixin:
         self.budget = budget
         self.cost = budget.cost if budget is not None else cost
         self.multiplier = FixedMultiplier(eta) if budget is None else (multiplier or DualAscent())
+        self._multiplier_start = self.multiplier.state()
         self.temperature = tuple(temperature)
         self.backup_dir = None if backup_dir is None else os.fspath(backup_dir)
         self.priced = self.limit = self.prepared_model = None
@@ -76,6 +78,7 @@ class MixedPrecisionSearchMixin:
             raise ValueError(
                 f"Model `{graph.name}` has no layer whose bits are open. Relax a model first: `tfmp.relax(model)`."
             )
+        self.multiplier.restore(self._multiplier_start)
         self.priced = SearchedCost(graph, self.cost)
         self.limit = None if self.budget is None else self.budget.limit_for(graph)
         self._layers = {name: layers[name] for name in self.priced.tables}
