@@ -18,7 +18,6 @@ import pathlib
 import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # small convolutions run twice as fast without on AVX2 machines
 
 import keras
 import numpy as np
