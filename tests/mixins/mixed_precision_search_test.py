@@ -300,3 +300,15 @@ def test_half_precision_searches():
     np.testing.assert_allclose(
         history["expected_cost"][-1], expected_bitops(model) / (4 * sum(MACS.values())), rtol=1e-5
     )
+
+
+def test_a_backup_of_another_eta_is_not_taken_up(tmp_path):
+    """It would put its own multiplier in the place of the one asked for."""
+    search, other = (tfmp.MixedPrecisionSearch(eta=eta, backup_dir=tmp_path) for eta in (0.1, 0.2))
+    model = compiled()
+    for callback in (search, other):
+        callback.set_model(model)
+    search.save_backup(1, [])
+    assert search.load_backup([]) == (1, [])
+    with pytest.raises(ValueError, match="eta"):
+        other.load_backup([])

@@ -157,11 +157,9 @@ class BitSelectorMixin:
         )
 
     def _distinct_states(self):
-        return (
-            [*zip(self.quantizers, self._states, strict=True)][-1:]
-            if self.shared_range
-            else [*zip(self.quantizers, self._states, strict=True)]
-        )
+        """Each state once, with the quantizer it was built by."""
+        pairs = list(zip(self.quantizers, self._states, strict=True))
+        return pairs[-1:] if self.shared_range else pairs
 
     def probabilities(self):
         """`[len(bits)]` tensor: how likely each candidate is, at the present temperature if it is annealed."""
@@ -211,10 +209,6 @@ class BitSelectorMixin:
                 "once the bits are fixed. Call `tfmp.fix` first."
             )
         return self.quantizers[0].codes(inputs, self._states[0], channel_axes=self.channel_axes)
-
-    def grid(self, inputs):
-        """The levels of the single candidate for a tensor, as `tfmp.ops.UniformGrid`."""
-        return self.quantizers[0].grid(inputs, self._states[0], channel_axes=self.channel_axes)
 
     def compute_output_shape(self, input_shape):
         return input_shape

@@ -200,7 +200,8 @@ class MixedPrecisionSearchMixin:
 
     def _identity(self):
         """What a backup must share with the search that takes it up."""
-        return {"layers": list(self._layers), "cost": self.priced.cost.name, "limit": self.limit}
+        eta = self.multiplier.value if self.budget is None else None
+        return {"layers": list(self._layers), "cost": self.priced.cost.name, "limit": self.limit, "eta": eta}
 
     def _check_backup_dir(self):
         try:
@@ -230,10 +231,10 @@ class MixedPrecisionSearchMixin:
             state = json.load(file)
         with np.load(os.path.join(folder, _ARRAYS_FILE)) as arrays:
             variables = [arrays[f"arr_{index}"] for index in range(len(arrays.files))]
-        same_search = all(state[key] == value for key, value in self._identity().items())
+        same_search = all(state.get(key) == value for key, value in self._identity().items())
         if not same_search or [tuple(v.shape) for v in variables] != [tuple(s) for s in shapes]:
             raise ValueError(
-                f"The backup in {self.backup_dir!r} belongs to another model, optimizer or budget. "
+                f"The backup in {self.backup_dir!r} belongs to another model, optimizer or budget (or eta). "
                 "Expected the one it was written for; give another `backup_dir`, or remove the folder to start anew."
             )
         self.multiplier.restore(state["multiplier"])

@@ -90,14 +90,7 @@ class MixedPrecisionConv2D(_Selecting, MixedPrecisionMixin, keras.layers.Conv2D)
     """
 
     def operation(self, inputs, kernel):
-        return keras.ops.conv(
-            inputs,
-            kernel,
-            strides=self.strides,
-            padding=self.padding,
-            dilation_rate=self.dilation_rate,
-            data_format=self.data_format,
-        )
+        return _convolve(self, keras.ops.conv, inputs, kernel, self.padding)
 
 
 @_register
@@ -117,14 +110,7 @@ class MixedPrecisionConv1D(_Selecting, MixedPrecisionMixin, keras.layers.Conv1D)
             last = self.data_format == "channels_last"
             inputs = keras.ops.pad(inputs, ((0, 0), before, (0, 0)) if last else ((0, 0), (0, 0), before))
             padding = "valid"
-        return keras.ops.conv(
-            inputs,
-            kernel,
-            strides=self.strides,
-            padding=padding,
-            dilation_rate=self.dilation_rate,
-            data_format=self.data_format,
-        )
+        return _convolve(self, keras.ops.conv, inputs, kernel, padding)
 
 
 @_register
@@ -140,14 +126,7 @@ class MixedPrecisionDepthwiseConv2D(_Selecting, MixedPrecisionMixin, keras.layer
     channel_axes = (-2, -1)
 
     def operation(self, inputs, kernel):
-        return keras.ops.depthwise_conv(
-            inputs,
-            kernel,
-            strides=self.strides,
-            padding=self.padding,
-            dilation_rate=self.dilation_rate,
-            data_format=self.data_format,
-        )
+        return _convolve(self, keras.ops.depthwise_conv, inputs, kernel, self.padding)
 
 
 @_register
@@ -162,3 +141,14 @@ class MixedPrecisionDense(_Selecting, MixedPrecisionMixin, keras.layers.Dense):
 
     def operation(self, inputs, kernel):
         return keras.ops.matmul(inputs, kernel)
+
+
+def _convolve(layer, convolution, inputs, kernel, padding):
+    return convolution(
+        inputs,
+        kernel,
+        strides=layer.strides,
+        padding=padding,
+        dilation_rate=layer.dilation_rate,
+        data_format=layer.data_format,
+    )
