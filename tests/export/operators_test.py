@@ -27,7 +27,7 @@ few = settings(max_examples=25, deadline=None, suppress_health_check=list(Health
 def check(graph, seed, *, outside=()):
     """Runs one operation in the file and in the reference: equal codes, on XNNPACK."""
     rng = np.random.default_rng(seed)
-    interpreter = Interpreter(write_tflite(graph, batch_size=BATCH, all_tensors=True))
+    interpreter = Interpreter(write_tflite(graph, batch_size=BATCH))
     inputs = {
         name: numbers(rng, graph.tensors[f"codes_{index}"].grid, (2 * BATCH + 1, *graph.tensors[name].shape[1:]))
         for index, name in enumerate(graph.inputs)
@@ -146,7 +146,7 @@ def test_addition_of_all_pairs_of_codes():
     for scales in ([0.1, 0.1, 0.2], [0.1, 0.3, 0.11], [0.0173, 4.0, 0.5], [1.0, 0.999, 0.007], [0.25, 0.5, 0.75]):
         left, right, grid = (Grid(scale, -128, 127) for scale in scales)
         graph = one_operation("add", [(256,)] * 2, [left, right], (256,), grid)
-        interpreter = Interpreter(write_tflite(graph, batch_size=256, all_tensors=True))
+        interpreter = Interpreter(write_tflite(graph, batch_size=256))
         codes = np.arange(-128, 128, dtype=np.float32)
         across = np.broadcast_to(codes, (256, 256))
         found = interpreter.codes(
@@ -231,7 +231,7 @@ def test_quantization_of_any_number(grid, data, seed):
     inputs = rng.normal(0, grid.scale * (grid.high - grid.low), (BATCH, 200)).astype(np.float32)
     halves = (random_codes(rng, grid, (BATCH, 200)) + 0.5).astype(np.float32) * np.float32(grid.scale)
     inputs = np.where(rng.random(inputs.shape) < 0.3, halves, inputs)
-    found = Interpreter(write_tflite(graph, all_tensors=True)).codes(inputs)["codes_0"]
+    found = Interpreter(write_tflite(graph)).codes(inputs)["codes_0"]
     np.testing.assert_array_equal(found, integer_reference.compute(graph, graph.operations[0], [inputs]))
 
 

@@ -28,7 +28,7 @@ def folded(graph):
 @pytest.fixture(scope="module")
 def tensors(graph):
     """The codes of the file and the images it was given."""
-    return {**Interpreter(write_tflite(graph, all_tensors=True)).codes(IMAGES), "image": IMAGES}
+    return {**Interpreter(write_tflite(graph)).codes(IMAGES), "image": IMAGES}
 
 
 def test_every_operator_that_writes_codes_is_compared(graph, folded, tensors):
@@ -82,10 +82,10 @@ def test_from_end_to_end(graph, folded):
     ],
 )
 def test_limits(limit, value, message, graph, folded, monkeypatch):
-    files = write_tflite(graph), write_tflite(graph, all_tensors=True)
-    fields = verify.verified(graph, folded, *files, IMAGES)
+    content = write_tflite(graph)
+    fields = verify.verified(graph, folded, content, content, IMAGES)
     assert set(fields) == {"operators", "equal_share", "largest_difference", "top1_agreement", "outside_xnnpack"}
     assert {kind for kind, _ in fields["outside_xnnpack"]} == {"SOFTMAX", "AVERAGE_POOL_2D"}
     monkeypatch.setattr(verify, limit, value)
     with pytest.raises(ValueError, match=message):
-        verify.verified(graph, folded, *files, IMAGES)
+        verify.verified(graph, folded, content, content, IMAGES)

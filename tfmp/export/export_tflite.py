@@ -5,6 +5,7 @@ import json
 import os
 
 from tfmp.bindings import binding
+from tfmp.export.flatbuffer.packing import with_metadata
 from tfmp.export.flatbuffer.write_tflite import write_tflite
 from tfmp.export.verify import verified
 from tfmp.transform.fold import fold_graph
@@ -63,13 +64,12 @@ def export_tflite(
     metadata = {
         METADATA_NAME: json.dumps({"tfmp": importlib.metadata.version("tfmp"), "mode": mode, "bits": bits}).encode()
     }
-    options = {"input_type": input_type, "output_type": output_type, "metadata": metadata}
-    content = write_tflite(integer_graph, batch_size=batch_size, **options)
+    content = write_tflite(integer_graph, batch_size=batch_size, input_type=input_type, output_type=output_type)
+    content = with_metadata(content, metadata)
     agreement = {}
     if verify is not None:
-        readable = write_tflite(integer_graph, batch_size=batch_size, all_tensors=True)
         floating = content if input_type == output_type == "float32" else write_tflite(integer_graph)
-        agreement = verified(integer_graph, bound.write_integer(integer_graph), floating, readable, verify)
+        agreement = verified(integer_graph, bound.write_integer(integer_graph), floating, floating, verify)
     write_atomically(path, content, overwrite=overwrite)
     return TFLiteReport(os.fspath(path), len(content), mode, bits, **agreement)
 

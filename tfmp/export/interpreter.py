@@ -1,6 +1,6 @@
 """Runs a TFLite file."""
 
-import dataclasses
+import functools
 import os
 import pathlib
 from collections.abc import Mapping
@@ -8,24 +8,9 @@ from collections.abc import Mapping
 import numpy as np
 from ai_edge_litert import interpreter as litert
 
-from tfmp.export.flatbuffer.write_tflite import SIGNATURE, TENSOR_SIGNATURE
-
-
-@dataclasses.dataclass(frozen=True)
-class FileTensor:
-    """A tensor of a file.
-
-    Args:
-        shape: Sizes, the fixed batch first.
-        dtype: NumPy name of what it stores.
-        scale: Distance of neighbouring values; None for floating point.
-        zero_point: What storage adds to a code; None for floating point.
-    """
-
-    shape: tuple[int, ...]
-    dtype: str
-    scale: float | None
-    zero_point: int | None
+from tfmp.export.flatbuffer.write_tflite import SIGNATURE
+from tfmp.export.readable import TENSOR_SIGNATURE, with_readable_tensors
+from tfmp.types import FileTensor
 
 
 class Interpreter:
@@ -45,26 +30,26 @@ class Interpreter:
 
     def __init__(self, source: str | os.PathLike | bytes, *, threads: int = 1):
         if isinstance(source, bytes | bytearray):
-            self._label, self._content = "the given bytes", bytes(source)
+            self.label, self.content = "the given bytes", bytes(source)
         else:
             path = pathlib.Path(source)
             if not path.is_file():
                 raise FileNotFoundError(f"Expected a TFLite file. Received: {str(path)!r}, which is no file.")
-            self._label, self._content = repr(str(path)), path.read_bytes()
-        self._interpreter = self._load(num_threads=threads)
+            self.label, self.content = repr(str(path)), path.read_bytes()
+        self._interpreter = self._load(self.content, num_threads=threads)
         signatures = self._interpreter.get_signature_list()
         if SIGNATURE not in signatures:
             raise ValueError(
-                f"Expected a TFLite file with the signature {SIGNATURE!r}. Received: {self._label} with signatures "
+                f"Expected a TFLite file with the signature {SIGNATURE!r}. Received: {self.label} with signatures "
                 f"{sorted(signatures)}. Export the model again."
             )
-        self._runners = {name: self._interpreter.get_signature_runner(name) for name in signatures}
-        self.inputs = _tensors(self._runners[SIGNATURE].get_input_details())
-        self.outputs = _tensors(self._runners[SIGNATURE].get_output_details())
+        self._runner = self._interpreter.get_signature_runner(SIGNATURE)
+        self.inputs = _tensors(self._runner.get_input_details())
+        self.outputs = _tensors(self._runner.get_output_details())
         sizes = {tensor.shape[0] if tensor.shape else 0 for tensor in self.inputs.values()}
         if len(sizes) != 1 or min(sizes) < 1:
             raise ValueError(
-                f"Expected inputs of one fixed batch size. Received: sizes {sorted(sizes)} in {self._label}."
+                f"Expected inputs of one fixed batch size. Received: sizes {sorted(sizes)} in {self.label}."
             )
         self.batch_size = sizes.pop()
 
@@ -77,25 +62,30 @@ class Interpreter:
         Returns:
             Arrays by output name.
         """
-        return self._run(SIGNATURE, inputs)
+        return self._run(self._runner, inputs)
 
     def codes(self, inputs: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Computes every quantized tensor of a file written with `all_tensors=True`.
+        """Computes every quantized tensor of the file, by the same kernels as `run`.
 
         Args:
             inputs: As for `run`.
 
         Returns:
-            int32 codes, the zero points taken off, by name of the tensor in the graph.
+            int32 codes, the zero points taken off, by name of the tensor in the file.
         """
-        if TENSOR_SIGNATURE not in self._runners:
-            raise ValueError(
-                f"The tensors of {self._label} are not readable: XNNPACK keeps none but outputs. Write it with "
-                "`all_tensors=True`."
-            )
-        tensors = _tensors(self._runners[TENSOR_SIGNATURE].get_output_details())
-        stored = self._run(TENSOR_SIGNATURE, inputs)
+        stored = self._run(self._readable, inputs)
+        tensors = self.quantized_tensors
         return {name: stored[name].astype(np.int32) - tensors[name].zero_point for name in tensors}
+
+    @functools.cached_property
+    def quantized_tensors(self) -> dict[str, FileTensor]:
+        """Every tensor that `codes` returns, by its name in the file."""
+        return _tensors(self._readable.get_output_details())
+
+    @functools.cached_property
+    def _readable(self):
+        self._readable_interpreter = self._load(with_readable_tensors(self.content))
+        return self._readable_interpreter.get_signature_runner(TENSOR_SIGNATURE)
 
     def operators_outside_xnnpack(self) -> list[tuple[str, str]]:
         """Lists operators that the runtime's own kernels compute, slower and with other rounding than XNNPACK's.
@@ -103,7 +93,7 @@ class Interpreter:
         Returns:
             Kind, as in the schema, and name of the first output tensor of each, in the order of execution.
         """
-        interpreter = self._load(experimental_disable_delegate_node_fusion=True)
+        interpreter = self._load(self.content, experimental_disable_delegate_node_fusion=True)
         # The runtime tells what it delegates nowhere else. With fusion off, a delegated operator is followed by a node
         # DELEGATE that writes the same tensors.
         nodes = interpreter._get_ops_details()
@@ -115,18 +105,18 @@ class Interpreter:
             if node["op_name"] != "DELEGATE" and not delegated.intersection(node["outputs"])
         ]
 
-    def _load(self, **arguments):
+    def _load(self, content, **arguments):
         try:
-            interpreter = litert.Interpreter(model_content=self._content, **arguments)
+            interpreter = litert.Interpreter(model_content=content, **arguments)
             interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise ValueError(
-                f"Expected a complete TFLite file that this runtime can run. Received: {self._label}, "
-                f"{len(self._content)} bytes, of which the runtime says: {error}"
+                f"Expected a complete TFLite file that this runtime can run. Received: {self.label}, "
+                f"{len(self.content)} bytes, of which the runtime says: {error}"
             ) from error
         return interpreter
 
-    def _run(self, signature, inputs):
+    def _run(self, runner, inputs):
         arrays = self._arrays(inputs)
         count = len(next(iter(arrays.values())))
         results = []
@@ -135,7 +125,7 @@ class Interpreter:
             missing = start + self.batch_size - count
             if missing > 0:
                 batch = {name: np.concatenate([x, np.repeat(x[-1:], missing, axis=0)]) for name, x in batch.items()}
-            results.append(self._runners[signature](**batch))
+            results.append(runner(**batch))
         return {name: np.concatenate([result[name] for result in results])[:count] for name in results[0]}
 
     def _arrays(self, inputs):

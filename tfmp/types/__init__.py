@@ -9,6 +9,7 @@ from tfmp.types.layer_shape import LayerShape
 from tfmp.types.layer_table import LayerRow, LayerTable
 from tfmp.types.model_report import ModelReport, ModelRow
 from tfmp.types.network_report import NetworkReport
+from tfmp.types.tflite_file import FileLayer, FileTensor, StoredTensor, TFLiteFile
 from tfmp.types.tflite_report import OperatorAgreement, TFLiteReport
 
 __all__ = [
@@ -17,6 +18,8 @@ __all__ = [
     "BitAssignment",
     "Call",
     "CodeFormat",
+    "FileLayer",
+    "FileTensor",
     "Graph",
     "Grid",
     "IntegerGraph",
@@ -32,6 +35,8 @@ __all__ = [
     "NetworkReport",
     "OperatorAgreement",
     "Selection",
+    "StoredTensor",
+    "TFLiteFile",
     "TFLiteReport",
     "Tensor",
     "TensorRef",

@@ -3,13 +3,12 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-FILE_IDENTIFIER = b"TFL3"
+from tfmp.export.flatbuffer.packing import pack
+
 SCHEMA_VERSION = 3
-_BUFFER_ALIGNMENT = 16
 
 _TENSOR_TYPES = {
     "float32": schema.TensorType.FLOAT32,
@@ -41,7 +40,7 @@ class ModelBuilder:
     """
 
     def __init__(self):
-        self._buffers = [_AlignedBuffer()]  # Buffer 0 is empty: the schema gives it to tensors without content.
+        self._buffers = [schema.BufferT()]  # Buffer 0 is empty: the schema gives it to tensors without content.
         self._buffer_index = {}
         self._constant_index = {}
         self._tensors = []
@@ -95,7 +94,6 @@ class ModelBuilder:
         *,
         signatures: Mapping[str, tuple[Mapping[str, int], Mapping[str, int]]],
         description: str = "",
-        metadata: Mapping[str, bytes] | None = None,
     ) -> bytes:
         """Packs everything.
 
@@ -104,7 +102,6 @@ class ModelBuilder:
             signatures: By name, the tensors of its inputs and of its outputs by their names. The first one has all
                 inputs; the runtime keeps the outputs of all of them readable.
             description: For humans.
-            metadata: Bytes by name.
 
         Returns:
             The bytes of the file.
@@ -124,12 +121,8 @@ class ModelBuilder:
         model.operatorCodes = self._operator_codes
         model.subgraphs = [subgraph]
         model.signatureDefs = [_signature(name, *tensors) for name, tensors in signatures.items()]
-        model.metadata = [self._metadata(name, content) for name, content in (metadata or {}).items()]
         model.buffers = self._buffers
-
-        packer = flatbuffers.Builder(sum(len(content) for content in self._buffer_index) + 4096)
-        packer.Finish(model.Pack(packer), file_identifier=FILE_IDENTIFIER)
-        return bytes(packer.Output())
+        return pack(model)
 
     def _add_tensor(self, name, shape, dtype, quantization, buffer):
         tensor = schema.TensorT()
@@ -148,9 +141,7 @@ class ModelBuilder:
     def _buffer(self, content):
         if content not in self._buffer_index:
             self._buffer_index[content] = len(self._buffers)
-            buffer = _AlignedBuffer()
-            buffer.data = np.frombuffer(content, np.uint8)
-            self._buffers.append(buffer)
+            self._buffers.append(schema.BufferT(np.frombuffer(content, np.uint8)))
         return self._buffer_index[content]
 
     def _operator_code(self, kind, version):
@@ -163,21 +154,6 @@ class ModelBuilder:
             self._operator_code_index[kind, version] = len(self._operator_codes)
             self._operator_codes.append(code)
         return self._operator_code_index[kind, version]
-
-    def _metadata(self, name, content):
-        metadata = schema.MetadataT()
-        metadata.name = name
-        metadata.buffer = self._buffer(bytes(content))
-        return metadata
-
-
-class _AlignedBuffer(schema.BufferT):
-    """A buffer whose content starts at a multiple of 16 bytes, as the schema asks and the Python packer forgets."""
-
-    def Pack(self, builder):
-        if self.data is not None:
-            builder.Prep(_BUFFER_ALIGNMENT, len(self.data))
-        return super().Pack(builder)
 
 
 def _signature(name, inputs, outputs):

@@ -1,14 +1,11 @@
 """An `IntegerGraph` as the bytes of a TFLite file."""
 
-from collections.abc import Mapping
-
 from tfmp.export.flatbuffer import arrangements, convolutions, elementwise, passages, poolings
 from tfmp.export.flatbuffer.model_builder import ModelBuilder
 from tfmp.export.flatbuffer.tensor_table import TensorTable
 from tfmp.types.integer_graph import IntegerGraph
 
 SIGNATURE = "serving_default"
-TENSOR_SIGNATURE = "tensors"
 
 _WRITERS = {
     "conv2d": convolutions.write_conv2d,
@@ -31,9 +28,7 @@ def write_tflite(
     batch_size: int = 1,
     input_type: str = "float32",
     output_type: str = "float32",
-    all_tensors: bool = False,
     description: str = "",
-    metadata: Mapping[str, bytes] | None = None,
 ) -> bytes:
     """Writes a network with INT8 codes in every tensor.
 
@@ -44,10 +39,7 @@ def write_tflite(
         batch_size: The fixed size of the first axis.
         input_type: `"float32"`, or `"int8"` or `"uint8"` to take codes: the tensor's quantization says which.
         output_type: The same for outputs.
-        all_tensors: If true, a second signature, `"tensors"`, makes every quantized tensor of the graph readable by its
-            name in the graph, while the same kernels compute it. For verification.
         description: For humans; the name of the graph if empty.
-        metadata: Bytes by name, stored unseen.
 
     Returns:
         The bytes of the file.
@@ -56,7 +48,7 @@ def write_tflite(
         ValueError: If an operation cannot be computed exactly on INT8; the message names it and the way out.
 
     Example:
-        >>> content = write_tflite(graph, metadata={"tfmp": b"{}"})
+        >>> content = write_tflite(graph, batch_size=8)
     """
     if isinstance(batch_size, bool) or not hasattr(batch_size, "__index__") or batch_size < 1:
         raise ValueError(f"`batch_size` must be a positive integer. Received: {batch_size!r}")
@@ -82,7 +74,4 @@ def write_tflite(
             _WRITERS[operation.kind](table, operation)
     named = zip(graph.output_names, graph.outputs, strict=True)
     signatures = {SIGNATURE: (inputs, {output_name: table.index(name) for output_name, name in named})}
-    if all_tensors:
-        quantized = [name for name in table.names if graph.tensors[name].grid is not None]
-        signatures[TENSOR_SIGNATURE] = (inputs, {name: table.index(name) for name in quantized})
-    return builder.finish(graph.name, signatures=signatures, description=description or graph.name, metadata=metadata)
+    return builder.finish(graph.name, signatures=signatures, description=description or graph.name)

@@ -1,0 +1,37 @@
+"""A file whose inner tensors can be read."""
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from tfmp.export.flatbuffer.packing import pack, unpack
+
+TENSOR_SIGNATURE = "tensors"
+_CODES = (schema.TensorType.INT8, schema.TensorType.UINT8)
+
+
+def with_readable_tensors(content: bytes) -> bytes:
+    """Returns a file with a second signature, `"tensors"`, whose outputs are all tensors that operators write as codes.
+
+    XNNPACK keeps no tensor but the outputs. The same kernels compute them.
+
+    Args:
+        content: Bytes of a complete file whose signature is that of its first subgraph.
+    """
+    model = unpack(content)
+    subgraph = model.subgraphs[0]
+    computed = {int(index) for operator in subgraph.operators for index in operator.outputs}
+    computed.update(map(int, subgraph.inputs))
+    names = {subgraph.tensors[i].name: i for i in sorted(computed) if subgraph.tensors[i].type in _CODES}
+    signature = schema.SignatureDefT()
+    signature.signatureKey, signature.subgraphIndex = TENSOR_SIGNATURE, 0
+    signature.inputs = model.signatureDefs[0].inputs
+    signature.outputs = [_entry(name, index) for name, index in names.items()]
+    model.signatureDefs.append(signature)
+    subgraph.outputs = np.array(list(dict.fromkeys([*map(int, subgraph.outputs), *names.values()])), np.int32)
+    return pack(model)
+
+
+def _entry(name, index):
+    entry = schema.TensorMapT()
+    entry.name, entry.tensorIndex = name, index
+    return entry

@@ -1,0 +1,161 @@
+"""What stands in a TFLite file."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+WEIGHTS, BIASES, OTHER = "weights", "biases", "other constants"
+_LABELS_SHOWN = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class FileTensor:
+    """A tensor that a file computes or takes.
+
+    Args:
+        shape: Sizes, the fixed batch first.
+        dtype: NumPy name of what it stores.
+        scale: Distance of neighbouring values; None for floating point.
+        zero_point: What storage adds to a code; None for floating point.
+    """
+
+    shape: tuple[int, ...]
+    dtype: str
+    scale: float | None = None
+    zero_point: int | None = None
+
+    @property
+    def in_words(self) -> str:
+        """How its numbers are stored, `"uint8: value = (code - 0) * 0.0039"` for example."""
+        if self.scale is None:
+            return self.dtype
+        sign = "-" if self.zero_point >= 0 else "+"
+        return f"{self.dtype}: value = (code {sign} {abs(self.zero_point)}) * {self.scale:.9g}"
+
+    def stored(self, values: np.ndarray) -> np.ndarray:
+        """Numbers as the file takes them."""
+        if self.scale is None:
+            return np.asarray(values, self.dtype)
+        limits = np.iinfo(self.dtype)
+        codes = np.rint(np.asarray(values, np.float32) * (np.float32(1) / np.float32(self.scale)))
+        return np.clip(codes + self.zero_point, limits.min, limits.max).astype(self.dtype)
+
+    def values(self, stored: np.ndarray) -> np.ndarray:
+        """What the file stores as numbers."""
+        if self.scale is None:
+            return stored
+        return (stored.astype(np.float32) - self.zero_point) * np.float32(self.scale)
+
+
+@dataclasses.dataclass(frozen=True)
+class StoredTensor:
+    """A constant in a file.
+
+    Args:
+        name: Its name.
+        role: `"weights"`, `"biases"` or `"other constants"`.
+        type: Its type in the schema, `"INT4"` for example.
+        shape: Sizes.
+        size_bytes: Of its content; 0 if an earlier tensor has the same.
+        scale_bytes: Of its scales and zero points.
+    """
+
+    name: str
+    role: str
+    type: str
+    shape: tuple[int, ...]
+    size_bytes: int
+    scale_bytes: int
+
+    @property
+    def operator(self) -> str:
+        """Name of the operator that reads it."""
+        return self.name.rpartition("/")[0] or self.name
+
+
+@dataclasses.dataclass(frozen=True)
+class FileLayer:
+    """A layer with constants in a file.
+
+    Args:
+        name: Its name in the user's model.
+        bits: Weight and activation bits; None for a layer that is not quantized.
+        container: Type that holds its weights, the widest if there are several; empty if it has none.
+        size_bytes: Of its constants, scales included.
+    """
+
+    name: str
+    bits: tuple[int, int] | None
+    container: str
+    size_bytes: int
+
+    @property
+    def in_words(self) -> str:
+        """Bits and container, `"W5 A4, weights as INT8"` for example."""
+        bits = f"W{self.bits[0]} A{self.bits[1]}" if self.bits else "not quantized"
+        return f"{bits}, weights as {self.container}" if self.container else bits
+
+
+@dataclasses.dataclass(frozen=True)
+class TFLiteFile:
+    """A file that `tfmp.export_tflite` wrote, as far as it can be read without its model; `str` prints it.
+
+    Args:
+        path: Where it is.
+        name: Name of the model.
+        size_bytes: Of the whole file.
+        mode: How its weights are stored: the argument of `tfmp.export_tflite`.
+        version: Of tfmp, that wrote it.
+        inputs: By name.
+        outputs: By name.
+        layers: Those with constants, in the order in which they run.
+        tensors: Its constants, the largest first.
+        metadata_bytes: Of what the file says about itself.
+        labels: Names of the classes, empty if not given.
+    """
+
+    path: str
+    name: str
+    size_bytes: int
+    mode: str
+    version: str
+    inputs: Mapping[str, FileTensor]
+    outputs: Mapping[str, FileTensor]
+    layers: Sequence[FileLayer]
+    tensors: Sequence[StoredTensor]
+    metadata_bytes: int
+    labels: Sequence[str] = ()
+
+    @property
+    def bits(self) -> dict[str, tuple[int, int]]:
+        """Layer name to `(weight_bits, activation_bits)`."""
+        return {layer.name: layer.bits for layer in self.layers if layer.bits}
+
+    @property
+    def bytes_by_role(self) -> dict[str, int]:
+        """What makes the file large; the sum is its size."""
+        sizes = dict.fromkeys((WEIGHTS, BIASES, OTHER), 0)
+        for tensor in self.tensors:
+            sizes[tensor.role] += tensor.size_bytes
+        sizes["scales"] = sum(tensor.scale_bytes for tensor in self.tensors)
+        sizes["metadata"] = self.metadata_bytes
+        return {**sizes, "structure": self.size_bytes - sum(sizes.values())}
+
+    @property
+    def summary(self) -> str:
+        """One line, and one of what makes it large."""
+        parts = ", ".join(f"{role} {size:,}" for role, size in self.bytes_by_role.items() if size)
+        return f"{self.path}: {self.size_bytes:,} bytes, mode {self.mode}\n  bytes: {parts}"
+
+    def __str__(self):
+        lines = [f"{self.summary}\n  model {self.name}, written by tfmp {self.version}"]
+        for title, tensors in (("input", self.inputs), ("output", self.outputs)):
+            lines += [f"  {title} {name}: {list(tensor.shape)} {tensor.in_words}" for name, tensor in tensors.items()]
+        if self.labels:
+            shown = [*self.labels[:_LABELS_SHOWN], *["..."] * (len(self.labels) > _LABELS_SHOWN)]
+            lines.append(f"  {len(self.labels)} labels: {', '.join(shown)}")
+        width = max([len(layer.name) for layer in self.layers] + [len("layer")])
+        lines.append(f"  {'layer':<{width}}  {'bytes':>12}")
+        lines += [f"  {layer.name:<{width}}  {layer.size_bytes:>12,}  {layer.in_words}" for layer in self.layers]
+        return "\n".join(lines)
