@@ -5,9 +5,9 @@ import numpy as np
 
 from tfmp.bindings.keras3 import layers as searchable
 from tfmp.bindings.keras3.integer_graph import write_integer  # noqa: F401 (part of what a binding offers)
-from tfmp.bindings.keras3.kinds import MULTIPLYING
 from tfmp.bindings.keras3.layer_variables import assign_weights
 from tfmp.bindings.keras3.model_reader import ModelReader, check_readable, find_operation
+from tfmp.bindings.kinds import MULTIPLYING
 from tfmp.types import map_references
 
 _MIXED_CLASSES = {kind: getattr(searchable, f"MixedPrecision{name}") for name, kind in MULTIPLYING.items()}

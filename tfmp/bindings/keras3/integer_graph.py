@@ -3,6 +3,7 @@
 import keras
 
 from tfmp.bindings.keras3.layers import IntegerOperation
+from tfmp.bindings.operation_arguments import operation_arguments
 
 
 def write_integer(graph):
@@ -21,21 +22,3 @@ def write_integer(graph):
     single = len(outputs) == 1
     structure = outputs[0] if single else dict(zip(graph.output_names, outputs, strict=True))
     return keras.Model(inputs if len(inputs) > 1 else inputs[0], structure, name=f"{graph.name}_integer")
-
-
-def operation_arguments(graph, operation):
-    """Returns the arguments of the `IntegerOperation` layer that computes an operation of a graph."""
-
-    def triple(name):
-        grid = graph.tensors[name].grid
-        return None if grid is None else (grid.scale, grid.low, grid.high)
-
-    return {
-        "kind": operation.kind,
-        "input_grids": [triple(name) for name in operation.inputs],
-        "grid": triple(operation.output),
-        "attributes": dict(operation.attributes),
-        "output_shape": graph.tensors[operation.output].shape,
-        "constant_shapes": {name: value.shape for name, value in operation.constants.items()},
-        "name": operation.name.replace("/", "_"),
-    }

@@ -3,8 +3,8 @@
 import keras
 import numpy as np
 
-from tfmp.bindings.keras3.kinds import MULTIPLYING, kind_and_attributes, layer_shape
 from tfmp.bindings.keras3.layer_variables import layer_weights, num_parameters
+from tfmp.bindings.kinds import MULTIPLYING, kind_and_attributes, layer_shape
 from tfmp.types import UNQUANTIZED, Call, Graph, Layer, Selection, Tensor, TensorRef, map_references
 
 FRAMEWORK = "keras"

@@ -1,4 +1,4 @@
-"""What a Keras 3 layer computes, in words that no framework owns."""
+"""What a layer of either Keras computes, in words that no framework owns."""
 
 import math
 

@@ -1,0 +1,19 @@
+"""An operation of an integer network as arguments of a layer."""
+
+
+def operation_arguments(graph, operation):
+    """Returns the arguments of the `IntegerOperation` layer that computes an operation of a graph."""
+
+    def triple(name):
+        grid = graph.tensors[name].grid
+        return None if grid is None else (grid.scale, grid.low, grid.high)
+
+    return {
+        "kind": operation.kind,
+        "input_grids": [triple(name) for name in operation.inputs],
+        "grid": triple(operation.output),
+        "attributes": dict(operation.attributes),
+        "output_shape": graph.tensors[operation.output].shape,
+        "constant_shapes": {name: value.shape for name, value in operation.constants.items()},
+        "name": operation.name.replace("/", "_"),
+    }
