@@ -6,7 +6,7 @@ import pkgutil
 
 def names() -> tuple[str, ...]:
     """Names that `get` knows, those of the files here."""
-    return tuple(module.name for module in pkgutil.iter_modules(__path__))
+    return tuple(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
 
 
 def get(name):

@@ -1,12 +1,12 @@
 """A small residual network for 8x8 images."""
 
 
-def build(keras, *, input_shape=(8, 8, 1), num_classes=10, width=16):
+def build(keras, *, image_size=8, num_classes=10, width=16):
     """Returns a network with one of each: convolution, residual addition, depthwise and pointwise convolution, dense.
 
     Args:
         keras: The Keras to build with, `keras` or `tf_keras`.
-        input_shape: Height, width and channels.
+        image_size: Height and width.
         num_classes: Number of logits.
         width: Channels of the first stage.
 
@@ -23,7 +23,7 @@ def build(keras, *, input_shape=(8, 8, 1), num_classes=10, width=16):
         x = layers.Conv2D(filters, kernel_size, strides=strides, padding="same", use_bias=False, name=name)(x)
         return normalized(x, name, activation)
 
-    inputs = keras.Input(input_shape, name="image")
+    inputs = keras.Input((image_size, image_size, 1), name="image")
     x = convolution(inputs, width, 3, "stem")
     y = convolution(x, width, 3, "block_conv1")
     y = convolution(y, width, 3, "block_conv2", activation=False)

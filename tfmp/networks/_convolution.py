@@ -1,0 +1,38 @@
+"""The convolution that the networks here are made of."""
+
+WEIGHT_DECAY = 1e-4
+
+
+def convolution(keras, x, filters, kernel_size, name, *, strides=1, padding="same"):
+    """A convolution without bias, because a normalization follows. He initialization, weight decay 1e-4."""
+    return keras.layers.Conv2D(
+        filters,
+        kernel_size,
+        strides=strides,
+        padding=padding,
+        use_bias=False,
+        kernel_initializer="he_normal",
+        kernel_regularizer=keras.regularizers.L2(WEIGHT_DECAY),
+        name=name,
+    )(x)
+
+
+def normalization(keras, x, name):
+    """A batch normalization and the ReLU that a quantized input replaces (EdMIPS, section 5.1, after HWGQ-Net)."""
+    x = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_bn")(x)
+    return keras.layers.ReLU(name=f"{name}_relu")(x)
+
+
+def classifier(keras, x, num_classes):
+    """Logits."""
+    return keras.layers.Dense(
+        num_classes,
+        kernel_initializer="he_normal",
+        kernel_regularizer=keras.regularizers.L2(WEIGHT_DECAY),
+        name="classifier",
+    )(x)
+
+
+def scaled(filters, width):
+    """A number of filters times a width multiplier, at least 1."""
+    return max(1, round(filters * width))

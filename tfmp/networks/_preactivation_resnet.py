@@ -1,0 +1,47 @@
+"""Residual networks whose blocks normalize and quantize before each convolution."""
+
+from tfmp.networks._convolution import classifier, convolution, normalization, scaled
+
+_STAGES = (64, 128, 256, 512)
+
+
+def preactivation_resnet(keras, *, name, blocks, bottleneck, image_size, num_classes, width):
+    """Returns a residual network in the order normalization, quantized activation, convolution.
+
+    Args:
+        keras: The Keras to build with.
+        name: Name of the model.
+        blocks: Number of blocks of each of the four stages.
+        bottleneck: True for blocks of three convolutions, 1x1, 3x3 (with the stride) and 1x1 of four times the filters.
+        image_size: Height and width.
+        num_classes: Number of logits.
+        width: Factor on the number of filters.
+    """
+    layers = keras.layers
+    inputs = keras.Input((image_size, image_size, 3), name="image")
+    x = convolution(keras, inputs, scaled(64, width), 7, "conv1", strides=2)
+    x = layers.MaxPooling2D(3, strides=2, padding="same", name="pool1")(normalization(keras, x, "conv1"))
+    for stage, count in enumerate(blocks, start=1):
+        filters = scaled(_STAGES[stage - 1], width)
+        for block in range(1, count + 1):
+            strides = 2 if stage > 1 and block == 1 else 1
+            x = _block(keras, x, filters, strides, bottleneck, f"stage{stage}_block{block}")
+    x = layers.GlobalAveragePooling2D(name="pool")(normalization(keras, x, "last"))
+    return keras.Model(inputs, classifier(keras, x, num_classes), name=name)
+
+
+def _block(keras, x, filters, strides, bottleneck, name):
+    if bottleneck:
+        convolutions = [(filters, 1, 1), (filters, 3, strides), (4 * filters, 1, 1)]
+    else:
+        convolutions = [(filters, 3, strides), (filters, 3, 1)]
+    out_filters = convolutions[-1][0]
+    shortcut = x
+    y = normalization(keras, x, name)
+    if strides > 1 or x.shape[-1] != out_filters:
+        shortcut = convolution(keras, y, out_filters, 1, f"{name}_shortcut", strides=strides)
+    for index, (count, kernel_size, step) in enumerate(convolutions, start=1):
+        if index > 1:
+            y = normalization(keras, y, f"{name}_conv{index - 1}")
+        y = convolution(keras, y, count, kernel_size, f"{name}_conv{index}", strides=step)
+    return keras.layers.Add(name=f"{name}_add")([shortcut, y])
