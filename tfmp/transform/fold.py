@@ -8,6 +8,7 @@ from tfmp.transform.folded_product import folded_normalization, folded_product
 from tfmp.transform.integer_builder import Codes, IntegerBuilder
 from tfmp.transform.normalization import channel_axis, fusable_normalization
 from tfmp.types import Graph, Grid, IntegerGraph, TensorRef
+from tfmp.types.weight_storage import check_mode
 
 _PROBABILITIES = Grid(1 / 256, 0, 255)
 _PRODUCTS = ("conv2d", "depthwise_conv2d", "dense", "conv1d")
@@ -17,7 +18,7 @@ _PASSING = ("relu", "identity", "max_pool", "global_max_pool", "pad", "reshape")
 _SMALLEST_ADDEND = 2.0**-9
 
 
-def fold(fixed):
+def fold(fixed, *, mode="fast"):
     """Returns the inference model of a fixed model: the same integers and the same roundings as its file.
 
     Normalization is folded into per-channel scales, biases lie on the int32 grid of the accumulators, and every
@@ -25,6 +26,7 @@ def fold(fixed):
 
     Args:
         fixed: What `tfmp.fix` returned, or a model of `tfmp.layers` with one candidate each.
+        mode: That of the file, `"fast"` or `"small"`: packed weights leave their biases a coarser grid.
 
     Returns:
         A model of the same framework with the same inputs; several outputs come as a dict, by the names that the file
@@ -37,13 +39,14 @@ def fold(fixed):
     Example:
         >>> np.mean(tfmp.fold(fixed).predict(x) == fixed.predict(x))
     """
-    return binding.of(fixed).write_integer(fold_graph(binding.of(fixed).read(fixed)))
+    return binding.of(fixed).write_integer(fold_graph(binding.of(fixed).read(fixed), mode=mode))
 
 
-def fold_graph(graph: Graph) -> IntegerGraph:
+def fold_graph(graph: Graph, *, mode: str = "fast") -> IntegerGraph:
     """Returns the integer network of a fixed network; see `fold`."""
+    check_mode(mode)
     _check_fixed(graph)
-    return _Folder(graph).run()
+    return _Folder(graph, mode).run()
 
 
 def _check_fixed(graph):
@@ -81,8 +84,8 @@ def _check_product(layer):
 class _Folder:
     """Demands every tensor with the codes that its reader wants."""
 
-    def __init__(self, graph: Graph):
-        self.graph, self.builder, self.done = graph, IntegerBuilder(), {}
+    def __init__(self, graph: Graph, mode: str):
+        self.graph, self.mode, self.builder, self.done = graph, mode, IntegerBuilder(), {}
         self.inputs = dict(zip(graph.input_names, _names(graph, graph.inputs, graph.input_names), strict=True))
 
     def run(self) -> IntegerGraph:
@@ -222,7 +225,8 @@ class _Folder:
             codes = codes.rectified(_FUSED_ACTIVATIONS[activation])
         own = activation_grid(layer)
         source = self.demand(call.inputs[0], Codes.all_of(own))
-        made = {"attributes": _attributes(layer), "constants": folded_product(layer, normalization, own.scale)}
+        constants, container_bits = folded_product(layer, normalization, own.scale, mode=self.mode)
+        made = {"attributes": {**_attributes(layer), "container_bits": container_bits}, "constants": constants}
         shape = self.graph.tensors[tensor].shape
         if layer.kind == "conv1d":
             return self.builder.convolution_1d(source, layer.name, shape, codes, **made)

@@ -5,25 +5,28 @@ import tensorflow as tf
 
 from tfmp import quantizers
 from tfmp.types import Layer
+from tfmp.types.weight_storage import weight_storage
 
 _LARGEST_CODE = 127
 _LARGEST_BIAS = 2.0**30
 
 
-def folded_product(layer: Layer, normalization: Layer | None, input_scale: float) -> dict[str, np.ndarray]:
+def folded_product(layer: Layer, normalization: Layer | None, input_scale: float, *, mode: str = "fast"):
     """Returns the constants of a layer with a kernel, with the normalization behind it folded in.
 
     The codes are those of training. Normalization multiplies their scales, channel by channel; a negative factor
-    negates the channel's codes. Codes that leave room in INT8 are shifted up with their scale shifted down, which
-    refines the grid of the bias without changing a product.
+    negates the channel's codes. Codes that leave room in their container are shifted up with their scale shifted down,
+    which refines the grid of the bias without changing a product.
 
     Args:
         layer: A fixed layer, its weights read.
         normalization: The batch normalization that alone reads its output, or None.
         input_scale: Scale of its input's codes.
+        mode: How the file stores weights, `tfmp.types.weight_storage.MODES`.
 
     Returns:
-        `kernel` int8, `kernel_scale` float32 and `bias` int32 per output channel.
+        `kernel` int8, `kernel_scale` float32 and `bias` int32 per output channel, by name; and the bits that the file
+        takes for a code.
     """
     codes, scale = kernel_codes(layer)
     channels = layer.shape.out_channels
@@ -35,19 +38,23 @@ def folded_product(layer: Layer, normalization: Layer | None, input_scale: float
         bias = factor * bias + shift
         by_channel = np.where(factor < 0, -by_channel, by_channel)
         scale = scale * np.abs(factor)
-    constants = _in_int8(by_channel, scale, bias, input_scale)
+    # By the format rather than the codes that happen to occur: what a cost foresees.
+    low = min(layer.weight.formats[0].low, int(by_channel.min()))
+    high = max(layer.weight.formats[0].high, int(by_channel.max()))
+    container_bits = weight_storage(layer.shape, low, high, mode=mode).container_bits
+    constants = _in_container(by_channel, scale, bias, input_scale, container_bits=container_bits)
     kernel = constants["kernel"].reshape(codes.shape)
-    return {**constants, "kernel": kernel[None] if layer.kind == "conv1d" else kernel}
+    return {**constants, "kernel": kernel[None] if layer.kind == "conv1d" else kernel}, container_bits
 
 
 def folded_normalization(normalization: Layer, input_scale: float) -> dict[str, np.ndarray]:
     """Returns the constants of a normalization that stands alone, `[channels]` each: a product per channel."""
     factor, shift = normalization_factors(normalization)
-    constants = _in_int8(np.where(factor < 0, -1, 1)[None], np.abs(factor), shift, input_scale)
+    constants = _in_container(np.where(factor < 0, -1, 1)[None], np.abs(factor), shift, input_scale)
     return {**constants, "kernel": constants["kernel"][0]}
 
 
-def _in_int8(codes, scale, bias, input_scale):
+def _in_container(codes, scale, bias, input_scale, *, container_bits=8):
     """Constants from `[taps, channels]` codes, their scales, and biases as real numbers."""
     input_scale = np.float64(np.float32(input_scale))
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -56,7 +63,11 @@ def _in_int8(codes, scale, bias, input_scale):
     vanishing = ~(room > 1)
     codes = np.where(vanishing, 0, codes)
     scale = np.where(vanishing, np.maximum(np.abs(bias) / (input_scale * _LARGEST_BIAS), 1e-12), scale)
-    shift = np.floor(np.log2(np.minimum(_LARGEST_CODE / max(1, np.abs(codes).max()), np.where(vanishing, 1, room))))
+    # The kernels of INT8 take no -128, those of packed codes take all.
+    largest = 2 ** (container_bits - 1) - 1
+    smallest = -largest if container_bits == 8 else -largest - 1
+    most = min(largest / max(1, codes.max()), smallest / min(-1, codes.min()))
+    shift = np.floor(np.log2(np.minimum(most, np.where(vanishing, 1, room))))
     scale = (scale / 2**shift).astype(np.float32)
     return {
         "kernel": (codes * 2**shift).astype(np.int8),
