@@ -2,7 +2,7 @@
 
 import importlib
 
-_BINDINGS = {"keras": "tfmp.bindings.keras3.graph"}
+_BINDINGS = {"keras": "tfmp.bindings.keras3.graph", "tf_keras": "tfmp.bindings.keras2.graph"}
 
 
 def of(model):

@@ -1,0 +1,62 @@
+"""The search callback of tf_keras."""
+
+import numpy as np
+import tf_keras
+
+from tfmp.bindings.keras2 import graph
+from tfmp.mixins.mixed_precision_search import MixedPrecisionSearchMixin
+
+
+class MixedPrecisionSearch(MixedPrecisionSearchMixin, tf_keras.callbacks.Callback):  # noqa: D101 (the mixin says it)
+    __doc__ = MixedPrecisionSearchMixin.__doc__
+
+    def set_model(self, model):
+        super().set_model(model)
+        if self.priced is None or self.prepared_model is not model:
+            read = graph.read(model, weights=False)
+            self.prepare(read, {layer.name: graph.layer(model, layer.name) for layer in read.searched})
+            self.prepared_model = model
+
+    def on_train_begin(self, logs=None):
+        if self.backup_dir is None:
+            return
+        found = self.load_backup([variable.shape for variable in self._variables()])
+        if found is None:
+            return
+        epoch, values = found
+        for variable, value in zip(self._variables(), values, strict=True):
+            variable.assign(value)
+        # `fit` reads its first epoch from here alone; tf_keras.callbacks.BackupAndRestore sets the same attribute.
+        self.model._training_state = _ResumedTraining(epoch)
+
+    def on_train_end(self, logs=None):
+        if self.backup_dir is not None:
+            self.model._training_state = None  # the next `fit` starts where it is told
+
+    def _variables(self):
+        self.model.optimizer.build(self.model.trainable_variables)
+        return [*self.model.variables, *self.model.optimizer.variables]
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.set_temperature(epoch, self.params.get("epochs", 1))
+
+    def on_train_batch_end(self, batch, logs=None):
+        expected_cost = self.step()
+        if logs is not None:
+            logs["cost"] = expected_cost
+
+    def on_epoch_end(self, epoch, logs=None):
+        if logs is not None:
+            logs.update(self.summary())
+        if self.backup_dir is not None:
+            self.save_backup(epoch + 1, [np.asarray(variable) for variable in self._variables()])
+
+
+class _ResumedTraining:
+    """Tells `fit` with which epoch to go on."""
+
+    def __init__(self, epoch):
+        self.epoch = epoch
+
+    def maybe_load_initial_counters_from_ckpt(self, steps_per_epoch, initial_epoch, mode):
+        return max(self.epoch, initial_epoch), 0

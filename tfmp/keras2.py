@@ -1,0 +1,23 @@
+"""The library for tf_keras: its searchable layers, callback, optimizer and loader."""
+
+from tfmp.bindings.keras2.callback import MixedPrecisionSearch
+from tfmp.bindings.keras2.layers import (
+    MixedPrecisionConv1D,
+    MixedPrecisionConv2D,
+    MixedPrecisionDense,
+    MixedPrecisionDepthwiseConv2D,
+    Quantize,
+)
+from tfmp.bindings.keras2.load_model import load_model
+from tfmp.bindings.keras2.optimizer import SelectionOptimizer
+
+__all__ = [
+    "MixedPrecisionConv1D",
+    "MixedPrecisionConv2D",
+    "MixedPrecisionDense",
+    "MixedPrecisionDepthwiseConv2D",
+    "MixedPrecisionSearch",
+    "Quantize",
+    "SelectionOptimizer",
+    "load_model",
+]
