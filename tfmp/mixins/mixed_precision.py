@@ -130,9 +130,15 @@ def quantizer_pair(quantizer) -> tuple[str, str]:
             "`quantizer` must be the name of a quantizer, or a pair of names (weights, activations). "
             f"Received: {quantizer!r}"
         )
-    for name in pair:
-        quantizers.get(name, bits=quantizers.MAX_BITS)  # an unknown name is an error
-    return tuple(pair)
+    weights, activations = (quantizers.get(name, bits=quantizers.MAX_BITS) for name in pair)
+    if activations.activation_name is None:
+        return weights.name, activations.name
+    if isinstance(quantizer, str):
+        return weights.name, activations.activation_name
+    raise ValueError(
+        f"Quantizer `{activations.name}` is for kernels. Received: quantizer={quantizer!r}. Name another one for "
+        f'activations, "{activations.activation_name}" for example.'
+    )
 
 
 def _probabilities(selector):

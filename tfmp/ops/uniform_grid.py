@@ -15,6 +15,8 @@ class UniformGrid(NamedTuple):
         offset: 0 for levels with a zero (mid-tread), 1/2 for levels around it (mid-rise).
         clip_gradient: If True, the gradient of the tensor is zero outside the outermost levels; else it is the identity
             everywhere.
+        dead_zone: Magnitudes below `dead_zone * step` go to level 0 although a farther level may be nearer; for grids
+            without offset.
     """
 
     step: tf.Tensor
@@ -22,11 +24,19 @@ class UniformGrid(NamedTuple):
     high: float
     offset: float = 0.0
     clip_gradient: bool = True
+    dead_zone: float = 0.0
 
 
 def codes(x, grid):
-    """Returns the integer k of the level nearest to each value, ties to even, as floats of the shape of `x`."""
-    return tf.clip_by_value(tf.round(_position(x, grid)), grid.low, grid.high)
+    """Returns the integer k of the level of each value, the nearest but in the dead zone, as floats.
+
+    Ties go to the even k.
+    """
+    position = _position(x, grid)
+    k = tf.clip_by_value(tf.round(position), grid.low, grid.high)
+    if _is_zero(grid.dead_zone):
+        return k
+    return tf.where(tf.abs(position) < grid.dead_zone, tf.zeros_like(k), k)
 
 
 def mix(x, probabilities, grids, *, hard=False):
@@ -96,7 +106,7 @@ def _mix_hard(x, probabilities, steps, grids):
     def mixture(x, probabilities, *steps):
         now = [grid._replace(step=step) for grid, step in zip(grids, steps, strict=True)]
         chosen = UniformGrid(
-            *(tf.add_n([probabilities[i] * getattr(grid, field) for i, grid in enumerate(now)]) for field in _NUMBERS),
+            **{f: tf.add_n([probabilities[i] * getattr(grid, f) for i, grid in enumerate(now)]) for f in _NUMBERS},
             clip_gradient=grids[0].clip_gradient,
         )
         output = _quantize(x, chosen)
@@ -112,21 +122,22 @@ def _mix_hard(x, probabilities, steps, grids):
     return mixture(x, probabilities, *steps)
 
 
-_NUMBERS = ("step", "low", "high", "offset")
+_NUMBERS = ("step", "low", "high", "offset", "dead_zone")
+
+
+def _is_zero(number):
+    """True for a number that is known to be zero before the graph runs."""
+    return isinstance(number, float) and number == 0.0
 
 
 def _position(x, grid):
     position = x / grid.step
-    if isinstance(grid.offset, float) and grid.offset == 0.0:
-        return position
-    return position - grid.offset
+    return position if _is_zero(grid.offset) else position - grid.offset
 
 
 def _quantize(x, grid):
     k = codes(x, grid)
-    if not (isinstance(grid.offset, float) and grid.offset == 0.0):
-        k += grid.offset
-    return k * grid.step
+    return (k if _is_zero(grid.offset) else k + grid.offset) * grid.step
 
 
 def _gradients(x, quantized, grid, upstream):

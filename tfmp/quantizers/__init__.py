@@ -1,14 +1,15 @@
 """Quantizers: what b bits can say of a tensor."""
 
+from tfmp.quantizers.dual_precision import DualPrecision
 from tfmp.quantizers.hwgq import HWGQ
 from tfmp.quantizers.linear import Linear
 from tfmp.quantizers.lsq import LSQ
 from tfmp.quantizers.moving_range import MovingRange
 from tfmp.quantizers.quantizer import MAX_BITS, Quantizer
 
-_REGISTRY = {quantizer.name: quantizer for quantizer in (LSQ, HWGQ, Linear, MovingRange)}
+_REGISTRY = {quantizer.name: quantizer for quantizer in (LSQ, HWGQ, DualPrecision, Linear, MovingRange)}
 
-__all__ = ["HWGQ", "LSQ", "MAX_BITS", "Linear", "MovingRange", "Quantizer", "get", "names"]
+__all__ = ["HWGQ", "LSQ", "MAX_BITS", "DualPrecision", "Linear", "MovingRange", "Quantizer", "get", "names"]
 
 
 def names() -> tuple[str, ...]:

@@ -34,6 +34,8 @@ class Quantizer(abc.ABC):
     signed: bool = True
 
     name: ClassVar[str]
+    # The family that quantizes the activations where this one is named for both; None: this one.
+    activation_name: ClassVar[str | None] = None
     min_bits: ClassVar[int] = 1
     clip_gradient: ClassVar[bool] = True
 
@@ -84,6 +86,10 @@ class Quantizer(abc.ABC):
 
     def fitted_state(self, values) -> dict[str, np.ndarray]:
         """Values of a state that several bits share, this quantizer being the widest."""
+        return self.initial_state(values)
+
+    def least_squares_state(self, values) -> dict[str, np.ndarray]:
+        """Values of the state with the least squared error on the given data, for use without training."""
         return self.initial_state(values)
 
     def convert_state(self, state, widest) -> dict[str, np.ndarray]:

@@ -1,0 +1,80 @@
+"""Binary, ternary and symmetric kernels by the mean magnitude of each filter."""
+
+import dataclasses
+import math
+from typing import ClassVar
+
+import tensorflow as tf
+
+from tfmp import ops
+from tfmp.quantizers.least_squares import gaussian_step
+from tfmp.quantizers.quantizer import Quantizer
+
+_TERNARY_THRESHOLD = 0.7
+_GAUSSIAN_MEAN_MAGNITUDE = math.sqrt(2 / math.pi)  # of unit variance
+
+
+@dataclasses.dataclass(frozen=True)
+class DualPrecision(Quantizer):
+    """Quantizes kernels by m_i = mean|w_i| over each output filter i, as DualPrecision does.
+
+    1 bit (eq. 4): sign(w) m_i, with sign(0) = 1.
+    2 bits (eq. 3): sign(w) m_i where |w| >= 0.7 m_i, else 0.
+    b > 2 bits (eq. 1): s_i round(clip(w, -a_i, a_i) / s_i), s_i = a_i / (2**(b-1) - 1), a_i = m_i / c(b), where c(b)
+    makes a_i the clip of least squared error for a Gaussian of zero mean.
+
+    For kernels alone: activations beside it take `moving_range` (Jacob et al., 2018), as in the paper.
+
+    Args:
+        bits: Integer from 1 to 8, sign included.
+        signed: True; kernels have both signs.
+
+    State: none.
+
+    Gradient: identity everywhere; the steps are constants (eq. 5).
+
+    Raises:
+        ValueError: If `bits` is not an integer from 1 to 8, or `signed` is False.
+
+    Example:
+        >>> DualPrecision(bits=2).format
+        CodeFormat(bits=2, low=-1, high=1)
+
+    Reference: DualPrecision, eq. 1 to 5 and appendix B, after Zhou et al., 2016, https://arxiv.org/abs/1606.06160 (1
+        bit) and Zhu et al., 2017, https://arxiv.org/abs/1612.01064 (2 bits)
+    """
+
+    name: ClassVar[str] = "dual_precision"
+    activation_name: ClassVar[str] = "moving_range"
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not self.signed:
+            raise ValueError(
+                "Quantizer `dual_precision` is for kernels, which have both signs. Received: signed=False. Use "
+                '"moving_range" for activations: `quantizer=("dual_precision", "moving_range")`.'
+            )
+
+    @property
+    def low(self):
+        return -1 if self.bits == 1 else -self.high
+
+    @property
+    def offset(self):
+        return 0.5 if self.bits == 1 else 0.0
+
+    @property
+    def clip_ratio(self) -> float:
+        """c(b) = m_i / a_i for more than 2 bits."""
+        return _GAUSSIAN_MEAN_MAGNITUDE / (self.high * gaussian_step(self.low, self.high))
+
+    def grid(self, x, state, *, widest=None, channel_axes=None):
+        kept = {axis % x.shape.rank for axis in channel_axes or ()}
+        axes = [axis for axis in range(x.shape.rank) if axis not in kept]
+        mean = tf.maximum(tf.stop_gradient(tf.reduce_mean(tf.abs(x), axis=axes, keepdims=True)), 1e-12)
+        if self.bits == 1:
+            return ops.UniformGrid(2 * mean, self.low, self.high, self.offset, clip_gradient=False)
+        if self.bits == 2:
+            zone = _TERNARY_THRESHOLD
+            return ops.UniformGrid(mean, self.low, self.high, clip_gradient=False, dead_zone=zone)
+        return ops.UniformGrid(mean / (self.clip_ratio * self.high), self.low, self.high, clip_gradient=False)
