@@ -53,10 +53,16 @@ def test_search_does_not_replace_what_exists(folder, capsys):
 
 
 def test_export_writes_a_verified_file(folder, capsys):
-    output = folder / "model.tflite"
-    arguments = ["export", str(folder / "out" / "fixed.keras"), str(output), "--verify", str(folder / "data.npz")]
+    output, fixed, data_path = folder / "model.tflite", str(folder / "out" / "fixed.keras"), str(folder / "data.npz")
+    (folder / "labels.txt").write_text("cat\ndog\nowl\n")
+    arguments = ["export", fixed, str(output), "--verify", data_path, "--labels", str(folder / "labels.txt")]
     assert cli.main(arguments) == 0
     assert "top-1 agreement" in capsys.readouterr().out
+    assert cli.main(["inspect", str(output)]) == 0
+    assert "3 labels: cat, dog, owl" in capsys.readouterr().out
+    assert cli.main(["compare", fixed, str(output), data_path, "--json", str(folder / "report.json")]) == 0
+    assert "top-1 agreement" in capsys.readouterr().out
+    assert json.loads((folder / "report.json").read_text())["file"]["mode"] == "fast"
     with np.load(folder / "data.npz") as data:
         assert 0 <= tfmp.evaluate_tflite(output, (data["x_test"], data["y_test"])) <= 1
     assert cli.main(arguments) == 1
@@ -82,10 +88,15 @@ def test_simulate_and_report_agree_on_the_energy(folder, capsys):
         (["search", "{model}", "{data}", "{out}3", "--limit", "1"], "the cheapest assignment costs"),
         (["search", "{model}", "{data}", "{out}4", "--limit", "1", "--like_uniform", "2,2"], "either --limit or"),
         (["export", "{model}", "{out}.tflite"], "has no quantized layer"),
+        (["export", "{model}", "{out}.tflite", "--mode", "slow"], "`mode` must be one of"),
+        (["inspect", "nowhere.tflite"], "Expected a TFLite file"),
+        (["inspect", "{data}.tflite"], "Expected a complete TFLite file"),
+        (["compare", "{model}", "nowhere.tflite", "{data}"], "Expected a TFLite file"),
         (["report", "{model}"], "in floating point"),
     ],
 )
 def test_errors_are_one_line_that_says_what_to_do(folder, capsys, arguments, message):
+    (folder / "data.npz.tflite").write_bytes((folder / "data.npz").read_bytes())
     names = {"model": folder / "model.keras", "data": folder / "data.npz", "out": folder / "other"}
     assert cli.main([argument.format(**names) for argument in arguments]) == 1
     error = capsys.readouterr().err

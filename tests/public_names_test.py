@@ -14,6 +14,7 @@ NAMES = [
     "fold",
     "discretize",
     "export_tflite",
+    "compare_tflite",
     "evaluate_tflite",
     "simulate",
     "cost",

@@ -1,4 +1,4 @@
-"""The command line: `tfmp inspect | search | export | simulate | report | demo`."""
+"""The command line: `tfmp inspect | search | export | compare | simulate | report | demo`."""
 
 import argparse
 import os
@@ -29,8 +29,8 @@ def _parser():
         command.set_defaults(run=run)
         return command
 
-    command = add("inspect", _inspect, "List the layers of a model with what a search would do to each, and why.")
-    command.add_argument("model", help="a .keras file")
+    command = add("inspect", _inspect, "List the layers of a model and what a search would do to each, or of a file.")
+    command.add_argument("model", help="a .keras file, or a .tflite file that tfmp wrote")
 
     command = add("search", _search, "Search the bits of a model under a budget, train it at them, and save both.")
     command.add_argument("model", help="a .keras file of a trained classifier")
@@ -56,7 +56,18 @@ def _parser():
     command = add("export", _export, "Write a fixed model as a TFLite file.")
     command.add_argument("model", help="a .keras file of a fixed model")
     command.add_argument("output", help="the .tflite file")
+    command.add_argument("--mode", default="fast", help="how weights are stored, see tfmp.export_tflite")
+    command.add_argument("--labels", help="a text file with the name of one class a line")
     command.add_argument("--verify", help="an .npz file with x_test or x_train, run through both and compared")
+    command.add_argument("--overwrite", action="store_true")
+
+    command = add(
+        "compare", _compare, "Run a TFLite file and compare it with the fixed model that it was exported from."
+    )
+    command.add_argument("model", help="a .keras file of a fixed model")
+    command.add_argument("file", help="the .tflite file")
+    command.add_argument("data", help="an .npz file with x_test or x_train")
+    command.add_argument("--json", help="file to write the report to, besides printing it")
     command.add_argument("--overwrite", action="store_true")
 
     command = add("simulate", _simulate, "Cycles, memory accesses and energy of a network on an accelerator.")
@@ -84,7 +95,8 @@ def _parser():
 def _inspect(arguments):
     import tfmp
 
-    print(tfmp.inspect(_load(arguments.model)))
+    is_file = arguments.model.endswith(".tflite")
+    print(tfmp.inspect(arguments.model if is_file else _load(arguments.model)))
 
 
 def _search(arguments):
@@ -140,13 +152,30 @@ def _search(arguments):
 def _export(arguments):
     import tfmp
 
-    verify = None
-    if arguments.verify:
-        data = _data(arguments.verify)
-        verify = next((data[name] for name in ("x_test", "x_train") if name in data), None)
-        if verify is None:
-            raise ValueError(f"Expected x_test or x_train in {arguments.verify!r}. Received: {', '.join(data)}")
-    print(tfmp.export_tflite(_load(arguments.model), arguments.output, verify=verify, overwrite=arguments.overwrite))
+    labels = ()
+    if arguments.labels:
+        labels = pathlib.Path(arguments.labels).read_text(encoding="utf-8").splitlines()
+    report = tfmp.export_tflite(
+        _load(arguments.model),
+        arguments.output,
+        mode=arguments.mode,
+        labels=labels,
+        verify=_inputs(arguments.verify) if arguments.verify else None,
+        overwrite=arguments.overwrite,
+    )
+    print(report)
+
+
+def _compare(arguments):
+    import tfmp
+    from tfmp.types.atomic_file import check_writable
+
+    if arguments.json:
+        check_writable(arguments.json, arguments.overwrite)
+    report = tfmp.compare_tflite(_load(arguments.model), arguments.file, _inputs(arguments.data))
+    print(report)
+    if arguments.json:
+        report.to_json(arguments.json, overwrite=arguments.overwrite)
 
 
 def _simulate(arguments):
@@ -228,6 +257,14 @@ def _data(path, *needed):
         if missing:
             raise ValueError(f"Expected {', '.join(needed)} in {path!r}. Missing: {', '.join(missing)}")
         return {name: arrays[name] for name in arrays.files}
+
+
+def _inputs(path):
+    data = _data(path)
+    for name in ("x_test", "x_train"):
+        if name in data:
+            return data[name]
+    raise ValueError(f"Expected x_test or x_train in {path!r}. Received: {', '.join(data)}")
 
 
 def _hardware(name):

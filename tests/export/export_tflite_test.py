@@ -1,6 +1,11 @@
 """Exported files: what they hold, what is refused, and that a failed export leaves the disk as it was."""
 
+import importlib
 import json
+import signal
+import subprocess
+import sys
+import textwrap
 
 import keras
 import numpy as np
@@ -12,10 +17,12 @@ from keras import layers
 import tfmp
 from tests.transform.fold_test import fixed_model, normalized, randomized, samples, several
 from tfmp.bindings.keras3 import graph as binding
-from tfmp.export import verify
+from tfmp.export import check_agreement
 from tfmp.export.interpreter import Interpreter
 from tfmp.transform.calibrate import reestimate_normalization
 
+# The function of the same name hides the module.
+export = importlib.import_module("tfmp.export.export_tflite")
 PAIRS = [(2, 4), (4, 2), (1, 3), (3, 8)]
 
 
@@ -52,11 +59,14 @@ def test_report_and_metadata_tell_what_the_file_is(fixed, data, tmp_path):
         "tfmp": tfmp.__version__,
         "mode": "fast",
         "bits": {name: list(pair) for name, pair in expected.items()},
+        "inputs": {"image": "float32"},
+        "outputs": {"logits": "float32"},
     }
     assert {operator.layer for operator in report.operators} >= set(expected)
     assert report.operators[0].kind == "quantize" and report.outside_xnnpack == ()
-    for part in ("model.tflite", "conv2d", "100.0000% equal", "top-1 agreement"):
+    for part in ("model.tflite", "every code equal", "1 bits as INT8 in 1", "top-1 agreement 100"):
         assert part in str(report)
+    assert tfmp.compare_tflite(fixed, path, data) == report
 
 
 def test_export_without_verification(fixed, data, tmp_path):
@@ -92,6 +102,7 @@ def test_integer_doors(dtype, fixed, data, tmp_path):
     assert door.dtype == exit.dtype == dtype
     limits = np.iinfo(dtype)
     stored = np.clip(np.rint(data * (np.float32(1) / np.float32(door.scale))) + door.zero_point, limits.min, limits.max)
+    assert metadata(path)["inputs"] == {"image": door.in_words} and f"{dtype}: value = (code" in door.in_words
     found = interpreter.run(stored.astype(dtype))["logits"]
     values = (found.astype(np.float32) - exit.zero_point) * np.float32(exit.scale)
     np.testing.assert_array_equal(values, tfmp.fold(fixed)(data))
@@ -148,6 +159,7 @@ def strange():
         ({"batch_size": 2.0}, "batch_size"),
         ({"input_type": "int16"}, "input_type"),
         ({"output_type": "half"}, "output_type"),
+        ({"labels": ["a", "b"]}, "2 labels for outputs of shape .1, 5."),
         ({"verify": np.full((2, 8, 8, 3), np.nan)}, "Verification data must be finite"),
         ({"verify": np.zeros((0, 8, 8, 3))}, "Verification data must hold at least one sample"),
         ({"verify": []}, "Verification data"),
@@ -180,6 +192,46 @@ def test_bad_input_leaves_the_disk_as_it_was(arguments, message, fixed, data, tm
         with pytest.raises(ValueError, match=message):
             tfmp.export_tflite(model, path, overwrite=True, **arguments)
     assert [path.name for path in tmp_path.iterdir()] == ["existing.tflite"]
+    assert existing.read_bytes() == b"precious"
+
+
+@pytest.mark.parametrize("labels", ["abcde", [1, 2, 3, 4, 5]])
+def test_labels_are_names(labels, fixed, tmp_path):
+    with pytest.raises(TypeError, match="`labels` must be a sequence of names"):
+        tfmp.export_tflite(fixed, tmp_path / "model.tflite", labels=labels)
+
+
+@pytest.mark.parametrize("step", ["write_tflite", "with_own_metadata", "agreement", "write_atomically"])
+def test_an_interrupted_export_leaves_the_disk_as_it_was(step, fixed, data, tmp_path, monkeypatch):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(export, step, interrupt)
+    existing = tmp_path / "existing.tflite"
+    existing.write_bytes(b"precious")
+    for path in (existing, tmp_path / "new.tflite"):
+        with pytest.raises(KeyboardInterrupt):
+            tfmp.export_tflite(fixed, path, verify=data[:2], overwrite=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["existing.tflite"]
+    assert existing.read_bytes() == b"precious"
+
+
+def test_a_killed_export_leaves_the_file_as_it_was(fixed, tmp_path):
+    fixed.save(tmp_path / "fixed.keras")
+    program = """
+        import os, signal, sys
+        import tfmp
+
+        fixed = tfmp.load_model(sys.argv[1])
+        # At this moment the file is being written.
+        os.fsync = lambda descriptor: os.kill(os.getpid(), signal.SIGKILL)
+        tfmp.export_tflite(fixed, sys.argv[2], overwrite=True)
+    """
+    existing = tmp_path / "existing.tflite"
+    existing.write_bytes(b"precious")
+    arguments = [sys.executable, "-c", textwrap.dedent(program), tmp_path / "fixed.keras", existing]
+    done = subprocess.run(arguments, capture_output=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()[-500:]
     assert existing.read_bytes() == b"precious"
 
 
@@ -245,8 +297,8 @@ def test_an_operator_that_differs_is_named_and_nothing_written(
 
 def test_classes_that_differ(fixed, data, tmp_path, monkeypatch):
     with_changed_constant(monkeypatch, "logits", "kernel", swapped)
-    monkeypatch.setattr(verify, "SMALLEST_EQUAL_SHARE", 0.0)
-    monkeypatch.setattr(verify, "LARGEST_DIFFERENCE", 255)
+    monkeypatch.setattr(check_agreement, "SMALLEST_EQUAL_SHARE", 0.0)
+    monkeypatch.setattr(check_agreement, "LARGEST_DIFFERENCE", 255)
     with pytest.raises(ValueError, match="agree on the class of .* of the samples. Expected at least 99%"):
         tfmp.export_tflite(fixed, tmp_path / "model.tflite", verify=data)
     assert not list(tmp_path.iterdir())

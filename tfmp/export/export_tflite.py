@@ -1,19 +1,17 @@
 """From a fixed model to a TFLite file."""
 
-import importlib.metadata
-import json
-import os
+import dataclasses
 
 from tfmp.bindings import binding
-from tfmp.export.flatbuffer.packing import with_metadata
+from tfmp.export.check_agreement import check_agreement
+from tfmp.export.compare_tflite import agreement
+from tfmp.export.file_contents import file_contents
+from tfmp.export.file_metadata import MODES, with_own_metadata
 from tfmp.export.flatbuffer.write_tflite import write_tflite
-from tfmp.export.verify import verified
+from tfmp.export.interpreter import Interpreter
 from tfmp.transform.fold import fold_graph
 from tfmp.types import TFLiteReport
 from tfmp.types.atomic_file import check_writable, write_atomically
-
-MODES = ("fast",)
-METADATA_NAME = "tfmp"
 
 
 def export_tflite(
@@ -22,6 +20,7 @@ def export_tflite(
     *,
     mode="fast",
     verify=None,
+    labels=(),
     batch_size=1,
     input_type="float32",
     output_type="float32",
@@ -30,7 +29,8 @@ def export_tflite(
     """Writes a fixed model as a TFLite file in integers, and compares the file with the model.
 
     The file computes what `tfmp.fold(fixed)` computes, with the codes that were trained. Its signature,
-    `"serving_default"`, has the names of the model's inputs and outputs; its metadata carry the bits of every layer.
+    `"serving_default"`, has the names of the model's inputs and outputs; its metadata carry the bits of every layer,
+    `tfmp.inspect(path)` reads them.
 
     Args:
         fixed: What `tfmp.fix` returned, trained or calibrated.
@@ -38,6 +38,7 @@ def export_tflite(
         mode: `"fast"`: every weight in INT8, which the runtime's fastest kernels read.
         verify: Inputs with which the file is run and compared with the folded model before it is written: an array, a
             structure of arrays, or a `tf.data.Dataset` of which the first batch is used.
+        labels: Names of the classes, one for each number of the single output.
         batch_size: The fixed batch of the file.
         input_type: `"float32"`, `"int8"` or `"uint8"`.
         output_type: The same for outputs.
@@ -56,22 +57,25 @@ def export_tflite(
     """
     if mode not in MODES:
         raise ValueError(f"`mode` must be one of {', '.join(MODES)}. Received: {mode!r}")
+    labels = _checked_labels(labels)
     check_writable(path, overwrite)
-    bound = binding.of(fixed)
-    graph = bound.read(fixed)
-    integer_graph = fold_graph(graph)
-    bits = quantized_bits(graph)
-    metadata = {
-        METADATA_NAME: json.dumps({"tfmp": importlib.metadata.version("tfmp"), "mode": mode, "bits": bits}).encode()
-    }
-    content = write_tflite(integer_graph, batch_size=batch_size, input_type=input_type, output_type=output_type)
-    content = with_metadata(content, metadata)
-    agreement = {}
+    graph = binding.of(fixed).read(fixed)
+    options = {"batch_size": batch_size, "input_type": input_type, "output_type": output_type}
+    content = write_tflite(fold_graph(graph), **options)
+    content = with_own_metadata(content, mode=mode, bits=quantized_bits(graph), labels=labels)
+    interpreter = Interpreter(content)
+    report = TFLiteReport(file_contents(interpreter, path))
     if verify is not None:
-        floating = content if input_type == output_type == "float32" else write_tflite(integer_graph)
-        agreement = verified(integer_graph, bound.write_integer(integer_graph), floating, floating, verify)
+        report = dataclasses.replace(report, **agreement(fixed, interpreter, verify))
+        check_agreement(report)
     write_atomically(path, content, overwrite=overwrite)
-    return TFLiteReport(os.fspath(path), len(content), mode, bits, **agreement)
+    return report
+
+
+def _checked_labels(labels):
+    if isinstance(labels, str) or not all(isinstance(label, str) for label in labels):
+        raise TypeError(f"`labels` must be a sequence of names. Received: {labels!r}")
+    return tuple(labels)
 
 
 def quantized_bits(graph):

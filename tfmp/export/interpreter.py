@@ -112,7 +112,7 @@ class Interpreter:
         except (ValueError, RuntimeError) as error:
             raise ValueError(
                 f"Expected a complete TFLite file that this runtime can run. Received: {self.label}, "
-                f"{len(self.content)} bytes, of which the runtime says: {error}"
+                f"{len(self.content)} bytes; copy or export it again. The runtime says: {' '.join(str(error).split())}"
             ) from error
         return interpreter
 

@@ -6,24 +6,8 @@ from tfmp.transform.plan import LEFT, plan
 from tfmp.types import ModelReport, ModelRow
 
 
-def inspect(model, *, quantizer="lsq", layers=None, skip=None, first_and_last="int8") -> ModelReport:
-    """Lists the layers of a model with what `tfmp.relax` would do to each, and why.
-
-    For a relaxed or fixed model the list shows the bits that its layers have.
-
-    Args:
-        model: A built Sequential or functional Keras model.
-        quantizer: As in `tfmp.relax`, like the arguments below.
-        layers: The layers to search.
-        skip: The layers not to search.
-        first_and_last: What becomes of the first and the last layers.
-
-    Returns:
-        A `ModelReport`; `print` it.
-
-    Raises:
-        ValueError: If the model is unbuilt or a subclass, or a name matches no layer.
-    """
+def inspect_model(model, *, quantizer="lsq", layers=None, skip=None, first_and_last="int8") -> ModelReport:
+    """Lists the layers of a Keras model; see `tfmp.inspect`."""
     graph = binding.of(model).read(model, weights=False)
     plans = plan(graph, layers=layers, skip=skip, first_and_last=first_and_last, quantizer=quantizer_pair(quantizer))
     rows = []

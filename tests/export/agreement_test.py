@@ -1,0 +1,138 @@
+"""Agreement of a file with its network is counted right, operator by operator and from end to end."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from tests.export import integer_reference
+from tests.export.random_graphs import residual_network
+from tfmp.bindings.keras3.integer_graph import write_integer
+from tfmp.export import agreement
+from tfmp.export.flatbuffer.write_tflite import write_tflite
+from tfmp.export.interpreter import Interpreter
+from tfmp.types import FileTensor
+
+IMAGES = np.random.default_rng(0).uniform(0, 1, (5, 9, 8, 3)).astype(np.float32)
+FIELDS = {"operators", "equal_share", "largest_difference", "top1_agreement", "outside_xnnpack"}
+
+
+@pytest.fixture(scope="module")
+def graph():
+    return residual_network(0)
+
+
+@pytest.fixture(scope="module")
+def folded(graph):
+    return write_integer(graph)
+
+
+def compare(graph, folded, content):
+    return agreement.integer_agreement(graph, folded, Interpreter(content), {"image": IMAGES})
+
+
+def with_constants(graph, kind, change):
+    """The graph with the constants of its first operation of a kind changed, and that operation."""
+    first = next(operation for operation in graph.operations if operation.kind == kind)
+    changed = dataclasses.replace(first, constants={**first.constants, **change(first.constants)})
+    operations = tuple(changed if each is first else each for each in graph.operations)
+    return dataclasses.replace(graph, operations=operations), first
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int8", "uint8"])
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_every_operator_that_writes_codes_is_compared(graph, folded, dtype, batch_size):
+    content = write_tflite(graph, batch_size=batch_size, input_type=dtype, output_type=dtype)
+    found = compare(graph, folded, content)
+    assert found.keys() == FIELDS
+    expected = [operation for operation in graph.operations if operation.kind != "dequantize"]
+    assert [(each.name, each.kind) for each in found["operators"]] == [(each.output, each.kind) for each in expected]
+    assert all(each.equal_share == 1 for each in found["operators"] if each.kind != "softmax")
+    assert found["top1_agreement"] == 1 and found["largest_difference"] <= 1 / 256
+    passages = {"QUANTIZE"} if dtype == "uint8" else set()
+    assert {kind for kind, _ in found["outside_xnnpack"]} == {"SOFTMAX", "AVERAGE_POOL_2D", *passages}
+
+
+def test_a_difference_counts_where_it_is_made_and_only_there(graph, folded):
+    other, changed = with_constants(graph, "conv2d", lambda constants: {"bias": constants["bias"] + 30_000})
+    found = compare(graph, folded, write_tflite(other))
+    given = {name: codes for name, codes in integer_reference.run(other, {"image": IMAGES}).items()}
+    difference = np.abs(
+        given[changed.output] - integer_reference.compute(graph, changed, [given[name] for name in changed.inputs])
+    )
+    for each in found["operators"]:
+        if each.name == changed.output:
+            assert each.largest_difference == difference.max() > 1
+            assert each.equal_share == pytest.approx((difference == 0).mean()) and each.equal_share < 1
+        elif each.kind != "softmax":
+            assert each.equal_share == 1
+    ends = integer_reference.run(graph, {"image": IMAGES}), given
+    pairs = [[end[name] for end in ends] for name in graph.outputs]
+    assert found["equal_share"] == pytest.approx(np.mean(np.concatenate([(a == b).ravel() for a, b in pairs])))
+    assert found["largest_difference"] == pytest.approx(max(np.abs(a - b).max() for a, b in pairs))
+    classes = np.concatenate([a.argmax(-1) == b.argmax(-1) for a, b in pairs])
+    assert found["top1_agreement"] == pytest.approx(classes.mean())
+
+
+def test_parts_make_the_whole(graph, folded, monkeypatch):
+    content = write_tflite(with_constants(graph, "dense", lambda constants: {"bias": constants["bias"] + 99})[0])
+    whole = compare(graph, folded, content)
+    monkeypatch.setattr(agreement, "_LARGEST_CHUNK", 1)
+    assert compare(graph, folded, content) == whole and whole["equal_share"] < 1
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda graph: {"inputs": ("image",), "output_names": ("a", "b")}, "outputs are output_0, output_1, not a, b"),
+        (lambda graph: {"tensors": rescaled(graph)}, "whose tensor `conv2d_1` has the scale"),
+        (lambda graph: {"tensors": reshaped(graph)}, "whose tensor `conv2d_1` has the shape .1, 9, 8, 8., not"),
+        (lambda graph: {"operations": renamed(graph), "tensors": more(graph)}, "which has no tensor `other`"),
+    ],
+    ids=["names", "scales", "shapes", "tensors"],
+)
+def test_files_of_other_networks(change, message, graph, folded):
+    interpreter = Interpreter(write_tflite(graph))
+    other = dataclasses.replace(graph, **change(graph))
+    with pytest.raises(ValueError, match=message + ".*export again"):
+        agreement.integer_agreement(other, folded, interpreter, {"image": IMAGES})
+
+
+def rescaled(graph):
+    tensor = graph.tensors["conv2d_1"]
+    grid = dataclasses.replace(tensor.grid, scale=tensor.grid.scale * 1.01)
+    return {**graph.tensors, "conv2d_1": dataclasses.replace(tensor, grid=grid)}
+
+
+def reshaped(graph):
+    return {**graph.tensors, "conv2d_1": dataclasses.replace(graph.tensors["conv2d_1"], shape=(None, 9, 8, 7))}
+
+
+def renamed(graph):
+    return (*graph.operations, dataclasses.replace(graph.operations[1], name="other", output="other"))
+
+
+def more(graph):
+    return {**graph.tensors, "other": graph.tensors[graph.operations[1].output]}
+
+
+def test_floating_point_within_a_tolerance():
+    class File:
+        batch_size = 2
+        inputs = {"x": FileTensor((2, 3), "float32")}
+        outputs = {"y": FileTensor((2, 3), "float32")}
+        operators_outside_xnnpack = staticmethod(lambda: [("GELU", "y")])
+
+        def run(self, inputs):
+            return {"y": inputs["x"]}
+
+    rows = np.array([[1, 2, 3], [4, 5, 600], [7, 8, 9], [3, 2, 1]], np.float32)
+    ours = rows.copy()
+    ours[0, 0] += 2e-5  # of 3
+    ours[1, 0] += 4e-3  # of 600
+    ours[2, 2] = 6
+    found = agreement.float_agreement(
+        lambda part: [ours[(rows == part["x"][0]).all(1).argmax() :][: len(part["x"])]], ["y"], File(), {"x": rows}
+    )
+    assert found["equal_share"] == pytest.approx(11 / 12) and found["largest_difference"] == 3
+    assert found["top1_agreement"] == 0.75 and found["outside_xnnpack"] == (("GELU", "y"),)

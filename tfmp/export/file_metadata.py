@@ -1,0 +1,74 @@
+"""What a file says about itself."""
+
+import importlib.metadata
+import json
+from collections.abc import Mapping, Sequence
+
+from ai_edge_litert import schema_py_generated as schema
+
+from tfmp.export.flatbuffer.packing import with_metadata
+from tfmp.export.interpreter import Interpreter
+
+METADATA_NAME = "tfmp"
+MODES = ("fast",)
+_NEEDED = {"tfmp", "mode", "bits"}
+
+
+def with_own_metadata(
+    content: bytes, *, mode: str, bits: Mapping[str, tuple[int, int]], labels: Sequence[str]
+) -> bytes:
+    """Returns a file that says what it is.
+
+    Args:
+        content: Bytes of a file.
+        mode: How its weights are stored.
+        bits: Layer name to `(weight_bits, activation_bits)`.
+        labels: Names of the classes, or none.
+
+    Raises:
+        ValueError: If there are labels, but not one for each number of a single output.
+    """
+    interpreter = Interpreter(content)
+    shapes = [tensor.shape for tensor in interpreter.outputs.values()]
+    if labels and (len(shapes) != 1 or shapes[0][-1] != len(labels)):
+        raise ValueError(
+            "`labels` must name every number of the model's output, and there must be one output. Received: "
+            f"{len(labels)} labels for outputs of shape {', '.join(map(str, shapes))}"
+        )
+    about = {
+        "tfmp": importlib.metadata.version("tfmp"),
+        "mode": mode,
+        "bits": {name: list(pair) for name, pair in bits.items()},
+        "inputs": {name: tensor.in_words for name, tensor in interpreter.inputs.items()},
+        "outputs": {name: tensor.in_words for name, tensor in interpreter.outputs.items()},
+    }
+    if labels:
+        about["labels"] = list(labels)
+    return with_metadata(content, {METADATA_NAME: json.dumps(about).encode()})
+
+
+def own_metadata(model: schema.ModelT, label: str) -> dict:
+    """Returns what `with_own_metadata` wrote.
+
+    Args:
+        model: The file.
+        label: What errors call it.
+
+    Raises:
+        ValueError: If the file says nothing, or in another way.
+    """
+    entries = [entry for entry in model.metadata or [] if entry.name == METADATA_NAME.encode()]
+    if not entries:
+        raise ValueError(
+            f"Expected a TFLite file that `tfmp.export_tflite` wrote. Received: {label}, which has no metadata of "
+            "tfmp. Export the model with tfmp; `tfmp.evaluate_tflite` takes files of others."
+        )
+    try:
+        about = json.loads(bytes(model.buffers[entries[0].buffer].data))
+        if not _NEEDED <= set(about):
+            raise ValueError(f"without {', '.join(sorted(_NEEDED - set(about)))}")
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"Expected metadata that tfmp can read in {label}. Received: {error}. Export the model again."
+        ) from error
+    return about
