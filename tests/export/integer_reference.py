@@ -1,5 +1,7 @@
 """A slow NumPy model of what the runtime computes, operation by operation: the oracle of the export tests."""
 
+import math
+
 import numpy as np
 
 F32 = np.float32
@@ -87,11 +89,70 @@ def dense(operation, inputs, input_grids, grid, shape):
     return requantize(accumulator, multiplier(operation, input_grids[0], grid))
 
 
-def add(operation, inputs, input_grids, grid, shape):
+def conv2d_transpose(operation, inputs, input_grids, grid, shape):
+    """Every input pixel adds its image of the kernel; `padding="same"` crops what the forward convolution pads."""
+    kernel = operation.constants["kernel"].astype(np.int64)
+    (rows, columns), (high, wide) = inputs[0].shape[1:3], kernel.shape[:2]
+    down, right = operation.attributes.get("strides", (1, 1))
+    sums = np.zeros((len(inputs[0]), rows * down + high, columns * right + wide, kernel.shape[2]), np.int64)
+    for i in range(rows):
+        for j in range(columns):
+            image = np.einsum("bi,hwoi->bhwo", inputs[0][:, i, j], kernel)
+            sums[:, i * down : i * down + high, j * right : j * right + wide] += image
+    top = left = 0
+    if operation.attributes.get("padding", "valid") == "same":
+        top, left = max(0, high - down) // 2, max(0, wide - right) // 2
+    sums = sums[:, top : top + shape[1], left : left + shape[2]]
+    return requantize(sums + operation.constants["bias"], multiplier(operation, input_grids[0], grid))
+
+
+def add(operation, inputs, input_grids, grid, shape, sign=1):
     ratios = [F32(input_grid.scale) / F32(grid.scale) for input_grid in input_grids]
     shift = 20 - (int(np.frexp(max(ratios))[1]) - 1)
     factors = [int(np.rint(float(ratio) * 2.0**shift)) for ratio in ratios]
-    return (inputs[0] * factors[0] + inputs[1] * factors[1] + 2 ** (shift - 1)) >> shift
+    return (inputs[0] * factors[0] + sign * inputs[1] * factors[1] + 2 ** (shift - 1)) >> shift
+
+
+def subtract(*arguments):
+    return add(*arguments, sign=-1)
+
+
+def multiply(operation, inputs, input_grids, grid, shape):
+    factor = F32(input_grids[0].scale) * F32(input_grids[1].scale) / F32(grid.scale)
+    return requantize(inputs[0] * inputs[1], factor)
+
+
+def activation(operation, inputs, input_grids, grid, shape):
+    """One code at a time, in Python's own float64 mathematics."""
+    function, values = operation.attributes["function"], np.unique(inputs[0])
+    scale, ratio = F32(grid.scale), F32(input_grids[0].scale) / F32(grid.scale)
+    outputs = []
+    for code in values.tolist():
+        x = F32(code) * F32(input_grids[0].scale)
+        if function == "leaky_relu":
+            slope = ratio if code >= 0 else ratio * F32(operation.attributes["negative_slope"])
+            outputs.append((code * round(float(F32(256) * slope)) + 128) // 256)
+        elif function == "gelu":
+            y = gelu(x, operation.attributes.get("approximate", False)) * (F32(1) / scale)
+            outputs.append(math.copysign(math.floor(abs(y) + F32(0.5)), y))
+        else:
+            y = F32(FUNCTIONS[function](float(x))) * (F32(1) / scale)
+            outputs.append(round(float(y + F32(grid.zero_point))) - grid.zero_point)
+    return np.array(outputs)[np.searchsorted(values, inputs[0])]
+
+
+def gelu(x, approximate):
+    if approximate:
+        inner = F32(math.sqrt(2 / math.pi)) * (x + F32(0.044715) * x * x * x)
+        return F32(0.5) * x * (F32(1) + F32(math.tanh(inner)))
+    return F32(0.5) * x * F32(math.erfc(x * F32(-math.sqrt(0.5))))
+
+
+FUNCTIONS = {
+    "sigmoid": lambda x: 1 / (1 + math.exp(-x)) if x > -700 else 0.0,
+    "tanh": math.tanh,
+    "elu": lambda x: math.expm1(x) if x < 0 else x,
+}
 
 
 def mean(operation, inputs, input_grids, grid, shape):
@@ -119,8 +180,41 @@ def max_pool(operation, inputs, input_grids, grid, shape):
     return seen.max(axis=(3, 4))
 
 
+def resize(operation, inputs, input_grids, grid, shape):
+    """Pixel by pixel, in whole multiples of 2**-22."""
+    outputs = np.empty((len(inputs[0]), *shape[1:]), np.int64)
+    rows, columns = ([neighbours(i, inputs[0].shape[k], shape[k]) for i in range(shape[k])] for k in (1, 2))
+    for i, (top, bottom, down) in enumerate(rows):
+        for j, (left, right, aside) in enumerate(columns):
+            upper = inputs[0][:, top, left] * (2048 - aside) + inputs[0][:, top, right] * aside
+            lower = inputs[0][:, bottom, left] * (2048 - aside) + inputs[0][:, bottom, right] * aside
+            outputs[:, i, j] = (upper * (2048 - down) + lower * down + 2**21) >> 22
+    return outputs
+
+
+def neighbours(index, source, target):
+    """Pixels before and after, and 2048 times the weight of the latter."""
+    ratio = F32(source) / F32(target)
+    centre = min(max(F32(index) * ratio + (F32(0.5) * ratio - F32(0.5)), F32(0)), F32(source - 1))
+    before = int(centre)
+    return before, min(before + 1, source - 1), round(float((centre - F32(before)) * F32(2048)))
+
+
 def pad(operation, inputs, input_grids, grid, shape):
     return np.pad(inputs[0], [(0, 0), *operation.attributes["paddings"], (0, 0)])
+
+
+def slice_(operation, inputs, input_grids, grid, shape):
+    indices = np.ix_(range(len(inputs[0])), *(b + np.arange(n) for b, n in box(operation)))
+    return inputs[0][indices]
+
+
+def box(operation):
+    return zip(operation.attributes["begin"], operation.attributes["size"], strict=True)
+
+
+def transpose(operation, inputs, input_grids, grid, shape):
+    return np.transpose(inputs[0], operation.attributes["permutation"])
 
 
 def reshape(operation, inputs, input_grids, grid, shape):
@@ -138,17 +232,24 @@ def softmax(operation, inputs, input_grids, grid, shape):
 
 
 KINDS = {
-    function.__name__: function
+    function.__name__.rstrip("_"): function
     for function in (
         quantize,
         conv2d,
         depthwise_conv2d,
         dense,
+        conv2d_transpose,
         add,
+        subtract,
+        multiply,
+        activation,
         mean,
         average_pool,
         max_pool,
+        resize,
         pad,
+        slice_,
+        transpose,
         reshape,
         concatenate,
         softmax,

@@ -25,6 +25,15 @@ def dense_graph(**changes):
     return one_operation("dense", [(4,)], [GRID], (3,), Grid(0.3, -128, 127), constants=constants)
 
 
+def activation_graph(function, grid, **attributes):
+    return one_operation("activation", [(4,)], [GRID], (4,), grid, attributes={"function": function, **attributes})
+
+
+def transposed_graph(kernel):
+    constants = {**weights(np.random.default_rng(0), (1,), kernel.shape[2]), "kernel": kernel}
+    return one_operation("conv2d_transpose", [(3, 3, 4)], [GRID], (3, 3, 4), BYTE, constants=constants)
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_network_computes_what_the_reference_does(seed):
     graph = residual_network(seed)
@@ -141,7 +150,19 @@ def test_same_graph_gives_the_same_bytes():
         (one_operation("concatenate", [(4,), (4,)], [GRID, BYTE], (8,), GRID), "Requantize"),
         (one_operation("softmax", [(4,)], [GRID], (4,), BYTE), "softmax"),
         (one_operation("add", [(4,), (4,)], [GRID, Grid(0.5 * 2**-11, 0, 255)], (4,), GRID), r"2\*\*-10"),
-        (one_operation("add", [(4,), (1,)], [GRID, GRID], (4,), GRID), "one shape"),
+        (one_operation("add", [(4,), (3,)], [GRID, GRID], (4,), GRID), "equal or 1"),
+        (one_operation("subtract", [(4,), (4,)], [GRID, Grid(150, 0, 1)], (4,), GRID), "`subtract`.*256"),
+        (one_operation("multiply", [(4,), (4, 4)], [GRID, GRID], (4, 4), GRID), "Reshape"),
+        (one_operation("multiply", [(4,), (4,)], [GRID, GRID], (4,), Grid(2.0**-11, 0, 1)), "below 256"),
+        (activation_graph("swish", GRID), "'swish'.*Compose"),
+        (activation_graph("sigmoid", GRID), "sigmoid writes"),
+        (activation_graph("leaky_relu", GRID, negative_slope=0.001), "ReLU"),
+        (transposed_graph(np.zeros((2, 2, 4, 3), np.int8)), r"\[height, width, filters, 4\]"),
+        (one_operation("slice", [(4,)], [GRID], (3,), GRID, attributes={"begin": (2,), "size": (3,)}), "within"),
+        (one_operation("slice", [(4, 4)], [GRID], (3,), GRID, attributes={"begin": (2,), "size": (3,)}), "within"),
+        (one_operation("transpose", [(4, 5)], [GRID], (5, 4), GRID, attributes={"permutation": (1, 0)}), "batch first"),
+        (one_operation("resize", [(4, 4)], [GRID], (8, 4), GRID), "height and width"),
+        (one_operation("resize", [(4, 4, 1)], [GRID], (8, 8, 1), BYTE), "share"),
         (one_operation("reshape", [(4,)], [GRID], (5,), GRID), "reshape"),
         (one_operation("reshape", [(None, 4)], [GRID], (None, 2, 2), GRID), "fixed"),
         (one_operation("reshape", [(4,)], [Grid(0.5, 1, 15)], (4,), GRID), "Code 0"),

@@ -58,18 +58,30 @@ class IntegerOperationMixin:
                 return integer.quantize(x, grid=grid)
             case "dequantize":
                 return integer.dequantize(x, input_grid=input_grid)
-            case "conv2d" | "depthwise_conv2d" | "dense":
+            case "conv2d" | "depthwise_conv2d" | "conv2d_transpose" | "dense":
                 return self._product(x, attributes)
             case "add":
                 return integer.add(*tensors, grids=self.input_grids, grid=grid)
+            case "subtract":
+                return integer.add(*tensors, grids=self.input_grids, grid=grid, sign=-1)
+            case "multiply":
+                return integer.multiply(*tensors, grids=self.input_grids, grid=grid)
+            case "activation":
+                return integer.activation(x, input_grid=input_grid, grid=grid, attributes=attributes)
             case "mean":
                 return integer.mean(x, input_grid=input_grid, grid=grid, keepdims=attributes["keepdims"])
             case "average_pool":
                 return integer.average_pool(x, grid=grid, attributes=attributes)
             case "max_pool":
                 return integer.max_pool(x, attributes=attributes)
+            case "resize":
+                return integer.resize(x, size=self.fixed_output_shape[1:3])
             case "pad":
                 return integer.pad(x, attributes=attributes)
+            case "slice":
+                return integer.slice_codes(x, attributes=attributes)
+            case "transpose":
+                return tf.transpose(x, attributes["permutation"])
             case "reshape":
                 return tf.reshape(x, (-1, *self.fixed_output_shape[1:]))
             case "concatenate":

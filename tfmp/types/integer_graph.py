@@ -12,15 +12,23 @@ OPERATIONS = (
     "conv2d",
     "depthwise_conv2d",
     "dense",
+    "conv2d_transpose",
     "add",
+    "subtract",
+    "multiply",
+    "activation",
     "mean",
     "average_pool",
     "max_pool",
+    "resize",
     "pad",
+    "slice",
+    "transpose",
     "reshape",
     "concatenate",
     "softmax",
 )
+ACTIVATIONS = ("sigmoid", "tanh", "elu", "leaky_relu", "gelu")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,24 +87,49 @@ class IntegerOperation:
     | conv2d | q(float32(conv(x, kernel) + bias) * multiplier) | strides, padding, dilation, groups | see `constants` |
     | depthwise_conv2d | the same, `[h, w, channels, depth_multiplier]` kernel | strides, padding, dilation | the same |
     | dense | the same, over the last axis, `[in, out]` kernel | | the same |
+    | conv2d_transpose | the same, `[h, w, out, in]` kernel | strides, padding | the same |
     | add | `(x1 * m1 + x2 * m2 + 2**(shift - 1)) >> shift` | | |
+    | subtract | `(x1 * m1 - x2 * m2 + 2**(shift - 1)) >> shift` | | |
+    | multiply | q(float32(x1 * x2) * (scale1 * scale2 / scale)) | | |
+    | activation | q(function(x * input scale) / scale), see below | function, negative_slope, approximate | |
     | mean | rint(float32(sum(x + input zero_point)) * m + b) - zero_point, over height and width | keepdims | |
     | average_pool | mean over the window, padding not counted, on the input's grid | pool_size, strides, padding | |
     | max_pool | maximum over the window | pool_size, strides, padding | |
-    | pad | code 0 around | paddings: (top, bottom), (left, right) | |
+    | resize | bilinear, to the output's height and width | | |
+    | pad | code 0 around | paddings: (before, after) per axis between batch and channels | |
+    | slice | x[:, begin:begin + size] | begin, size: per axis but the batch | |
+    | transpose | x.transpose(permutation) | permutation: of all axes, 0 first | |
     | reshape | | | |
-    | concatenate | all inputs on the output's grid | axis | |
+    | concatenate | | axis | |
     | softmax | q(softmax(x * input scale) / scale), over the last axis | | |
 
     `multiplier[c] = float32(input_scale * kernel_scale[c] / output_scale)`; accumulators are exact integers. Every
-    operation on float32 numbers rounds to float32. Three kinds round in their own way, found by running the runtime:
+    operation on float32 numbers rounds to float32. Some kinds round in their own way, found by running the runtime:
 
-    - add, half up: `ratio_i = scale_i / scale`, `shift = 20 - floor(log2(max(ratio_1, ratio_2)))`,
-      `m_i = rint(ratio_i * 2**shift)`. Close to q((x1 * scale1 + x2 * scale2) / scale), ties apart.
+    - add and subtract, half up: `ratio_i = scale_i / scale`, `shift = 20 - floor(log2(max(ratio_1, ratio_2)))`,
+      `m_i = rint(ratio_i * 2**shift)`. Close to q((x1 * scale1 +- x2 * scale2) / scale), ties apart.
     - mean of n values, half to even with the zero point on: `m = (input_scale / scale) * (1 / n)`,
       `b = zero_point - float32(n * input_zero_point) * m`. Close to q(mean * input_scale / scale).
     - average_pool of n values: q(float32(sum) * (scale * float32(1 / n) / scale)) where no window reaches beyond the
       edge; else mean + zero_point, rounded half away from zero, minus zero_point.
+    - activation, `y = float32(function(x * input_scale)) * (1 / scale)`: rint(y + zero_point) - zero_point for sigmoid,
+      tanh and elu; y rounded half away from zero for gelu, by the error function or, if `approximate`, by tanh. For
+      leaky_relu `(x * m + 128) >> 8` with `m = rint(256 * ratio)`, ratio being `input_scale / scale`, times
+      `negative_slope` where x is negative.
+    - resize, half up: weights of neighbours are multiples of 2**-11, the centre of output pixel i at input pixel
+      `i * ratio + (0.5 * ratio - 0.5)` with `ratio = input size / output size`, within the image.
+
+    Kinds without a formula for the scale, and max_pool, average_pool and resize, want all their tensors on one scale
+    with one `high`. Add, subtract and multiply take two tensors of one rank whose sizes are equal or 1. What a file can
+    hold (the writer refuses the rest and says the way out):
+
+    - code 0 lies within the bounds of every tensor; kernel codes are -127 to 127, `multiplier` is below 256;
+    - add and subtract: both `ratio_i` are from 2**-10 to below 256; multiply: `scale1 * scale2 / scale` is from 2**-16
+      to below 256; leaky_relu: both ratios are from 2**-8 to 2**7, whatever the sign of the slope;
+    - sigmoid writes Grid(1 / 256, 0, 255), tanh Grid(1 / 128, -128, 127), softmax Grid(1 / 256, 0, 255).
+
+    The runtime's own kernels, not XNNPACK, compute softmax, gelu, padded average_pool, max_pool with strides beyond the
+    window, and concatenate of more than five tensors: as exact, but slower.
 
     Every operation may clip further: attributes `low` and `high`, where present, bound the output codes more tightly
     than the output's grid (a fused ReLU has `low = 0`).
@@ -106,7 +139,8 @@ class IntegerOperation:
         kind: One of `OPERATIONS`.
         inputs: Names of the input tensors.
         output: Name of the output tensor.
-        attributes: As in the table. Pairs are (height, width); `padding` is `"same"` or `"valid"`.
+        attributes: As in the table. `function` is one of `ACTIVATIONS`; pairs are (height, width); `padding` is
+            `"same"` or `"valid"`.
         constants: As in the table. `kernel` int8 codes (`conv2d`: `[h, w, in / groups, out]`), `bias` int32 per output
             channel in units of `input_scale * kernel_scale`, `kernel_scale` float32 per output channel.
         layer: Name of the layer of the user's model it computes, `""` if it has none of its own.

@@ -66,6 +66,28 @@ def write_dense(table: TensorTable, operation: IntegerOperation) -> None:
     table.add_operator(operation, "FULLY_CONNECTED", inputs, version=5 if options.keepNumDims else 4, options=options)
 
 
+def write_conv2d_transpose(table: TensorTable, operation: IntegerOperation) -> None:
+    """TRANSPOSE_CONV: kernel `[out, h, w, in]`, the output's shape ahead of the input."""
+    kernel = operation.constants["kernel"]
+    channels = table.shape(operation.inputs[0])[-1]
+    if kernel.ndim != 4 or kernel.shape[3] != channels:
+        raise ValueError(
+            f"`kernel` must be [height, width, filters, {channels}]. Received: shape {kernel.shape} at operation "
+            f"{operation.name!r}."
+        )
+    options = schema.TransposeConvOptionsT()
+    set_window(options, operation)
+    # XNNPACK refuses kernels smaller than the strides; taps of zeros change neither result nor shape.
+    missing = [
+        max(0, stride - size)
+        for stride, size in zip((options.strideH, options.strideW), kernel.shape[:2], strict=False)
+    ]
+    kernel = np.pad(kernel, [*((0, count) for count in missing), (0, 0), (0, 0)])
+    source, kernel, bias = _with_constants(table, operation, kernel.transpose(2, 0, 1, 3), axis=0)
+    shape = table.builder.constant(f"{operation.name}/shape", np.array(table.shape(operation.output), np.int32))
+    table.add_operator(operation, "TRANSPOSE_CONV", [shape, kernel, source, bias], version=4, options=options)
+
+
 def set_window(options: object, operation: IntegerOperation) -> None:
     """Sets padding, strides and dilation of an options object that has them."""
     padding = operation.attributes.get("padding", "valid")

@@ -1,4 +1,4 @@
-"""Operators on values: addition and softmax."""
+"""Operators on values: sums and products of two tensors, and softmax."""
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
@@ -7,24 +7,59 @@ from tfmp.export.flatbuffer.tensor_table import TensorTable
 from tfmp.types.integer_graph import Grid, IntegerOperation
 
 SOFTMAX_GRID = Grid(1 / 256, 0, 255)
-# XNNPACK adds tensors whose scale is this many times the sum's and leaves others to a kernel that rounds twice.
+# XNNPACK leaves factors beyond these to a kernel that rounds twice.
 _SMALLEST_RATIO, _LARGEST_RATIO = 2.0**-10, 2.0**8
+_SMALLEST_FACTOR, _LARGEST_FACTOR = 2.0**-16, 2.0**8
 
 
 def write_add(table: TensorTable, operation: IntegerOperation) -> None:
-    """ADD of two tensors of one shape."""
-    if len(operation.inputs) != 2 or len({table.shape(name) for name in operation.inputs}) != 1:
-        shapes = [table.shape(name) for name in operation.inputs]
-        raise ValueError(f"`add` takes two inputs of one shape. Received: {shapes} at operation {operation.name!r}.")
+    """ADD of two tensors."""
+    _write_sum(table, operation, "ADD", schema.AddOptionsT())
+
+
+def write_subtract(table: TensorTable, operation: IntegerOperation) -> None:
+    """SUB of two tensors."""
+    _write_sum(table, operation, "SUB", schema.SubOptionsT())
+
+
+def write_multiply(table: TensorTable, operation: IntegerOperation) -> None:
+    """MUL of two tensors."""
+    _check_shapes(table, operation)
+    first, second, scale = (np.float32(table.grid(name).scale) for name in (*operation.inputs, operation.output))
+    factor = first * second / scale
+    if not _SMALLEST_FACTOR <= factor < _LARGEST_FACTOR:
+        raise ValueError(
+            "The product of the input scales of `multiply` must be from 2**-16 to below 256 times the output scale. "
+            f"Received: {factor} times at operation {operation.name!r}. Requantize an input or choose another output "
+            "grid."
+        )
+    inputs = [table.index(name) for name in operation.inputs]
+    table.add_operator(operation, "MUL", inputs, version=2, options=schema.MulOptionsT())
+
+
+def _write_sum(table, operation, kind, options):
+    _check_shapes(table, operation)
     scale = np.float32(table.grid(operation.output).scale)
     ratios = [np.float32(table.grid(name).scale) / scale for name in operation.inputs]
     if not all(_SMALLEST_RATIO <= ratio < _LARGEST_RATIO for ratio in ratios):
         raise ValueError(
-            "The input scales of `add` must be from 2**-10 to below 256 times the output scale. Received: "
-            f"{ratios[0]} and {ratios[1]} times at operation {operation.name!r}. Requantize the input that is far off."
+            f"The input scales of `{operation.kind}` must be from 2**-10 to below 256 times the output scale. "
+            f"Received: {ratios[0]} and {ratios[1]} times at operation {operation.name!r}. Requantize the input that "
+            "is far off."
         )
     inputs = [table.index(name) for name in operation.inputs]
-    table.add_operator(operation, "ADD", inputs, version=2, options=schema.AddOptionsT())
+    table.add_operator(operation, kind, inputs, version=2, options=options)
+
+
+def _check_shapes(table, operation):
+    """Two inputs whose sizes, axis by axis, are equal or 1."""
+    shapes = [table.shape(name) for name in operation.inputs]
+    fit = len(shapes) == 2 and len(shapes[0]) == len(shapes[1])
+    if not fit or any(len({1, *sizes}) > 2 for sizes in zip(*shapes, strict=True)):
+        raise ValueError(
+            f"`{operation.kind}` takes two inputs of one rank, their sizes equal or 1. Received: {shapes} at operation "
+            f"{operation.name!r}. Reshape the smaller one."
+        )
 
 
 def write_softmax(table: TensorTable, operation: IntegerOperation) -> None:

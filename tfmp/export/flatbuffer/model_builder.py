@@ -148,8 +148,8 @@ class ModelBuilder:
         if (kind, version) not in self._operator_code_index:
             code = schema.OperatorCodeT()
             code.builtinCode = getattr(schema.BuiltinOperator, kind)
-            # The old field holds codes below 127; all operators written here are.
-            code.deprecatedBuiltinCode = code.builtinCode
+            # The old field holds codes below 127, which stands for all others.
+            code.deprecatedBuiltinCode = min(code.builtinCode, schema.BuiltinOperator.PLACEHOLDER_FOR_GREATER_OP_CODES)
             code.version = version
             self._operator_code_index[kind, version] = len(self._operator_codes)
             self._operator_codes.append(code)

@@ -11,6 +11,8 @@ from tfmp.types.integer_graph import Grid, IntegerGraph, IntegerOperation
 INT8_LOW, INT8_HIGH = -128, 127
 UINT8_OFFSET = 128
 ANY_CODE = (-math.inf, math.inf)
+# XNNPACK joins tensors without the activation that the schema lets this operator have.
+_NOT_FUSED = "CONCATENATION"
 
 
 class TensorTable:
@@ -125,7 +127,7 @@ class TensorTable:
         low, high = self.bounds(operation)
         zero_points = []
         if low > reach[0]:
-            if low == 0 and options is not None and "fusedActivationFunction" in vars(options):
+            if low == 0 and kind != _NOT_FUSED and "fusedActivationFunction" in vars(options or object):
                 options.fusedActivationFunction = schema.ActivationFunctionType.RELU
             elif low > INT8_LOW - grid.zero_point:
                 zero_points.append(INT8_LOW - low)

@@ -1,6 +1,6 @@
 """An `IntegerGraph` as the bytes of a TFLite file."""
 
-from tfmp.export.flatbuffer import arrangements, convolutions, elementwise, passages, poolings
+from tfmp.export.flatbuffer import activations, arrangements, convolutions, elementwise, passages, poolings
 from tfmp.export.flatbuffer.model_builder import ModelBuilder
 from tfmp.export.flatbuffer.tensor_table import TensorTable
 from tfmp.types.integer_graph import IntegerGraph
@@ -11,11 +11,18 @@ _WRITERS = {
     "conv2d": convolutions.write_conv2d,
     "depthwise_conv2d": convolutions.write_depthwise_conv2d,
     "dense": convolutions.write_dense,
+    "conv2d_transpose": convolutions.write_conv2d_transpose,
     "add": elementwise.write_add,
+    "subtract": elementwise.write_subtract,
+    "multiply": elementwise.write_multiply,
+    "activation": activations.write_activation,
     "mean": poolings.write_mean,
     "average_pool": poolings.write_average_pool,
     "max_pool": poolings.write_max_pool,
+    "resize": arrangements.write_resize,
     "pad": arrangements.write_pad,
+    "slice": arrangements.write_slice,
+    "transpose": arrangements.write_transpose,
     "reshape": arrangements.write_reshape,
     "concatenate": arrangements.write_concatenate,
     "softmax": elementwise.write_softmax,

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.export import integer_reference
+from tests.export.operation_graphs import GRAPHS
 from tests.export.random_graphs import (
     clips,
     grids,
@@ -179,14 +180,11 @@ def test_accumulators_beyond_float32_are_exact():
     np.testing.assert_array_equal(found, [[127, 1]])
 
 
+@pytest.mark.parametrize("kind", GRAPHS)
 @few
-@given(
-    st.sampled_from([(5, 4, 3), (17,), (7, 6)]), grids(), grids(), grids(), st.booleans(), st.data(), st.integers(0, 99)
-)
-def test_addition(shape, first, second, grid, ties, data, seed):
-    if ties:
-        first, second = (Grid(grid.scale / 2, each.low, each.high) for each in (first, second))
-    check(one_operation("add", [shape] * 2, [first, second], shape, grid, attributes=data.draw(clips(grid))), seed)
+@given(st.data(), st.integers(0, 999))
+def test_operation(kind, data, seed):
+    check(data.draw(GRAPHS[kind]), seed)
 
 
 @pytest.mark.parametrize("ratio", [1.0, 0.5, 2.0, np.nextafter(np.float32(1), np.float32(0)), 0.3, 255.9])
@@ -246,33 +244,9 @@ def test_pooling(window, channels, grid, kind, data, seed):
 
 
 @few
-@given(
-    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=2, max_size=2),
-    grids(),
-    st.data(),
-    st.integers(0, 99),
-)
-def test_padding(paddings, grid, data, seed):
-    height, width = (size + before + after for size, (before, after) in zip((4, 5), paddings, strict=True))
-    attributes = {"paddings": tuple(paddings), **data.draw(clips(grid))}
-    check(one_operation("pad", [(4, 5, 3)], [grid], (height, width, 3), grid, attributes=attributes), seed)
-
-
-@few
 @given(grids(), st.sampled_from([(24,), (6, 4), (2, 2, 6), (1, 24, 1)]), st.data(), st.integers(0, 99))
 def test_reshape(grid, shape, data, seed):
     check(one_operation("reshape", [(4, 2, 3)], [grid], shape, grid, attributes=data.draw(clips(grid))), seed)
-
-
-@few
-@given(grids(), st.integers(2, 4), st.sampled_from([-1, 1, 2]), st.data(), st.integers(0, 99))
-def test_concatenation(grid, count, axis, data, seed):
-    sizes = [1 + index % 3 for index in range(count)]
-    shapes = [(4, 3, 2)[: axis - 1] + (size,) + (4, 3, 2)[axis:] if axis > 0 else (4, 3, size) for size in sizes]
-    result = list(shapes[0])
-    result[axis - 1 if axis > 0 else -1] = sum(sizes)
-    attributes = {"axis": axis, **data.draw(clips(grid))}
-    check(one_operation("concatenate", shapes, [grid] * count, tuple(result), grid, attributes=attributes), seed)
 
 
 @few

@@ -1,0 +1,33 @@
+"""Integer operations, computed as the file's runtime computes them.
+
+Codes are whole numbers held in float32 tensors, products are taken in float64, which is exact. Every formula is stated
+with `tfmp.types.IntegerOperation`; the results here are not yet clipped.
+
+TensorFlow's graph optimizer multiplies by the reciprocal of a constant divisor: divisions whose float32 result matters
+are made in float64, where that changes nothing. XLA also rounds a product and a sum at once, which puts some ties of
+`mean` on the other side: do not compile with it.
+"""
+
+from tfmp.ops.integer.activation import activation
+from tfmp.ops.integer.arrangements import pad, resize, slice_codes
+from tfmp.ops.integer.elementwise import add, clip, dequantize, multiply, quantize, softmax
+from tfmp.ops.integer.poolings import average_pool, max_pool, mean
+from tfmp.ops.integer.products import multiplier, product
+
+__all__ = [
+    "activation",
+    "add",
+    "average_pool",
+    "clip",
+    "dequantize",
+    "max_pool",
+    "mean",
+    "multiplier",
+    "multiply",
+    "pad",
+    "product",
+    "quantize",
+    "resize",
+    "slice_codes",
+    "softmax",
+]

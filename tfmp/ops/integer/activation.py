@@ -1,0 +1,52 @@
+"""Activation functions of codes."""
+
+import math
+
+import numpy as np
+import tensorflow as tf
+
+
+def activation(x, *, input_grid, grid, attributes):
+    """A function of every code, looked up in a table of all codes."""
+    codes = np.arange(input_grid.low, input_grid.high + 1)
+    table = activation_table(codes, input_grid=input_grid, grid=grid, attributes=attributes)
+    return tf.gather(tf.constant(table, tf.float32), tf.cast(x, tf.int32) - input_grid.low)
+
+
+def activation_table(codes, *, input_grid, grid, attributes):
+    """Output codes of an array of input codes, before clipping.
+
+    The functions are taken in float64 and rounded to float32 once; the rest is in float32, step by step.
+    """
+    function, slope = attributes["function"], attributes.get("negative_slope", 0.0)
+    input_scale, scale = np.float32(input_grid.scale), np.float32(grid.scale)
+    if function == "leaky_relu":
+        ratio = input_scale / scale
+        factors = np.rint(np.float32(256) * np.array([ratio * np.float32(slope), ratio])).astype(np.int64)
+        return (codes * factors[(codes >= 0).astype(int)] + 128) >> 8
+    x = codes.astype(np.float32) * input_scale
+    if function == "gelu":
+        y = _gelu(x, approximate=attributes.get("approximate", False)) * (np.float32(1) / scale)
+        return np.sign(y) * np.floor(np.abs(y) + np.float32(0.5))
+    y = {"sigmoid": _sigmoid, "tanh": _rounded(np.tanh), "elu": _elu}[function](x)
+    return np.rint(y * (np.float32(1) / scale) + np.float32(grid.zero_point)) - grid.zero_point
+
+
+def _rounded(function):
+    return lambda x: function(x.astype(np.float64)).astype(np.float32)
+
+
+def _sigmoid(x):
+    return _rounded(lambda x: 0.5 + 0.5 * np.tanh(0.5 * x))(x)
+
+
+def _elu(x):
+    return np.where(x < 0, _rounded(np.expm1)(np.minimum(x, 0)), x)
+
+
+def _gelu(x, approximate):
+    half = np.float32(0.5) * x
+    if approximate:
+        cubic = x + np.float32(0.044715) * x * x * x
+        return half * (np.float32(1) + _rounded(np.tanh)(np.float32(math.sqrt(2 / math.pi)) * cubic))
+    return half * _rounded(np.vectorize(math.erfc, otypes=[np.float64]))(x * np.float32(-math.sqrt(0.5)))

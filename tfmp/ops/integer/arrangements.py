@@ -1,0 +1,39 @@
+"""Operations that move codes, and resizing, which weighs neighbours."""
+
+import numpy as np
+import tensorflow as tf
+
+# The runtime weighs neighbours by multiples of 2**-11.
+_WEIGHT_BITS = 11
+
+
+def pad(x, *, attributes):
+    """Zeros around height and width."""
+    return tf.pad(x, ((0, 0), *attributes["paddings"], (0, 0)))
+
+
+def slice_codes(x, *, attributes):
+    """A box of every example."""
+    ends = [begin + size for begin, size in zip(attributes["begin"], attributes["size"], strict=True)]
+    return x[:, *map(slice, attributes["begin"], ends)]
+
+
+def resize(x, *, size):
+    """Bilinear interpolation to another height and width, rounded half up."""
+    one = 2**_WEIGHT_BITS
+    x = tf.cast(x, tf.float64)
+    for axis in (2, 1):
+        low, high, weight = _neighbours(x.shape[axis], size[axis - 1])
+        weight = weight.reshape(-1, *(1,) * (3 - axis))
+        x = tf.gather(x, low, axis=axis) * (one - weight) + tf.gather(x, high, axis=axis) * weight
+    return tf.cast(tf.floor(x / one**2 + 0.5), tf.float32)
+
+
+def _neighbours(source, target):
+    """For every target pixel the source pixels before and after its centre, and the weight of the latter."""
+    scale = np.float32(source) / np.float32(target)
+    centres = np.arange(target, dtype=np.float32) * scale + (np.float32(0.5) * scale - np.float32(0.5))
+    centres = np.clip(centres, np.float32(0), np.float32(source - 1))
+    low = centres.astype(np.int32)
+    weight = np.rint((centres - low.astype(np.float32)) * np.float32(2**_WEIGHT_BITS))
+    return low, np.minimum(low + 1, source - 1), weight.astype(np.float64)

@@ -1,0 +1,42 @@
+"""Operations on values one by one, and softmax."""
+
+import math
+
+import numpy as np
+import tensorflow as tf
+
+
+def clip(codes, low, high):
+    """Codes from `low` to `high`."""
+    return tf.clip_by_value(codes, float(low), float(high))
+
+
+def quantize(x, *, grid):
+    """Codes of floating-point values."""
+    return tf.round(x * np.float32(1 / np.float32(grid.scale)))
+
+
+def dequantize(x, *, input_grid):
+    """Values of codes."""
+    return x * np.float32(input_grid.scale)
+
+
+def add(x, y, *, grids, grid, sign=1):
+    """Sum, or difference with `sign=-1`, of two tensors of codes, each on its own grid, rounded half up."""
+    ratios = [np.float32(np.float32(g.scale) / np.float32(grid.scale)) for g in grids]
+    shift = 20 - math.floor(math.log2(max(ratios)))
+    first, second = (int(np.rint(np.float64(ratio) * 2.0**shift)) for ratio in ratios)
+    total = tf.cast(x, tf.float64) * first + tf.cast(y, tf.float64) * (sign * second)
+    return tf.cast(tf.floor((total + 2.0 ** (shift - 1)) / 2.0**shift), tf.float32)
+
+
+def multiply(x, y, *, grids, grid):
+    """Product of two tensors of codes, each on its own grid."""
+    first, second, scale = (np.float32(each.scale) for each in (*grids, grid))
+    return tf.round(x * y * np.float32(first * second / scale))
+
+
+def softmax(x, *, input_grid, grid):
+    """Probabilities over the last axis."""
+    probabilities = tf.nn.softmax(tf.cast(x, tf.float64) * input_grid.scale)
+    return tf.cast(tf.round(probabilities / grid.scale), tf.float32)

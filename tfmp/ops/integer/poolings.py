@@ -1,0 +1,40 @@
+"""Summaries of windows, and the mean over height and width."""
+
+import math
+
+import numpy as np
+import tensorflow as tf
+
+from tfmp.ops.integer.window import margins
+
+
+def mean(x, *, input_grid, grid, keepdims):
+    """Mean over height and width."""
+    count = x.shape[1] * x.shape[2]
+    scale = np.float32(np.float32(input_grid.scale) / np.float32(grid.scale)) * np.float32(1 / np.float32(count))
+    offset = np.float32(grid.zero_point) - np.float32(count * input_grid.zero_point) * scale
+    total = tf.reduce_sum(tf.cast(x + input_grid.zero_point, tf.float64), axis=(1, 2), keepdims=keepdims)
+    return tf.round(tf.cast(total, tf.float32) * scale + offset) - grid.zero_point
+
+
+def average_pool(x, *, grid, attributes):
+    """Mean over windows, on the grid of the input; the padding does not count."""
+    pool, strides = attributes["pool_size"], attributes["strides"]
+    around = margins(x, pool, attributes)
+    total, count = (
+        tf.round(tf.nn.avg_pool2d(tf.pad(values, around), pool, strides, "VALID") * math.prod(pool))
+        for values in (tf.cast(x, tf.float64), tf.ones_like(x, tf.float64))
+    )
+    if not any(map(sum, around)):
+        scale = np.float32(grid.scale)
+        factor = np.float32(np.float32(scale * np.float32(1 / np.float32(math.prod(pool)))) / scale)
+        return tf.round(tf.cast(total, tf.float32) * factor)
+    total, count = tf.cast(total, tf.int32), tf.cast(count, tf.int32)
+    stored = total + count * grid.zero_point
+    rounded = tf.sign(stored) * ((2 * tf.abs(stored) + count) // (2 * count))
+    return tf.cast(rounded - grid.zero_point, tf.float32)
+
+
+def max_pool(x, *, attributes):
+    """Maximum over windows."""
+    return tf.nn.max_pool2d(x, attributes["pool_size"], attributes["strides"], attributes["padding"].upper())

@@ -1,0 +1,64 @@
+"""Products with constant codes: convolutions and dense layers."""
+
+import numpy as np
+import tensorflow as tf
+
+from tfmp.ops.integer.window import margins
+
+
+def multiplier(kernel_scale, *, input_grid, grid):
+    """float32 factor per output channel from accumulator to output, rounded as the runtime rounds it."""
+    product = tf.cast(kernel_scale, tf.float32) * np.float32(input_grid.scale)
+    return tf.cast(tf.cast(product, tf.float64) / np.float64(grid.scale), tf.float32)
+
+
+def product(x, kernel, bias, multiplier, *, kind, attributes):
+    """A product of codes with constant codes, with its bias, brought to the output's codes.
+
+    Args:
+        x: Codes.
+        kernel: Codes, in the layout of the kind.
+        bias: `[out_channels]`, in units of the accumulator.
+        multiplier: `[out_channels]` float32, from accumulator to output.
+        kind: `"conv2d"`, `"depthwise_conv2d"`, `"conv2d_transpose"` or `"dense"`.
+        attributes: Of the operation, all that its kind has.
+    """
+    x, kernel = tf.cast(x, tf.float64), tf.cast(kernel, tf.float64)
+    if kind == "dense":
+        accumulator = tf.tensordot(x, kernel, axes=1)
+    elif kind == "conv2d":
+        accumulator = _grouped_convolution(x, kernel, attributes)
+    elif kind == "conv2d_transpose":
+        accumulator = _transposed_convolution(x, kernel, attributes)
+    else:
+        accumulator = _depthwise_convolution(x, kernel, attributes)
+    accumulator = tf.cast(accumulator + tf.cast(bias, tf.float64), tf.float32)
+    return tf.round(accumulator * multiplier)
+
+
+def _grouped_convolution(x, kernel, attributes):
+    # Training kernels for groups exist on few devices; the groups one by one run on all.
+    groups, strides, padding = attributes["groups"], attributes["strides"], attributes["padding"].upper()
+    parts = [
+        tf.nn.conv2d(part, filters, strides, padding, dilations=attributes["dilation"])
+        for part, filters in zip(tf.split(x, groups, -1), tf.split(kernel, groups, -1), strict=True)
+    ]
+    return parts[0] if groups == 1 else tf.concat(parts, -1)
+
+
+def _depthwise_convolution(x, kernel, attributes):
+    """With any strides and dilation: TensorFlow itself takes equal strides, and none together with dilation."""
+    strides, dilation = tuple(attributes["strides"]), tuple(attributes["dilation"])
+    x = tf.pad(x, margins(x, kernel.shape[:2], attributes))
+    if strides[0] == strides[1] and dilation == (1, 1):
+        return tf.nn.depthwise_conv2d(x, kernel, (1, *strides, 1), "VALID")
+    everywhere = tf.nn.depthwise_conv2d(x, kernel, (1, 1, 1, 1), "VALID", dilations=dilation)
+    return everywhere[:, :: strides[0], :: strides[1]]
+
+
+def _transposed_convolution(x, kernel, attributes):
+    strides, same = attributes["strides"], attributes["padding"] == "same"
+    reaches = [0 if same else max(0, size - stride) for size, stride in zip(kernel.shape[:2], strides, strict=True)]
+    sizes = [size * stride + reach for size, stride, reach in zip(x.shape[1:3], strides, reaches, strict=True)]
+    shape = (tf.shape(x)[0], *sizes, kernel.shape[2])
+    return tf.nn.conv2d_transpose(x, kernel, shape, strides, attributes["padding"].upper())

@@ -1,0 +1,13 @@
+"""Where a sliding window reaches beyond the edge."""
+
+
+def margins(x, window, attributes):
+    """What `padding="same"` puts around, the odd one below and right."""
+    around = [(0, 0)] * 4
+    if attributes["padding"] == "same":
+        for axis in (0, 1):
+            size, stride = x.shape[axis + 1], attributes["strides"][axis]
+            reach = (window[axis] - 1) * attributes["dilation"][axis] + 1
+            missing = max(0, (-(-size // stride) - 1) * stride + reach - size)
+            around[axis + 1] = (missing // 2, missing - missing // 2)
+    return around
