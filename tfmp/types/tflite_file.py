@@ -58,7 +58,7 @@ class StoredTensor:
         type: Its type in the schema, `"INT4"` for example.
         shape: Sizes.
         size_bytes: Of its content; 0 if an earlier tensor has the same.
-        scale_bytes: Of its scales and zero points.
+        scale_bytes: Of its scales and zero points; without those that an earlier tensor has.
     """
 
     name: str
