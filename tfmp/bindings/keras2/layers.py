@@ -54,8 +54,8 @@ class IntegerOperation(IntegerOperationMixin, tf_keras.layers.Layer):  # noqa: D
     __doc__ = IntegerOperationMixin.__doc__
 
     @tf.autograph.experimental.do_not_convert  # it does not know the `match` statement, and warns
-    def call(self, inputs):
-        return super().call(inputs)
+    def _compute(self, tensors):
+        return super()._compute(tensors)
 
 
 @_register
@@ -128,6 +128,60 @@ class MixedPrecisionDepthwiseConv2D(_Selecting, MixedPrecisionMixin, tf_keras.la
             padding=self.padding,
             dilation_rate=self.dilation_rate,
             data_format=self.data_format,
+        )
+
+
+@_register
+class MixedPrecisionDepthwiseConv1D(_Selecting, MixedPrecisionMixin, tf_keras.layers.DepthwiseConv1D):
+    """A 1D depthwise convolution of tf_keras that chooses the bits of its kernel and of its input.
+
+    Args:
+        kernel_size: As in `tf_keras.layers.DepthwiseConv1D`, like every argument that is not named here.
+        weight_bits, activation_bits, quantizer, signed_input, relaxation, shared_range, num_calls, seed: As in
+            `tfmp.layers.MixedPrecisionConv2D`.
+    """
+
+    channel_axes = (-2, -1)
+
+    @property
+    def kernel(self):
+        return self.depthwise_kernel
+
+    def operation(self, inputs, kernel):
+        # TensorFlow has the one of two dimensions alone: here over rows of height 1.
+        height = 1 if self.data_format == "channels_last" else 2
+        outputs = tf_keras.backend.depthwise_conv2d(
+            tf.expand_dims(inputs, height),
+            tf.expand_dims(kernel, 0),
+            strides=self.strides * 2,
+            padding=self.padding,
+            dilation_rate=(1, *self.dilation_rate),
+            data_format=self.data_format,
+        )
+        return tf.squeeze(outputs, [height])
+
+
+@_register
+class MixedPrecisionConv2DTranspose(_Selecting, MixedPrecisionMixin, tf_keras.layers.Conv2DTranspose):
+    """A transposed 2D convolution of tf_keras that chooses the bits of its kernel and of its input.
+
+    Args:
+        filters, kernel_size: As in `tf_keras.layers.Conv2DTranspose`, like every argument that is not named here.
+        weight_bits, activation_bits, quantizer, signed_input, relaxation, shared_range, num_calls, seed: As in
+            `tfmp.layers.MixedPrecisionConv2D`.
+    """
+
+    channel_axes = (-2,)
+
+    def operation(self, inputs, kernel):
+        return tf_keras.backend.conv2d_transpose(
+            inputs,
+            kernel,
+            (tf.shape(inputs)[0], *self.compute_output_shape(inputs.shape)[1:]),
+            strides=self.strides,
+            padding=self.padding,
+            data_format=self.data_format,
+            dilation_rate=self.dilation_rate,
         )
 
 
