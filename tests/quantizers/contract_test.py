@@ -125,6 +125,18 @@ def test_value_is_integers_times_scale_bit_for_bit(case):
 
 
 @every_case
+def test_least_squares_is_no_worse_than_the_start_of_training(case):
+    x = np.random.default_rng(2).standard_t(4, size=(3000, 4)).astype(np.float32)
+    x = x if case.signed else np.maximum(x, 0)
+
+    def error(start):
+        state = build(case.quantizer, channel_axes=case.channel_axes, values=x, start=start)
+        return np.square(case.quantizer(tf.constant(x), state, channel_axes=case.channel_axes) - x).mean()
+
+    assert error("least_squares_state") <= 1.0001 * min(error("initial_state"), error("fitted_state"))
+
+
+@every_case
 def test_all_levels_are_used(case):
     bulk = np.random.default_rng(0).normal(size=20000)
     x = np.concatenate([bulk, np.linspace(-6, 6, 1500)]).astype(np.float32)[:, None]

@@ -184,10 +184,17 @@ class BitSelectorMixin:
             channel_axes=self.channel_axes,
         )
 
-    def calibrate(self, values):
-        """Sets the quantizers' state from data: a kernel, or a sample of the activations, as a NumPy array."""
+    def calibrate(self, values, *, least_squares=False):
+        """Sets the quantizers' state from data: a kernel, or a sample of the activations, as a NumPy array.
+
+        Args:
+            values: The data.
+            least_squares: True for the state of least squared error on them, which suits networks that are not trained
+                further; else the one that training starts from.
+        """
         for candidate, state in self._distinct_states():
-            for name, value in self._fitted(candidate, values).items():
+            fitted = candidate.least_squares_state(values) if least_squares else self._fitted(candidate, values)
+            for name, value in fitted.items():
                 state[name].assign(value)
             if "seen" in state:
                 state["seen"].assign(1.0)

@@ -1,4 +1,4 @@
-"""The uniform quantizer of least squared error for a unit Gaussian."""
+"""The uniform quantizer of least squared error, for a unit Gaussian and for data."""
 
 import functools
 import math
@@ -36,6 +36,44 @@ def gaussian_step(low, high, offset=0.0, *, half=False):
         options={"xatol": 1e-10},
     )
     return float(result.x)
+
+
+_MAX_VALUES = 2**16
+_NUM_STEPS = 40
+_FINEST = 1 / 64  # of the step that clips nothing
+
+
+def data_step(values, low, high, offset=0.0):
+    """Returns the step for which levels `(k + offset) * step`, `low <= k <= high`, fit the given values best.
+
+    Minimizes the mean of (x - Q(x))**2, over 65,536 of them where there are more.
+
+    Args:
+        values: Array of any shape.
+        low: Smallest k.
+        high: Largest k.
+        offset: 0 for mid-tread levels, 1/2 for mid-rise ones.
+
+    Returns:
+        The step, a float in units of the values; 0 if no value lies on a side that has levels.
+    """
+    values = np.asarray(values, np.float64).ravel()
+    if values.size > _MAX_VALUES:  # drawn, since every n-th would be of one channel
+        values = np.random.default_rng(0).choice(values, _MAX_VALUES)
+    reached = values if low + offset < 0 else values[values > 0]
+    if not reached.size or not np.abs(reached).max():
+        return 0.0
+    narrow = min(side for side in (abs(low + offset), abs(high + offset)) if side > 0)
+
+    def error(step):
+        return float(np.square(values - (np.clip(np.rint(values / step - offset), low, high) + offset) * step).mean())
+
+    # From steps that clip nothing down to those that clip nearly all; the error has many small dents in between.
+    steps = np.abs(reached).max() / narrow * np.geomspace(_FINEST, 1, _NUM_STEPS)
+    best = int(np.argmin([error(step) for step in steps]))
+    bounds = steps[max(best - 1, 0)], steps[min(best + 1, _NUM_STEPS - 1)]
+    result = optimize.minimize_scalar(error, bounds=bounds, method="bounded", options={"xatol": 1e-4 * bounds[1]})
+    return float(result.x if result.fun <= error(steps[best]) else steps[best])
 
 
 def _expected_error(levels, half):

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfmp import ops
-from tfmp.quantizers.least_squares import gaussian_step
+from tfmp.quantizers.least_squares import data_step, gaussian_step
 from tfmp.quantizers.quantizer import Quantizer
 
 _SMALLEST_STEP = 1e-8
@@ -99,6 +99,10 @@ class LSQ(Quantizer):
         if not self.signed:
             values = values[values > 0]
         return self._start(math.sqrt(np.mean(np.square(values))) * self.unit_step if values.size else 0.0)
+
+    def least_squares_state(self, values):
+        step = data_step(values, self.low, self.high, self.offset)
+        return self._start(step / 2 if self.offset else step)
 
     def _start(self, step):
         """A state with this step, or with that for unit variance where the data are all zero and say nothing."""
