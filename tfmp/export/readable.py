@@ -21,7 +21,9 @@ def with_readable_tensors(content: bytes) -> bytes:
     subgraph = model.subgraphs[0]
     computed = {int(index) for operator in subgraph.operators for index in operator.outputs}
     computed.update(map(int, subgraph.inputs))
-    names = {subgraph.tensors[i].name: i for i in sorted(computed) if subgraph.tensors[i].type in _CODES}
+    # Helpers of an operator have no name.
+    stored = (index for index in sorted(computed) if subgraph.tensors[index].type in _CODES)
+    names = {subgraph.tensors[index].name: index for index in stored if subgraph.tensors[index].name}
     signature = schema.SignatureDefT()
     signature.signatureKey, signature.subgraphIndex = TENSOR_SIGNATURE, 0
     signature.inputs = model.signatureDefs[0].inputs

@@ -3,6 +3,7 @@
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from tfmp.export.flatbuffer.gathered_windows import filled_input, gathered_windows
 from tfmp.export.flatbuffer.model_builder import Quantization
 from tfmp.export.flatbuffer.tensor_table import TensorTable
 from tfmp.types.integer_graph import IntegerOperation
@@ -14,7 +15,10 @@ _MULTIPLIER_LIMIT = 2.0**8
 
 
 def write_conv2d(table: TensorTable, operation: IntegerOperation) -> None:
-    """CONV_2D: kernel `[out, h, w, in / groups]`; the runtime finds the groups from the sizes."""
+    """CONV_2D: kernel `[out, h, w, in / groups]`; the runtime finds the groups from the sizes.
+
+    A packed kernel is read by FULLY_CONNECTED alone, which gets all that a window covers as the channels of a position.
+    """
     kernel = operation.constants["kernel"]
     options = schema.Conv2DOptionsT()
     set_window(options, operation)
@@ -25,6 +29,10 @@ def write_conv2d(table: TensorTable, operation: IntegerOperation) -> None:
             f"`kernel` must be [height, width, {channels} / groups, filters], the filters a multiple of groups. "
             f"Received: shape {kernel.shape}, groups={groups} at operation {operation.name!r}."
         )
+    if _container_bits(operation) < 8:
+        source, kernel = gathered_windows(table, operation)
+        _add_fully_connected(table, operation, source, kernel)
+        return
     inputs = _with_constants(table, operation, kernel.transpose(3, 0, 1, 2), axis=0)
     table.add_operator(operation, "CONV_2D", inputs, version=6 if groups > 1 else 3, options=options)
 
@@ -60,9 +68,17 @@ def write_dense(table: TensorTable, operation: IntegerOperation) -> None:
         raise ValueError(
             f"`kernel` must be [{shape[-1]}, units]. Received: shape {kernel.shape} at operation {operation.name!r}."
         )
+    source, kernel = filled_input(table, operation) if _container_bits(operation) < 8 else (None, kernel)
+    _add_fully_connected(table, operation, source, kernel)
+
+
+def _add_fully_connected(table, operation, source, kernel):
+    """FULLY_CONNECTED with an `[in, out]` kernel; `source` is the index of its input if that is not the operation's."""
     options = schema.FullyConnectedOptionsT()
-    options.keepNumDims = len(shape) > 2
+    options.keepNumDims = len(table.shape(operation.output)) > 2
     inputs = _with_constants(table, operation, kernel.T, axis=0)
+    if source is not None:
+        inputs[0] = source
     table.add_operator(operation, "FULLY_CONNECTED", inputs, version=5 if options.keepNumDims else 4, options=options)
 
 
@@ -86,6 +102,10 @@ def write_conv2d_transpose(table: TensorTable, operation: IntegerOperation) -> N
     source, kernel, bias = _with_constants(table, operation, kernel.transpose(2, 0, 1, 3), axis=0)
     shape = table.builder.constant(f"{operation.name}/shape", np.array(table.shape(operation.output), np.int32))
     table.add_operator(operation, "TRANSPOSE_CONV", [shape, kernel, source, bias], version=4, options=options)
+
+
+def _container_bits(operation):
+    return operation.attributes.get("container_bits", 8)
 
 
 def set_window(options: object, operation: IntegerOperation) -> None:
@@ -126,11 +146,23 @@ def _with_constants(table, operation, kernel, axis):
             f"scales from {kernel_scale.min()}, factors to {multiplier.max()} at operation {operation.name!r}. "
             "Recalibrate its ranges; give a channel without weights any positive scale."
         )
+    container_bits = _container_bits(operation)
+    smallest, largest = -(2 ** (container_bits - 1)), 2 ** (container_bits - 1) - 1
+    if kernel.min() < smallest or kernel.max() > largest:
+        raise ValueError(
+            f"A kernel in {container_bits} bits holds codes from {smallest} to {largest}. Received: {kernel.min()} to "
+            f"{kernel.max()} at operation {operation.name!r}. Give it `container_bits=8`."
+        )
     # One scale per channel even when all are equal: some ARM kernels round differently with a single scale.
     of_kernel = Quantization(tuple(kernel_scale.tolist()), axis=axis)
     of_bias = Quantization(tuple((input_scale * kernel_scale).tolist()))
     return [
         table.index(operation.inputs[0]),
-        table.builder.constant(f"{operation.name}/kernel", kernel, quantization=of_kernel),
+        table.builder.constant(
+            f"{operation.name}/kernel",
+            kernel,
+            quantization=of_kernel,
+            packed_bits=container_bits if container_bits < 8 else None,
+        ),
         table.builder.constant(f"{operation.name}/bias", bias, quantization=of_bias),
     ]

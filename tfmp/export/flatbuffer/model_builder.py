@@ -16,6 +16,7 @@ _TENSOR_TYPES = {
     "uint8": schema.TensorType.UINT8,
     "int32": schema.TensorType.INT32,
 }
+_PACKED_TYPES = {4: schema.TensorType.INT4, 2: schema.TensorType.INT2}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,15 +51,25 @@ class ModelBuilder:
 
     def tensor(self, name: str, shape: Sequence[int], *, dtype: str, quantization: Quantization | None = None) -> int:
         """Adds a tensor that an operator computes or the caller feeds. Returns its index."""
-        return self._add_tensor(name, shape, dtype, quantization, buffer=0)
+        return self._add_tensor(name, shape, _TENSOR_TYPES[dtype], quantization, buffer=0)
 
-    def constant(self, name: str, values: np.ndarray, *, quantization: Quantization | None = None) -> int:
-        """Adds a constant tensor, or finds the one that holds the same. Returns its index."""
+    def constant(
+        self, name: str, values: np.ndarray, *, quantization: Quantization | None = None, packed_bits: int | None = None
+    ) -> int:
+        """Adds a constant tensor, or finds the one that holds the same. Returns its index.
+
+        Args:
+            name: Of the tensor.
+            values: Its content.
+            quantization: What its content stands for.
+            packed_bits: 4 or 2 for integers that take so many bits each.
+        """
         values = np.ascontiguousarray(values)
-        key = (values.dtype.name, values.shape, values.tobytes(), quantization)
+        key = (values.dtype.name, values.shape, values.tobytes(), quantization, packed_bits)
         if key not in self._constant_index:
-            buffer = self._buffer(key[2])
-            self._constant_index[key] = self._add_tensor(name, values.shape, values.dtype.name, quantization, buffer)
+            dtype = _PACKED_TYPES.get(packed_bits, _TENSOR_TYPES.get(values.dtype.name))
+            buffer = self._buffer(_packed(values, packed_bits) if packed_bits else key[2])
+            self._constant_index[key] = self._add_tensor(name, values.shape, dtype, quantization, buffer)
         return self._constant_index[key]
 
     def operator(
@@ -128,7 +139,7 @@ class ModelBuilder:
         tensor = schema.TensorT()
         tensor.name = name
         tensor.shape = np.asarray(shape, np.int32)
-        tensor.type = _TENSOR_TYPES[dtype]
+        tensor.type = dtype
         tensor.buffer = buffer
         if quantization is not None:
             tensor.quantization = schema.QuantizationParametersT()
@@ -154,6 +165,13 @@ class ModelBuilder:
             self._operator_code_index[kind, version] = len(self._operator_codes)
             self._operator_codes.append(code)
         return self._operator_code_index[kind, version]
+
+
+def _packed(values, bits):
+    """Bytes of integers of `bits` bits, the first in the lowest bits of a byte."""
+    per_byte = 8 // bits
+    fields = values.reshape(-1, per_byte).astype(np.uint8) & (2**bits - 1)
+    return np.bitwise_or.reduce(fields << (bits * np.arange(per_byte, dtype=np.uint8)), axis=1).tobytes()
 
 
 def _signature(name, inputs, outputs):

@@ -18,7 +18,10 @@ def unpack(content: bytes) -> schema.ModelT:
 def pack(model: schema.ModelT) -> bytes:
     """Returns the bytes of a file."""
     model.buffers = [_AlignedBuffer(buffer.data, buffer.offset, buffer.size) for buffer in model.buffers]
-    packer = flatbuffers.Builder(sum(len(each.data) for each in model.buffers if each.data is not None) + 4096)
+    for subgraph in model.subgraphs:
+        _share(subgraph.tensors, "quantization")
+        _share(subgraph.operators, "builtinOptions")
+    packer = _SharingBuilder(sum(len(each.data) for each in model.buffers if each.data is not None) + 4096)
     packer.Finish(model.Pack(packer), file_identifier=FILE_IDENTIFIER)
     return bytes(packer.Output())
 
@@ -32,6 +35,44 @@ def with_metadata(content: bytes, metadata: Mapping[str, bytes]) -> bytes:
         model.buffers.append(schema.BufferT(np.frombuffer(value, np.uint8)))
         model.metadata = [*(model.metadata or []), entry]
     return pack(model)
+
+
+class _SharingBuilder(flatbuffers.Builder):
+    """Writes equal vectors and equal strings once: zero points and shapes are mostly those of other tensors."""
+
+    def __init__(self, size):
+        super().__init__(size)
+        self._offsets = {}
+
+    def CreateNumpyVector(self, x):
+        return self.once((x.dtype.str, x.tobytes()), lambda: super(_SharingBuilder, self).CreateNumpyVector(x))
+
+    def CreateString(self, s, *arguments):
+        return self.once(s, lambda: super(_SharingBuilder, self).CreateString(s, *arguments))
+
+    def once(self, key, write):
+        """Where in the file stands what `key` identifies; written if it is new."""
+        if key not in self._offsets:
+            self._offsets[key] = write()
+        return self._offsets[key]
+
+
+class _SharedTable:
+    """A table of the schema that a file holds once, however many others point to it."""
+
+    def __init__(self, table):
+        values = (value.tobytes() if isinstance(value, np.ndarray) else value for value in vars(table).values())
+        self._table, self._key = table, (type(table), *values)
+
+    def Pack(self, builder):
+        return builder.once(self._key, lambda: self._table.Pack(builder))
+
+
+def _share(objects, field):
+    for each in objects:
+        table = getattr(each, field)
+        if table is not None and not isinstance(table, _SharedTable):
+            setattr(each, field, _SharedTable(table))
 
 
 class _AlignedBuffer(schema.BufferT):
