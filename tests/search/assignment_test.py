@@ -9,7 +9,7 @@ from scipy import stats
 from tests.small_graphs import CONV, DENSE, assignments, chain, layer, searched_net, selection
 from tfmp import costs
 from tfmp.search import SearchedCost
-from tfmp.search.assignment import most_probable, most_probable_within, sample
+from tfmp.search.assignment import best_within, most_probable, most_probable_within, sample
 from tfmp.types import LayerShape
 
 quick = hypothesis.settings(max_examples=150, deadline=None, derandomize=True)
@@ -91,6 +91,34 @@ def test_most_probable_within_is_the_best_of_all_assignments(graph, data):
 
 
 @quick
+@hypothesis.given(nets(), st.data())
+def test_best_within_is_the_best_of_all_assignments_in_any_unit(graph, data):
+    rng = np.random.default_rng(data.draw(st.integers(0, 10**6)))
+    unit = data.draw(st.sampled_from([1e-9, 1.0, 1e9]))
+    values = {
+        layer.name: unit * rng.normal(size=(len(layer.weight.bits), len(layer.activation.bits)))
+        for layer in graph.searched
+    }
+
+    def value(bits):
+        layers = graph.layers
+        return sum(
+            values[name][layers[name].weight.bits.index(w), layers[name].activation.bits.index(a)]
+            for name, (w, a) in bits.items()
+        )
+
+    every = [bits for _, bits in assignments(graph)]
+    limit = bitops(graph, data.draw(st.sampled_from(every)))
+    feasible = [bits for bits in every if bitops(graph, bits) <= limit]
+    found = best_within(SearchedCost(graph, "bitops"), limit, values)
+    assert bitops(graph, found) <= limit
+    assert value(found) >= max(map(value, feasible)) - 1e-6 * unit
+    spent = best_within(SearchedCost(graph, "bitops"), limit, values, spend=values)
+    assert reaches(spent, found)
+    assert not [bits for bits in feasible if reaches(bits, spent) and bits != spent]
+
+
+@quick
 @hypothesis.given(nets())
 def test_without_a_bound_the_most_probable_of_every_layer_wins(graph):
     free = most_probable(graph)
@@ -126,6 +154,23 @@ def test_a_budget_left_by_improbable_bits_is_spent_all_the_same():
     priced = SearchedCost(graph, "bitops")
     assert most_probable_within(priced, 1e9) == {"conv": (8, 4)}
     assert most_probable_within(priced, 1e9, spend=False) == {"conv": (1, 2)}
+
+
+class DearerWithFewerBits(costs.Cost):
+    """As a runtime whose kernels for 4 bits are slow: 8 bits cost less."""
+
+    name, unit = "made_up", "units"
+
+    def table(self, shape, weight_formats, activation_formats):
+        rows = [9.0 if format.bits == 4 else 2.0 for format in weight_formats]
+        return np.repeat(np.array(rows)[:, None], len(activation_formats), axis=1)
+
+
+def test_bits_that_cost_nothing_are_taken_however_improbable():
+    graph = chain(layer(CONV, selection((4, 8), (1.0, 0.0)), selection((2, 4), (1.0, 0.0), signed=False)))
+    priced = SearchedCost(graph, DearerWithFewerBits())
+    assert most_probable_within(priced, 9.0, spend=False) == {"conv": (4, 2)}
+    assert most_probable_within(priced, 9.0) == most_probable_within(priced, 2.0) == {"conv": (8, 4)}
 
 
 def test_costs_that_do_not_depend_on_the_bits():

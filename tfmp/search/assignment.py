@@ -1,5 +1,7 @@
 """From probabilities to one choice per layer."""
 
+import itertools
+
 import numpy as np
 from scipy import optimize, sparse
 
@@ -7,6 +9,7 @@ from tfmp.search.budget import SearchedCost
 from tfmp.types import Graph
 
 _SMALLEST_PROBABILITY = 1e-12
+_LARGEST_LOSS = 1e4
 _ROUNDING = 1e-12  # relative: sums of the same costs in another order
 
 
@@ -24,9 +27,8 @@ def most_probable(graph: Graph) -> dict[str, tuple[int, int]]:
 def most_probable_within(priced: SearchedCost, limit: float, *, spend=True) -> dict[str, tuple[int, int]]:
     """Returns the most probable assignment whose cost does not exceed a limit, exactly.
 
-    A multiple-choice knapsack: one pair of bits per layer, the sum of log-probabilities to be largest, the sum of costs
-    bounded. Where it leaves some of the budget, a second knapsack spends it: no layer loses bits, and each gains in
-    proportion to the probability that lies above its choice.
+    Where it leaves some of the budget, a second knapsack spends it: each layer gains in proportion to the probability
+    that lies above its choice.
 
     Args:
         priced: The searched layers with their tables and probabilities.
@@ -36,13 +38,45 @@ def most_probable_within(priced: SearchedCost, limit: float, *, spend=True) -> d
     Raises:
         ValueError: If no assignment meets the limit.
     """
+    # Log of the probability that no more bits are wanted: it grows with every bit.
+    wanted = _tables(priced, np.cumsum) if spend else None
+    return best_within(priced, limit, _tables(priced, np.asarray), spend=wanted)
+
+
+def best_within(priced: SearchedCost, limit: float, values, *, spend=None) -> dict[str, tuple[int, int]]:
+    """Returns the assignment of largest value whose cost does not exceed a limit, exactly.
+
+    A multiple-choice knapsack: one pair of bits per layer, the sum of values to be largest, the sum of costs bounded.
+
+    Args:
+        priced: The searched layers with their tables.
+        limit: Bound on the sum of their costs.
+        values: Layer name to `[W, A]` array: what each pair of bits is worth.
+        spend: The same, for what the first solution leaves of the budget: no layer then loses bits, and the sum of
+            these values is to be largest. Bits that cost nothing are always taken. None leaves the rest unspent.
+
+    Raises:
+        ValueError: If no assignment meets the limit.
+    """
     options = _Options(priced)
-    chosen = options.solve(options.log_probability, limit)
-    if spend:
-        # Log of the probability that no more bits are wanted: it grows with every bit.
-        chosen = options.solve(options.log_cumulative, limit, at_least=chosen)
-        chosen = options.fill(chosen, limit)
+    chosen = options.solve(options.in_order(values), limit)
+    if spend is not None:
+        gain = options.in_order(spend)
+        chosen = options.fill(options.solve(gain, limit, at_least=chosen), gain, limit)
     return {name: tuple(map(int, options.bits[option])) for name, option in zip(options.names, chosen, strict=True)}
+
+
+def _tables(priced, function):
+    """Layer name to the sums of the logs of what a function makes of its two tensors' probabilities."""
+    found = {}
+    for name in priced.tables:
+        layer = priced.graph.layers[name]
+        logs = [
+            np.log(np.clip(function(tensor.probabilities), _SMALLEST_PROBABILITY, 1))
+            for tensor in (layer.weight, layer.activation)
+        ]
+        found[name] = np.add.outer(*logs)
+    return found
 
 
 def sample(graph: Graph, rng: np.random.Generator, *, trials=1) -> dict[str, tuple[int, int]]:
@@ -68,23 +102,15 @@ class _Options:
 
     def __init__(self, priced: SearchedCost):
         self.names = list(priced.tables)
-        self.layer, self.bits, cost, log_probability, log_cumulative = [], [], [], [], []
-        for index, name in enumerate(self.names):
-            selections = priced.graph.layers[name].weight, priced.graph.layers[name].activation
-            logs = [np.log(np.maximum(s.probabilities, _SMALLEST_PROBABILITY)) for s in selections]
-            cumulative = [np.log(np.clip(np.cumsum(s.probabilities), _SMALLEST_PROBABILITY, 1)) for s in selections]
-            for i, weight_bits in enumerate(selections[0].bits):
-                for j, activation_bits in enumerate(selections[1].bits):
-                    self.layer.append(index)
-                    self.bits.append((weight_bits, activation_bits))
-                    cost.append(priced.tables[name][i, j])
-                    log_probability.append(logs[0][i] + logs[1][j])
-                    log_cumulative.append(cumulative[0][i] + cumulative[1][j])
-        self.layer = np.array(self.layer)
-        self.bits = np.array(self.bits)
-        self.cost = np.array(cost, np.float64)
-        self.log_probability = np.array(log_probability)
-        self.log_cumulative = np.array(log_cumulative)
+        layers = [priced.graph.layers[name] for name in self.names]
+        pairs = [list(itertools.product(layer.weight.bits, layer.activation.bits)) for layer in layers]
+        self.layer = np.repeat(np.arange(len(layers)), [len(options) for options in pairs])
+        self.bits = np.array([pair for options in pairs for pair in options])
+        self.cost = self.in_order(priced.tables)
+
+    def in_order(self, tables):
+        """The entries of all layers' tables in the order of the options."""
+        return np.concatenate([np.asarray(tables[name], np.float64).ravel() for name in self.names])
 
     def solve(self, value, limit, *, at_least=None):
         """Returns one option per layer: the largest sum of values, the cost within the limit."""
@@ -102,13 +128,16 @@ class _Options:
         one_each = sparse.csr_matrix((np.ones(len(self.layer)), (self.layer, np.arange(len(self.layer)))))
         # The solver takes a row for met within 1e-6: in units of a small part of what there is to spend that is little.
         unit = max(slack, rounding, 1e-300) / 1e4
+        best = np.array([value[allowed & (self.layer == i)].max() for i in range(len(self.names))])
+        loss = np.where(allowed, best[self.layer] - value, 0)
+        loss *= _LARGEST_LOSS / max(loss.max(), 1e-300)  # it takes sums for equal within 1e-6, too
         constraints = [
             optimize.LinearConstraint(one_each, 1, 1),
             optimize.LinearConstraint(np.where(allowed, excess, 0)[None] / unit, -np.inf, max(slack, 0) / unit),
         ]
         while True:
             result = optimize.milp(
-                -value,
+                loss,
                 constraints=constraints,
                 integrality=np.ones(len(self.layer)),
                 bounds=optimize.Bounds(0, allowed.astype(float)),
@@ -124,16 +153,17 @@ class _Options:
             excluded[chosen] = 1
             constraints.append(optimize.LinearConstraint(excluded[None], -np.inf, len(chosen) - 1))
 
-    def fill(self, chosen, limit):
+    def fill(self, chosen, value, limit):
         """Raises single layers while one fits: what is left by gains too small for the solver, or by none at all."""
         chosen = chosen.copy()
         while True:
             left = limit - self.cost[chosen].sum()
             more = self.cost - self.cost[chosen][self.layer]
-            fits = self._reaching(chosen) & (more > 0) & (more <= left)
+            richer = self._reaching(chosen) & (self.bits != self.bits[chosen][self.layer]).any(axis=1)
+            fits = richer & (more <= max(left, 0))
             if not fits.any():
                 return chosen
-            gain = self.log_cumulative - self.log_cumulative[chosen][self.layer]
+            gain = value - value[chosen][self.layer]
             best = max(np.flatnonzero(fits), key=lambda option: (gain[option], more[option]))
             chosen[self.layer[best]] = best
 

@@ -51,17 +51,34 @@ def discretize(search_model, *, strategy="argmax", budget=None, seed=0, spend=Tr
         bits = most_probable(graph)
     else:
         bits = sample(graph, np.random.default_rng(seed), trials=1 if strategy == "sample" else _TRIALS)
-    bitops = costs.BitOps()
-    measured = {bitops.name: costs.network_cost(graph, bitops, bits)}
-    provenance = {"model": graph.name, "strategy": strategy, "tfmp": importlib.metadata.version("tfmp")}
+    return decided(graph, bits, strategy=strategy, budget=budget)
+
+
+def decided(graph, bits, *, strategy, budget=None, **provenance) -> BitAssignment:
+    """Returns the assignment of a relaxed graph with its costs and how it came about.
+
+    Args:
+        graph: The relaxed network.
+        bits: Layer name to a pair of bits.
+        strategy: What chose them.
+        budget: The `Budget` they were chosen under, or None.
+        **provenance: More to be recorded.
+    """
+    measured = [costs.BitOps()]
+    provenance = {
+        "model": graph.name,
+        "strategy": strategy,
+        "tfmp": importlib.metadata.version("tfmp"),
+        **provenance,
+    }
     if budget is not None:
+        cost = costs.get(budget.cost)
         provenance["budget"] = {
-            "cost": costs.get(budget.cost).name,
+            "cost": cost.name,
             "limit": budget.limit,
             "like_uniform": budget.like_uniform,
-            "searched_layers": SearchedCost(graph, budget.cost).of(bits),
+            "searched_layers": SearchedCost(graph, cost).of(bits),
         }
         if budget.limit is not None:
-            cost = costs.get(budget.cost)
-            measured[cost.name] = costs.network_cost(graph, cost, bits)
-    return BitAssignment(bits, measured, provenance)
+            measured.append(cost)
+    return BitAssignment(bits, {cost.name: costs.network_cost(graph, cost, bits) for cost in measured}, provenance)
