@@ -1,5 +1,7 @@
 """Every operation in a file computes the codes that the contract says, whatever its shapes and grids."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -20,7 +22,7 @@ from tests.export.random_graphs import (
 )
 from tfmp.export.flatbuffer.write_tflite import write_tflite
 from tfmp.export.interpreter import Interpreter
-from tfmp.types.integer_graph import Grid
+from tfmp.types.integer_graph import SMALLEST_SCALE, Grid
 
 few = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -233,3 +235,64 @@ def test_clip_is_exact_between_any_bounds(zero_point):
 
 
 ONE = {"pool_size": (1, 1)}
+
+
+NEAR_256 = float(np.nextafter(np.float32(256), np.float32(0)))
+LEAKY_LIMIT = 128 - 2**-8
+SMALL = 1.5 * SMALLEST_SCALE
+
+
+@pytest.mark.parametrize(
+    ("kind", "scales", "attributes"),
+    [
+        *(("add", (ratio, other, 1), {}) for ratio in (2**-10, NEAR_256) for other in (2**-10, 1.0, NEAR_256)),
+        *(("subtract", (ratio, other, 1), {}) for ratio in (2**-10, NEAR_256) for other in (2**-10, 1.0, NEAR_256)),
+        *(("multiply", (ratio, 1, 1), {}) for ratio in (2**-16, NEAR_256)),
+        *(
+            ("activation", (ratio, 1), {"function": "leaky_relu", "negative_slope": slope})
+            for ratio, slope in [
+                (2**-8, 1),
+                (2**-8, -1),
+                (LEAKY_LIMIT, 1),
+                (LEAKY_LIMIT, -1),
+                (2**-7, 2**-1),
+                (64, 2**-14),
+            ]
+        ),
+        *(("activation", (ratio, 1), {"function": name}) for ratio in (1e-9, 1e9) for name in ("elu", "gelu")),
+        ("activation", (1e9, 1 / 128), {"function": "tanh"}),
+        ("activation", (1e9, 1 / 256), {"function": "sigmoid"}),
+        *(("mean", (ratio, 1), {}) for ratio in (2**-30, 1000)),
+        *(("add", (scale, scale, scale), {}) for scale in (SMALL, 1e36)),
+        ("multiply", (SMALL, 1, SMALL), {}),
+        ("resize", (SMALL, SMALL), {}),
+        ("max_pool", (SMALL, SMALL), ONE),
+    ],
+)
+def test_scales_at_their_limits(kind, scales, attributes):
+    *sources, grid = (Grid(scale, -128, 127) for scale in scales)
+    if attributes.get("function") == "sigmoid":
+        grid = Grid(1 / 256, 0, 255)
+    shape, result = (3, 3, 8), (8,) if kind == "mean" else (3, 3, 8)
+    graph = one_operation(kind, [shape] * len(sources), sources, result, grid, attributes=attributes)
+    check(graph, seed=0, outside=["GELU"] if attributes.get("function") == "gelu" else ())
+
+
+@pytest.mark.parametrize("factor", [1e-30, 2.0**-40, 2.0**-31, NEAR_256])
+@pytest.mark.parametrize("kind", ["dense", "conv2d_transpose"])
+def test_factors_at_their_limits(kind, factor):
+    shape, result = ((4,), (5,)) if kind == "dense" else ((3, 3, 4), (6, 6, 5))
+    constants = weights(np.random.default_rng(0), (4, 5) if kind == "dense" else (2, 2, 5, 4), 5)
+    constants.update(kernel_scale=np.full(5, factor, np.float32), bias=np.full(5, 2**30, np.int32))
+    attributes = {} if kind == "dense" else {"strides": (2, 2), "padding": "valid"}
+    grids = Grid(1, -8, 7), Grid(1, -128, 127)
+    check(one_operation(kind, [shape], grids[:1], result, grids[1], attributes=attributes, constants=constants), seed=0)
+
+
+@pytest.mark.parametrize("kind", ["add", "subtract", "multiply"])
+def test_one_tensor_with_itself(kind):
+    grid, names = Grid(0.1, -8, 7), ("codes_0", "codes_0")
+    graph = one_operation(kind, [(40,)], [grid], (40,), Grid(0.013, -128, 127))
+    *before, middle, last = graph.operations
+    operations = (*before, dataclasses.replace(middle, inputs=names), last)
+    check(dataclasses.replace(graph, operations=operations), seed=0)

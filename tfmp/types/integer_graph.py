@@ -31,12 +31,16 @@ OPERATIONS = (
 ACTIVATIONS = ("sigmoid", "tanh", "elu", "leaky_relu", "gelu")
 
 
+# Smaller numbers have fewer digits; the runtime takes none of them for a scale, and ends the process for some.
+SMALLEST_SCALE = float(np.finfo(np.float32).smallest_normal)
+
+
 @dataclasses.dataclass(frozen=True)
 class Grid:
     """The values a quantized activation may take: `value = code * scale`, `low <= code <= high`; zero is code 0.
 
     Args:
-        scale: Distance of neighbouring values, a float32 number.
+        scale: Distance of neighbouring values, a float32 number of at least `SMALLEST_SCALE`.
         low: Smallest code.
         high: Largest code; `high - low` is at most 255.
     """
@@ -47,8 +51,11 @@ class Grid:
 
     def __post_init__(self):
         scale = float(np.float32(self.scale))
-        if not (np.isfinite(scale) and scale > 0):
-            raise ValueError(f"`scale` must be positive and finite. Received: {self.scale!r}")
+        if not SMALLEST_SCALE <= scale < np.inf:
+            raise ValueError(
+                f"`scale` must be positive, from {SMALLEST_SCALE:.3g}, and finite. Received: {self.scale!r}. Give a "
+                "tensor that is all zero any other scale."
+            )
         if not self.low < self.high <= self.low + 255:
             raise ValueError(f"Codes must span 1 to 255. Received: low={self.low}, high={self.high}")
         object.__setattr__(self, "scale", scale)
@@ -123,9 +130,10 @@ class IntegerOperation:
     with one `high`. Add, subtract and multiply take two tensors of one rank whose sizes are equal or 1. What a file can
     hold (the writer refuses the rest and says the way out):
 
-    - code 0 lies within the bounds of every tensor; kernel codes are -127 to 127, `multiplier` is below 256;
+    - code 0 lies within the bounds of every tensor; kernel codes are -127 to 127; `multiplier` is below 256;
+      `kernel_scale` and `input_scale * kernel_scale` are at least `SMALLEST_SCALE`;
     - add and subtract: both `ratio_i` are from 2**-10 to below 256; multiply: `scale1 * scale2 / scale` is from 2**-16
-      to below 256; leaky_relu: both ratios are from 2**-8 to 2**7, whatever the sign of the slope;
+      to below 256; leaky_relu: both ratios are from 2**-8 to 2**7 - 2**-8, whatever the sign of the slope;
     - sigmoid writes Grid(1 / 256, 0, 255), tanh Grid(1 / 128, -128, 127), softmax Grid(1 / 256, 0, 255).
 
     The runtime's own kernels, not XNNPACK, compute softmax, gelu, padded average_pool, max_pool with strides beyond the

@@ -9,7 +9,7 @@ from tfmp.types.integer_graph import ACTIVATIONS, Grid, IntegerOperation
 # The grids that the format's specification gives to functions with a bounded range.
 FIXED_GRIDS = {"sigmoid": Grid(1 / 256, 0, 255), "tanh": Grid(1 / 128, -128, 127)}
 # Factors of LEAKY_RELU beyond these are left to a kernel that rounds twice.
-_SMALLEST_FACTOR, _LARGEST_FACTOR = 2.0**-8, 2.0**7
+_SMALLEST_FACTOR, _LARGEST_FACTOR = 2.0**-8, 2.0**7 - 2.0**-8
 
 
 def write_activation(table: TensorTable, operation: IntegerOperation) -> None:
@@ -44,8 +44,8 @@ def _leaky_options(table, operation):
     factors = ratio, abs(ratio * np.float32(options.alpha))
     if not all(_SMALLEST_FACTOR <= factor <= _LARGEST_FACTOR for factor in factors):
         raise ValueError(
-            "The input scale of leaky_relu, and that times its slope, must be from 2**-8 to 2**7 times the output "
-            f"scale. Received: {factors[0]} and {factors[1]} times at operation {operation.name!r}. Requantize the "
-            "input, or use a ReLU for a slope of almost zero."
+            "The input scale of leaky_relu, and that times its slope, must be from 2**-8 to 127.996 times the "
+            f"output scale. Received: {factors[0]} and {factors[1]} times at operation {operation.name!r}. "
+            "Requantize the input, or use a ReLU for a slope of almost zero."
         )
     return options

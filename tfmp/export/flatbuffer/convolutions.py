@@ -6,7 +6,7 @@ from ai_edge_litert import schema_py_generated as schema
 from tfmp.export.flatbuffer.gathered_windows import filled_input, gathered_windows
 from tfmp.export.flatbuffer.model_builder import Quantization
 from tfmp.export.flatbuffer.tensor_table import TensorTable
-from tfmp.types.integer_graph import IntegerOperation
+from tfmp.types.integer_graph import SMALLEST_SCALE, IntegerOperation
 
 PADDINGS = {"same": schema.Padding.SAME, "valid": schema.Padding.VALID}
 _KERNEL_LIMIT = 127
@@ -139,12 +139,15 @@ def _with_constants(table, operation, kernel, axis):
         )
     kernel_scale = kernel_scale.astype(np.float32)
     input_scale = np.float32(table.grid(operation.inputs[0]).scale)
-    multiplier = input_scale * kernel_scale / np.float32(table.grid(operation.output).scale)
-    if not np.all((kernel_scale > 0) & (multiplier < _MULTIPLIER_LIMIT)):
+    bias_scale = input_scale * kernel_scale
+    multiplier = bias_scale / np.float32(table.grid(operation.output).scale)
+    smallest = np.minimum(kernel_scale, bias_scale)
+    if not np.all((smallest >= SMALLEST_SCALE) & (multiplier < _MULTIPLIER_LIMIT)):
         raise ValueError(
-            f"`kernel_scale` must be positive and `input_scale * kernel_scale / output_scale` below 256. Received: "
-            f"scales from {kernel_scale.min()}, factors to {multiplier.max()} at operation {operation.name!r}. "
-            "Recalibrate its ranges; give a channel without weights any positive scale."
+            f"`kernel_scale` and `input_scale * kernel_scale` must be positive, from {SMALLEST_SCALE:.3g}, and "
+            f"`input_scale * kernel_scale / output_scale` below 256. Received: scales from {smallest.min()}, factors "
+            f"to {multiplier.max()} at operation {operation.name!r}. Recalibrate its ranges; give a channel without "
+            "weights any other scale."
         )
     container_bits = _container_bits(operation)
     smallest, largest = -(2 ** (container_bits - 1)), 2 ** (container_bits - 1) - 1
@@ -155,7 +158,7 @@ def _with_constants(table, operation, kernel, axis):
         )
     # One scale per channel even when all are equal: some ARM kernels round differently with a single scale.
     of_kernel = Quantization(tuple(kernel_scale.tolist()), axis=axis)
-    of_bias = Quantization(tuple((input_scale * kernel_scale).tolist()))
+    of_bias = Quantization(tuple(bias_scale.tolist()))
     return [
         table.index(operation.inputs[0]),
         table.builder.constant(
