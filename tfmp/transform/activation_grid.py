@@ -12,6 +12,22 @@ def activation_grid(layer: Layer) -> Grid:
     Raises:
         ValueError: If its range was never calibrated, or no grid with a zero describes it.
     """
+    quantizer, state = calibrated_quantizer(layer)
+    if quantizer.offset:
+        raise ValueError(
+            f"Layer `{layer.name}`: one signed bit has the levels -step and +step and no zero, which activations of a "
+            "file need. Use 2 bits or more for inputs that can be negative."
+        )
+    levels = quantizer.grid(tf.zeros((1,)), state)
+    return Grid(float(levels.step), int(levels.low), int(levels.high))
+
+
+def calibrated_quantizer(layer: Layer):
+    """Returns the quantizer of a layer's input and its state.
+
+    Raises:
+        ValueError: If its range was never calibrated, or is another in every batch.
+    """
     selection = layer.activation
     quantizer = quantizers.get(selection.quantizer, bits=selection.bits[0], signed=selection.signed)
     prefix = "activation_selector/"
@@ -26,10 +42,4 @@ def activation_grid(layer: Layer) -> Grid:
             f"Layer `{layer.name}` was never calibrated: the range of its input is unknown. Give `tfmp.relax` "
             "calibration data, or train the model."
         )
-    if quantizer.offset:
-        raise ValueError(
-            f"Layer `{layer.name}`: one signed bit has the levels -step and +step and no zero, which activations of a "
-            "file need. Use 2 bits or more for inputs that can be negative."
-        )
-    levels = quantizer.grid(tf.zeros((1,)), state)
-    return Grid(float(levels.step), int(levels.low), int(levels.high))
+    return quantizer, state

@@ -1,13 +1,12 @@
 """From a fixed model to the network of integers that it is."""
 
-from collections.abc import Mapping
-
 from tfmp.bindings import binding
 from tfmp.transform.activation_grid import activation_grid
 from tfmp.transform.folded_product import folded_normalization, folded_product
 from tfmp.transform.integer_builder import Codes, IntegerBuilder
 from tfmp.transform.normalization import channel_axis, fusable_normalization
-from tfmp.types import Graph, Grid, IntegerGraph, TensorRef
+from tfmp.transform.signature_names import signature_inputs, signature_outputs
+from tfmp.types import Graph, Grid, IntegerGraph
 from tfmp.types.weight_storage import check_mode
 
 _PROBABILITIES = Grid(1 / 256, 0, 255)
@@ -45,11 +44,15 @@ def fold(fixed, *, mode="fast"):
 def fold_graph(graph: Graph, *, mode: str = "fast") -> IntegerGraph:
     """Returns the integer network of a fixed network; see `fold`."""
     check_mode(mode)
-    _check_fixed(graph)
+    check_fixed(graph)
+    for layer in graph.in_order():
+        if layer.kind in _PRODUCTS:
+            _check_product(layer)
     return _Folder(graph, mode).run()
 
 
-def _check_fixed(graph):
+def check_fixed(graph: Graph):
+    """Raises `ValueError` if bits are still open, or nothing is quantized."""
     if graph.searched:
         names = ", ".join(layer.name for layer in graph.searched)
         raise ValueError(
@@ -57,9 +60,6 @@ def _check_fixed(graph):
         )
     if not any(layer.is_quantized for layer in graph.layers.values()):
         raise ValueError(f"Model `{graph.name}` has no quantized layer. Expected what `tfmp.fix` returned.")
-    for layer in graph.in_order():
-        if layer.kind in _PRODUCTS:
-            _check_product(layer)
 
 
 def _check_product(layer):
@@ -86,7 +86,7 @@ class _Folder:
 
     def __init__(self, graph: Graph, mode: str):
         self.graph, self.mode, self.builder, self.done = graph, mode, IntegerBuilder(), {}
-        self.inputs = dict(zip(graph.input_names, _names(graph, graph.inputs, graph.input_names), strict=True))
+        self.inputs = signature_inputs(graph)
 
     def run(self) -> IntegerGraph:
         for tensor, name in self.inputs.items():
@@ -96,15 +96,12 @@ class _Folder:
             layer = self.graph.layer_of(call)
             if layer.is_quantized:
                 self.demand(call.inputs[0], Codes.all_of(activation_grid(layer)))
-        names, outputs = [], []
+        outputs = []
         for tensor in self.graph.output_names:
-            names.append(self._users_tensor(tensor))
             stored = self.stored(tensor, "the output of the model")
             shape = self.graph.tensors[tensor].shape
             outputs.append(self.builder.add("dequantize", (stored,), f"{tensor}_output", shape, None))
-        return self.builder.graph(
-            self.graph.name, self.inputs.values(), outputs, _names(self.graph, self.graph.outputs, names)
-        )
+        return self.builder.graph(self.graph.name, self.inputs.values(), outputs, signature_outputs(self.graph))
 
     def demand(self, tensor, codes):
         """Returns the name of the integer tensor that holds a tensor of the graph with these codes."""
@@ -231,23 +228,6 @@ class _Folder:
         if layer.kind == "conv1d":
             return self.builder.convolution_1d(source, layer.name, shape, codes, **made)
         return self.builder.add(layer.kind, (source,), layer.name, shape, codes, layer=layer.name, **made)
-
-    def _users_tensor(self, tensor):
-        """What the user's model calls an output: the tensor before the layers that a transform put behind it."""
-        inserted, source = self.graph.producer(tensor).layer, tensor
-        while self.graph.layer_of(self.graph.producer(source)).kind in ("quantize", "softmax"):
-            source = self.graph.producer(source).inputs[0]
-            name = self.graph.producer(source).layer
-            if inserted.startswith((f"{name}_quantizer", f"{name}_activation")):
-                return self._users_tensor(source)
-        return tensor
-
-
-def _names(graph, structure, names):
-    """The keys of inputs or outputs that come as a dict, else the names of the tensors."""
-    if isinstance(structure, Mapping) and all(isinstance(entry, TensorRef) for entry in structure.values()):
-        names = structure
-    return tuple(str(name).replace(":", "_") for name in names)
 
 
 def _attributes(layer):
