@@ -20,11 +20,11 @@ _PUBLIC = {
     "fold": "tfmp.transform.fold",
     "inspect": "tfmp.export.inspect",
     "layer_table": "tfmp.export.layer_table",
-    "load_model": "tfmp.bindings.keras3.load_model",
+    "load_model": "tfmp.bindings.load_model",
     "relax": "tfmp.transform.relax",
     "simulate": "tfmp.export.energy_report",
 }
-_MODULES = ("costs", "layers", "networks", "quantizers", "search", "simulator", "types")
+_MODULES = ("costs", "keras2", "layers", "networks", "quantizers", "search", "simulator", "types")
 
 __all__ = [*_PUBLIC, *_MODULES]
 __version__ = "0.1.0"
@@ -44,6 +44,7 @@ def __dir__():
     return sorted([*globals(), *__all__])
 
 
-if "keras" in sys.modules:
-    # Models saved with our layers then load without `custom_objects`.
-    importlib.import_module("tfmp.layers")
+for _framework, _layers in (("keras", "tfmp.layers"), ("tf_keras", "tfmp.keras2")):
+    if _framework in sys.modules:
+        # Models saved with our layers then load without `custom_objects`.
+        importlib.import_module(_layers)

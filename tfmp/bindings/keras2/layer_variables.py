@@ -10,9 +10,26 @@ _CHILDREN = ("weight_selector", "activation_selector", "selection_cost")
 _RENAMED = {"depthwise_kernel": "kernel"}
 
 
+def variables_by_path(layer):
+    """Returns a layer's variables by their names, behind the name of the selector that holds them.
+
+    Scopes in front say only how the layer was built: by a call, from a file or by hand.
+    """
+    children = [child for child in (getattr(layer, name, None) for name in _CHILDREN) if child is not None]
+    holders = {id(variable): f"{child.name}/" for child in children for variable in child.variables}
+    variables = {}
+    for variable in layer.variables:
+        name = variable.name.split("/")[-1].split(":")[0]
+        path = holders.get(id(variable), "") + _RENAMED.get(name, name)
+        while path in variables:
+            path += "'"
+        variables[path] = variable
+    return variables
+
+
 def layer_weights(layer):
     """Returns a layer's arrays by path relative to the layer."""
-    return {path: np.asarray(variable) for path, variable in _by_path(layer).items()}
+    return {path: np.asarray(variable) for path, variable in variables_by_path(layer).items()}
 
 
 def assign_weights(layer, weights):
@@ -21,7 +38,7 @@ def assign_weights(layer, weights):
     Raises:
         ValueError: If the layer lacks a variable that `weights` has.
     """
-    variables = _by_path(layer) if weights else {}
+    variables = variables_by_path(layer) if weights else {}
     if any(path not in variables or variables[path].shape != np.shape(weights[path]) for path in weights):
         # A layer whose children Keras numbers has other paths each time it is built, in the same order.
         shapes = [tuple(np.shape(value)) for value in weights.values()]
@@ -47,21 +64,6 @@ def _finalize(layer):
 
 def num_parameters(layer):
     """Numbers in a layer's weights, those of its selectors and their price left out."""
-    return sum(math.prod(v.shape) for path, v in _by_path(layer).items() if path.split("/")[0] not in _CHILDREN)
-
-
-def _by_path(layer):
-    """The name of each variable, behind the name of the selector that holds it.
-
-    Scopes in front say only how the layer was built: by a call, from a file or by hand.
-    """
-    children = [child for child in (getattr(layer, name, None) for name in _CHILDREN) if child is not None]
-    holders = {id(variable): f"{child.name}/" for child in children for variable in child.variables}
-    variables = {}
-    for variable in layer.variables:
-        name = variable.name.split("/")[-1].split(":")[0]
-        path = holders.get(id(variable), "") + _RENAMED.get(name, name)
-        while path in variables:
-            path += "'"
-        variables[path] = variable
-    return variables
+    return sum(
+        math.prod(v.shape) for path, v in variables_by_path(layer).items() if path.split("/")[0] not in _CHILDREN
+    )
