@@ -7,6 +7,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from tests.export import integer_reference
+from tests.export.gated_network import gated_network
 from tests.export.random_graphs import one_operation, residual_network, weights
 from tfmp.export.flatbuffer.write_tflite import write_tflite
 from tfmp.export.interpreter import Interpreter
@@ -34,12 +35,8 @@ def transposed_graph(kernel):
     return one_operation("conv2d_transpose", [(3, 3, 4)], [GRID], (3, 3, 4), BYTE, constants=constants)
 
 
-@pytest.mark.parametrize("seed", range(12))
-def test_network_computes_what_the_reference_does(seed):
-    graph = residual_network(seed)
-    images = np.random.default_rng(seed).uniform(-0.1, 1.1, (10, 9, 8, 3)).astype(np.float32)
-    content = write_tflite(graph, batch_size=4)
-    interpreter = Interpreter(content)
+def check_network(graph, images, outside):
+    interpreter = Interpreter(write_tflite(graph, batch_size=4))
     found = interpreter.codes(images)
     expected = integer_reference.run(graph, {"image": images})
     for name, tensor in graph.tensors.items():
@@ -48,7 +45,19 @@ def test_network_computes_what_the_reference_does(seed):
     shipped = Interpreter(write_tflite(graph)).run(images)
     for name, tensor in zip(graph.output_names, graph.outputs, strict=True):
         np.testing.assert_array_equal(shipped[name], expected[tensor])
-    assert {kind for kind, _ in interpreter.operators_outside_xnnpack()} == {"SOFTMAX", "AVERAGE_POOL_2D"}
+    assert {kind for kind, _ in interpreter.operators_outside_xnnpack()} == outside
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_residual_network_computes_what_the_reference_does(seed):
+    images = np.random.default_rng(seed).uniform(-0.1, 1.1, (10, 9, 8, 3)).astype(np.float32)
+    check_network(residual_network(seed), images, {"SOFTMAX", "AVERAGE_POOL_2D"})
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_gated_network_computes_what_the_reference_does(seed):
+    images = np.random.default_rng(seed).uniform(-1.1, 1.1, (10, 6, 7, 3)).astype(np.float32)
+    check_network(gated_network(seed), images, {"GELU"})
 
 
 @pytest.mark.parametrize("dtype", ["int8", "uint8"])
