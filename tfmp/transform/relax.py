@@ -10,6 +10,7 @@ from tfmp.transform.calibrate import calibrate_ranges
 from tfmp.transform.normalization import with_positive_gammas
 from tfmp.transform.pairwise_addition import with_pairwise_additions
 from tfmp.transform.plan import KEPT, LEFT, SEARCHED, plan
+from tfmp.transform.separate_activations import with_separate_activations
 from tfmp.transform.storage import with_stored_tensors
 from tfmp.types import Graph, Layer, Selection
 
@@ -90,7 +91,7 @@ def relax(
     }
     integer = first_and_last != "float"
     graph = with_positive_gammas(graph)
-    graph = with_pairwise_additions(_with_separate_activations(graph)) if integer else graph
+    graph = with_pairwise_additions(with_separate_activations(graph, _FUSED_ACTIVATIONS)) if integer else graph
     float_graph, changed = graph, {}
     for layer in graph.in_order():
         entry = plans.get(layer.name)
@@ -134,21 +135,3 @@ def _quantized(graph: Graph, layer: Layer, entry, arguments) -> Layer:
 def _uniform(candidates) -> Selection:
     formats = tuple(candidate.format for candidate in candidates)
     return Selection(formats, (1 / len(formats),) * len(formats), candidates[0].name, candidates[0].signed)
-
-
-def _with_separate_activations(graph: Graph) -> Graph:
-    """Moves activations that no integer operator fuses (softmax, ...) into layers of their own behind the product."""
-    for layer in list(graph.in_order()):
-        name = layer.attributes.get("activation", "linear")
-        if layer.shape is None or name in _FUSED_ACTIVATIONS:
-            continue
-        for call in [call for call in graph.calls if call.layer == layer.name]:
-            new_name = graph.unused_name(f"{layer.name}_activation")
-            config = {"name": new_name, "activation": layer.config["config"]["activation"]}
-            kind = "softmax" if name == "softmax" else "other"
-            graph = graph.insert_after(call.outputs[0], Layer(new_name, kind, config={"config": config}))
-        config = {**layer.config["config"], "activation": "linear"}
-        attributes = {**layer.attributes, "activation": "linear"}
-        changed = dataclasses.replace(layer, config={**layer.config, "config": config}, attributes=attributes)
-        graph = graph.replace_layers({layer.name: changed})
-    return graph
