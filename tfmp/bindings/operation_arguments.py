@@ -15,5 +15,13 @@ def operation_arguments(graph, operation):
         "attributes": dict(operation.attributes),
         "output_shape": graph.tensors[operation.output].shape,
         "constant_shapes": {name: value.shape for name, value in operation.constants.items()},
-        "name": operation.name.replace("/", "_"),
+        "name": operation_layer_name(operation.name),
     }
+
+
+def operation_layer_name(name):
+    """The name of the layer that computes an operation: `"backbone>conv1"` for `"backbone/conv1"`.
+
+    Keras allows no slash in it and TensorFlow no colon; users' names hold no `>`, so that no two become one.
+    """
+    return name.replace("/", ">").replace(":", ">>")

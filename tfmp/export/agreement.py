@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from tfmp.bindings.operation_arguments import operation_layer_name
 from tfmp.export.interpreter import Interpreter
 from tfmp.types import IntegerGraph, OperatorAgreement
 
@@ -113,7 +114,7 @@ def _own_results(graph, folded, theirs, tallies):
     """
     ours = {name: theirs[name] for name in graph.inputs}
     for operation in graph.operations:
-        layer = folded.get_layer(operation.name.replace("/", "_"))
+        layer = folded.get_layer(operation_layer_name(operation.name))
 
         def computed(tensors, layer=layer, names=operation.inputs):
             inputs = [np.asarray(tensors[name], np.float32) for name in names]

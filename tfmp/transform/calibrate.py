@@ -9,13 +9,15 @@ from tfmp.transform.samples import batches
 _MAX_VALUES = 2**18
 
 
-def calibrate_ranges(model, float_model, data):
+def calibrate_ranges(model, float_model, data, *, least_squares=False):
     """Sets the range of every activation quantizer of a model from what its float model computes on the data.
 
     Args:
         model: A relaxed or fixed model.
         float_model: The same network without quantizers, its tensors under the same names.
         data: As in `tfmp.transform.samples.batches`.
+        least_squares: True for the ranges of least squared error, of kernels too, for networks that are not trained
+            further; else activations get the ranges that training starts from, and kernels keep theirs.
     """
     graph = binding.of(model).read(model, weights=False)
     wanted = {}
@@ -23,12 +25,15 @@ def calibrate_ranges(model, float_model, data):
         layer = graph.layer_of(call)
         if not layer.activation.formats[0].is_float:
             wanted.setdefault(layer.name, []).append(_source(graph, call.inputs[0]))
+        if least_squares and not layer.weight.formats[0].is_float:
+            built = binding.of(model).layer(model, layer.name)
+            built.weight_selector.calibrate(np.asarray(built.kernel), least_squares=True)
     if not wanted:
         return
     sample = _sample(float_model, list(dict.fromkeys(name for names in wanted.values() for name in names)), data)
     for layer_name, names in wanted.items():
         values = np.concatenate([sample[name] for name in names])
-        model.get_layer(layer_name).activation_selector.calibrate(values)
+        binding.of(model).layer(model, layer_name).activation_selector.calibrate(values, least_squares=least_squares)
 
 
 def _source(graph, tensor):
@@ -44,12 +49,14 @@ def _sample(model, names, data):
     collected = {name: [] for name in names}
     chunks = list(batches(data))
     share = max(1, _MAX_VALUES // len(chunks))
+    rng = np.random.default_rng(0)
     for batch in chunks:
         outputs = reader.predict_on_batch(batch)
         for name, values in zip(names, outputs if isinstance(outputs, list) else [outputs], strict=True):
             values = np.asarray(values).ravel()
-            stride = max(1, values.size // share)
-            collected[name] += [values[::stride], [values.min(), values.max()]]
+            # Drawn, since every n-th value would be of one channel wherever n divides by their number.
+            drawn = rng.choice(values, share) if values.size > share else values
+            collected[name] += [drawn, [values.min(), values.max()]]
     return {name: np.concatenate(values) for name, values in collected.items()}
 
 
@@ -63,7 +70,9 @@ def reestimate_normalization(model, data):
         data: As in `tfmp.transform.samples.batches`.
     """
     graph = binding.of(model).read(model, weights=False)
-    layers = [model.get_layer(layer.name) for layer in graph.in_order() if layer.kind == "batch_normalization"]
+    layers = [
+        binding.of(model).layer(model, layer.name) for layer in graph.in_order() if layer.kind == "batch_normalization"
+    ]
     if not layers:
         return
     momenta = [layer.momentum for layer in layers]

@@ -12,16 +12,18 @@ def fusable_normalization(graph: Graph, call) -> Layer | None:
     layer = graph.layer_of(call)
     if layer.shape is None or layer.attributes.get("activation", "linear") != "linear":
         return None
-    output = call.outputs[0]
-    readers = graph.readers(output)
-    if len(readers) != 1 or output in graph.output_names:
+    # Behind every call, where a shared block is called several times.
+    outputs = [other.outputs[0] for other in graph.calls if other.layer == layer.name]
+    readers = [graph.readers(output) for output in outputs]
+    if any(len(found) != 1 for found in readers) or any(output in graph.output_names for output in outputs):
         return None
-    normalization = graph.layer_of(readers[0])
-    rank = len(graph.tensors[output].shape)
-    once = all(sum(c.layer == name for c in graph.calls) == 1 for name in (layer.name, normalization.name))
-    if normalization.kind != "batch_normalization" or not once or channel_axis(normalization) not in (-1, rank - 1):
+    normalization = graph.layer_of(readers[0][0])
+    num_calls = [sum(found[0].layer == normalization.name for found in readers)]
+    num_calls += [sum(other.layer == name for other in graph.calls) for name in (layer.name, normalization.name)]
+    rank = len(graph.tensors[outputs[0]].shape)
+    if normalization.kind != "batch_normalization" or channel_axis(normalization) not in (-1, rank - 1):
         return None
-    return normalization
+    return normalization if len(set(num_calls)) == 1 else None
 
 
 def channel_axis(normalization: Layer) -> int:
@@ -46,8 +48,7 @@ def with_positive_gammas(graph: Graph) -> Graph:
         layer = graph.layer_of(call)
         sign = np.where(normalization.weights["gamma"] < 0, -1.0, 1.0).astype(np.float32)
         kernel = layer.weights["kernel"]
-        last = kernel.shape[-2:] if layer.kind == "depthwise_conv2d" else kernel.shape[-1:]
-        weights = {**layer.weights, "kernel": kernel * sign.reshape(last)}
+        weights = {**layer.weights, "kernel": kernel * sign.reshape(_filters(layer.kind, kernel.shape))}
         if "bias" in weights:
             weights["bias"] = weights["bias"] * sign
         changed[layer.name] = dataclasses.replace(layer, weights=weights)
@@ -62,3 +63,10 @@ def with_positive_gammas(graph: Graph) -> Graph:
             },
         )
     return graph.replace_layers(changed)
+
+
+def _filters(kind, shape):
+    """How numbers, one per output channel, lie along a kernel."""
+    if kind.startswith("depthwise"):
+        return shape[-2:]
+    return (shape[-2], 1) if kind == "conv2d_transpose" else shape[-1:]

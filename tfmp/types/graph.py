@@ -8,6 +8,7 @@ import numpy as np
 
 from tfmp.types.code_format import FLOAT, CodeFormat
 from tfmp.types.layer_shape import LayerShape
+from tfmp.types.submodel import Submodel
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Layer:
     """One layer of a model.
 
     Args:
-        name: Unique in the graph; the name in the user's model.
+        name: Unique in the graph; the name in the user's model, `"backbone/conv1"` for a layer of a nested model.
         kind: What it computes, in words that no framework owns (`"conv2d"`, `"batch_normalization"`, `"add"`, ...);
             `"other"` if the library has no word for it.
         config: The framework's own configuration of the layer, from which its binding builds it again.
@@ -91,12 +92,16 @@ class Layer:
 
 @dataclasses.dataclass(frozen=True)
 class Call:
-    """One use of a layer: positional and keyword arguments with a `TensorRef` in place of every tensor."""
+    """One use of a layer: positional and keyword arguments with a `TensorRef` in place of every tensor.
+
+    `within` is the use of a nested model that it is part of, a key of `Graph.submodels`; `""` in the outermost model.
+    """
 
     layer: str
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any]
     outputs: tuple[str, ...]
+    within: str = ""
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -115,6 +120,7 @@ class Graph:
         inputs: The structure (tuple, list, dict) of the model's inputs with a `TensorRef` for every tensor.
         outputs: The same for its outputs.
         framework: Which binding read it and can build it again: `"keras"` or `"tf_keras"`.
+        submodels: The uses of nested models, outer ones before those inside; `Call.within` names them.
     """
 
     name: str
@@ -124,6 +130,7 @@ class Graph:
     inputs: Any
     outputs: Any
     framework: str
+    submodels: Mapping[str, Submodel] = dataclasses.field(default_factory=dict)
 
     @property
     def input_names(self) -> tuple[str, ...]:
@@ -158,9 +165,13 @@ class Graph:
         return dataclasses.replace(self, layers={**self.layers, **layers})
 
     def insert_after(self, tensor: str, layer: Layer) -> "Graph":
-        """The same graph with a layer behind a tensor: whatever read the tensor then reads the layer's output."""
-        output = TensorRef(layer.name)
-        call = Call(layer.name, (TensorRef(tensor),), {}, (layer.name,))
+        """The same graph with a layer behind a tensor: whatever read the tensor then reads the layer's output.
+
+        The layer is called in the model that the tensor is made in. If the graph has it already, this is another call.
+        """
+        num_calls = sum(call.layer == layer.name for call in self.calls)
+        name = f"{layer.name}:call_{num_calls}" if num_calls else layer.name
+        output = TensorRef(name)
 
         def redirect(reference):
             return output if reference.name == tensor else reference
@@ -170,13 +181,14 @@ class Graph:
             args, kwargs = map_references((old.args, dict(old.kwargs)), redirect)
             calls.append(dataclasses.replace(old, args=args, kwargs=kwargs))
             if tensor in old.outputs:
-                calls.append(call)
+                calls.append(Call(layer.name, (TensorRef(tensor),), {}, (name,), old.within))
         return dataclasses.replace(
             self,
             layers={**self.layers, layer.name: layer},
             calls=tuple(calls),
-            tensors={**self.tensors, layer.name: dataclasses.replace(self.tensors[tensor], name=layer.name)},
+            tensors={**self.tensors, name: dataclasses.replace(self.tensors[tensor], name=name)},
             outputs=map_references(self.outputs, redirect),
+            submodels={use: _redirected(submodel, redirect) for use, submodel in self.submodels.items()},
         )
 
     def unused_name(self, name: str) -> str:
@@ -207,6 +219,13 @@ def map_references(structure, function):
     if isinstance(structure, Mapping):
         return {key: map_references(item, function) for key, item in structure.items()}
     return structure
+
+
+def _redirected(submodel: Submodel, redirect) -> Submodel:
+    fields = ("inputs", "outputs", "arguments")
+    return dataclasses.replace(
+        submodel, **{field: map_references(getattr(submodel, field), redirect) for field in fields}
+    )
 
 
 def _references(structure) -> Iterator[str]:

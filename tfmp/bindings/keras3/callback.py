@@ -13,7 +13,8 @@ class MixedPrecisionSearch(MixedPrecisionSearchMixin, keras.callbacks.Callback):
     def set_model(self, model):
         super().set_model(model)
         if self.priced is None or self.prepared_model is not model:
-            self.prepare(graph.read(model, weights=False), {layer.name: layer for layer in model.layers})
+            found = graph.read(model, weights=False)
+            self.prepare(found, {layer.name: graph.layer(model, layer.name) for layer in found.searched})
             self.prepared_model = model
 
     def on_train_begin(self, logs=None):

@@ -1,14 +1,19 @@
 """Keras 3 model to `Graph` and back."""
 
+import dataclasses
+
 import keras
 import numpy as np
 
 from tfmp.bindings.keras3 import layers as searchable
 from tfmp.bindings.keras3.integer_graph import write_integer  # noqa: F401 (part of what a binding offers)
 from tfmp.bindings.keras3.layer_variables import assign_weights
-from tfmp.bindings.keras3.model_reader import ModelReader, check_readable, find_operation
+from tfmp.bindings.keras3.model_reader import ModelReader
+from tfmp.bindings.keras3.model_structure import check_readable, find_operation
 from tfmp.bindings.kinds import MULTIPLYING
-from tfmp.types import map_references
+from tfmp.bindings.model_builder import ModelBuilder
+from tfmp.bindings.nesting import local_name, with_equal_uses
+from tfmp.types import TensorRef, map_references
 
 _MIXED_CLASSES = {kind: getattr(searchable, f"MixedPrecision{name}") for name, kind in MULTIPLYING.items()}
 _PLAIN_CLASSES = {
@@ -16,6 +21,16 @@ _PLAIN_CLASSES = {
     "softmax": keras.layers.Activation,
     "other": keras.layers.Activation,
 }
+
+
+class _Builder(ModelBuilder):
+    tree = keras.tree
+
+    def make_input(self, tensor, config):
+        return keras.Input(**(config or {"batch_shape": tensor.shape, "dtype": tensor.dtype}))
+
+    def make_model(self, inputs, outputs, name):
+        return keras.Model(inputs, outputs, name=name)
 
 
 def read(model, *, weights=True):
@@ -29,61 +44,74 @@ def read(model, *, weights=True):
         ValueError: If the model is not built, or a subclass whose structure cannot be read.
     """
     check_readable(model)
-    reader = ModelReader(model, weights)
-    return reader.sequential() if isinstance(model, keras.Sequential) else reader.functional()
+    return ModelReader(model, weights).graph()
 
 
 def write(graph):
     """Builds the model that a `Graph` describes, with the weights that its layers hold.
 
     Layers that a transform did not touch are built from their own configuration; those with a `weight` or `activation`
-    selection become `MixedPrecision*` layers.
+    selection become `MixedPrecision*` layers. Nested models are nested again.
     """
-    layers = {layer.name: _build_layer(layer) for layer in graph.in_order()}
-    tensors = _connect(graph, layers)
-    inputs = map_references(graph.inputs, lambda reference: tensors[reference.name])
-    outputs = map_references(graph.outputs, lambda reference: tensors[reference.name])
+    graph = with_equal_uses(graph)
+    layers = {layer.name: _build_layer(layer, local_name(graph, layer.name)) for layer in graph.in_order()}
+    builder = _Builder(graph, layers)
+    inputs, outputs = _ends(graph, builder.build())
     model = keras.Model(inputs, outputs, name=graph.name)
+    for nested, trainable in reversed(builder.models):  # outer ones first: freezing reaches what is inside
+        _freeze(nested, trainable)
     for name, built in layers.items():
         weights = graph.layers[name].weights
         assign_weights(built, weights)
         selector = getattr(built, "weight_selector", None)
         if selector is not None and not any(path.startswith("weight_selector/") for path in weights):
             selector.calibrate(np.asarray(built.kernel))
+        _freeze(built, graph.layers[name].trainable)
     return model
+
+
+def layer(model, path):
+    """Returns a layer of a model by its name in the graph, `"conv1"` or `"backbone/conv1"`.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    return find_operation(model, path)
 
 
 def tensor_model(model, tensor_names):
     """Returns a model with the same inputs whose outputs are the named tensors of `read(model)`."""
     graph = read(model, weights=False)
-    operations = {layer.name: find_operation(model, layer.name) for layer in graph.in_order() if layer.kind != "input"}
-    entrances = {layer.name: _build_layer(layer) for layer in graph.in_order() if layer.kind == "input"}
-    tensors = _connect(graph, {**operations, **entrances})
-    inputs = map_references(graph.inputs, lambda reference: tensors[reference.name])
-    return keras.Model(inputs, [tensors[name] for name in tensor_names])
+    graph = dataclasses.replace(graph, outputs=[TensorRef(name) for name in tensor_names])
+    operations = {
+        layer.name: _build_layer(layer, layer.name) if layer.kind == "input" else find_operation(model, layer.name)
+        for layer in graph.in_order()
+    }
+    inputs, outputs = _ends(graph, _Builder(graph, operations).build())
+    return keras.Model(inputs, outputs)
 
 
-def _connect(graph, operations):
-    """Calls layers along the graph and returns every tensor by its name.
-
-    Args:
-        graph: The graph.
-        operations: Layer name to a Keras layer, or an operation used without one.
-    """
-    tensors = {}
-    for call in graph.calls:
-        operation = operations[call.layer]
-        if graph.layers[call.layer].kind == "input":
-            tensors[call.outputs[0]] = operation.output
-            continue
-        args, kwargs = map_references((call.args, dict(call.kwargs)), lambda reference: tensors[reference.name])
-        tensors.update(zip(call.outputs, keras.tree.flatten(operation(*args, **kwargs)), strict=True))
-    return tensors
+def _ends(graph, tensors):
+    """The structures of a graph's inputs and outputs with a framework's tensors in them."""
+    return map_references((graph.inputs, graph.outputs), lambda reference: tensors[reference.name])
 
 
-def _build_layer(layer):
+def _freeze(built, trainable):
+    # Also where the layer says so itself: of its configuration, Keras tells the layers inside it nothing.
+    if isinstance(built, keras.layers.Layer) and not (trainable and built.trainable):
+        built.trainable = trainable
+
+
+def _build_layer(layer, name):
     """Builds a layer of its own class or, for one that a transform made, of the class that its kind has here."""
-    if "class" in layer.config:
-        return layer.config["class"].from_config(layer.config["config"])
     classes = _MIXED_CLASSES if layer.kind in _MIXED_CLASSES else _PLAIN_CLASSES
-    return classes[layer.kind].from_config(layer.config["config"])
+    built_class = layer.config["class"] if "class" in layer.config else classes[layer.kind]
+    config = dict(layer.config["config"])
+    if "name" in config:
+        config["name"] = name
+    if issubclass(built_class, keras.layers.Lambda):
+        built = built_class(**config)
+    else:
+        built = built_class.from_config(config)
+    built.name = name  # also for classes whose constructor takes none
+    return built

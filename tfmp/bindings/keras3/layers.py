@@ -24,6 +24,10 @@ class _Statistics(_FullPrecision):
 
 
 class _Selecting(_FullPrecision):
+    def build(self, input_shape):
+        super().build(input_shape)
+        self.trainable = self.trainable  # Keras tells the layers inside nothing of what a configuration froze
+
     def make_selector(self, bits, **arguments):
         return BitSelector(bits, dtype="float32", **arguments)
 
@@ -34,6 +38,15 @@ class _Selecting(_FullPrecision):
 @_register
 class BitSelector(_Statistics, BitSelectorMixin, keras.layers.Layer):  # noqa: D101 (the mixin says it)
     __doc__ = BitSelectorMixin.__doc__
+
+    @property
+    def trainable(self):
+        """True while bits are open: freezing a layer freezes its weights, not the search for their bits."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value):
+        keras.layers.Layer.trainable.fset(self, value or len(self.quantizers) > 1)
 
 
 @_register
@@ -127,6 +140,46 @@ class MixedPrecisionDepthwiseConv2D(_Selecting, MixedPrecisionMixin, keras.layer
 
     def operation(self, inputs, kernel):
         return _convolve(self, keras.ops.depthwise_conv, inputs, kernel, self.padding)
+
+
+@_register
+class MixedPrecisionDepthwiseConv1D(_Selecting, MixedPrecisionMixin, keras.layers.DepthwiseConv1D):
+    """A 1D depthwise convolution that chooses the bits of its kernel and of its input.
+
+    Args:
+        kernel_size: As in `keras.layers.DepthwiseConv1D`, like every argument that is not named here.
+        weight_bits, activation_bits, quantizer, signed_input, relaxation, shared_range, num_calls, seed: As in
+            `MixedPrecisionConv2D`.
+    """
+
+    channel_axes = (-2, -1)
+
+    def operation(self, inputs, kernel):
+        return _convolve(self, keras.ops.depthwise_conv, inputs, kernel, self.padding)
+
+
+@_register
+class MixedPrecisionConv2DTranspose(_Selecting, MixedPrecisionMixin, keras.layers.Conv2DTranspose):
+    """A transposed 2D convolution that chooses the bits of its kernel and of its input; `tfmp.relax` keeps it at 8.
+
+    Args:
+        filters, kernel_size: As in `keras.layers.Conv2DTranspose`, like every argument that is not named here.
+        weight_bits, activation_bits, quantizer, signed_input, relaxation, shared_range, num_calls, seed: As in
+            `MixedPrecisionConv2D`.
+    """
+
+    channel_axes = (-2,)
+
+    def operation(self, inputs, kernel):
+        return keras.ops.conv_transpose(
+            inputs,
+            kernel,
+            strides=list(self.strides),
+            padding=self.padding,
+            output_padding=self.output_padding,
+            dilation_rate=self.dilation_rate,
+            data_format=self.data_format,
+        )
 
 
 @_register

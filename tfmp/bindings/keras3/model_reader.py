@@ -1,41 +1,21 @@
-"""The structure of a Keras 3 model, from its public configuration."""
+"""The layers and calls of a Keras 3 model, those of nested models among them."""
+
+import collections
+import dataclasses
 
 import keras
-import numpy as np
 
-from tfmp.bindings.keras3.layer_variables import layer_weights, num_parameters
-from tfmp.bindings.kinds import MULTIPLYING, kind_and_attributes, layer_shape
-from tfmp.types import UNQUANTIZED, Call, Graph, Layer, Selection, Tensor, TensorRef, map_references
+from tfmp.bindings.keras3.layer_reader import read_layer
+from tfmp.bindings.keras3.model_structure import functional_config, has_structure, is_functional, map_histories
+from tfmp.types import Call, Graph, Submodel, Tensor, TensorRef, map_references
 
 FRAMEWORK = "keras"
 
 
-def check_readable(model):
-    """Raises an error that says what to do unless the model is built, and Sequential or functional."""
-    if not isinstance(model, keras.Model):
-        raise TypeError(f"Expected a Keras 3 model. Received: {type(model).__name__}")
-    if not model.built:
-        raise ValueError(
-            f"Model `{model.name}` is not built: its weights do not exist yet. Give it a `keras.Input`, or call "
-            "`model.build(input_shape)`."
-        )
-    if isinstance(model, keras.Sequential):
-        return
-    if not _is_functional(model):
-        raise ValueError(
-            f"Model `{model.name}` is a subclass of `keras.Model`: its structure is hidden in Python code. Build it as "
-            "a functional model, `keras.Model(inputs, outputs)`, for example by calling it once on `keras.Input(...)`."
-        )
-
-
-def find_operation(model, name):
-    """A layer, or an operation used without one, by its name."""
-    operations = model.layers if isinstance(model, keras.Sequential) else model.operations
-    return next(operation for operation in operations if operation.name == name)
-
-
 class ModelReader:
     """Collects the layers, calls and tensors of a model.
+
+    A layer has one name however many models call it: where it was met first.
 
     Args:
         model: A readable model.
@@ -45,156 +25,168 @@ class ModelReader:
     def __init__(self, model, weights):
         self.model = model
         self.with_weights = weights
-        self.layers, self.calls, self.tensors = {}, [], {}
+        self.layers, self.calls, self.tensors, self.submodels = {}, [], {}, {}
+        self._names, self._configs, self._num_calls = {}, {}, collections.Counter()
 
-    def sequential(self):
+    def graph(self):
+        if isinstance(self.model, keras.Sequential):
+            inputs = self._sequential_input()
+            outputs = self._sequential(self.model, inputs, "", "")
+        else:
+            names = self._input_names(self.model)
+            layers = {operation.name: operation for operation in self.model.operations}
+            for name in keras.tree.flatten(names):
+                self._call(layers[name], (), {}, "", "")
+            inputs = keras.tree.map_structure(TensorRef, names)
+            outputs = self._functional(self.model, inputs, "", "")
+        return Graph(
+            self.model.name,
+            self.layers,
+            tuple(self.calls),
+            self.tensors,
+            inputs,
+            outputs,
+            FRAMEWORK,
+            self.submodels,
+        )
+
+    def _config(self, model):
+        if id(model) not in self._configs:
+            self._configs[id(model)] = functional_config(model)
+        return self._configs[id(model)]
+
+    def _input_names(self, model):
+        """The structure of a functional model's inputs with the name of its layer in place of every tensor."""
+        return map_histories(self._config(model)["input_layers"], lambda history: history[0])
+
+    def _sequential_input(self):
         first = self.model.inputs[0]
         name = "input"
         while any(layer.name == name for layer in self.model.layers):
             name += "_1"
         entrance = keras.layers.InputLayer(batch_shape=first.shape, dtype=first.dtype, name=name)
-        current = TensorRef(name)
-        self._add_call(entrance, name, (), {}, [first])
-        for layer in self.model.layers:
-            self._add_call(layer, layer.name, (current,), {}, [layer.output])
-            current = TensorRef(layer.name)
-        return self._graph(TensorRef(name), current)
+        return self._call(entrance, (), {}, "", "")
 
-    def functional(self):
-        config, names = self.model.get_config(), {}
-        pending = [
-            (entry, index, node)
-            for entry in config["layers"]
-            for index, node in enumerate(entry["inbound_nodes"] or [None])
-        ]
-        while pending:
-            ready = [item for item in pending if self._try(item, names)]
-            if not ready:
-                raise ValueError(f"Model `{self.model.name}` has calls whose inputs nothing produces.")
-            done = {(id(entry), index) for entry, index, _ in ready}
-            pending = [item for item in pending if (id(item[0]), item[1]) not in done]
+    def _sequential(self, model, current, path, within):
+        for layer in model.layers:
+            current = self._call(layer, (current,), {}, path, within)
+        return current
+
+    def _functional(self, model, inputs, path, within):
+        """Calls the layers of a functional model; each layer's calls in the order in which the user made them."""
+        config, names = self._config(model), {}
+        operations = {operation.name: operation for operation in model.operations}
+        for name, reference in zip(
+            keras.tree.flatten(self._input_names(model)), keras.tree.flatten(inputs), strict=True
+        ):
+            names[name, 0, 0] = reference
+        nodes = {entry["name"]: list(entry["inbound_nodes"]) for entry in config["layers"]}
+        done = collections.Counter()
+        while any(done[name] < len(calls) for name, calls in nodes.items()):
+            before = done.total()
+            for name, calls in nodes.items():
+                while done[name] < len(calls):
+                    arguments = self._arguments(calls[done[name]], names)
+                    if arguments is None:
+                        break
+                    results = self._call(operations[name], *arguments, path, within)
+                    for position, reference in enumerate(keras.tree.flatten(results)):
+                        names[name, done[name], position] = reference
+                    done[name] += 1
+            if done.total() == before:
+                raise ValueError(f"Model `{model.name}` has calls whose inputs nothing produces.")
 
         def reference(history):
             # Keras counts the call that made a nested model here, and nowhere else.
             name, index, position = history
-            return TensorRef(names[name, index - _is_functional(find_operation(self.model, name)), position])
+            return names[name, index - is_functional(operations[name]), position]
 
-        inputs, outputs = (_map_histories(config[key], reference) for key in ("input_layers", "output_layers"))
-        return self._graph(inputs, outputs)
+        return map_histories(config["output_layers"], reference)
 
-    def _try(self, item, names):
-        """Adds a call if every tensor it reads is known."""
-        entry, index, node = item
+    def _arguments(self, node, names):
+        """Positional and keyword arguments of a call, or None if a tensor among them is not known yet."""
         try:
-            args, kwargs = _map_tensors((node["args"], node["kwargs"]), names) if node else ((), {})
+            return _map_tensors((node["args"], node["kwargs"]), names)
         except KeyError:
-            return False
-        operation = find_operation(self.model, entry["name"])
-        if node is None:
-            outputs = [operation.output]
+            return None
+
+    def _call(self, operation, args, kwargs, path, within):
+        """Adds a call, or those inside a nested model, and returns the structure of what it returns."""
+        name = self._names.setdefault(id(operation), f"{path}/{operation.name}" if path else operation.name)
+        if has_structure(operation):
+            return self._enter(operation, name, args, dict(kwargs), within)
+        if isinstance(operation, keras.layers.InputLayer):
+            results = operation.output
         else:
-            outputs = keras.tree.flatten(self._call_outputs(operation, args, kwargs))
-        base = entry["name"] if index == 0 else f"{entry['name']}:call_{index}"
-        self._add_call(operation, base, args, kwargs, outputs)
-        for position, name in enumerate(self.calls[-1].outputs):
-            names[entry["name"], index, position] = name
-        return True
-
-    def _call_outputs(self, operation, args, kwargs):
-        symbolic = map_references(
-            (tuple(args), kwargs),
-            lambda reference: keras.KerasTensor(
-                self.tensors[reference.name].shape, dtype=self.tensors[reference.name].dtype
-            ),
-        )
-        return operation.compute_output_spec(*symbolic[0], **symbolic[1])
-
-    def _add_call(self, operation, base, args, kwargs, results):
-        outputs = tuple(base if i == 0 else f"{base}:{i}" for i in range(len(results)))
-        for name, result in zip(outputs, results, strict=True):
-            self.tensors[name] = Tensor(name, tuple(result.shape), result.dtype)
-        self.calls.append(Call(operation.name, tuple(args), dict(kwargs), outputs))
-        if operation.name not in self.layers:
-            self.layers[operation.name] = self._layer(operation, self.calls[-1])
-
-    def _layer(self, operation, call):
-        config = operation.get_config()
-        kind, attributes = kind_and_attributes(_known_class(operation), config)
-        if kind == "add" and len(call.inputs) < 2:
-            kind = "other"  # a constant is added
-        variables = {}
-        if isinstance(operation, keras.layers.Layer) and (self.with_weights or kind in MULTIPLYING.values()):
-            variables = layer_weights(operation)
-        shape = None
-        if kind in MULTIPLYING.values():
-            shape = layer_shape(
-                operation.name,
-                kind,
-                attributes,
-                self.tensors[call.outputs[0]].shape,
-                variables["kernel"].shape,
-                reads_network_input=self._is_input(call.inputs[0]),
+            symbolic = map_references((tuple(args), dict(kwargs)), self._symbolic)
+            results = operation.compute_output_spec(*symbolic[0], **symbolic[1])
+        number = self._num_calls[name]
+        self._num_calls[name] += 1
+        base = f"{name}:call_{number}" if number else name
+        flat = keras.tree.flatten(results)
+        outputs = tuple(base if i == 0 else f"{base}:{i}" for i in range(len(flat)))
+        for output, result in zip(outputs, flat, strict=True):
+            self.tensors[output] = Tensor(output, tuple(result.shape), result.dtype)
+        self.calls.append(Call(name, tuple(args), dict(kwargs), outputs, within))
+        if name not in self.layers:
+            self.layers[name] = read_layer(
+                operation,
+                self.calls[-1],
+                self.tensors,
+                reads_network_input=bool(args) and self._is_input(self.calls[-1].inputs[:1]),
+                weights=self.with_weights,
             )
-        return Layer(
-            operation.name,
-            kind,
-            config={"class": type(operation), "config": config},
-            attributes=attributes,
-            weights=variables if self.with_weights else {},
-            shape=shape,
-            weight=_selection(getattr(operation, "weight_selector", None)),
-            activation=_selection(getattr(operation, "activation_selector", None)),
-            trainable=getattr(operation, "trainable", True),
-            num_parameters=num_parameters(operation),
-        )
+        return keras.tree.pack_sequence_as(results, [TensorRef(output) for output in outputs])
 
-    def _is_input(self, tensor):
+    def _symbolic(self, reference):
+        tensor = self.tensors[reference.name]
+        return keras.KerasTensor(tensor.shape, dtype=tensor.dtype)
+
+    def _enter(self, model, name, args, kwargs, within):
+        """Adds the calls inside one use of a nested model."""
+        given = args[0] if args else kwargs.pop("inputs")
+        kwargs = {**dict(zip(("training", "mask"), args[1:], strict=False)), **kwargs}
+        use, number = f"{within}/{model.name}" if within else model.name, 0
+        while use in self.submodels:
+            number += 1
+            use = f"{use.removesuffix(f':call_{number - 1}')}:call_{number}"
+        sequential = isinstance(model, keras.Sequential)
+        structure = model.inputs[0].name if sequential else self._input_names(model)
+        inputs = keras.tree.pack_sequence_as(structure, _in_order_of(structure, given))
+        config = {"class": type(model), "inputs": [_input_config(tensor) for tensor in model.inputs]}
+        self.submodels[use] = Submodel(name, inputs, (), kwargs, config, model.trainable, within)
+        outputs = (self._sequential if sequential else self._functional)(model, inputs, name, use)
+        self.submodels[use] = dataclasses.replace(self.submodels[use], outputs=outputs)
+        return outputs
+
+    def _is_input(self, tensors):
         """True for an input of the model, also behind the quantizer that stores it."""
-        call = next(call for call in self.calls if tensor in call.outputs)
+        call = next((call for call in self.calls if set(tensors) & set(call.outputs)), None)
+        if call is None:
+            return False
         kind = self.layers[call.layer].kind
-        return self._is_input(call.inputs[0]) if kind == "quantize" else kind == "input"
-
-    def _graph(self, inputs, outputs):
-        return Graph(self.model.name, self.layers, tuple(self.calls), self.tensors, inputs, outputs, FRAMEWORK)
+        return self._is_input(call.inputs[:1]) if kind == "quantize" else kind == "input"
 
 
-def _known_class(operation):
-    """The name of its class; empty if it is the user's own, whatever its name."""
-    return type(operation).__name__ if type(operation).__module__.split(".")[0] in ("keras", "tfmp") else ""
+def _in_order_of(structure, given):
+    """What a nested model was called on, flat in the order of its inputs; a dict goes by their names."""
+    if isinstance(given, dict):
+        names = sorted(structure) if isinstance(structure, dict) else keras.tree.flatten(structure)
+        given = [given[name] for name in names]
+    return keras.tree.flatten(given)
 
 
-def _selection(selector):
-    if selector is None:
-        return UNQUANTIZED
-    probabilities = tuple(float(p) for p in np.asarray(selector.probabilities()))
-    return Selection(selector.formats, probabilities, selector.quantizer, selector.signed)
-
-
-def _is_functional(operation):
-    if not isinstance(operation, keras.Model) or isinstance(operation, keras.Sequential):
-        return False
-    try:
-        return "input_layers" in operation.get_config()
-    except NotImplementedError:
-        return False
+def _input_config(tensor):
+    return {"batch_shape": tensor.shape, "dtype": tensor.dtype, "name": tensor.name}
 
 
 def _map_tensors(structure, names):
     if isinstance(structure, dict):
         if structure.get("class_name") == "__keras_tensor__":
-            return TensorRef(names[tuple(structure["config"]["keras_history"])])
+            return names[tuple(structure["config"]["keras_history"])]
         if "class_name" in structure:  # an array, a slice, ...
             return keras.saving.deserialize_keras_object(structure)
         return {key: _map_tensors(item, names) for key, item in structure.items()}
     if isinstance(structure, list | tuple):
         return type(structure)(_map_tensors(item, names) for item in structure)
     return structure
-
-
-def _map_histories(structure, function):
-    """Maps `[layer, node, tensor]` triples in the nested structure of a model's inputs or outputs."""
-    if isinstance(structure, dict):
-        return {key: _map_histories(item, function) for key, item in structure.items()}
-    if len(structure) == 3 and isinstance(structure[0], str):
-        return function(structure)
-    return type(structure)(_map_histories(item, function) for item in structure)

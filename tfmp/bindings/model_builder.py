@@ -1,0 +1,108 @@
+"""From the layers and calls of a graph to the tensors and models of a framework."""
+
+from tfmp.bindings.nesting import are_alike, border, calls_inside, local_name, names_in, uses_around
+from tfmp.types import Call, Graph, map_references
+
+
+class ModelBuilder:
+    """Calls layers along a graph, those of a nested model inside a model that is built for them.
+
+    A class of a framework adds:
+
+    - `tree`: its module with `flatten` and `pack_sequence_as`;
+    - `make_input(tensor, config)`: a symbolic input like a `tfmp.types.Tensor`, by the framework's own configuration of
+      that input in the user's model (None if it had none there);
+    - `make_model(inputs, outputs, name)`: a model from structures of symbolic tensors.
+
+    Args:
+        graph: The graph, its uses of one model made alike where that can be (`nesting.with_equal_uses`).
+        operations: Layer name to a layer of the framework, or to an operation that is used without one.
+
+    Attributes:
+        models: Pairs `(model, trainable)` for the nested models that were built, inner ones before those around them; a
+            model whose uses differ is built for each kind of use.
+    """
+
+    def __init__(self, graph: Graph, operations):
+        self.graph, self.operations = graph, operations
+        self.models = []
+        self._uses = {}  # path to (use, model) of every model that was built for it
+        self._items = {}  # the calls and uses that lie directly in each use, in order
+        for call in graph.calls:
+            self._items.setdefault(call.within, []).append(call)
+            for use in uses_around(graph, call.within):
+                around = self._items.setdefault(graph.submodels[use].within, [])
+                if not any(isinstance(item, str) and item == use for item in around):
+                    around.append(use)
+        self._borders = {use: border(graph, use) for use in self._items if use}
+        self._layers = {use: {call.layer for call in calls_inside(graph, use)} for use in self._borders}
+
+    def build(self):
+        """Returns every tensor of the outermost model by its name."""
+        return self._run("", {})
+
+    def _run(self, within, tensors):
+        pending = list(self._items.get(within, ()))
+        while pending:
+            ready = (number for number, item in enumerate(pending) if self._is_ready(item, tensors, pending[:number]))
+            number = next(ready, None)
+            if number is None:
+                raise ValueError(
+                    f"The calls of model `{within or self.graph.name}` have no order in which they can run: the nested "
+                    "models in it read what only runs after them."
+                )
+            item = pending.pop(number)
+            (self._call if isinstance(item, Call) else self._use)(item, tensors)
+        return tensors
+
+    def _is_ready(self, item, tensors, before):
+        """True if all it reads is there, and earlier calls of its layers are made: their number is their name."""
+        if isinstance(item, Call):
+            needed, layers = item.inputs, {item.layer}
+        else:
+            arguments = dict(self.graph.submodels[item].arguments)
+            needed, layers = names_in((self._borders[item][0], arguments)), self._layers[item]
+        if not all(name in tensors for name in needed):
+            return False
+        return not any(layers & ({b.layer} if isinstance(b, Call) else self._layers[b]) for b in before)
+
+    def _call(self, call, tensors):
+        operation = self.operations[call.layer]
+        if self.graph.layer_of(call).kind == "input":
+            tensors[call.outputs[0]] = operation.output
+            return
+        args, kwargs = map_references((call.args, dict(call.kwargs)), lambda reference: tensors[reference.name])
+        tensors.update(zip(call.outputs, self.tree.flatten(operation(*args, **kwargs)), strict=True))
+
+    def _use(self, use, tensors):
+        inputs, outputs = self._borders[use]
+        model = self._model(use)
+        given, arguments = map_references(
+            (inputs, dict(self.graph.submodels[use].arguments)), lambda reference: tensors[reference.name]
+        )
+        results = self.tree.flatten(model(given, **arguments))
+        for reference, result in zip(self.tree.flatten(outputs), results, strict=True):
+            tensors.setdefault(reference.name, result)  # what a model only passes on stays what it was
+
+    def _model(self, use):
+        submodel, (inputs, outputs) = self.graph.submodels[use], self._borders[use]
+        built = self._uses.setdefault(submodel.name, [])
+        for first, model in built:
+            if are_alike(self.graph, first, use):
+                return model
+        configs = dict(enumerate(submodel.config.get("inputs", ()))) if inputs is submodel.inputs else {}
+        given = [
+            self.make_input(self.graph.tensors[reference.name], configs.get(position))
+            for position, reference in enumerate(self.tree.flatten(inputs))
+        ]
+        tensors = {}
+        for reference, tensor in zip(self.tree.flatten(inputs), given, strict=True):
+            tensors.setdefault(reference.name, tensor)
+        self._run(use, tensors)
+        name = local_name(self.graph, submodel.name)
+        name = f"{name}_{len(built)}" if built else name
+        inputs = self.tree.pack_sequence_as(inputs, given)
+        model = self.make_model(inputs, map_references(outputs, lambda reference: tensors[reference.name]), name)
+        built.append((use, model))
+        self.models.append((model, submodel.trainable))
+        return model
