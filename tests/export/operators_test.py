@@ -16,9 +16,9 @@ from tests.export.random_graphs import (
     numbers,
     one_operation,
     random_codes,
+    sliding,
     spread_scale,
     weights,
-    window_size,
 )
 from tfmp.export.flatbuffer.write_tflite import write_tflite
 from tfmp.export.interpreter import Interpreter
@@ -44,23 +44,6 @@ def check(graph, seed, *, outside=()):
     np.testing.assert_array_equal(answer, expected.astype(np.float32) * scale)
     assert {kind for kind, _ in interpreter.operators_outside_xnnpack()} <= set(outside)
     return codes["result"]
-
-
-@st.composite
-def sliding(draw, *, dilates=True):
-    """Height, width, window and attributes of a sliding window; no dilation with strides, as Keras has it."""
-    window = draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
-    strides, dilation = (1, 1), (1, 1)
-    if dilates and draw(st.booleans()):
-        dilation = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
-    else:
-        strides = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
-    padding = draw(st.sampled_from(["same", "valid"]))
-    least = [(size - 1) * step + 1 for size, step in zip(window, dilation, strict=True)]
-    sizes = [draw(st.integers(size if padding == "valid" else 1, size + 5)) for size in least]
-    attributes = {"strides": strides, "dilation": dilation, "padding": padding}
-    output = [window_size(*each, padding) for each in zip(sizes, window, strides, dilation, strict=True)]
-    return sizes, window, attributes, output
 
 
 @few

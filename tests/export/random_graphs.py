@@ -93,6 +93,27 @@ def one_operation(kind, input_shapes, input_grids, output_shape, grid, *, attrib
     )
 
 
+@st.composite
+def sliding(draw, *, dilates=True, dilated_strides=False):
+    """Height and width, window, attributes and output size of a sliding window.
+
+    Keras has no strides together with dilation.
+    """
+    window = draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
+    strides, dilation = (1, 1), (1, 1)
+    dilated = dilates and draw(st.booleans())
+    if dilated:
+        dilation = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
+    if dilated_strides or not dilated:
+        strides = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
+    padding = draw(st.sampled_from(["same", "valid"]))
+    least = [(size - 1) * step + 1 for size, step in zip(window, dilation, strict=True)]
+    sizes = [draw(st.integers(size if padding == "valid" else 1, size + 5)) for size in least]
+    attributes = {"strides": strides, "dilation": dilation, "padding": padding}
+    output = [window_size(*each, padding) for each in zip(sizes, window, strides, dilation, strict=True)]
+    return sizes, window, attributes, output
+
+
 def window_size(size, window, stride, dilation, padding):
     """Size after a sliding window."""
     reach = (window - 1) * dilation + 1
