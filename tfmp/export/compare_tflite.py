@@ -3,11 +3,11 @@
 from tfmp.bindings import binding
 from tfmp.export.agreement import integer_agreement
 from tfmp.export.file_contents import file_contents
-from tfmp.export.file_metadata import MODES
 from tfmp.export.interpreter import Interpreter
 from tfmp.transform.fold import fold_graph
 from tfmp.transform.samples import batches
 from tfmp.types import TFLiteReport
+from tfmp.types.weight_storage import MODES
 
 
 def compare_tflite(fixed, path, batch) -> TFLiteReport:
@@ -40,13 +40,13 @@ def compare_tflite(fixed, path, batch) -> TFLiteReport:
             f"Expected a file of mode {' or '.join(MODES)}. Received: {interpreter.label} of mode {file.mode!r}, "
             f"written by tfmp {file.version}. Compare it with that version."
         )
-    return TFLiteReport(file, **agreement(fixed, interpreter, batch))
+    return TFLiteReport(file, **agreement(fixed, interpreter, batch, mode=file.mode))
 
 
-def agreement(fixed, interpreter, batch) -> dict:
+def agreement(fixed, interpreter, batch, *, mode) -> dict:
     """Returns the fields of a `TFLiteReport` that say how a file agrees with its model; see `compare_tflite`."""
     bound = binding.of(fixed)
-    graph = fold_graph(bound.read(fixed))
+    graph = fold_graph(bound.read(fixed), mode=mode)
     return integer_agreement(graph, bound.write_integer(graph), interpreter, _named_samples(graph.inputs, batch))
 
 

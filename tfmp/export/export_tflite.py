@@ -6,12 +6,13 @@ from tfmp.bindings import binding
 from tfmp.export.check_agreement import check_agreement
 from tfmp.export.compare_tflite import agreement
 from tfmp.export.file_contents import file_contents
-from tfmp.export.file_metadata import MODES, with_own_metadata
+from tfmp.export.file_metadata import with_own_metadata
 from tfmp.export.flatbuffer.write_tflite import write_tflite
 from tfmp.export.interpreter import Interpreter
 from tfmp.transform.fold import fold_graph
 from tfmp.types import TFLiteReport
 from tfmp.types.atomic_file import check_writable, write_atomically
+from tfmp.types.weight_storage import check_mode
 
 
 def export_tflite(
@@ -35,7 +36,8 @@ def export_tflite(
     Args:
         fixed: What `tfmp.fix` returned, trained or calibrated.
         path: The file to write.
-        mode: `"fast"`: every weight in INT8, which the runtime's fastest kernels read.
+        mode: How weights are stored. `"fast"`: in INT8, which the runtime's fastest kernels read. `"small"`: packed, as
+            INT4 or INT2, wherever the runtime computes them exactly and the file gets smaller.
         verify: Inputs with which the file is run and compared with the folded model before it is written: an array, a
             structure of arrays, or a `tf.data.Dataset` of which the first batch is used.
         labels: Names of the classes, one for each number of the single output.
@@ -55,18 +57,17 @@ def export_tflite(
     Example:
         >>> report = tfmp.export_tflite(fixed, "model.tflite", verify=x_test[:256])
     """
-    if mode not in MODES:
-        raise ValueError(f"`mode` must be one of {', '.join(MODES)}. Received: {mode!r}")
+    check_mode(mode)
     labels = _checked_labels(labels)
     check_writable(path, overwrite)
     graph = binding.of(fixed).read(fixed)
     options = {"batch_size": batch_size, "input_type": input_type, "output_type": output_type}
-    content = write_tflite(fold_graph(graph), **options)
+    content = write_tflite(fold_graph(graph, mode=mode), **options)
     content = with_own_metadata(content, mode=mode, bits=quantized_bits(graph), labels=labels)
     interpreter = Interpreter(content)
     report = TFLiteReport(file_contents(interpreter, path))
     if verify is not None:
-        report = dataclasses.replace(report, **agreement(fixed, interpreter, verify))
+        report = dataclasses.replace(report, **agreement(fixed, interpreter, verify, mode=mode))
         check_agreement(report)
     write_atomically(path, content, overwrite=overwrite)
     return report

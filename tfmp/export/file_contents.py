@@ -57,7 +57,7 @@ def _stored_tensors(model):
         shape = () if tensor.shape is None else tuple(map(int, tensor.shape))
         found.append(
             StoredTensor(
-                tensor.name.decode(),
+                (tensor.name or b"").decode(),
                 _role(type_name, shape, vectors[0] != b""),
                 type_name,
                 shape,
@@ -85,7 +85,7 @@ def _role(type_name, shape, quantized):
 def _layers(tensors, bits):
     """The quantized layers in the order of the network, then what else has weights or biases."""
     by_layer = {name: [] for name in bits}
-    for tensor in tensors:
+    for tensor in tensors:  # those without a name gather windows
         # A layer that is called again has a number behind its name there.
         once = re.sub(r"_\d+$", "", tensor.operator)
         name = once if tensor.operator not in bits and once in bits else tensor.operator

@@ -10,7 +10,6 @@ from tfmp.export.flatbuffer.packing import with_metadata
 from tfmp.export.interpreter import Interpreter
 
 METADATA_NAME = "tfmp"
-MODES = ("fast",)
 _NEEDED = {"tfmp", "mode", "bits"}
 
 
