@@ -1,5 +1,6 @@
 """Operations without sliding windows, in integers."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -34,6 +35,17 @@ def test_addition_of_all_pairs_of_codes(ratio):
     expected = integer_reference.compute(graph, graph.operations[-2], [across, across.T])
     found = layer_of(graph, graph.operations[-2])([across.astype(np.float32), across.T.astype(np.float32)])
     np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("size", [(2, 2), (3, 1), (4, 5)])
+def test_resizing_is_that_of_the_layer(size):
+    grid, result = Grid(0.1, -128, 127), (5 * size[0], 4 * size[1], 3)
+    graph = one_operation("resize", [(5, 4, 3)], [grid], result, grid)
+    codes = random_codes(np.random.default_rng(0), grid, (2, 5, 4, 3)).astype(np.float32)
+    expected = keras.layers.UpSampling2D(size, interpolation="bilinear")(codes)
+    found = layer_of(graph, graph.operations[-2])(codes)
+    # Half a code by rounding, and 255 codes times the error of two weights.
+    np.testing.assert_allclose(found, expected, rtol=0, atol=0.5 + 2 * 255 * 2**-12)
 
 
 @few

@@ -1,5 +1,6 @@
 """Convolutions and dense layers in integers."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -115,6 +116,25 @@ def test_dense(shape, units, input_grid, grid, data, ties, seed):
     grid = Grid(spread_scale(input_grid, constants, shape[-1], grid, ties=ties), grid.low, grid.high)
     attributes, result = data.draw(clips(grid)), (*shape[:-1], units)
     check(one_operation("dense", [shape], [input_grid], result, grid, attributes=attributes, constants=constants), seed)
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize(("window", "strides"), [((3, 3), (2, 2)), ((2, 4), (3, 1)), ((1, 5), (2, 2))])
+def test_transposed_convolution_is_that_of_the_layer(window, strides, padding):
+    layer = keras.layers.Conv2DTranspose(4, window, strides, padding=padding)
+    codes = np.random.default_rng(0).integers(-8, 8, (2, 5, 4, 3)).astype(np.float32)
+    layer.build(codes.shape)
+    constants = weights(np.random.default_rng(1), (*window, 4, 3), 4, bits=3, ties=True)
+    constants["kernel_scale"][:] = 2.0**-4
+    layer.set_weights([constants["kernel"].astype(np.float32), constants["bias"].astype(np.float32)])
+    expected = np.asarray(layer(codes))
+    grids, attributes = (Grid(1, -8, 7), Grid(2.0**-4, -128, 127)), {"strides": strides, "padding": padding}
+    shapes = [(5, 4, 3)], expected.shape[1:]
+    graph = one_operation(
+        "conv2d_transpose", shapes[0], grids[:1], shapes[1], grids[1], attributes=attributes, constants=constants
+    )
+    found = layer_of(graph, graph.operations[-2])(codes)
+    np.testing.assert_array_equal(found, np.clip(expected, -128, 127))
 
 
 def test_accumulators_beyond_float32_are_exact():

@@ -93,14 +93,18 @@ def write_conv2d_transpose(table: TensorTable, operation: IntegerOperation) -> N
         )
     options = schema.TransposeConvOptionsT()
     set_window(options, operation)
+    strides = np.array([options.strideH, options.strideW])
     # XNNPACK refuses kernels smaller than the strides; taps of zeros change neither result nor shape.
-    missing = [
-        max(0, stride - size)
-        for stride, size in zip((options.strideH, options.strideW), kernel.shape[:2], strict=False)
-    ]
-    kernel = np.pad(kernel, [*((0, count) for count in missing), (0, 0), (0, 0)])
+    kernel = np.pad(kernel, [*((0, count) for count in np.maximum(strides - kernel.shape[:2], 0)), (0, 0), (0, 0)])
+    beyond = kernel.shape[:2] - strides if options.padding == schema.Padding.VALID else 0
+    expected, shape = tuple(table.shape(operation.inputs[0])[1:3] * strides + beyond), table.shape(operation.output)
+    if shape[1:3] != expected:
+        raise ValueError(
+            f"`conv2d_transpose` makes {expected} of height and width. Received: {shape[1:3]} at operation "
+            f"{operation.name!r}. Leave `output_padding` away; put a `pad` or `slice` operation behind it."
+        )
     source, kernel, bias = _with_constants(table, operation, kernel.transpose(2, 0, 1, 3), axis=0)
-    shape = table.builder.constant(f"{operation.name}/shape", np.array(table.shape(operation.output), np.int32))
+    shape = table.builder.constant(f"{operation.name}/shape", np.array(shape, np.int32))
     table.add_operator(operation, "TRANSPOSE_CONV", [shape, kernel, source, bias], version=4, options=options)
 
 
