@@ -2,7 +2,7 @@
 
 import tf_keras
 
-from tfmp.bindings.keras2.layers import IntegerOperation
+from tfmp.bindings.keras2.selecting_layer import IntegerOperation
 from tfmp.bindings.operation_arguments import operation_arguments
 
 

@@ -3,68 +3,12 @@
 import tensorflow as tf
 import tf_keras
 
-from tfmp.mixins.bit_selector import BitSelectorMixin
-from tfmp.mixins.integer_operation import IntegerOperationMixin
+from tfmp.bindings.keras2.selecting_layer import Quantize, SelectingLayer, register  # noqa: F401 (found here by users)
 from tfmp.mixins.mixed_precision import MixedPrecisionMixin
-from tfmp.mixins.quantize import QuantizeMixin
-from tfmp.mixins.selection_cost import SelectionCostMixin
-
-_register = tf_keras.saving.register_keras_serializable(package="tfmp")
 
 
-class _FullPrecision:
-    def add_weight(self, *arguments, **options):
-        """A variable that a policy of mixed precision does not cast, and that replicas may assign: their mean."""
-        options = {"aggregation": tf.VariableAggregation.MEAN, **options, "autocast": False}
-        return super().add_weight(*arguments, **options)
-
-
-class _Child(_FullPrecision):
-    """Names its variables after itself: tf_keras does so only for layers that are built by being called."""
-
-    def build(self, *arguments):
-        with tf.name_scope(self.name):
-            super().build(*arguments)
-
-    def add_statistic(self, *, name, shape, initializer):
-        """A variable that training observes and no gradient reaches; replicas average it."""
-        return self.add_weight(name=name, shape=shape, initializer=initializer, trainable=False)
-
-
-class _Selecting(_FullPrecision):
-    def make_selector(self, bits, **arguments):
-        return BitSelector(bits, dtype="float32", **arguments)
-
-    def make_selection_cost(self, *sizes, **arguments):
-        return SelectionCost(*sizes, dtype="float32", **arguments)
-
-
-@_register
-class BitSelector(_Child, BitSelectorMixin, tf_keras.layers.Layer):  # noqa: D101 (the mixin says it)
-    __doc__ = BitSelectorMixin.__doc__
-
-
-@_register
-class SelectionCost(_Child, SelectionCostMixin, tf_keras.layers.Layer):  # noqa: D101 (the mixin says it)
-    __doc__ = SelectionCostMixin.__doc__
-
-
-@_register
-class IntegerOperation(IntegerOperationMixin, tf_keras.layers.Layer):  # noqa: D101 (the mixin says it)
-    __doc__ = IntegerOperationMixin.__doc__
-
-    @tf.autograph.experimental.do_not_convert  # it does not know the `match` statement, and warns
-    def _compute(self, tensors):
-        return super()._compute(tensors)
-
-
-@_register
-class Quantize(_Selecting, QuantizeMixin, tf_keras.layers.Layer):  # noqa: D101 (the mixin says it)
-    __doc__ = QuantizeMixin.__doc__
-
-
-@_register
-class MixedPrecisionConv2D(_Selecting, MixedPrecisionMixin, tf_keras.layers.Conv2D):
+@register
+class MixedPrecisionConv2D(SelectingLayer, MixedPrecisionMixin, tf_keras.layers.Conv2D):
     """A 2D convolution of tf_keras that chooses the bits of its kernel and of its input while it trains.
 
     What it computes, and when to use it, is said in `tfmp.layers.MixedPrecisionConv2D`, its twin for Keras 3.
@@ -84,8 +28,8 @@ class MixedPrecisionConv2D(_Selecting, MixedPrecisionMixin, tf_keras.layers.Conv
         return _convolve(self, inputs, kernel, self.padding)
 
 
-@_register
-class MixedPrecisionConv1D(_Selecting, MixedPrecisionMixin, tf_keras.layers.Conv1D):
+@register
+class MixedPrecisionConv1D(SelectingLayer, MixedPrecisionMixin, tf_keras.layers.Conv1D):
     """A 1D convolution of tf_keras that chooses the bits of its kernel and of its input.
 
     Args:
@@ -104,8 +48,8 @@ class MixedPrecisionConv1D(_Selecting, MixedPrecisionMixin, tf_keras.layers.Conv
         return _convolve(self, inputs, kernel, padding)
 
 
-@_register
-class MixedPrecisionDepthwiseConv2D(_Selecting, MixedPrecisionMixin, tf_keras.layers.DepthwiseConv2D):
+@register
+class MixedPrecisionDepthwiseConv2D(SelectingLayer, MixedPrecisionMixin, tf_keras.layers.DepthwiseConv2D):
     """A depthwise convolution of tf_keras that chooses the bits of its kernel and of its input.
 
     Args:
@@ -131,8 +75,8 @@ class MixedPrecisionDepthwiseConv2D(_Selecting, MixedPrecisionMixin, tf_keras.la
         )
 
 
-@_register
-class MixedPrecisionDepthwiseConv1D(_Selecting, MixedPrecisionMixin, tf_keras.layers.DepthwiseConv1D):
+@register
+class MixedPrecisionDepthwiseConv1D(SelectingLayer, MixedPrecisionMixin, tf_keras.layers.DepthwiseConv1D):
     """A 1D depthwise convolution of tf_keras that chooses the bits of its kernel and of its input.
 
     Args:
@@ -161,9 +105,9 @@ class MixedPrecisionDepthwiseConv1D(_Selecting, MixedPrecisionMixin, tf_keras.la
         return tf.squeeze(outputs, [height])
 
 
-@_register
-class MixedPrecisionConv2DTranspose(_Selecting, MixedPrecisionMixin, tf_keras.layers.Conv2DTranspose):
-    """A transposed 2D convolution of tf_keras that chooses the bits of its kernel and of its input.
+@register
+class MixedPrecisionConv2DTranspose(SelectingLayer, MixedPrecisionMixin, tf_keras.layers.Conv2DTranspose):
+    """A transposed 2D convolution of tf_keras that chooses its bits; `tfmp.relax` keeps it at 8.
 
     Args:
         filters, kernel_size: As in `tf_keras.layers.Conv2DTranspose`, like every argument that is not named here.
@@ -174,19 +118,27 @@ class MixedPrecisionConv2DTranspose(_Selecting, MixedPrecisionMixin, tf_keras.la
     channel_axes = (-2,)
 
     def operation(self, inputs, kernel):
-        return tf_keras.backend.conv2d_transpose(
+        # Each size is stride * size of the input + a constant, also where it is known at run time alone.
+        static, of_ones = self.compute_output_shape(inputs.shape), self.compute_output_shape((1,) * 4)
+        sizes = list(tf.unstack(tf.shape(inputs)))
+        first = 1 if self.data_format == "channels_last" else 2
+        for axis, stride in enumerate(self.strides, start=first):
+            sizes[axis] = sizes[axis] * stride + (of_ones[axis] - stride)
+        sizes[3 if first == 1 else 1] = self.filters
+        outputs = tf_keras.backend.conv2d_transpose(
             inputs,
             kernel,
-            (tf.shape(inputs)[0], *self.compute_output_shape(inputs.shape)[1:]),
+            tf.stack(sizes),
             strides=self.strides,
             padding=self.padding,
             data_format=self.data_format,
             dilation_rate=self.dilation_rate,
         )
+        return tf.ensure_shape(outputs, static)
 
 
-@_register
-class MixedPrecisionDense(_Selecting, MixedPrecisionMixin, tf_keras.layers.Dense):
+@register
+class MixedPrecisionDense(SelectingLayer, MixedPrecisionMixin, tf_keras.layers.Dense):
     """A dense layer of tf_keras that chooses the bits of its kernel and of its input.
 
     Args:

@@ -1,0 +1,78 @@
+"""What the searchable layers of tf_keras are made of."""
+
+import tensorflow as tf
+import tf_keras
+
+from tfmp.mixins.bit_selector import BitSelectorMixin
+from tfmp.mixins.integer_operation import IntegerOperationMixin
+from tfmp.mixins.quantize import QuantizeMixin
+from tfmp.mixins.selection_cost import SelectionCostMixin
+
+register = tf_keras.saving.register_keras_serializable(package="tfmp")
+
+
+class _FullPrecision:
+    def add_weight(self, *arguments, **options):
+        """A variable that a policy of mixed precision does not cast, and that replicas may assign: their mean."""
+        options = {"aggregation": tf.VariableAggregation.MEAN, **options, "autocast": False}
+        return super().add_weight(*arguments, **options)
+
+
+class _Child(_FullPrecision):
+    """Names its variables after itself: tf_keras does so only for layers that are built by being called."""
+
+    def build(self, *arguments):
+        with tf.name_scope(self.name):
+            super().build(*arguments)
+
+    def add_statistic(self, *, name, shape, initializer):
+        """A variable that training observes and no gradient reaches; replicas average it."""
+        return self.add_weight(name=name, shape=shape, initializer=initializer, trainable=False)
+
+
+class SelectingLayer(_FullPrecision):
+    """Freezing a layer freezes its weights, not the search for their bits."""
+
+    @property
+    def trainable_weights(self):
+        return super().trainable_weights if self.trainable else self._searching()
+
+    @property
+    def non_trainable_weights(self):
+        searching = () if self.trainable else self._searching()
+        return [weight for weight in super().non_trainable_weights if not any(weight is w for w in searching)]
+
+    def _searching(self):
+        selectors = [getattr(self, name, None) for name in ("weight_selector", "activation_selector")]
+        searching = [selector for selector in selectors if selector is not None and len(selector.bits) > 1]
+        return [variable for selector in searching for variable in selector.variables if variable.trainable]
+
+    def make_selector(self, bits, **arguments):
+        return BitSelector(bits, dtype="float32", **arguments)
+
+    def make_selection_cost(self, *sizes, **arguments):
+        return SelectionCost(*sizes, dtype="float32", **arguments)
+
+
+@register
+class BitSelector(_Child, BitSelectorMixin, tf_keras.layers.Layer):  # noqa: D101 (the mixin says it)
+    __doc__ = BitSelectorMixin.__doc__
+
+
+@register
+class SelectionCost(_Child, SelectionCostMixin, tf_keras.layers.Layer):  # noqa: D101 (the mixin says it)
+    __doc__ = SelectionCostMixin.__doc__
+
+
+@register
+class IntegerOperation(IntegerOperationMixin, tf_keras.layers.Layer):  # noqa: D101 (the mixin says it)
+    __doc__ = IntegerOperationMixin.__doc__
+
+    @tf.autograph.experimental.do_not_convert  # it does not know the `match` statement, and warns
+    def _compute(self, tensors):
+        return super()._compute(tensors)
+
+
+@register
+class Quantize(SelectingLayer, QuantizeMixin, tf_keras.layers.Layer):  # noqa: D101 (the mixin says it)
+    __doc__ = QuantizeMixin.__doc__
