@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from tfmp.export.flatbuffer.packing import pack
+from tfmp.export.flatbuffer.packing import pack, packed_codes
 
 SCHEMA_VERSION = 3
 
@@ -68,7 +68,7 @@ class ModelBuilder:
         key = (values.dtype.name, values.shape, values.tobytes(), quantization, packed_bits)
         if key not in self._constant_index:
             dtype = _PACKED_TYPES.get(packed_bits, _TENSOR_TYPES.get(values.dtype.name))
-            buffer = self._buffer(_packed(values, packed_bits) if packed_bits else key[2])
+            buffer = self._buffer(packed_codes(values, packed_bits) if packed_bits else key[2])
             self._constant_index[key] = self._add_tensor(name, values.shape, dtype, quantization, buffer)
         return self._constant_index[key]
 
@@ -165,13 +165,6 @@ class ModelBuilder:
             self._operator_code_index[kind, version] = len(self._operator_codes)
             self._operator_codes.append(code)
         return self._operator_code_index[kind, version]
-
-
-def _packed(values, bits):
-    """Bytes of integers of `bits` bits, the first in the lowest bits of a byte."""
-    per_byte = 8 // bits
-    fields = values.reshape(-1, per_byte).astype(np.uint8) & (2**bits - 1)
-    return np.bitwise_or.reduce(fields << (bits * np.arange(per_byte, dtype=np.uint8)), axis=1).tobytes()
 
 
 def _signature(name, inputs, outputs):

@@ -26,6 +26,14 @@ def pack(model: schema.ModelT) -> bytes:
     return bytes(packer.Output())
 
 
+def packed_codes(codes: np.ndarray, bits: int) -> bytes:
+    """Returns the content of a tensor of integers of 2, 4 or 8 bits, the first in the lowest bits of a byte."""
+    per_byte = 8 // bits
+    fields = np.pad(codes.reshape(-1), (0, -codes.size % per_byte)).reshape(-1, per_byte)
+    fields = fields.astype(np.int8).view(np.uint8) & (2**bits - 1)
+    return np.bitwise_or.reduce(fields << (bits * np.arange(per_byte, dtype=np.uint8)), axis=1).tobytes()
+
+
 def with_metadata(content: bytes, metadata: Mapping[str, bytes]) -> bytes:
     """Returns a file with further metadata, bytes by name, stored unseen."""
     model = unpack(content)
