@@ -82,6 +82,24 @@ def test_sums_of_many_products(bits):
     assert len(np.unique(check(graph, 0))) > 100
 
 
+@pytest.mark.parametrize("bits", [4, 2])
+def test_the_largest_biases_and_sums(bits):
+    largest = 2 ** (bits - 1)
+    inputs = 2**26 // 255 // largest // 2 * 2
+    sign = np.array([1, -1, 1, -1])
+    kernel = np.where(sign > 0, largest - 1, -largest)[None].repeat(inputs, 0).astype(np.int8)
+    constants = {
+        "kernel": kernel,
+        "bias": (2**26 * sign).astype(np.int32),
+        "kernel_scale": np.full(4, 0.01, np.float32),
+    }
+    grid = Grid(0.01 * 2**20, -128, 127)
+    graph = one_operation(
+        "dense", [(inputs,)], [Grid(1.0, 0, 255)], (4,), grid, attributes={"container_bits": bits}, constants=constants
+    )
+    assert len(np.unique(check(graph, 0))) > 1
+
+
 def operators(attributes, kernel, sizes=(8, 8), output=(8, 8)):
     constants = packed_constants((*kernel, 4, 4), 4, 4, seed=0)
     graph = one_operation(
@@ -121,10 +139,13 @@ def test_columns_of_one_step_are_taken_at_once():
         ({"groups": 2}, "Groups"),
         ({"strides": (2, 2), "dilation": (2, 2)}, "dilation"),
         ({"container_bits": 2}, "-2 to 1"),
+        ({"bias": 2**26 + 1}, "overflows"),
     ],
 )
 def test_refuses_what_has_no_packed_form(attributes, message):
-    shape = (2, 2, 4 // attributes.get("groups", 1), 4)
+    constants = packed_constants((2, 2, 4 // attributes.get("groups", 1), 4), 4, 4, seed=0)
+    attributes = dict(attributes)
+    constants["bias"][0] = attributes.pop("bias", 0)
     graph = one_operation(
         "conv2d",
         [(8, 8, 4)],
@@ -132,7 +153,7 @@ def test_refuses_what_has_no_packed_form(attributes, message):
         (8, 8, 4),
         Grid(1.0, 0, 15),
         attributes={"padding": "same", "container_bits": 4, **attributes},
-        constants=packed_constants(shape, 4, 4, seed=0),
+        constants=constants,
     )
     with pytest.raises(ValueError, match=message):
         write_tflite(graph)

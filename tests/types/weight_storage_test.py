@@ -48,6 +48,17 @@ def test_a_matrix_without_a_window_costs_no_helpers():
     assert storage.kernel_bytes == 1002 * 500 // 2 and 0 < storage.helper_bytes < 400
 
 
+def test_sums_that_may_overflow_are_not_packed():
+    found = {
+        in_channels: [
+            weight_storage(LayerShape("d", "dense", in_channels=in_channels, out_channels=9), -size, 1, mode="small")
+            for size in (8, 2)
+        ]
+        for in_channels in (25088, 40000, 200000)
+    }
+    assert [[each.container_bits for each in pair] for pair in found.values()] == [[4, 2], [8, 2], [8, 8]]
+
+
 @pytest.mark.parametrize("bits", [4, 2])
 def test_rows_fill_whole_bytes_with_the_fewest_channels(bits):
     for taps in range(1, 26):

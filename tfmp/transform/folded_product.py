@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from tfmp import quantizers
 from tfmp.types import Layer
-from tfmp.types.weight_storage import weight_storage
+from tfmp.types.weight_storage import LARGEST_PACKED_BIAS, weight_storage
 
 _LARGEST_CODE = 127
 _LARGEST_BIAS = 2.0**30
@@ -57,12 +57,14 @@ def folded_normalization(normalization: Layer, input_scale: float) -> dict[str, 
 def _in_container(codes, scale, bias, input_scale, *, container_bits=8):
     """Constants from `[taps, channels]` codes, their scales, and biases as real numbers."""
     input_scale = np.float64(np.float32(input_scale))
+    # Half of what the runtime takes, since the scale is rounded.
+    largest_bias = _LARGEST_BIAS if container_bits == 8 else LARGEST_PACKED_BIAS / 2
     with np.errstate(divide="ignore", invalid="ignore"):
-        room = _LARGEST_BIAS / (np.abs(bias) / (input_scale * scale))
+        room = largest_bias / (np.abs(bias) / (input_scale * scale))
     # A channel whose factor is (all but) zero holds its bias alone.
     vanishing = ~(room > 1)
     codes = np.where(vanishing, 0, codes)
-    scale = np.where(vanishing, np.maximum(np.abs(bias) / (input_scale * _LARGEST_BIAS), 1e-12), scale)
+    scale = np.where(vanishing, np.maximum(np.abs(bias) / (input_scale * largest_bias), 1e-12), scale)
     # The kernels of INT8 take no -128, those of packed codes take all.
     largest = 2 ** (container_bits - 1) - 1
     smallest = -largest if container_bits == 8 else -largest - 1

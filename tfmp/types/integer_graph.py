@@ -110,8 +110,10 @@ class IntegerOperation:
     | concatenate | | axis | |
     | softmax | q(softmax(x * input scale) / scale), over the last axis | | |
 
-    `multiplier[c] = float32(input_scale * kernel_scale[c] / output_scale)`; accumulators are exact integers. Every
-    operation on float32 numbers rounds to float32. Some kinds round in their own way, found by running the runtime:
+    `conv2d` and `dense` have an attribute `container_bits`, 4 or 2 where the file is to pack their codes so; it changes
+    no result. `multiplier[c] = float32(input_scale * kernel_scale[c] / output_scale)`; accumulators are exact integers.
+    Every operation on float32 numbers rounds to float32. Some kinds round in their own way, found by running the
+    runtime:
 
     - add and subtract, half up: `ratio_i = scale_i / scale`, `shift = 20 - floor(log2(max(ratio_1, ratio_2)))`,
       `m_i = rint(ratio_i * 2**shift)`. Close to q((x1 * scale1 +- x2 * scale2) / scale), ties apart.

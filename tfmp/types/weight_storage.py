@@ -8,6 +8,9 @@ from tfmp.types.layer_shape import LayerShape
 
 MODES = ("fast", "small")
 PACKED_BITS = (4, 2)
+# The runtime adds 16 times each product of a packed code in 32 bits: the half for the bias, the half for products.
+LARGEST_PACKED_BIAS = LARGEST_PACKED_SUM = 2**26
+_LARGEST_INPUT = 255
 LARGEST_CONCATENATION = 5  # of more tensors XNNPACK makes none
 # The runtime multiplies by packed codes in one operator alone, that of dense layers.
 _PACKABLE = ("conv2d", "conv1d", "dense")
@@ -52,7 +55,7 @@ def weight_storage(shape: LayerShape, low: int, high: int, *, mode: str = "fast"
     check_mode(mode)
     found = [WeightStorage(8, shape.num_weights)]
     if mode == "small" and shape.kind in _PACKABLE and shape.groups == 1:
-        found += [_packed(shape, bits) for bits in PACKED_BITS if _fits(low, high, bits)]
+        found += [_packed(shape, bits) for bits in PACKED_BITS if _fits(shape, low, high, bits)]
     return min(found, key=lambda storage: storage.size_bytes)
 
 
@@ -74,8 +77,10 @@ def concatenations(parts: int) -> int:
     return -(-(parts - 1) // (LARGEST_CONCATENATION - 1))
 
 
-def _fits(low, high, bits):
-    return -(2 ** (bits - 1)) <= low and high < 2 ** (bits - 1)
+def _fits(shape, low, high, bits):
+    largest = 2 ** (bits - 1)
+    num_inputs = math.prod(shape.kernel_size) * shape.in_channels
+    return -largest <= low and high < largest and num_inputs * largest * _LARGEST_INPUT <= LARGEST_PACKED_SUM
 
 
 def _packed(shape, bits):

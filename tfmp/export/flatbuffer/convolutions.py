@@ -3,7 +3,7 @@
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from tfmp.export.flatbuffer.gathered_windows import filled_input, gathered_windows
+from tfmp.export.flatbuffer.gathered_windows import filled_input, gathered_windows, packed_bits_of
 from tfmp.export.flatbuffer.model_builder import Quantization
 from tfmp.export.flatbuffer.tensor_table import TensorTable
 from tfmp.types.integer_graph import SMALLEST_SCALE, IntegerOperation
@@ -29,7 +29,7 @@ def write_conv2d(table: TensorTable, operation: IntegerOperation) -> None:
             f"`kernel` must be [height, width, {channels} / groups, filters], the filters a multiple of groups. "
             f"Received: shape {kernel.shape}, groups={groups} at operation {operation.name!r}."
         )
-    if _container_bits(operation) < 8:
+    if packed_bits_of(operation):
         source, kernel = gathered_windows(table, operation)
         _add_fully_connected(table, operation, source, kernel)
         return
@@ -68,7 +68,7 @@ def write_dense(table: TensorTable, operation: IntegerOperation) -> None:
         raise ValueError(
             f"`kernel` must be [{shape[-1]}, units]. Received: shape {kernel.shape} at operation {operation.name!r}."
         )
-    source, kernel = filled_input(table, operation) if _container_bits(operation) < 8 else (None, kernel)
+    source, kernel = filled_input(table, operation) if packed_bits_of(operation) else (None, kernel)
     _add_fully_connected(table, operation, source, kernel)
 
 
@@ -106,10 +106,6 @@ def write_conv2d_transpose(table: TensorTable, operation: IntegerOperation) -> N
     source, kernel, bias = _with_constants(table, operation, kernel.transpose(2, 0, 1, 3), axis=0)
     shape = table.builder.constant(f"{operation.name}/shape", np.array(shape, np.int32))
     table.add_operator(operation, "TRANSPOSE_CONV", [shape, kernel, source, bias], version=4, options=options)
-
-
-def _container_bits(operation):
-    return operation.attributes.get("container_bits", 8)
 
 
 def set_window(options: object, operation: IntegerOperation) -> None:
@@ -153,13 +149,7 @@ def _with_constants(table, operation, kernel, axis):
             f"to {multiplier.max()} at operation {operation.name!r}. Recalibrate its ranges; give a channel without "
             "weights any other scale."
         )
-    container_bits = _container_bits(operation)
-    smallest, largest = -(2 ** (container_bits - 1)), 2 ** (container_bits - 1) - 1
-    if kernel.min() < smallest or kernel.max() > largest:
-        raise ValueError(
-            f"A kernel in {container_bits} bits holds codes from {smallest} to {largest}. Received: {kernel.min()} to "
-            f"{kernel.max()} at operation {operation.name!r}. Give it `container_bits=8`."
-        )
+    packed_bits = packed_bits_of(operation)
     # One scale per channel even when all are equal: some ARM kernels round differently with a single scale.
     of_kernel = Quantization(tuple(kernel_scale.tolist()), axis=axis)
     of_bias = Quantization(tuple(bias_scale.tolist()))
@@ -169,7 +159,7 @@ def _with_constants(table, operation, kernel, axis):
             f"{operation.name}/kernel",
             kernel,
             quantization=of_kernel,
-            packed_bits=container_bits if container_bits < 8 else None,
+            packed_bits=packed_bits,
         ),
         table.builder.constant(f"{operation.name}/bias", bias, quantization=of_bias),
     ]

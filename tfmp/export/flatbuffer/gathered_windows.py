@@ -6,7 +6,31 @@ from ai_edge_litert import schema_py_generated as schema
 from tfmp.export.flatbuffer.model_builder import Quantization
 from tfmp.export.flatbuffer.tensor_table import TensorTable
 from tfmp.types.integer_graph import IntegerOperation
-from tfmp.types.weight_storage import LARGEST_CONCATENATION, filled_channels
+from tfmp.types.weight_storage import LARGEST_CONCATENATION, LARGEST_PACKED_BIAS, LARGEST_PACKED_SUM, filled_channels
+
+_LARGEST_INPUT = 255
+
+
+def packed_bits_of(operation: IntegerOperation) -> int | None:
+    """Returns 4 or 2 if the kernel of an operation is to be packed, after a look at its constants."""
+    bits = operation.attributes.get("container_bits", 8)
+    if bits == 8:
+        return None
+    kernel, bias = (np.asarray(operation.constants[name], np.int64) for name in ("kernel", "bias"))
+    smallest, largest = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+    if kernel.min() < smallest or kernel.max() > largest:
+        raise ValueError(
+            f"A kernel in {bits} bits holds codes from {smallest} to {largest}. Received: {kernel.min()} to "
+            f"{kernel.max()} at operation {operation.name!r}. Give it `container_bits=8`."
+        )
+    sums = _LARGEST_INPUT * np.abs(kernel).reshape(-1, kernel.shape[-1]).sum(0)
+    if np.abs(bias).max() > LARGEST_PACKED_BIAS or sums.max() > LARGEST_PACKED_SUM:
+        raise ValueError(
+            f"Sums of packed codes may reach {LARGEST_PACKED_SUM}, biases {LARGEST_PACKED_BIAS}: beyond, the runtime "
+            f"overflows. Received: {sums.max()} and {np.abs(bias).max()} at operation {operation.name!r}. Give it "
+            "`container_bits=8`."
+        )
+    return bits
 
 
 def gathered_windows(table: TensorTable, operation: IntegerOperation) -> tuple[int, np.ndarray]:
