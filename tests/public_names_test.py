@@ -13,6 +13,8 @@ NAMES = [
     "fix",
     "fold",
     "discretize",
+    "assign_by_sensitivity",
+    "initialize_search",
     "export_tflite",
     "compare_tflite",
     "evaluate_tflite",

@@ -5,6 +5,7 @@ import pytest
 import tfmp
 from tests.transform.small_networks import inputs_for, outputs_of, plain, residual, several, shared_layer, trained
 from tfmp.bindings.keras3 import graph as keras3
+from tfmp.quantizers.least_squares import data_step
 from tfmp.types import BitAssignment
 
 NETWORKS = [plain, residual, several, shared_layer]
@@ -137,6 +138,27 @@ def test_calibration_estimates_the_normalization_again():
     np.testing.assert_allclose(norm.moving_mean, np.mean(seen, axis=(0, 1, 2)), rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(norm.moving_variance, np.var(seen, axis=(0, 1, 2)), rtol=1e-4)
     np.testing.assert_array_equal(after.get_layer("inside").kernel, before.get_layer("inside").kernel)
+
+
+@pytest.mark.parametrize("make", [plain, residual])
+def test_without_training_ranges_fit_the_data_and_errors_shrink(make):
+    model = trained(make())
+    x = inputs_for(model, 128)
+    relaxed = tfmp.relax(model, calibration=x)
+    bits = {layer.name: (3, 3) for layer in searched_layers(relaxed)}
+    exact = outputs_of(model, inputs_for(model, 200, seed=5))[0]
+
+    def error(fixed):
+        return np.square(outputs_of(fixed, inputs_for(model, 200, seed=5))[0] - exact).mean() / exact.var()
+
+    fixed = tfmp.fix(relaxed, bits, calibration=x, post_training=True)
+    assert error(fixed) < 0.9 * error(tfmp.fix(relaxed, bits))
+    for layer in searched_layers(relaxed):
+        selector = fixed.get_layer(layer.name).weight_selector
+        (step,) = (float(np.asarray(v)) for v in selector.variables if v.name == "step")
+        assert step == pytest.approx(data_step(np.asarray(layer.kernel), -4, 3), rel=1e-5)
+    with pytest.raises(ValueError, match="`post_training=True` needs `calibration`"):
+        tfmp.fix(relaxed, bits, post_training=True)
 
 
 def test_an_assignment_for_another_model():

@@ -8,15 +8,18 @@ from tfmp import quantizers
 from tfmp.bindings import binding
 from tfmp.mixins.mixed_precision import quantizer_pair
 from tfmp.transform.calibrate import reestimate_normalization
+from tfmp.transform.floating_point import in_floating_point, own_weights
+from tfmp.transform.post_training import quantize_after_training
 from tfmp.types import BitAssignment, Graph, Layer, Selection
 
 _SEARCH_ONLY = ("logits", "temperature", "mixture_variance", "sampling_step")
 
 
-def fix(search_model, assignment, *, calibration=None):
+def fix(search_model, assignment, *, calibration=None, post_training=False):
     """Returns the network with the bits of an assignment: same layers, same names, weights inherited.
 
-    Its quantizers start from the ranges that the search learned and are free from then on. Train it like any model.
+    Its quantizers start from the ranges that the search learned and are free from then on. Train it like any model; or,
+    with `post_training`, use it as it is.
 
     Args:
         search_model: What `tfmp.relax` returned, trained or not. It is not changed.
@@ -24,13 +27,21 @@ def fix(search_model, assignment, *, calibration=None):
             every searched layer; bits outside the candidates are allowed where the quantizer has them.
         calibration: Inputs (array, structure of arrays or `tf.data.Dataset`) from which the statistics of batch
             normalization are estimated again, since they depend on the bits.
+        post_training: True if nothing is trained, neither a search before nor the network after: every quantizer then
+            gets the range of least squared error on the calibration data at its bits, and biases and moving statistics
+            are corrected, layer by layer, so that means and variances are those in floating point.
 
     Returns:
         A model of the same framework, not compiled.
 
     Raises:
-        ValueError: If the model is not relaxed, the assignment is for another model, or bits are out of range.
+        ValueError: If the model is not relaxed, the assignment is for another model, bits are out of range, or
+            `post_training` comes without calibration data.
     """
+    if post_training and calibration is None:
+        raise ValueError(
+            "`post_training=True` needs `calibration`, a few hundred inputs, for ranges and biases. Received: None"
+        )
     bound = binding.of(search_model)
     graph = bound.read(search_model)
     if not isinstance(assignment, BitAssignment):
@@ -38,7 +49,9 @@ def fix(search_model, assignment, *, calibration=None):
     check_assignment(graph, assignment)
     changed = {layer.name: _fixed(layer, *assignment[layer.name]) for layer in graph.searched}
     fixed = bound.write(graph.replace_layers(changed))
-    if calibration is not None:
+    if post_training:
+        quantize_after_training(fixed, in_floating_point(graph), calibration)
+    elif calibration is not None:
         reestimate_normalization(fixed, calibration)
     return fixed
 
@@ -63,7 +76,7 @@ def check_assignment(graph: Graph, assignment: BitAssignment):
 
 def _fixed(layer: Layer, weight_bits: int, activation_bits: int) -> Layer:
     names = quantizer_pair(layer.config["config"]["quantizer"])
-    weights = {path: value for path, value in layer.weights.items() if path.split("/")[0] not in _SELECTORS}
+    weights = own_weights(layer)
     config = {**layer.config["config"]}
     selections = {}
     for tensor, selection, bits, name in (
@@ -80,9 +93,6 @@ def _fixed(layer: Layer, weight_bits: int, activation_bits: int) -> Layer:
         config[f"{tensor}_bits"] = (bits,)
         selections[tensor] = Selection((chosen.format,), quantizer=name, signed=selection.signed)
     return dataclasses.replace(layer, config={**layer.config, "config": config}, weights=weights, **selections)
-
-
-_SELECTORS = ("weight_selector", "activation_selector", "selection_cost")
 
 
 def _state(weights, selector, chosen, widest):

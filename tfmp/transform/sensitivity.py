@@ -1,0 +1,208 @@
+"""How much a network suffers when one tensor has few bits."""
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+
+from tfmp import quantizers
+from tfmp.bindings import binding
+from tfmp.transform.calibrate import calibrate_ranges
+from tfmp.transform.floating_point import in_floating_point, own_weights
+from tfmp.transform.moment_correction import MomentCorrection
+from tfmp.transform.samples import batches
+from tfmp.transform.separate_activations import with_separate_activations
+from tfmp.types import Graph, Selection
+
+DIVERGENCES = ("kl", "squared_error")
+_SMALLEST_PROBABILITY = 1e-7
+_CERTAIN = 1e4  # a logit beside which softmax leaves the others exactly nothing
+
+
+def measure_sensitivity(graph: Graph, data, *, loss=None, divergence=None, verbose=0):
+    """Measures every candidate of every searched tensor by itself, all others as fine as they get.
+
+    The network is built anew with 8 bits added to every tensor's candidates and, for each candidate, the range of least
+    squared error on the data. One tensor at a time takes each of its candidates, the others at their finest, and the
+    layer's output is brought back to its mean and variance, as `tfmp.fix(..., post_training=True)` will. What the
+    network's output then loses against that with all tensors at their finest is the candidate's sensitivity.
+
+    Args:
+        graph: A relaxed network with its weights.
+        data: Inputs, as in `tfmp.transform.samples.batches`; with `loss`, a pair of them, (inputs, targets).
+        loss: Function of (targets, outputs), of which the mean over the samples counts; None for the divergence of the
+            output from that of the floating-point network, which needs no targets.
+        divergence: `"kl"` or `"squared_error"`; see `divergence_of`.
+        verbose: 1 prints a line for each layer.
+
+    Returns:
+        Layer name to a pair of arrays, one entry per candidate of its kernel and of its input.
+    """
+    trials = _Trials(graph, data, loss, divergence)
+    finest, found = trials.loss(), {}
+    for layer in graph.searched:
+        pair = (layer.weight, layer.activation)
+        losses = trials.losses(layer.name, pair)
+        found[layer.name] = tuple(np.array(values) - finest if values else np.zeros(1) for values in losses)
+        if not all(np.isfinite(values).all() for values in found[layer.name]):
+            raise ValueError(
+                f"Layer `{layer.name}`: the output is not finite at some of its candidates, {found[layer.name]}. Check "
+                "that the network in floating point and the loss are finite on the data."
+            )
+        if verbose:
+            print(f"{layer.name}: {'; '.join(map(_line, 'WA', pair, found[layer.name]))}", flush=True)
+    return found
+
+
+class _Trials:
+    """The network with one tensor at a time at one of its candidates."""
+
+    def __init__(self, graph, data, loss, divergence):
+        bound = binding.named(graph.framework)
+        inputs, targets = (data, None) if loss is None else _pair(data)
+        floating_graph = with_separate_activations(in_floating_point(graph))
+        graph = with_separate_activations(_with_finest(graph))
+        self._model, floating = bound.write(graph), bound.write(floating_graph)
+        calibrate_ranges(self._model, floating, inputs, least_squares=True)
+        self._chunks = [tf.nest.map_structure(tf.constant, chunk) for chunk in batches(inputs)]
+        if loss is None:
+            self._references = [floating(chunk, training=False) for chunk in self._chunks]
+            loss = divergence_of(graph, self._references, divergence)
+        else:
+            self._references = [tf.nest.map_structure(tf.constant, chunk) for chunk in batches(targets, name="Targets")]
+        self._selectors = {}
+        for layer in graph.searched:
+            built = bound.layer(self._model, layer.name)
+            self._selectors[layer.name] = built.weight_selector, built.activation_selector
+        for selector in (selector for pair in self._selectors.values() for selector in pair):
+            _choose(selector, -1)
+        self._correction = MomentCorrection(graph, self._model, floating, inputs)
+        for carrier in self._correction.carriers:
+            self._correction.correct(carrier)
+
+        @tf.function(reduce_retracing=True)
+        def mean_loss(chunk, reference):
+            return tf.reduce_mean(tf.cast(loss(reference, self._model(chunk, training=False)), tf.float32))
+
+        self._mean_loss = mean_loss
+
+    def loss(self):
+        """Mean over the samples."""
+        sizes = [len(tf.nest.flatten(chunk)[0]) for chunk in self._chunks]
+        values = [float(self._mean_loss(*pair)) for pair in zip(self._chunks, self._references, strict=True)]
+        return float(np.average(values, weights=sizes))
+
+    def losses(self, name, pair):
+        """For each of a layer's two tensors, the loss at each of its candidates; none where it has no choice."""
+        found = []
+        for selector, selection in zip(self._selectors[name], pair, strict=True):
+            open_bits = selection.bits if len(selection.bits) > 1 else ()
+            found.append([self._loss_at(name, selector, bits) for bits in open_bits])
+            _choose(selector, -1)
+        return found
+
+    def _loss_at(self, name, selector, bits):
+        _choose(selector, selector.bits.index(bits))
+        carrier = self._correction.carrier(name)
+        if carrier is None:
+            return self.loss()
+        before = self._correction.values(carrier)
+        self._correction.correct(carrier)
+        value = self.loss()
+        self._correction.assign(carrier, before)
+        return value
+
+
+def divergence_of(graph: Graph, references, divergence=None):
+    """Returns the function of (reference outputs, outputs) that says how far they are apart, for each sample.
+
+    - `"kl"`: KL(reference || output) over the last axis, of probabilities where the output ends in a softmax, else of
+      the softmax of the outputs: for classifiers.
+    - `"squared_error"`: mean squared difference in units of the reference's variance.
+
+    Several outputs add up. None takes `"kl"` for outputs that end in a softmax and `"squared_error"` for others.
+
+    Args:
+        graph: The network.
+        references: The outputs in floating point, a structure for each batch.
+        divergence: One of the above, or None.
+    """
+    if divergence is not None and divergence not in DIVERGENCES:
+        raise ValueError(f"`divergence` must be one of {', '.join(DIVERGENCES)}, or None. Received: {divergence!r}")
+    kinds = []
+    for position, name in enumerate(graph.output_names):
+        is_probability = _ends_in_softmax(graph, name)
+        values = np.concatenate([np.asarray(tf.nest.flatten(batch)[position]) for batch in references])
+        kinds.append((divergence or ("kl" if is_probability else "squared_error"), is_probability, values.var()))
+
+    def difference(reference, output, kind, is_probability, variance):
+        reference, output = tf.cast(reference, tf.float32), tf.cast(output, tf.float32)
+        if kind == "squared_error":
+            apart = tf.square(output - reference) / max(variance, 1e-12)
+        else:
+            logs = [_log_probabilities(values, is_probability) for values in (reference, output)]
+            apart = tf.reduce_sum(tf.exp(logs[0]) * (logs[0] - logs[1]), axis=-1, keepdims=True)
+        return tf.reduce_mean(apart, axis=range(1, apart.shape.rank))
+
+    def total(references, outputs):
+        flat = zip(tf.nest.flatten(references), tf.nest.flatten(outputs), kinds, strict=True)
+        return tf.add_n([difference(reference, output, *kind) for reference, output, kind in flat])
+
+    return total
+
+
+def _log_probabilities(values, is_probability):
+    return tf.math.log(tf.maximum(values, _SMALLEST_PROBABILITY)) if is_probability else tf.nn.log_softmax(values)
+
+
+def _ends_in_softmax(graph, tensor):
+    layer = graph.layer_of(graph.producer(tensor))
+    while layer.kind in ("quantize", "identity"):
+        tensor = graph.producer(tensor).inputs[0]
+        layer = graph.layer_of(graph.producer(tensor))
+    return layer.kind == "softmax" or layer.attributes.get("activation") == "softmax"
+
+
+def _with_finest(graph):
+    """The relaxed network with 8 bits among each tensor's candidates, a range for each, and one chosen at a time."""
+    changed = {}
+    for layer in graph.searched:
+        config = {**layer.config["config"], "shared_range": False, "relaxation": "gumbel"}
+        selections = {}
+        for tensor, selection in (("weight", layer.weight), ("activation", layer.activation)):
+            if len(selection.formats) > 1:
+                config[f"{tensor}_bits"] = tuple(sorted({*selection.bits, quantizers.MAX_BITS}))
+                found = [
+                    quantizers.get(selection.quantizer, bits=bits, signed=selection.signed)
+                    for bits in config[f"{tensor}_bits"]
+                ]
+                formats = tuple(quantizer.format for quantizer in found)
+                equal = (1 / len(formats),) * len(formats)
+                selections[tensor] = Selection(formats, equal, selection.quantizer, selection.signed)
+        changed[layer.name] = dataclasses.replace(
+            layer, config={**layer.config, "config": config}, weights=own_weights(layer), **selections
+        )
+    return graph.replace_layers(changed)
+
+
+def _choose(selector, index):
+    if selector is not None and selector.logits is not None:
+        logits = np.zeros(len(selector.bits), np.float32)
+        logits[index] = _CERTAIN
+        selector.logits.assign(logits)
+
+
+def _pair(data):
+    if not isinstance(data, list | tuple) or len(data) != 2:
+        raise ValueError(
+            "With `loss`, `data` must be a pair of arrays or of structures of arrays, (inputs, targets). "
+            f"Received: {type(data).__name__}"
+        )
+    counts = [len(tf.nest.flatten(part)[0]) for part in data]
+    if counts[0] != counts[1]:
+        raise ValueError(f"Expected a target for each input. Received: {counts[0]} inputs and {counts[1]} targets.")
+    return data
+
+
+def _line(letter, selection, values):
+    return f"{letter} " + " ".join(f"{bits}: {value:.3g}" for bits, value in zip(selection.bits, values, strict=True))
