@@ -4,7 +4,9 @@ from tfmp.bindings.keras2.callback import MixedPrecisionSearch
 from tfmp.bindings.keras2.layers import (
     MixedPrecisionConv1D,
     MixedPrecisionConv2D,
+    MixedPrecisionConv2DTranspose,
     MixedPrecisionDense,
+    MixedPrecisionDepthwiseConv1D,
     MixedPrecisionDepthwiseConv2D,
     Quantize,
 )
@@ -14,7 +16,9 @@ from tfmp.bindings.keras2.optimizer import SelectionOptimizer
 __all__ = [
     "MixedPrecisionConv1D",
     "MixedPrecisionConv2D",
+    "MixedPrecisionConv2DTranspose",
     "MixedPrecisionDense",
+    "MixedPrecisionDepthwiseConv1D",
     "MixedPrecisionDepthwiseConv2D",
     "MixedPrecisionSearch",
     "Quantize",

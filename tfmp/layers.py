@@ -3,7 +3,9 @@
 from tfmp.bindings.keras3.layers import (
     MixedPrecisionConv1D,
     MixedPrecisionConv2D,
+    MixedPrecisionConv2DTranspose,
     MixedPrecisionDense,
+    MixedPrecisionDepthwiseConv1D,
     MixedPrecisionDepthwiseConv2D,
     Quantize,
 )
@@ -12,7 +14,9 @@ from tfmp.bindings.keras3.optimizer import SelectionOptimizer as _SelectionOptim
 __all__ = [
     "MixedPrecisionConv1D",
     "MixedPrecisionConv2D",
+    "MixedPrecisionConv2DTranspose",
     "MixedPrecisionDense",
+    "MixedPrecisionDepthwiseConv1D",
     "MixedPrecisionDepthwiseConv2D",
     "Quantize",
 ]

@@ -261,7 +261,7 @@ def test_no_layer_to_search(model):
         ({"activation_bits": (2, 9)}, "1 to 8"),
         ({"activation_bits": (0,)}, "1 to 8"),
         ({"quantizer": "linear"}, "2 to 8"),
-        ({"quantizer": "wrong"}, "lsq, hwgq, linear"),
+        ({"quantizer": "wrong"}, "lsq, hwgq"),
         ({"quantizer": ("lsq", "lsq", "lsq")}, "pair"),
         ({"relaxation": "wrong"}, "softmax, annealed, gumbel"),
     ],

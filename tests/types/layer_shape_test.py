@@ -12,6 +12,10 @@ from tfmp.types import LayerShape
         (LayerShape("c", "conv2d", (3, 5), (2, 1), 6, 8, 1, (7, 4)), 3 * 5 * 6 * 8, 7 * 4 * 8, 3 * 5 * 6 * 8 * 28),
         (LayerShape("g", "conv2d", (3, 3), (1, 1), 6, 9, 3, (2, 2)), 3 * 3 * 2 * 9, 2 * 2 * 9, 3 * 3 * 2 * 9 * 4),
         (LayerShape("d", "depthwise_conv2d", (3, 3), (1, 1), 4, 8, 4, (5, 5)), 9 * 8, 25 * 8, 9 * 8 * 25),
+        (
+            *(LayerShape("t", "conv2d_transpose", (3, 5), (2, 2), 4, 8, 1, (10, 8), input_size=[5, 4]), 15 * 4 * 8),
+            *(10 * 8 * 8, 15 * 4 * 8 * 5 * 4),
+        ),
         (LayerShape("s", "conv1d", (1, 3), (1, 2), 4, 6, 2, (1, 9)), 3 * 2 * 6, 9 * 6, 3 * 2 * 6 * 9),
         (LayerShape("f", "dense", in_channels=7, out_channels=3), 21, 3, 21),
     ],
@@ -31,7 +35,9 @@ def test_numpy_integers_and_lists_become_plain():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"kind": "conv3d"}, "`kind` must be one of conv2d, depthwise_conv2d, conv1d, dense. Received: 'conv3d'"),
+        ({"kind": "conv3d"}, "`kind` must be one of conv2d, .*, conv1d, dense. Received: 'conv3d'"),
+        ({"kind": "conv2d_transpose"}, "`input_size` is needed for a conv2d_transpose.*None"),
+        ({"input_size": (5, 5)}, "`input_size` is needed for a conv2d_transpose.*a conv2d"),
         ({"kernel_size": (3,)}, "`kernel_size` must be two positive integers"),
         ({"kernel_size": (3, 0)}, "`kernel_size` must be two positive integers"),
         ({"strides": (1.0, 1)}, "`strides` must be two positive integers"),

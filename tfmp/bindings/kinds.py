@@ -1,126 +1,184 @@
 """What a layer of either Keras computes, in words that no framework owns."""
 
-import math
-
-from tfmp.types import LayerShape
+from tfmp.bindings import activation_kinds, custom_layers
+from tfmp.bindings.constant_operands import affine_attributes
 
 MULTIPLYING = {
     "Conv2D": "conv2d",
     "DepthwiseConv2D": "depthwise_conv2d",
+    "Conv2DTranspose": "conv2d_transpose",
     "Conv1D": "conv1d",
+    "DepthwiseConv1D": "depthwise_conv1d",
     "Dense": "dense",
 }
+OTHER = "other"
+_FRAMEWORKS = ("keras", "tf_keras", "tfmp")
 _MIXED_PREFIX = "MixedPrecision"
 _KINDS = {
     "InputLayer": "input",
+    "Quantize": "quantize",
+    "SeparableConv2D": "separable_conv2d",
+    "SeparableConv1D": "separable_conv1d",
     "BatchNormalization": "batch_normalization",
+    "Normalization": "normalization",
+    "Rescaling": "affine",
     "Add": "add",
+    "Subtract": "subtract",
+    "Multiply": "multiply",
     "Concatenate": "concatenate",
     "Flatten": "reshape",
     "Reshape": "reshape",
-    "MaxPooling2D": "max_pool",
-    "AveragePooling2D": "average_pool",
-    "GlobalAveragePooling2D": "mean",
-    "GlobalMaxPooling2D": "global_max_pool",
+    "ExpandDims": "reshape",
+    "Squeeze": "reshape",
+    "Permute": "permute",
+    "Transpose": "permute",
+    "RepeatVector": "repeat",
+    "ZeroPadding1D": "pad",
     "ZeroPadding2D": "pad",
+    "Pad": "pad",
+    "Cropping1D": "crop",
+    "Cropping2D": "crop",
+    "UpSampling1D": "upsample",
+    "UpSampling2D": "upsample",
+    "MaxPooling1D": "max_pool",
+    "MaxPooling2D": "max_pool",
+    "AveragePooling1D": "average_pool",
+    "AveragePooling2D": "average_pool",
+    "GlobalAveragePooling1D": "mean",
+    "GlobalAveragePooling2D": "mean",
+    "Mean": "mean",
+    "GlobalMaxPooling1D": "global_max_pool",
+    "GlobalMaxPooling2D": "global_max_pool",
+    "Identity": "identity",
     "Dropout": "identity",
     "SpatialDropout1D": "identity",
     "SpatialDropout2D": "identity",
+    "AlphaDropout": "identity",
     "GaussianDropout": "identity",
     "GaussianNoise": "identity",
     "ActivityRegularization": "identity",
-    "Identity": "identity",
-    "ReLU": "relu",
-    "Relu": "relu",
-    "Relu6": "relu",
-    "Softmax": "softmax",
-    "Quantize": "quantize",
 }
-_ACTIVATION_KINDS = {"linear": "identity", "relu": "relu", "relu6": "relu", "softmax": "softmax"}
+_ACTIVATION_CLASSES = (
+    "Activation",
+    "ReLU",
+    "LeakyReLU",
+    "PReLU",
+    "ELU",
+    "Softmax",
+    "Clip",
+    *activation_kinds.OPERATIONS,
+)
 _COPIED = ("strides", "padding", "pool_size", "dilation_rate", "groups", "axis", "epsilon", "data_format", "use_bias")
+_COPIED += ("keepdims", "kernel_size", "depth_multiplier", "filters", "output_padding")
+# Dimensions that a kind takes apart as height, width and channels, in this order.
+_ORDER_FREE = ("input", "identity", "quantize", "affine", "reshape", "add", "subtract", "multiply", "concatenate")
 
 
-def activation_name(config):
-    """Name of the activation in a layer's configuration; `"custom"` if Keras itself does not provide it."""
-    activation = config.get("activation")
-    if activation is None:
-        return "linear"
-    if isinstance(activation, dict):
-        if activation.get("registered_name", "function") not in (None, "function"):
-            return "custom"
-        activation = activation.get("config")
-    return activation if isinstance(activation, str) else "custom"
-
-
-def kind_and_attributes(class_name, config):
+def kind_and_attributes(layer_class, config, *, call=None, framework="keras"):
     """Returns a layer's kind and its attributes in neutral terms.
 
     Args:
-        class_name: Name of its class, or of the operation for operations used without a layer.
+        layer_class: Its class, or the class of an operation used without a layer; or the name that such a class has.
+            The user's own classes are known if they are registered, whatever their name.
         config: Its configuration.
+        call: One `tfmp.types.Call` of it: constants among its arguments make additions and products affine maps.
+        framework: `"keras"` or `"tf_keras"`, which do not mean the same by every name.
 
     Returns:
         `(kind, attributes)`; kind `"other"` for what the library has no word for.
     """
+    if isinstance(layer_class, type):
+        own = custom_layers.kind_and_attributes(layer_class, config)
+        if own is not None:
+            return own
+        known = layer_class.__module__.split(".")[0] in _FRAMEWORKS
+        layer_class = layer_class.__name__ if known else ""
     attributes = {name: config[name] for name in _COPIED if name in config}
     if "activation" in config:
-        attributes["activation"] = activation_name(config)
-    plain_name = class_name.removeprefix(_MIXED_PREFIX)
+        attributes["activation"] = activation_kinds.activation_name(config)
+    plain_name = layer_class.removeprefix(_MIXED_PREFIX)
     if plain_name in MULTIPLYING:
         return MULTIPLYING[plain_name], attributes
-    if class_name == "Activation":
-        name = attributes["activation"]
-        return _ACTIVATION_KINDS.get(name, "other"), {"max_value": 6.0 if name == "relu6" else None}
-    kind = _KINDS.get(class_name, "other")
-    if class_name == "ReLU":
-        if config.get("negative_slope") or config.get("threshold"):
-            return "other", attributes
-        attributes["max_value"] = config.get("max_value")
-    elif class_name in ("Relu", "Relu6"):
-        attributes["max_value"] = 6.0 if class_name == "Relu6" else None
-    elif class_name == "ZeroPadding2D":
-        attributes["paddings"] = tuple(tuple(side) for side in config["padding"])
-    elif class_name == "GlobalAveragePooling2D":
-        attributes["keepdims"] = config.get("keepdims", False)
-    elif class_name == "Softmax" and config.get("axis", -1) != -1:
-        return "other", attributes
-    if attributes.get("data_format") == "channels_first" and kind not in ("input", "identity"):
-        return "other", attributes
-    return kind, attributes
+    if layer_class in _ACTIVATION_CLASSES:
+        return activation_kinds.of_layer(layer_class, config, framework) or (OTHER, attributes)
+    if call is not None and len(call.inputs) == 1:
+        constant = affine_attributes(layer_class, call)
+        if constant is not None:
+            return constant
+    kind = _KINDS.get(layer_class, OTHER)
+    if attributes.get("data_format") == "channels_first" and kind not in _ORDER_FREE:
+        return OTHER, attributes
+    if kind == "upsample" and config.get("interpolation") == "bilinear":
+        return "resize", attributes
+    found = _OWN_ATTRIBUTES.get(kind, lambda *_: {})(config, call)
+    return (OTHER, attributes) if found is None else (kind, {**attributes, **found})
 
 
-def layer_shape(name, kind, attributes, output_shape, kernel_shape, *, reads_network_input):
-    """Returns the `LayerShape` of a multiplying layer, or None if its output size is not known."""
-    if kind == "depthwise_conv2d":
-        kernel, in_channels = kernel_shape[:2], kernel_shape[2]
-        groups = in_channels
-    else:
-        kernel = kernel_shape[:-2]
-        groups = attributes.get("groups", 1)
-        in_channels = kernel_shape[-2] * groups
-    if attributes.get("data_format") == "channels_first":
-        output_shape = (output_shape[0], *output_shape[2:], output_shape[1])
-    positions = output_shape[1:-1]
-    if None in positions:
-        return None
-    if kind == "conv1d":
-        kernel, strides, size = (1, *kernel), (1, *_pair(attributes["strides"], 1)), (1, positions[0])
-    elif kind == "dense":
-        kernel, strides, size = (1, 1), (1, 1), (1, math.prod(positions))
-    else:
-        strides, size = _pair(attributes["strides"], 2), positions
-    return LayerShape(
-        name,
-        kind,
-        kernel_size=kernel,
-        strides=strides,
-        in_channels=in_channels,
-        out_channels=output_shape[-1],
-        groups=groups,
-        output_size=size,
-        reads_network_input=reads_network_input,
-    )
+def _several(config, call):
+    return None if call is not None and len(call.inputs) < 2 else {}
 
 
-def _pair(value, rank):
-    return tuple(value) if isinstance(value, list | tuple) else (value,) * rank
+def _rescaling(config, call):
+    return {"factor": config["scale"], "offset": config["offset"]}
+
+
+def _normalization(config, call):
+    return {name: config.get(name) for name in ("mean", "variance", "invert")}
+
+
+def _permutation(config, call):
+    if "dims" in config:
+        return {"permutation": (0, *config["dims"])}
+    axes = config.get("axes")
+    return {"permutation": tuple(axes)} if axes is not None and axes[0] == 0 else None
+
+
+def _sides(padding):
+    """Pairs (before, after) for every axis between batch and channels."""
+    if not isinstance(padding, list | tuple):
+        return ((padding, padding),)
+    return tuple(tuple(side) for side in padding) if isinstance(padding[0], list | tuple) else (tuple(padding),)
+
+
+def _paddings(config, call):
+    if "pad_width" not in config:
+        return {"paddings": _sides(config["padding"])}
+    sides = tuple(map(tuple, config["pad_width"]))
+    zeros = config["mode"] == "constant" and not (call and call.kwargs.get("constant_values"))
+    return {"paddings": sides[1:-1]} if zeros and sides[0] == sides[-1] == (0, 0) else None
+
+
+def _croppings(config, call):
+    return {"croppings": _sides(config["cropping"])}
+
+
+def _upsampling(config, call):
+    size = config["size"]
+    factors = tuple(size) if isinstance(size, list | tuple) else (size,)
+    return {"factors": factors} if config.get("interpolation", "nearest") == "nearest" else None
+
+
+def _repetition(config, call):
+    return {"count": config["n"]}
+
+
+def _mean(config, call):
+    if "axis" not in config:
+        return {"keepdims": config.get("keepdims", False)}
+    return {} if config["axis"] in ((1, 2), [1, 2]) else None
+
+
+_OWN_ATTRIBUTES = {  # function of (configuration, call); None if the kind has no such form
+    "add": _several,
+    "subtract": _several,
+    "multiply": _several,
+    "affine": _rescaling,
+    "normalization": _normalization,
+    "permute": _permutation,
+    "pad": _paddings,
+    "crop": _croppings,
+    "upsample": _upsampling,
+    "repeat": _repetition,
+    "mean": _mean,
+}
+KINDS = frozenset({*_KINDS.values(), *MULTIPLYING.values(), *activation_kinds.KINDS, "resize", OTHER})

@@ -3,6 +3,7 @@
 from tfmp import simulator
 from tfmp.bindings import binding
 from tfmp.transform.fix import check_assignment
+from tfmp.transform.split_separables import with_split_separables
 from tfmp.types import BitAssignment, NetworkReport
 
 _NOT_COUNTED = ("input", "identity", "reshape", "quantize")
@@ -38,7 +39,7 @@ def simulate(
     Example:
         >>> print(tfmp.simulate(fixed, hardware="bit_fusion", batch=16))
     """
-    graph = binding.of(model).read(model, weights=False)
+    graph = with_split_separables(binding.of(model).read(model, weights=False))
     uniform = assignment if isinstance(assignment, tuple) else None
     chosen = {}
     if assignment is not None and uniform is None:

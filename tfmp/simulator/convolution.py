@@ -48,7 +48,8 @@ def encode(shape: LayerShape, depthwise: str = "single_channel") -> Convolution:
     - `"dense"`: one convolution of C -> C m channels, C times the products;
     - `"per_group"`: C convolutions of 1 -> m channels.
 
-    A convolution that reads an input of the network is run on unfolded patches (im2col).
+    A transposed convolution is the convolution of its input with zeros between, which the array multiplies like other
+    numbers. A convolution that reads an input of the network is run on unfolded patches (im2col).
 
     Raises:
         ValueError: If `depthwise` is unknown, or a depthwise layer does not have one group per input channel.
@@ -68,7 +69,7 @@ def encode(shape: LayerShape, depthwise: str = "single_channel") -> Convolution:
         in_channels = shape.in_channels
     return Convolution(
         kernel_size=shape.kernel_size,
-        strides=shape.strides,
+        strides=(1, 1) if shape.kind == "conv2d_transpose" else shape.strides,
         in_channels=in_channels,
         out_channels=shape.out_channels // repeats,
         output_size=shape.output_size,

@@ -5,6 +5,7 @@ import dataclasses
 from tfmp import costs, quantizers
 from tfmp.bindings import binding
 from tfmp.transform.fix import check_assignment
+from tfmp.transform.split_separables import with_split_separables
 from tfmp.types import BitAssignment, Layer, Selection
 
 
@@ -22,7 +23,7 @@ def cost(model, cost, assignment=None) -> float:
     Raises:
         ValueError: If the cost is unknown, the assignment is for another model, or its bits are out of range.
     """
-    graph = binding.of(model).read(model, weights=False)
+    graph = with_split_separables(binding.of(model).read(model, weights=False))
     if assignment is not None:
         if not isinstance(assignment, BitAssignment):
             assignment = BitAssignment(assignment)

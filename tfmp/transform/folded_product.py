@@ -1,26 +1,28 @@
-"""Kernels, biases and normalization as the integers of a file."""
+"""Kernels, biases and affine maps as the integers of a file."""
 
 import numpy as np
 import tensorflow as tf
 
 from tfmp import quantizers
+from tfmp.transform.affine_chain import AffineMap
 from tfmp.types import Layer
 from tfmp.types.weight_storage import LARGEST_PACKED_BIAS, weight_storage
 
+_CHANNEL_AXES = {"depthwise_conv2d": (-2, -1), "depthwise_conv1d": (-2, -1), "conv2d_transpose": (-2,)}
 _LARGEST_CODE = 127
 _LARGEST_BIAS = 2.0**30
 
 
-def folded_product(layer: Layer, normalization: Layer | None, input_scale: float, *, mode: str = "fast"):
-    """Returns the constants of a layer with a kernel, with the normalization behind it folded in.
+def folded_product(layer: Layer, after: AffineMap | None, input_scale: float, *, mode: str = "fast"):
+    """Returns the constants of a layer with a kernel, with the affine map behind it (a normalization) folded in.
 
-    The codes are those of training. Normalization multiplies their scales, channel by channel; a negative factor
-    negates the channel's codes. Codes that leave room in their container are shifted up with their scale shifted down,
+    The codes are those of training. The map multiplies their scales, channel by channel; a negative factor negates the
+    channel's codes. Codes that leave room in their container are shifted up with their scale shifted down,
     which refines the grid of the bias without changing a product.
 
     Args:
         layer: A fixed layer, its weights read.
-        normalization: The batch normalization that alone reads its output, or None.
+        after: The map of what alone reads its output, or None.
         input_scale: Scale of its input's codes.
         mode: How the file stores weights, `tfmp.types.weight_storage.MODES`.
 
@@ -30,26 +32,28 @@ def folded_product(layer: Layer, normalization: Layer | None, input_scale: float
     """
     codes, scale = kernel_codes(layer)
     channels = layer.shape.out_channels
+    transposed = layer.kind == "conv2d_transpose"  # its filters are [height, width, out, in]
+    codes = np.swapaxes(codes, -1, -2) if transposed else codes
     by_channel = codes.reshape(-1, channels)
     scale = np.broadcast_to(np.asarray(scale, np.float64).reshape(-1), (channels,))
     bias = np.asarray(layer.weights.get("bias", np.zeros(channels)), np.float64)
-    if normalization is not None:
-        factor, shift = normalization_factors(normalization)
-        bias = factor * bias + shift
-        by_channel = np.where(factor < 0, -by_channel, by_channel)
-        scale = scale * np.abs(factor)
+    if after is not None:
+        bias = after(bias)
+        by_channel = np.where(after.factor < 0, -by_channel, by_channel)
+        scale = scale * np.abs(after.factor)
     # By the format rather than the codes that happen to occur: what a cost foresees.
     low = min(layer.weight.formats[0].low, int(by_channel.min()))
     high = max(layer.weight.formats[0].high, int(by_channel.max()))
     container_bits = weight_storage(layer.shape, low, high, mode=mode).container_bits
     constants = _in_container(by_channel, scale, bias, input_scale, container_bits=container_bits)
     kernel = constants["kernel"].reshape(codes.shape)
-    return {**constants, "kernel": kernel[None] if layer.kind == "conv1d" else kernel}, container_bits
+    kernel = np.swapaxes(kernel, -1, -2) if transposed else kernel
+    return {**constants, "kernel": kernel[None] if layer.kind.endswith("conv1d") else kernel}, container_bits
 
 
-def folded_normalization(normalization: Layer, input_scale: float) -> dict[str, np.ndarray]:
-    """Returns the constants of a normalization that stands alone, `[channels]` each: a product per channel."""
-    factor, shift = normalization_factors(normalization)
+def folded_map(found: AffineMap, channels: int, input_scale: float) -> dict[str, np.ndarray]:
+    """Returns the constants of an affine map that stands alone, `[channels]` each: a product per channel."""
+    factor, shift = (np.broadcast_to(values, (channels,)) for values in (found.factor, found.shift))
     constants = _in_container(np.where(factor < 0, -1, 1)[None], np.abs(factor), shift, input_scale)
     return {**constants, "kernel": constants["kernel"][0]}
 
@@ -89,14 +93,6 @@ def kernel_codes(layer: Layer):
             f"{quantizer.format.high}, which INT8 cannot hold. Use at most {layer.weight.bits[0] - 1} bits with it, or "
             "another quantizer."
         )
-    axes = (-2, -1) if layer.kind == "depthwise_conv2d" else (-1,)
+    axes = _CHANNEL_AXES.get(layer.kind, (-1,))
     integers, scale = quantizer.codes(tf.constant(layer.weights["kernel"]), state, channel_axes=axes)
     return np.asarray(integers), np.asarray(scale)
-
-
-def normalization_factors(normalization: Layer):
-    """Returns `(factor, shift)` per channel in float64: the normalization is `factor * x + shift` at inference."""
-    weights = {name: np.asarray(value, np.float64) for name, value in normalization.weights.items()}
-    factor = 1 / np.sqrt(weights["moving_variance"] + normalization.attributes["epsilon"])
-    factor = factor * weights.get("gamma", 1.0)
-    return factor, weights.get("beta", 0.0) - factor * weights["moving_mean"]

@@ -3,12 +3,13 @@
 from tfmp.bindings import binding
 from tfmp.mixins.mixed_precision import quantizer_pair
 from tfmp.transform.plan import LEFT, plan
+from tfmp.transform.split_separables import with_split_separables
 from tfmp.types import ModelReport, ModelRow
 
 
 def inspect_model(model, *, quantizer="lsq", layers=None, skip=None, first_and_last="int8") -> ModelReport:
     """Lists the layers of a Keras model; see `tfmp.inspect`."""
-    graph = binding.of(model).read(model, weights=False)
+    graph = with_split_separables(binding.of(model).read(model, weights=False))
     plans = plan(graph, layers=layers, skip=skip, first_and_last=first_and_last, quantizer=quantizer_pair(quantizer))
     rows = []
     for layer in graph.in_order():

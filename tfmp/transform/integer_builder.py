@@ -1,5 +1,6 @@
 """Builds an integer network operation by operation."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -24,8 +25,18 @@ class Codes(NamedTuple):
 
     def rectified(self, max_value: float | None) -> "Codes":
         """Those that a ReLU leaves: none below zero, none above `max_value` if it is given."""
-        high = self.high if max_value is None else min(self.high, int(np.rint(max_value / self.grid.scale)))
-        return Codes(self.grid, max(self.low, 0), max(high, 1))
+        return self.between(0.0, math.inf if max_value is None else max_value)
+
+    def between(self, low: float, high: float) -> "Codes":
+        """Those of values from `low`, at most 0, to `high`, above it."""
+        smallest, largest = (
+            None if math.isinf(bound) else int(np.rint(bound / self.grid.scale)) for bound in (low, high)
+        )
+        return Codes(
+            self.grid,
+            self.low if smallest is None else max(self.low, smallest),
+            self.high if largest is None else max(min(self.high, largest), 1),
+        )
 
 
 class IntegerBuilder:
@@ -81,49 +92,42 @@ class IntegerBuilder:
 
     def scaled(self, source, name, codes, constants, *, layer=""):
         """A product per channel, `[channels]` constants, as a depthwise convolution whatever the rank."""
-        shape, grid = self.tensors[source].shape, self.tensors[source].grid
-        image = shape if len(shape) >= 4 else (shape[0], *(1,) * (4 - len(shape)), *shape[1:])
-        if image != shape:
-            source = self.add("reshape", (source,), f"{name}_image", image, Codes.all_of(grid))
+        shape = self.tensors[source].shape
+        image = (shape[0], *(1,) * (4 - len(shape)), *shape[1:])
+        source = self.reshaped(source, f"{name}_image", image)
         constants = {**constants, "kernel": constants["kernel"].reshape(1, 1, -1, 1)}
         made = self.add(
             "depthwise_conv2d", (source,), name, image, codes, attributes=_ONCE, constants=constants, layer=layer
         )
-        return made if image == shape else self.add("reshape", (made,), f"{name}_values", shape, codes)
+        return self.reshaped(made, f"{name}_values", shape)
 
-    def convolution_1d(self, source, name, shape, codes, *, attributes, constants):
-        """A 1D convolution as a 2D one of height 1, its causal padding ahead of it."""
-        (batch, length, channels), grid = self.tensors[source].shape, self.tensors[source].grid
-        own = Codes.all_of(grid)
-        image = self.add("reshape", (source,), f"{name}_image", (batch, 1, length, channels), own)
-        if attributes["padding"] == "causal":
-            before = (constants["kernel"].shape[1] - 1) * attributes["dilation"][1]
-            padded, paddings = (batch, 1, length + before, channels), ((0, 0), (before, 0))
-            image = self.add("pad", (image,), f"{name}_padding", padded, own, attributes={"paddings": paddings})
-            attributes = {**attributes, "padding": "valid"}
-        row = (shape[0], 1, *shape[1:])
-        made = self.add("conv2d", (image,), name, row, codes, attributes=attributes, constants=constants, layer=name)
-        return self.add("reshape", (made,), f"{name}_sequence", shape, codes)
+    def reshaped(self, source, name, shape):
+        """The same values with other sizes behind the batch; the tensor itself if it has them."""
+        tensor = self.tensors[source]
+        if tensor.shape == tuple(shape):
+            return source
+        return self.add("reshape", (source,), name, shape, Codes.all_of(tensor.grid))
 
-    def full_average(self, source, name, shape, codes, *, attributes):
-        """An average over windows none of which reaches beyond the edge, on any grid: a convolution by ones."""
-        channels, pool = shape[-1], attributes["pool_size"]
-        constants = {
-            "kernel": np.ones((*pool, channels, 1), np.int8),
-            "kernel_scale": np.full(channels, 1 / np.prod(pool), np.float32),
-            "bias": np.zeros(channels, np.int32),
-        }
-        attributes = {**_ONCE, "strides": attributes["strides"]}
-        return self.add(
-            "depthwise_conv2d", (source,), name, shape, codes, attributes=attributes, constants=constants, layer=name
-        )
+    def as_rows(self, source, name):
+        """A sequence as images of height 1."""
+        batch, length, channels = self.tensors[source].shape
+        return self.reshaped(source, f"{name}_image", (batch, 1, length, channels))
 
-    def global_maximum(self, source, name, shape, codes):
-        """The maximum over height and width, which stay as sizes of 1 where `shape` has four axes."""
-        batch, height, width, channels = self.tensors[source].shape
-        window = {"pool_size": (height, width), "strides": (height, width), "padding": "valid"}
-        pooled = self.add("max_pool", (source,), name, (batch, 1, 1, channels), codes, attributes=window, layer=name)
-        return pooled if len(shape) == 4 else self.add("reshape", (pooled,), f"{name}_values", shape, codes)
+    def padded(self, source, name, paddings):
+        """Zeros around, `(before, after)` for each axis between batch and channels."""
+        batch, *sizes, channels = self.tensors[source].shape
+        shape = (batch, *(size + sum(sides) for size, sides in zip(sizes, paddings, strict=True)), channels)
+        codes = Codes.all_of(self.tensors[source].grid)
+        return self.add("pad", (source,), name, shape, codes, attributes={"paddings": paddings})
+
+    def repeated(self, source, name, axis, count, shape):
+        """Everything behind an axis `count` times in a row: what `shape` then has more of on the axis after it."""
+        batch, *sizes = self.tensors[source].shape
+        codes, inner = Codes.all_of(self.tensors[source].grid), math.prod(sizes[axis:])
+        rows = self.reshaped(source, f"{name}_rows", (batch, math.prod(sizes[:axis]), inner))
+        wide = (batch, math.prod(sizes[:axis]), count * inner)
+        made = self.add("concatenate", (rows,) * count, f"{name}_copies", wide, codes, attributes={"axis": 2})
+        return self.reshaped(made, name, shape)
 
     def graph(self, name, inputs, outputs, output_names) -> IntegerGraph:
         """The network so far."""

@@ -8,7 +8,7 @@ from tfmp.types import Call, Graph, Layer, TensorRef
 def with_pairwise_additions(graph: Graph) -> Graph:
     """Splits the additions and multiplications of more than two tensors of one shape, because the runtime takes two.
 
-    The user's layer makes the last of them; those before it get layers `<name>_part`, and with them storage of their own.
+    The user's layer makes the last; those before it get layers `<name>_part`, and with them storage of their own.
     """
     calls, layers, tensors = [], dict(graph.layers), dict(graph.tensors)
     for call in graph.calls:

@@ -3,6 +3,8 @@
 import dataclasses
 import fnmatch
 
+from tfmp.transform.rules import rule_of
+from tfmp.transform.rules.products import RULES as PRODUCTS
 from tfmp.transform.signs import non_negative_tensors
 from tfmp.types import Graph, Layer
 
@@ -66,6 +68,8 @@ def plan(graph: Graph, *, layers=None, skip=None, first_and_last="int8", quantiz
             status, reason = KEPT, "first layer: it reads an input of the model"
         elif layer.name in last and first_and_last != "search":
             status, reason = KEPT, "last layer: it leads to an output of the model"
+        elif layer.kind == "conv2d_transpose":
+            status, reason = KEPT, "a transposed convolution: the runtime computes it at 8 bits"
         elif signed and quantizer[1] == "hwgq":
             status, reason = KEPT, "its input can be negative, which half-wave quantization cannot represent"
         else:
@@ -75,12 +79,12 @@ def plan(graph: Graph, *, layers=None, skip=None, first_and_last="int8", quantiz
 
 
 def _why_left(layer: Layer) -> str:
-    if layer.kind in ("conv2d", "depthwise_conv2d", "conv1d", "dense"):
+    if layer.kind in PRODUCTS:
         return "its output size is not fixed"
     if layer.attributes.get("data_format") == "channels_first":
         return "channels come first, which the runtime has no kernels for"
-    if layer.kind == "other":
-        return "no quantized form of this layer is known"
+    if rule_of(layer) is None:
+        return layer.attributes.get("left_because") or "no quantized form of this layer is known"
     return "it has no kernel"
 
 

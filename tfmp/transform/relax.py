@@ -6,17 +6,18 @@ from tfmp.bindings import binding
 from tfmp.mixins.bit_selector import check_bits
 from tfmp.mixins.mixed_precision import quantizer_pair
 from tfmp.selection import check_relaxation
+from tfmp.transform.affine_chain import FUSED_ACTIVATIONS
 from tfmp.transform.calibrate import calibrate_ranges
 from tfmp.transform.normalization import with_positive_gammas
 from tfmp.transform.pairwise_addition import with_pairwise_additions
 from tfmp.transform.plan import KEPT, LEFT, SEARCHED, plan
 from tfmp.transform.separate_activations import with_separate_activations
+from tfmp.transform.split_separables import with_split_separables
 from tfmp.transform.storage import with_stored_tensors
 from tfmp.types import Graph, Layer, Selection
 
 KEPT_QUANTIZERS = ("linear", "moving_range")
 KEPT_BITS = 8
-_FUSED_ACTIVATIONS = ("linear", "relu", "relu6")
 
 
 def relax(
@@ -36,8 +37,10 @@ def relax(
     """Returns a copy of a model in which every layer chooses the bits of its weights and of its input as it trains.
 
     Layer names and weights are kept. Layers that are not searched run at 8 bits, and so does every tensor that an
-    addition, an average or several layers read: those get a layer named `<producer>_quantizer`. Additions of more than
-    two tensors become additions of two, the first of them named `<name>_part`.
+    addition, an average, an activation or several layers read: those get a layer named `<producer>_quantizer`.
+    Additions of more than two tensors become additions of two, the first of them named `<name>_part`; a separable
+    convolution becomes `<name>_depthwise` and `<name>`; an activation that no kernel's operator computes becomes
+    `<name>_activation`.
 
     Args:
         model: A built Sequential or functional Keras model. It is not changed.
@@ -70,7 +73,7 @@ def relax(
     check_bits(activation_bits, "activation_bits", pair[1], False)
     check_relaxation(relaxation)
     bound = binding.of(model)
-    graph = bound.read(model)
+    graph = with_split_separables(bound.read(model))
     quantized = [layer.name for layer in graph.in_order() if layer.is_quantized]
     if quantized:
         raise ValueError(
@@ -91,7 +94,7 @@ def relax(
     }
     integer = first_and_last != "float"
     graph = with_positive_gammas(graph)
-    graph = with_pairwise_additions(with_separate_activations(graph, _FUSED_ACTIVATIONS)) if integer else graph
+    graph = with_pairwise_additions(with_separate_activations(graph, FUSED_ACTIVATIONS)) if integer else graph
     float_graph, changed = graph, {}
     for layer in graph.in_order():
         entry = plans.get(layer.name)

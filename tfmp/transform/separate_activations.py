@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from tfmp.bindings import activation_kinds
 from tfmp.types import Graph, Layer
 
 
@@ -19,8 +20,9 @@ def with_separate_activations(graph: Graph, fused=()) -> Graph:
         for call in [call for call in graph.calls if call.layer == layer.name]:
             new_name = graph.unused_name(f"{layer.name}_activation")
             config = {"name": new_name, "activation": layer.config["config"]["activation"]}
-            kind = "softmax" if name == "softmax" else "other"
-            graph = graph.insert_after(call.outputs[0], Layer(new_name, kind, config={"config": config}))
+            kind, attributes = activation_kinds.of_name(name, graph.framework) or ("other", {})
+            made = Layer(new_name, kind, config={"config": config}, attributes=attributes)
+            graph = graph.insert_after(call.outputs[0], made)
         config = {**layer.config["config"], "activation": "linear"}
         attributes = {**layer.attributes, "activation": "linear"}
         changed = dataclasses.replace(layer, config={**layer.config, "config": config}, attributes=attributes)

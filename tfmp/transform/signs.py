@@ -1,20 +1,7 @@
 """Which tensors of a network cannot be negative."""
 
+from tfmp.transform.rules import rule_of
 from tfmp.types import Graph
-
-NON_NEGATIVE_ACTIVATIONS = ("relu", "relu6", "sigmoid", "hard_sigmoid", "softmax", "softplus", "exponential")
-_KEEPS_SIGN = (
-    "max_pool",
-    "global_max_pool",
-    "average_pool",
-    "mean",
-    "pad",
-    "reshape",
-    "identity",
-    "concatenate",
-    "add",
-    "quantize",
-)
 
 
 def non_negative_tensors(graph: Graph) -> set[str]:
@@ -22,9 +9,7 @@ def non_negative_tensors(graph: Graph) -> set[str]:
     found = set()
     for call in graph.calls:
         layer = graph.layer_of(call)
-        activation = None if layer.kind == "other" else layer.attributes.get("activation")
-        if layer.kind in ("relu", "softmax") or activation in NON_NEGATIVE_ACTIVATIONS:
-            found.update(call.outputs)
-        elif layer.kind in _KEEPS_SIGN and all(name in found for name in call.inputs):
+        rule = rule_of(layer)
+        if rule is not None and rule.non_negative(layer, bool(call.inputs) and found.issuperset(call.inputs)):
             found.update(call.outputs)
     return found

@@ -1,10 +1,10 @@
 """Where an integer network stores its tensors, and at 8 bits unless a reader says otherwise."""
 
-from tfmp.transform.normalization import fusable_normalization
+from tfmp.transform.affine_chain import affine_chain, is_affine
+from tfmp.transform.rules import MOVES, STORED, rule_of
 from tfmp.transform.signs import non_negative_tensors
 from tfmp.types import CodeFormat, Graph, Layer, Selection
 
-TRANSPARENT = ("relu", "max_pool", "global_max_pool", "pad", "reshape", "identity", "concatenate")
 STORAGE_BITS = 8
 
 
@@ -12,15 +12,19 @@ def with_stored_tensors(graph: Graph) -> Graph:
     """Puts an 8-bit quantizer behind every tensor that the integer network has to store and no layer quantizes.
 
     A tensor whose only reader quantizes its own input is stored on that reader's grid, through any pooling, padding or
-    reshaping between them. A tensor with several readers, or read by an addition, an average or the outside, gets a
-    layer `<producer>_quantizer`; low-bit readers then requantize from it, in training as in the file.
+    reshaping between them. A tensor with several readers, or read by an addition, an average, an activation or the
+    outside, gets a layer `<producer>_quantizer`; low-bit readers then requantize from it, in training as in the file.
     """
     on_grid: set[str] = set()
     for call in graph.calls:
         for tensor in call.outputs:
             layer = graph.layer_of(call)
-            if layer.kind in ("quantize", "softmax") or (
-                layer.kind in TRANSPARENT and layer.kind != "concatenate" and call.inputs[0] in on_grid
+            rule = rule_of(layer)
+            moves = rule is not None and rule.reads == MOVES and not rule.joins
+            if (
+                layer.kind == "quantize"
+                or (rule is not None and rule.grid is not None)
+                or (moves and call.inputs[0] in on_grid)
             ):
                 on_grid.add(tensor)
             elif _needs_storage(graph, tensor):
@@ -47,11 +51,10 @@ def _needs_storage(graph, tensor):
     if len(readers) != 1 or tensor in graph.output_names:
         return True
     reader = graph.layer_of(readers[0])
-    if reader.kind in TRANSPARENT:
+    rule = rule_of(reader)
+    if rule is None or rule.reads == MOVES or reader.kind == "quantize":
         return False
-    if reader.kind in ("quantize", "other"):
-        return False
-    producer = graph.producer(tensor)
-    if reader.kind == "batch_normalization" and fusable_normalization(graph, producer) is reader:
-        return False
+    if rule.reads == STORED:
+        chain = affine_chain(graph, readers[0]) if is_affine(graph, readers[0]) else None
+        return chain is None or (chain.source == tensor and chain.product is None)
     return reader.activation.formats[0].is_float

@@ -29,7 +29,7 @@ class LayerReport:
         activation_bits: Width of the input, bits.
         depthwise: How a depthwise layer was encoded, None for other layers.
         macs: Multiply-accumulates for the whole batch, of the convolution that the array runs: more than the layer
-            needs where `depthwise` is `"dense"`.
+            needs where `depthwise` is `"dense"`, and for transposed convolutions.
         compute_cycles: Cycles in which the array computes.
         stall_cycles: Cycles in which it waits for memory.
         total_cycles: Their sum.

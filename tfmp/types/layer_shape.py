@@ -3,7 +3,7 @@
 import dataclasses
 import math
 
-KINDS = ("conv2d", "depthwise_conv2d", "conv1d", "dense")
+KINDS = ("conv2d", "depthwise_conv2d", "conv2d_transpose", "conv1d", "dense")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -12,15 +12,17 @@ class LayerShape:
 
     Args:
         name: Name of the layer in the user's model.
-        kind: `"conv2d"`, `"depthwise_conv2d"`, `"conv1d"` or `"dense"`.
+        kind: `"conv2d"`, `"depthwise_conv2d"`, `"conv2d_transpose"`, `"conv1d"` or `"dense"`.
         kernel_size: Height and width of the kernel. A `conv1d` of size k is `(1, k)`, a `dense` layer `(1, 1)`.
-        strides: Height and width of the step between outputs.
+        strides: Height and width of the step between the windows that are read; between those that are written for a
+            `conv2d_transpose`.
         in_channels: Channels of the input, over all groups.
         out_channels: Channels of the output, over all groups.
         groups: Number of groups; equal to `in_channels` for a depthwise convolution.
         output_size: Height and width of the output. For a `dense` layer the number of positions it is applied to,
             `(1, 1)` unless its input has more than two dimensions.
         reads_network_input: True if the layer reads an input of the network.
+        input_size: Height and width of the input of a `conv2d_transpose`, None for other kinds.
 
     Raises:
         ValueError: If `kind` is unknown, a number is not a positive integer, or channels do not divide by `groups`.
@@ -39,11 +41,18 @@ class LayerShape:
     groups: int = 1
     output_size: tuple[int, int] = (1, 1)
     reads_network_input: bool = False
+    input_size: tuple[int, int] | None = None
 
     def __post_init__(self):
         if self.kind not in KINDS:
             raise ValueError(f"Layer `{self.name}`: `kind` must be one of {', '.join(KINDS)}. Received: {self.kind!r}")
-        for field in ("kernel_size", "strides", "output_size"):
+        transposed = self.kind == "conv2d_transpose"
+        if transposed == (self.input_size is None):
+            raise ValueError(
+                f"Layer `{self.name}`: `input_size` is needed for a conv2d_transpose, and for no other kind. "
+                f"Received: {self.input_size} for a {self.kind}"
+            )
+        for field in ("kernel_size", "strides", "output_size", *(("input_size",) if transposed else ())):
             pair = tuple(getattr(self, field))
             if len(pair) != 2 or not all(_is_positive_integer(side) for side in pair):
                 raise ValueError(
@@ -74,8 +83,11 @@ class LayerShape:
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates for one sample: |f| w h / s**2 of EdMIPS, eq. 8, with the groups counted."""
-        return self.num_weights * math.prod(self.output_size)
+        """Multiply-accumulates for one sample: |f| w h / s**2 of EdMIPS, eq. 8, with the groups counted.
+
+        A transposed convolution multiplies every input by the whole kernel.
+        """
+        return self.num_weights * math.prod(self.input_size or self.output_size)
 
 
 def _is_positive_integer(value) -> bool:

@@ -12,11 +12,7 @@ from tfmp.bindings.kinds import MULTIPLYING
 from tfmp.types import map_references
 
 _MIXED_CLASSES = {kind: getattr(searchable, f"MixedPrecision{name}") for name, kind in MULTIPLYING.items()}
-_PLAIN_CLASSES = {
-    "quantize": searchable.Quantize,
-    "softmax": tf_keras.layers.Activation,
-    "other": tf_keras.layers.Activation,
-}
+_MADE_CLASSES = {**_MIXED_CLASSES, "quantize": searchable.Quantize}  # of layers that transforms make
 
 
 def read(model, *, weights=True):
@@ -85,5 +81,5 @@ def _build_layer(layer):
     """Builds a layer of its own class or, for one that a transform made, of the class that its kind has here."""
     if "class" in layer.config:
         return layer.config["class"].from_config(layer.config["config"])
-    classes = _MIXED_CLASSES if layer.kind in _MIXED_CLASSES else _PLAIN_CLASSES
-    return classes[layer.kind].from_config(layer.config["config"])
+    built_class = _MADE_CLASSES.get(layer.kind, tf_keras.layers.Activation)
+    return built_class.from_config(layer.config["config"])

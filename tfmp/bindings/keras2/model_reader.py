@@ -5,7 +5,8 @@ import tensorflow as tf
 import tf_keras
 
 from tfmp.bindings.keras2.layer_variables import layer_weights, num_parameters
-from tfmp.bindings.kinds import MULTIPLYING, kind_and_attributes, layer_shape
+from tfmp.bindings.kinds import MULTIPLYING, kind_and_attributes
+from tfmp.bindings.layer_shapes import layer_shape
 from tfmp.types import UNQUANTIZED, Call, Graph, Layer, Selection, Tensor, TensorRef
 
 FRAMEWORK = "tf_keras"
@@ -94,9 +95,8 @@ class ModelReader:
         config = layer.get_config()
         if "batch_input_shape" in config and isinstance(layer, tf_keras.layers.InputLayer):
             config["batch_input_shape"] = self.tensors[call.outputs[0]].shape
-        kind, attributes = kind_and_attributes(*_class_and_config(layer, config, call))
-        if kind == "add" and len(call.inputs) < 2:
-            kind = "other"  # a constant is added
+        found_class, own_config = _class_and_config(layer, config, call)
+        kind, attributes = kind_and_attributes(found_class, own_config, call=call, framework=FRAMEWORK)
         variables = layer_weights(layer) if self.with_weights or kind in MULTIPLYING.values() else {}
         shape = None
         if kind in MULTIPLYING.values():
@@ -107,6 +107,7 @@ class ModelReader:
                 self.tensors[call.outputs[0]].shape,
                 variables["kernel"].shape,
                 reads_network_input=self._is_input(call.inputs[0]),
+                input_shape=self.tensors[call.inputs[0]].shape,
             )
         return Layer(
             layer.name,
@@ -145,11 +146,9 @@ def _nodes(model):
 
 
 def _class_and_config(layer, config, call):
-    """What to look a layer up by; the name is empty if it is the user's own, whatever its name."""
-    if type(layer).__module__.split(".")[0] not in ("tf_keras", "tfmp"):
-        return "", config
+    """What to look a layer up by: its class, or the name of the layer that computes the same."""
     if type(layer).__name__ != "TFOpLambda":
-        return type(layer).__name__, config
+        return type(layer), config
     name = _FUNCTIONS.get(config["function"], "")
     if name == "Concatenate":
         config = {**config, "axis": call.kwargs.get("axis", call.args[-1])}

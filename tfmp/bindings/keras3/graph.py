@@ -16,11 +16,7 @@ from tfmp.bindings.nesting import local_name, with_equal_uses
 from tfmp.types import TensorRef, map_references
 
 _MIXED_CLASSES = {kind: getattr(searchable, f"MixedPrecision{name}") for name, kind in MULTIPLYING.items()}
-_PLAIN_CLASSES = {
-    "quantize": searchable.Quantize,
-    "softmax": keras.layers.Activation,
-    "other": keras.layers.Activation,
-}
+_MADE_CLASSES = {**_MIXED_CLASSES, "quantize": searchable.Quantize}  # of layers that transforms make
 
 
 class _Builder(ModelBuilder):
@@ -104,8 +100,7 @@ def _freeze(built, trainable):
 
 def _build_layer(layer, name):
     """Builds a layer of its own class or, for one that a transform made, of the class that its kind has here."""
-    classes = _MIXED_CLASSES if layer.kind in _MIXED_CLASSES else _PLAIN_CLASSES
-    built_class = layer.config["class"] if "class" in layer.config else classes[layer.kind]
+    built_class = layer.config.get("class") or _MADE_CLASSES.get(layer.kind, keras.layers.Activation)
     config = dict(layer.config["config"])
     if "name" in config:
         config["name"] = name

@@ -4,7 +4,8 @@ import keras
 import numpy as np
 
 from tfmp.bindings.keras3.layer_variables import layer_weights, num_parameters
-from tfmp.bindings.kinds import MULTIPLYING, kind_and_attributes, layer_shape
+from tfmp.bindings.kinds import MULTIPLYING, kind_and_attributes
+from tfmp.bindings.layer_shapes import layer_shape
 from tfmp.types import UNQUANTIZED, Layer, Selection
 
 
@@ -19,16 +20,22 @@ def read_layer(operation, call, tensors, *, reads_network_input, weights):
         weights: If False, the arrays are left out.
     """
     config = _config(operation)
-    kind, attributes = kind_and_attributes(_known_class(operation), config)
-    if kind == "add" and len(call.inputs) < 2:
-        kind = "other"  # a constant is added
+    kind, attributes = kind_and_attributes(type(operation), config, call=call)
     variables = {}
     if isinstance(operation, keras.layers.Layer) and (weights or kind in MULTIPLYING.values()):
         variables = layer_weights(operation)
     shape = None
     if kind in MULTIPLYING.values():
         output, kernel = tensors[call.outputs[0]].shape, variables["kernel"].shape
-        shape = layer_shape(call.layer, kind, attributes, output, kernel, reads_network_input=reads_network_input)
+        shape = layer_shape(
+            call.layer,
+            kind,
+            attributes,
+            output,
+            kernel,
+            reads_network_input=reads_network_input,
+            input_shape=tensors[call.inputs[0]].shape,
+        )
     return Layer(
         call.layer,
         kind,
@@ -51,11 +58,6 @@ def _config(operation):
         if callable(operation._output_shape):  # no public name; its configuration is code as well
             config["output_shape"] = operation._output_shape
     return config
-
-
-def _known_class(operation):
-    """The name of its class; empty if it is the user's own, whatever its name."""
-    return type(operation).__name__ if type(operation).__module__.split(".")[0] in ("keras", "tfmp") else ""
 
 
 def _selection(selector):

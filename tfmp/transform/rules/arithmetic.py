@@ -1,0 +1,104 @@
+"""Sums and products of tensors, and affine maps."""
+
+from tfmp.transform.affine_chain import affine_chain, affine_map
+from tfmp.transform.folded_product import folded_map
+from tfmp.transform.integer_builder import Codes
+from tfmp.transform.rules.products import fold_product
+from tfmp.transform.rules.rule import Rule, always, as_inputs
+from tfmp.types import Grid
+
+# XNNPACK adds tensors whose scales are from 2**-10 to below 2**8 times the sum's.
+_SMALLEST_ADDEND, _LARGEST_ADDEND = 2.0**-9, 2.0**7
+# It multiplies tensors whose scales have a product from 2**-16 to below 2**8 times the output's.
+_SMALLEST_PRODUCT, _LARGEST_PRODUCT = 2.0**-15, 2.0**7
+
+
+def fold_sum(folder, call, codes):
+    """The sum, or the difference, of two stored tensors."""
+    layer = folder.graph.layer_of(call)
+    if len(call.inputs) != 2:
+        raise ValueError(
+            f"Layer `{layer.name}` adds {len(call.inputs)} tensors, the runtime adds two. Add them in pairs, as "
+            "`tfmp.relax` does where their shapes are equal."
+        )
+    _check_ranks(folder, call, layer)
+    own = codes
+    grids = [folder.stored_grid(source, layer.name) for source in call.inputs]
+    largest = max(grid.scale for grid in grids)
+    if largest > _LARGEST_ADDEND * codes.grid.scale:  # a sum that was always zero when its range was found
+        own = Codes.all_of(Grid(largest, -128, 127))
+    parts = []
+    for source, grid in zip(call.inputs, grids, strict=True):
+        part = folder.stored(source, layer.name)
+        if grid.scale < _SMALLEST_ADDEND * own.grid.scale:
+            coarse = Codes.all_of(Grid(_SMALLEST_ADDEND * own.grid.scale, grid.low, grid.high))
+            part = folder.builder.requantized(part, f"{source}_requantized", coarse)
+        parts.append(part)
+    shape = folder.shape(call.outputs[0])
+    made = folder.builder.add(layer.kind, parts, layer.name, shape, own, layer=layer.name)
+    return folder.requantized(call.outputs[0], made, own, codes)
+
+
+def fold_multiply(folder, call, codes):
+    """The product of two stored tensors."""
+    layer = folder.graph.layer_of(call)
+    if len(call.inputs) != 2:
+        raise ValueError(
+            f"Layer `{layer.name}` multiplies {len(call.inputs)} tensors, the runtime multiplies two. Multiply them in "
+            "pairs, as `tfmp.relax` does where their shapes are equal."
+        )
+    _check_ranks(folder, call, layer)
+    parts = [folder.stored(source, layer.name) for source in call.inputs]
+    return multiplied(folder, parts, layer.name, call.outputs[0], codes)
+
+
+def multiplied(folder, parts, name, tensor, codes):
+    """Adds the product of two integer tensors, which is the tensor of the graph, and returns its name."""
+    own = codes
+    unit = parts_scale = 1.0
+    for part in parts:
+        parts_scale *= folder.builder.tensors[part].grid.scale
+    unit = parts_scale / codes.grid.scale
+    if unit > _LARGEST_PRODUCT:  # every product but zero is beyond the codes, on this grid and on that
+        own = Codes.all_of(Grid(parts_scale, -128, 127))
+    elif unit < _SMALLEST_PRODUCT:  # the largest product is code 1 or 2
+        own = Codes.all_of(Grid(parts_scale * 2.0**9, -128, 127))
+    made = folder.builder.add("multiply", parts, name, folder.shape(tensor), own, layer=name)
+    return folder.requantized(tensor, made, own, codes)
+
+
+def fold_affine(folder, call, codes):
+    """An affine map: along with the product behind it, or of a stored tensor."""
+    layer, chain = folder.graph.layer_of(call), affine_chain(folder.graph, call)
+    codes = codes.between(chain.low, chain.high)
+    if chain.product is not None:
+        return fold_product(folder, chain.product, codes, after=chain.map)
+    stored, grid = folder.stored(chain.source, layer.name), folder.stored_grid(chain.source, layer.name)
+    channels = folder.shape(chain.source)[-1]
+    constants = folded_map(chain.map, channels, grid.scale)
+    return folder.builder.scaled(stored, layer.name, codes, constants, layer=layer.name)
+
+
+def _check_ranks(folder, call, layer):
+    shapes = [folder.shape(source) for source in call.inputs]
+    if len(shapes[0]) != len(shapes[1]):
+        raise ValueError(
+            f"Layer `{layer.name}` reads tensors of {len(shapes[0])} and {len(shapes[1])} axes, the runtime broadcasts "
+            "those of equally many. Reshape the smaller one."
+        )
+
+
+def _keeps_sign(layer, inputs):
+    found = affine_map(layer)
+    return inputs and bool((found.factor >= 0).all() and (found.shift >= 0).all())
+
+
+RULES = {
+    "add": Rule(fold_sum, non_negative=as_inputs),
+    "subtract": Rule(fold_sum),
+    "multiply": Rule(fold_multiply, non_negative=as_inputs),
+    "affine": Rule(fold_affine, non_negative=_keeps_sign),
+    "hard_sigmoid": Rule(fold_affine, non_negative=always),
+    "batch_normalization": Rule(fold_affine),
+    "normalization": Rule(fold_affine),
+}

@@ -1,0 +1,23 @@
+"""Where codes come from: the inputs of the model, and the layers that store a tensor."""
+
+from tfmp.transform.activation_grid import activation_grid
+from tfmp.transform.integer_builder import Codes
+from tfmp.transform.rules.rule import QUANTIZES, Rule, as_inputs
+
+
+def fold_input(folder, call, codes):
+    """Numbers of the caller, quantized."""
+    tensor = call.outputs[0]
+    return folder.builder.add("quantize", (folder.inputs[tensor],), f"{tensor}_codes", folder.shape(tensor), codes)
+
+
+def fold_quantize(folder, call, codes):
+    """The stored codes, requantized for a reader that wants others."""
+    own = Codes.all_of(activation_grid(folder.graph.layer_of(call)))
+    return folder.requantized(call.outputs[0], folder.demand(call.inputs[0], own), own, codes)
+
+
+RULES = {
+    "input": Rule(fold_input),
+    "quantize": Rule(fold_quantize, reads=QUANTIZES, non_negative=as_inputs),
+}
