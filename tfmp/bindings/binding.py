@@ -3,10 +3,25 @@
 import importlib
 
 _BINDINGS = {"keras": "tfmp.bindings.keras3.graph", "tf_keras": "tfmp.bindings.keras2.graph"}
+_CALLBACKS = {"keras": "tfmp.MixedPrecisionSearch", "tf_keras": "tfmp.keras2.MixedPrecisionSearch"}
 
 
 def of(model):
-    """Returns the module with `read`, `write` and `tensor_model` for the model's framework.
+    """Returns the module with `read`, `write`, `layer`, `tensor_model` and `write_integer` for the model's framework.
+
+    Raises:
+        TypeError: If it is no model of a known framework.
+    """
+    return named(framework_of(model))
+
+
+def named(framework):
+    """Returns the module that serves a framework, `Graph.framework` for example."""
+    return importlib.import_module(_BINDINGS[framework])
+
+
+def framework_of(model):
+    """Returns the name of a model's framework, `"keras"` or `"tf_keras"`.
 
     Raises:
         TypeError: If it is no model of a known framework.
@@ -14,10 +29,15 @@ def of(model):
     frameworks = {base.__module__.split(".")[0] for base in type(model).__mro__}
     for framework in _BINDINGS:
         if framework in frameworks:
-            return named(framework)
+            return framework
     raise TypeError(f"Expected a Keras model. Received: {type(model).__name__}")
 
 
-def named(framework):
-    """Returns the module that serves a framework, `Graph.framework` for example."""
-    return importlib.import_module(_BINDINGS[framework])
+def check_callback(model, framework):
+    """Raises `TypeError` that names the right callback if that of a framework was given a model of the other."""
+    received = framework_of(model)
+    if received != framework:
+        raise TypeError(
+            f"Expected a model of {framework}, as the callback `{_CALLBACKS[framework]}` is. Received: model "
+            f"`{model.name}` of {received}. Give its `fit` the callback `{_CALLBACKS[received]}`."
+        )

@@ -1,8 +1,8 @@
 """The search callback of tf_keras."""
 
-import numpy as np
 import tf_keras
 
+from tfmp.bindings import binding
 from tfmp.bindings.keras2 import graph
 from tfmp.mixins.mixed_precision_search import MixedPrecisionSearchMixin
 
@@ -11,6 +11,7 @@ class MixedPrecisionSearch(MixedPrecisionSearchMixin, tf_keras.callbacks.Callbac
     __doc__ = MixedPrecisionSearchMixin.__doc__
 
     def set_model(self, model):
+        binding.check_callback(model, "tf_keras")
         super().set_model(model)
         if self.priced is None or self.prepared_model is not model:
             read = graph.read(model, weights=False)
@@ -49,7 +50,7 @@ class MixedPrecisionSearch(MixedPrecisionSearchMixin, tf_keras.callbacks.Callbac
         if logs is not None:
             logs.update(self.summary())
         if self.backup_dir is not None:
-            self.save_backup(epoch + 1, [np.asarray(variable) for variable in self._variables()])
+            self.save_backup(epoch + 1, [variable.numpy() for variable in self._variables()])
 
 
 class _ResumedTraining:

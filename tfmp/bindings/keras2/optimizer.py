@@ -64,6 +64,10 @@ class SelectionOptimizer(tf_keras.optimizers.Optimizer):
     def load_own_variables(self, store):
         """Loads nothing, see `save_own_variables`."""
 
+    def __repr__(self):
+        # The other Keras refuses it by an error that shows nothing else of it.
+        return "<tfmp.keras2.SelectionOptimizer of tf_keras; Keras 3 takes tfmp.SelectionOptimizer>"
+
     @property
     def learning_rate(self):
         return self.weights_optimizer.learning_rate

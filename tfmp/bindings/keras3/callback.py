@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 
+from tfmp.bindings import binding
 from tfmp.bindings.keras3 import graph
 from tfmp.mixins.mixed_precision_search import MixedPrecisionSearchMixin
 
@@ -11,6 +12,7 @@ class MixedPrecisionSearch(MixedPrecisionSearchMixin, keras.callbacks.Callback):
     __doc__ = MixedPrecisionSearchMixin.__doc__
 
     def set_model(self, model):
+        binding.check_callback(model, "keras")
         super().set_model(model)
         if self.priced is None or self.prepared_model is not model:
             found = graph.read(model, weights=False)

@@ -27,6 +27,10 @@ class SelectionOptimizer(keras.optimizers.MultiOptimizer):
         is_logits = variable.path.endswith("_selector/logits")
         return self.selection_optimizer if is_logits else self.weights_optimizer
 
+    def __repr__(self):
+        # The other Keras refuses it by an error that shows nothing else of it.
+        return "<tfmp.SelectionOptimizer of Keras 3; tf_keras takes tfmp.keras2.SelectionOptimizer>"
+
     @property
     def learning_rate(self):
         return self.weights_optimizer.learning_rate

@@ -1,0 +1,61 @@
+import keras
+import numpy as np
+import pytest
+import tf_keras
+
+import tfmp
+from tfmp.bindings import binding
+
+MODULES = {keras: tfmp, tf_keras: tfmp.keras2}
+
+
+def small_model(framework):
+    layers = [framework.layers.Dense(4, activation="relu") for _ in range(3)]
+    return framework.Sequential([framework.Input((4,)), *layers])
+
+
+@pytest.mark.parametrize("framework", MODULES, ids=lambda framework: framework.__name__)
+def test_what_goes_in_comes_out(framework):
+    model = small_model(framework)
+    name = framework.__name__
+    assert binding.framework_of(model) == binding.of(model).read(model).framework == name
+    for made in (tfmp.relax(model), binding.of(model).write(binding.of(model).read(model))):
+        assert isinstance(made, framework.Model)
+
+
+@pytest.mark.parametrize("wrong", ["model.keras", None, np.zeros(3)], ids=str)
+def test_what_is_no_model(wrong):
+    with pytest.raises(TypeError, match="Expected a Keras model"):
+        binding.of(wrong)
+
+
+@pytest.mark.parametrize(
+    ("framework", "other", "right"),
+    [(tf_keras, tfmp, "tfmp.keras2"), (keras, tfmp.keras2, "tfmp")],
+    ids=["tf_keras", "keras"],
+)
+def test_parts_of_the_other_keras_are_refused_by_name(framework, other, right):
+    model = tfmp.relax(small_model(framework))
+    model.compile("sgd", "mse")
+    with pytest.raises(TypeError, match=rf"`{right}\.MixedPrecisionSearch`\.$"):
+        model.fit(np.ones((2, 4)), np.ones((2, 4)), callbacks=[other.MixedPrecisionSearch(eta=1.0)], verbose=0)
+    with pytest.raises(ValueError, match=rf"takes {right}\.SelectionOptimizer"):
+        model.compile(other.SelectionOptimizer(), "mse")
+
+
+@pytest.mark.parametrize("framework", MODULES, ids=lambda framework: framework.__name__)
+def test_saved_models_load_into_the_keras_that_saved_them(framework, tmp_path):
+    model = tfmp.relax(small_model(framework), calibration=np.ones((2, 4), np.float32))
+    files = ["model.keras", "model.h5", *(["saved_model"] if framework is tf_keras else [])]
+    for name in files:
+        model.save(tmp_path / name)
+        loaded = tfmp.load_model(tmp_path / name)
+        assert isinstance(loaded, framework.Model), name
+        np.testing.assert_allclose(loaded(np.ones((2, 4))), model(np.ones((2, 4))), rtol=1e-5)
+
+
+def test_what_cannot_be_loaded(tmp_path):
+    (tmp_path / "model.keras").write_bytes(b"nothing")
+    for path in (tmp_path / "model.keras", tmp_path / "missing.keras", tmp_path):
+        with pytest.raises((ValueError, OSError)):
+            tfmp.load_model(path)
