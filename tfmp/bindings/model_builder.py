@@ -12,7 +12,8 @@ class ModelBuilder:
     - `tree`: its module with `flatten` and `pack_sequence_as`;
     - `make_input(tensor, config)`: a symbolic input like a `tfmp.types.Tensor`, by the framework's own configuration of
       that input in the user's model (None if it had none there);
-    - `make_model(inputs, outputs, name)`: a model from structures of symbolic tensors.
+    - `make_model(inputs, outputs, name, config)`: a model from structures of symbolic tensors, by the framework's own
+      configuration of the user's model.
 
     Args:
         graph: The graph, its uses of one model made alike where that can be (`nesting.with_equal_uses`).
@@ -102,7 +103,9 @@ class ModelBuilder:
         name = local_name(self.graph, submodel.name)
         name = f"{name}_{len(built)}" if built else name
         inputs = self.tree.pack_sequence_as(inputs, given)
-        model = self.make_model(inputs, map_references(outputs, lambda reference: tensors[reference.name]), name)
+        model = self.make_model(
+            inputs, map_references(outputs, lambda reference: tensors[reference.name]), name, submodel.config
+        )
         built.append((use, model))
         self.models.append((model, submodel.trainable))
         return model

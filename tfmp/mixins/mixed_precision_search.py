@@ -7,6 +7,7 @@ import shutil
 import tempfile
 
 import numpy as np
+import tensorflow as tf
 
 from tfmp.search.budget import Budget, SearchedCost
 from tfmp.search.lagrangian import DualAscent, FixedMultiplier
@@ -168,9 +169,9 @@ class MixedPrecisionSearchMixin:
         variances = []
         for layer in self._layers.values():
             if layer.weight_selector is not None and len(layer.weight_selector.bits) > 1:
-                variances.append(float(layer.weight_selector.relative_variance(np.asarray(layer.kernel))))
+                variances.append(float(layer.weight_selector.relative_variance(np.asarray(layer.kernel, np.float32))))
             if layer.activation_selector is not None and len(layer.activation_selector.bits) > 1:
-                variances.append(float(np.asarray(layer.activation_selector.mixture_variance)))
+                variances.append(float(tf.convert_to_tensor(layer.activation_selector.mixture_variance)))
         return float(np.mean(variances))
 
     def _selectors(self):

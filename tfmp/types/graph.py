@@ -121,6 +121,7 @@ class Graph:
         outputs: The same for its outputs.
         framework: Which binding read it and can build it again: `"keras"` or `"tf_keras"`.
         submodels: The uses of nested models, outer ones before those inside; `Call.within` names them.
+        config: The framework's own configuration of the model.
     """
 
     name: str
@@ -131,6 +132,7 @@ class Graph:
     outputs: Any
     framework: str
     submodels: Mapping[str, Submodel] = dataclasses.field(default_factory=dict)
+    config: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def input_names(self) -> tuple[str, ...]:

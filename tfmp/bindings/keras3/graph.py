@@ -1,6 +1,7 @@
 """Keras 3 model to `Graph` and back."""
 
 import dataclasses
+import inspect
 
 import keras
 import numpy as np
@@ -19,14 +20,17 @@ _MIXED_CLASSES = {kind: getattr(searchable, f"MixedPrecision{name}") for name, k
 _MADE_CLASSES = {**_MIXED_CLASSES, "quantize": searchable.Quantize}  # of layers that transforms make
 
 
+_OF_EVERY_LAYER = ("name", "trainable", "dtype")
+
+
 class _Builder(ModelBuilder):
     tree = keras.tree
 
     def make_input(self, tensor, config):
         return keras.Input(**(config or {"batch_shape": tensor.shape, "dtype": tensor.dtype}))
 
-    def make_model(self, inputs, outputs, name):
-        return keras.Model(inputs, outputs, name=name)
+    def make_model(self, inputs, outputs, name, config):
+        return config.get("class", keras.Model)(inputs, outputs, name=name)
 
 
 def read(model, *, weights=True):
@@ -53,7 +57,7 @@ def write(graph):
     layers = {layer.name: _build_layer(layer, local_name(graph, layer.name)) for layer in graph.in_order()}
     builder = _Builder(graph, layers)
     inputs, outputs = _ends(graph, builder.build())
-    model = keras.Model(inputs, outputs, name=graph.name)
+    model = builder.make_model(inputs, outputs, graph.name, graph.config)
     for nested, trainable in reversed(builder.models):  # outer ones first: freezing reaches what is inside
         _freeze(nested, trainable)
     for name, built in layers.items():
@@ -62,7 +66,8 @@ def write(graph):
         selector = getattr(built, "weight_selector", None)
         if selector is not None and not any(path.startswith("weight_selector/") for path in weights):
             selector.calibrate(np.asarray(built.kernel))
-        _freeze(built, graph.layers[name].trainable)
+        if graph.layers[name].kind != "quantize":  # frozen with the model that it was put into
+            _freeze(built, graph.layers[name].trainable)
     return model
 
 
@@ -93,9 +98,11 @@ def _ends(graph, tensors):
 
 
 def _freeze(built, trainable):
-    # Also where the layer says so itself: of its configuration, Keras tells the layers inside it nothing.
-    if isinstance(built, keras.layers.Layer) and not (trainable and built.trainable):
-        built.trainable = trainable
+    if not isinstance(built, keras.layers.Layer) or (trainable and built.trainable):
+        return
+    # Of what a configuration froze, Keras tells the layers inside nothing; and a value that is the same sets nothing.
+    built.trainable = not trainable
+    built.trainable = trainable
 
 
 def _build_layer(layer, name):
@@ -104,9 +111,23 @@ def _build_layer(layer, name):
     config = dict(layer.config["config"])
     if "name" in config:
         config["name"] = name
-    if issubclass(built_class, keras.layers.Lambda):
-        built = built_class(**config)
-    else:
-        built = built_class.from_config(config)
+    try:
+        built = _from_config(built_class, config)
+    except Exception as error:
+        raise ValueError(
+            f"Layer `{layer.name}` ({built_class.__name__}) does not build again from its configuration: {error} Give "
+            "its class a `get_config` that returns the arguments of its constructor, and register it and the functions "
+            "that it uses with `keras.saving.register_keras_serializable`."
+        ) from error
     built.name = name  # also for classes whose constructor takes none
     return built
+
+
+def _from_config(built_class, config):
+    if issubclass(built_class, keras.layers.Lambda):
+        return built_class(**config)
+    parameters = inspect.signature(built_class.__init__).parameters
+    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        # What Keras says of every layer, also of one whose constructor takes none of it.
+        config = {key: value for key, value in config.items() if key in parameters or key not in _OF_EVERY_LAYER}
+    return built_class.from_config(config)

@@ -6,6 +6,7 @@ import numpy as np
 from tfmp.bindings.keras3.layer_variables import layer_weights, num_parameters
 from tfmp.bindings.kinds import MULTIPLYING, kind_and_attributes
 from tfmp.bindings.layer_shapes import layer_shape
+from tfmp.bindings.left_alone import reason_left_alone
 from tfmp.types import UNQUANTIZED, Layer, Selection
 
 
@@ -21,6 +22,8 @@ def read_layer(operation, call, tensors, *, reads_network_input, weights):
     """
     config = _config(operation)
     kind, attributes = kind_and_attributes(type(operation), config, call=call)
+    if kind == "other":
+        attributes = {**attributes, "left_because": reason_left_alone(type(operation))}
     variables = {}
     if isinstance(operation, keras.layers.Layer) and (weights or kind in MULTIPLYING.values()):
         variables = layer_weights(operation)

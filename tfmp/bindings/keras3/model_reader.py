@@ -6,7 +6,13 @@ import dataclasses
 import keras
 
 from tfmp.bindings.keras3.layer_reader import read_layer
-from tfmp.bindings.keras3.model_structure import functional_config, has_structure, is_functional, map_histories
+from tfmp.bindings.keras3.model_structure import (
+    functional_config,
+    has_structure,
+    is_functional,
+    map_histories,
+    model_class,
+)
 from tfmp.types import Call, Graph, Submodel, Tensor, TensorRef, map_references
 
 FRAMEWORK = "keras"
@@ -48,6 +54,7 @@ class ModelReader:
             outputs,
             FRAMEWORK,
             self.submodels,
+            {"class": model_class(self.model)},
         )
 
     def _config(self, model):
@@ -153,7 +160,7 @@ class ModelReader:
         sequential = isinstance(model, keras.Sequential)
         structure = model.inputs[0].name if sequential else self._input_names(model)
         inputs = keras.tree.pack_sequence_as(structure, _in_order_of(structure, given))
-        config = {"class": type(model), "inputs": [_input_config(tensor) for tensor in model.inputs]}
+        config = {"class": model_class(model), "inputs": [_input_config(tensor) for tensor in model.inputs]}
         self.submodels[use] = Submodel(name, inputs, (), kwargs, config, model.trainable, within)
         outputs = (self._sequential if sequential else self._functional)(model, inputs, name, use)
         self.submodels[use] = dataclasses.replace(self.submodels[use], outputs=outputs)

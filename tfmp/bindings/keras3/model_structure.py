@@ -31,6 +31,13 @@ def is_functional(operation) -> bool:
     return isinstance(operation, _functional_class())
 
 
+def model_class(model):
+    """Returns the class that builds such a model from inputs and outputs: its own, if it takes them, else Keras'."""
+    if not is_functional(model) or type(model) is _functional_class() or "input_layers" not in model.get_config():
+        return keras.Model
+    return type(model)
+
+
 def functional_config(model):
     """Returns the configuration of a functional model with its layers, calls, inputs and outputs.
 
