@@ -202,7 +202,7 @@ class BitSelectorMixin:
     @property
     def is_calibrated(self) -> bool:
         """False while the range of an activation was set neither by data nor by training."""
-        return all(float(np.asarray(state["seen"])) > 0 for state in self._states if "seen" in state)
+        return all(float(tf.convert_to_tensor(state["seen"])) > 0 for state in self._states if "seen" in state)
 
     def codes(self, inputs):
         """`(integers, scale)` of a tensor under the single candidate; see `Quantizer.codes`.

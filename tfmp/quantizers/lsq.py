@@ -82,14 +82,15 @@ class LSQ(Quantizer):
         """Sets the step from the first training batch that is not all zero, if no calibration data did."""
         seen, step = tf.convert_to_tensor(state["seen"]), tf.convert_to_tensor(state["step"])
 
-        def start():
+        def power():
             kept = tf.cast(tf.stop_gradient(x if self.signed else tf.nn.relu(x)), step.dtype)
             count = tf.size(kept, tf.int64) if self.signed else tf.math.count_nonzero(kept)
-            power = tf.reduce_sum(tf.square(kept)) / tf.cast(tf.maximum(count, 1), step.dtype)
-            fitted = tf.maximum(tf.sqrt(power) * self.unit_step, _SMALLEST_STEP)
-            return tf.where(power > 0, fitted, step), tf.where(power > 0, tf.ones_like(seen), seen)
+            return tf.stack([tf.reduce_sum(tf.square(kept)), tf.cast(count, step.dtype)])
 
-        step, seen = tf.cond(seen > 0, lambda: (step, seen), start)
+        # Replicas cannot meet inside of a condition.
+        total, count = tf.unstack(ops.sum_over_replicas(tf.cond(seen > 0, lambda: tf.zeros(2, step.dtype), power)))
+        fitted = tf.maximum(tf.sqrt(total / tf.maximum(count, 1)) * self.unit_step, _SMALLEST_STEP)
+        step, seen = tf.where(total > 0, fitted, step), tf.where(total > 0, tf.ones_like(seen), seen)
         state["step"].assign(step)
         state["seen"].assign(seen)
 

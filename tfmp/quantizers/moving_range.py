@@ -63,9 +63,11 @@ class MovingRange(Quantizer):
     def observe(self, x, state):
         x = tf.stop_gradient(x)
         seen = tf.convert_to_tensor(state["seen"])
-        extremes = {"maximum": tf.maximum(tf.reduce_max(x), 0)}
+        ends = [tf.reduce_max(x), -tf.reduce_min(x)] if self.signed else [tf.reduce_max(x)]
+        largest = ops.maximum_over_replicas(tf.maximum(tf.stack(ends), 0))
+        extremes = {"maximum": largest[0]}
         if self.signed:
-            extremes["minimum"] = tf.minimum(tf.reduce_min(x), 0)
+            extremes["minimum"] = 0 - largest[1]  # without the sign of a negative zero
         for name, extreme in extremes.items():
             old, extreme = tf.convert_to_tensor(state[name]), tf.cast(extreme, seen.dtype)
             average = self.momentum * old + (1 - self.momentum) * extreme

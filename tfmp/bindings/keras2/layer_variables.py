@@ -29,7 +29,7 @@ def variables_by_path(layer):
 
 def layer_weights(layer):
     """Returns a layer's arrays by path relative to the layer."""
-    return {path: np.asarray(variable) for path, variable in variables_by_path(layer).items()}
+    return {path: variable.numpy() for path, variable in variables_by_path(layer).items()}
 
 
 def assign_weights(layer, weights):

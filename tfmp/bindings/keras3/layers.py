@@ -1,5 +1,7 @@
 """The searchable layers of Keras 3: class statements over the mixins."""
 
+import threading
+
 import keras
 
 from tfmp.mixins.bit_selector import BitSelectorMixin
@@ -18,15 +20,22 @@ class _FullPrecision:
 
 
 class _Statistics(_FullPrecision):
+    def add_weight(self, *arguments, **options):
+        """A variable that replicas may assign: their mean, so that they cannot drift apart."""
+        return super().add_weight(*arguments, **{"aggregation": "mean", **options})
+
     def add_statistic(self, *, name, shape, initializer):
-        """A variable that training observes and no gradient reaches; replicas average it."""
-        return self.add_weight(name=name, shape=shape, initializer=initializer, trainable=False, aggregation="mean")
+        """A variable that training observes and no gradient reaches."""
+        return self.add_weight(name=name, shape=shape, initializer=initializer, trainable=False)
 
 
 class _Selecting(_FullPrecision):
     def build(self, input_shape):
         super().build(input_shape)
-        self.trainable = self.trainable  # Keras tells the layers inside nothing of what a configuration froze
+        for name in ("weight_selector", "activation_selector"):
+            selector = getattr(self, name, None)
+            if selector is not None:  # of what a configuration froze, Keras tells the layers inside nothing
+                selector.trainable = self.trainable
 
     def make_selector(self, bits, **arguments):
         return BitSelector(bits, dtype="float32", **arguments)
@@ -49,9 +58,26 @@ class BitSelector(_Statistics, BitSelectorMixin, keras.layers.Layer):  # noqa: D
         keras.layers.Layer.trainable.fset(self, value or len(self.quantizers) > 1)
 
 
+class _Penalties(threading.local):
+    """A list for each thread; the replicas of a distribution strategy are threads."""
+
+    def __init__(self):
+        self.of_this_thread = []
+
+
 @_register
 class SelectionCost(_Statistics, SelectionCostMixin, keras.layers.Layer):  # noqa: D101 (the mixin says it)
     __doc__ = SelectionCostMixin.__doc__
+
+    # Keras keeps what `add_loss` collects in one list, in which a replica finds the losses of the others too, or misses
+    # its own once another has cleared it. No public method tells a layer when the list is read or cleared.
+    @property
+    def _losses(self):
+        return self._penalties.of_this_thread
+
+    @_losses.setter
+    def _losses(self, losses):
+        self._penalties = _Penalties()
 
 
 @_register
