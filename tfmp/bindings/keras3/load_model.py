@@ -9,7 +9,7 @@ def load_model(path, **arguments):
     """Loads a saved model whose layers may be ours.
 
     Args:
-        path: A `.keras` file.
+        path: A `.keras` file, or an `.h5` file of Keras.
         **arguments: As in `keras.saving.load_model`.
     """
     return keras.saving.load_model(path, **arguments)

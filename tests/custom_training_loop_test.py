@@ -1,0 +1,81 @@
+"""The page on training loops of one's own runs as printed, and does what `fit` does."""
+
+import pathlib
+import re
+
+import keras
+import numpy as np
+import pytest
+from keras import layers as kl
+
+import tfmp
+
+PAGE = pathlib.Path(__file__).resolve().parents[1] / "docs" / "custom_training_loop.md"
+X = np.random.default_rng(0).normal(size=(64, 6, 6, 2)).astype(np.float32)
+Y = np.random.default_rng(1).integers(0, 3, size=64)
+
+
+def trained_model():
+    """Nested, so that the loop finds the layers of a backbone as well."""
+    keras.utils.set_random_seed(0)
+    inner = keras.Input((6, 6, 2))
+    x = kl.Conv2D(4, 3, activation="relu", name="first")(inner)
+    backbone = keras.Model(inner, kl.Conv2D(4, 3, activation="relu", name="second")(x), name="backbone")
+    inputs = keras.Input((6, 6, 2))
+    x = kl.Dense(5, activation="relu", name="hidden")(kl.Flatten()(backbone(inputs)))
+    return keras.Model(inputs, kl.Dense(3, name="head")(x))
+
+
+@pytest.fixture(scope="module")
+def found():
+    """The names that the page leaves."""
+    (program,) = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    names = {"model": trained_model(), "x_train": X, "y_train": Y}
+    exec(compile(program, str(PAGE), "exec"), names)
+    return names
+
+
+def test_the_loop_of_the_page_does_what_fit_does(found):
+    epochs = found["epochs"]
+
+    relaxed = tfmp.relax(trained_model(), calibration=X)
+    optimizer = tfmp.SelectionOptimizer(keras.optimizers.SGD(0.01), keras.optimizers.Adam(0.02))
+    relaxed.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    search = tfmp.MixedPrecisionSearch(tfmp.Budget("bitops", like_uniform=(2, 2)))
+    losses = []
+    each_step = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: losses.append(logs["loss"]))
+    history = relaxed.fit(
+        X, Y, batch_size=16, epochs=epochs, shuffle=False, callbacks=[search, each_step], verbose=0
+    ).history
+
+    # What `fit` shows is the mean of the epoch so far.
+    printed = np.asarray(found["losses"]).reshape(epochs, -1)
+    means = np.cumsum(printed, axis=1) / (1 + np.arange(printed.shape[1]))
+    np.testing.assert_allclose(means.ravel(), losses, rtol=1e-4)
+    for name in ("expected_cost", "discrete_cost", "multiplier", "selection_entropy", "mixture_variance"):
+        np.testing.assert_allclose([entry[name] for entry in found["summaries"]], history[name], rtol=1e-4)
+    assert len(set(history["multiplier"])) == epochs
+    assignment = tfmp.discretize(relaxed, strategy="budget", budget=search.budget)
+    assert found["assignment"].bits == assignment.bits and set(assignment) == {"backbone/second", "hidden"}
+    assert found["fixed"].get_layer("backbone").get_layer("second").weight_bits == (assignment["backbone/second"][0],)
+
+
+def test_temperatures_fall_in_a_loop_as_in_fit():
+    model = tfmp.relax(trained_model(), relaxation="gumbel", calibration=X)
+    search = tfmp.MixedPrecisionSearch(eta=1e-3, temperature=(1.0, 0.25))
+    search.set_model(model)
+    selector = model.get_layer("hidden").weight_selector
+    temperatures = []
+    for epoch in range(3):
+        search.set_temperature(epoch, 3)
+        temperatures.append(float(np.asarray(selector.temperature)))
+    np.testing.assert_allclose(temperatures, [1.0, 0.5, 0.25], rtol=1e-6)
+
+
+def test_the_multiplier_goes_on_where_a_loop_stopped(found):
+    search, again = found["search"], tfmp.MixedPrecisionSearch(tfmp.Budget("bitops", like_uniform=(2, 2)))
+    again.set_model(found["search_model"])
+    assert again.multiplier.value != search.multiplier.value
+    again.multiplier.restore(search.multiplier.state())
+    assert again.step() == search.step()
+    assert again.multiplier.value == search.multiplier.value
