@@ -84,7 +84,7 @@ def test_parts_make_the_whole(graph, folded, monkeypatch):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda graph: {"inputs": ("image",), "output_names": ("a", "b")}, "outputs are output_0, output_1, not a, b"),
+        (lambda graph: {"output_names": ("a", "b")}, "outputs are output_0, output_1, not a, b"),
         (lambda graph: {"tensors": rescaled(graph)}, "whose tensor `conv2d_1` has the scale"),
         (lambda graph: {"tensors": reshaped(graph)}, "whose tensor `conv2d_1` has the shape .1, 9, 8, 8., not"),
         (lambda graph: {"operations": renamed(graph), "tensors": more(graph)}, "which has no tensor `other`"),
@@ -116,23 +116,40 @@ def more(graph):
     return {**graph.tensors, "other": graph.tensors[graph.operations[1].output]}
 
 
-def test_floating_point_within_a_tolerance():
-    class File:
-        batch_size = 2
-        inputs = {"x": FileTensor((2, 3), "float32")}
-        outputs = {"y": FileTensor((2, 3), "float32")}
-        operators_outside_xnnpack = staticmethod(lambda: [("GELU", "y")])
+class Echo:
+    """Stands for a file whose output is its input."""
 
-        def run(self, inputs):
-            return {"y": inputs["x"]}
+    def __init__(self, width):
+        self.batch_size, self.label = 2, "echo.tflite"
+        self.inputs, self.outputs = {"x": FileTensor((2, width), "float32")}, {"y": FileTensor((2, width), "float32")}
 
+    def run(self, inputs):
+        return {"y": inputs["x"]}
+
+    def operators_outside_xnnpack(self):
+        return [("GELU", "y")]
+
+
+@pytest.mark.parametrize("at_a_time", [1, 100])
+def test_floating_point_within_a_tolerance(at_a_time, monkeypatch):
+    monkeypatch.setattr(agreement, "_SAMPLES", at_a_time)
     rows = np.array([[1, 2, 3], [4, 5, 600], [7, 8, 9], [3, 2, 1]], np.float32)
-    ours = rows.copy()
-    ours[0, 0] += 2e-5  # of 3
-    ours[1, 0] += 4e-3  # of 600
-    ours[2, 2] = 6
-    found = agreement.float_agreement(
-        lambda part: [ours[(rows == part["x"][0]).all(1).argmax() :][: len(part["x"])]], ["y"], File(), {"x": rows}
-    )
+    errors = np.zeros((4, 3), np.float32)
+    errors[0, 0] = 2e-5  # of 3
+    errors[1, 0] = 4e-3  # of 600
+    errors[2, 2] = -3
+    found = agreement.float_agreement(lambda x: [x + errors[np.isin(rows[:, 0], x[:, 0])]], ["y"], Echo(3), {"x": rows})
     assert found["equal_share"] == pytest.approx(11 / 12) and found["largest_difference"] == 3
     assert found["top1_agreement"] == 0.75 and found["outside_xnnpack"] == (("GELU", "y"),)
+
+
+def test_single_numbers_agree_within_a_part_of_the_largest():
+    values = np.array([[-10.0], [1.0], [2.0], [3.0]], np.float32)
+    errors = np.array([[0.4], [-0.4], [0.6], [0.0]], np.float32)
+    found = agreement.float_agreement(lambda x: [x + errors], ["y"], Echo(1), {"x": values})
+    assert found["top1_agreement"] == 0.75 and found["equal_share"] == 0.25
+
+
+def test_files_of_other_ends():
+    with pytest.raises(ValueError, match="echo.tflite, whose outputs are y, not z.*export again"):
+        agreement.float_agreement(lambda x: [x], ["z"], Echo(2), {"x": np.ones((1, 2))})

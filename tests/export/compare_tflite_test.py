@@ -71,9 +71,11 @@ def test_the_first_operator_that_differs_is_named(fixed, data, folder, tmp_path)
 
 
 def test_files_of_other_models(fixed, data, folder):
-    wider = fixed_model(randomized(network(7)), [(3, 4)], data)
-    with pytest.raises(ValueError, match="file of model `network`.*plain.tflite', whose tensor .* has the shape"):
+    wider = fixed_model(randomized(network(7)), [(3, 4), (5, 8)], data)
+    with pytest.raises(ValueError, match="file of this model.*plain.tflite', whose tensor .* has the shape"):
         tfmp.compare_tflite(wider, folder / "plain.tflite", data)
+    with pytest.raises(ValueError, match="plain.tflite', in which layers have other bits: third. Compare it"):
+        tfmp.compare_tflite(fixed_model(network(), [(3, 4)], data), folder / "plain.tflite", data)
     trained_on = fixed_model(randomized(network(), seed=3), [(3, 4), (5, 8)], 2 * data)
     with pytest.raises(ValueError, match="whose tensor .* has the scale .* export again"):
         tfmp.compare_tflite(trained_on, folder / "plain.tflite", data)

@@ -9,7 +9,9 @@ from tfmp.export.interpreter import Interpreter
 from tfmp.types import IntegerGraph, OperatorAgreement
 
 _LARGEST_CHUNK = 2**24  # codes of all tensors together
-RELATIVE_TOLERANCE = 1e-5
+_SAMPLES = 32  # at a time, in floating point
+_EQUAL = 1e-5  # of the largest in a row: how far apart numbers of a file in floating point count as equal
+_SAME = 0.05  # of the largest: how far apart single numbers count as the same result
 
 
 def integer_agreement(graph: IntegerGraph, folded, interpreter: Interpreter, samples) -> dict:
@@ -56,18 +58,19 @@ def float_agreement(model, output_names, interpreter: Interpreter, samples) -> d
     """Compares a file in floating point with a model from end to end; see `integer_agreement`.
 
     Args:
-        model: Function from a dict of arrays to a list of arrays in the order of `output_names`.
+        model: Function of arrays in the order of `samples` that returns arrays in the order of `output_names`.
         output_names: Names of the file's outputs.
         interpreter: The file.
         samples: Arrays by input name.
     """
+    _check_same_ends(interpreter, samples, output_names)
     outputs = _OutputTally()
-    for part in _parts(samples, interpreter.batch_size, interpreter.batch_size):
-        found = interpreter.run({name: tensor.stored(part[name]) for name, tensor in interpreter.inputs.items()})
-        for name, ours in zip(output_names, model(part), strict=True):
-            values = interpreter.outputs[name].values(found[name])
-            tolerance = RELATIVE_TOLERANCE * np.abs(ours).max(axis=-1, keepdims=True)
-            outputs.add(ours, values, np.abs(values - ours) <= tolerance)
+    for part in _parts(samples, _SAMPLES, interpreter.batch_size):
+        stored = {name: tensor.stored(part[name]) for name, tensor in interpreter.inputs.items()}
+        found = interpreter.run(stored)
+        for name, ours in zip(output_names, model(*(stored[name] for name in samples)), strict=True):
+            ours = np.asarray(ours)
+            outputs.add(ours, found[name], np.abs(found[name] - ours) <= _EQUAL * np.abs(ours).max(-1, keepdims=True))
     return {**outputs.fields, "outside_xnnpack": _outside(interpreter)}
 
 
@@ -90,11 +93,14 @@ class _Tally:
 class _OutputTally(_Tally):
     def __init__(self):
         super().__init__()
-        self.samples = self.same = 0
+        self.samples = self.same = self.reach = 0
 
     def add(self, ours, theirs, equal):
-        super().add(np.abs(ours - theirs), equal)
-        same = ours.argmax(-1) == theirs.argmax(-1)
+        difference = np.abs(ours - theirs)
+        super().add(difference, equal)
+        self.reach = max(self.reach, np.abs(ours).max(initial=0))
+        several = ours.shape[-1] > 1
+        same = ours.argmax(-1) == theirs.argmax(-1) if several else difference <= _SAME * self.reach
         self.samples += same.size
         self.same += int(np.count_nonzero(same))
 
@@ -149,16 +155,22 @@ def _parts(samples, count, batch_size):
         yield {name: array[start : start + count] for name, array in samples.items()}
 
 
-def _check_same_network(graph, interpreter):
-    def refuse(what):
-        raise ValueError(
-            f"Expected the file of model `{graph.name}` as it is now. Received: {interpreter.label}, {what}. "
-            "Compare it with the model that it was exported from, or export again."
-        )
+def refuse(interpreter, what):
+    """Raises the error of a file that is of another model."""
+    raise ValueError(
+        f"Expected the file of this model, as it is now. Received: {interpreter.label}, {what}. Compare it with the "
+        "model that it was exported from, or export again."
+    )
 
-    for ends, names in (("inputs", graph.inputs), ("outputs", graph.output_names)):
+
+def _check_same_ends(interpreter, inputs, outputs):
+    for ends, names in (("inputs", inputs), ("outputs", outputs)):
         if set(getattr(interpreter, ends)) != set(names):
-            refuse(f"whose {ends} are {', '.join(getattr(interpreter, ends))}, not {', '.join(names)}")
+            refuse(interpreter, f"whose {ends} are {', '.join(getattr(interpreter, ends))}, not {', '.join(names)}")
+
+
+def _check_same_network(graph, interpreter):
+    _check_same_ends(interpreter, graph.inputs, graph.output_names)
     for operation in graph.operations:
         name = operation.output
         tensor, grid = interpreter.quantized_tensors.get(name), graph.tensors[name].grid
@@ -167,11 +179,11 @@ def _check_same_network(graph, interpreter):
         if grid is None:
             continue
         if tensor is None:
-            refuse(f"which has no tensor `{name}`")
+            refuse(interpreter, f"which has no tensor `{name}`")
         if tensor.shape[1:] != tuple(graph.tensors[name].shape[1:]):
-            refuse(f"whose tensor `{name}` has the shape {tensor.shape}, not {graph.tensors[name].shape}")
+            refuse(interpreter, f"whose tensor `{name}` has the shape {tensor.shape}, not {graph.tensors[name].shape}")
         if np.float32(tensor.scale or 0) != np.float32(grid.scale):
-            refuse(f"whose tensor `{name}` has the scale {tensor.scale}, not {grid.scale}")
+            refuse(interpreter, f"whose tensor `{name}` has the scale {tensor.scale}, not {grid.scale}")
 
 
 def _outside(interpreter):

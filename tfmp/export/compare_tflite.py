@@ -1,20 +1,22 @@
 """A file against the model that it was written from."""
 
 from tfmp.bindings import binding
-from tfmp.export.agreement import integer_agreement
+from tfmp.export.agreement import float_agreement, integer_agreement, refuse
 from tfmp.export.file_contents import file_contents
+from tfmp.export.file_metadata import FLOAT, MODES, quantized_bits
 from tfmp.export.interpreter import Interpreter
-from tfmp.transform.fold import fold_graph
+from tfmp.export.plain_function import PlainFunction
+from tfmp.transform.fold import check_fixed, fold_graph
 from tfmp.transform.samples import batches
+from tfmp.transform.signature_names import signature_inputs, signature_outputs
 from tfmp.types import TFLiteReport
-from tfmp.types.weight_storage import MODES
 
 
 def compare_tflite(fixed, path, batch) -> TFLiteReport:
     """Runs a file and compares what it computes with the model that it was exported from.
 
-    A file of integers is compared with `tfmp.fold(fixed)`: every operator, given the file's own input codes, and from
-    end to end.
+    A file of integers is compared with `tfmp.fold(fixed, mode=)`: every operator, given the file's own input codes, and
+    from end to end. A file in floating point is compared with `fixed` itself, from end to end.
 
     Args:
         fixed: The model that was exported, with the weights that it had then.
@@ -40,12 +42,22 @@ def compare_tflite(fixed, path, batch) -> TFLiteReport:
             f"Expected a file of mode {' or '.join(MODES)}. Received: {interpreter.label} of mode {file.mode!r}, "
             f"written by tfmp {file.version}. Compare it with that version."
         )
+    graph = binding.of(fixed).read(fixed, weights=False)
+    check_fixed(graph)
+    bits = quantized_bits(graph)
+    if bits != file.bits:
+        names = [name for name in {**bits, **file.bits} if bits.get(name) != file.bits.get(name)]
+        refuse(interpreter, f"in which layers have other bits: {', '.join(names)}")
     return TFLiteReport(file, **agreement(fixed, interpreter, batch, mode=file.mode))
 
 
 def agreement(fixed, interpreter, batch, *, mode) -> dict:
     """Returns the fields of a `TFLiteReport` that say how a file agrees with its model; see `compare_tflite`."""
     bound = binding.of(fixed)
+    if mode == FLOAT:
+        graph = bound.read(fixed, weights=False)
+        samples = _named_samples(signature_inputs(graph).values(), batch)
+        return float_agreement(PlainFunction(fixed, graph), signature_outputs(graph), interpreter, samples)
     graph = fold_graph(bound.read(fixed), mode=mode)
     return integer_agreement(graph, bound.write_integer(graph), interpreter, _named_samples(graph.inputs, batch))
 

@@ -93,5 +93,7 @@ def _layers(tensors, bits):
     for name, own in by_layer.items():
         if name in bits or any(tensor.role != OTHER for tensor in own):
             containers = [tensor.type for tensor in own if tensor.role == WEIGHTS]
-            widest = max(containers, key=lambda container: _WIDTHS.get(container, 0), default="")
+            # What the converter of mode "float" fused beyond recognition is there in floating point.
+            nothing = "FLOAT32" if name in bits else ""
+            widest = max(containers, key=lambda container: _WIDTHS.get(container, 0), default=nothing)
             yield FileLayer(name, bits.get(name), widest, sum(each.size_bytes + each.scale_bytes for each in own))

@@ -8,8 +8,12 @@ from ai_edge_litert import schema_py_generated as schema
 
 from tfmp.export.flatbuffer.packing import with_metadata
 from tfmp.export.interpreter import Interpreter
+from tfmp.types import Graph
+from tfmp.types.weight_storage import MODES as STORAGE_MODES
 
 METADATA_NAME = "tfmp"
+FLOAT = "float"
+MODES = (*STORAGE_MODES, FLOAT)
 _NEEDED = {"tfmp", "mode", "bits"}
 
 
@@ -71,3 +75,12 @@ def own_metadata(model: schema.ModelT, label: str) -> dict:
             f"Expected metadata that tfmp can read in {label}. Received: {error}. Export the model again."
         ) from error
     return about
+
+
+def quantized_bits(graph: Graph) -> dict[str, tuple[int, int]]:
+    """Returns layer name to `(weight_bits, activation_bits)` of every layer with quantized weights."""
+    return {
+        layer.name: (layer.weight.bits[0], layer.activation.bits[0])
+        for layer in graph.in_order()
+        if layer.shape is not None and layer.is_quantized
+    }

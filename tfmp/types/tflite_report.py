@@ -43,7 +43,8 @@ class TFLiteReport:
         equal_share: Share of equal output values end to end, None if not verified. In a file in floating point, of
             those that differ by at most 1e-5 of the largest in their row.
         largest_difference: Largest difference of an output value end to end, in units of the output.
-        top1_agreement: Share of samples whose largest output is the same.
+        top1_agreement: Share of samples whose largest output is the same; of outputs with a single number, of those
+            within 5 % of the largest.
         outside_xnnpack: `(kind, tensor)` of the operators that the file's runtime gives to slower kernels.
     """
 

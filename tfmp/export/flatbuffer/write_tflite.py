@@ -57,8 +57,7 @@ def write_tflite(
     Example:
         >>> content = write_tflite(graph, batch_size=8)
     """
-    if isinstance(batch_size, bool) or not hasattr(batch_size, "__index__") or batch_size < 1:
-        raise ValueError(f"`batch_size` must be a positive integer. Received: {batch_size!r}")
+    check_batch_size(batch_size)
     for argument, value in (("input_type", input_type), ("output_type", output_type)):
         if value not in passages.NUMBER_TYPES:
             raise ValueError(f"`{argument}` must be one of {', '.join(passages.NUMBER_TYPES)}. Received: {value!r}")
@@ -82,3 +81,9 @@ def write_tflite(
     named = zip(graph.output_names, graph.outputs, strict=True)
     signatures = {SIGNATURE: (inputs, {output_name: table.index(name) for output_name, name in named})}
     return builder.finish(graph.name, signatures=signatures, description=description or graph.name)
+
+
+def check_batch_size(batch_size: int) -> None:
+    """Raises `ValueError` unless it is a positive integer."""
+    if isinstance(batch_size, bool) or not hasattr(batch_size, "__index__") or batch_size < 1:
+        raise ValueError(f"`batch_size` must be a positive integer. Received: {batch_size!r}")
