@@ -1,5 +1,7 @@
 """tf_keras model to `Graph` and back."""
 
+import dataclasses
+
 import numpy as np
 import tensorflow as tf
 import tf_keras
@@ -7,12 +9,26 @@ import tf_keras
 from tfmp.bindings.keras2 import layers as searchable
 from tfmp.bindings.keras2.integer_graph import write_integer  # noqa: F401 (part of what a binding offers)
 from tfmp.bindings.keras2.layer_variables import assign_weights
-from tfmp.bindings.keras2.model_reader import ModelReader, check_readable, find_layer
+from tfmp.bindings.keras2.model_reader import ModelReader
+from tfmp.bindings.keras2.model_structure import check_readable, find_layer
 from tfmp.bindings.kinds import MULTIPLYING
-from tfmp.types import map_references
+from tfmp.bindings.model_builder import ModelBuilder
+from tfmp.bindings.nesting import local_name, with_equal_uses
+from tfmp.types import TensorRef, map_references
 
 _MIXED_CLASSES = {kind: getattr(searchable, f"MixedPrecision{name}") for name, kind in MULTIPLYING.items()}
 _MADE_CLASSES = {**_MIXED_CLASSES, "quantize": searchable.Quantize}  # of layers that transforms make
+
+
+class _Builder(ModelBuilder):
+    tree = tf.nest
+
+    def make_input(self, tensor, config):
+        batch_size, *shape = tensor.shape
+        return tf_keras.Input(**(config or {"shape": shape, "batch_size": batch_size, "dtype": tensor.dtype}))
+
+    def make_model(self, inputs, outputs, name, config=None):
+        return (config or {}).get("class", tf_keras.Model)(inputs, outputs, name=name)
 
 
 def read(model, *, weights=True):
@@ -26,20 +42,20 @@ def read(model, *, weights=True):
         ValueError: If the model is not built, or a subclass whose structure cannot be read.
     """
     check_readable(model)
-    return ModelReader(model, weights).read()
+    return ModelReader(model, weights).graph()
 
 
 def write(graph):
     """Builds the model that a `Graph` describes, with the weights that its layers hold.
 
     Layers that a transform did not touch are built from their own configuration; those with a `weight` or `activation`
-    selection become `MixedPrecision*` layers.
+    selection become `MixedPrecision*` layers. Nested models are nested again; frozen ones through their layers, since a
+    frozen model of tf_keras would stop the search for the bits of its layers.
     """
-    layers = {layer.name: _build_layer(layer) for layer in graph.in_order()}
-    tensors = _connect(graph, layers)
-    inputs = map_references(graph.inputs, lambda reference: tensors[reference.name])
-    outputs = map_references(graph.outputs, lambda reference: tensors[reference.name])
-    model = tf_keras.Model(inputs, outputs, name=graph.name)
+    graph = with_equal_uses(graph)
+    layers = {layer.name: _build_layer(layer, local_name(graph, layer.name)) for layer in graph.in_order()}
+    builder = _Builder(graph, layers)
+    model = builder.make_model(*_ends(graph, builder.build()), graph.name)
     for name, built in layers.items():
         weights = graph.layers[name].weights
         assign_weights(built, weights)
@@ -49,37 +65,46 @@ def write(graph):
     return model
 
 
-def tensor_model(model, tensor_names):
-    """Returns a model with the same inputs whose outputs are the named tensors of `read(model)`."""
-    graph = read(model, weights=False)
-    layers = {layer.name: find_layer(model, layer.name) for layer in graph.in_order() if layer.kind != "input"}
-    entrances = {layer.name: _build_layer(layer) for layer in graph.in_order() if layer.kind == "input"}
-    tensors = _connect(graph, {**layers, **entrances})
-    inputs = map_references(graph.inputs, lambda reference: tensors[reference.name])
-    return tf_keras.Model(inputs, [tensors[name] for name in tensor_names])
-
-
 def layer(model, path):
-    """The layer of a model that `read` names so."""
+    """Returns a layer of a model by its name in the graph, `"conv1"` or `"backbone/conv1"`.
+
+    Raises:
+        ValueError: If there is none.
+    """
     return find_layer(model, path)
 
 
-def _connect(graph, layers):
-    """Calls layers along the graph and returns every tensor by its name."""
-    tensors = {}
-    for call in graph.calls:
-        layer = layers[call.layer]
-        if graph.layers[call.layer].kind == "input":
-            tensors[call.outputs[0]] = layer.output
-            continue
-        args, kwargs = map_references((call.args, dict(call.kwargs)), lambda reference: tensors[reference.name])
-        tensors.update(zip(call.outputs, tf.nest.flatten(layer(*args, **kwargs)), strict=True))
-    return tensors
+def tensor_model(model, tensor_names):
+    """Returns a model with the same inputs whose outputs are the named tensors of `read(model)`."""
+    graph = read(model, weights=False)
+    graph = dataclasses.replace(graph, outputs=[TensorRef(name) for name in tensor_names])
+    layers = {
+        layer.name: _build_layer(layer, layer.name) if layer.kind == "input" else find_layer(model, layer.name)
+        for layer in graph.in_order()
+    }
+    inputs, outputs = _ends(graph, _Builder(graph, layers).build())
+    return tf_keras.Model(inputs, outputs)
 
 
-def _build_layer(layer):
+def _ends(graph, tensors):
+    """The structures of a graph's inputs and outputs with a framework's tensors in them."""
+    return map_references((graph.inputs, graph.outputs), lambda reference: tensors[reference.name])
+
+
+def _build_layer(layer, name):
     """Builds a layer of its own class or, for one that a transform made, of the class that its kind has here."""
-    if "class" in layer.config:
-        return layer.config["class"].from_config(layer.config["config"])
-    built_class = _MADE_CLASSES.get(layer.kind, tf_keras.layers.Activation)
-    return built_class.from_config(layer.config["config"])
+    built_class = layer.config.get("class") or _MADE_CLASSES.get(layer.kind, tf_keras.layers.Activation)
+    config = dict(layer.config["config"])
+    if "name" in config:
+        config["name"] = name
+    try:
+        built = built_class(**config) if built_class is tf_keras.layers.Lambda else built_class.from_config(config)
+    except (TypeError, ValueError, KeyError, NotImplementedError) as error:
+        raise ValueError(
+            f"Layer `{layer.name}` ({built_class.__name__}) does not build again from its configuration: {error} Give "
+            "its class a `get_config` that returns the arguments of its constructor, and register it and the functions "
+            "that it uses with `tf_keras.saving.register_keras_serializable`."
+        ) from error
+    if built.name != name:
+        built._name = name  # for classes whose constructor takes none; there is no public way
+    return built

@@ -1,162 +1,96 @@
-"""The structure of a tf_keras model, from the public record of its calls."""
+"""The layers and calls of a tf_keras model, those of nested models among them."""
 
-import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from tfmp.bindings.keras2.layer_variables import layer_weights, num_parameters
-from tfmp.bindings.kinds import MULTIPLYING, kind_and_attributes
-from tfmp.bindings.layer_shapes import layer_shape
-from tfmp.types import UNQUANTIZED, Call, Graph, Layer, Selection, Tensor, TensorRef
-
-FRAMEWORK = "tf_keras"
-# TensorFlow functions called on a model's tensors, by the layer that computes the same.
-_FUNCTIONS = {
-    "__operators__.add": "Add",
-    "math.add": "Add",
-    "concat": "Concatenate",
-    "nn.relu": "Relu",
-    "nn.relu6": "Relu6",
-}
+from tfmp.bindings.graph_reader import GraphReader
+from tfmp.bindings.keras2.layer_reader import KerasLayerReader
+from tfmp.bindings.keras2.model_structure import has_structure, model_class, nodes_by_layer
+from tfmp.types import Tensor
 
 
-def check_readable(model):
-    """Raises an error that says what to do unless the model is built, and Sequential or functional."""
-    if not isinstance(model, tf_keras.Model):
-        raise TypeError(f"Expected a tf_keras model. Received: {type(model).__name__}")
-    if not model.built:
-        raise ValueError(
-            f"Model `{model.name}` is not built: its weights do not exist yet. Give it a `tf_keras.Input`, or call "
-            "`model.build(input_shape)`."
-        )
-    if not model.outputs:
-        raise ValueError(
-            f"Model `{model.name}` is a subclass of `tf_keras.Model`: its structure is hidden in Python code. Build it "
-            "as a functional model, `tf_keras.Model(inputs, outputs)`, for example by calling it once on "
-            "`tf_keras.Input(...)`."
-        )
-
-
-def find_layer(model, name):
-    """A layer of a model by its name; also the input of a Sequential model, which is none of its `layers`."""
-    return next(layer for layer in _layers(model) if layer.name == name)
-
-
-class ModelReader:
-    """Collects the layers, calls and tensors of a model.
+class ModelReader(GraphReader):
+    """Reads a model of tf_keras.
 
     Args:
         model: A readable model.
         weights: If False, the arrays are left out.
     """
 
+    tree = tf.nest
+
     def __init__(self, model, weights):
-        self.model = model
-        self.with_weights = weights
-        self.layers, self.calls, self.tensors = {}, [], {}
-        self.names = {}  # id of a tensor of tf_keras to its name here
+        super().__init__(model, KerasLayerReader(weights))
 
-    def read(self):
-        nodes = _nodes(self.model)
-        pending = []
-        for layer in _layers(self.model):
-            own = [node for node in layer.inbound_nodes if id(node) in nodes]
-            pending += [(layer.name if i == 0 else f"{layer.name}:call_{i}", node) for i, node in enumerate(own)]
-        while pending:
-            ready = [item for item in pending if all(id(tensor) in self.names for tensor in item[1].keras_inputs)]
-            for base, node in ready:
-                self._add_call(base, node)
-            pending = [item for item in pending if item not in ready]
-        inputs, outputs = (self._references(structure) for structure in (self.model.input, self.model.output))
-        return Graph(self.model.name, self.layers, tuple(self.calls), self.tensors, inputs, outputs, FRAMEWORK)
+    def graph(self):
+        inputs = [self._entrance(tensor) for tensor in self.model.inputs]
+        inputs = tf.nest.pack_sequence_as(self.model.input, inputs)
+        return self.made_of(inputs, self.run(self.model, inputs, "", ""))
 
-    def _add_call(self, base, node):
+    def has_structure(self, operation):
+        return has_structure(operation)
+
+    def model_class(self, model):
+        return model_class(model)
+
+    def input_structure(self, model):
+        return tf.nest.map_structure(lambda tensor: tensor.node.layer.name, model.input)
+
+    def input_configs(self, model):
+        return [
+            {
+                "shape": tuple(tensor.shape)[1:],
+                "batch_size": tensor.shape[0],
+                "dtype": tensor.dtype,
+                "name": tensor.node.layer.name,
+            }
+            for tensor in model.inputs
+        ]
+
+    def run(self, model, inputs, path, within):
+        """Calls the layers of a model; each layer's calls in the order in which the user made them."""
+        names = dict(zip(map(id, model.inputs), tf.nest.flatten(inputs), strict=True))
+        nodes = nodes_by_layer(model)
+        shapes = self._inner_shapes(model, nodes, names)
+        while nodes:
+            before = sum(map(len, nodes.values()))
+            for own in nodes.values():
+                while own and all(id(tensor) in names for tensor in own[0].keras_inputs):
+                    self._call_node(own.pop(0), names, shapes, path, within)
+            nodes = {layer: own for layer, own in nodes.items() if own}
+            if sum(map(len, nodes.values())) == before:
+                raise ValueError(f"Model `{model.name}` has calls whose inputs nothing produces.")
+        return tf.nest.map_structure(lambda tensor: names[id(tensor)], model.output)
+
+    def _call_node(self, node, names, shapes, path, within):
+        arguments = tf.nest.map_structure(
+            lambda leaf: names.get(id(leaf), leaf), (tuple(node.call_args), dict(node.call_kwargs))
+        )
         results = tf.nest.flatten(node.outputs)
-        outputs = tuple(base if i == 0 else f"{base}:{i}" for i in range(len(results)))
-        for name, result in zip(outputs, results, strict=True):
-            self.names[id(result)] = name
-            self.tensors[name] = Tensor(name, self._shape(result), result.dtype.name)
-        args, kwargs = (self._references(structure) for structure in (tuple(node.call_args), dict(node.call_kwargs)))
-        self.calls.append(Call(node.layer.name, args, kwargs, outputs))
-        if node.layer.name not in self.layers:
-            self.layers[node.layer.name] = self._layer(node.layer, self.calls[-1])
+        symbolic = [Tensor("", shapes.get(id(result), tuple(result.shape)), result.dtype.name) for result in results]
+        references = self.call(node.layer, arguments, lambda: symbolic, path, within)
+        names.update(zip(map(id, results), references, strict=True))
 
-    def _references(self, structure):
-        return tf.nest.map_structure(
-            lambda leaf: TensorRef(self.names[id(leaf)]) if id(leaf) in self.names else leaf, structure
-        )
+    def _entrance(self, tensor):
+        layer, shape = tensor.node.layer, tuple(tensor.shape)
+        if isinstance(self.model, tf_keras.Sequential):
+            name = "input"
+            while any(other.name == name for other in self.model.layers):
+                name += "_1"
+            # Without a `tf_keras.Input` the model has the size of its first batch, until it sees another.
+            layer = tf_keras.layers.InputLayer(input_shape=shape[1:], dtype=tensor.dtype, name=name)
+        (reference,) = self.call(layer, ((), {}), lambda: [layer.output], "", "")
+        return reference
 
-    def _shape(self, tensor):
-        shape = tuple(tensor.shape)
-        # Sequential models that were built by a batch have its size, until they see another.
-        return (None, *shape[1:]) if isinstance(self.model, tf_keras.Sequential) else shape
-
-    def _layer(self, layer, call):
-        config = layer.get_config()
-        if "batch_input_shape" in config and isinstance(layer, tf_keras.layers.InputLayer):
-            config["batch_input_shape"] = self.tensors[call.outputs[0]].shape
-        found_class, own_config = _class_and_config(layer, config, call)
-        kind, attributes = kind_and_attributes(found_class, own_config, call=call, framework=FRAMEWORK)
-        variables = layer_weights(layer) if self.with_weights or kind in MULTIPLYING.values() else {}
-        shape = None
-        if kind in MULTIPLYING.values():
-            shape = layer_shape(
-                layer.name,
-                kind,
-                attributes,
-                self.tensors[call.outputs[0]].shape,
-                variables["kernel"].shape,
-                reads_network_input=self._is_input(call.inputs[0]),
-                input_shape=self.tensors[call.inputs[0]].shape,
-            )
-        return Layer(
-            layer.name,
-            kind,
-            config={"class": type(layer), "config": config},
-            attributes=attributes,
-            weights=variables if self.with_weights else {},
-            shape=shape,
-            weight=_selection(getattr(layer, "weight_selector", None)),
-            activation=_selection(getattr(layer, "activation_selector", None)),
-            trainable=layer.trainable,
-            num_parameters=num_parameters(layer),
-        )
-
-    def _is_input(self, tensor):
-        """True for an input of the model, also behind the quantizer that stores it."""
-        call = next(call for call in self.calls if tensor in call.outputs)
-        kind = self.layers[call.layer].kind
-        return self._is_input(call.inputs[0]) if kind == "quantize" else kind == "input"
-
-
-def _layers(model):
-    entrances = [tensor.node.layer for tensor in model.inputs]
-    return list({id(layer): layer for layer in [*entrances, *model.layers]}.values())
-
-
-def _nodes(model):
-    """The calls that lead from a model's inputs to its outputs, by their id; layers may be used elsewhere too."""
-    found, open_tensors = {}, list(tf.nest.flatten(model.outputs))
-    while open_tensors:
-        node = open_tensors.pop().node
-        if id(node) not in found:
-            found[id(node)] = node
-            open_tensors += node.keras_inputs
-    return found
-
-
-def _class_and_config(layer, config, call):
-    """What to look a layer up by: its class, or the name of the layer that computes the same."""
-    if type(layer).__name__ != "TFOpLambda":
-        return type(layer), config
-    name = _FUNCTIONS.get(config["function"], "")
-    if name == "Concatenate":
-        config = {**config, "axis": call.kwargs.get("axis", call.args[-1])}
-    return name, config
-
-
-def _selection(selector):
-    if selector is None:
-        return UNQUANTIZED
-    probabilities = tuple(float(p) for p in np.asarray(selector.probabilities()))
-    return Selection(selector.formats, probabilities, selector.quantizer, selector.signed)
+    def _inner_shapes(self, model, nodes, names):
+        """Shapes of a model's tensors where it is used on others than it was made for."""
+        specs = []
+        for tensor in model.inputs:
+            known = self.tensors[names[id(tensor)].name]
+            specs.append(tf.TensorSpec(known.shape, known.dtype))
+        if all(tuple(spec.shape) == tuple(tensor.shape) for spec, tensor in zip(specs, model.inputs, strict=True)):
+            return {}
+        inner = [tensor for own in nodes.values() for node in own for tensor in tf.nest.flatten(node.outputs)]
+        traced = tf.function(tf_keras.Model(model.inputs, inner)).get_concrete_function(specs)
+        outputs = tf.nest.flatten(traced.structured_outputs)
+        return {id(tensor): tuple(output.shape) for tensor, output in zip(inner, outputs, strict=True)}

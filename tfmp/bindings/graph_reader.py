@@ -1,0 +1,110 @@
+"""From the layers and calls of a framework's model to a flat graph."""
+
+import collections
+import dataclasses
+
+from tfmp.types import Call, Graph, Submodel, Tensor, TensorRef
+
+
+class GraphReader:
+    """Collects the layers, calls and tensors of a model, those of nested models among them.
+
+    A layer has one name however many models call it: where it was met first. A class of a framework adds:
+
+    - `tree`: its module with `flatten` and `pack_sequence_as`;
+    - `has_structure(operation)`: True for models whose layers and calls can be read;
+    - `model_class(model)`: the class that builds a model like this one from inputs and outputs;
+    - `input_structure(model)`: the structure of a nested model's inputs with their names in it;
+    - `input_configs(model)`: what `ModelBuilder.make_input` makes each of these from;
+    - `run(model, inputs, path, within)`: records the calls inside a model by `call`, and returns the structure of
+      references to its outputs.
+
+    Args:
+        model: A readable model.
+        layer_reader: A `LayerReader`.
+    """
+
+    def __init__(self, model, layer_reader):
+        self.model = model
+        self.layer_reader = layer_reader
+        self.layers, self.calls, self.tensors, self.submodels = {}, [], {}, {}
+        self._names, self._num_calls = {}, collections.Counter()
+
+    def made_of(self, inputs, outputs) -> Graph:
+        """The graph of all that was recorded."""
+        return Graph(
+            self.model.name,
+            self.layers,
+            tuple(self.calls),
+            self.tensors,
+            inputs,
+            outputs,
+            self.layer_reader.framework,
+            self.submodels,
+        )
+
+    def call(self, operation, arguments, results, path, within):
+        """Records a call, or those inside a nested model; returns references to what it returns, flat.
+
+        Args:
+            operation: The layer, operation or model that is called.
+            arguments: `(args, kwargs)` with a `TensorRef` in place of every tensor.
+            results: Function that returns the call's results as symbolic tensors, flat; not used for nested models.
+            path: Name of the nested model that it lies in, `""` for the outermost one.
+            within: The use of that model.
+        """
+        name = self._names.setdefault(id(operation), f"{path}/{operation.name}" if path else operation.name)
+        args, kwargs = tuple(arguments[0]), dict(arguments[1])
+        if self.has_structure(operation):
+            return self.tree.flatten(self._enter(operation, name, args, kwargs, within))
+        number = self._num_calls[name]
+        self._num_calls[name] += 1
+        base = f"{name}:call_{number}" if number else name
+        outputs = []
+        for position, result in enumerate(results()):
+            outputs.append(f"{base}:{position}" if position else base)
+            self.tensors[outputs[-1]] = Tensor(outputs[-1], tuple(result.shape), _dtype_name(result.dtype))
+        self.calls.append(Call(name, args, kwargs, tuple(outputs), within))
+        if name not in self.layers:
+            self.layers[name] = self.layer_reader.read(
+                operation,
+                self.calls[-1],
+                self.tensors,
+                reads_network_input=bool(args) and self._is_input(self.calls[-1].inputs[:1]),
+            )
+        return [TensorRef(output) for output in outputs]
+
+    def _enter(self, model, name, args, kwargs, within):
+        """Records the calls inside one use of a nested model."""
+        given = args[0] if args else kwargs.pop("inputs")
+        kwargs = {**dict(zip(("training", "mask"), args[1:], strict=False)), **kwargs}
+        use, number = f"{within}/{model.name}" if within else model.name, 0
+        while use in self.submodels:
+            number += 1
+            use = f"{use.removesuffix(f':call_{number - 1}')}:call_{number}"
+        structure = self.input_structure(model)
+        inputs = self.tree.pack_sequence_as(structure, self._in_order_of(structure, given))
+        config = {"class": self.model_class(model), "inputs": self.input_configs(model)}
+        self.submodels[use] = Submodel(name, inputs, (), kwargs, config, model.trainable, within)
+        outputs = self.run(model, inputs, name, use)
+        self.submodels[use] = dataclasses.replace(self.submodels[use], outputs=outputs)
+        return outputs
+
+    def _in_order_of(self, structure, given):
+        """What a nested model was called on, flat in the order of its inputs; a dict goes by their names."""
+        if isinstance(given, dict):
+            names = sorted(structure) if isinstance(structure, dict) else self.tree.flatten(structure)
+            given = [given[name] for name in names]
+        return self.tree.flatten(given)
+
+    def _is_input(self, tensors):
+        """True for an input of the model, also behind the quantizer that stores it."""
+        call = next((call for call in self.calls if set(tensors) & set(call.outputs)), None)
+        if call is None:
+            return False
+        kind = self.layers[call.layer].kind
+        return self._is_input(call.inputs[:1]) if kind == "quantize" else kind == "input"
+
+
+def _dtype_name(dtype):
+    return dtype if isinstance(dtype, str) else dtype.name

@@ -1,0 +1,63 @@
+"""A tf_keras layer as a `Layer` of the graph."""
+
+import tf_keras
+
+from tfmp.bindings.keras2 import layer_variables
+from tfmp.bindings.layer_reader import LayerReader
+
+# TensorFlow functions called on a model's tensors, by the Keras 3 operation that computes the same.
+_FUNCTIONS = {
+    "__operators__.add": "Add",
+    "math.add": "Add",
+    "math.subtract": "Subtract",
+    "math.multiply": "Multiply",
+    "math.truediv": "TrueDivide",
+    "math.divide": "Divide",
+    "math.negative": "Negative",
+    "concat": "Concatenate",
+    "nn.relu": "Relu",
+    "nn.relu6": "Relu6",
+    "nn.elu": "Elu",
+    "nn.silu": "Silu",
+    "math.sigmoid": "Sigmoid",
+    "math.tanh": "Tanh",
+    "identity": "Identity",
+}
+
+
+class KerasLayerReader(LayerReader):
+    """Reads layers of tf_keras."""
+
+    framework = "tf_keras"
+
+    def config(self, operation):
+        try:
+            config = operation.get_config()
+        except NotImplementedError as error:
+            raise ValueError(
+                f"Layer `{operation.name}` ({type(operation).__name__}) has no configuration from which it can be "
+                "built again: give its class a `get_config` that returns all arguments of its constructor, and "
+                "register it with `tf_keras.saving.register_keras_serializable`."
+            ) from error
+        if isinstance(operation, tf_keras.layers.Lambda):
+            # A Python function is not rebuilt from its code: what it refers to would be missing.
+            own = {"function": operation.function, "arguments": operation.arguments, "mask": operation.mask}
+            # No public name; its configuration is code as well.
+            config = {**tf_keras.layers.Layer.get_config(operation), **own, "output_shape": operation._output_shape}
+        return config
+
+    def known_as(self, operation, config, call):
+        if type(operation).__name__ != "TFOpLambda":
+            return type(operation), config
+        name = _FUNCTIONS.get(config["function"], "")
+        if name == "Concatenate":
+            config = {**config, "axis": call.kwargs.get("axis", call.args[-1])}
+        elif name == "Elu":
+            config = {**config, "alpha": 1.0}
+        return name, config
+
+    def weights(self, operation):
+        return layer_variables.layer_weights(operation)
+
+    def num_parameters(self, operation):
+        return layer_variables.num_parameters(operation)

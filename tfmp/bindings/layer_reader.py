@@ -1,0 +1,70 @@
+"""A layer of either Keras as a `Layer` of the graph."""
+
+import numpy as np
+
+from tfmp.bindings.kinds import MULTIPLYING, kind_and_attributes
+from tfmp.bindings.layer_shapes import layer_shape
+from tfmp.types import UNQUANTIZED, Layer, Selection
+
+
+class LayerReader:
+    """Says in neutral terms what a layer is.
+
+    A class of a framework adds:
+
+    - `framework`: as in `Graph.framework`;
+    - `config(operation)`: all that is needed to build it again;
+    - `known_as(operation, config, call)`: what `kind_and_attributes` looks it up by, and with which configuration;
+    - `weights(operation)`: its arrays by path;
+    - `num_parameters(operation)`: as in `Layer`.
+
+    Args:
+        with_weights: If False, the arrays are left out.
+    """
+
+    def __init__(self, with_weights):
+        self.with_weights = with_weights
+
+    def read(self, operation, call, tensors, *, reads_network_input) -> Layer:
+        """Returns what the graph says about a layer.
+
+        Args:
+            operation: The layer, or the operation used without one.
+            call: Its first `Call`.
+            tensors: The graph's tensors by name, those of the call among them.
+            reads_network_input: True if that call reads an input of the whole model.
+        """
+        config = self.config(operation)
+        known_as, known_config = self.known_as(operation, config, call)
+        kind, attributes = kind_and_attributes(known_as, known_config, call=call, framework=self.framework)
+        weights = self.weights(operation) if self.with_weights or kind in MULTIPLYING.values() else {}
+        shape = None
+        if kind in MULTIPLYING.values():
+            shape = layer_shape(
+                call.layer,
+                kind,
+                attributes,
+                tensors[call.outputs[0]].shape,
+                weights["kernel"].shape,
+                reads_network_input=reads_network_input,
+                input_shape=tensors[call.inputs[0]].shape,
+            )
+        return Layer(
+            call.layer,
+            kind,
+            config={"class": type(operation), "config": config},
+            attributes=attributes,
+            weights=weights if self.with_weights else {},
+            shape=shape,
+            weight=_selection(getattr(operation, "weight_selector", None)),
+            activation=_selection(getattr(operation, "activation_selector", None)),
+            trainable=getattr(operation, "trainable", True),
+            num_parameters=self.num_parameters(operation),
+        )
+
+
+def _selection(selector):
+    if selector is None:
+        return UNQUANTIZED
+    probabilities = tuple(float(p) for p in np.asarray(selector.probabilities()))
+    return Selection(selector.formats, probabilities, selector.quantizer, selector.signed)
