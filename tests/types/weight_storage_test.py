@@ -2,7 +2,7 @@ import pytest
 
 from tests.small_graphs import CONV, DENSE, DEPTHWISE, GROUPED
 from tfmp.types import LayerShape
-from tfmp.types.weight_storage import MODES, check_mode, concatenations, filled_channels, weight_storage
+from tfmp.types.weight_storage import MODES, WeightStorage, check_mode, filled_channels, weight_storage
 
 LARGE = LayerShape("large", "conv2d", (3, 3), (1, 1), 64, 64, 1, (8, 8))
 
@@ -11,7 +11,7 @@ LARGE = LayerShape("large", "conv2d", (3, 3), (1, 1), 64, 64, 1, (8, 8))
 @pytest.mark.parametrize("shape", [CONV, GROUPED, DEPTHWISE, DENSE, LARGE], ids=lambda shape: shape.name)
 def test_fast_takes_a_byte_for_every_weight(shape, low_high):
     storage = weight_storage(shape, *low_high)
-    assert (storage.container_bits, storage.size_bytes) == (8, shape.num_weights)
+    assert (storage.container_bits, storage.kernel_bytes, storage.helper_bytes) == (8, shape.num_weights, 0)
 
 
 @pytest.mark.parametrize(
@@ -37,12 +37,12 @@ def test_small_packs_only_what_becomes_smaller_by_it(kernel, strides):
     for channels in range(1, 200, 7):
         shape = LayerShape("conv", "conv2d", kernel, strides, channels, 2 * channels, 1, (8, 8))
         sizes = [weight_storage(shape, -1, 1, mode=mode).size_bytes for mode in MODES]
-        assert sizes[1] <= sizes[0] == shape.num_weights
+        assert sizes[1] <= sizes[0] < shape.num_weights + 32
 
 
 def test_a_matrix_without_a_window_costs_no_helpers():
     even = LayerShape("even", "dense", in_channels=12, out_channels=5)
-    assert weight_storage(even, -2, 1, mode="small").size_bytes == 12 * 5 // 4
+    assert weight_storage(even, -2, 1, mode="small") == WeightStorage(2, 12 * 5 // 4)
     odd = LayerShape("odd", "dense", in_channels=1001, out_channels=500)
     storage = weight_storage(odd, -8, 7, mode="small")
     assert storage.kernel_bytes == 1002 * 500 // 2 and 0 < storage.helper_bytes < 400
@@ -66,15 +66,6 @@ def test_rows_fill_whole_bytes_with_the_fewest_channels(bits):
             found = filled_channels(channels, taps, bits)
             fitting = [more for more in range(channels, channels + 9) if taps * more * bits % 8 == 0]
             assert found == fitting[0]
-
-
-@pytest.mark.parametrize(("parts", "count"), [(1, 0), (2, 1), (5, 1), (6, 2), (9, 2), (10, 3)])
-def test_concatenations_join_five_at_most(parts, count):
-    joined, left = 0, parts
-    while left > 1:
-        left -= min(left, 5) - 1
-        joined += 1
-    assert concatenations(parts) == joined == count
 
 
 def test_unknown_mode():

@@ -7,8 +7,9 @@ from tfmp.costs.flops import Flops
 from tfmp.costs.latency import Latency
 from tfmp.costs.model_size import ModelSize
 from tfmp.costs.network_cost import layer_cost, network_cost, tables
+from tfmp.costs.tflite_bytes import TFLiteBytes
 
-_REGISTRY = {cost.name: cost for cost in (Flops, BitOps, ModelSize, Energy, Latency)}
+_REGISTRY = {cost.name: cost for cost in (Flops, BitOps, ModelSize, TFLiteBytes, Energy, Latency)}
 
 __all__ = [
     "BitOps",
@@ -17,6 +18,7 @@ __all__ = [
     "Flops",
     "Latency",
     "ModelSize",
+    "TFLiteBytes",
     "get",
     "layer_cost",
     "names",

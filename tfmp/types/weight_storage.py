@@ -3,7 +3,7 @@
 import dataclasses
 import math
 
-from tfmp.types.file_parts import buffer_bytes, operator_bytes, tensor_bytes, vector_bytes
+from tfmp.types.file_size import FileSize, content_bytes
 from tfmp.types.layer_shape import LayerShape
 
 MODES = ("fast", "small")
@@ -26,7 +26,8 @@ class WeightStorage:
     Args:
         container_bits: 8, 4 or 2: what the file takes for a code.
         kernel_bytes: Of all codes, those included that fill the rows of the matrix.
-        helper_bytes: Largest size of the operators around the kernel's own, with their tensors and constants.
+        helper_bytes: Of the operators around the kernel's own, with their tensors and constants, if no other layer
+            shares any of them.
     """
 
     container_bits: int
@@ -35,8 +36,8 @@ class WeightStorage:
 
     @property
     def size_bytes(self) -> int:
-        """Kernel and helpers."""
-        return self.kernel_bytes + self.helper_bytes
+        """Kernel and helpers, in their places in the file."""
+        return content_bytes(self.kernel_bytes) + self.helper_bytes
 
 
 def weight_storage(shape: LayerShape, low: int, high: int, *, mode: str = "fast") -> WeightStorage:
@@ -72,11 +73,6 @@ def filled_channels(channels: int, taps: int, container_bits: int) -> int:
     return -(-channels // step) * step
 
 
-def concatenations(parts: int) -> int:
-    """Returns how many operators join that many tensors, each of them few enough for XNNPACK."""
-    return -(-(parts - 1) // (LARGEST_CONCATENATION - 1))
-
-
 def _fits(shape, low, high, bits):
     largest = 2 ** (bits - 1)
     num_inputs = math.prod(shape.kernel_size) * shape.in_channels
@@ -84,26 +80,53 @@ def _fits(shape, low, high, bits):
 
 
 def _packed(shape, bits):
-    taps = math.prod(shape.kernel_size)
-    channels = filled_channels(shape.in_channels, taps, bits)
-    num_bytes = channels * taps * shape.out_channels * bits // 8
-    return WeightStorage(bits, num_bytes, _helper_bytes(shape, channels > shape.in_channels))
+    channels = filled_channels(shape.in_channels, math.prod(shape.kernel_size), bits)
+    num_bytes = channels * math.prod(shape.kernel_size) * shape.out_channels * bits // 8
+    size = FileSize()
+    add_helpers(size, shape, bits)
+    return WeightStorage(bits, num_bytes, size.total_bytes)
 
 
-def _helper_bytes(shape, fills):
-    """Of padding, slices and concatenations, with every constant and vector that no other layer may have."""
-    helper = tensor_bytes() + vector_bytes(16)
-    constant = tensor_bytes() + vector_bytes(8) + buffer_bytes(16)
-    total = 0
-    if fills or max(shape.kernel_size) > 1 or max(shape.strides) > 1:
-        total += operator_bytes(2) + helper + constant + 16
-    height, width = zip(shape.kernel_size, shape.strides, strict=True)
-    for (size, stride), slices in ((height, height[0]), (width, -(-width[0] // width[1]))):
-        if size == stride == 1:
-            continue
-        if stride > 1:
-            total += operator_bytes(2) + helper + constant
-        total += slices * (operator_bytes(3) + helper + 2 * constant)
-        if slices > 1:
-            total += concatenations(slices) * (operator_bytes(0) + helper) + 4 * (slices + concatenations(slices) - 1)
-    return total
+def add_helpers(size: FileSize, shape: LayerShape, container_bits: int) -> None:
+    """Counts the operators that bring the input of a packed kernel into its form, if it needs any."""
+    (rows, columns), (row_step, column_step) = shape.kernel_size, shape.strides
+    channels = filled_channels(shape.in_channels, rows * columns, container_bits)
+    height, width = shape.output_size
+    # What the last window reaches, in whole steps: sizes before and after each axis is gathered.
+    inner_height = (height + (rows - 1) // row_step) * row_step
+    inner_width = (width + (columns - 1) // column_step) * column_step
+    if channels > shape.in_channels or rows * columns * row_step * column_step > 1:
+        _add_helper(size, "PAD", (inner_height, inner_width, channels), [(shape.kernel_size, shape.strides)])
+    if row_step > 1:
+        _add_helper(size, "RESHAPE", (height, row_step * inner_width, channels), [(height, row_step, inner_width)])
+    parts = [((row // row_step, row % row_step * inner_width, 0), channels) for row in range(rows)]
+    channels = _add_join(size, parts if rows * row_step > 1 else [], (height, inner_width), channels)
+    if column_step > 1:
+        channels *= column_step
+        _add_helper(size, "RESHAPE", (height, inner_width // column_step, channels), [(height, column_step, channels)])
+    per_column = channels // column_step
+    parts = [
+        ((0, column // column_step, 0), min(column_step, columns - column) * per_column)
+        for column in range(0, columns, column_step)
+    ]
+    _add_join(size, parts if columns * column_step > 1 else [], (height, width), channels)
+
+
+def _add_join(size, parts, sizes, channels):
+    """Counts slices, pairs of begin and channels, and what joins them. Returns the channels of the whole."""
+    for begin, count in parts:
+        _add_helper(size, "SLICE", (*sizes, count), [("begin", *begin), (*sizes, count)])
+    joined = [count for _, count in parts]
+    while len(joined) > 1:
+        first, joined = joined[:LARGEST_CONCATENATION], joined[LARGEST_CONCATENATION:]
+        _add_helper(size, "CONCATENATION", (*sizes, sum(first)), [], num_parts=len(first))
+        joined.insert(0, sum(first))
+    return joined[0] if joined else channels
+
+
+def _add_helper(size, kind, sizes, arguments, *, num_parts=1):
+    """Counts an operator, the tensor that it writes and the constants that say what it does."""
+    size.operator(kind, num_parts + len(arguments), plain=kind != "CONCATENATION")
+    size.tensor("", ("batch", *sizes), grid="that of the input")
+    for argument in arguments:
+        size.argument((kind, argument), 32 if kind == "PAD" else 16)
