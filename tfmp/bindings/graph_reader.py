@@ -41,6 +41,7 @@ class GraphReader:
             outputs,
             self.layer_reader.framework,
             self.submodels,
+            {"class": self.model_class(self.model)},
         )
 
     def call(self, operation, arguments, results, path, within):

@@ -4,6 +4,7 @@ import numpy as np
 
 from tfmp.bindings.kinds import MULTIPLYING, kind_and_attributes
 from tfmp.bindings.layer_shapes import layer_shape
+from tfmp.bindings.left_alone import reason_left_alone
 from tfmp.types import UNQUANTIZED, Layer, Selection
 
 
@@ -37,6 +38,8 @@ class LayerReader:
         config = self.config(operation)
         known_as, known_config = self.known_as(operation, config, call)
         kind, attributes = kind_and_attributes(known_as, known_config, call=call, framework=self.framework)
+        if kind == "other":
+            attributes = {**attributes, "left_because": reason_left_alone(type(operation))}
         weights = self.weights(operation) if self.with_weights or kind in MULTIPLYING.values() else {}
         shape = None
         if kind in MULTIPLYING.values():

@@ -12,6 +12,7 @@ from tfmp.bindings.keras2.layer_variables import assign_weights
 from tfmp.bindings.keras2.model_reader import ModelReader
 from tfmp.bindings.keras2.model_structure import check_readable, find_layer
 from tfmp.bindings.kinds import MULTIPLYING
+from tfmp.bindings.layer_builder import build_layer
 from tfmp.bindings.model_builder import ModelBuilder
 from tfmp.bindings.nesting import local_name, with_equal_uses
 from tfmp.types import TensorRef, map_references
@@ -27,8 +28,8 @@ class _Builder(ModelBuilder):
         batch_size, *shape = tensor.shape
         return tf_keras.Input(**(config or {"shape": shape, "batch_size": batch_size, "dtype": tensor.dtype}))
 
-    def make_model(self, inputs, outputs, name, config=None):
-        return (config or {}).get("class", tf_keras.Model)(inputs, outputs, name=name)
+    def make_model(self, inputs, outputs, name, config):
+        return config.get("class", tf_keras.Model)(inputs, outputs, name=name)
 
 
 def read(model, *, weights=True):
@@ -55,7 +56,7 @@ def write(graph):
     graph = with_equal_uses(graph)
     layers = {layer.name: _build_layer(layer, local_name(graph, layer.name)) for layer in graph.in_order()}
     builder = _Builder(graph, layers)
-    model = builder.make_model(*_ends(graph, builder.build()), graph.name)
+    model = builder.make_model(*_ends(graph, builder.build()), graph.name, graph.config)
     for name, built in layers.items():
         weights = graph.layers[name].weights
         assign_weights(built, weights)
@@ -92,19 +93,7 @@ def _ends(graph, tensors):
 
 
 def _build_layer(layer, name):
-    """Builds a layer of its own class or, for one that a transform made, of the class that its kind has here."""
-    built_class = layer.config.get("class") or _MADE_CLASSES.get(layer.kind, tf_keras.layers.Activation)
-    config = dict(layer.config["config"])
-    if "name" in config:
-        config["name"] = name
-    try:
-        built = built_class(**config) if built_class is tf_keras.layers.Lambda else built_class.from_config(config)
-    except (TypeError, ValueError, KeyError, NotImplementedError) as error:
-        raise ValueError(
-            f"Layer `{layer.name}` ({built_class.__name__}) does not build again from its configuration: {error} Give "
-            "its class a `get_config` that returns the arguments of its constructor, and register it and the functions "
-            "that it uses with `tf_keras.saving.register_keras_serializable`."
-        ) from error
+    built = build_layer(layer, name, made_classes=_MADE_CLASSES, framework=tf_keras)
     if built.name != name:
         built._name = name  # for classes whose constructor takes none; there is no public way
     return built

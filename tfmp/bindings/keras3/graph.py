@@ -1,7 +1,6 @@
 """Keras 3 model to `Graph` and back."""
 
 import dataclasses
-import inspect
 
 import keras
 import numpy as np
@@ -12,15 +11,13 @@ from tfmp.bindings.keras3.layer_variables import assign_weights
 from tfmp.bindings.keras3.model_reader import ModelReader
 from tfmp.bindings.keras3.model_structure import check_readable, find_operation
 from tfmp.bindings.kinds import MULTIPLYING
+from tfmp.bindings.layer_builder import build_layer
 from tfmp.bindings.model_builder import ModelBuilder
 from tfmp.bindings.nesting import local_name, with_equal_uses
 from tfmp.types import TensorRef, map_references
 
 _MIXED_CLASSES = {kind: getattr(searchable, f"MixedPrecision{name}") for name, kind in MULTIPLYING.items()}
 _MADE_CLASSES = {**_MIXED_CLASSES, "quantize": searchable.Quantize}  # of layers that transforms make
-
-
-_OF_EVERY_LAYER = ("name", "trainable", "dtype")
 
 
 class _Builder(ModelBuilder):
@@ -106,28 +103,6 @@ def _freeze(built, trainable):
 
 
 def _build_layer(layer, name):
-    """Builds a layer of its own class or, for one that a transform made, of the class that its kind has here."""
-    built_class = layer.config.get("class") or _MADE_CLASSES.get(layer.kind, keras.layers.Activation)
-    config = dict(layer.config["config"])
-    if "name" in config:
-        config["name"] = name
-    try:
-        built = _from_config(built_class, config)
-    except Exception as error:
-        raise ValueError(
-            f"Layer `{layer.name}` ({built_class.__name__}) does not build again from its configuration: {error} Give "
-            "its class a `get_config` that returns the arguments of its constructor, and register it and the functions "
-            "that it uses with `keras.saving.register_keras_serializable`."
-        ) from error
+    built = build_layer(layer, name, made_classes=_MADE_CLASSES, framework=keras)
     built.name = name  # also for classes whose constructor takes none
     return built
-
-
-def _from_config(built_class, config):
-    if issubclass(built_class, keras.layers.Lambda):
-        return built_class(**config)
-    parameters = inspect.signature(built_class.__init__).parameters
-    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
-        # What Keras says of every layer, also of one whose constructor takes none of it.
-        config = {key: value for key, value in config.items() if key in parameters or key not in _OF_EVERY_LAYER}
-    return built_class.from_config(config)
