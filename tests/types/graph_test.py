@@ -3,7 +3,19 @@ import dataclasses
 import pytest
 
 from tests.small_graphs import CONV, DENSE, chain, layer, searched_net, selection
-from tfmp.types import FLOAT, UNQUANTIZED, Call, CodeFormat, Graph, Layer, Selection, Tensor, TensorRef, map_references
+from tfmp.types import (
+    FLOAT,
+    UNQUANTIZED,
+    Call,
+    CodeFormat,
+    Graph,
+    Layer,
+    Selection,
+    Submodel,
+    Tensor,
+    TensorRef,
+    map_references,
+)
 
 
 def branched():
@@ -115,3 +127,17 @@ def test_references_are_mapped_in_nested_structures():
     structure = ([TensorRef("a"), 1], {"k": (TensorRef("b"), "text", None)}, TensorRef("c"))
     assert map_references(structure, lambda r: r.name.upper()) == (["A", 1], {"k": ("B", "text", None)}, "C")
     assert structure[0][0] == TensorRef("a")
+
+
+def test_a_layer_is_inserted_into_the_model_that_makes_the_tensor():
+    graph = branched()
+    calls = tuple(dataclasses.replace(call, within="block") if call.layer in "bc" else call for call in graph.calls)
+    block = Submodel("block", [TensorRef("a")], {"b": TensorRef("b"), "c": TensorRef("c")})
+    graph = dataclasses.replace(graph, calls=calls, submodels={"block": block})
+    inserted = graph.insert_after("b", Layer("block/q", "quantize")).insert_after("a", Layer("q", "quantize"))
+    within = {call.outputs[0]: call.within for call in inserted.calls}
+    assert within["block/q"] == "block" and within["q"] == ""
+    assert inserted.submodels["block"].inputs == [TensorRef("q")]
+    assert inserted.submodels["block"].outputs == {"b": TensorRef("block/q"), "c": TensorRef("c")}
+    again = inserted.insert_after("c", inserted.layers["block/q"])
+    assert again.producer("block/q:call_1").inputs == ("c",) and again.producer("block/q").inputs == ("b",)

@@ -20,8 +20,8 @@ def operation_arguments(graph, operation):
 
 
 def operation_layer_name(name):
-    """The name of the layer that computes an operation: `"backbone>conv1"` for `"backbone/conv1"`.
+    """The name of the layer that computes an operation: `"backbone.conv1"` for `"backbone/conv1"`.
 
-    Keras allows no slash in it and TensorFlow no colon; users' names hold no `>`, so that no two become one.
+    Keras allows no slash in it and TensorFlow no colon; a dot, unlike an underscore, is rare in the names of users.
     """
-    return name.replace("/", ">").replace(":", ">>")
+    return name.replace("/", ".").replace(":", ".")

@@ -179,6 +179,7 @@ def test_from_float_to_file(make, tmp_path):
         np.testing.assert_allclose(actual, expected, rtol=1e-6, atol=1e-6)
     report = tfmp.export_tflite(fixed, tmp_path / "model.tflite", verify=x)
     assert set(assignment) <= set(report.bits)
+    assert len(tfmp.fold(fixed).predict(x, verbose=0)) == 32, "its layers' names are names of TensorFlow too"
 
 
 def searched(relaxed):
