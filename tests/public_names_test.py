@@ -19,6 +19,7 @@ NAMES = [
     "compare_tflite",
     "evaluate_tflite",
     "simulate",
+    "measure_runtime",
     "cost",
     "load_model",
     "Budget",

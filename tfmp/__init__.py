@@ -23,6 +23,7 @@ _PUBLIC = {
     "inspect": "tfmp.export.inspect",
     "layer_table": "tfmp.export.layer_table",
     "load_model": "tfmp.bindings.load_model",
+    "measure_runtime": "tfmp.export.measure_runtime",
     "relax": "tfmp.transform.relax",
     "simulate": "tfmp.export.energy_report",
 }

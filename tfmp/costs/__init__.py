@@ -7,9 +7,10 @@ from tfmp.costs.flops import Flops
 from tfmp.costs.latency import Latency
 from tfmp.costs.model_size import ModelSize
 from tfmp.costs.network_cost import layer_cost, network_cost, tables
+from tfmp.costs.runtime_latency import RuntimeLatency
 from tfmp.costs.tflite_bytes import TFLiteBytes
 
-_REGISTRY = {cost.name: cost for cost in (Flops, BitOps, ModelSize, TFLiteBytes, Energy, Latency)}
+_REGISTRY = {cost.name: cost for cost in (Flops, BitOps, ModelSize, TFLiteBytes, Energy, Latency, RuntimeLatency)}
 
 __all__ = [
     "BitOps",
@@ -18,6 +19,7 @@ __all__ = [
     "Flops",
     "Latency",
     "ModelSize",
+    "RuntimeLatency",
     "TFLiteBytes",
     "get",
     "layer_cost",
@@ -39,7 +41,7 @@ def get(cost) -> Cost:
         cost: One of `names()`, or a `Cost`.
 
     Raises:
-        ValueError: If the name is unknown.
+        ValueError: If the name is unknown, or that of a cost that needs to be measured first.
         TypeError: If it is neither a name nor a `Cost`.
     """
     if isinstance(cost, Cost):

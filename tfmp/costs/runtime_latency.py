@@ -1,0 +1,81 @@
+"""Latency on the user's machine."""
+
+import dataclasses
+import os
+
+import numpy as np
+
+from tfmp.costs.cost import Cost
+from tfmp.types.runtime_table import RuntimeTable, network_key
+from tfmp.types.weight_storage import check_mode, weight_storage
+
+_COMMAND = '`tfmp.measure_runtime(model, "latency.json")`, or `python tools/measure_runtime.py model.keras`'
+
+
+@dataclasses.dataclass(frozen=True)
+class RuntimeLatency(Cost):
+    """Time of a batch in the runtime of TFLite files, us, as measured once on one machine.
+
+    A layer's latency depends on the container of its weights alone: activations are 8-bit codes in every file, whatever
+    their bits. Where a packed container makes the runtime slower, as it does for most convolutions, the table says so,
+    and a budget takes 8 bits.
+
+    Args:
+        measurements: A `tfmp.types.RuntimeTable`, or the path of one that `tfmp.measure_runtime` wrote.
+        mode: That of the exported file. `"small"` packs weights; in `"fast"` all take 8 bits, and no choice of bits
+            changes the latency.
+
+    Raises:
+        ValueError: If there is no table, or the mode is unknown. In `table` and `overhead`: if a layer, or the network,
+            was not measured, or a layer is in floating point.
+
+    Example:
+        >>> budget = tfmp.Budget(RuntimeLatency("latency.json"), like_uniform=(8, 8))
+    """
+
+    measurements: RuntimeTable | str | os.PathLike | None = None
+    _: dataclasses.KW_ONLY
+    mode: str = "small"
+
+    name = "runtime_latency"
+    unit = "us"
+
+    def __post_init__(self):
+        check_mode(self.mode)
+        if self.measurements is None:
+            raise ValueError(
+                f"The cost `{self.name}` is measured on your machine. Run {_COMMAND}, once, and give what it wrote: "
+                '`tfmp.costs.RuntimeLatency("latency.json")` in place of the name.'
+            )
+        if not isinstance(self.measurements, RuntimeTable):
+            object.__setattr__(self, "measurements", RuntimeTable.from_json(self.measurements))
+
+    def table(self, shape, weight_formats, activation_formats) -> np.ndarray:
+        if any(format.is_float for format in (*weight_formats, *activation_formats)):
+            raise ValueError(
+                f"Layer `{shape.name}` is in floating point, for which no latency was measured. Quantize it, or "
+                "leave it out of the budget by `like_uniform`."
+            )
+        latencies = [self._latency_us(shape, format) for format in weight_formats]
+        return np.repeat(np.array(latencies, np.float64)[:, None], len(activation_formats), axis=1)
+
+    def _latency_us(self, shape, weight_format):
+        container_bits = weight_storage(shape, weight_format.low, weight_format.high, mode=self.mode).container_bits
+        found = self.measurements.latency_us(shape, container_bits)
+        if found is None:
+            raise ValueError(
+                f"Layer `{shape.name}` ({shape.kind}, kernel {shape.kernel_size}, {shape.in_channels} to "
+                f"{shape.out_channels} channels, output {shape.output_size}) was not measured with "
+                f"{container_bits}-bit weights. Run {_COMMAND}, with this model and the same file: it adds what is "
+                "missing."
+            )
+        return found
+
+    def overhead(self, graph) -> float:
+        found = self.measurements.overhead_us.get(network_key(graph))
+        if found is None:
+            raise ValueError(
+                f"What network `{graph.name}` takes beside its layers was not measured. Run {_COMMAND}, with this "
+                "model and the same file: it adds what is missing."
+            )
+        return found
