@@ -11,9 +11,9 @@ from keras import layers
 
 import tfmp
 from tests.export import integer_reference
+from tests.transform.segments import check_segments
 from tfmp.bindings import binding
 from tfmp.transform.fold import fold_graph
-from tfmp.types import map_references
 
 SAMPLES = 48
 BITS = {
@@ -227,52 +227,12 @@ def check_against_reference(graph, folded, data):
             np.testing.assert_allclose(found[operation.output], again, rtol=0, atol=tolerance)
 
 
-def check_operators_against_float(graph, fixed, data):
-    """Every operator is the rounding of what the layers of the fixed model compute, but for the rounding of the bias.
-
-    Both get the same codes. Returns the kinds that were compared.
-    """
-    codes, model, seen = codes_of(graph, data), binding.of(fixed).read(fixed), set()
-    for operation in graph.operations:
-        if not operation.layer:
-            continue
-        layer, call = operation_of(fixed, operation.layer), first_call(model, operation.layer)
-        values = [codes[name] * np.float32(graph.tensors[name].grid.scale) for name in operation.inputs]
-        if model.layers[operation.layer].kind == "conv1d":
-            before = values[0].shape[2] - model.tensors[call.inputs[0]].shape[1]
-            values = [values[0][:, 0, before:]]
-        elif values[0].ndim != len(model.tensors[call.inputs[0]].shape):
-            values = [values[0].reshape(-1, *model.tensors[call.inputs[0]].shape[1:])]
-        floats = call_with(layer, call, values)
-        behind = [model.layer_of(reader) for reader in model.readers(call.outputs[0])]
-        if model.layers[operation.layer].shape is not None and [each.kind for each in behind] == [
-            "batch_normalization"
-        ]:
-            if sum(each.layer == operation.layer for each in model.calls) == 1:
-                floats = fixed.get_layer(behind[0].name)(floats, training=False)
-        grid = graph.tensors[operation.output].grid
-        low, high = operation.attributes.get("low", grid.low), operation.attributes.get("high", grid.high)
-        found = codes[operation.output]
-        positions = np.clip(np.asarray(floats).reshape(found.shape) / grid.scale, low, high)
-        bound = 0.5 + 0.5 * graph.multiplier(operation) if operation.constants else 0.5
-        assert np.all(np.abs(positions - found) <= bound + 0.004), operation.name
-        seen.add(operation.kind)
-    return seen
-
-
 def operation_of(model, name):
     return next(operation for operation in model.operations if operation.name == name)
 
 
 def first_call(graph, name):
     return next(call for call in graph.calls if call.layer == name)
-
-
-def call_with(layer, call, values):
-    """Calls a layer or an operation with arrays in place of its tensors."""
-    values = iter(values)
-    args, kwargs = map_references((call.args, dict(call.kwargs)), lambda _: next(values))
-    return layer(*args, **kwargs)
 
 
 def outputs_by_name(graph, outputs):
@@ -361,8 +321,8 @@ def test_the_models_the_reference_and_the_file_agree(name, bits, tmp_path):
     fixed = fixed_model(model, BITS[bits], data)
     graph, folded = fold_graph(binding.of(fixed).read(fixed)), tfmp.fold(fixed)
     check_against_reference(graph, folded, data)
-    compared = check_operators_against_float(graph, fixed, data)
-    assert {"conv2d", "dense"} & compared
+    *_, compared = check_segments(fixed, by_input(graph, data))
+    assert compared.keys() & {"conv2d", "dense"}
     check_outputs(graph, fixed, folded, data, top1=0.97 if bits == "eight" else 0.8)
     content = check_file(fixed, data, tmp_path / "model.tflite")
     check_kernels(graph, fixed, content)
@@ -385,7 +345,7 @@ def test_other_quantizers_and_other_first_and_last_layers(name, pairs, arguments
     fixed = fixed_model(model, pairs, data, **{"activation_bits": (3, 4), **arguments})
     graph, folded = fold_graph(binding.of(fixed).read(fixed)), tfmp.fold(fixed)
     check_against_reference(graph, folded, data)
-    check_operators_against_float(graph, fixed, data)
+    check_segments(fixed, by_input(graph, data))
     check_outputs(graph, fixed, folded, data, top1=0.8)
     check_kernels(graph, fixed, check_file(fixed, data, tmp_path / "model.tflite"))
     if arguments.get("first_and_last") == "search":
@@ -425,7 +385,7 @@ def test_normalization_of_any_sign_and_size(kind, bits, tmp_path):
     model.get_layer("conv").bias.assign(np.linspace(-0.5, 0.5, 8))
     graph, folded = fold_graph(binding.of(model).read(model)), tfmp.fold(model)
     check_against_reference(graph, folded, data)
-    check_operators_against_float(graph, model, data)
+    check_segments(model, by_input(graph, data))
     check_outputs(graph, model, folded, data, top1=0.9)
     content = check_file(model, data, tmp_path / "model.tflite")
     if kind == "negative":
@@ -446,7 +406,8 @@ def test_normalization_that_stands_alone_of_any_sign_and_size(gamma, tmp_path):
     model.get_layer("bn").beta.assign([0.3, -0.5, 0, 0.5])
     graph, folded = fold_graph(binding.of(model).read(model)), tfmp.fold(model)
     check_against_reference(graph, folded, data)
-    assert "depthwise_conv2d" in check_operators_against_float(graph, model, data)
+    *_, compared = check_segments(model, by_input(graph, data))
+    assert "depthwise_conv2d" in compared
     check_file(model, data, tmp_path / "model.tflite")
 
 
@@ -460,7 +421,7 @@ def test_bias_that_is_large_for_its_channel_stays_in_32_bits(tmp_path):
     assert np.all(conv.constants["bias"] > 0) and conv.constants["bias"].max() > 2**28
     assert len(np.unique(np.abs(conv.constants["kernel"]).max(axis=(0, 1, 2)))) > 3
     check_against_reference(graph, folded, data)
-    check_operators_against_float(graph, model, data)
+    check_segments(model, by_input(graph, data))
     check_file(model, data, tmp_path / "model.tflite")
 
 

@@ -17,12 +17,13 @@ class Folder:
     Attributes:
         builder: Collects the operations.
         inputs: Name of a tensor that is an input of the graph to the name that the integer network has for it.
+        held: `(tensor, codes)` to the name of the integer tensor that holds a tensor of the graph with these codes.
     """
 
     def __init__(self, graph: Graph, mode: str):
         self.graph, self.mode, self.builder = graph, mode, IntegerBuilder()
         self.inputs = signature_inputs(graph)
-        self._done = {}
+        self.held: dict[tuple[str, Codes], str] = {}
 
     def run(self) -> IntegerGraph:
         """Folds the whole network."""
@@ -46,10 +47,10 @@ class Folder:
     def demand(self, tensor: str, codes: Codes) -> str:
         """Returns the name of the integer tensor that holds a tensor of the graph with these codes."""
         key = (tensor, codes)
-        if key not in self._done:
+        if key not in self.held:
             call = self.graph.producer(tensor)
-            self._done[key] = self._rule(self.graph.layer_of(call)).fold(self, call, codes)
-        return self._done[key]
+            self.held[key] = self._rule(self.graph.layer_of(call)).fold(self, call, codes)
+        return self.held[key]
 
     def stored(self, tensor: str, reader: str) -> str:
         """Returns the name of the integer tensor of a tensor that the graph itself puts on a grid.

@@ -1,0 +1,108 @@
+"""The fixed model against its integer network, from one stored tensor to the next: the oracle of the folding tests."""
+
+import numpy as np
+
+from tests.export import integer_reference
+from tfmp.bindings import binding
+from tfmp.transform.activation_grid import activation_grid
+from tfmp.transform.folder import Folder
+from tfmp.transform.integer_builder import Codes
+from tfmp.transform.rules import rule_of
+from tfmp.types import map_references
+
+_MOVING = ("max_pool", "pad", "slice", "transpose", "reshape", "concatenate")
+_FLOAT32 = 0.004  # steps
+
+
+def check_segments(fixed, inputs, mode="fast"):
+    """Compares every stored tensor with what the layers of the fixed model make of the stored tensors before it.
+
+    Both get the same codes, those that the integer network computes. They may differ by the roundings that lie between:
+    half a step for each operation, half a unit of the accumulator for each bias.
+
+    Args:
+        fixed: The fixed model.
+        inputs: Arrays by the names of the integer network's inputs.
+        mode: How the file stores weights.
+
+    Returns:
+        The integer network, its tensors by name, and kinds of operations to their largest difference, in steps.
+    """
+    return _Segments(fixed, inputs, mode).run()
+
+
+class _Segments:
+    def __init__(self, fixed, inputs, mode):
+        self.fixed, self.bound = fixed, binding.of(fixed)
+        self.graph = self.bound.read(fixed)
+        self.folder = Folder(self.graph, mode)
+        self.integers = self.folder.run()
+        self.codes = integer_reference.run(self.integers, inputs)
+        self.makers = {operation.output: operation for operation in self.integers.operations}
+        self.values = {tensor: inputs[name] for tensor, name in self.folder.inputs.items()}
+        self.given, self.found = set(self.integers.inputs), {}
+
+    def run(self):
+        for call in self.graph.calls:
+            layer = self.graph.layer_of(call)
+            if layer.kind == "input":
+                continue
+            if layer.kind == "quantize":
+                self._take(call.inputs[0], call.outputs[0], activation_grid(layer))
+                continue
+            values = dict(self.values)
+            if layer.is_quantized:
+                own = f"{call.inputs[0]} of {layer.name}"
+                self._take(call.inputs[0], own, activation_grid(layer))
+                values[call.inputs[0]] = self.values[own]
+            built = operation_of(self.bound, self.fixed, layer.name)
+            args, kwargs = map_references((call.args, dict(call.kwargs)), lambda ref: values[ref.name])  # noqa: B023
+            self.values[call.outputs[0]] = np.asarray(built(*args, **kwargs))
+            grid = rule_of(layer).grid
+            if grid is not None and (call.outputs[0], Codes.all_of(grid)) in self.folder.held:
+                self._take(call.outputs[0], call.outputs[0], grid)
+        return self.integers, self.codes, self.found
+
+    def _take(self, tensor, name, grid):
+        """Compares a tensor and goes on with its codes."""
+        held = self.folder.held[tensor, Codes.all_of(grid)]
+        found = self.codes[held]
+        positions = np.clip(self.values[tensor] / np.float64(grid.scale), grid.low, grid.high)
+        difference = np.abs(positions - found).max()
+        assert difference <= self._bound(held) / grid.scale + _FLOAT32, (tensor, self.makers[held].kind, difference)
+        self.values[name] = (found * np.float32(grid.scale)).astype(np.float32)
+        self.given.add(held)
+        kind = self._maker(held).kind
+        self.found[kind] = max(self.found.get(kind, 0), difference)
+
+    def _maker(self, name):
+        """The operation that computes a tensor, behind those that only move codes."""
+        operation = self.makers[name]
+        while operation.kind in _MOVING and operation.inputs[0] in self.makers:
+            operation = self.makers[operation.inputs[0]]
+        return operation
+
+    def _bound(self, name):
+        """Largest difference that roundings since the stored tensors can make, as a number."""
+        operation = self.makers[name]
+        before = [0.0 if source in self.given else self._bound(source) for source in operation.inputs]
+        if operation.kind in _MOVING:
+            return max(before)
+        step = self.integers.tensors[name].grid.scale
+        # A sigmoid beyond its largest code, 255 / 256, is up to one step away from it.
+        own = step if operation.attributes.get("function") == "sigmoid" else 0.5 * step
+        if operation.constants:
+            own += 0.5 * step * float(self.integers.multiplier(operation).max())
+        if operation.kind == "multiply":
+            largest = [np.abs(self.codes[source]).max() * self._scale(source) for source in operation.inputs]
+            return own + before[0] * largest[1] + before[1] * largest[0]
+        if operation.kind == "activation" and operation.attributes["function"] == "leaky_relu":
+            own += 0.5 * np.abs(self.codes[operation.inputs[0]]).max() / 256 * step  # its factors are multiples of that
+        return own + sum(before)
+
+    def _scale(self, name):
+        return self.integers.tensors[name].grid.scale
+
+
+def operation_of(bound, model, name):
+    return bound.layer(model, name)
