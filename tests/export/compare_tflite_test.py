@@ -109,6 +109,7 @@ def test_files_that_cannot_be_compared(fixed, data, folder, tmp_path):
         (np.zeros((0, 6, 6, 2)), "at least one sample"),
         (np.full((1, 6, 6, 2), np.inf), "must be finite"),
         (np.zeros((2, 6, 6, 3)), "must have the shape"),
+        (np.full((2, 6, 6, 2), "cat"), "must be numbers. Received: <U3 for input 'image'"),
         ({"picture": np.zeros((2, 6, 6, 2))}, "image.*Received: picture"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -170,6 +171,7 @@ def strange():
         ({"model": lambda data: relaxed()}, "`first` was never calibrated"),
         ({"model": lambda data: relaxed(quantizer="linear", calibration=data)}, "`deep`: `linear`"),
         ({"model": lambda data: normalized()}, "no quantized layer"),
+        ({"model": lambda data: keras.Sequential([layers.Dense(2)])}, "is not built"),
         ({"model": lambda data: tfmp.relax(strange(), first_and_last="search", calibration=data)}, "still open"),
         (
             {
@@ -240,7 +242,7 @@ def test_not_a_model(tmp_path):
         tfmp.export_tflite({}, tmp_path / "model.tflite")
 
 
-def test_places_that_cannot_be_written(fixed, tmp_path):
+def test_places_that_cannot_be_written(fixed, tmp_path, monkeypatch):
     existing = tmp_path / "existing.tflite"
     existing.write_bytes(b"precious")
     for path, error in (
@@ -251,6 +253,9 @@ def test_places_that_cannot_be_written(fixed, tmp_path):
     ):
         with pytest.raises(error):
             tfmp.export_tflite(fixed, path)
+    with monkeypatch.context() as patch, pytest.raises(PermissionError, match="Cannot write to the folder"):
+        patch.setattr(os, "access", lambda *_: False)  # who runs the tests may be allowed everything
+        tfmp.export_tflite(fixed, tmp_path / "model.tflite")
     assert [path.name for path in tmp_path.iterdir()] == ["existing.tflite"]
     assert existing.read_bytes() == b"precious"
     tfmp.export_tflite(fixed, existing, overwrite=True)

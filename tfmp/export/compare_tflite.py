@@ -1,5 +1,7 @@
 """A file against the model that it was written from."""
 
+import numpy as np
+
 from tfmp.bindings import binding
 from tfmp.export.agreement import float_agreement, integer_agreement, refuse
 from tfmp.export.file_contents import file_contents
@@ -73,4 +75,9 @@ def _named_samples(names, batch):
             f"Verification data must have one array per input of the model: {', '.join(names)}; as a dict, by these "
             f"names. Received: {', '.join(samples) or 'another number of arrays'}"
         )
+    for name in names:
+        if np.asarray(samples[name]).dtype.kind not in "fiub":
+            raise ValueError(
+                f"Verification data must be numbers. Received: {np.asarray(samples[name]).dtype} for input {name!r}."
+            )
     return {name: samples[name] for name in names}

@@ -39,8 +39,9 @@ def convert_float(graph: Graph, *, batch_size: int = 1, input_type: str = "float
             )
     check_batch_size(batch_size)
     plain, codes = dequantized(graph)
+    network = binding.named(graph.framework).write(plain)  # its variables live as long as this name
     function = tf.function(
-        PlainFunction(binding.named(graph.framework).write(plain), plain),
+        PlainFunction(network, plain),
         input_signature=[_specification(graph.tensors[name], batch_size) for name in graph.input_names],
     ).get_concrete_function()
     model = unpack(_converted(function, graph.name))
