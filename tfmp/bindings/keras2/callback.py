@@ -25,8 +25,12 @@ class MixedPrecisionSearch(MixedPrecisionSearchMixin, tf_keras.callbacks.Callbac
         if found is None:
             return
         epoch, values = found
-        for variable, value in zip(self._variables(), values, strict=True):
+        *others, learning_rate = values[len(self.model.variables) :]
+        for variable, value in zip(self.model.variables, values, strict=False):
             variable.assign(value)
+        optimizer = self.model.optimizer
+        optimizer.learning_rate.assign(learning_rate)
+        getattr(optimizer, "inner_optimizer", optimizer).set_weights(others)
         # `fit` reads its first epoch from here alone; tf_keras.callbacks.BackupAndRestore sets the same attribute.
         self.model._training_state = _ResumedTraining(epoch)
 
@@ -35,8 +39,14 @@ class MixedPrecisionSearch(MixedPrecisionSearchMixin, tf_keras.callbacks.Callbac
             self.model._training_state = None  # the next `fit` starts where it is told
 
     def _variables(self):
-        self.model.optimizer.build(self.model.trainable_variables)
-        return [*self.model.variables, *self.model.optimizer.variables]
+        optimizer = self.model.optimizer
+        if not isinstance(optimizer, tf_keras.optimizers.Optimizer):
+            raise ValueError(
+                "`backup_dir` needs a `tf_keras.optimizers.Optimizer`. Received: a legacy optimizer, "
+                f"{type(optimizer).__name__}; take the class of the same name in `tf_keras.optimizers`."
+            )
+        optimizer.build(self.model.trainable_variables)
+        return [*self.model.variables, *optimizer.variables, optimizer.learning_rate]
 
     def on_epoch_begin(self, epoch, logs=None):
         self.set_temperature(epoch, self.params.get("epochs", 1))
