@@ -61,7 +61,24 @@ def _resnet8_cifar10(records):
     return ["run", "seed", "test accuracy, %", "BitOps, 10^6", "of uniform", "bits W/A by layer"], rows
 
 
-_TABLES = {"resnet8_cifar10": _resnet8_cifar10}
+def _without_training(records):
+    """A row per network, budget and seed, uniform before assigned bits."""
+
+    def order(record):
+        return record["network"], record["uniform_bits"], record["seed"], record["kind"] != "uniform"
+
+    fits = ("start", "normalization", "post_training")
+    rows = []
+    for record in sorted(records.values(), key=order):
+        shown = [f"{100 * value:.2f}" for value in (record["float_accuracy"], *map(record["accuracy"].get, fits))]
+        bits = " ".join(f"{w}/{a}" for w, a in record["bits"].values())
+        seed, budget = str(record["seed"]), f"W{record['uniform_bits']}A{record['uniform_bits']}"
+        rows.append([record["network"], seed, budget, record["kind"], f"{record['bitops'] / 1e6:.2f}", *shown, bits])
+    header = ["network", "seed", "budget", "bits", "BitOps, 10^6", "float, %", *(f"`{fit}`, %" for fit in fits)]
+    return [*header, "W/A by layer"], rows
+
+
+_TABLES = {"resnet8_cifar10": _resnet8_cifar10, "without_training": _without_training}
 
 
 def main(_):

@@ -24,6 +24,27 @@ def test_rows_hold_what_the_runs_say(tmp_path):
     ]
 
 
+def test_rows_without_training(tmp_path):
+    folder = tmp_path / "without_training"
+    folder.mkdir()
+    accuracy = {"start": 0.5, "normalization": 0.6, "post_training": 0.7}
+    run = {
+        "network": "digits",
+        "seed": 1,
+        "uniform_bits": 3,
+        "float_accuracy": 0.9,
+        "accuracy": accuracy,
+        "bitops": 2e6,
+    }
+    for kind, bits in (("sensitivity", [2, 4]), ("uniform", [3, 3])):
+        record = {**run, "kind": kind, "bits": {"a": bits, "b": [3, 3]}}
+        (folder / f"digits-3-{kind}-seed1.json").write_text(json.dumps(record))
+    assert results_table.table(folder).splitlines()[2:] == [
+        "| digits | 1 | W3A3 | uniform | 2.00 | 90.00 | 50.00 | 60.00 | 70.00 | 3/3 3/3 |",
+        "| digits | 1 | W3A3 | sensitivity | 2.00 | 90.00 | 50.00 | 60.00 | 70.00 | 2/4 3/3 |",
+    ]
+
+
 @pytest.mark.parametrize("path", results_table.pages(), ids=lambda path: path.name)
 def test_pages_show_the_committed_runs(path):
     text = path.read_text(encoding="utf-8")
