@@ -49,3 +49,10 @@ def test_takes_numpy_arrays():
         Linear(bits=4)(x, {}, channel_axes=(-1,)), Linear(bits=4)(tf.constant(x), {}, channel_axes=(-1,))
     )
     assert Linear(bits=4).codes(x, {}, channel_axes=(-1,))[1].shape == (1, 4)
+
+
+def test_a_largest_value_measured_elsewhere_is_taken():
+    x, largest = kernel((3, 4)), np.float32([0.5, 1, 2, 3])
+    integers, scale = Linear(bits=8).codes(tf.constant(x), {"largest": largest}, channel_axes=(-1,))
+    np.testing.assert_allclose(scale, largest / 127, rtol=1e-6)
+    np.testing.assert_array_equal(integers, np.rint(np.clip(x, -largest, largest) / np.asarray(scale)))

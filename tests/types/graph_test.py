@@ -141,3 +141,11 @@ def test_a_layer_is_inserted_into_the_model_that_makes_the_tensor():
     assert inserted.submodels["block"].outputs == {"b": TensorRef("block/q"), "c": TensorRef("c")}
     again = inserted.insert_after("c", inserted.layers["block/q"])
     assert again.producer("block/q:call_1").inputs == ("c",) and again.producer("block/q").inputs == ("b",)
+
+
+def test_without_layers_their_readers_read_their_inputs():
+    graph = branched()
+    longer = graph.insert_after("a", Layer("q", "quantize")).insert_after("q", Layer("r", "quantize"))
+    longer = longer.insert_after("b", Layer("s", "quantize"))
+    assert longer.without({"q", "r", "s"}) == graph
+    assert longer.without({"q"}).producer("r").inputs == ("a",)

@@ -41,7 +41,7 @@ class MixedPrecisionMixin:
         if activation_bits is not None:
             if activation_quantizer == "hwgq" and signed_input:
                 raise ValueError(
-                    f"Layer `{self.name}`: half-wave quantization cannot represent a signed input. "
+                    f"Layer `{self.searched_name}`: half-wave quantization cannot represent a signed input. "
                     'Expected `signed_input=False` with `quantizer="hwgq"`; use "lsq" for signed inputs.'
                 )
             found = check_bits(activation_bits, "activation_bits", activation_quantizer, signed_input)
@@ -78,8 +78,13 @@ class MixedPrecisionMixin:
         if max(sizes) > 1:
             self.selection_cost = self.make_selection_cost(*sizes, num_calls=num_calls, name="selection_cost")
 
+    @property
+    def searched_name(self) -> str:
+        """The name under which assignments have the layer."""
+        return self.name
+
     def _noise_seed(self, tensor):
-        return zlib.crc32(f"{self.seed}/{self.name}/{tensor}".encode()) & 0x7FFFFFFF
+        return zlib.crc32(f"{self.seed}/{self.searched_name}/{tensor}".encode()) & 0x7FFFFFFF
 
     def build(self, input_shape):
         super().build(input_shape)
@@ -97,16 +102,21 @@ class MixedPrecisionMixin:
         if self.weight_selector is not None:
             kernel = self.weight_selector(kernel, training=training)
         kernel = tf.cast(kernel, inputs.dtype)
-        if self.activation_selector is not None:
-            inputs = tf.cast(self.activation_selector(inputs, training=training), inputs.dtype)
-        if training and self.selection_cost is not None:
-            self.selection_cost(_probabilities(self.weight_selector), _probabilities(self.activation_selector))
+        inputs = self.quantize_input(inputs, training)
         outputs = self.operation(inputs, kernel)
         if self.use_bias:
             channels_first = getattr(self, "data_format", "channels_last") == "channels_first"
             bias = tf.cast(tf.convert_to_tensor(self.bias), outputs.dtype)
             outputs = tf.nn.bias_add(outputs, bias, data_format="NCHW" if channels_first else None)
         return outputs if self.activation is None else self.activation(outputs)
+
+    def quantize_input(self, inputs, training):
+        """Returns the mixed input; while training, adds the price of the layer's choice to the loss."""
+        if self.activation_selector is not None:
+            inputs = tf.cast(self.activation_selector(inputs, training=training), inputs.dtype)
+        if training and self.selection_cost is not None:
+            self.selection_cost(_probabilities(self.weight_selector), _probabilities(self.activation_selector))
+        return inputs
 
     def get_config(self):
         return {

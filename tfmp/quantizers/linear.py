@@ -22,7 +22,7 @@ class Linear(Quantizer):
         bits: Integer from 2 to 8, sign included. One bit has no level beside zero.
         signed: False for tensors that cannot be negative: levels 0 to 2**b - 1.
 
-    State: none.
+    State: none of its own; `largest`, where another library measured it, is taken instead of the maximum of `x`.
 
     Gradient: identity; the step is a constant.
 
@@ -42,10 +42,14 @@ class Linear(Quantizer):
         return -self.high if self.signed else 0
 
     def grid(self, x, state, *, widest=None, channel_axes=None):
-        axes = None
-        if channel_axes is not None:
-            kept = {axis % x.shape.rank for axis in channel_axes}
-            axes = [axis for axis in range(x.shape.rank) if axis not in kept]
-        largest = tf.reduce_max(tf.abs(x), axis=axes, keepdims=axes is not None)
+        largest = state["largest"] if "largest" in state else _largest(x, channel_axes)
         step = tf.stop_gradient(tf.maximum(largest / self.high, 1e-12))
         return ops.UniformGrid(step, self.low, self.high, clip_gradient=False)
+
+
+def _largest(x, channel_axes):
+    if channel_axes is None:
+        return tf.reduce_max(tf.abs(x))
+    kept = {axis % x.shape.rank for axis in channel_axes}
+    axes = [axis for axis in range(x.shape.rank) if axis not in kept]
+    return tf.reduce_max(tf.abs(x), axis=axes, keepdims=True)

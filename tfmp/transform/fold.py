@@ -1,5 +1,6 @@
 """From a fixed model to the network of integers that it is."""
 
+from tfmp import quantizers
 from tfmp.bindings import binding
 from tfmp.transform.affine_chain import FUSED_ACTIVATIONS
 from tfmp.transform.folder import Folder
@@ -49,6 +50,17 @@ def check_fixed(graph: Graph):
         raise ValueError(
             f"The bits of these layers are still open: {names}. Call `tfmp.discretize` and `tfmp.fix` first."
         )
+    for layer in graph.layers.values():
+        for tensor, selection in (("weights", layer.weight), ("input", layer.activation)):
+            if (
+                layer.is_quantized
+                and not selection.formats[0].is_float
+                and selection.quantizer not in quantizers.names()
+            ):
+                raise ValueError(
+                    f"Layer `{layer.name}`: its {tensor} are quantized by `{selection.quantizer}` of another library, "
+                    "whose levels are not those of a file. Give it one of its 8-bit configurations, or one of ours."
+                )
     if not any(layer.is_quantized for layer in graph.layers.values()):
         raise ValueError(f"Model `{graph.name}` has no quantized layer. Expected what `tfmp.fix` returned.")
 

@@ -1,7 +1,5 @@
 """From a float model to one that chooses its bits."""
 
-import dataclasses
-
 from tfmp.bindings import binding
 from tfmp.mixins.bit_selector import check_bits
 from tfmp.mixins.mixed_precision import quantizer_pair
@@ -11,13 +9,10 @@ from tfmp.transform.calibrate import calibrate_ranges
 from tfmp.transform.normalization import with_positive_gammas
 from tfmp.transform.pairwise_addition import with_pairwise_additions
 from tfmp.transform.plan import KEPT, LEFT, SEARCHED, plan
+from tfmp.transform.quantized_layer import KEPT_ARGUMENTS, quantized_layer
 from tfmp.transform.separate_activations import with_separate_activations
 from tfmp.transform.split_separables import with_split_separables
 from tfmp.transform.storage import with_stored_tensors
-from tfmp.types import Graph, Layer, Selection
-
-KEPT_QUANTIZERS = ("linear", "moving_range")
-KEPT_BITS = 8
 
 
 def relax(
@@ -100,7 +95,8 @@ def relax(
         entry = plans.get(layer.name)
         if entry is None or entry.status == LEFT or (entry.status == KEPT and not integer):
             continue
-        changed[layer.name] = _quantized(graph, layer, entry, arguments)
+        chosen = KEPT_ARGUMENTS if entry.status == KEPT else arguments
+        changed[layer.name] = quantized_layer(graph, layer, chosen, signed_input=entry.signed_input)
     graph = graph.replace_layers(changed)
     if integer:
         graph = with_stored_tensors(graph)
@@ -108,33 +104,3 @@ def relax(
     if calibration is not None:
         calibrate_ranges(relaxed, bound.write(float_graph), calibration)
     return relaxed
-
-
-def _quantized(graph: Graph, layer: Layer, entry, arguments) -> Layer:
-    """The layer as a `MixedPrecision*` one: with the candidates, or kept at 8 bits."""
-    if entry.status == KEPT:
-        arguments = {
-            "weight_bits": (KEPT_BITS,),
-            "activation_bits": (KEPT_BITS,),
-            "quantizer": KEPT_QUANTIZERS,
-        }
-    weight_quantizer, activation_quantizer = quantizer_pair(arguments["quantizer"])
-    config = {
-        **layer.config["config"],
-        **arguments,
-        "signed_input": entry.signed_input,
-        "num_calls": sum(call.layer == layer.name for call in graph.calls),
-    }
-    weight = check_bits(arguments["weight_bits"], "weight_bits", weight_quantizer, True)
-    activation = check_bits(arguments["activation_bits"], "activation_bits", activation_quantizer, entry.signed_input)
-    return dataclasses.replace(
-        layer,
-        config={"config": config},
-        weight=_uniform(weight),
-        activation=_uniform(activation),
-    )
-
-
-def _uniform(candidates) -> Selection:
-    formats = tuple(candidate.format for candidate in candidates)
-    return Selection(formats, (1 / len(formats),) * len(formats), candidates[0].name, candidates[0].signed)

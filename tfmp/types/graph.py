@@ -193,6 +193,29 @@ class Graph:
             submodels={use: _redirected(submodel, redirect) for use, submodel in self.submodels.items()},
         )
 
+    def without(self, layers) -> "Graph":
+        """The same graph without some layers of one input and one output: who read the output reads the input."""
+        behind = {}  # in the order of the calls, so that chains end at what stays
+
+        def redirect(reference):
+            return behind.get(reference.name, reference)
+
+        calls = []
+        for call in self.calls:
+            args, kwargs = map_references((call.args, dict(call.kwargs)), redirect)
+            if call.layer in layers:
+                behind[call.outputs[0]] = TensorRef(next(_references((args, kwargs))))
+            else:
+                calls.append(dataclasses.replace(call, args=args, kwargs=kwargs))
+        return dataclasses.replace(
+            self,
+            layers={name: layer for name, layer in self.layers.items() if name not in layers},
+            calls=tuple(calls),
+            tensors={name: tensor for name, tensor in self.tensors.items() if name not in behind},
+            outputs=map_references(self.outputs, redirect),
+            submodels={use: _redirected(submodel, redirect) for use, submodel in self.submodels.items()},
+        )
+
     def unused_name(self, name: str) -> str:
         """`name`, or the first of `name_1`, `name_2`, ... that no layer or tensor has."""
         candidate, number = name, 0

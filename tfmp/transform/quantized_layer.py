@@ -1,0 +1,43 @@
+"""One layer of a graph as one that quantizes its kernel and its input."""
+
+import dataclasses
+
+from tfmp.mixins.bit_selector import check_bits
+from tfmp.mixins.mixed_precision import quantizer_pair
+from tfmp.types import UNQUANTIZED, Graph, Layer, Selection
+
+# Of layers that are not searched.
+KEPT_ARGUMENTS = {"weight_bits": (8,), "activation_bits": (8,), "quantizer": ("linear", "moving_range")}
+
+
+def quantized_layer(graph: Graph, layer: Layer, arguments, *, signed_input: bool) -> Layer:
+    """Returns a layer with a kernel as a `MixedPrecision*` one, its candidates equally probable.
+
+    Args:
+        graph: The graph that calls it.
+        layer: The layer, in floating point.
+        arguments: Of the `MixedPrecision*` layer: `weight_bits`, `activation_bits`, `quantizer`, ...; bits are None for
+            a tensor that stays in floating point.
+        signed_input: True if its input can be negative.
+    """
+    weight_quantizer, activation_quantizer = quantizer_pair(arguments["quantizer"])
+    config = {
+        **layer.config["config"],
+        **arguments,
+        "signed_input": signed_input,
+        "num_calls": sum(call.layer == layer.name for call in graph.calls),
+    }
+    return dataclasses.replace(
+        layer,
+        config={"config": config},
+        weight=_uniform(arguments["weight_bits"], "weight_bits", weight_quantizer, True),
+        activation=_uniform(arguments["activation_bits"], "activation_bits", activation_quantizer, signed_input),
+    )
+
+
+def _uniform(bits, name, quantizer, signed) -> Selection:
+    if bits is None:
+        return UNQUANTIZED
+    candidates = check_bits(bits, name, quantizer, signed)
+    formats = tuple(candidate.format for candidate in candidates)
+    return Selection(formats, (1 / len(formats),) * len(formats), candidates[0].name, candidates[0].signed)
