@@ -9,9 +9,12 @@ from tfmp.types import Call, Graph, Submodel, Tensor, TensorRef
 class GraphReader:
     """Collects the layers, calls and tensors of a model, those of nested models among them.
 
-    A layer has one name however many models call it: where it was met first. A class of a framework adds:
+    A layer has one name however many models hold it: where it lies least deep. A tensor is named after the call, in the
+    use of a nested model, that makes it. Neither depends on the order in which models are read, so that what transforms
+    put between two calls renames nothing. A class of a framework adds:
 
     - `tree`: its module with `flatten` and `pack_sequence_as`;
+    - `operations(model)`: the layers of a model, and the operations that it uses without one;
     - `has_structure(operation)`: True for models whose layers and calls can be read;
     - `model_class(model)`: the class that builds a model like this one from inputs and outputs;
     - `input_structure(model)`: the structure of a nested model's inputs with their names in it;
@@ -29,6 +32,20 @@ class GraphReader:
         self.layer_reader = layer_reader
         self.layers, self.calls, self.tensors, self.submodels = {}, [], {}, {}
         self._names, self._num_calls = {}, collections.Counter()
+        self._name_layers()
+
+    def _name_layers(self):
+        models = [(self.model, "")]
+        while models:
+            inner = []
+            for model, path in models:
+                for operation in sorted(self.operations(model), key=lambda operation: operation.name):
+                    if id(operation) in self._names:
+                        continue
+                    self._names[id(operation)] = name = _path(path, operation.name)
+                    if self.has_structure(operation):
+                        inner.append((operation, name))
+            models = inner
 
     def made_of(self, inputs, outputs) -> Graph:
         """The graph of all that was recorded."""
@@ -54,13 +71,11 @@ class GraphReader:
             path: Name of the nested model that it lies in, `""` for the outermost one.
             within: The use of that model.
         """
-        name = self._names.setdefault(id(operation), f"{path}/{operation.name}" if path else operation.name)
+        name = self._names.setdefault(id(operation), _path(path, operation.name))
         args, kwargs = tuple(arguments[0]), dict(arguments[1])
         if self.has_structure(operation):
             return self.tree.flatten(self._enter(operation, name, args, kwargs, within))
-        number = self._num_calls[name]
-        self._num_calls[name] += 1
-        base = f"{name}:call_{number}" if number else name
+        base = self._numbered(_path(within, operation.name))
         outputs = []
         for position, result in enumerate(results()):
             outputs.append(f"{base}:{position}" if position else base)
@@ -79,10 +94,7 @@ class GraphReader:
         """Records the calls inside one use of a nested model."""
         given = args[0] if args else kwargs.pop("inputs")
         kwargs = {**dict(zip(("training", "mask"), args[1:], strict=False)), **kwargs}
-        use, number = f"{within}/{model.name}" if within else model.name, 0
-        while use in self.submodels:
-            number += 1
-            use = f"{use.removesuffix(f':call_{number - 1}')}:call_{number}"
+        use = self._numbered(_path(within, model.name))
         structure = self.input_structure(model)
         inputs = self.tree.pack_sequence_as(structure, self._in_order_of(structure, given))
         config = {"class": self.model_class(model), "inputs": self.input_configs(model)}
@@ -90,6 +102,12 @@ class GraphReader:
         outputs = self.run(model, inputs, name, use)
         self.submodels[use] = dataclasses.replace(self.submodels[use], outputs=outputs)
         return outputs
+
+    def _numbered(self, name):
+        """The name of a call of what has a name."""
+        number = self._num_calls[name]
+        self._num_calls[name] += 1
+        return f"{name}:call_{number}" if number else name
 
     def _in_order_of(self, structure, given):
         """What a nested model was called on, flat in the order of its inputs; a dict goes by their names."""
@@ -105,6 +123,10 @@ class GraphReader:
             return False
         kind = self.layers[call.layer].kind
         return self._is_input(call.inputs[:1]) if kind == "quantize" else kind == "input"
+
+
+def _path(around, name):
+    return f"{around}/{name}" if around else name
 
 
 def _dtype_name(dtype):

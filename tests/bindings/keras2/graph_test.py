@@ -134,7 +134,7 @@ def test_tensor_model_gives_the_named_tensors(make):
 def test_names_shapes_and_kinds():
     graph = keras2.read(siamese())
     calls = [call for call in graph.calls if call.layer == "backbone/conv2"]
-    assert [call.outputs for call in calls] == [("backbone/conv2",), ("backbone/conv2:call_1",)]
+    assert [call.outputs for call in calls] == [("backbone/conv2",), ("backbone:call_1/conv2",)]
     assert graph.layers["backbone/conv1"].shape.output_size == (8, 8)
     assert graph.layers["backbone/conv1"].shape.reads_network_input
     assert keras2.read(sequential()).tensors["input"].shape == (None, 8, 8, 3)

@@ -59,7 +59,25 @@ def several_in_and_out():
     return keras.Model([left, right], [kl.Dense(2, name="head")(x), found["z"]], name="several_in_and_out")
 
 
-MODELS = [functional, three_levels, in_sequential, siamese, several_in_and_out]
+def several_between():
+    """Sequential, with two tensors between its layers."""
+    inputs = keras.Input((4,), name="image")
+    x = kl.Dense(3, activation="relu", name="left")(inputs)
+    fork = keras.Model(inputs, [x, kl.Dense(2, name="right")(inputs)], name="fork")
+    return keras.Sequential([keras.Input((4,)), fork, kl.Concatenate(name="join"), kl.Dense(2, name="head")])
+
+
+def shared_with_a_part():
+    """A layer of the backbone that the model around it calls too, and a backbone that another holds as well."""
+    inputs = keras.Input((8, 8, 3), name="image")
+    whole = backbone()
+    around = keras.Model(inputs, kl.ReLU(name="last")(whole(inputs)), name="around")
+    inputs = keras.Input((8, 8, 3), name="image")
+    parts = [around(inputs), whole(inputs), whole.get_layer("conv1")(inputs)]
+    return keras.Model(inputs, classifier(kl.Concatenate(name="all")(parts)), name="shared_with_a_part")
+
+
+MODELS = [functional, three_levels, in_sequential, siamese, several_in_and_out, several_between, shared_with_a_part]
 
 
 def samples(model, count=16, seed=1):
@@ -82,7 +100,11 @@ def layers_of(model, prefix=""):
 def test_what_is_read_is_written_again(make):
     model = trained(make())
     graph = keras3.read(model)
-    assert {name for name, layer in graph.layers.items() if layer.kind != "input"} == set(layers_of(model))
+    found = layers_of(model)
+    assert {id(keras3.layer(model, name)) for name, layer in graph.layers.items() if layer.kind != "input"} == {
+        id(layer) for layer in found.values()
+    }
+    assert all(name in found for name, layer in graph.layers.items() if layer.kind != "input")
     again = keras3.write(graph)
     assert list(layers_of(again)) == list(layers_of(model))
     for path, layer in layers_of(again).items():
@@ -99,7 +121,7 @@ def test_what_is_read_is_written_again(make):
 def test_names_and_uses_in_the_graph():
     graph = keras3.read(siamese())
     calls = [call for call in graph.calls if call.layer == "encoder/conv2"]
-    assert [call.outputs for call in calls] == [("encoder/conv2",), ("encoder/conv2:call_1",)]
+    assert [call.outputs for call in calls] == [("encoder/conv2",), ("encoder:call_1/conv2",)]
     assert [graph.submodels[call.within].name for call in calls] == ["encoder", "encoder"]
     assert calls[0].within != calls[1].within
     graph = keras3.read(three_levels())
@@ -142,13 +164,24 @@ def test_inputs_and_outputs_of_a_nested_model_keep_their_structure():
 def test_inner_tensors_can_be_read():
     model = trained(siamese())
     x = samples(model)
-    names = ["encoder/relu", "encoder/relu:call_1", "encoder/out:call_1"]
+    names = ["encoder/relu", "encoder:call_1/relu", "encoder:call_1/out"]
     actual = keras3.tensor_model(model, names)(x)
     encoder = model.get_layer("encoder")
     inner = keras.Model(encoder.input, [encoder.get_layer("relu").output, encoder.output])
     expected = [inner(x["left"])[0], *inner(x["right"])]
     for one, other in zip(actual, expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
+def test_a_layer_in_several_models_has_one_name():
+    """Where it lies least deep, whatever runs first; its calls are named after where they are."""
+    graph = keras3.read(shared_with_a_part())
+    assert {name for name in graph.layers if "conv" in name} == {"conv1", "backbone/conv2"}
+    tensors = {call.outputs[0] for call in graph.calls if call.layer == "conv1"}
+    assert tensors == {"conv1", "backbone/conv1", "around/backbone/conv1"}
+    relaxed = tfmp.relax(shared_with_a_part(), calibration=samples(functional()))
+    assert tensors <= set(keras3.read(relaxed).tensors)
+    assert relaxed.get_layer("backbone").get_layer("conv1") is relaxed.get_layer("conv1")
 
 
 def test_a_path_without_layer_is_an_error():

@@ -27,6 +27,9 @@ class ModelReader(GraphReader):
         inputs = tf.nest.pack_sequence_as(self.model.input, inputs)
         return self.made_of(inputs, self.run(self.model, inputs, "", ""))
 
+    def operations(self, model):
+        return model.layers
+
     def has_structure(self, operation):
         return has_structure(operation)
 

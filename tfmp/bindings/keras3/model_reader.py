@@ -41,6 +41,9 @@ class ModelReader(GraphReader):
             inputs = keras.tree.map_structure(TensorRef, names)
         return self.made_of(inputs, self.run(self.model, inputs, "", ""))
 
+    def operations(self, model):
+        return model.layers if isinstance(model, keras.Sequential) else model.operations
+
     def has_structure(self, operation):
         return has_structure(operation)
 
@@ -74,7 +77,8 @@ class ModelReader(GraphReader):
 
     def _sequential(self, model, current, path, within):
         for layer in model.layers:
-            (current,) = self._call(layer, (current,), {}, path, within)
+            found = self._call(layer, (current,), {}, path, within)
+            current = found[0] if len(found) == 1 else found
         return current
 
     def _functional(self, model, inputs, path, within):
