@@ -35,6 +35,21 @@ CASES = {
         (7, 7, 3),
     ),
     "depthwise_dilated": ("DepthwiseConv2D", {"kernel_size": 2, "dilation_rate": 2, "use_bias": False}, (6, 6, 2)),
+    "transposed": (
+        "Conv2DTranspose",
+        {"filters": 5, "kernel_size": (3, 2), "strides": 2, "padding": "same"},
+        (4, 4, 3),
+    ),
+    "transposed_padded": (
+        "Conv2DTranspose",
+        {"filters": 2, "kernel_size": 3, "strides": 2, "output_padding": 1, "use_bias": False, "activation": "relu"},
+        (3, 3, 2),
+    ),
+    "depthwise1d": (
+        "DepthwiseConv1D",
+        {"kernel_size": 3, "depth_multiplier": 2, "strides": 2, "padding": "same", "activation": "relu"},
+        (7, 3),
+    ),
     "conv1d": ("Conv1D", {"filters": 4, "kernel_size": 3, "strides": 2, "padding": "same"}, (9, 3)),
     "conv1d_causal": ("Conv1D", {"filters": 4, "kernel_size": 3, "padding": "causal"}, (8, 3)),
     "conv1d_causal_dilated": (
@@ -48,7 +63,7 @@ CASES = {
     "dense_constrained": ("Dense", {"units": 3, "use_bias": False, "kernel_constraint": "unit_norm"}, (6,)),
 }
 SEED = 0
-EACH_CLASS = ("conv2d_strided_same", "depthwise_multiplied", "conv1d_causal", "dense")
+EACH_CLASS = ("conv2d_strided_same", "depthwise_multiplied", "transposed", "conv1d_causal", "depthwise1d", "dense")
 
 
 def plain(case, **more):

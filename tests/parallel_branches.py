@@ -36,7 +36,13 @@ def channel_fold(layer, x, kernel):
             x = tf.pad(x, ((0, 0), (layer.dilation_rate[0] * (layer.kernel_size[0] - 1), 0), (0, 0)))
         padding = "VALID" if layer.padding == "causal" else layer.padding.upper()
         return tf.nn.conv1d(x, kernel, layer.strides[0], padding, dilations=layer.dilation_rate[0])
+    if kind == "DepthwiseConv1D":
+        strides = (1, *layer.strides * 2, 1)
+        return tf.nn.depthwise_conv2d(x[:, None], kernel[None], strides, layer.padding.upper())[:, 0]
     strides = (1, *layer.strides, 1)
+    if kind == "Conv2DTranspose":
+        shape = layer.compute_output_shape(x.shape)
+        return tf.nn.conv2d_transpose(x, kernel, shape, strides, layer.padding.upper())
     if kind == "DepthwiseConv2D":
         return tf.nn.depthwise_conv2d(x, kernel, strides, layer.padding.upper(), dilations=layer.dilation_rate)
     return tf.nn.conv2d(x, kernel, strides, layer.padding.upper(), dilations=layer.dilation_rate)

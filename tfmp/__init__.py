@@ -24,6 +24,7 @@ _PUBLIC = {
     "layer_table": "tfmp.export.layer_table",
     "load_model": "tfmp.bindings.load_model",
     "measure_runtime": "tfmp.export.measure_runtime",
+    "register_layer": "tfmp.bindings.custom_layers",
     "relax": "tfmp.transform.relax",
     "simulate": "tfmp.export.energy_report",
 }

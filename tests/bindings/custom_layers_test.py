@@ -1,0 +1,111 @@
+"""Layers of the user's own, registered as in docs/layers.md."""
+
+import pathlib
+import re
+
+import keras
+import numpy as np
+import pytest
+from keras import layers as kl
+
+import tfmp
+from tfmp.bindings import custom_layers, kinds
+from tfmp.transform.rules import RULES
+
+PAGE = pathlib.Path(__file__).resolve().parents[2] / "docs" / "layers.md"
+
+
+@pytest.fixture(autouse=True)
+def _forget(monkeypatch):
+    monkeypatch.setattr(custom_layers, "_registered", {})
+
+
+def clipped():
+    """The class of the page, registered as there."""
+    (program,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
+    names = {"keras": keras, "tfmp": tfmp}
+    exec(program, names)
+    return names["Clipped"]
+
+
+def around(layer):
+    x = image = keras.Input((6, 6, 3), name="image")
+    x = kl.Conv2D(4, 3, name="first")(x)
+    x = kl.Conv2D(4, 1, name="second")(layer(x))
+    return keras.Model(image, kl.Dense(3, name="last")(kl.Flatten()(x)))
+
+
+def data():
+    return np.random.default_rng(0).normal(size=(16, 6, 6, 3)).astype(np.float32)
+
+
+def test_the_page_runs_as_printed():
+    own = clipped()
+    arguments = {"weight_bits": 8, "activation_bits": 8, "calibration": data()}
+    keras.utils.set_random_seed(0)
+    model = around(own(0.5, name="own"))
+    like_keras = around(kl.ReLU(0.5, name="own"))
+    like_keras.set_weights(model.get_weights())
+    assert {row.name: row.kind for row in tfmp.inspect(model).rows}["own"] == "relu"
+    found, expected = (tfmp.fold(tfmp.relax(each, **arguments))(data()) for each in (model, like_keras))
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_a_class_that_nobody_registered_is_left_alone_and_says_so():
+    own = clipped()
+    custom_layers._registered.clear()
+    model = around(own(0.5, name="own"))
+    relaxed = tfmp.relax(model, weight_bits=8, activation_bits=8, calibration=data())
+    with pytest.raises(ValueError, match=r"`own` \(Clipped\) has no integer form.*tfmp.register_layer.*mode=\"float\""):
+        tfmp.fold(relaxed)
+
+
+class Twice(keras.layers.Layer):
+    def call(self, x):
+        return 2 * x
+
+
+def test_an_affine_layer_is_folded_into_the_convolution_before_it():
+    tfmp.register_layer(Twice, "affine", lambda config: {"factor": 2.0, "offset": 0.0})
+    model = around(Twice(name="twice"))
+    relaxed = tfmp.relax(model, weight_bits=8, activation_bits=8, calibration=data())
+    assert [layer.name for layer in relaxed.layers if "quantizer" in layer.name] == ["last_quantizer"]
+    scale = np.ptp(model(data()))
+    assert np.abs(tfmp.fold(relaxed)(data()) - model(data())).max() < 0.1 * scale
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        (("Twice", "relu"), TypeError, "`layer_class` must be a class. Received: 'Twice'"),
+        ((Twice, "double"), ValueError, "`kind` must be one of identity, relu, .*Received: 'double'"),
+        ((Twice, "conv2d"), ValueError, "`kind` must be one of"),
+        ((Twice, "affine"), ValueError, "'affine' needs factor, offset. Give `attributes`"),
+        ((Twice, "relu", {"max_value": None}), TypeError, "`attributes` must be a function"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_registered(arguments, error, message):
+    with pytest.raises(error, match=message):
+        tfmp.register_layer(*arguments)
+
+
+def test_attributes_that_lack_something():
+    tfmp.register_layer(Twice, "affine", lambda config: {"factor": 2.0})
+    with pytest.raises(
+        ValueError, match=r"`twice` \(Twice\) is registered as 'affine', which needs factor, offset.*: factor"
+    ):
+        tfmp.inspect(around(Twice(name="twice")))
+
+
+def test_every_kind_that_is_said_has_a_rule_and_is_on_the_page():
+    text = PAGE.read_text(encoding="utf-8")
+    named = re.findall(
+        r"^\| ((?:`\w+`(?: \(0 to 1\))?,? ?)+) \| (.*) \|$", text.partition("| Needs |")[2], flags=re.MULTILINE
+    )
+    shown = {kind: need for row, need in named for kind in re.findall(r"`(\w+)`", row)}
+    assert shown.keys() == custom_layers.REGISTRABLE.keys() <= RULES.keys()
+    for kind, needed in custom_layers.REGISTRABLE.items():
+        assert all(f"`{name}`" in shown[kind] for name in needed), kind
+    split = {"separable_conv2d", "separable_conv1d"}
+    assert kinds.KINDS - {kinds.OTHER} - split == RULES.keys()
