@@ -69,7 +69,8 @@ def _check_product(layer):
     if layer.weight.formats[0].is_float or layer.activation.formats[0].is_float:
         raise ValueError(
             f"Layer `{layer.name}` has its weights or its input in floating point, which a network of integers cannot "
-            'hold. Give it bits for both; `tfmp.relax` does unless `first_and_last="float"`.'
+            'hold. Give it bits for both, as `tfmp.relax` does unless `first_and_last="float"`; or export with '
+            '`mode="float"`.'
         )
     if layer.attributes.get("data_format") == "channels_first":
         raise ValueError(
