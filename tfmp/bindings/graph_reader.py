@@ -94,6 +94,7 @@ class GraphReader:
         """Records the calls inside one use of a nested model."""
         given = args[0] if args else kwargs.pop("inputs")
         kwargs = {**dict(zip(("training", "mask"), args[1:], strict=False)), **kwargs}
+        kwargs = {name: value for name, value in kwargs.items() if value is not None}
         use = self._numbered(_path(within, model.name))
         structure = self.input_structure(model)
         inputs = self.tree.pack_sequence_as(structure, self._in_order_of(structure, given))

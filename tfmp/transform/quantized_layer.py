@@ -1,6 +1,7 @@
 """One layer of a graph as one that quantizes its kernel and its input."""
 
 import dataclasses
+import zlib
 
 from tfmp.mixins.bit_selector import check_bits
 from tfmp.mixins.mixed_precision import quantizer_pair
@@ -21,6 +22,9 @@ def quantized_layer(graph: Graph, layer: Layer, arguments, *, signed_input: bool
         signed_input: True if its input can be negative.
     """
     weight_quantizer, activation_quantizer = quantizer_pair(arguments["quantizer"])
+    around = layer.name.rpartition("/")[0]
+    if around and "seed" in arguments:  # layers of one name in several nested models draw noise of their own
+        arguments = {**arguments, "seed": zlib.crc32(f"{arguments['seed']}/{around}".encode())}
     config = {
         **layer.config["config"],
         **arguments,

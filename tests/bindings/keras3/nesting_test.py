@@ -1,5 +1,7 @@
 """Models inside models: one flat graph, and the same nesting when it is written again."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -115,7 +117,18 @@ def test_what_is_read_is_written_again(make):
     for actual, expected in zip(outputs_of(again, x), outputs_of(model, x), strict=True):
         np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-5)
     graph_again = keras3.read(again)
-    assert graph_again.calls == graph.calls and graph_again.submodels.keys() == graph.submodels.keys()
+    assert graph_again.calls == graph.calls
+    without = {use: dataclasses.replace(submodel, config={}) for use, submodel in graph.submodels.items()}
+    assert {use: dataclasses.replace(s, config={}) for use, s in graph_again.submodels.items()} == without
+
+
+def test_how_a_nested_model_is_called_and_frozen_is_kept():
+    model = functional()
+    model.get_layer("backbone").trainable = False
+    fixed = tfmp.fix(tfmp.relax(model), {"backbone/conv2": (4, 4)})
+    (submodel,) = keras3.read(fixed).submodels.values()
+    assert submodel.arguments["training"] is False and not submodel.trainable
+    assert not fixed.get_layer("backbone").get_layer("norm").trainable and fixed.get_layer("head").trainable
 
 
 def test_names_and_uses_in_the_graph():
@@ -139,6 +152,14 @@ def test_every_layer_of_a_nested_model_is_searched_in_its_place(make):
         layer.name for layer in model.layers if isinstance(layer, keras.Model)
     ]
     assert set(layers_of(model)) <= set(layers_of(relaxed))
+
+
+def test_layers_of_one_name_draw_noise_of_their_own():
+    relaxed = tfmp.relax(in_sequential(), relaxation="gumbel", seed=3, first_and_last="search")
+    again = tfmp.relax(in_sequential(), relaxation="gumbel", seed=3, first_and_last="search")
+    one, other = (keras3.layer(relaxed, name).weight_selector.seed for name in ("backbone/conv1", "top/conv1"))
+    assert one != other
+    assert keras3.layer(again, "top/conv1").weight_selector.seed == other
 
 
 def test_quantizers_of_a_nested_model_stay_inside():
