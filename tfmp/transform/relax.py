@@ -31,8 +31,8 @@ def relax(
 ):
     """Returns a copy of a model in which every layer chooses the bits of its weights and of its input as it trains.
 
-    Layer names and weights are kept. A nested model stays one, with what is put behind its layers inside; they are named
-    like `backbone/conv1`. Frozen weights stay frozen, while their bits are searched.
+    Layer names and weights are kept. A nested model stays one, with what is put behind its layers inside; their names
+    are like `backbone/conv1`. Frozen weights stay frozen, while their bits are searched.
 
     Layers that are not searched run at 8 bits, and so does every tensor that an addition, an average, an activation or
     several layers read: those get a layer named `<producer>_quantizer`.
