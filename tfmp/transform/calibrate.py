@@ -51,7 +51,7 @@ def _sample(model, names, data):
     share = max(1, _MAX_VALUES // len(chunks))
     rng = np.random.default_rng(0)
     for batch in chunks:
-        outputs = reader.predict_on_batch(batch)
+        outputs = reader(batch, training=False)  # `predict_on_batch` of a replicated model repeats the batch
         for name, values in zip(names, outputs if isinstance(outputs, list) else [outputs], strict=True):
             values = np.asarray(values).ravel()
             # Drawn, since every n-th value would be of one channel wherever n divides by their number.
