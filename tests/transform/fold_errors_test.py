@@ -6,6 +6,7 @@ import pytest
 from keras import layers
 
 import tfmp
+from tfmp.bindings import custom_layers
 
 IMAGES = np.random.default_rng(0).uniform(-1, 1, (8, 6, 6, 3)).astype(np.float32)
 
@@ -155,3 +156,46 @@ def test_normalization_of_another_axis():
     model = by_hand(tfmp.layers.Quantize(name="stored"), layers.BatchNormalization(axis=1, name="rows"), conv(), out())
     with pytest.raises(ValueError, match="Layer `rows` normalizes axis 1"):
         tfmp.fold(model)
+
+
+def test_a_transposed_convolution_that_the_runtime_does_not_have():
+    up = tfmp.layers.MixedPrecisionConv2DTranspose(
+        *(4, 3), strides=2, output_padding=1, weight_bits=8, activation_bits=8, signed_input=True, name="up"
+    )
+    with pytest.raises(ValueError, match="Layer `up` is a transposed convolution with `output_padding`"):
+        tfmp.fold(by_hand(up, out()))
+
+
+def combined(layer, *shapes):
+    """A layer of several stored tensors, each a reshaping of one image."""
+    image = keras.Input((6, 6, 4), name="image")
+    stored = tfmp.layers.Quantize(name="stored")(image)
+    x = layer([layers.Reshape(shape)(stored) for shape in shapes])
+    model = keras.Model(image, out()(x))
+    model(np.random.default_rng(0).normal(size=(2, 6, 6, 4)), training=True)
+    return model
+
+
+def test_products_of_three_that_no_transform_split():
+    with pytest.raises(ValueError, match="Layer `three` multiplies 3 tensors.*in pairs"):
+        tfmp.fold(combined(layers.Multiply(name="three"), *[(6, 6, 4)] * 3))
+
+
+@pytest.mark.parametrize("layer", [layers.Add, layers.Multiply, layers.Subtract])
+def test_tensors_of_different_rank(layer):
+    with pytest.raises(ValueError, match="Layer `both` reads tensors of 2 and 3 axes.*Reshape the smaller"):
+        tfmp.fold(combined(layer(name="both"), (144,), (1, 144)))
+
+
+def test_a_reshaping_across_the_batch(monkeypatch):
+    monkeypatch.setattr(custom_layers, "_registered", {})
+    tfmp.register_layer(Merged, "reshape")
+    model = by_hand(tfmp.layers.Quantize(name="stored"), Merged(name="merged"), out())
+    with pytest.raises(ValueError, match="Layer `merged` reshapes .*the batch must stay first"):
+        tfmp.fold(model)
+
+
+@keras.saving.register_keras_serializable("tests")
+class Merged(layers.Layer):
+    def call(self, x):
+        return keras.ops.reshape(x, (-1, x.shape[-1]))

@@ -9,7 +9,9 @@ import tfmp
 from tests.transform.fold_test import check_against_reference, check_file, fixed_model, randomized, samples
 from tests.transform.segments import check_segments
 from tfmp.bindings import binding
+from tfmp.export.interpreter import Interpreter
 from tfmp.transform.floating_point import in_floating_point
+from tfmp.types import Grid
 
 PAIRS = [(8, 8), (4, 4)]
 
@@ -67,7 +69,10 @@ def mapped():
     x = layers.Rescaling([1.0, 2.0, 0.5], offset=0.1, name="rescale")(x)
     x = layers.ZeroPadding2D(1, name="frame")(x)
     x = layers.Conv2D(6, 3, name="stem")(x)
-    x = layers.BatchNormalization(name="stem_norm")(layers.Dropout(0.5)(x)) * np.linspace(-1, 1, 6) - 0.2
+    x = (
+        layers.BatchNormalization(name="stem_norm")(layers.Dropout(0.5)(x)) * np.linspace(-1, 1, 6, dtype="float32")
+        - 0.2
+    )
     x = layers.Conv2D(6, 1, activation="relu", name="middle")(layers.ReLU()(x))
     x = layers.BatchNormalization(name="after_relu")(x)
     x = layers.Conv2D(6, 1, name="late")(x)
@@ -141,3 +146,20 @@ def test_a_kind_relaxed_in_integers_and_in_the_file(make, tmp_path):
     graph, _, _ = check_segments(fixed, {model.input.name: data})
     check_against_reference(graph, tfmp.fold(fixed), data)
     check_file(fixed, data, tmp_path / "model.tflite")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "uint8"])
+def test_images_of_whole_numbers_are_stored_as_they_are(dtype, tmp_path):
+    x = inputs = keras.Input((6, 6, 3), dtype=dtype, name="image")
+    x = layers.Rescaling(1 / 127.5, -1, name="scale")(x)
+    model = ended(inputs, layers.Conv2D(4, 3, name="first")(x), "pixels")
+    pixels = np.random.default_rng(0).integers(0, 256, (32, 6, 6, 3)).astype(np.uint8)
+    pixels[0, 0, 0] = [0, 255, 1]
+    relaxed = tfmp.relax(model, weight_bits=8, activation_bits=8, calibration=pixels.astype(dtype))
+    graph, codes, _ = check_segments(relaxed, {"image": pixels.astype(np.float32)})
+    np.testing.assert_array_equal(codes["image_codes"], pixels)
+    assert graph.tensors["image_codes"].grid == Grid(1.0, 0, 255)
+    path = tmp_path / "model.tflite"
+    tfmp.export_tflite(relaxed, path, input_type="uint8")
+    (outputs,) = Interpreter(path).run(pixels).values()
+    np.testing.assert_array_equal(outputs, tfmp.fold(relaxed)(pixels.astype(np.float32)))
