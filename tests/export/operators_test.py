@@ -22,7 +22,7 @@ from tests.export.random_graphs import (
 )
 from tfmp.export.flatbuffer.write_tflite import write_tflite
 from tfmp.export.interpreter import Interpreter
-from tfmp.types.integer_graph import SMALLEST_SCALE, Grid
+from tfmp.types.integer_graph import LARGEST_PRODUCT, SMALLEST_SCALE, Grid
 
 few = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -266,7 +266,10 @@ def test_scales_at_their_limits(kind, scales, attributes):
 def test_factors_at_their_limits(kind, factor):
     shape, result = ((4,), (5,)) if kind == "dense" else ((3, 3, 4), (6, 6, 5))
     constants = weights(np.random.default_rng(0), (4, 5) if kind == "dense" else (2, 2, 5, 4), 5)
-    constants.update(kernel_scale=np.full(5, factor, np.float32), bias=np.full(5, 2**30, np.int32))
+    products = 255 * 127 * (4 if kind == "dense" else 16)
+    largest = min(2**30, int(LARGEST_PRODUCT / factor) - products - 1)
+    bias = np.array([largest, -largest, 0, 1, -largest], np.int32)
+    constants.update(kernel_scale=np.full(5, factor, np.float32), bias=bias)
     attributes = {} if kind == "dense" else {"strides": (2, 2), "padding": "valid"}
     grids = Grid(1, -8, 7), Grid(1, -128, 127)
     check(one_operation(kind, [shape], grids[:1], result, grids[1], attributes=attributes, constants=constants), seed=0)

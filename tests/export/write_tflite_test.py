@@ -154,6 +154,7 @@ def test_same_graph_gives_the_same_bytes():
         (dense_graph(bias=np.zeros(3, np.int64)), "int32"),
         (dense_graph(kernel_scale=np.full(2, 0.1, np.float32)), "kernel_scale"),
         (dense_graph(kernel_scale=np.full(3, 200, np.float32)), "below 256"),
+        (dense_graph(bias=np.full(3, -(2**30), np.int32), kernel_scale=np.full(3, 4, np.float32)), "overflows"),
         (dense_graph(kernel_scale=np.zeros(3, np.float32)), "positive"),
         (dense_graph(kernel_scale=np.full(3, 1e-40, np.float32)), "from 1.18e-38"),
         (one_operation("max_pool", [(4, 4, 1)], [GRID], (2, 2, 1), BYTE, attributes={"pool_size": (2, 2)}), "share"),

@@ -470,6 +470,8 @@ def test_tensor_that_is_always_zero(tmp_path):
     check_against_reference(graph, folded, data)
     assert set(np.unique(codes_of(graph, data)["dead"])) <= {0, 255}
     check_outputs(graph, model, folded, data, top1=0.95)
+    model.get_layer("dead").bias.assign([-1e8, -1e6, 1e8])  # far beyond: sums that the runtime's 32 bits must hold
+    check_file(model, data, tmp_path / "far.tflite")
 
 
 def test_fold_reads_the_model_as_it_is_now():

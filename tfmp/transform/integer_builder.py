@@ -1,13 +1,16 @@
 """Builds an integer network operation by operation."""
 
+import dataclasses
 import math
 from typing import NamedTuple
 
 import numpy as np
 
 from tfmp.types import Grid, IntegerGraph, IntegerOperation, IntegerTensor
+from tfmp.types.integer_graph import LARGEST_PRODUCT
 
-_LARGEST_FACTOR = 255
+_SMALLEST_FACTOR, _LARGEST_FACTOR = 2.0**-40, 255.0
+_LARGEST_PRODUCT = LARGEST_PRODUCT / 2  # float32 scales round
 _ONCE = {"strides": (1, 1), "padding": "valid", "dilation": (1, 1)}
 
 
@@ -61,24 +64,28 @@ class IntegerBuilder:
             number += 1
             unique = f"{name}_{number}"
         attributes, constants, grid = dict(attributes or {}), dict(constants or {}), None
-        if constants:
-            constants["kernel_scale"] = self._limited(constants["kernel_scale"], inputs[0], codes.grid)
         if codes is not None:
             grid = codes.grid
             if codes != Codes.all_of(grid):
                 attributes["low"], attributes["high"] = codes.low, codes.high
         self.tensors[unique] = IntegerTensor(unique, tuple(shape), grid)
         operation = IntegerOperation(unique, kind, tuple(inputs), unique, attributes, constants, layer)
-        self.operations.append(operation)
+        self.operations.append(self._within_limits(operation) if constants else operation)
         return unique
 
-    def _limited(self, kernel_scale, source, grid):
-        """Scales that the runtime takes: behind a dead tensor, whose grid is all but zero, they can be far beyond.
+    def _within_limits(self, operation):
+        """The operation with scales that the runtime takes: before or behind a dead tensor they can be far off.
 
-        A grid has no code beyond +-255, so that from a factor of 255 on every accumulator but zero saturates.
+        No grid has a code beyond +-255, so that from a factor of 255 on every accumulator but zero saturates, and below
+        a factor of 2**-33 none reaches code 1. An accumulator that could overflow gets the largest factor that cannot.
         """
-        largest = _LARGEST_FACTOR * np.float64(grid.scale) / self.tensors[source].grid.scale
-        return np.minimum(kernel_scale, largest).astype(np.float32)
+        input_scale, scale = (
+            np.float64(self.tensors[name].grid.scale) for name in (operation.inputs[0], operation.output)
+        )
+        largest = np.minimum(_LARGEST_FACTOR, _LARGEST_PRODUCT / np.maximum(operation.reach, 1))
+        bounds = np.array([np.full_like(largest, _SMALLEST_FACTOR), largest]) * scale / input_scale
+        limited = np.clip(operation.constants["kernel_scale"], *bounds).astype(np.float32)
+        return dataclasses.replace(operation, constants={**operation.constants, "kernel_scale": limited})
 
     def requantized(self, source, name, codes):
         """The same values on another grid."""

@@ -31,6 +31,10 @@ OPERATIONS = (
 ACTIVATIONS = ("sigmoid", "tanh", "elu", "leaky_relu", "gelu")
 
 
+_LARGEST_INPUT = 255
+# The runtime rounds to 32 bits before it clips and adds the zero point.
+LARGEST_PRODUCT = 2.0**31 - 256
+
 # Smaller numbers have fewer digits; the runtime takes none of them for a scale, and ends the process for some.
 SMALLEST_SCALE = float(np.finfo(np.float32).smallest_normal)
 
@@ -132,8 +136,9 @@ class IntegerOperation:
     with one `high`. Add, subtract and multiply take two tensors of one rank whose sizes are equal or 1. What a file can
     hold (the writer refuses the rest and says the way out):
 
-    - code 0 lies within the bounds of every tensor; kernel codes are -127 to 127; `multiplier` is below 256;
-      `kernel_scale` and `input_scale * kernel_scale` are at least `SMALLEST_SCALE`;
+    - code 0 lies within the bounds of every tensor; kernel codes are -127 to 127; `multiplier` is below 256, and
+      `multiplier * reach` below `LARGEST_PRODUCT`, beyond which the runtime overflows; `kernel_scale` and
+      `input_scale * kernel_scale` are at least `SMALLEST_SCALE`;
     - add and subtract: both `ratio_i` are from 2**-10 to below 256; multiply: `scale1 * scale2 / scale` is from 2**-16
       to below 256; leaky_relu: both ratios are from 2**-8 to 2**7 - 2**-8, whatever the sign of the slope;
     - sigmoid writes Grid(1 / 256, 0, 255), tanh Grid(1 / 128, -128, 127), softmax Grid(1 / 256, 0, 255).
@@ -167,6 +172,14 @@ class IntegerOperation:
     def __post_init__(self):
         if self.kind not in OPERATIONS:
             raise ValueError(f"`kind` must be one of {', '.join(OPERATIONS)}. Received: {self.kind!r}")
+
+    @property
+    def reach(self) -> np.ndarray:
+        """Largest magnitude that an accumulator can have, float64 per output channel."""
+        kernel, bias = (np.abs(np.asarray(self.constants[name], np.float64)) for name in ("kernel", "bias"))
+        if self.kind == "conv2d_transpose":
+            kernel = np.moveaxis(kernel, -2, -1)
+        return _LARGEST_INPUT * kernel.reshape(-1, len(bias)).sum(0) + bias
 
 
 @dataclasses.dataclass(frozen=True)

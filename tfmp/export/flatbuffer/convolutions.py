@@ -6,7 +6,7 @@ from ai_edge_litert import schema_py_generated as schema
 from tfmp.export.flatbuffer.gathered_windows import filled_input, gathered_windows, packed_bits_of
 from tfmp.export.flatbuffer.model_builder import Quantization
 from tfmp.export.flatbuffer.tensor_table import TensorTable
-from tfmp.types.integer_graph import SMALLEST_SCALE, IntegerOperation
+from tfmp.types.integer_graph import LARGEST_PRODUCT, SMALLEST_SCALE, IntegerOperation
 
 PADDINGS = {"same": schema.Padding.SAME, "valid": schema.Padding.VALID}
 _KERNEL_LIMIT = 127
@@ -148,6 +148,13 @@ def _with_constants(table, operation, kernel, axis):
             f"`input_scale * kernel_scale / output_scale` below 256. Received: scales from {smallest.min()}, factors "
             f"to {multiplier.max()} at operation {operation.name!r}. Recalibrate its ranges; give a channel without "
             "weights any other scale."
+        )
+    product = (multiplier.astype(np.float64) * operation.reach).max()
+    if product >= LARGEST_PRODUCT:
+        raise ValueError(
+            f"`input_scale * kernel_scale / output_scale`, times the largest accumulator, must be below "
+            f"{LARGEST_PRODUCT:.0f}: beyond, the runtime overflows. Received: {product:.4g} at operation "
+            f"{operation.name!r}. Give the channel a smaller scale: its output is out of range all the same."
         )
     packed_bits = packed_bits_of(operation)
     # One scale per channel even when all are equal: some ARM kernels round differently with a single scale.

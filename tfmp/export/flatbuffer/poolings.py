@@ -29,12 +29,13 @@ def write_average_pool(table: TensorTable, operation: IntegerOperation) -> None:
     height, width = operation.attributes["pool_size"]
     channels = table.shape(operation.inputs[0])[-1]
     constants = {
+        "kernel": np.ones((height, width, channels, 1), np.int8),
         "bias": np.zeros(channels, np.int32),
         "kernel_scale": np.full(channels, 1 / (height * width), np.float32),
     }
     attributes = {"strides": operation.attributes["pool_size"], **operation.attributes, "padding": "valid"}
     convolution = dataclasses.replace(operation, attributes=attributes, constants=constants)
-    add_depthwise(table, convolution, np.ones((height, width, channels, 1), np.int8), reach=_reach(table, operation))
+    add_depthwise(table, convolution, constants["kernel"], reach=_reach(table, operation))
 
 
 def write_mean(table: TensorTable, operation: IntegerOperation) -> None:
