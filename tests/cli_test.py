@@ -3,6 +3,7 @@ import json
 import keras
 import numpy as np
 import pytest
+import tf_keras
 
 import tfmp
 from tfmp import cli
@@ -42,6 +43,15 @@ def test_search_leaves_a_fixed_model_and_its_bits_within_the_budget(folder):
     assert (layer.weight_bits[0], layer.activation_bits[0]) == assignment["middle"]
     assert np.prod(assignment["middle"]) <= 4
     assert not (folder / "out" / "backup").exists()
+
+
+def test_search_takes_and_leaves_models_of_tf_keras(folder, tmp_path):
+    layers = [tf_keras.layers.Dense(4, activation="relu", name=name) for name in ("first", "middle")]
+    head = tf_keras.layers.Dense(3, activation="softmax")
+    tf_keras.Sequential([tf_keras.Input((6, 6, 1)), tf_keras.layers.Flatten(), *layers, head]).save(tmp_path / "tf.h5")
+    files = map(str, (tmp_path / "tf.h5", folder / "data.npz", tmp_path / "out"))
+    assert cli.main(["search", *files, "--search_epochs", "1", "--finetune_epochs", "1"]) == 0
+    assert isinstance(tfmp.load_model(tmp_path / "out" / "fixed.keras"), tf_keras.Model)
 
 
 def test_search_does_not_replace_what_exists(folder, capsys):

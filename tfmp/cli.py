@@ -1,6 +1,7 @@
 """The command line: `tfmp inspect | search | export | compare | simulate | report | demo`."""
 
 import argparse
+import importlib
 import os
 import pathlib
 import shutil
@@ -100,9 +101,8 @@ def _inspect(arguments):
 
 
 def _search(arguments):
-    import keras
-
     import tfmp
+    from tfmp.bindings import binding
     from tfmp.types.atomic_file import check_writable
 
     if arguments.limit is not None and arguments.like_uniform is not None:
@@ -116,27 +116,30 @@ def _search(arguments):
         check_writable(path, arguments.overwrite)
     data = _data(arguments.data, "x_train", "y_train")
     x_train, y_train = data["x_train"], data["y_train"]
-    keras.utils.set_random_seed(arguments.seed)
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=arguments.loss == "logits")
+    model = _load(arguments.model)
+    framework = importlib.import_module(binding.framework_of(model))  # that of the file
+    ours = tfmp.keras2 if framework.__name__ == "tf_keras" else tfmp
+    framework.utils.set_random_seed(arguments.seed)
+    loss = framework.losses.SparseCategoricalCrossentropy(from_logits=arguments.loss == "logits")
 
     def fit(model, optimizer, epochs, **options):
         model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
         model.fit(x_train, y_train, batch_size=arguments.batch_size, epochs=epochs, verbose=2, **options)
 
     search_model = tfmp.relax(
-        _load(arguments.model),
+        model,
         weight_bits=arguments.weight_bits,
         activation_bits=arguments.activation_bits,
         calibration=x_train[:512],
         seed=arguments.seed,
     )
-    search = tfmp.MixedPrecisionSearch(budget=budget, backup_dir=folder / "backup")
-    weights = keras.optimizers.Adam(arguments.learning_rate)
-    optimizer = tfmp.SelectionOptimizer(weights, keras.optimizers.Adam(0.02))
+    search = ours.MixedPrecisionSearch(budget=budget, backup_dir=folder / "backup")
+    weights = framework.optimizers.Adam(arguments.learning_rate)
+    optimizer = ours.SelectionOptimizer(weights, framework.optimizers.Adam(0.02))
     fit(search_model, optimizer, arguments.search_epochs, callbacks=[search])
     assignment = tfmp.discretize(search_model, strategy="budget", budget=budget)
     fixed = tfmp.fix(search_model, assignment, calibration=x_train[:2048])
-    fit(fixed, keras.optimizers.Adam(arguments.learning_rate), arguments.finetune_epochs)
+    fit(fixed, framework.optimizers.Adam(arguments.learning_rate), arguments.finetune_epochs)
     beside = folder / "fixed.tmp.keras"
     fixed.save(beside)
     os.replace(beside, model_path)
