@@ -43,7 +43,7 @@ NAMES = [
     "simulator.Hardware",
     "simulator.Hardware.from_preset",
 ]
-MODULES = ["costs", "layers", "quantizers", "search", "simulator", "types"]
+MODULES = ["costs", "keras2", "layers", "quantizers", "search", "simulator", "types"]
 
 
 def everything():

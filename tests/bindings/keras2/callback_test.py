@@ -87,6 +87,21 @@ def test_the_penalty_stays_out_of_validation():
     assert history["loss"][0] > history["val_loss"][0] + 5
 
 
+def test_a_training_loop_of_ones_own_does_what_fit_does():
+    fitted, looped = search_model("softmax"), search_model("softmax")
+    fit(fitted, epochs=1)
+    search, optimizer = MixedPrecisionSearch(tfmp.Budget("bitops", like_uniform=(2, 2))), looped.optimizer
+    search.set_model(looped)
+    for x, y in tf.data.Dataset.from_tensor_slices((X, Y.astype(np.float32))).batch(16):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean((looped(x, training=True) - y) ** 2) + tf.add_n(looped.losses)
+        variables = looped.trainable_variables
+        optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
+        search.step()
+    for one, other in zip(looped.variables, fitted.variables, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6, err_msg=one.name)
+
+
 def test_a_legacy_optimizer_has_no_backup(tmp_path):
     model = search_model()
     model.compile(tf_keras.optimizers.legacy.SGD(), "mse", run_eagerly=True)
