@@ -163,3 +163,19 @@ def test_images_of_whole_numbers_are_stored_as_they_are(dtype, tmp_path):
     tfmp.export_tflite(relaxed, path, input_type="uint8")
     (outputs,) = Interpreter(path).run(pixels).values()
     np.testing.assert_array_equal(outputs, tfmp.fold(relaxed)(pixels.astype(np.float32)))
+
+
+@pytest.mark.parametrize("factor", [0.0, 1e-3, 1e6])
+def test_tensors_that_are_all_but_zero_or_huge(factor, tmp_path):
+    # Factors between their grids and others' are beyond what the runtime takes.
+    inputs = image(4)
+    live, other = (layers.Conv2D(4, 1, name=name)(inputs) for name in ("live", "other"))
+    parts = [live * other, layers.Subtract()([other, live]), layers.Add()([other, other]), layers.ReLU()(other) * 1e-4]
+    parts += [layers.LeakyReLU(0.01)(other), layers.PReLU(alpha_initializer="ones")(other)]
+    parts += [layers.Activation(name)(other) for name in ("silu", "hard_silu", "gelu", "tanh")]
+    model = ended(inputs, layers.Concatenate()(parts), "extremes")
+    model.get_layer("other").kernel.assign(model.get_layer("other").kernel * factor)
+    data = samples(model)
+    relaxed = tfmp.relax(model, weight_bits=8, activation_bits=8, calibration=data)
+    check_segments(relaxed, {"image": data})
+    check_file(relaxed, data, tmp_path / "model.tflite")
