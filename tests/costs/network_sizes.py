@@ -21,6 +21,15 @@ def apart(fixed, seed=0):
     return fixed
 
 
+def different_channels(model, seed=0):
+    """Gives normalizations and biases of a new model numbers as training does: no two are equal."""
+    rng = np.random.default_rng(seed)
+    for layer in model.layers:
+        for variable in layer.weights:
+            if variable.path.rpartition("/")[2] in ("bias", "beta", "gamma"):
+                variable.assign(rng.uniform(0.5, 1.5, variable.shape))
+
+
 def check_size(fixed, path, *, mode, **arguments):
     """Compares a predicted size with the file's; returns the report."""
     report = tfmp.export_tflite(fixed, path, mode=mode, **arguments)

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 
 import tfmp
-from tests.costs.network_sizes import apart, check_size, tolerance
+from tests.costs.network_sizes import apart, check_size, different_channels, tolerance
 from tests.export.small_mode_test import wide
 from tests.small_graphs import CONV, DENSE, DEPTHWISE, chain, layer, selection
+from tests.transform import rules_test
 from tests.transform.fold_test import MODELS, fixed_model, randomized, samples
 from tfmp.costs import TFLiteBytes
 from tfmp.types import FLOAT, CodeFormat
@@ -16,12 +17,42 @@ PAIRS = {"uniform": [(2, 2)], "mixed": [(4, 4), (1, 2), (8, 8), (3, 3)]}
 
 
 @pytest.mark.parametrize(
-    ("name", "pairs"), [("wide", "uniform"), ("residual", "mixed"), ("branches", "mixed"), ("sequence", "uniform")]
+    ("build", "pairs"),
+    [(wide, "uniform"), (MODELS["residual"], "mixed"), (rules_test.gated, "mixed"), (rules_test.parametric, "uniform")],
+    ids=lambda value: getattr(value, "__name__", value),
 )
-def test_small_networks(name, pairs, tmp_path):
+def test_small_networks(build, pairs, tmp_path):
     keras.utils.set_random_seed(0)
-    model = randomized(wide() if name == "wide" else MODELS[name]())
+    model = randomized(build())
     fixed = apart(fixed_model(model, PAIRS[pairs], samples(model)))
+    for mode in ("fast", "small"):
+        check_size(fixed, tmp_path / mode, mode=mode)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bits", [2, 4])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "VGG16",
+        "ResNet50",
+        "ResNet50V2",
+        "InceptionV3",
+        "MobileNet",
+        "MobileNetV2",
+        "MobileNetV3Small",
+        "EfficientNetB0",
+        "EfficientNetV2B0",
+    ],
+)
+def test_networks_of_keras_applications(name, bits, tmp_path):
+    keras.utils.set_random_seed(0)
+    size = 75 if name == "InceptionV3" else 64
+    model = getattr(keras.applications, name)(weights=None, input_shape=(size, size, 3), classes=100)
+    different_channels(model)
+    images = np.random.default_rng(0).normal(size=(4, size, size, 3)).astype(np.float32)
+    relaxed = tfmp.relax(model, weight_bits=(2, 4), activation_bits=(2, 4), calibration=images)
+    fixed = apart(tfmp.fix(relaxed, dict.fromkeys(searched(relaxed), (bits, bits))))
     for mode in ("fast", "small"):
         check_size(fixed, tmp_path / mode, mode=mode)
 

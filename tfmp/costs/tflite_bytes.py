@@ -5,7 +5,7 @@ import json
 import numpy as np
 
 from tfmp.costs.cost import Cost
-from tfmp.costs.file_structure import FileStructure
+from tfmp.costs.file_structure import file_structure
 from tfmp.types.file_size import FileSize, content_bytes
 from tfmp.types.weight_storage import add_helpers, check_mode, weight_storage
 
@@ -48,7 +48,7 @@ class TFLiteBytes(Cost):
             for bits in self._packed_bits(layer):
                 add_helpers(helpers, layer.shape, bits)
         about = content_bytes(len(json.dumps(self._metadata(graph))))
-        return float(_BASE_BYTES + about + FileStructure(graph).size.total_bytes + helpers.shared_bytes)
+        return float(_BASE_BYTES + about + file_structure(graph).total_bytes + helpers.shared_bytes)
 
     def _storage(self, shape, weight_format):
         return weight_storage(shape, weight_format.low, weight_format.high, mode=self.mode)

@@ -1,0 +1,83 @@
+"""What single operations of an integer network take in a file."""
+
+import itertools
+import math
+
+from tfmp.types.file_size import FileSize
+
+_ARGUMENTS = {"PAD": "paddings", "MEAN": "axes", "TRANSPOSE": "permutation", "SLICE": "begin"}
+_ARGUMENT_BYTES = 16
+_BIAS_BYTES = 4
+
+
+class OperationSizes:
+    """Counts the operations that folding makes, with their tensors and constants, but not the codes of kernels.
+
+    A grid is anything that is equal for tensors of equal scale and zero point.
+
+    Attributes:
+        size: A `FileSize` of what was added.
+    """
+
+    def __init__(self):
+        self.size = FileSize()
+        self._names = set()
+
+    def __contains__(self, name):
+        return name in self._names
+
+    def add(self, kind, name, shape, grid, *, num_inputs=1, arguments=0, value=None):
+        """An operator, the tensor that it writes, and constants that say what it does: `value`, else the shape."""
+        names = itertools.chain([name], (f"{name}_{number}" for number in itertools.count(1)))
+        name = next(each for each in names if each not in self._names)
+        self._names.add(name)
+        self.size.operator(kind, num_inputs + arguments)
+        self.size.tensor(name, shape, grid=grid)
+        for argument in range(arguments):
+            content = (kind, argument, shape if value is None else value)
+            if self.size.is_new(("argument of", *content)):
+                self.size.constant(f"{name}/{_ARGUMENTS.get(kind, 'shape')}", (4,))
+                self.size.content(content, _ARGUMENT_BYTES)
+
+    def reshape(self, name, shape, grid):
+        """Other sizes."""
+        self.add("RESHAPE", name, shape, grid, arguments=1)
+
+    def constants(self, name, kernel_shape, channels):
+        """A kernel, but for its codes, and a bias."""
+        self.size.constant(f"{name}/kernel", kernel_shape, scales=channels)
+        self.size.constant(f"{name}/bias", (channels,), scales=channels)
+        self.size.content((name, "bias"), _BIAS_BYTES * channels)
+
+    def scale(self, name, shape, grid, *, number=None, source=None, window=(1, 1)):
+        """A product per channel as a depthwise convolution, which takes images.
+
+        Args:
+            name: Of what it writes.
+            shape: The same.
+            grid: The same.
+            number: What all channels are multiplied by (`"one"`), None if each has a factor and a bias of its own.
+            source: Grid that it reads.
+            window: Of the convolution.
+        """
+        if len(shape) != 4:
+            self.reshape(f"{name}_image", (None, 1, *shape[1:]), source)
+        kernel_shape = (1, *window, shape[-1])
+        if number is None:
+            self.constants(name, kernel_shape, shape[-1])
+            self.size.content((name, "kernel"), shape[-1])
+        else:
+            self._shared_constants(name, kernel_shape, number, source)
+        self.add("DEPTHWISE_CONV_2D", name, shape, grid, num_inputs=3)
+        if len(shape) != 4:
+            self.reshape(f"{name}_values", shape, grid)
+
+    def _shared_constants(self, name, kernel_shape, number, source):
+        """One kernel serves all that have its shape, one bias all that read the same grid."""
+        channels = kernel_shape[-1]
+        if self.size.is_new((number, kernel_shape)):
+            self.size.constant(f"{name}/kernel", kernel_shape, scales=channels)
+            self.size.content((number, kernel_shape), math.prod(kernel_shape))
+        if self.size.is_new(("bias", number, channels, source)):
+            self.size.constant(f"{name}/bias", (channels,), scales=channels)
+            self.size.content(("bias", channels, None if number == "one" else source), _BIAS_BYTES * channels)
