@@ -1,8 +1,11 @@
 """Which binding serves a model."""
 
 import importlib
+import sys
 
 _BINDINGS = {"keras": "tfmp.bindings.keras3.graph", "tf_keras": "tfmp.bindings.keras2.graph"}
+_WRAPPERS = "tensorflow_model_optimization"  # of tf_keras layers: a binding of their own reads them
+_BINDING_OF_WRAPPERS = "tfmp.bindings.tfmot.graph"
 _CALLBACKS = {"keras": "tfmp.MixedPrecisionSearch", "tf_keras": "tfmp.keras2.MixedPrecisionSearch"}
 
 
@@ -12,7 +15,9 @@ def of(model):
     Raises:
         TypeError: If it is no model of a known framework.
     """
-    return named(framework_of(model))
+    framework = framework_of(model)
+    wrapped = framework == "tf_keras" and _WRAPPERS in sys.modules and _has_wrappers(model)
+    return importlib.import_module(_BINDING_OF_WRAPPERS) if wrapped else named(framework)
 
 
 def named(framework):
@@ -41,3 +46,7 @@ def check_callback(model, framework):
             f"Expected a model of {framework}, as the callback `{_CALLBACKS[framework]}` is. Received: model "
             f"`{model.name}` of {received}. Give its `fit` the callback `{_CALLBACKS[received]}`."
         )
+
+
+def _has_wrappers(model):
+    return any(base.__module__.split(".")[0] == _WRAPPERS for child in model.submodules for base in type(child).__mro__)

@@ -3,7 +3,6 @@
 import tf_keras
 
 from tfmp.bindings import binding
-from tfmp.bindings.keras2 import graph
 from tfmp.mixins.mixed_precision_search import MixedPrecisionSearchMixin
 
 
@@ -14,8 +13,9 @@ class MixedPrecisionSearch(MixedPrecisionSearchMixin, tf_keras.callbacks.Callbac
         binding.check_callback(model, "tf_keras")
         super().set_model(model)
         if self.priced is None or self.prepared_model is not model:
-            read = graph.read(model, weights=False)
-            self.prepare(read, {layer.name: graph.layer(model, layer.name) for layer in read.searched})
+            bound = binding.of(model)
+            read = bound.read(model, weights=False)
+            self.prepare(read, {layer.name: bound.layer(model, layer.name) for layer in read.searched})
             self.prepared_model = model
 
     def on_train_begin(self, logs=None):

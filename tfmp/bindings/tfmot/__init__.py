@@ -1,0 +1,1 @@
+"""The door to TensorFlow Model Optimization, which works on tf_keras."""

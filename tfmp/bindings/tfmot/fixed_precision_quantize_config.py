@@ -1,0 +1,47 @@
+"""TFMOT's configuration of a layer whose bits are decided."""
+
+from tfmp.bindings.keras2.selecting_layer import register
+from tfmp.bindings.tfmot.mixed_precision_quantize_config import MixedPrecisionQuantizeConfig
+
+
+@register
+class FixedPrecisionQuantizeConfig(MixedPrecisionQuantizeConfig):
+    """Quantizes the kernel and the input of a layer with these bits.
+
+    Args:
+        weight_bits: Integer within the quantizer's range, or None for a kernel in floating point.
+        activation_bits: Integer within the quantizer's range, or None for an input in floating point.
+        quantizer: Name of a quantizer family, or a pair of names (weights, activations).
+        signed_input: True if the input can be negative; None where the model around the layer shows it.
+
+    Raises:
+        ValueError: If bits are out of the quantizer's range, or the name is unknown.
+
+    Example:
+        >>> weight_bits, activation_bits = assignment["conv1"]
+        >>> config = FixedPrecisionQuantizeConfig(weight_bits, activation_bits)
+    """
+
+    def __init__(self, weight_bits, activation_bits, *, quantizer="lsq", signed_input=None):
+        super().__init__(
+            _one(weight_bits, "weight_bits"),
+            _one(activation_bits, "activation_bits"),
+            quantizer=quantizer,
+            signed_input=signed_input,
+        )
+
+    def get_config(self):
+        return {
+            "weight_bits": None if self.weight_bits is None else self.weight_bits[0],
+            "activation_bits": None if self.activation_bits is None else self.activation_bits[0],
+            "quantizer": self.quantizer,
+            "signed_input": self.signed_input,
+        }
+
+
+def _one(bits, name):
+    if bits is None or (hasattr(bits, "__index__") and not isinstance(bits, bool)):
+        return bits
+    raise ValueError(
+        f"`{name}` must be one bit-width, an integer. Received: {bits!r}. `MixedPrecisionQuantizeConfig` takes several."
+    )

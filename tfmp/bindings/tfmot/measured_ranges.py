@@ -1,0 +1,57 @@
+"""What TFMOT's own quantizers do to a tensor, as selections of one candidate."""
+
+import numpy as np
+from tensorflow_model_optimization.quantization.keras import quantizers
+
+from tfmp.types import UNQUANTIZED, CodeFormat, Selection
+
+# Those with a smallest and a largest value that they measured.
+_MEASURING = (quantizers.LastValueQuantizer, quantizers.MovingAverageQuantizer, quantizers.AllValuesQuantizer)
+_FIXED_BITS = 8  # what `FixedQuantizer` computes, whatever its `num_bits`
+
+
+def activation_range(quantizer, arrays, name):
+    """Returns the `Selection` of a tensor between two layers and the state of its quantizer.
+
+    Args:
+        quantizer: TFMOT's.
+        arrays: The arrays of the layer that owns it, by their names.
+        name: What its own arrays begin with, `"post_activation"` for example.
+    """
+    ends = None
+    if isinstance(quantizer, quantizers.FixedQuantizer):
+        bits, ends = _FIXED_BITS, (quantizer.init_min, quantizer.init_max)
+    elif isinstance(quantizer, _MEASURING) and not quantizer.per_axis:
+        bits, ends = quantizer.num_bits, tuple(arrays[f"{name}_{end}"] for end in ("min", "max"))
+    if ends is None or quantizer.narrow_range:
+        return _foreign(quantizer), {}
+    minimum, maximum = np.float32(ends)
+    state = {"minimum": minimum, "maximum": maximum, "seen": np.float32(maximum > minimum)}
+    return Selection((CodeFormat(bits, 0, 2**bits - 1),), quantizer="moving_range"), state
+
+
+def kernel_range(quantizer, arrays, name, kernel_shape):
+    """Returns the `Selection` of a kernel and the state of its quantizer.
+
+    Args:
+        quantizer: TFMOT's, or None.
+        arrays: The arrays of the layer's wrapper, by their names.
+        name: Name of the kernel in TFMOT's variables.
+        kernel_shape: Its shape.
+    """
+    if quantizer is None:
+        return UNQUANTIZED, {}
+    if not (isinstance(quantizer, _MEASURING) and quantizer.symmetric and quantizer.narrow_range):
+        return _foreign(quantizer), {}
+    high = 2 ** (quantizer.num_bits - 1) - 1
+    largest = arrays[f"{name}_max"]
+    if largest.ndim:  # by the last axis, which for a depthwise kernel is not yet the output channel
+        largest = np.broadcast_to(largest, (*(1,) * (len(kernel_shape) - 2), *kernel_shape[-2:])).copy()
+        largest = largest if name == "depthwise_kernel" else largest[..., :1, :]
+    return Selection((CodeFormat(quantizer.num_bits, -high, high),), quantizer="linear"), {"largest": largest}
+
+
+def _foreign(quantizer):
+    """A quantizer whose levels a file does not have; its name says so to who would fold it."""
+    bits = min(8, int(getattr(quantizer, "num_bits", 8)))
+    return Selection((CodeFormat(bits, 0, 2**bits - 1),), quantizer=type(quantizer).__name__)

@@ -1,0 +1,97 @@
+"""TFMOT's scheme: which configuration each annotated layer gets, and where inputs are quantized."""
+
+import abc
+
+from tensorflow_model_optimization.quantization.keras import QuantizeLayoutTransform, QuantizeRegistry, QuantizeScheme
+
+from tfmp.bindings.keras2 import graph as keras2
+from tfmp.bindings.kinds import MULTIPLYING, kind_and_attributes
+from tfmp.bindings.tfmot.graph import write
+from tfmp.bindings.tfmot.mixed_precision_quantize_config import MixedPrecisionQuantizeConfig
+
+
+class MixedPrecisionQuantizeRegistry(QuantizeRegistry):
+    """Gives a layer with a kernel the configuration of its scheme.
+
+    Args:
+        arguments: Of `MixedPrecisionQuantizeConfig`.
+
+    Attributes:
+        left_alone: Names of the layers that nobody annotated in the model applied last. TFMOT would quantize the output
+            of one that an annotated layer reads; here that layer quantizes its input.
+    """
+
+    def __init__(self, arguments):
+        self.arguments = dict(arguments)
+        self.left_alone = frozenset()
+
+    def supports(self, layer) -> bool:
+        """True for a layer that is quantized when it is annotated without a configuration."""
+        kind, _ = kind_and_attributes(type(layer), layer.get_config(), framework="tf_keras")
+        return kind in MULTIPLYING.values() and layer.name not in self.left_alone
+
+    def get_quantize_config(self, layer):
+        if not self.supports(layer):
+            raise ValueError(
+                f"Layer `{layer.name}` ({type(layer).__name__}) is not annotated, or has no kernel that could be "
+                f"quantized. Layers with one: {', '.join(MULTIPLYING)}"
+            )
+        return MixedPrecisionQuantizeConfig(**self.arguments)
+
+
+class MixedPrecisionQuantizeLayoutTransform(QuantizeLayoutTransform):
+    """Puts annotated layers into wrappers that quantize their inputs, and stores the tensors between them.
+
+    Args:
+        scheme: A `QuantizeSchemeBase`.
+    """
+
+    def __init__(self, scheme):
+        self.scheme = scheme
+
+    def apply(self, model, layer_quantize_map):
+        graph = keras2.read(model)
+        annotated = {name: metadata.get("quantize_config") for name, metadata in layer_quantize_map.items()}
+        annotated = {name: config for name, config in annotated.items() if graph.layers[name].kind != "input"}
+        self.scheme.registry.left_alone = frozenset(graph.layers) - frozenset(annotated)
+        ours, theirs = {}, {}
+        for name, config in annotated.items():
+            if config is None or isinstance(config, MixedPrecisionQuantizeConfig):
+                ours[name] = config if config is None else {**config.arguments, "signed_input": config.signed_input}
+            else:
+                theirs[name] = config
+        stored = {name for name, config in theirs.items() if _quantizes_output(config, model.get_layer(name))}
+        transformed = write(self.scheme.quantize(graph, ours, theirs=tuple(theirs), stored=stored))
+        return transformed, {name: {"quantize_config": config} for name, config in theirs.items()}
+
+
+class QuantizeSchemeBase(QuantizeScheme):
+    """A scheme for `quantize_apply` whose layout is decided on a `Graph`.
+
+    Args:
+        arguments: Of the `MixedPrecisionQuantizeConfig` for layers that are annotated without a configuration.
+    """
+
+    def __init__(self, arguments):
+        self.registry = MixedPrecisionQuantizeRegistry(arguments)
+
+    @abc.abstractmethod
+    def quantize(self, graph, ours, *, theirs, stored):
+        """Returns the graph with its annotated layers quantized.
+
+        Args:
+            graph: The model in floating point.
+            ours: Name of an annotated layer to the arguments of its configuration, None for those of the scheme.
+            theirs: Names of the layers that TFMOT quantizes by itself.
+            stored: Those of them whose output it quantizes.
+        """
+
+    def get_layout_transformer(self):
+        return MixedPrecisionQuantizeLayoutTransform(self)
+
+    def get_quantize_registry(self):
+        return self.registry
+
+
+def _quantizes_output(config, layer):
+    return bool(config.get_output_quantizers(layer) or config.get_activations_and_quantizers(layer))

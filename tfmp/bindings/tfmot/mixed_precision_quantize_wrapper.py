@@ -1,0 +1,71 @@
+"""TFMOT's wrapper of a layer, with an input that is quantized."""
+
+from tensorflow_model_optimization.quantization.keras import QuantizeWrapperV2
+
+from tfmp.bindings.keras2 import layers as searchable
+from tfmp.bindings.keras2.selecting_layer import SelectingLayer, register
+from tfmp.bindings.tfmot.mixed_precision_quantize_config import kernel_name
+from tfmp.mixins.mixed_precision import MixedPrecisionMixin
+
+
+@register
+class MixedPrecisionQuantizeWrapper(SelectingLayer, MixedPrecisionMixin, QuantizeWrapperV2):
+    """Quantizes the input and the kernel of the layer that it wraps, each by a choice among bits.
+
+    `MixedPrecisionQuantizeScheme` makes it. Weights go TFMOT's way, through the quantizers of the configuration; the
+    input is quantized before, here.
+
+    Args:
+        layer: A layer with a kernel.
+        quantize_config: A `MixedPrecisionQuantizeConfig` or `FixedPrecisionQuantizeConfig`.
+        num_calls: How often a forward pass uses the layer.
+        **kwargs: As in `tfmot.quantization.keras.QuantizeWrapperV2`.
+
+    Attributes:
+        weight_selector, activation_selector, selection_cost: As in a layer of `tfmp.keras2`.
+    """
+
+    def __init__(self, layer, quantize_config, *, num_calls=1, **kwargs):
+        super().__init__(layer, quantize_config, num_calls=num_calls, **quantize_config.arguments, **kwargs)
+
+    @property
+    def searched_name(self):
+        return self.layer.name
+
+    @property
+    def channel_axes(self):
+        return getattr(searchable, f"MixedPrecision{type(self.layer).__name__}").channel_axes
+
+    @property
+    def kernel(self):
+        return getattr(self.layer, kernel_name(self.layer))
+
+    def call(self, inputs, training=None, **kwargs):
+        training = False if training is None else training
+        inputs = self.quantize_input(inputs, training)
+        kernel = self.kernel
+        outputs = QuantizeWrapperV2.call(self, inputs, training=training, **kwargs)
+        if self.weight_selector is not None:
+            # TFMOT leaves the quantized tensor of this call in the layer: what reads or saves it wants the variable.
+            self.quantize_config.set_quantize_weights(self.layer, [kernel])
+        return outputs
+
+    @property
+    def trainable_weights(self):
+        # TFMOT's own, which lacks the children and trains the kernels of frozen layers.
+        return [v for v in self._every_weight() if v.trainable] if self.trainable else self._searching()
+
+    @property
+    def non_trainable_weights(self):
+        trained = {id(variable) for variable in self.trainable_weights}
+        return [variable for variable in self._every_weight() if id(variable) not in trained]
+
+    def _every_weight(self):
+        children = (self.layer, self.weight_selector, self.activation_selector, self.selection_cost)
+        # The kernel first: the layer's own order changes when TFMOT replaces it.
+        own = [self.kernel, self.optimizer_step] if self.built else []
+        own += [v for child in children if child is not None for v in child.variables]
+        return list({id(variable): variable for variable in own}.values())
+
+    def get_config(self):
+        return {**QuantizeWrapperV2.get_config(self), "num_calls": self.num_calls}

@@ -1,0 +1,256 @@
+"""A graph with TFMOT's wrappers in it as the graph of what they compute."""
+
+import dataclasses
+
+import tf_keras
+from tensorflow_model_optimization.quantization.keras import QuantizeWrapper
+
+from tfmp.bindings import activation_kinds
+from tfmp.bindings.keras2 import graph as keras2
+from tfmp.bindings.keras2 import layers as searchable
+from tfmp.bindings.keras2.layer_reader import KerasLayerReader
+from tfmp.bindings.keras2.layer_variables import layer_weights
+from tfmp.bindings.kinds import MULTIPLYING
+from tfmp.bindings.tfmot.measured_ranges import activation_range, kernel_range
+from tfmp.bindings.tfmot.mixed_precision_quantize_config import kernel_name
+from tfmp.bindings.tfmot.mixed_precision_quantize_wrapper import MixedPrecisionQuantizeWrapper
+from tfmp.types import UNQUANTIZED, Call, Layer, TensorRef, map_references
+
+# Before which of them TFMOT quantizes, and behind which; it says so in private attributes alone.
+_QUANTIZED_BEFORE = ("softmax", "sigmoid", "tanh", "gelu")
+_QUANTIZED_BEHIND = ("linear", "relu", "swish", "gelu")
+_OWN_VARIABLES = ("optimizer_step", "_min", "_max")
+# Through which a tensor keeps the levels that it was quantized to.
+_MOVING = ("identity", "reshape", "permute", "pad", "crop", "upsample", "repeat", "max_pool", "global_max_pool")
+
+
+def wrapped_layer(layer):
+    """The layer in a wrapper of TFMOT, None if it is no wrapper; annotations have no public class."""
+    return layer.layer if isinstance(layer, QuantizeWrapper) or type(layer).__name__ == "QuantizeAnnotate" else None
+
+
+class Unwrapper:
+    """Puts the layers in place of their wrappers, and layers of kind `"quantize"` where TFMOT quantizes.
+
+    Args:
+        model: The model.
+        graph: What the binding of tf_keras read of it.
+        with_weights: If False, the arrays are left out.
+
+    Attributes:
+        sources: Name of a tensor to the name of the tensor of `graph` that holds it, or what becomes of it.
+    """
+
+    def __init__(self, model, graph, with_weights):
+        self.model, self.graph, self.with_weights = model, graph, with_weights
+        self.calls, self.layers, self.tensors, self.sources = [], {}, {}, {}
+        self._behind = {}  # tensor of `graph` to the reference that stands for it
+        self._parts = {}  # layer of `graph` to the layers that it becomes
+
+    def run(self):
+        for call in self.graph.calls:
+            args, kwargs = map_references((call.args, dict(call.kwargs)), self._redirect)
+            self._add(call, dataclasses.replace(call, args=args, kwargs=kwargs))
+        fields = ("inputs", "outputs", "arguments")
+        submodels = {
+            use: dataclasses.replace(
+                submodel, **{field: map_references(getattr(submodel, field), self._redirect) for field in fields}
+            )
+            for use, submodel in self.graph.submodels.items()
+        }
+        outputs = map_references(self.graph.outputs, self._redirect)
+        changed = {"layers": self.layers, "calls": tuple(self.calls), "tensors": self.tensors}
+        return dataclasses.replace(self.graph, **changed, outputs=outputs, submodels=submodels)
+
+    def _redirect(self, reference):
+        return self._behind.get(reference.name, reference)
+
+    def _add(self, original, call):
+        found = self.graph.layers[original.layer]
+        owner = keras2.layer(self.model, original.layer) if _is_of_tfmot(found) else None
+        inner = None if owner is None else wrapped_layer(owner)
+        if inner is not None:
+            name = found.name.removesuffix(owner.name) + inner.name
+            around = f"{call.within}/" if call.within else ""
+            outputs = tuple(around + inner.name + o.removeprefix(around + owner.name) for o in call.outputs)
+            call = dataclasses.replace(call, layer=name, outputs=outputs)
+        for old, new in zip(original.outputs, call.outputs, strict=True):
+            self.tensors[new] = dataclasses.replace(self.graph.tensors[old], name=new)
+            self.sources[new] = old
+        if original.layer not in self._parts:
+            self._parts[original.layer] = self._described(found, owner, inner, call)
+        layer, *parts = self._parts[original.layer]
+        self.layers[layer.name] = layer
+        self.calls.append(call)
+        tensor, number = call.outputs[0], sum(other.layer == layer.name for other in self.calls) - 1
+        for part in parts:
+            output = f"{part.name}:call_{number}" if number else part.name
+            self.layers[part.name] = part
+            self.calls.append(Call(part.name, (TensorRef(tensor),), {}, (output,), call.within))
+            self.tensors[output] = dataclasses.replace(self.tensors[tensor], name=output)
+            self.sources[output] = original.outputs[0]
+            tensor = output
+        for old, new in zip(original.outputs, (tensor, *call.outputs[1:]), strict=True):
+            self._behind[old] = TensorRef(new)
+
+    def _described(self, found, owner, inner, call):
+        """The layers that one layer becomes, in a row."""
+        if owner is None:
+            return [found]
+        if inner is None:
+            return [self._quantize_layer(found, owner)]
+        reader = _InnerReader(owner, self.with_weights)
+        layer = reader.read(inner, call, self.tensors, reads_network_input=self._reads_network_input(call))
+        if isinstance(owner, MixedPrecisionQuantizeWrapper):
+            arguments = {**owner.quantize_config.arguments, "num_calls": owner.num_calls}
+            weights = {
+                path: v for path, v in found.weights.items() if path.split("/")[0].endswith(("selector", "cost"))
+            }
+            return [
+                dataclasses.replace(
+                    _as_searchable(layer, arguments),
+                    weights={**layer.weights, **weights},
+                    weight=found.weight,
+                    activation=found.activation,
+                )
+            ]
+        return self._measured(layer, owner, call) if isinstance(owner, QuantizeWrapper) else [layer]
+
+    def _measured(self, layer, owner, call):
+        """The layer in a wrapper of TFMOT itself, and the quantizers of its output."""
+        inner, config, arrays = owner.layer, owner.quantize_config, layer_weights(owner)
+        activations = [quantizer for _, quantizer in config.get_activations_and_quantizers(inner)]
+        function = activation_kinds.activation_name(layer.config["config"])
+        parts = []
+        if activations and function in _QUANTIZED_BEFORE:
+            parts.append(self._part(layer, "before_activation", activations[0], arrays, "pre_activation"))
+            parts.append(self._activation(layer, function))
+            layer = dataclasses.replace(
+                layer,
+                config={**layer.config, "config": {**layer.config["config"], "activation": "linear"}},
+                attributes={**layer.attributes, "activation": "linear"},
+            )
+        if activations and function in _QUANTIZED_BEHIND and not _is_no_op(inner.activation):
+            parts.append(self._part(layer, "output", activations[0], arrays, "post_activation"))
+        for quantizer in config.get_output_quantizers(inner)[:1]:
+            parts.append(self._part(layer, "output", quantizer, arrays, "output"))
+        kernels = [quantizer for _, quantizer in config.get_weights_and_quantizers(inner)]
+        if layer.shape is not None and kernels:
+            layer = self._with_ranges(layer, kernels[0], arrays, kernel_name(inner), call.inputs[0])
+        if parts or layer.is_quantized:
+            wrapper = {"class": type(owner), "config": owner.get_config(), "weights": arrays}
+            wrapper["parts"] = tuple(part.name for part in parts)
+            layer = dataclasses.replace(layer, config={**layer.config, "wrapper": wrapper})
+        return [layer, *parts]
+
+    def _with_ranges(self, layer, quantizer, arrays, name, tensor):
+        kernel_shape = arrays["kernel"].shape
+        weight, weight_state = kernel_range(quantizer, arrays, name, kernel_shape)
+        activation, activation_state = self._stored(tensor)
+        weights = {f"weight_selector/{path}": value for path, value in weight_state.items()} | activation_state
+        arguments = {
+            "weight_bits": weight.bits,
+            "activation_bits": None if activation.formats[0].is_float else activation.bits,
+            "quantizer": ("linear", "moving_range"),
+            "signed_input": activation.signed,
+        }
+        return dataclasses.replace(
+            _as_searchable(layer, arguments),
+            weight=weight,
+            activation=activation,
+            weights={**layer.weights, **weights} if self.with_weights else {},
+        )
+
+    def _stored(self, tensor):
+        """The selection that a tensor was quantized by on its way, and the state of its quantizer by path."""
+        while True:
+            call = next(call for call in self.calls if tensor in call.outputs)
+            layer = self.layers[call.layer]
+            if layer.kind == "quantize":
+                return layer.activation, dict(layer.weights)
+            if layer.kind not in _MOVING or len(call.inputs) != 1:
+                return UNQUANTIZED, {}
+            tensor = call.inputs[0]
+
+    def _part(self, layer, suffix, quantizer, arrays, prefix):
+        name = self.graph.unused_name(f"{layer.name}_{suffix}")
+        return self._quantize(name, quantizer, arrays, prefix, {"part_of": layer.name})
+
+    def _quantize(self, name, quantizer, arrays, prefix, config):
+        selection, state = activation_range(quantizer, arrays, prefix)
+        weights = {f"activation_selector/{path}": value for path, value in state.items()}
+        return Layer(
+            name,
+            "quantize",
+            config={"config": {"name": name, "bits": selection.bits[0], "signed": True}, **config},
+            weights=weights if self.with_weights else {},
+            activation=selection,
+        )
+
+    def _activation(self, layer, function):
+        name = self.graph.unused_name(f"{layer.name}_activation")
+        kind, attributes = activation_kinds.of_name(function, self.graph.framework) or ("other", {})
+        config = {"config": {"name": name, "activation": function}, "part_of": layer.name}
+        return Layer(name, kind, config=config, attributes=attributes)
+
+    def _quantize_layer(self, found, owner):
+        if owner.quantizer is None or type(owner.quantizer).__name__ == "NoQuantizer":
+            return dataclasses.replace(found, kind="identity", num_parameters=0)
+        arrays = layer_weights(owner)
+        wrapper = {"class": type(owner), "config": owner.get_config(), "weights": arrays, "parts": ()}
+        return self._quantize(found.name, owner.quantizer, arrays, owner.name, {"wrapper": wrapper})
+
+    def _reads_network_input(self, call):
+        tensor = call.inputs[0]
+        while True:
+            made_by = next((other for other in self.calls if tensor in other.outputs), None)
+            kind = self.layers[made_by.layer].kind if made_by else ""
+            if kind != "quantize":
+                return kind == "input"
+            tensor = made_by.inputs[0]
+
+
+class _InnerReader(KerasLayerReader):
+    """Reads the layer in a wrapper, whose variables may be in the wrapper alone."""
+
+    def __init__(self, owner, with_weights):
+        super().__init__(with_weights)
+        self.owner = owner
+
+    def config(self, operation):
+        config = super().config(operation)
+        activation = getattr(operation, "activation", None)
+        if activation is None:
+            return config
+        # TFMOT puts an activation of its own around that of the user.
+        activation = getattr(activation, "activation", activation)
+        return {
+            **config,
+            "activation": "linear" if _is_no_op(activation) else tf_keras.activations.serialize(activation),
+        }
+
+    def weights(self, operation):
+        paths = layer_weights(self.owner).items()
+        return {path: value for path, value in paths if "/" not in path and not path.endswith(_OWN_VARIABLES)}
+
+    def num_parameters(self, operation):
+        return sum(value.size for value in self.weights(operation).values())
+
+
+def _as_searchable(layer, arguments):
+    """The layer as one of `tfmp.keras2`, which computes the same."""
+    names = {kind: name for name, kind in MULTIPLYING.items()}
+    found_class = getattr(searchable, f"MixedPrecision{names[layer.kind]}")
+    return dataclasses.replace(layer, config={"class": found_class, "config": {**layer.config["config"], **arguments}})
+
+
+def _is_of_tfmot(layer):
+    found_class = layer.config.get("class")
+    modules = {base.__module__.split(".")[0] for base in found_class.__mro__} if isinstance(found_class, type) else ()
+    return "tensorflow_model_optimization" in modules and (
+        issubclass(found_class, QuantizeWrapper) or found_class.__name__ in ("QuantizeAnnotate", "QuantizeLayer")
+    )
+
+
+def _is_no_op(activation):
+    return type(getattr(activation, "activation", activation)).__name__ == "NoOpActivation"

@@ -1,0 +1,83 @@
+"""A graph with its quantized layers in wrappers of TFMOT."""
+
+import dataclasses
+
+import tf_keras
+
+from tfmp.bindings.kinds import MULTIPLYING
+from tfmp.bindings.nesting import local_name
+from tfmp.bindings.tfmot.fixed_precision_quantize_config import FixedPrecisionQuantizeConfig
+from tfmp.bindings.tfmot.mixed_precision_quantize_config import MixedPrecisionQuantizeConfig
+from tfmp.bindings.tfmot.mixed_precision_quantize_wrapper import MixedPrecisionQuantizeWrapper
+from tfmp.types import Graph, Layer
+
+PREFIX = "quant_"
+_ARGUMENTS = ("weight_bits", "activation_bits", "quantizer", "signed_input", "relaxation", "shared_range", "seed")
+
+
+def wrapped(graph: Graph) -> Graph:
+    """Returns the graph as the binding of tf_keras has to write it.
+
+    Layers that TFMOT wrapped when the graph was read are wrapped likewise; others whose kernel or input is quantized
+    get our wrapper.
+    """
+    whole = {layer.name for layer in graph.layers.values() if _is_whole(graph, layer)}
+    graph = graph.without({layer.name for layer in graph.layers.values() if layer.config.get("part_of") in whole})
+    names = {}
+    for layer in list(graph.layers.values()):
+        if layer.name in whole:
+            changed = _as_it_was(layer)
+        elif layer.is_quantized and layer.kind in MULTIPLYING.values():
+            changed = _with_our_wrapper(layer, local_name(graph, layer.name))
+        else:
+            continue
+        around = layer.name.removesuffix(local_name(graph, layer.name))
+        names[layer.name] = around + changed.config["config"]["name"]
+        graph = graph.replace_layers({layer.name: changed})
+    return dataclasses.replace(
+        graph,
+        layers={names.get(name, name): _named(layer, names.get(name, name)) for name, layer in graph.layers.items()},
+        calls=tuple(dataclasses.replace(call, layer=names.get(call.layer, call.layer)) for call in graph.calls),
+    )
+
+
+def _is_whole(graph, layer):
+    """True if a layer is what a wrapper of TFMOT made of it, together with what quantizes its output."""
+    if "wrapper" not in layer.config or (layer.shape is not None and not layer.is_quantized):
+        return False
+    parts = (graph.layers.get(name) for name in layer.config["wrapper"]["parts"])
+    return all(part is not None and part.config.get("part_of") == layer.name for part in parts)
+
+
+def _as_it_was(layer):
+    wrapper = layer.config["wrapper"]
+    weights = {path: layer.weights.get(path, value) for path, value in wrapper["weights"].items()}
+    config = {"class": wrapper["class"], "config": wrapper["config"]}
+    return dataclasses.replace(layer, config=config, weights=weights)
+
+
+def _with_our_wrapper(layer: Layer, name) -> Layer:
+    plain_class = getattr(tf_keras.layers, next(name for name, kind in MULTIPLYING.items() if kind == layer.kind))
+    config = dict(layer.config["config"])
+    arguments = {key: config.pop(key) for key in _ARGUMENTS if key in config}
+    num_calls = config.pop("num_calls", 1)
+    if len(layer.weight.formats) > 1 or len(layer.activation.formats) > 1:
+        quantize_config = MixedPrecisionQuantizeConfig(**arguments)
+    else:
+        bits = (arguments[key] for key in ("weight_bits", "activation_bits"))
+        options = {key: arguments[key] for key in ("quantizer", "signed_input") if key in arguments}
+        quantize_config = FixedPrecisionQuantizeConfig(*(b and b[0] for b in bits), **options)
+    serialize = tf_keras.utils.legacy.serialize_keras_object  # as TFMOT does
+    own = {
+        "name": f"{PREFIX}{name}",
+        "trainable": layer.trainable,
+        "dtype": config.get("dtype", "float32"),
+        "layer": serialize(plain_class.from_config({**config, "name": name})),
+        "quantize_config": serialize(quantize_config),
+        "num_calls": num_calls,
+    }
+    return dataclasses.replace(layer, config={"class": MixedPrecisionQuantizeWrapper, "config": own})
+
+
+def _named(layer, name):
+    return dataclasses.replace(layer, name=name)

@@ -1,0 +1,72 @@
+"""The library for TensorFlow Model Optimization: what its `quantize_annotate_*` and `quantize_apply` take."""
+
+from tfmp.bindings.tfmot.fixed_precision_quantize_config import FixedPrecisionQuantizeConfig
+from tfmp.bindings.tfmot.mixed_precision_quantize_config import MixedPrecisionQuantizeConfig
+from tfmp.bindings.tfmot.mixed_precision_quantize_scheme import QuantizeSchemeBase
+from tfmp.bindings.tfmot.mixed_precision_quantize_wrapper import MixedPrecisionQuantizeWrapper
+from tfmp.transform.annotated import with_annotated_layers
+
+__all__ = [
+    "FixedPrecisionQuantizeConfig",
+    "MixedPrecisionQuantizeConfig",
+    "MixedPrecisionQuantizeScheme",
+    "MixedPrecisionQuantizeWrapper",
+]
+
+
+class MixedPrecisionQuantizeScheme(QuantizeSchemeBase):
+    """Applies annotations so that layers quantize their own inputs, each by a choice among bits.
+
+    Layers annotated with a configuration of TFMOT are quantized by TFMOT; those with a kernel that are annotated
+    without one choose among the bits given here. If every layer with a kernel is annotated, the model becomes a network
+    of integers as `tfmp.relax` makes it: what it stores between layers gets 8-bit quantizers.
+
+    Args:
+        weight_bits: Candidates for every kernel.
+        activation_bits: Candidates for every layer's input.
+        quantizer: Name of a quantizer family, or a pair of names (weights, activations).
+        first_and_last: `"int8"`, `"float"` or `"search"`, for layers annotated without a configuration; as in
+            `tfmp.relax`.
+        relaxation: `"softmax"`, `"annealed"` or `"gumbel"`.
+        shared_range: If True, the candidates of a tensor share one learned range.
+        seed: Integer, for Gumbel noise.
+
+    Raises:
+        ValueError: If bits are out of the quantizer's range, or a name is unknown.
+
+    Example:
+        >>> scheme = MixedPrecisionQuantizeScheme(weight_bits=(2, 4, 8), activation_bits=(4, 8))
+        >>> search_model = quantize_apply(quantize_annotate_model(model), scheme=scheme)
+    """
+
+    def __init__(
+        self,
+        weight_bits=(1, 2, 3, 4),
+        activation_bits=(2, 3, 4),
+        *,
+        quantizer="lsq",
+        first_and_last="int8",
+        relaxation="softmax",
+        shared_range=True,
+        seed=0,
+    ):
+        config = MixedPrecisionQuantizeConfig(
+            weight_bits,
+            activation_bits,
+            quantizer=quantizer,
+            relaxation=relaxation,
+            shared_range=shared_range,
+            seed=seed,
+        )
+        super().__init__(config.get_config())
+        self.first_and_last = first_and_last
+
+    def quantize(self, graph, ours, *, theirs, stored):
+        return with_annotated_layers(
+            graph,
+            ours,
+            default=self.registry.arguments,
+            first_and_last=self.first_and_last,
+            theirs=theirs,
+            stored=stored,
+        )
