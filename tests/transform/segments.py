@@ -55,7 +55,7 @@ class _Segments:
                 own = f"{call.inputs[0]} of {layer.name}"
                 self._take(call.inputs[0], own, activation_grid(layer))
                 values[call.inputs[0]] = self.values[own]
-            built = operation_of(self.bound, self.fixed, layer.name)
+            built = self.bound.layer(self.fixed, layer.name)
             args, kwargs = map_references((call.args, dict(call.kwargs)), lambda ref: values[ref.name])  # noqa: B023
             self.values[call.outputs[0]] = np.asarray(built(*args, **kwargs))
             grid = rule_of(layer).grid
@@ -102,7 +102,3 @@ class _Segments:
 
     def _scale(self, name):
         return self.integers.tensors[name].grid.scale
-
-
-def operation_of(bound, model, name):
-    return bound.layer(model, name)

@@ -1,5 +1,7 @@
 """Sums and products of tensors, and affine maps."""
 
+import math
+
 from tfmp.transform.affine_chain import affine_chain, affine_map
 from tfmp.transform.folded_product import folded_map
 from tfmp.transform.integer_builder import Codes
@@ -54,21 +56,17 @@ def fold_multiply(folder, call, codes):
 
 def multiplied(folder, parts, name, tensor, codes):
     """Adds the product of two integer tensors, which is the tensor of the graph, and returns its name."""
-    own = codes
-    unit = parts_scale = 1.0
-    for part in parts:
-        parts_scale *= folder.builder.tensors[part].grid.scale
-    unit = parts_scale / codes.grid.scale
-    if unit > _LARGEST_PRODUCT:  # every product but zero is beyond the codes, on this grid and on that
-        own = Codes.all_of(Grid(parts_scale, -128, 127))
-    elif unit < _SMALLEST_PRODUCT:  # the largest product is code 1 or 2
-        own = Codes.all_of(Grid(parts_scale * 2.0**9, -128, 127))
+    own, unit = codes, math.prod(folder.builder.tensors[part].grid.scale for part in parts)
+    if unit > _LARGEST_PRODUCT * codes.grid.scale:  # every product but zero is beyond the codes, on this grid and that
+        own = Codes.all_of(Grid(unit, -128, 127))
+    elif unit < _SMALLEST_PRODUCT * codes.grid.scale:  # the largest product is code 1 or 2
+        own = Codes.all_of(Grid(unit * 2.0**9, -128, 127))
     made = folder.builder.add("multiply", parts, name, folder.shape(tensor), own, layer=name)
     return folder.requantized(tensor, made, own, codes)
 
 
 def fold_affine(folder, call, codes):
-    """An affine map: along with the product behind it, or of a stored tensor."""
+    """An affine map: along with the product before it, or of a stored tensor."""
     layer, chain = folder.graph.layer_of(call), affine_chain(folder.graph, call)
     codes = codes.between(chain.low, chain.high)
     if chain.product is not None:
