@@ -26,7 +26,10 @@ def different_channels(model, seed=0):
     rng = np.random.default_rng(seed)
     for layer in model.layers:
         for variable in layer.weights:
-            if variable.path.rpartition("/")[2] in ("bias", "beta", "gamma"):
+            name = variable.path.rpartition("/")[2]
+            if name in ("bias", "beta"):
+                variable.assign(rng.normal(0, 0.1, variable.shape))
+            elif name == "gamma":
                 variable.assign(rng.uniform(0.5, 1.5, variable.shape))
 
 

@@ -47,7 +47,7 @@ class TFLiteBytes(Cost):
         for layer in layers:
             for bits in self._packed_bits(layer):
                 add_helpers(helpers, layer.shape, bits)
-        about = content_bytes(len(json.dumps(self._metadata(graph))))
+        about = content_bytes(len(json.dumps(self._metadata(graph), separators=(",", ":"))))
         return float(_BASE_BYTES + about + file_structure(graph).total_bytes + helpers.shared_bytes)
 
     def _storage(self, shape, weight_format):

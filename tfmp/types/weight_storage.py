@@ -11,6 +11,7 @@ PACKED_BITS = (4, 2)
 # The runtime adds 16 times each product of a packed code in 32 bits: the half for the bias, the half for products.
 LARGEST_PACKED_BIAS = LARGEST_PACKED_SUM = 2**26
 _LARGEST_INPUT = 255
+_NEW_KINDS_BYTES = 80  # entries and layouts of FULLY_CONNECTED, its options, and operators without options
 LARGEST_CONCATENATION = 5  # of more tensors XNNPACK makes none
 # The runtime multiplies by packed codes in one operator alone, that of dense layers.
 _PACKABLE = ("conv2d", "conv1d", "dense")
@@ -91,6 +92,8 @@ def add_helpers(size: FileSize, shape: LayerShape, container_bits: int) -> None:
     """Counts the operators that bring the input of a packed kernel into its form, if it needs any."""
     (rows, columns), (row_step, column_step) = shape.kernel_size, shape.strides
     channels = filled_channels(shape.in_channels, rows * columns, container_bits)
+    if shape.kind != "dense" or channels > shape.in_channels:
+        size.once("kinds of operators that the file may not have yet", _NEW_KINDS_BYTES)
     height, width = shape.output_size
     # What the last window reaches, in whole steps: sizes before and after each axis is gathered.
     inner_height = (height + (rows - 1) // row_step) * row_step
