@@ -157,3 +157,17 @@ def test_refuses_what_has_no_packed_form(attributes, message):
     )
     with pytest.raises(ValueError, match=message):
         write_tflite(graph)
+
+
+def test_refuses_other_kinds():
+    graph = one_operation(
+        "depthwise_conv2d",
+        [(8, 8, 4)],
+        [Grid(0.1, 0, 15)],
+        (8, 8, 4),
+        Grid(1.0, 0, 15),
+        attributes={"padding": "same", "container_bits": 4},
+        constants=packed_constants((3, 3, 4, 1), 4, 4, seed=0),
+    )
+    with pytest.raises(ValueError, match="`conv2d` and `dense` may"):
+        write_tflite(graph)

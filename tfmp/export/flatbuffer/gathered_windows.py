@@ -16,6 +16,11 @@ def packed_bits_of(operation: IntegerOperation) -> int | None:
     bits = operation.attributes.get("container_bits", 8)
     if bits == 8:
         return None
+    if operation.kind not in ("conv2d", "dense"):
+        raise ValueError(
+            f"`conv2d` and `dense` may have packed kernels. Received: {bits} bits at operation {operation.name!r}, "
+            f"`{operation.kind}`. Give it `container_bits=8`."
+        )
     kernel, bias = (np.asarray(operation.constants[name], np.int64) for name in ("kernel", "bias"))
     smallest, largest = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
     if kernel.min() < smallest or kernel.max() > largest:
