@@ -49,7 +49,7 @@ class Linear(Quantizer):
 
 def _largest(x, channel_axes):
     if channel_axes is None:
-        return tf.reduce_max(tf.abs(x))
+        return ops.maximum_over_replicas(tf.reduce_max(tf.abs(tf.stop_gradient(x))))
     kept = {axis % x.shape.rank for axis in channel_axes}
     axes = [axis for axis in range(x.shape.rank) if axis not in kept]
     return tf.reduce_max(tf.abs(x), axis=axes, keepdims=True)

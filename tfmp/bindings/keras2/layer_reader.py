@@ -44,6 +44,8 @@ class KerasLayerReader(LayerReader):
             own = {"function": operation.function, "arguments": operation.arguments, "mask": operation.mask}
             # No public name; its configuration is code as well.
             config = {**tf_keras.layers.Layer.get_config(operation), **own, "output_shape": operation._output_shape}
+        elif type(operation) is tf_keras.layers.BatchNormalization and operation.synchronized:
+            config = {**config, "synchronized": True}  # which tf_keras forgets
         return config
 
     def known_as(self, operation, config, call):
