@@ -3,11 +3,14 @@
 TFMOT makes it tf_keras if it comes before the first use; nothing of ours may decide otherwise, or use it first.
 """
 
+import os
 import subprocess
 import sys
 
 import pytest
 
+# TFMOT sets it for every process that a process with it starts, that of other tests too.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "TF_USE_LEGACY_KERAS"}
 # Every order is a path in a tree of processes: each node imports one package more than its parent.
 PROGRAM = """
 import importlib, os, sys, traceback
@@ -59,7 +62,7 @@ grow([], sys.argv[1].split(","))
 )
 def test_importing_tfmp_decides_nothing(packages):
     program = [sys.executable, "-c", PROGRAM, ",".join([*packages, "tfmp"])]
-    done = subprocess.run(program, capture_output=True, text=True, check=False)
+    done = subprocess.run(program, capture_output=True, text=True, check=False, env=ENVIRONMENT)
     assert done.returncode == 0, done.stderr[-2000:]
     found = {tuple(order.split(",")): rest for order, *rest in (line.split() for line in done.stdout.splitlines())}
     alone = {order: rest for order, rest in found.items() if "tfmp" not in order}
@@ -79,5 +82,5 @@ import tensorflow as tf, tfmp, os
 tfmp.keras2.MixedPrecisionDense, tfmp.layers.MixedPrecisionDense
 print(getattr(tf, "keras").Model.__module__.split(".")[0], os.environ.get("TF_USE_LEGACY_KERAS"))
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, env=ENVIRONMENT)
     assert done.stdout.split() == ["keras", "None"], done.stderr[-2000:]

@@ -48,7 +48,8 @@ def __dir__():
     return sorted([*globals(), *__all__])
 
 
-for _framework, _layers in (("keras", "tfmp.layers"), ("tf_keras", "tfmp.keras2")):
+_LAYERS = {"keras": "tfmp.layers", "tf_keras": "tfmp.keras2", "tensorflow_model_optimization": "tfmp.tfmot"}
+for _framework, _layers in _LAYERS.items():
     if _framework in sys.modules:
         # Models saved with our layers then load without `custom_objects`.
         importlib.import_module(_layers)

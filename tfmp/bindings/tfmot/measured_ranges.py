@@ -25,7 +25,12 @@ def activation_range(quantizer, arrays, name):
         bits, ends = quantizer.num_bits, tuple(arrays[f"{name}_{end}"] for end in ("min", "max"))
     if ends is None or quantizer.narrow_range:
         return _foreign(quantizer), {}
-    minimum, maximum = np.float32(ends)
+    return range_between(*ends, bits=bits)
+
+
+def range_between(minimum, maximum, *, bits=8):
+    """Returns the `Selection` of a tensor with levels between two values and the state of its quantizer."""
+    minimum, maximum = np.float32((minimum, maximum))
     state = {"minimum": minimum, "maximum": maximum, "seen": np.float32(maximum > minimum)}
     return Selection((CodeFormat(bits, 0, 2**bits - 1),), quantizer="moving_range"), state
 

@@ -51,8 +51,10 @@ class MixedPrecisionQuantizeLayoutTransform(QuantizeLayoutTransform):
 
     def apply(self, model, layer_quantize_map):
         graph = keras2.read(model)
-        annotated = {name: metadata.get("quantize_config") for name, metadata in layer_quantize_map.items()}
-        annotated = {name: config for name, config in annotated.items() if graph.layers[name].kind != "input"}
+        inputs = set(model.input_names)  # TFMOT lists those that an annotated layer reads
+        annotated = {
+            name: metadata.get("quantize_config") for name, metadata in layer_quantize_map.items() if name not in inputs
+        }
         self.scheme.registry.left_alone = frozenset(graph.layers) - frozenset(annotated)
         ours, theirs = {}, {}
         for name, config in annotated.items():

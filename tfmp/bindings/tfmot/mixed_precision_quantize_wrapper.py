@@ -40,6 +40,10 @@ class MixedPrecisionQuantizeWrapper(SelectingLayer, MixedPrecisionMixin, Quantiz
     def kernel(self):
         return getattr(self.layer, kernel_name(self.layer))
 
+    @property
+    def bias(self):
+        return self.layer.bias
+
     def call(self, inputs, training=None, **kwargs):
         training = False if training is None else training
         inputs = self.quantize_input(inputs, training)

@@ -11,7 +11,7 @@ from tfmp.bindings.keras2 import layers as searchable
 from tfmp.bindings.keras2.layer_reader import KerasLayerReader
 from tfmp.bindings.keras2.layer_variables import layer_weights
 from tfmp.bindings.kinds import MULTIPLYING
-from tfmp.bindings.tfmot.measured_ranges import activation_range, kernel_range
+from tfmp.bindings.tfmot.measured_ranges import activation_range, kernel_range, range_between
 from tfmp.bindings.tfmot.mixed_precision_quantize_config import kernel_name
 from tfmp.bindings.tfmot.mixed_precision_quantize_wrapper import MixedPrecisionQuantizeWrapper
 from tfmp.types import UNQUANTIZED, Call, Layer, TensorRef, map_references
@@ -22,6 +22,8 @@ _QUANTIZED_BEHIND = ("linear", "relu", "swish", "gelu")
 _OWN_VARIABLES = ("optimizer_step", "_min", "_max")
 # Through which a tensor keeps the levels that it was quantized to.
 _MOVING = ("identity", "reshape", "permute", "pad", "crop", "upsample", "repeat", "max_pool", "global_max_pool")
+# Whose result lies between fixed values in the runtime; TFMOT leaves it to that.
+_BOUNDED = {"sigmoid": (0, 255 / 256), "softmax": (0, 255 / 256), "tanh": (-1, 127 / 128)}
 
 
 def wrapped_layer(layer):
@@ -168,6 +170,9 @@ class Unwrapper:
             layer = self.layers[call.layer]
             if layer.kind == "quantize":
                 return layer.activation, dict(layer.weights)
+            if layer.kind in _BOUNDED:
+                selection, state = range_between(*_BOUNDED[layer.kind])
+                return selection, {f"activation_selector/{path}": value for path, value in state.items()}
             if layer.kind not in _MOVING or len(call.inputs) != 1:
                 return UNQUANTIZED, {}
             tensor = call.inputs[0]
