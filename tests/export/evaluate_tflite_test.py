@@ -64,6 +64,12 @@ def test_scores_in_codes(path):
         ((INPUTS, np.eye(5)[LABELS]), r"one-hot of shape \(50, 4\).*Received: \(50, 5\)"),
         ((INPUTS[:, :4], LABELS), "must have the shape"),
         ((INPUTS[:0], LABELS[:0]), "must have the shape"),
+        ((INPUTS * np.nan, LABELS), "must be finite"),
+        (({"input_0": INPUTS * np.inf}, LABELS), "must be finite"),
+        ((INPUTS, LABELS + 1), "whole numbers from 0 to 3.*int64 labels, among them 1, 4"),
+        ((INPUTS, LABELS - 1), "whole numbers from 0 to 3.*among them -1, 2"),
+        ((INPUTS, LABELS + 0.5), "whole numbers from 0 to 3.*float64"),
+        ((INPUTS, LABELS.astype(str)), "whole numbers from 0 to 3.*<U"),
     ],
 )
 def test_data_that_does_not_fit(data, message, path):

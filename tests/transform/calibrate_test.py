@@ -4,8 +4,10 @@ import pytest
 import tensorflow as tf
 from keras import layers as kl
 
+from tfmp.bindings.keras3 import graph as keras3
 from tfmp.layers import Quantize
 from tfmp.transform.calibrate import reestimate_normalization
+from tfmp.transform.samples import batches
 
 
 def two_normalizations():
@@ -73,3 +75,37 @@ def test_moving_ranges_follow():
     model = keras.Sequential([keras.Input((4, 3)), kl.BatchNormalization(), Quantize(8, name="stored")])
     reestimate_normalization(model, DATA)
     assert model.get_layer("stored").activation_selector.is_calibrated
+
+
+def two_inputs(keyed=False):
+    left, right = keras.Input((4, 3), name="left"), keras.Input((None, 1), name="right")
+    outputs = [kl.Dense(2)(left), kl.Dense(2)(right)]
+    return keras3.read(keras.Model({"a": left, "b": right} if keyed else [left, right], outputs))
+
+
+RIGHT = np.zeros((150, 7, 1))
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ([DATA, DATA], r"`right` must have the shape \(samples, None, 1\). Received: \(64, 4, 3\)"),
+        ({"left": DATA[0], "right": RIGHT[:4]}, r"`left` must have the shape \(samples, 4, 3\). Received: \(4, 3\)"),
+        ([DATA, RIGHT.astype(str)], "`right` must be numbers"),
+        ([DATA, np.full_like(RIGHT, np.inf)], "finite"),
+    ],
+)
+def test_data_that_no_input_takes(data, message):
+    with pytest.raises(ValueError, match=message):
+        list(batches(data, graph=two_inputs()))
+
+
+def test_data_by_the_keys_of_the_inputs():
+    with pytest.raises(ValueError, match="`left` must have the shape"):
+        list(batches({"a": RIGHT, "b": RIGHT}, graph=two_inputs(keyed=True)))
+    assert len(list(batches({"a": DATA, "b": RIGHT}, graph=two_inputs(keyed=True)))) == 3
+
+
+def test_an_axis_of_size_1_may_be_left_out():
+    assert len(list(batches([DATA, RIGHT[..., 0]], graph=two_inputs()))) == 3
+    assert len(list(batches([DATA[..., None], RIGHT], graph=two_inputs()))) == 3

@@ -30,7 +30,8 @@ def calibrate_ranges(model, float_model, data, *, least_squares=False):
             built.weight_selector.calibrate(np.asarray(built.kernel), least_squares=True)
     if not wanted:
         return
-    sample = _sample(float_model, list(dict.fromkeys(name for names in wanted.values() for name in names)), data)
+    names = list(dict.fromkeys(name for names in wanted.values() for name in names))
+    sample = _sample(float_model, names, list(batches(data, graph=graph)))
     for layer_name, names in wanted.items():
         values = np.concatenate([sample[name] for name in names])
         binding.of(model).layer(model, layer_name).activation_selector.calibrate(values, least_squares=least_squares)
@@ -43,11 +44,10 @@ def _source(graph, tensor):
     return tensor
 
 
-def _sample(model, names, data):
+def _sample(model, names, chunks):
     """Returns up to 2**18 values of each tensor over all batches, the extremes among them, by name."""
     reader = binding.of(model).tensor_model(model, names)
     collected = {name: [] for name in names}
-    chunks = list(batches(data))
     share = max(1, _MAX_VALUES // len(chunks))
     rng = np.random.default_rng(0)
     for batch in chunks:
@@ -78,7 +78,7 @@ def reestimate_normalization(model, data):
     momenta = [layer.momentum for layer in layers]
     try:
         seen = 0
-        for batch in batches(data):
+        for batch in batches(data, graph=graph):
             size = len(tf.nest.flatten(batch)[0])
             for layer in layers:
                 layer.momentum = seen / (seen + size)  # the plain average over all samples so far

@@ -30,7 +30,7 @@ class MomentCorrection:
     """
 
     def __init__(self, graph: Graph, model, floating, data):
-        self._chunks = list(batches(data))
+        self._chunks = list(batches(data, graph=graph))
         self._variables, self._exact, self._tensors, self._carrier_of = {}, {}, {}, {}
         bound = binding.of(model)
         for call in graph.calls:

@@ -64,7 +64,7 @@ class _Trials:
         graph = with_separate_activations(_with_finest(graph))
         self._model, floating = bound.write(graph), bound.write(floating_graph)
         calibrate_ranges(self._model, floating, inputs, least_squares=True)
-        self._chunks = [tf.nest.map_structure(tf.constant, chunk) for chunk in batches(inputs)]
+        self._chunks = [tf.nest.map_structure(tf.constant, chunk) for chunk in batches(inputs, graph=graph)]
         if loss is None:
             self._references = [floating(chunk, training=False) for chunk in self._chunks]
             loss = divergence_of(graph, self._references, divergence)
