@@ -11,18 +11,18 @@ from keras import layers as kl
 import tfmp
 
 PAGE = pathlib.Path(__file__).resolve().parents[1] / "docs" / "custom_training_loop.md"
-X = np.random.default_rng(0).normal(size=(64, 6, 6, 2)).astype(np.float32)
+X = np.random.default_rng(0).normal(size=(64, 6)).astype(np.float32)
 Y = np.random.default_rng(1).integers(0, 3, size=64)
 
 
 def trained_model():
     """Nested, so that the loop finds the layers of a backbone as well."""
     keras.utils.set_random_seed(0)
-    inner = keras.Input((6, 6, 2))
-    x = kl.Conv2D(4, 3, activation="relu", name="first")(inner)
-    backbone = keras.Model(inner, kl.Conv2D(4, 3, activation="relu", name="second")(x), name="backbone")
-    inputs = keras.Input((6, 6, 2))
-    x = kl.Dense(5, activation="relu", name="hidden")(kl.Flatten()(backbone(inputs)))
+    inner = keras.Input((6,))
+    x = kl.Dense(4, activation="relu", name="first")(inner)
+    backbone = keras.Model(inner, kl.Dense(4, activation="relu", name="second")(x), name="backbone")
+    inputs = keras.Input((6,))
+    x = kl.Dense(5, activation="relu", name="hidden")(backbone(inputs))
     return keras.Model(inputs, kl.Dense(3, name="head")(x))
 
 
@@ -40,7 +40,7 @@ def test_the_loop_of_the_page_does_what_fit_does(found):
 
     relaxed = tfmp.relax(trained_model(), calibration=X)
     optimizer = tfmp.SelectionOptimizer(keras.optimizers.SGD(0.01), keras.optimizers.Adam(0.02))
-    relaxed.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    relaxed.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True), run_eagerly=True)
     search = tfmp.MixedPrecisionSearch(tfmp.Budget("bitops", like_uniform=(2, 2)))
     losses = []
     each_step = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: losses.append(logs["loss"]))

@@ -216,7 +216,7 @@ def test_from_float_to_file(make, tmp_path):
     x = samples(model, 32)
     y = [np.zeros((32, *output.shape[1:]), np.float32) for output in model.outputs]
     relaxed = tfmp.relax(model, weight_bits=(2, 4), activation_bits=(3, 4), calibration=x)
-    relaxed.compile(tfmp.SelectionOptimizer("sgd", "adam"), loss=["mse"] * len(y))
+    relaxed.compile(tfmp.SelectionOptimizer("sgd", "adam"), loss=["mse"] * len(y), run_eagerly=True)
     search = tfmp.MixedPrecisionSearch(budget=tfmp.Budget("bitops", like_uniform=(3, 3)))
     before = {path: np.asarray(layer.weight_selector.logits) for path, layer in searched(relaxed)}
     relaxed.fit(x, y, batch_size=16, epochs=1, callbacks=[search], verbose=0)
