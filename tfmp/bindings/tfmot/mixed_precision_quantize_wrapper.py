@@ -1,5 +1,6 @@
 """TFMOT's wrapper of a layer, with an input that is quantized."""
 
+import tensorflow as tf
 from tensorflow_model_optimization.quantization.keras import QuantizeWrapperV2
 
 from tfmp.bindings.keras2 import layers as searchable
@@ -43,6 +44,11 @@ class MixedPrecisionQuantizeWrapper(SelectingLayer, MixedPrecisionMixin, Quantiz
     @property
     def bias(self):
         return self.layer.bias
+
+    def add_weight(self, *arguments, **options):
+        # The one weight of its own is a counter of TFMOT: replicas cannot average integers.
+        options = {"aggregation": tf.VariableAggregation.ONLY_FIRST_REPLICA, **options}
+        return super().add_weight(*arguments, **options)
 
     def call(self, inputs, training=None, **kwargs):
         training = False if training is None else training
