@@ -76,7 +76,7 @@ def test_export_writes_a_verified_file(folder, capsys):
     with np.load(folder / "data.npz") as data:
         assert 0 <= tfmp.evaluate_tflite(output, (data["x_test"], data["y_test"])) <= 1
     assert cli.main(arguments) == 1
-    assert "overwrite" in capsys.readouterr().err
+    assert "Pass --overwrite" in capsys.readouterr().err
 
 
 def test_simulate_and_report_agree_on_the_energy(folder, capsys):
@@ -96,6 +96,11 @@ def test_simulate_and_report_agree_on_the_energy(folder, capsys):
         (["inspect", "nowhere.keras"], "There is no file 'nowhere.keras'"),
         (["search", "{model}", "nowhere.npz", "{out}2"], "There is no file 'nowhere.npz'"),
         (["search", "{model}", "{data}", "{out}3", "--limit", "1"], "the cheapest assignment costs"),
+        (["search", "{model}", "{out}_more.npz", "{out}5"], "indices from 0 to 2, in the shape (32,). Received: int64"),
+        (["search", "{model}", "{out}_hot.npz", "{out}5"], "in the shape (32,). Received: float64 of shape (32, 3)"),
+        (["search", "{model}", "{model}", "{out}5"], "Missing: x_train, y_train"),
+        (["search", "{model}", "{out}.npz", "{out}5"], "Expected an .npz file, as `numpy.savez` writes it"),
+        (["search", "{model}", "{data}", "{data}"], "Expected a folder to write to"),
         (["search", "{model}", "{data}", "{out}4", "--limit", "1", "--like_uniform", "2,2"], "either --limit or"),
         (["export", "{model}", "{out}.tflite"], "has no quantized layer"),
         (["export", "{model}", "{out}.tflite", "--mode", "slow"], "`mode` must be one of"),
@@ -107,7 +112,12 @@ def test_simulate_and_report_agree_on_the_energy(folder, capsys):
 )
 def test_errors_are_one_line_that_says_what_to_do(folder, capsys, arguments, message):
     (folder / "data.npz.tflite").write_bytes((folder / "data.npz").read_bytes())
+    (folder / "other.npz").write_text("no archive")
+    with np.load(folder / "data.npz") as data:
+        np.savez(folder / "other_more.npz", x_train=data["x_train"], y_train=data["y_train"] + 1)
+        np.savez(folder / "other_hot.npz", x_train=data["x_train"], y_train=np.eye(3)[data["y_train"]])
     names = {"model": folder / "model.keras", "data": folder / "data.npz", "out": folder / "other"}
     assert cli.main([argument.format(**names) for argument in arguments]) == 1
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
+    assert not any(path.is_dir() for path in folder.glob("other*")), "a folder for nothing"

@@ -6,6 +6,7 @@ import os
 import pathlib
 import shutil
 import sys
+import zipfile
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -16,7 +17,8 @@ def main(arguments=None) -> int:
     try:
         parsed.run(parsed)
     except (OSError, TypeError, ValueError, ImportError) as error:
-        print(f"tfmp {parsed.command}: {error}", file=sys.stderr)
+        text = str(error).replace("overwrite=True", "--overwrite")
+        print(f"tfmp {parsed.command}: {text}", file=sys.stderr)
         return 1
     return 0
 
@@ -110,13 +112,13 @@ def _search(arguments):
     like_uniform = None if arguments.limit is not None else arguments.like_uniform or (2, 2)
     budget = tfmp.Budget(arguments.cost, limit=arguments.limit, like_uniform=like_uniform)
     folder = pathlib.Path(arguments.output)
-    folder.mkdir(parents=True, exist_ok=True)
     model_path, assignment_path = folder / "fixed.keras", folder / "assignment.json"
-    for path in (model_path, assignment_path):
-        check_writable(path, arguments.overwrite)
+    if folder.exists():
+        for path in (model_path, assignment_path):
+            check_writable(path, arguments.overwrite)
     data = _data(arguments.data, "x_train", "y_train")
-    x_train, y_train = data["x_train"], data["y_train"]
     model = _load(arguments.model)
+    x_train, y_train = data["x_train"], _class_indices(data["y_train"], len(data["x_train"]), model)
     framework = importlib.import_module(binding.framework_of(model))  # that of the file
     ours = tfmp.keras2 if framework.__name__ == "tf_keras" else tfmp
     framework.utils.set_random_seed(arguments.seed)
@@ -133,6 +135,7 @@ def _search(arguments):
         calibration=x_train[:512],
         seed=arguments.seed,
     )
+    # The backup makes the folder, when everything has turned out to fit.
     search = ours.MixedPrecisionSearch(budget=budget, backup_dir=folder / "backup")
     weights = framework.optimizers.Adam(arguments.learning_rate)
     optimizer = ours.SelectionOptimizer(weights, framework.optimizers.Adam(0.02))
@@ -255,11 +258,29 @@ def _data(path, *needed):
 
     if not os.path.exists(path):
         raise FileNotFoundError(f"There is no file {path!r}. Expected an .npz file with the data.")
+    if not zipfile.is_zipfile(path):
+        raise ValueError(f"Expected an .npz file, as `numpy.savez` writes it. Received: {path!r}")
     with np.load(path) as arrays:
         missing = [name for name in needed if name not in arrays]
         if missing:
             raise ValueError(f"Expected {', '.join(needed)} in {path!r}. Missing: {', '.join(missing)}")
         return {name: arrays[name] for name in arrays.files}
+
+
+def _class_indices(labels, count, model):
+    """The labels, if they are what sparse cross-entropy takes: wrong ones it meets in the middle of training."""
+    import numpy as np
+
+    if len(model.outputs) != 1:
+        raise ValueError(f"Expected a classifier with one output. Received a model with {len(model.outputs)}.")
+    *places, classes = model.outputs[0].shape[1:]
+    shape = (count, *places)
+    if labels.shape not in (shape, (*shape, 1)) or not np.isin(labels, np.arange(classes)).all():
+        raise ValueError(
+            f"y_train must hold class indices from 0 to {classes - 1}, in the shape {shape}. Received: {labels.dtype} "
+            f"of shape {labels.shape}, such as {', '.join(map(str, np.unique(labels)[-3:]))}"
+        )
+    return labels
 
 
 def _inputs(path):
