@@ -59,6 +59,18 @@ def counting(monkeypatch):
     return Counting
 
 
+@pytest.mark.usefixtures("counting")
+def test_separable_convolutions_are_measured_as_the_two_that_run(tmp_path):
+    layers = [kl.SeparableConv2D(6, 3, name="pair"), kl.Flatten(), kl.Dense(3, name="head")]
+    model = keras.Sequential([keras.Input((5, 5, 4)), *layers])
+    table = measure_runtime(model, tmp_path / "latency.json")
+    assert [row.shape.name for row in table.rows if row.container_bits == 8] == ["pair_depthwise", "pair", "head"]
+    relaxed = tfmp.relax(model, first_and_last="search")
+    fixed = tfmp.fix(relaxed, dict.fromkeys(tfmp.discretize(relaxed), (8, 8)))
+    whole = sum(row.latency_us for row in table.rows if row.container_bits == 8) + sum(table.overhead_us.values())
+    assert tfmp.cost(fixed, tfmp.costs.RuntimeLatency(tmp_path / "latency.json")) == pytest.approx(whole)
+
+
 def test_tables_grow_by_what_they_lack(counting, tmp_path, capsys):
     path = tmp_path / "latency.json"
     first = measure_runtime(small(), path, verbose=1)

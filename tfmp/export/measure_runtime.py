@@ -18,6 +18,7 @@ from tfmp.transform.fix import fix
 from tfmp.transform.floating_point import in_floating_point
 from tfmp.transform.fold import fold_graph
 from tfmp.transform.relax import relax
+from tfmp.transform.split_separables import with_split_separables
 from tfmp.types import Graph, LayerShape, map_references
 from tfmp.types.runtime_table import RuntimeRow, RuntimeTable, network_key
 from tfmp.types.weight_storage import PACKED_BITS, weight_storage
@@ -56,7 +57,7 @@ def measure_runtime(model, path, *, threads=1, batch_size=1, runs=15, verbose=0)
     path = pathlib.Path(path)
     table = _extendable(path, _conditions(threads, batch_size)) if path.exists() else None
     table = table or RuntimeTable(_conditions(threads, batch_size))
-    graph = binding.of(model).read(model, weights=False)
+    graph = with_split_separables(binding.of(model).read(model, weights=False))
     stopwatch = Stopwatch(threads=threads, runs=runs)
     for call in graph.calls:
         layer = graph.layer_of(call)
