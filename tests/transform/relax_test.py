@@ -260,6 +260,7 @@ def test_no_layer_to_search(model):
         ({"weight_bits": ()}, "`weight_bits`.*at least one"),
         ({"activation_bits": (2, 9)}, "1 to 8"),
         ({"activation_bits": (0,)}, "1 to 8"),
+        ({"weight_bits": None}, "1 to 8 bits. Received: bits=None"),
         ({"quantizer": "linear"}, "2 to 8"),
         ({"quantizer": "wrong"}, "lsq, hwgq"),
         ({"quantizer": ("lsq", "lsq", "lsq")}, "pair"),

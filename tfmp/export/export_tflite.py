@@ -1,6 +1,7 @@
 """From a fixed model to a TFLite file."""
 
 import dataclasses
+from collections.abc import Iterable
 
 from tfmp.bindings import binding
 from tfmp.export.check_agreement import check_agreement
@@ -79,6 +80,7 @@ def export_tflite(
 
 
 def _checked_labels(labels):
-    if isinstance(labels, str) or not all(isinstance(label, str) for label in labels):
+    named = isinstance(labels, Iterable) and not isinstance(labels, str)
+    if not named or not all(isinstance(label, str) for label in labels):
         raise TypeError(f"`labels` must be a sequence of names. Received: {labels!r}")
     return tuple(labels)

@@ -1,5 +1,7 @@
 """The choice of bits for one tensor."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import tensorflow as tf
 
@@ -14,7 +16,7 @@ def check_bits(bits, name, quantizer, signed):
     Raises:
         ValueError: If there are none, one occurs twice, or one is out of the quantizer's range.
     """
-    candidates = (bits,) if hasattr(bits, "__index__") and not isinstance(bits, bool) else tuple(bits)
+    candidates = tuple(bits) if isinstance(bits, Iterable) else (bits,)
     if not candidates:
         raise ValueError(f"`{name}` must hold at least one bit-width. Received: {bits!r}")
     if len(set(candidates)) != len(candidates):
