@@ -1,20 +1,14 @@
 """What drives a search while a model trains."""
 
 import collections
-import json
-import os
-import shutil
-import tempfile
 
 import numpy as np
 import tensorflow as tf
 
+from tfmp.mixins.search_backup import SearchBackup
 from tfmp.search.budget import Budget, SearchedCost
 from tfmp.search.lagrangian import DualAscent, FixedMultiplier
 from tfmp.types import CodeFormat
-
-_STATE_FILE = "search.json"
-_ARRAYS_FILE = "variables.npz"
 
 
 class MixedPrecisionSearchMixin:
@@ -65,7 +59,7 @@ class MixedPrecisionSearchMixin:
         self.multiplier = FixedMultiplier(eta) if budget is None else (multiplier or DualAscent())
         self._multiplier_start = self.multiplier.state()
         self.temperature = tuple(temperature)
-        self.backup_dir = None if backup_dir is None else os.fspath(backup_dir)
+        self._backup = None if backup_dir is None else SearchBackup(backup_dir)
         self.priced = self.limit = self.prepared_model = None
 
     def prepare(self, graph, layers):
@@ -178,66 +172,34 @@ class MixedPrecisionSearchMixin:
         for layer in self._layers.values():
             yield from (s for s in (layer.weight_selector, layer.activation_selector) if s is not None)
 
-    def save_backup(self, epoch, variables):
-        """Leaves an epoch's state in `backup_dir`, whole or not at all.
-
-        Args:
-            epoch: Number of complete epochs.
-            variables: The model's and the optimizer's variables as arrays, in a fixed order.
-        """
-        os.makedirs(self.backup_dir, exist_ok=True)
-        beside = os.path.join(self.backup_dir, f"epoch-{epoch:05d}.tmp")
-        final = os.path.join(self.backup_dir, f"epoch-{epoch:05d}")
-        for leftover in (beside, final):
-            shutil.rmtree(leftover, ignore_errors=True)
-        os.makedirs(beside)
-        np.savez(os.path.join(beside, _ARRAYS_FILE), *variables)
-        with open(os.path.join(beside, _STATE_FILE), "w", encoding="utf-8") as file:
-            json.dump({**self._identity(), "epoch": epoch, "multiplier": self.multiplier.state()}, file)
-        os.replace(beside, final)
-        for name in os.listdir(self.backup_dir):
-            if name.startswith("epoch-") and name != os.path.basename(final):
-                shutil.rmtree(os.path.join(self.backup_dir, name), ignore_errors=True)
+    def load_backup(self):
+        """Takes up the multiplier of the last complete epoch; returns `(epoch, variables)` of it, None without one."""
+        if self._backup is None:
+            return None
+        found = self._backup.load([variable.shape for variable in self.backup_variables()], identity=self._identity())
+        if found is None:
+            return None
+        epoch, variables, multiplier = found
+        self.multiplier.restore(multiplier)
+        self._write_prices()
+        return epoch, variables
 
     def _identity(self):
         """What a backup must share with the search that takes it up."""
         eta = self.multiplier.value if self.budget is None else None
         return {"layers": list(self._layers), "cost": self.priced.cost.name, "limit": self.limit, "eta": eta}
 
-    def _check_backup_dir(self):
-        try:
-            os.makedirs(self.backup_dir, exist_ok=True)
-            with tempfile.TemporaryFile(dir=self.backup_dir):
-                pass
-        except OSError as error:
-            raise ValueError(
-                f"`backup_dir` must be a folder that can be written. Received: {self.backup_dir!r} ({error.strerror})"
-            ) from error
+    def on_epoch_begin(self, epoch, logs=None):
+        self.set_temperature(epoch, self.params.get("epochs", 1))
 
-    def load_backup(self, shapes):
-        """Returns `(epoch, variables)` of the last complete epoch in `backup_dir`, or None if there is none.
+    def on_train_batch_end(self, batch, logs=None):
+        expected_cost = self.step()
+        if logs is not None:
+            logs["cost"] = expected_cost
 
-        Args:
-            shapes: Shapes of the model's and the optimizer's variables, which the backup must have.
-
-        Raises:
-            ValueError: If the backup belongs to another model, or the folder cannot be written.
-        """
-        self._check_backup_dir()
-        complete = sorted(n for n in os.listdir(self.backup_dir) if n.startswith("epoch-") and not n.endswith(".tmp"))
-        if not complete:
-            return None
-        folder = os.path.join(self.backup_dir, complete[-1])
-        with open(os.path.join(folder, _STATE_FILE), encoding="utf-8") as file:
-            state = json.load(file)
-        with np.load(os.path.join(folder, _ARRAYS_FILE)) as arrays:
-            variables = [arrays[f"arr_{index}"] for index in range(len(arrays.files))]
-        same_search = all(state.get(key) == value for key, value in self._identity().items())
-        if not same_search or [tuple(v.shape) for v in variables] != [tuple(s) for s in shapes]:
-            raise ValueError(
-                f"The backup in {self.backup_dir!r} belongs to another model, optimizer or budget (or eta). "
-                "Expected the one it was written for; give another `backup_dir`, or remove the folder to start anew."
-            )
-        self.multiplier.restore(state["multiplier"])
-        self._write_prices()
-        return state["epoch"], variables
+    def on_epoch_end(self, epoch, logs=None):
+        if logs is not None:
+            logs.update(self.summary())
+        if self._backup is not None:
+            variables = [np.asarray(variable) for variable in self.backup_variables()]
+            self._backup.save(epoch + 1, variables, identity=self._identity(), multiplier=self.multiplier.state())

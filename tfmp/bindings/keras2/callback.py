@@ -19,9 +19,7 @@ class MixedPrecisionSearch(MixedPrecisionSearchMixin, tf_keras.callbacks.Callbac
             self.prepared_model = model
 
     def on_train_begin(self, logs=None):
-        if self.backup_dir is None:
-            return
-        found = self.load_backup([variable.shape for variable in self._variables()])
+        found = self.load_backup()
         if found is None:
             return
         epoch, values = found
@@ -35,10 +33,11 @@ class MixedPrecisionSearch(MixedPrecisionSearchMixin, tf_keras.callbacks.Callbac
         self.model._training_state = _ResumedTraining(epoch)
 
     def on_train_end(self, logs=None):
-        if self.backup_dir is not None:
+        if self._backup is not None:
             self.model._training_state = None  # the next `fit` starts where it is told
 
-    def _variables(self):
+    def backup_variables(self):
+        """The variables of model and optimizer, in a fixed order."""
         optimizer = self.model.optimizer
         if not isinstance(optimizer, tf_keras.optimizers.Optimizer):
             raise ValueError(
@@ -47,20 +46,6 @@ class MixedPrecisionSearch(MixedPrecisionSearchMixin, tf_keras.callbacks.Callbac
             )
         optimizer.build(self.model.trainable_variables)
         return [*self.model.variables, *optimizer.variables, optimizer.learning_rate]
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.set_temperature(epoch, self.params.get("epochs", 1))
-
-    def on_train_batch_end(self, batch, logs=None):
-        expected_cost = self.step()
-        if logs is not None:
-            logs["cost"] = expected_cost
-
-    def on_epoch_end(self, epoch, logs=None):
-        if logs is not None:
-            logs.update(self.summary())
-        if self.backup_dir is not None:
-            self.save_backup(epoch + 1, [variable.numpy() for variable in self._variables()])
 
 
 class _ResumedTraining:

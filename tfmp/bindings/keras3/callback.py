@@ -1,7 +1,6 @@
 """The search callback of Keras 3."""
 
 import keras
-import numpy as np
 
 from tfmp.bindings import binding
 from tfmp.bindings.keras3 import graph
@@ -20,37 +19,22 @@ class MixedPrecisionSearch(MixedPrecisionSearchMixin, keras.callbacks.Callback):
             self.prepared_model = model
 
     def on_train_begin(self, logs=None):
-        if self.backup_dir is None:
-            return
-        found = self.load_backup([variable.shape for variable in self._variables()])
+        found = self.load_backup()
         if found is None:
             return
         epoch, values = found
-        for variable, value in zip(self._variables(), values, strict=True):
+        for variable, value in zip(self.backup_variables(), values, strict=True):
             variable.assign(value)
         # `fit` reads its first epoch from here alone; keras.callbacks.BackupAndRestore sets the same attribute.
         self.model._initial_epoch = epoch
 
     def on_train_end(self, logs=None):
-        if self.backup_dir is not None:
+        if self._backup is not None:
             self.model._initial_epoch = None  # the next `fit` starts where it is told
 
-    def _variables(self):
+    def backup_variables(self):
+        """The variables of model and optimizer, in a fixed order."""
         optimizer = self.model.optimizer
         if not optimizer.built:
             optimizer.build(self.model.trainable_variables)
         return [*self.model.variables, *optimizer.variables]
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.set_temperature(epoch, self.params.get("epochs", 1))
-
-    def on_train_batch_end(self, batch, logs=None):
-        expected_cost = self.step()
-        if logs is not None:
-            logs["cost"] = expected_cost
-
-    def on_epoch_end(self, epoch, logs=None):
-        if logs is not None:
-            logs.update(self.summary())
-        if self.backup_dir is not None:
-            self.save_backup(epoch + 1, [np.asarray(variable) for variable in self._variables()])

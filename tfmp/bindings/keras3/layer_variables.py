@@ -5,6 +5,8 @@ import math
 import keras
 import numpy as np
 
+from tfmp.bindings.layer_weights import assign
+
 
 def layer_weights(layer):
     """Returns a layer's arrays by path relative to the layer."""
@@ -12,33 +14,8 @@ def layer_weights(layer):
 
 
 def assign_weights(layer, weights):
-    """Writes arrays into a layer's variables; those it has and `weights` lacks keep their values.
-
-    Raises:
-        ValueError: If the layer lacks a variable that `weights` has.
-    """
-    variables = _by_path(layer) if weights else {}
-    if any(path not in variables for path in weights):
-        # A layer whose children Keras numbers has other paths each time it is built, in the same order.
-        shapes = [tuple(np.shape(value)) for value in weights.values()]
-        if shapes != [tuple(variable.shape) for variable in variables.values()]:
-            raise ValueError(
-                f"Layer `{layer.name}` does not build again from its configuration: expected variables "
-                f"{', '.join(weights)}; it has {', '.join(variables) or 'none'}. Give it a `get_config` with all its "
-                "arguments, and a `build` that makes all its variables."
-            )
-        variables = dict(zip(weights, variables.values(), strict=True))
-    for path, value in weights.items():
-        variables[path].assign(value)
-    _finalize(layer)
-
-
-def _finalize(layer):
-    """Does what Keras does after loading variables: an adapted normalization keeps their values elsewhere."""
-    if isinstance(layer, keras.layers.Normalization):
-        layer.finalize_state()
-    for child in layer.layers if isinstance(layer, keras.Model) else ():
-        _finalize(child)
+    """Writes arrays into a layer's variables; see `tfmp.bindings.layer_weights.assign`."""
+    assign(layer, weights, variables=_by_path(layer) if weights else {}, framework=keras)
 
 
 def num_parameters(operation):
