@@ -1,6 +1,6 @@
 """Uniform against mixed precision at equal BitOps: ResNet-8 on CIFAR-10.
 
-    python -m recipes.resnet8_cifar10 --seeds=0
+    python -m recipes.resnet8_cifar10 --seeds=0,1,2,3
 
 - `float`: trains in floating point. All others start from its weights.
 - `uniform`: LSQ at W2A2 everywhere, for the epochs of a search and of a fine-tuning together.

@@ -11,7 +11,9 @@ import pathlib
 import re
 import sys
 
+import numpy as np
 from absl import app, flags
+from scipy import stats
 
 from tfmp.types.atomic_file import write_atomically
 
@@ -47,18 +49,64 @@ def with_tables(text):
 
 
 def _resnet8_cifar10(records):
-    """A row per run, by method and seed."""
+    """A row per method, over its seeds; differences are those of equal seeds."""
     order = ("float", "uniform", "mixed", "retrained")
-    uniform = {r["seed"]: r["bitops"] for r in records.values() if r["method"] == "uniform"}
+    methods = {}
+    for name, record in records.items():
+        methods.setdefault(name.removesuffix(f"-seed{record['seed']}"), {})[record["seed"]] = record
+    uniform, rows = methods.get("uniform", {}), []
+    for name, runs in sorted(methods.items(), key=lambda item: (order.index(item[0].split("-")[0]), item[0])):
+        accuracies = [f"{100 * runs[seed]['accuracy']:.2f}" for seed in sorted(runs)]
+        paired = [seed for seed in sorted(runs) if seed in uniform and "bitops" in runs[seed] and name != "uniform"]
+        differences = [100 * (runs[seed]["accuracy"] - uniform[seed]["accuracy"]) for seed in paired]
+        shares = [runs[seed]["bitops"] / uniform[seed]["bitops"] for seed in paired]
+        of_uniform = f"{min(shares):.1%} to {max(shares):.1%}" if shares else ""
+        rows.append([name, ", ".join(map(str, sorted(runs))), ", ".join(accuracies), _mean(differences), of_uniform])
+    return ["method", "seeds", "test accuracy, %", "ahead of uniform, points", "BitOps, of uniform"], rows
+
+
+def _mean(differences):
+    """Mean of paired differences with its 95 % interval (Student's t)."""
+    if len(differences) < 2:
+        return "".join(f"{difference:+.2f}" for difference in differences)
+    half = stats.t.ppf(0.975, len(differences) - 1) * np.std(differences, ddof=1) / len(differences) ** 0.5
+    return f"{np.mean(differences):+.2f} ± {half:.2f}"
+
+
+def _keras_applications(records):
+    """A row per network."""
     rows = []
-    for name, record in sorted(records.items(), key=lambda item: (order.index(item[1]["method"]), item[0])):
-        seed, bitops = record["seed"], record.get("bitops")
-        share = f"{bitops / uniform[seed]:.1%}" if bitops and seed in uniform else ""
-        bits = " ".join(f"{w}/{a}" for w, a in record.get("bits", {}).values())
-        shown = f"{bitops / 1e6:.2f}" if bitops else ""
-        name = name.removesuffix(f"-seed{seed}")
-        rows.append([name, str(seed), f"{100 * record['accuracy']:.2f}", shown, share, bits])
-    return ["run", "seed", "test accuracy, %", "BitOps, 10^6", "of uniform", "bits W/A by layer"], rows
+    for name, record in records.items():
+        if "error" in record:
+            rows.append([name, record["error"], *[""] * 10])
+            continue
+        modes = [record[mode] for mode in ("fast", "small")]
+        operators = " and ".join(f"{found['operators_all_equal']} of {found['operators']}" for found in modes)
+        outside = {entry.split()[0] for found in modes for entry in found["outside_xnnpack"]}
+        rows.append(
+            [
+                name,
+                f"{record['layers']['searched']} of {record['layers']['searched'] + record['layers']['kept']}",
+                operators,
+                f"{min(found['smallest_equal_share'] for found in modes):.2%}",
+                str(max(found["largest_operator_difference"] for found in modes)),
+                f"{min(found['end_to_end_equal_share'] for found in modes):.1%}",
+                f"{min(found['top1_agreement'] for found in modes):.0%}",
+                *(f"{size:,}" for size in (record["float_bytes"], *(found["bytes"] for found in modes))),
+                " and ".join(f"{found['predicted_bytes'] / found['bytes'] - 1:+.1%}" for found in modes),
+                ", ".join(sorted(outside)),
+            ]
+        )
+    header = [
+        "network",
+        "searched",
+        "operators all equal",
+        "least equal",
+        "largest difference",
+        "outputs equal",
+        "top-1",
+    ]
+    return [*header, "float bytes", "fast bytes", "small bytes", "foreseen", "outside XNNPACK"], rows
 
 
 def _without_training(records):
@@ -78,7 +126,11 @@ def _without_training(records):
     return [*header, "W/A by layer"], rows
 
 
-_TABLES = {"resnet8_cifar10": _resnet8_cifar10, "without_training": _without_training}
+_TABLES = {
+    "keras_applications": _keras_applications,
+    "resnet8_cifar10": _resnet8_cifar10,
+    "without_training": _without_training,
+}
 
 
 def main(_):

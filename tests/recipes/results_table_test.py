@@ -6,42 +6,61 @@ import pytest
 from recipes import results_table
 
 
-def test_rows_hold_what_the_runs_say(tmp_path):
-    runs = [
-        {"method": "mixed", "seed": 0, "accuracy": 0.75, "bitops": 99e6, "bits": {"a": [2, 3], "b": [1, 4]}},
-        {"method": "uniform", "seed": 0, "accuracy": 0.7, "bitops": 100e6},
-        {"method": "float", "seed": 0, "accuracy": 0.8},
-    ]
-    folder = tmp_path / "resnet8_cifar10"
+def rows_of(folder, runs):
     folder.mkdir()
-    for run in runs:
-        (folder / f"{run['method']}-seed0.json").write_text(json.dumps(run))
-    rows = results_table.table(folder).splitlines()[2:]
-    assert rows == [
-        "| float | 0 | 80.00 |  |  |  |",
-        "| uniform | 0 | 70.00 | 100.00 | 100.0% |  |",
-        "| mixed | 0 | 75.00 | 99.00 | 99.0% | 2/3 1/4 |",
-    ]
+    for name, run in runs.items():
+        (folder / f"{name}.json").write_text(json.dumps(run))
+    return results_table.table(folder).splitlines()[2:]
 
 
-def test_rows_without_training(tmp_path):
-    folder = tmp_path / "without_training"
-    folder.mkdir()
-    accuracy = {"start": 0.5, "normalization": 0.6, "post_training": 0.7}
-    run = {
-        "network": "digits",
-        "seed": 1,
-        "uniform_bits": 3,
-        "float_accuracy": 0.9,
-        "accuracy": accuracy,
-        "bitops": 2e6,
+def test_methods_are_compared_seed_by_seed(tmp_path):
+    def run(seed, accuracy, bitops=None):
+        return {"seed": seed, "accuracy": accuracy, **({"bitops": bitops} if bitops else {})}
+
+    runs = {
+        "mixed-seed0": run(0, 0.75, 99e6),
+        "mixed-seed1": run(1, 0.73, 98e6),
+        "mixed-key=value-seed1": run(1, 0.69, 100e6),
+        "uniform-seed0": run(0, 0.74, 100e6),
+        "uniform-seed1": run(1, 0.70, 100e6),
+        "float-seed0": run(0, 0.8),
     }
-    for kind, bits in (("sensitivity", [2, 4]), ("uniform", [3, 3])):
-        record = {**run, "kind": kind, "bits": {"a": bits, "b": [3, 3]}}
-        (folder / f"digits-3-{kind}-seed1.json").write_text(json.dumps(record))
-    assert results_table.table(folder).splitlines()[2:] == [
-        "| digits | 1 | W3A3 | uniform | 2.00 | 90.00 | 50.00 | 60.00 | 70.00 | 3/3 3/3 |",
-        "| digits | 1 | W3A3 | sensitivity | 2.00 | 90.00 | 50.00 | 60.00 | 70.00 | 2/4 3/3 |",
+    # 1 and 3 points ahead: mean 2, standard error 1, and Student's t of one degree of freedom is 12.71 at 95 %.
+    assert rows_of(tmp_path / "resnet8_cifar10", runs) == [
+        "| float | 0 | 80.00 |  |  |",
+        "| uniform | 0, 1 | 74.00, 70.00 |  |  |",
+        "| mixed | 0, 1 | 75.00, 73.00 | +2.00 ± 12.71 | 98.0% to 99.0% |",
+        "| mixed-key=value | 1 | 69.00 | -1.00 | 100.0% to 100.0% |",
+    ]
+
+
+def test_networks_show_what_is_worst_in_either_mode(tmp_path):
+    mode = {
+        "bytes": 1000,
+        "predicted_bytes": 1010,
+        "operators": 9,
+        "operators_all_equal": 9,
+        "smallest_equal_share": 1.0,
+        "largest_operator_difference": 0,
+        "end_to_end_equal_share": 1.0,
+        "top1_agreement": 1.0,
+        "outside_xnnpack": ["SOFTMAX a", "SOFTMAX b"],
+    }
+    worse = {**mode, "bytes": 500, "predicted_bytes": 495, "operators_all_equal": 8, "smallest_equal_share": 0.9995}
+    layers = {"searched": 7, "kept": 2, "left alone": 5}
+    runs = {
+        "Good": {
+            "layers": layers,
+            "float_bytes": 4000,
+            "fast": mode,
+            "small": {**worse, "largest_operator_difference": 1},
+        },
+        "Bad": {"error": "no form"},
+    }
+    assert rows_of(tmp_path / "keras_applications", runs) == [
+        "| Bad | no form |  |  |  |  |  |  |  |  |  |  |",
+        "| Good | 7 of 9 | 9 of 9 and 8 of 9 | 99.95% | 1 | 100.0% | 100% | 4,000 | 1,000 | 500 | +1.0% and -1.0% "
+        "| SOFTMAX |",
     ]
 
 

@@ -1,0 +1,154 @@
+"""From networks of keras.applications to TFLite files, compared operator by operator.
+
+    python -m recipes.keras_applications                          # the nine networks of docs/export.md
+    python -m recipes.keras_applications --networks=DenseNet121   # any other of the collection
+
+Each network, of random weights (biases and normalization, too: constants that are all zero would be stored once, which
+no trained network has) and at a small input, is relaxed, trained for two steps under a budget, discretized,
+fixed and exported in both integer modes; every operator of each file is compared with the folded model, given the
+file's own input codes. What goes wrong is recorded, not hidden. Every network leaves one JSON in
+`recipes/results/keras_applications/`; networks whose JSON exists are skipped.
+"""
+
+import json
+import os
+import pathlib
+import tempfile
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+import tensorflow as tf
+from absl import app, flags
+
+import tfmp
+from tfmp.types.atomic_file import write_atomically
+
+FLAGS = flags.FLAGS
+RESULTS = pathlib.Path(__file__).parent / "results" / "keras_applications"
+NETWORKS = (
+    "VGG16",
+    "ResNet50",
+    "ResNet50V2",
+    "InceptionV3",
+    "MobileNet",
+    "MobileNetV2",
+    "MobileNetV3Small",
+    "EfficientNetB0",
+    "EfficientNetV2B0",
+)
+MODES = ("fast", "small")
+
+flags.DEFINE_list("networks", list(NETWORKS), "Names in `keras.applications`.")
+flags.DEFINE_integer("image_size", 64, "Height and width; a network that needs more gets its smallest.")
+flags.DEFINE_integer("classes", 100, "Size of the output.")
+flags.DEFINE_integer("seed", 0, "Of weights and images.")
+flags.DEFINE_string("results_dir", str(RESULTS), "Folder of the JSON of finished networks.")
+
+_SMALLEST = {"InceptionV3": 75, "InceptionResNetV2": 75, "Xception": 71}
+_WEIGHT_BITS, _ACTIVATION_BITS, _UNIFORM = (2, 4, 8), (4, 8), (4, 4)
+
+
+def build(name, image_size, classes, rng):
+    """Returns the float network with random weights."""
+    size = max(image_size, _SMALLEST.get(name, 0))
+    model = getattr(keras.applications, name)(weights=None, input_shape=(size, size, 3), classes=classes)
+    for variable in model.trainable_variables:
+        if len(variable.shape) == 1:
+            centre = 1.0 if variable.path.endswith("gamma") else 0.0
+            variable.assign(rng.normal(centre, 0.1, variable.shape))
+    return model
+
+
+def images(model, count, rng):
+    """Smooth random images: from 0 to 255 where the network rescales by itself, else from -1 to 1."""
+    size = model.input_shape[1]
+    coarse = rng.uniform(0, 255, (count, 8, 8, 3)).astype(np.float32)
+    smooth = np.asarray(tf.image.resize(coarse, (size, size), method="bilinear"))
+    pixels = np.clip(np.rint(smooth + rng.normal(0, 8, smooth.shape)), 0, 255).astype(np.float32)
+    rescales = any(isinstance(layer, keras.layers.Rescaling) for layer in model.layers)
+    return pixels if rescales else pixels / 127.5 - 1
+
+
+def run(name, image_size, classes, seed):
+    """Takes one network all the way and returns what happened."""
+    keras.utils.set_random_seed(seed)
+    rng = np.random.default_rng(seed)
+    model = build(name, image_size, classes, rng)
+    x, labels = images(model, 32, rng), rng.integers(0, classes, 32)
+    record = {
+        "parameters": model.count_params(),
+        "image_size": model.input_shape[1],
+        "float_bytes": len(tf.lite.TFLiteConverter.from_keras_model(model).convert()),
+    }
+    search_model = tfmp.relax(model, weight_bits=_WEIGHT_BITS, activation_bits=_ACTIVATION_BITS, calibration=x)
+    record["layers"] = layer_counts(model)
+    search = tfmp.MixedPrecisionSearch(budget=tfmp.Budget("bitops", like_uniform=_UNIFORM))
+    # Gradients of a deep network with random weights explode: unclipped, one step moves every range to nowhere.
+    weights = keras.optimizers.SGD(0.01, global_clipnorm=1.0)
+    search_model.compile(tfmp.SelectionOptimizer(weights, "adam"), keras.losses.SparseCategoricalCrossentropy())
+    search_model.fit(x[:16], labels[:16], batch_size=8, callbacks=[search], verbose=0)
+    assignment = tfmp.discretize(search_model, strategy="budget", budget=search.budget)
+    fixed = tfmp.fix(search_model, assignment, calibration=x)
+    record["weight_bits"] = {bits: sum(w == bits for w, _ in assignment.bits.values()) for bits in _WEIGHT_BITS}
+    with tempfile.TemporaryDirectory() as folder:
+        for mode in MODES:
+            path = os.path.join(folder, f"{mode}.tflite")
+            tfmp.export_tflite(fixed, path, mode=mode)
+            report = tfmp.compare_tflite(fixed, path, x[:8])
+            record[mode] = {**agreement(report), "predicted_bytes": tfmp.cost(fixed, tfmp.costs.TFLiteBytes(mode))}
+    return record
+
+
+def layer_counts(model):
+    """How many layers are searched, kept and left alone."""
+    rows = tfmp.inspect(model).rows
+    return {status: sum(row.status == status for row in rows) for status in ("searched", "kept", "left alone")}
+
+
+def agreement(report):
+    """What a comparison says in a few numbers."""
+    first = next((o for o in report.operators if o.largest_difference > 1), None)
+    return {
+        "bytes": report.size_bytes,
+        "operators": len(report.operators),
+        "operators_all_equal": sum(o.equal_share == 1 for o in report.operators),
+        "smallest_equal_share": min(o.equal_share for o in report.operators),
+        "largest_operator_difference": max(o.largest_difference for o in report.operators),
+        "first_operator_beyond_1": None if first is None else first.name,
+        "end_to_end_equal_share": report.equal_share,
+        "end_to_end_largest_difference": report.largest_difference,
+        "top1_agreement": report.top1_agreement,
+        "outside_xnnpack": [f"{kind} {tensor}" for kind, tensor in report.outside_xnnpack],
+    }
+
+
+def main(_):
+    """Runs what has no result yet."""
+    results = pathlib.Path(FLAGS.results_dir)
+    results.mkdir(parents=True, exist_ok=True)
+    for name in FLAGS.networks:
+        path = results / f"{name}.json"
+        if path.exists():
+            print(f"{path.name}: exists, skipped")
+            continue
+        start = time.time()
+        try:
+            record = run(name, FLAGS.image_size, FLAGS.classes, FLAGS.seed)
+        except ValueError as error:
+            record = {"error": str(error)}
+        record = {
+            "network": name,
+            "seed": FLAGS.seed,
+            **record,
+            "seconds": round(time.time() - start),
+            "versions": {"tfmp": tfmp.__version__, "keras": keras.__version__, "tensorflow": tf.__version__},
+        }
+        write_atomically(path, json.dumps(record, indent=1) + "\n")
+        print(f"{path.name}: {record.get('error', 'done')} after {record['seconds']} s", flush=True)
+
+
+if __name__ == "__main__":
+    app.run(main)
