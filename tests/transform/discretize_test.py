@@ -28,6 +28,28 @@ def cost_of(bits):
     return sum(MACS[name] * weights * activations for name, (weights, activations) in bits.items())
 
 
+@pytest.mark.parametrize("path", ["kernel", "logits"])
+def test_a_search_that_diverged_decides_nothing(path, tmp_path):
+    """Of logits that are no numbers the first would be the most probable: the fewest bits everywhere."""
+    relaxed = tfmp.relax(residual(), weight_bits=(2, 4), activation_bits=(4,), calibration=np.ones((2, 8, 8, 3)))
+    fixed = tfmp.fix(relaxed, dict.fromkeys(MACS, (4, 4)))
+    layer = relaxed.get_layer("inside")
+    variable = layer.kernel if path == "kernel" else layer.weight_selector.logits
+    variable.assign(np.full(variable.shape, np.nan, np.float32))
+    calls = [lambda strategy=strategy: tfmp.discretize(relaxed, strategy=strategy) for strategy in ("argmax", "sample")]
+    calls.append(lambda: tfmp.fix(relaxed, dict.fromkeys(MACS, (4, 4))))
+    if path == "kernel":
+        fixed.get_layer("inside").kernel.assign(layer.kernel)
+        float_model = residual()
+        float_model.get_layer("inside").kernel.assign(layer.kernel)
+        calls.append(lambda: tfmp.relax(float_model))
+        calls += [lambda mode=mode: tfmp.export_tflite(fixed, tmp_path / "m", mode=mode) for mode in ("fast", "float")]
+    for call in calls:
+        with pytest.raises(ValueError, match=f"NaN or infinite values in `.*{path}` of layer `inside`.*diverged"):
+            call()
+    assert not list(tmp_path.iterdir())
+
+
 def test_argmax_takes_the_most_probable_bits(model):
     expected = {
         name: (

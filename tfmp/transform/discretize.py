@@ -8,6 +8,7 @@ from tfmp import costs
 from tfmp.bindings import binding
 from tfmp.search.assignment import most_probable, most_probable_within, sample
 from tfmp.search.budget import Budget, SearchedCost
+from tfmp.transform.finite_weights import check_finite_weights
 from tfmp.types import BitAssignment
 
 STRATEGIES = ("argmax", "budget", "sample", "multinomial")
@@ -33,7 +34,8 @@ def discretize(search_model, *, strategy="argmax", budget=None, seed=0, spend=Tr
         network where the budget bounds that.
 
     Raises:
-        ValueError: If the strategy is unknown, the budget is missing or cannot be met, or no layer is searched.
+        ValueError: If the strategy is unknown, the budget is missing or cannot be met, no layer is searched, or the
+            search diverged.
 
     Example:
         >>> assignment = tfmp.discretize(search_model, strategy="budget", budget=search.budget)
@@ -42,7 +44,8 @@ def discretize(search_model, *, strategy="argmax", budget=None, seed=0, spend=Tr
         raise ValueError(f"`strategy` must be one of {', '.join(STRATEGIES)}. Received: {strategy!r}")
     if strategy == "budget" and not isinstance(budget, Budget):
         raise ValueError(f'`strategy="budget"` needs `budget=tfmp.Budget(...)`. Received: budget={budget!r}')
-    graph = binding.of(search_model).read(search_model, weights=False)
+    graph = binding.of(search_model).read(search_model)
+    check_finite_weights(graph)
     if not graph.searched:
         raise ValueError(f"Model `{graph.name}` has no layer whose bits are open. Expected a model from `tfmp.relax`.")
     if strategy == "budget":

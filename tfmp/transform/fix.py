@@ -8,6 +8,7 @@ from tfmp import quantizers
 from tfmp.bindings import binding
 from tfmp.mixins.mixed_precision import quantizer_pair
 from tfmp.transform.calibrate import reestimate_normalization
+from tfmp.transform.finite_weights import check_finite_weights
 from tfmp.transform.floating_point import in_floating_point, own_weights
 from tfmp.transform.post_training import quantize_after_training
 from tfmp.types import BitAssignment, Graph, Layer, Selection
@@ -35,8 +36,8 @@ def fix(search_model, assignment, *, calibration=None, post_training=False):
         A model of the same framework, not compiled.
 
     Raises:
-        ValueError: If the model is not relaxed, the assignment is for another model, bits are out of range, or
-            `post_training` comes without calibration data.
+        ValueError: If the model is not relaxed or its weights are not finite, the assignment is for another model, bits
+            are out of range, or `post_training` comes without calibration data.
     """
     if post_training and calibration is None:
         raise ValueError(
@@ -44,6 +45,7 @@ def fix(search_model, assignment, *, calibration=None, post_training=False):
         )
     bound = binding.of(search_model)
     graph = bound.read(search_model)
+    check_finite_weights(graph)
     if not isinstance(assignment, BitAssignment):
         assignment = BitAssignment(assignment)
     check_assignment(graph, assignment)

@@ -3,6 +3,7 @@
 from tfmp import quantizers
 from tfmp.bindings import binding
 from tfmp.transform.affine_chain import FUSED_ACTIVATIONS
+from tfmp.transform.finite_weights import check_finite_weights
 from tfmp.transform.folder import Folder
 from tfmp.transform.rules.products import RULES as PRODUCTS
 from tfmp.types import Graph, IntegerGraph
@@ -44,7 +45,8 @@ def fold_graph(graph: Graph, *, mode: str = "fast") -> IntegerGraph:
 
 
 def check_fixed(graph: Graph):
-    """Raises `ValueError` if bits are still open, or nothing is quantized."""
+    """Raises `ValueError` if bits are still open, nothing is quantized, or weights that were read are not finite."""
+    check_finite_weights(graph)
     if graph.searched:
         names = ", ".join(layer.name for layer in graph.searched)
         raise ValueError(

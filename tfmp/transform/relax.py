@@ -6,6 +6,7 @@ from tfmp.mixins.mixed_precision import quantizer_pair
 from tfmp.selection import check_relaxation
 from tfmp.transform.affine_chain import FUSED_ACTIVATIONS
 from tfmp.transform.calibrate import calibrate_ranges
+from tfmp.transform.finite_weights import check_finite_weights
 from tfmp.transform.normalization import with_positive_gammas
 from tfmp.transform.pairwise_addition import with_pairwise_additions
 from tfmp.transform.plan import KEPT, LEFT, SEARCHED, plan
@@ -61,7 +62,7 @@ def relax(
 
     Raises:
         ValueError: If bits are invalid, the model is unbuilt, a subclass or quantized already, a name matches no layer,
-            calibration data is not finite, or no layer can be searched.
+            calibration data or weights are not finite, or no layer can be searched.
 
     Example:
         >>> search_model = tfmp.relax(model, calibration=x_train[:256])
@@ -72,6 +73,7 @@ def relax(
     check_relaxation(relaxation)
     bound = binding.of(model)
     graph = with_split_separables(bound.read(model))
+    check_finite_weights(graph)
     quantized = [layer.name for layer in graph.in_order() if layer.is_quantized]
     if quantized:
         raise ValueError(

@@ -1,0 +1,17 @@
+"""Networks that a training left without numbers."""
+
+import numpy as np
+
+from tfmp.types import Graph
+
+
+def check_finite_weights(graph: Graph):
+    """Raises `ValueError` if a weight, a range or a logit of a network, read with its weights, is NaN or infinite."""
+    for layer in graph.in_order():
+        for path, value in layer.weights.items():
+            if np.issubdtype(value.dtype, np.floating) and not np.isfinite(value).all():
+                raise ValueError(
+                    f"Model `{graph.name}` must have finite weights. Received NaN or infinite values in `{path}` of "
+                    f"layer `{layer.name}`: its training diverged. Go back to an earlier state, and train with a "
+                    "smaller learning rate."
+                )
