@@ -135,7 +135,9 @@ def test_a_budget_is_met(relaxation, tolerance):
     """The task, to do what the network did in floating point, wants all the bits that it can get."""
     keras.utils.set_random_seed(0)
     x = np.random.default_rng(0).normal(size=(64, 12)).astype(np.float32)
-    teacher = keras.Sequential([keras.Input((12,)), *(kl.Dense(16, activation="relu") for _ in range(3)), kl.Dense(4)])
+    # Named, since the noise of a layer follows from its name.
+    hidden = [kl.Dense(16, activation="relu", name=f"hidden_{index}") for index in range(3)]
+    teacher = keras.Sequential([keras.Input((12,)), *hidden, kl.Dense(4, name="last")])
     model = tfmp.relax(
         teacher,
         first_and_last="float",
