@@ -80,7 +80,7 @@ def test_what_is_left_alone_says_why():
     x = kl.Dense(4, name="hidden")(x)
     x = keras.Sequential([kl.Dense(4)], name="nested")(x)
     report = rows(tfmp.inspect(keras.Model(inputs, kl.Dense(2, name="head")(x))))
-    assert report["free"] == ("left alone", "its output size is not fixed")
+    assert report["free"] == ("left alone", "its output size is not fixed; give the model a fixed input shape")
     assert report["turned"] == ("left alone", "channels come first, which the runtime has no kernels for")
     assert report["strange"] == ("left alone", "no quantized form of this layer is known")
 

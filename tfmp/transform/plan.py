@@ -80,7 +80,7 @@ def plan(graph: Graph, *, layers=None, skip=None, first_and_last="int8", quantiz
 
 def _why_left(layer: Layer) -> str:
     if layer.kind in PRODUCTS:
-        return "its output size is not fixed"
+        return "its output size is not fixed; give the model a fixed input shape"
     if layer.attributes.get("data_format") == "channels_first":
         return "channels come first, which the runtime has no kernels for"
     if rule_of(layer) is None:
