@@ -1,5 +1,6 @@
 """Bytes of the TFLite file."""
 
+import importlib.metadata
 import json
 
 import numpy as np
@@ -21,7 +22,8 @@ class TFLiteBytes(Cost):
     the network for everything else. A network in floating point has 4 bytes for every parameter.
 
     Args:
-        mode: That of the export, `"small"` or `"fast"`.
+        mode: That of the export, `"small"` or `"fast"`. By default not that of `tfmp.export_tflite`: in mode `"fast"`
+            every weight takes a byte, whatever its bits.
     """
 
     name = "tflite_bytes"
@@ -71,7 +73,13 @@ class TFLiteBytes(Cost):
     def _metadata(self, graph):
         bits = {layer.name: [8, 8] for layer in graph.in_order() if layer.shape is not None and layer.is_quantized}
         doors = [{name: "float32" for name in names} for names in (graph.input_names, graph.output_names)]
-        return {"tfmp": "0.1.0", "mode": self.mode, "bits": bits, "inputs": doors[0], "outputs": doors[1]}
+        return {
+            "tfmp": importlib.metadata.version("tfmp"),
+            "mode": self.mode,
+            "bits": bits,
+            "inputs": doors[0],
+            "outputs": doors[1],
+        }
 
 
 def _clip_bytes(shape, activation_format):
