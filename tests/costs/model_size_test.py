@@ -1,5 +1,5 @@
 from tests.small_graphs import CONV, DENSE, GROUPED, chain, layer, selection
-from tfmp.costs import ModelSize
+from tfmp.costs import ModelSize, network_cost
 from tfmp.types import FLOAT, CodeFormat, Layer
 
 
@@ -19,3 +19,11 @@ def test_overhead_is_32_bits_for_every_number_beside_the_kernels():
         order=["conv", "normalization", "conv", "dense"],
     )
     assert ModelSize().overhead(graph) == 32 * (8 + 16 + 10)
+    assert ModelSize(kernels_only=True).overhead(graph) == 0
+
+
+def test_kernels_alone_count_groups():
+    graph = chain(layer(CONV, selection((1,))), layer(GROUPED, selection((3,))), layer(DENSE, num_extra_parameters=10))
+    expected = 1 * 3 * 3 * 4 * 8 + 3 * 3 * 2 * 2 * 12 + 32 * 120
+    assert network_cost(graph, ModelSize(kernels_only=True)) == expected
+    assert network_cost(graph, ModelSize()) == expected + 32 * 10

@@ -9,6 +9,8 @@ from tfmp import networks
 
 # Published: multiply-accumulates (10^9) and parameters (10^6), He 2016, Szegedy 2015 and 2016, torchvision's ResNet-50
 # with the stride in the 3x3 convolution. AlexNet: ungrouped, counted by hand. ResNet-8: MLPerf Tiny.
+# ResNet-20 to -56: by hand, with 1x1 shortcuts and moving statistics. MobileNetV2: parameters of keras.applications,
+# MACs of torchvision. The networks that DualPrecision has of its own: by hand from its appendix C.
 PUBLISHED = {
     "alexnet": (1.135, 62.4, 6),
     "resnet18": (1.814, 11.69, 19),
@@ -16,6 +18,14 @@ PUBLISHED = {
     "googlenet": (1.58, 7.0, 56),
     "inception_v3": (5.71, 23.83, 93),
     "resnet8": (0.0125, 0.0785, 8),
+    "resnet20": (0.04081, 0.274042, 20),
+    "resnet32": (0.06912, 0.469370, 32),
+    "resnet44": (0.09744, 0.664698, 44),
+    "resnet56": (0.12575, 0.860026, 56),
+    "inv_resnet26": (0.04753, 0.291322, 36),
+    "vgg11": (0.1528, 9.233866, 7),
+    "mobilenet_v2": (0.3008, 3.538984, 51),
+    "mobilenet_v2_cifar": (0.1890, 2.270794, 51),
 }
 
 
@@ -45,7 +55,61 @@ def test_arguments_change_what_they_say(name):
     assert model.count_params() < networks.get(name)(keras).count_params() / 2
 
 
-@pytest.mark.parametrize("name", ["resnet8", "resnet18", "googlenet"])
+# DualPrecision, table 3, in 10^6 bits; the first and the last layer keep their channels.
+@pytest.mark.parametrize(
+    ("name", "width", "megabits"),
+    [
+        ("resnet50", 1.0, 204.18),
+        ("mobilenet_v2", 1.0, 27.50),
+        ("mobilenet_v2", 0.5, 15.44),
+        ("mobilenet_v2", 0.25, 11.99),
+    ],
+)
+def test_kernels_at_8_bits_are_those_of_dual_precision(name, width, megabits):
+    model = networks.get(name)(keras, width=width, fixed_ends=True)
+    float_bits = tfmp.cost(model, tfmp.costs.ModelSize(kernels_only=True))
+    assert float_bits / 32 * 8 / 1e6 == pytest.approx(megabits, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("resnet18", {"conv1": 64}),
+        ("resnet20", {"stem": 16}),
+        ("inv_resnet26", {"stem": 16}),
+        ("vgg11", {"conv1": 64, "conv8": 512}),
+        ("mobilenet_v2_cifar", {"stem": 32, "last": 1280}),
+    ],
+)
+@pytest.mark.parametrize("width", [0.25, 1.5])
+def test_ends_keep_their_channels_on_request(name, kept, width):
+    def channels(fixed_ends):
+        model = networks.get(name)(keras, image_size=32, width=width, fixed_ends=fixed_ends)
+        return {layer: model.get_layer(layer).filters for layer in kept}
+
+    assert channels(True) == kept
+    assert channels(False) == {layer: round(filters * width) for layer, filters in kept.items()}
+
+
+# Kernels by hand: 3x3 convolutions become 1x1 ones and nine weights a channel.
+@pytest.mark.parametrize(("variant", "num_separable"), [("", 0), ("a", 1), ("b", 4), ("c", 7)])
+def test_variants_of_vgg11_make_convolutions_separable(variant, num_separable):
+    channels = [3, 64, 128, 256, 256, 512, 512, 512, 512]
+    expected, extra_channels = 10 * 512 + 10, 0
+    for index, (before, after) in enumerate(zip(channels, channels[1:], strict=False)):
+        separable = 0 < index <= num_separable
+        expected += before * after + 9 * after if separable else 9 * before * after
+        extra_channels += after if separable else 0
+    expected += 4 * (sum(channels[1:]) + extra_channels)
+    assert networks.get("vgg11")(keras, variant=variant).count_params() == expected
+
+
+def test_unknown_variant_of_vgg11():
+    with pytest.raises(ValueError, match="`variant` must be one of '', 'a', 'b', 'c'. Received: 'd'"):
+        networks.get("vgg11")(keras, variant="d")
+
+
+@pytest.mark.parametrize("name", ["resnet8", "resnet18", "resnet20", "googlenet", "inv_resnet26"])
 def test_both_kerases_build_the_same(name):
     ours, theirs = (networks.get(name)(k, image_size=32, width=0.125) for k in (keras, tf_keras))
     assert [layer.name for layer in ours.layers if layer.weights] == [

@@ -17,10 +17,23 @@ def convolution(keras, x, filters, kernel_size, name, *, strides=1, padding="sam
     )(x)
 
 
-def normalization(keras, x, name):
+def depthwise_convolution(keras, x, kernel_size, name, *, strides=1):
+    """A depthwise convolution, otherwise like `convolution`."""
+    return keras.layers.DepthwiseConv2D(
+        kernel_size,
+        strides=strides,
+        padding="same",
+        use_bias=False,
+        depthwise_initializer="he_normal",
+        depthwise_regularizer=keras.regularizers.L2(WEIGHT_DECAY),
+        name=name,
+    )(x)
+
+
+def normalization(keras, x, name, *, max_value=None):
     """A batch normalization and the ReLU that a quantized input replaces (EdMIPS, section 5.1, after HWGQ-Net)."""
     x = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_bn")(x)
-    return keras.layers.ReLU(name=f"{name}_relu")(x)
+    return keras.layers.ReLU(max_value=max_value, name=f"{name}_relu")(x)
 
 
 def classifier(keras, x, num_classes):

@@ -5,21 +5,21 @@ from tfmp.networks._convolution import classifier, convolution, normalization, s
 _STAGES = (64, 128, 256, 512)
 
 
-def preactivation_resnet(keras, *, name, blocks, bottleneck, image_size, num_classes, width):
+def preactivation_resnet(keras, *, blocks, bottleneck, image_size, num_classes, width, fixed_ends):
     """Returns a residual network in the order normalization, quantized activation, convolution.
 
     Args:
         keras: The Keras to build with.
-        name: Name of the model.
         blocks: Number of blocks of each of the four stages.
         bottleneck: True for blocks of three convolutions, 1x1, 3x3 (with the stride) and 1x1 of four times the filters.
         image_size: Height and width.
         num_classes: Number of logits.
         width: Factor on the number of filters.
+        fixed_ends: True if the first convolution keeps its 64 filters at every width.
     """
     layers = keras.layers
     inputs = keras.Input((image_size, image_size, 3), name="image")
-    x = convolution(keras, inputs, scaled(64, width), 7, "conv1", strides=2)
+    x = convolution(keras, inputs, scaled(64, 1 if fixed_ends else width), 7, "conv1", strides=2)
     x = layers.MaxPooling2D(3, strides=2, padding="same", name="pool1")(normalization(keras, x, "conv1"))
     for stage, count in enumerate(blocks, start=1):
         filters = scaled(_STAGES[stage - 1], width)
@@ -27,7 +27,8 @@ def preactivation_resnet(keras, *, name, blocks, bottleneck, image_size, num_cla
             strides = 2 if stage > 1 and block == 1 else 1
             x = _block(keras, x, filters, strides, bottleneck, f"stage{stage}_block{block}")
     x = layers.GlobalAveragePooling2D(name="pool")(normalization(keras, x, "last"))
-    return keras.Model(inputs, classifier(keras, x, num_classes), name=name)
+    depth = 2 + sum(blocks) * (3 if bottleneck else 2)
+    return keras.Model(inputs, classifier(keras, x, num_classes), name=f"resnet{depth}")
 
 
 def _block(keras, x, filters, strides, bottleneck, name):

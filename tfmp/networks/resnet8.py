@@ -1,6 +1,6 @@
 """ResNet-8 for small images."""
 
-from tfmp.networks._convolution import convolution, scaled
+from tfmp.networks._cifar_resnet import cifar_resnet
 
 
 def build(keras, *, image_size=32, num_classes=10, width=1.0):
@@ -19,22 +19,4 @@ def build(keras, *, image_size=32, num_classes=10, width=1.0):
 
     Reference: Banbury et al., 2021, "MLPerf Tiny Benchmark", https://arxiv.org/abs/2106.07597
     """
-    layers = keras.layers
-
-    def normalized(x, filters, kernel_size, strides, name):
-        x = convolution(keras, x, filters, kernel_size, name, strides=strides)
-        return layers.BatchNormalization(momentum=0.9, name=f"{name}_bn")(x)
-
-    filters = [scaled(base, width) for base in (16, 32, 64)]
-    inputs = keras.Input((image_size, image_size, 3), name="image")
-    x = layers.ReLU(name="stem_relu")(normalized(inputs, filters[0], 3, 1, "stem"))
-    for stage, count in enumerate(filters, start=1):
-        strides = 1 if stage == 1 else 2
-        y = layers.ReLU(name=f"stage{stage}_relu1")(normalized(x, count, 3, strides, f"stage{stage}_conv1"))
-        y = normalized(y, count, 3, 1, f"stage{stage}_conv2")
-        if strides > 1:
-            x = normalized(x, count, 1, strides, f"stage{stage}_shortcut")
-        x = layers.ReLU(name=f"stage{stage}_relu2")(layers.Add(name=f"stage{stage}_add")([x, y]))
-    x = layers.GlobalAveragePooling2D(name="pool")(x)
-    logits = layers.Dense(num_classes, kernel_initializer="he_normal", name="classifier")(x)
-    return keras.Model(inputs, logits, name="resnet8")
+    return cifar_resnet(keras, blocks=1, image_size=image_size, num_classes=num_classes, width=width)

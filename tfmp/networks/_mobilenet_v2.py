@@ -1,0 +1,38 @@
+"""MobileNetV2 with the strides of a data set."""
+
+from tfmp.networks._convolution import classifier, convolution, normalization, scaled
+from tfmp.networks._inverted_residual import inverted_residual
+
+# Expansion, channels and number of blocks of each row of table 2 of Sandler et al.
+_ROWS = ((1, 16, 1), (6, 24, 2), (6, 32, 3), (6, 64, 4), (6, 96, 3), (6, 160, 3), (6, 320, 1))
+
+
+def mobilenet_v2(keras, *, name, strides, image_size, num_classes, width, fixed_ends):
+    """Returns a MobileNetV2.
+
+    Args:
+        keras: The Keras to build with.
+        name: Name of the model.
+        strides: Of the first block of each of the seven rows.
+        image_size: Height and width.
+        num_classes: Number of logits.
+        width: Factor on the number of channels, rounded to whole channels.
+        fixed_ends: True if the first convolution keeps its 32 channels and the last its 1280 at every width.
+    """
+    ends = 1 if fixed_ends else width
+    inputs = keras.Input((image_size, image_size, 3), name="image")
+    x = convolution(keras, inputs, scaled(32, ends), 3, "stem", strides=2)
+    x = normalization(keras, x, "stem", max_value=6.0)
+    for row, ((expansion, channels, count), stride) in enumerate(zip(_ROWS, strides, strict=True), start=1):
+        for block in range(1, count + 1):
+            x = inverted_residual(
+                keras,
+                x,
+                expanded=None if expansion == 1 else expansion * x.shape[-1],
+                filters=scaled(channels, width),
+                strides=stride if block == 1 else 1,
+                name=f"row{row}_block{block}",
+            )
+    x = normalization(keras, convolution(keras, x, scaled(1280, ends), 1, "last"), "last", max_value=6.0)
+    x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
+    return keras.Model(inputs, classifier(keras, x, num_classes), name=name)

@@ -1,0 +1,50 @@
+"""VGG-11 for small images."""
+
+from tfmp.networks._convolution import classifier, convolution, depthwise_convolution, normalization, scaled
+
+# Filters between the poolings, and how many convolutions behind the first are separable in each variant.
+_GROUPS = ((64,), (128,), (256, 256), (512, 512), (512, 512))
+_NUM_SEPARABLE = {"": 0, "a": 1, "b": 4, "c": 7}
+
+
+def build(keras, *, image_size=32, num_classes=10, width=1.0, fixed_ends=False, variant=""):
+    """Returns a VGG-11 with batch normalization and one dense layer, or a variant with depthwise convolutions.
+
+    152.8 * 10^6 MACs and 9.23 * 10^6 parameters at the defaults.
+
+    Args:
+        keras: The Keras to build with, `keras` or `tf_keras`.
+        image_size: Height and width, at least 32.
+        num_classes: Number of logits.
+        width: Factor on the number of filters.
+        fixed_ends: True if the first convolution keeps its 64 filters and the last its 512 at every width.
+        variant: `"a"`, `"b"` or `"c"` makes the first one, four or all seven convolutions behind the first one
+            separable: a 1x1 convolution, then a 3x3 depthwise one.
+
+    Returns:
+        A functional model from images to logits.
+
+    Raises:
+        ValueError: If `variant` is unknown.
+
+    Reference: Simonyan and Zisserman, 2015, https://arxiv.org/abs/1409.1556; DualPrecision, table 6
+    """
+    if variant not in _NUM_SEPARABLE:
+        raise ValueError(f"`variant` must be one of {', '.join(map(repr, _NUM_SEPARABLE))}. Received: {variant!r}")
+    inputs = x = keras.Input((image_size, image_size, 3), name="image")
+    index = 0
+    for group, convolutions in enumerate(_GROUPS, start=1):
+        for base in convolutions:
+            index += 1
+            filters = scaled(base, 1 if fixed_ends and index in (1, 8) else width)
+            name = f"conv{index}"
+            if 1 < index <= 1 + _NUM_SEPARABLE[variant]:
+                x = normalization(keras, convolution(keras, x, filters, 1, f"{name}_pointwise"), f"{name}_pointwise")
+                name = f"{name}_depthwise"
+                x = depthwise_convolution(keras, x, 3, name)
+            else:
+                x = convolution(keras, x, filters, 3, name)
+            x = normalization(keras, x, name)
+        x = keras.layers.MaxPooling2D(2, name=f"pool{group}")(x)
+    x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
+    return keras.Model(inputs, classifier(keras, x, num_classes), name=f"vgg11{variant}")
