@@ -22,6 +22,7 @@ NAMES = [
     "measure_runtime",
     "cost",
     "load_model",
+    "width_for_size",
     "register_layer",
     "Budget",
     "MixedPrecisionSearch",

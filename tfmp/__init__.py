@@ -27,6 +27,7 @@ _PUBLIC = {
     "register_layer": "tfmp.bindings.custom_layers",
     "relax": "tfmp.transform.relax",
     "simulate": "tfmp.export.energy_report",
+    "width_for_size": "tfmp.transform.width_for_size",
 }
 _MODULES = ("costs", "keras2", "layers", "networks", "quantizers", "search", "simulator", "types")
 

@@ -12,6 +12,7 @@ from tfmp.types.network_report import NetworkReport
 from tfmp.types.submodel import Submodel
 from tfmp.types.tflite_file import FileLayer, FileTensor, StoredTensor, TFLiteFile
 from tfmp.types.tflite_report import OperatorAgreement, TFLiteReport
+from tfmp.types.width import Width
 
 __all__ = [
     "FLOAT",
@@ -42,5 +43,6 @@ __all__ = [
     "TFLiteReport",
     "Tensor",
     "TensorRef",
+    "Width",
     "map_references",
 ]

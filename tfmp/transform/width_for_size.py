@@ -1,0 +1,117 @@
+"""The width at which a network has a given size."""
+
+import math
+import numbers
+
+from tfmp.bindings import binding
+from tfmp.transform.plan import SEARCHED, plan
+from tfmp.transform.split_separables import with_split_separables
+from tfmp.types import Width
+
+
+def width_for_size(
+    build, target_bits, *, weight_bits, depthwise_bits=None, widths=(0.01, 8.0), tolerance=0.02
+) -> Width:
+    """Finds the width multiplier at which the kernels of a network take a number of bits.
+
+    So networks of different precisions are compared at equal size: fewer bits buy more channels. The first and the last
+    layer count 8 bits a weight, as `tfmp.relax` leaves them, and so do layers that cannot be searched.
+
+    A few models are built on the way, the largest with about as many weights as the target allows. Channels are whole
+    numbers, so the size that is reached differs from the target: the result says what it is.
+
+    Args:
+        build: Function of the width multiplier that returns a Keras model, which must not shrink as the width grows:
+            `lambda width: tfmp.networks.get("resnet20")(keras, width=width)`.
+        target_bits: The size in bits, biases and normalizations not counted: `tfmp.costs.ModelSize(kernels_only=True)`.
+        weight_bits: Integer from 1 to 8, of the convolutions and dense layers that are searched.
+        depthwise_bits: Integer from 1 to 8, of the depthwise convolutions; None for `weight_bits`.
+        widths: The smallest and the largest width to try.
+        tolerance: Largest relative error of the size.
+
+    Returns:
+        A `tfmp.types.Width`. The search ends at a tenth of the tolerance, or where no width comes closer.
+
+    Raises:
+        ValueError: If no width reaches the target; the message names the nearest sizes. Or if an argument is out of
+            range.
+
+    Reference: DualPrecision, eq. 6 and section 6
+    """
+    bits = {"weight_bits": weight_bits, "depthwise_bits": weight_bits if depthwise_bits is None else depthwise_bits}
+    _check(target_bits, bits, widths, tolerance)
+    tried = {}
+    low, high = widths
+    width = min(max(1.0, low), high)
+    while True:
+        size = tried[width] = _kernel_bits(build(width), **bits)
+        if abs(size / target_bits - 1) <= tolerance / 10:
+            break
+        low, high = (width, high) if size < target_bits else (low, width)
+        if high < low * (1 + tolerance / 20):  # twice as much in the size
+            break
+        width = _next_width(width, size / target_bits, low, high, tried)
+    width = min(tried, key=lambda width: abs(tried[width] - target_bits))
+    if abs(tried[width] / target_bits - 1) > tolerance:
+        raise ValueError(_unreachable(target_bits, tried, widths, tolerance))
+    return Width(width, tried[width], target_bits)
+
+
+def _next_width(width, excess, low, high, tried):
+    """The width that the square law expects, or the middle where that is no progress: the ends of the range first."""
+    guess = width / math.sqrt(excess)
+    if low < guess < high and len(tried) % 3:  # every third step halves, for where the square law does not hold
+        return guess
+    if guess >= high and high not in tried:
+        return high
+    if guess <= low and low not in tried:
+        return low
+    return math.sqrt(low * high)
+
+
+def _kernel_bits(model, weight_bits, depthwise_bits):
+    graph = with_split_separables(binding.of(model).read(model, weights=False))
+    plans, total = plan(graph), 0
+    for layer in graph.in_order():
+        if layer.shape is None:
+            continue
+        shape = layer.shape
+        depthwise = shape.kind == "depthwise_conv2d" or shape.groups == shape.in_channels > 1
+        bits = depthwise_bits if depthwise else weight_bits
+        total += shape.num_weights * (bits if plans[layer.name].status == SEARCHED else 8)
+    if not total:
+        raise ValueError(f"`build` must return a model with kernels. Received: `{graph.name}`, which has none")
+    return total
+
+
+def _check(target_bits, bits, widths, tolerance):
+    for name, value in bits.items():
+        if not hasattr(value, "__index__") or isinstance(value, bool) or not 1 <= value <= 8:
+            raise ValueError(f"`{name}` must be an integer from 1 to 8. Received: {value!r}")
+    for name, value in (("target_bits", target_bits), ("tolerance", tolerance)):
+        if not _is_positive(value):
+            raise ValueError(f"`{name}` must be positive and finite. Received: {value!r}")
+    if len(widths) != 2 or not all(map(_is_positive, widths)) or widths[0] > widths[1]:
+        raise ValueError(f"`widths` must be two positive numbers, the smaller first. Received: {widths!r}")
+
+
+def _is_positive(value):
+    return isinstance(value, numbers.Real) and not isinstance(value, bool) and 0 < value < math.inf
+
+
+def _unreachable(target_bits, tried, widths, tolerance):
+    sizes = sorted((size, width) for width, size in tried.items())
+    (smallest, at_smallest), (largest, at_largest) = sizes[0], sizes[-1]
+    if target_bits < smallest:
+        found = (
+            f"The smallest size is {smallest:,} bits, at width {at_smallest:.4g}: raise the target or lower `widths`"
+        )
+    elif target_bits > largest:
+        found = f"The largest size is {largest:,} bits, at width {at_largest:.4g}: lower the target or raise `widths`"
+    else:
+        below, above = max(s for s in sizes if s[0] < target_bits), min(s for s in sizes if s[0] > target_bits)
+        found = (
+            f"The nearest sizes are {below[0]:,} bits at width {below[1]:.4g} and {above[0]:,} bits at width "
+            f"{above[1]:.4g}, because channels are whole numbers: choose one of them or raise `tolerance`"
+        )
+    return f"No width from {widths[0]:g} to {widths[1]:g} has {target_bits:,} bits within {tolerance:.2%}. {found}."
