@@ -12,7 +12,8 @@ def build(quantizer, *, channel_axes=None, values=None, start="initial_state"):
 
     def add_weight(*, name, shape, initializer, trainable):
         make = _INITIALIZERS[initializer] if isinstance(initializer, str) else initializer
-        return tf.Variable(make(shape), dtype=tf.float32, trainable=trainable, name=name)
+        options = {"trainable": trainable, "aggregation": tf.VariableAggregation.MEAN, "name": name}
+        return tf.Variable(make(shape), dtype=tf.float32, **options)
 
     state = quantizer.build(add_weight, channel_axes=channel_axes)
     if values is not None:

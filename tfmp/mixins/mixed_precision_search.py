@@ -201,5 +201,5 @@ class MixedPrecisionSearchMixin:
         if logs is not None:
             logs.update(self.summary())
         if self._backup is not None:
-            variables = [np.asarray(variable) for variable in self.backup_variables()]
+            variables = [variable.numpy() for variable in self.backup_variables()]
             self._backup.save(epoch + 1, variables, identity=self._identity(), multiplier=self.multiplier.state())
