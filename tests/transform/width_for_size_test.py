@@ -95,7 +95,7 @@ def test_no_width_that_was_not_tried_comes_closer(target):
     found = tfmp.width_for_size(recorded, target, weight_bits=2, widths=(0.1, 120.0), tolerance=0.1)
     best = min((size(channels) for channels in range(1, 1000)), key=lambda bits: abs(bits - target))
     assert found.size_bits == sizes[found.width]
-    assert abs(found.relative_error) <= max(0.01, abs(best / target - 1))
+    assert abs(found.relative_error) <= max(0.025, abs(best / target - 1))
     assert len(sizes) < 25
 
 

@@ -30,7 +30,7 @@ def width_for_size(
         tolerance: Largest relative error of the size.
 
     Returns:
-        A `tfmp.types.Width`. The search ends at a tenth of the tolerance, or where no width comes closer.
+        A `tfmp.types.Width`. The search ends at a quarter of the tolerance, or where no width comes closer.
 
     Raises:
         ValueError: If no width reaches the target; the message names the nearest sizes. Or if an argument is out of
@@ -45,28 +45,31 @@ def width_for_size(
     width = min(max(1.0, low), high)
     while True:
         size = tried[width] = _kernel_bits(build(width), **bits)
-        if abs(size / target_bits - 1) <= tolerance / 10:
+        if abs(size / target_bits - 1) <= tolerance / 4:
             break
         low, high = (width, high) if size < target_bits else (low, width)
         if high < low * (1 + tolerance / 20):  # twice as much in the size
             break
-        width = _next_width(width, size / target_bits, low, high, tried)
+        width = _next_width(target_bits, low, high, tried)
     width = min(tried, key=lambda width: abs(tried[width] - target_bits))
     if abs(tried[width] / target_bits - 1) > tolerance:
         raise ValueError(_unreachable(target_bits, tried, widths, tolerance))
     return Width(width, tried[width], target_bits)
 
 
-def _next_width(width, excess, low, high, tried):
-    """The width that the square law expects, or the middle where that is no progress: the ends of the range first."""
-    guess = width / math.sqrt(excess)
-    if low < guess < high and len(tried) % 3:  # every third step halves, for where the square law does not hold
-        return guess
-    if guess >= high and high not in tried:
-        return high
-    if guess <= low and low not in tried:
-        return low
-    return math.sqrt(low * high)
+def _next_width(target_bits, low, high, tried):
+    """Between two widths that were tried, where a power law through them puts the target, or halfway every second step.
+
+    With one such width by the square law at first, then further and further, because ends that are fixed follow none.
+    """
+    ends = [width for width in (low, high) if width in tried]
+    power = 2 / len(tried)
+    if len(ends) == 2:
+        power = math.log(tried[high] / tried[low]) / math.log(high / low)
+    guess = ends[0] * (target_bits / tried[ends[0]]) ** (1 / power)
+    if len(ends) == 1:
+        return min(max(guess, low), high)
+    return guess if low < guess < high and len(tried) % 2 else math.sqrt(low * high)
 
 
 def _kernel_bits(model, weight_bits, depthwise_bits):
