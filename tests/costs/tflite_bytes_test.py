@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import tfmp
+from recipes.keras_applications import NETWORKS
 from tests.costs.network_sizes import apart, check_size, different_channels, tolerance
 from tests.export.small_mode_test import wide
 from tests.small_graphs import CONV, DENSE, DEPTHWISE, chain, layer, selection
@@ -31,20 +32,7 @@ def test_small_networks(build, pairs, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("bits", [2, 4])
-@pytest.mark.parametrize(
-    "name",
-    [
-        "VGG16",
-        "ResNet50",
-        "ResNet50V2",
-        "InceptionV3",
-        "MobileNet",
-        "MobileNetV2",
-        "MobileNetV3Small",
-        "EfficientNetB0",
-        "EfficientNetV2B0",
-    ],
-)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_networks_of_keras_applications(name, bits, tmp_path):
     keras.utils.set_random_seed(0)
     size = 75 if name == "InceptionV3" else 64

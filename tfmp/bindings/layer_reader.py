@@ -66,6 +66,20 @@ class LayerReader:
         )
 
 
+def no_configuration(operation, framework) -> ValueError:
+    """Returns the error for a layer whose class cannot say with which arguments it was made.
+
+    Args:
+        operation: The layer.
+        framework: As in `Graph.framework`; both Kerases raise `NotImplementedError` for such a layer.
+    """
+    return ValueError(
+        f"Layer `{operation.name}` ({type(operation).__name__}) has no configuration from which it can be built again: "
+        "give its class a `get_config` that returns all arguments of its constructor, and register it with "
+        f"`{framework}.saving.register_keras_serializable`."
+    )
+
+
 def _selection(selector):
     if selector is None:
         return UNQUANTIZED

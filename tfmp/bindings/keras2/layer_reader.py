@@ -3,7 +3,7 @@
 import tf_keras
 
 from tfmp.bindings.keras2 import layer_variables
-from tfmp.bindings.layer_reader import LayerReader
+from tfmp.bindings.layer_reader import LayerReader, no_configuration
 
 # TensorFlow functions called on a model's tensors, by the Keras 3 operation that computes the same.
 _FUNCTIONS = {
@@ -34,11 +34,7 @@ class KerasLayerReader(LayerReader):
         try:
             config = operation.get_config()
         except NotImplementedError as error:
-            raise ValueError(
-                f"Layer `{operation.name}` ({type(operation).__name__}) has no configuration from which it can be "
-                "built again: give its class a `get_config` that returns all arguments of its constructor, and "
-                "register it with `tf_keras.saving.register_keras_serializable`."
-            ) from error
+            raise no_configuration(operation, self.framework) from error
         if isinstance(operation, tf_keras.layers.Lambda):
             # A Python function is not rebuilt from its code: what it refers to would be missing.
             own = {"function": operation.function, "arguments": operation.arguments, "mask": operation.mask}

@@ -2,6 +2,8 @@
 
 import keras
 
+from tfmp.bindings.layer_reader import no_configuration
+
 
 def check_readable(model):
     """Raises an error that says what to do unless the model is built, and Sequential or functional."""
@@ -81,11 +83,7 @@ def _check_config(operation):
     try:
         operation.get_config()
     except NotImplementedError as error:
-        raise ValueError(
-            f"Layer `{operation.name}` ({type(operation).__name__}) has no configuration from which it can be built "
-            "again: give its class a `get_config` that returns all arguments of its constructor, and register it with "
-            "`keras.saving.register_keras_serializable`."
-        ) from error
+        raise no_configuration(operation, "keras") from error
 
 
 _FUNCTIONAL = []
