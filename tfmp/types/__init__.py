@@ -9,6 +9,7 @@ from tfmp.types.layer_shape import LayerShape
 from tfmp.types.layer_table import LayerRow, LayerTable
 from tfmp.types.model_report import ModelReport, ModelRow
 from tfmp.types.network_report import NetworkReport
+from tfmp.types.pareto_front import ParetoFront
 from tfmp.types.submodel import Submodel
 from tfmp.types.tflite_file import FileLayer, FileTensor, StoredTensor, TFLiteFile
 from tfmp.types.tflite_report import OperatorAgreement, TFLiteReport
@@ -36,6 +37,7 @@ __all__ = [
     "ModelRow",
     "NetworkReport",
     "OperatorAgreement",
+    "ParetoFront",
     "Selection",
     "Submodel",
     "StoredTensor",
