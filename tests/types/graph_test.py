@@ -1,5 +1,6 @@
 import dataclasses
 
+import numpy as np
 import pytest
 
 from tests.small_graphs import CONV, DENSE, chain, layer, searched_net, selection
@@ -149,3 +150,17 @@ def test_without_layers_their_readers_read_their_inputs():
     longer = longer.insert_after("b", Layer("s", "quantize"))
     assert longer.without({"q", "r", "s"}) == graph
     assert longer.without({"q"}).producer("r").inputs == ("a",)
+
+
+def test_pairs_of_candidates_and_their_probabilities():
+    free = layer(CONV, selection((1, 2, 4), (0.2, 0.5, 0.3)), selection((2, 8), (0.9, 0.1), signed=False))
+    assert free.pairs == ((0, 0), (0, 1), (1, 0), (1, 1), (2, 0), (2, 1))
+    np.testing.assert_allclose(free.pair_probabilities(), [[0.18, 0.02], [0.45, 0.05], [0.27, 0.03]])
+    np.testing.assert_allclose(free.pair_probabilities((1, 0, 0), (0.5, 0.5)), [[0.5, 0.5], [0, 0], [0, 0]])
+    odds = (0.7, 0.3)
+    coupled = layer(CONV, selection((1, 4), odds), selection((2, 8), odds, signed=False))
+    coupled = dataclasses.replace(coupled, coupled=True)
+    assert coupled.pairs == ((0, 0), (1, 1))
+    np.testing.assert_allclose(coupled.pair_probabilities(), [[0.7, 0], [0, 0.3]])
+    np.testing.assert_allclose(coupled.pair_probabilities((0.4, 0.6), (0.4, 0.6)), [[0.4, 0], [0, 0.6]])
+    assert layer(DENSE).pairs == ((0, 0),) and layer(DENSE).pair_probabilities() == 1

@@ -1,6 +1,7 @@
 """A model as plain data: layers, tensors, and which layer call reads and writes which tensor."""
 
 import dataclasses
+import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -65,6 +66,8 @@ class Layer:
         shape: For layers that multiply and accumulate, else None.
         weight: Candidates of its kernel.
         activation: Candidates of its input.
+        coupled: True if candidate i of the kernel goes with candidate i of the input, so that the two are one choice with
+            the probabilities of either; else every pair can be chosen, independently.
         trainable: False if the user froze it.
         num_parameters: Numbers that the layer itself holds, kernel included; selectors and quantizers not counted.
     """
@@ -77,6 +80,7 @@ class Layer:
     shape: LayerShape | None = None
     weight: Selection = UNQUANTIZED
     activation: Selection = UNQUANTIZED
+    coupled: bool = False
     trainable: bool = True
     num_parameters: int = 0
 
@@ -84,6 +88,25 @@ class Layer:
     def is_searched(self) -> bool:
         """True if a choice is left: more than one candidate for its kernel or its input."""
         return len(self.weight.formats) > 1 or len(self.activation.formats) > 1
+
+    @property
+    def pairs(self) -> tuple[tuple[int, int], ...]:
+        """The positions of the candidates of kernel and input that can be chosen together."""
+        counts = len(self.weight.formats), len(self.activation.formats)
+        if self.coupled:
+            return tuple(zip(*map(range, counts), strict=True))
+        return tuple(itertools.product(*map(range, counts)))
+
+    def pair_probabilities(self, weight=None, activation=None) -> np.ndarray:
+        """`[W, A]` array of how likely each pair of candidates is, zero for those that cannot be chosen.
+
+        Args:
+            weight, activation: Probabilities of the candidates in place of the layer's own.
+        """
+        weight = self.weight.probabilities if weight is None else weight
+        if self.coupled:
+            return np.diag(np.asarray(weight, np.float64))
+        return np.outer(weight, self.activation.probabilities if activation is None else activation)
 
     @property
     def is_quantized(self) -> bool:
