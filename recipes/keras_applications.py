@@ -16,8 +16,6 @@ import pathlib
 import tempfile
 import time
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 import keras
 import numpy as np
 import tensorflow as tf
@@ -40,12 +38,6 @@ NETWORKS = (
     "EfficientNetV2B0",
 )
 MODES = ("fast", "small")
-
-flags.DEFINE_list("networks", list(NETWORKS), "Names in `keras.applications`.")
-flags.DEFINE_integer("image_size", 64, "Height and width; a network that needs more gets its smallest.")
-flags.DEFINE_integer("classes", 100, "Size of the output.")
-flags.DEFINE_integer("seed", 0, "Of weights and images.")
-flags.DEFINE_string("results_dir", str(RESULTS), "Folder of the JSON of finished networks.")
 
 _SMALLEST = {"InceptionV3": 75, "InceptionResNetV2": 75, "Xception": 71}
 _WEIGHT_BITS, _ACTIVATION_BITS, _UNIFORM = (2, 4, 8), (4, 8), (4, 4)
@@ -151,4 +143,9 @@ def main(_):
 
 
 if __name__ == "__main__":
+    flags.DEFINE_list("networks", list(NETWORKS), "Names in `keras.applications`.")
+    flags.DEFINE_integer("image_size", 64, "Height and width; a network that needs more gets its smallest.")
+    flags.DEFINE_integer("classes", 100, "Size of the output.")
+    flags.DEFINE_integer("seed", 0, "Of weights and images.")
+    flags.DEFINE_string("results_dir", str(RESULTS), "Folder of the JSON of finished networks.")
     app.run(main)

@@ -18,7 +18,6 @@ from scipy import stats
 from tfmp.types.atomic_file import write_atomically
 
 FLAGS = flags.FLAGS
-flags.DEFINE_bool("check", False, "Compare instead of writing.")
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 _TABLE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
@@ -146,4 +145,5 @@ def main(_):
 
 
 if __name__ == "__main__":
+    flags.DEFINE_bool("check", False, "Compare instead of writing.")
     app.run(main)
