@@ -43,3 +43,15 @@ def test_gradient_is_the_price_expected_over_the_other_choice():
     gradients = tape.gradient(cost, tensors)
     np.testing.assert_allclose(gradients[0], [sum(q[j] * price[i, j] for j in range(2)) for i in range(3)])
     np.testing.assert_allclose(gradients[1], [sum(p[i] * price[i, j] for i in range(3)) for j in range(2)])
+
+
+def test_coupled_choices_cost_the_diagonal():
+    price, p = np.array([[1.0, 9.0], [9.0, 8.0]]), np.array([0.25, 0.75])
+    tensors = [tf.constant(p), tf.constant(p)]
+    with tf.GradientTape() as tape:
+        tape.watch(tensors)
+        cost = selection.expected_cost(tf.constant(price), *tensors, coupled=True)
+    assert float(cost) == pytest.approx(0.25 + 0.75 * 8)
+    gradients = tape.gradient(cost, tensors)
+    np.testing.assert_allclose(gradients[0], [1, 8])
+    assert gradients[1] is None, "one choice has one gradient"

@@ -86,3 +86,18 @@ def test_one_step_is_trained_by_all_candidates_or_by_the_chosen_one():
     each = [gradient(np.eye(3, dtype=np.float32)[i], True) for i in range(3)]
     assert all(abs(value) > 1e-4 for value in each)
     assert gradient(WEIGHTS, False) == pytest.approx(np.dot(WEIGHTS, each), rel=1e-4)
+
+
+@pytest.mark.parametrize(("name", "options"), CASES, ids=str)
+def test_candidates_with_tensors_of_their_own(name, options):
+    x, family, states = candidates(name, **options)
+    common = {"shared": options.get("shared", True), "channel_axes": options.get("channel_axes")}
+    tensors = tuple(tf.constant(x * scale) for scale in (0.5, 1.0, 1.5))
+    separate = np.stack([alone(t.numpy(), family, states, **common)[i] for i, t in enumerate(tensors)])
+    for one, expected in zip(selection.quantized(tensors, family, states, **common), separate, strict=True):
+        np.testing.assert_allclose(one, expected, rtol=1e-6, atol=1e-6)
+    mean = np.tensordot(WEIGHTS.astype(np.float64), separate, 1)
+    found = selection.mixture(tensors, family, states, tf.constant(WEIGHTS), **common)
+    np.testing.assert_allclose(found, mean, rtol=1e-5, atol=1e-5)
+    spread = sum(w * np.sum((q - mean) ** 2) for w, q in zip(WEIGHTS, separate, strict=True)) / np.sum(mean**2)
+    assert float(selection.relative_variance(tensors, family, states, WEIGHTS, **common)) == pytest.approx(spread, 1e-4)

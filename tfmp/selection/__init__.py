@@ -1,7 +1,7 @@
 """Relaxed choice among quantizers of one tensor."""
 
 from tfmp.selection.expected_cost import expected_cost
-from tfmp.selection.mixture import mixture, relative_variance
+from tfmp.selection.mixture import mixture, quantized, relative_variance
 from tfmp.selection.relaxed_choice import RELAXATIONS, check_relaxation, probabilities, relaxed_choice
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "expected_cost",
     "mixture",
     "probabilities",
+    "quantized",
     "relative_variance",
     "relaxed_choice",
 ]

@@ -1,4 +1,4 @@
-"""Mixtures of quantizers over one shared tensor."""
+"""Mixtures of quantizers."""
 
 import tensorflow as tf
 
@@ -6,10 +6,10 @@ from tfmp import ops
 
 
 def mixture(x, quantizers, states, weights, *, shared=True, channel_axes=None, hard=False):
-    """Returns sum_i weights_i Q_i(x): the composite tensor of EdMIPS (eq. 14, 16).
+    """Returns sum_i weights_i Q_i(x): the composite tensor of EdMIPS (eq. 14, 16), of several tensors that of eq. 15.
 
     Args:
-        x: Tensor of floats.
+        x: Tensor of floats; or a tuple, the tensor of each candidate.
         quantizers: The candidates, of one family, in increasing bits.
         states: One state per candidate; the same object each time if `shared`.
         weights: `[candidates]` tensor.
@@ -20,8 +20,21 @@ def mixture(x, quantizers, states, weights, *, shared=True, channel_axes=None, h
     Returns:
         Tensor of the shape of `x`.
     """
+    if isinstance(x, tuple):
+        found = quantized(x, quantizers, states, shared=shared, channel_axes=channel_axes)
+        return tf.add_n([weights[i] * candidate for i, candidate in enumerate(found)])
     x = tf.convert_to_tensor(x)
     return ops.mix(x, weights, _grids(x, quantizers, states, shared, channel_axes), hard=hard)
+
+
+def quantized(x, quantizers, states, *, shared=True, channel_axes=None):
+    """Returns the tuple of the Q_i(x), each candidate by itself; arguments as of `mixture`."""
+    tensors = x if isinstance(x, tuple) else (tf.convert_to_tensor(x),) * len(quantizers)
+    widest = quantizers[-1] if shared else None
+    return tuple(
+        ops.mix(tensor, (1.0,), (quantizer.grid(tensor, state, widest=widest, channel_axes=channel_axes),))
+        for tensor, quantizer, state in zip(tensors, quantizers, states, strict=True)
+    )
 
 
 def relative_variance(x, quantizers, states, weights, *, shared=True, channel_axes=None):
@@ -33,8 +46,8 @@ def relative_variance(x, quantizers, states, weights, *, shared=True, channel_ax
     Returns:
         Scalar tensor.
     """
-    x, weights = tf.convert_to_tensor(x), tf.convert_to_tensor(weights)
-    candidates = tf.stack([ops.mix(x, (1.0,), (grid,)) for grid in _grids(x, quantizers, states, shared, channel_axes)])
+    weights = tf.convert_to_tensor(weights)
+    candidates = tf.stack(quantized(x, quantizers, states, shared=shared, channel_axes=channel_axes))
     mean = tf.tensordot(weights, candidates, axes=1)
     spread = tf.reduce_sum(tf.square(candidates - mean), axis=range(1, candidates.shape.rank))
     return tf.tensordot(weights, spread, axes=1) / tf.maximum(tf.reduce_sum(tf.square(mean)), 1e-12)

@@ -66,8 +66,8 @@ class Layer:
         shape: For layers that multiply and accumulate, else None.
         weight: Candidates of its kernel.
         activation: Candidates of its input.
-        coupled: True if candidate i of the kernel goes with candidate i of the input, so that the two are one choice with
-            the probabilities of either; else every pair can be chosen, independently.
+        coupled: True if candidate i of the kernel goes with candidate i of the input: one choice, with the
+            probabilities of either. Else every pair can be chosen.
         trainable: False if the user froze it.
         num_parameters: Numbers that the layer itself holds, kernel included; selectors and quantizers not counted.
     """
@@ -101,7 +101,8 @@ class Layer:
         """`[W, A]` array of how likely each pair of candidates is, zero for those that cannot be chosen.
 
         Args:
-            weight, activation: Probabilities of the candidates in place of the layer's own.
+            weight: Probabilities of the kernel's candidates in place of the layer's own.
+            activation: Those of the input's.
         """
         weight = self.weight.probabilities if weight is None else weight
         if self.coupled:
