@@ -23,6 +23,7 @@ NAMES = [
     "cost",
     "load_model",
     "width_for_size",
+    "scale_width",
     "register_layer",
     "Budget",
     "MixedPrecisionSearch",

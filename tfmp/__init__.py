@@ -26,6 +26,7 @@ _PUBLIC = {
     "measure_runtime": "tfmp.export.measure_runtime",
     "register_layer": "tfmp.bindings.custom_layers",
     "relax": "tfmp.transform.relax",
+    "scale_width": "tfmp.transform.scale_width",
     "simulate": "tfmp.export.energy_report",
     "width_for_size": "tfmp.transform.width_for_size",
 }

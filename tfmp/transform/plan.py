@@ -50,8 +50,8 @@ def plan(graph: Graph, *, layers=None, skip=None, first_and_last="int8", quantiz
     if first_and_last not in FIRST_AND_LAST:
         raise ValueError(f"`first_and_last` must be one of {', '.join(FIRST_AND_LAST)}. Received: {first_and_last!r}")
     multiplying = [layer for layer in graph.in_order() if layer.shape is not None]
-    chosen, skipped = _matcher(layers, multiplying, "layers"), _matcher(skip, multiplying, "skip")
-    first, last = _first_and_last(graph)
+    chosen, skipped = matcher(layers, multiplying, "layers"), matcher(skip, multiplying, "skip")
+    first, last = first_and_last_layers(graph, {layer.name for layer in multiplying})
     positive = non_negative_tensors(graph)
     plans = {}
     for layer in graph.in_order():
@@ -88,14 +88,15 @@ def _why_left(layer: Layer) -> str:
     return "it has no kernel"
 
 
-def _matcher(selection, candidates, argument):
+def matcher(selection, candidates, argument):
+    """A function that is True for the layers that a user's argument selects: names, patterns, functions of a layer."""
     if selection is None:
         return lambda layer: False
     parts = [selection] if isinstance(selection, str) or callable(selection) else list(selection)
     for part in parts:
         if isinstance(part, str) and not any(fnmatch.fnmatchcase(layer.name, part) for layer in candidates):
             raise ValueError(
-                f"`{argument}` names {part!r}, which matches no layer with a kernel. "
+                f"`{argument}` names {part!r}, which matches no layer. "
                 f"There are: {', '.join(layer.name for layer in candidates) or 'none'}"
             )
         if not isinstance(part, str) and not callable(part):
@@ -107,24 +108,27 @@ def _matcher(selection, candidates, argument):
     return matches
 
 
-def _first_and_last(graph: Graph):
-    """Names of the multiplying layers reached from an input, and from an output backwards, through no other such."""
+def first_and_last_layers(graph: Graph, multiplying):
+    """Names of the layers reached from an input, and from an output backwards, through no other of them.
+
+    Args:
+        graph: The model.
+        multiplying: Names of the layers that multiply.
+    """
     first, reached = set(), set(graph.input_names)
     for call in graph.calls:
-        layer = graph.layer_of(call)
         if not any(name in reached for name in call.inputs):
             continue
-        if layer.shape is not None:
-            first.add(layer.name)
+        if call.layer in multiplying:
+            first.add(call.layer)
         else:
             reached.update(call.outputs)
     last, needed = set(), set(graph.output_names)
     for call in reversed(graph.calls):
-        layer = graph.layer_of(call)
         if not any(name in needed for name in call.outputs):
             continue
-        if layer.shape is not None:
-            last.add(layer.name)
+        if call.layer in multiplying:
+            last.add(call.layer)
         else:
             needed.update(call.inputs)
     return first, last

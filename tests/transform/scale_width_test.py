@@ -1,0 +1,263 @@
+import keras
+import numpy as np
+import pytest
+import tf_keras
+
+import tfmp
+from tfmp import networks
+
+KERASES = pytest.mark.parametrize("k", [keras, tf_keras], ids=["keras", "tf_keras"])
+
+
+def halved(shape):
+    """A shape of weights with every even number of channels halved; kernels' sides, images and classes are odd."""
+    return tuple(n if n % 2 or (len(shape) == 4 and axis < 2) else n // 2 for axis, n in enumerate(shape))
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        ("MobileNet", 32),
+        ("MobileNetV2", 32),
+        ("ResNet50", 32),
+        ("EfficientNetB0", 32),
+        ("VGG16", 32),
+        pytest.param("InceptionV3", 75, marks=pytest.mark.slow),
+        pytest.param("DenseNet121", 32, marks=pytest.mark.slow),
+    ],
+)
+def test_networks_of_keras_applications_have_half_of_every_channel(name, size):
+    model = getattr(keras.applications, name)(weights=None, input_shape=(size, size, 3), classes=7)
+    half = tfmp.scale_width(model, 0.5)
+    assert [tuple(w.shape) for w in half.weights] == [halved(tuple(w.shape)) for w in model.weights]
+    assert (half.input_shape, half.output_shape) == (model.input_shape, model.output_shape)
+    assert [layer.name for layer in half.layers] == [layer.name for layer in model.layers]
+
+
+def shapes(model):
+    return [tuple(w.shape) for w in model.weights]
+
+
+@pytest.mark.parametrize(("name", "alpha"), [("MobileNet", 0.25), ("MobileNetV2", 2.0)])
+def test_width_is_the_alpha_of_keras_where_its_rounding_to_8_agrees(name, alpha):
+    def build(alpha):
+        return getattr(tf_keras.applications, name)(alpha=alpha, weights=None, input_shape=(32, 32, 3), classes=10)
+
+    assert shapes(tfmp.scale_width(build(1.0), alpha)) == shapes(build(alpha))
+
+
+@pytest.mark.parametrize(
+    ("name", "width", "arguments"),
+    [
+        ("resnet20", 0.3, {}),
+        ("inv_resnet26", 1.5, {}),
+        ("vgg11", 0.125, {"fixed_ends": True, "variant": "b"}),
+        ("mobilenet_v2_cifar", 0.25, {"fixed_ends": True}),
+    ],
+)
+def test_own_networks_have_the_size_that_their_builders_give_them(name, width, arguments):
+    build = networks.get(name)
+    scaled = tfmp.scale_width(build(keras, **arguments), width, fixed_ends=arguments.get("fixed_ends", False))
+    assert shapes(scaled) == shapes(build(keras, width=width, **arguments))
+
+
+def model_of(k, layers, *, channels=3, size=8, classes=5):
+    """A model whose middle is `layers`, a function of the image."""
+    image = k.Input((size, size, channels))
+    x = k.layers.GlobalAveragePooling2D()(layers(image))
+    return k.Model(image, k.layers.Dense(classes, name="logits")(x))
+
+
+def channels(model):
+    return {layer.name: layer.output.shape[-1] for layer in model.layers if len(layer.output.shape) > 2}
+
+
+@KERASES
+def test_what_is_added_to_a_concatenation_is_as_wide_as_its_parts(k):
+    def layers(x):
+        parts = [k.layers.Conv2D(n, 1, name=f"part{n}")(x) for n in (3, 5)]
+        joined = k.layers.Concatenate(name="joined")(parts)
+        return k.layers.Add(name="sum")([k.layers.Conv2D(8, 1, name="whole")(x), joined])
+
+    # round(8 * 0.3) is 2, but a part of 3 channels becomes 1 and one of 5 becomes 2.
+    found = channels(tfmp.scale_width(model_of(k, layers), 0.3))
+    assert {name: found[name] for name in ("part3", "part5", "joined", "whole", "sum")} == {
+        "part3": 1,
+        "part5": 2,
+        "joined": 3,
+        "whole": 3,
+        "sum": 3,
+    }
+
+
+@KERASES
+def test_groups_stay_unless_they_are_the_channels(k):
+    def layers(x):
+        x = k.layers.Conv2D(12, 1, name="first")(x)
+        x = k.layers.Conv2D(24, 3, groups=4, name="grouped")(x)
+        x = k.layers.Conv2D(48, 3, groups=24, name="each")(x)
+        return k.layers.DepthwiseConv2D(3, depth_multiplier=2, name="depthwise")(x)
+
+    scaled = tfmp.scale_width(model_of(k, layers), 0.4)
+    # Of 12 * 0.4 = 4.8 and 24 * 0.4 = 9.6 channels the multiples of 4 are taken.
+    assert {n: channels(scaled)[n] for n in ("first", "grouped", "each", "depthwise")} == {
+        "first": 4,
+        "grouped": 8,
+        "each": 16,
+        "depthwise": 32,
+    }
+    assert [scaled.get_layer(name).groups for name in ("grouped", "each")] == [4, 8]
+
+
+@KERASES
+def test_squeeze_and_excitation_and_flattened_images(k):
+    image = k.Input((4, 4, 3))
+    x = k.layers.Conv2D(6, 3, padding="same", name="first")(image)
+    gate = k.layers.Reshape((1, 1, 6))(k.layers.GlobalAveragePooling2D()(x))
+    gate = k.layers.Conv2D(6, 1, activation="sigmoid", name="gate")(k.layers.Conv2D(2, 1, name="squeeze")(gate))
+    attention = k.layers.Conv2D(1, 1, name="attention")(x)  # one channel for all, which stays one
+    x = k.layers.Multiply(name="multiplied")([k.layers.Multiply()([x, gate]), attention])
+    x = k.layers.Reshape((-1, 6), name="rows")(x)
+    x = k.layers.Dense(10, name="hidden")(k.layers.Flatten()(k.layers.Permute((2, 1))(x)))
+    scaled = tfmp.scale_width(k.Model(image, k.layers.Dense(5)(x)), 2.5)
+    assert channels(scaled)["rows"] == channels(scaled)["multiplied"] == 15
+    assert channels(scaled)["attention"] == 1
+    assert scaled.get_layer("hidden").kernel.shape == (4 * 4 * 15, 25)
+    assert scaled(np.ones((2, 4, 4, 3), np.float32)).shape == (2, 5)
+
+
+@KERASES
+def test_channels_that_are_taken_apart_stay_multiples(k):
+    def layers(x):  # the channel shuffle of ShuffleNet
+        x = k.layers.Conv2D(12, 1, name="first")(x)
+        x = k.layers.Permute((1, 2, 4, 3))(k.layers.Reshape((8, 8, 3, 4), name="apart")(x))
+        return k.layers.Reshape((8, 8, 12), name="shuffled")(x)
+
+    scaled = tfmp.scale_width(model_of(k, layers), 0.6)
+    assert scaled.get_layer("apart").output.shape == (None, 8, 8, 3, 2)
+    assert channels(scaled)["first"] == channels(scaled)["shuffled"] == 6
+
+
+@KERASES
+def test_nested_and_shared_models(k):
+    inner_image = k.Input((8, 8, 4))
+    inner = k.layers.BatchNormalization(name="bn")(k.layers.Conv2D(4, 1, name="conv")(inner_image))
+    block = k.Model(inner_image, k.layers.Add()([inner_image, inner]), name="block")
+    block.trainable = False
+
+    def layers(x):
+        x = k.layers.Conv2D(4, 1, name="first")(x)
+        return k.layers.Concatenate(name="both")([block(x), block(k.layers.Conv2D(4, 3, padding="same")(x))])
+
+    scaled = tfmp.scale_width(model_of(k, layers), 1.5)
+    assert scaled.get_layer("block").get_layer("conv").kernel.shape == (1, 1, 6, 6)
+    assert channels(scaled)["both"] == 12
+    assert len(scaled.trainable_weights) == len(scaled.weights) - 2  # what is new must learn; but moving statistics
+    tfmp.relax(scaled)  # what comes out is a model like any other
+
+
+@KERASES
+def test_models_in_a_row_and_sums_with_the_image(k):
+    scaled = tfmp.scale_width(
+        k.Sequential([k.Input((8, 8, 2)), k.layers.Conv2D(4, 3), k.layers.Flatten(), k.layers.Dense(5)]), 3
+    )
+    assert [tuple(w.shape) for w in scaled.weights] == [(3, 3, 2, 12), (12,), (36 * 12, 5), (5,)]
+    image = k.Input((8, 8, 3))
+    x = k.layers.Conv2D(3, 1, name="back")(k.layers.Conv2D(4, 1, name="inside")(image))
+    scaled = tfmp.scale_width(k.Model(image, k.layers.Add()([image, x])), 2)
+    assert channels(scaled)["inside"] == 8
+    assert channels(scaled)["back"] == 3
+
+
+@KERASES
+def test_ends_and_chosen_layers_keep_their_channels(k):
+    def layers(x):
+        x = k.layers.Conv2D(8, 3, name="first")(x)
+        x = k.layers.Conv2D(8, 3, name="inside")(x)
+        x = k.layers.Conv2D(8, 1, name="kept")(x)
+        return k.layers.Conv2D(8, 1, name="before_the_last")(x)
+
+    model = model_of(k, layers)
+    assert {n: channels(tfmp.scale_width(model, 2, fixed_ends=True, keep="kep*"))[n] for n in channels(model)} == {
+        **channels(model),
+        "inside": 16,
+    }
+
+
+def test_weights_are_new_but_what_was_adapted_stays():
+    keras.utils.set_random_seed(0)
+    adapted = keras.layers.Normalization(name="adapted")
+    adapted.adapt(np.arange(60, dtype=np.float32).reshape(4, 5, 3))
+    image = keras.Input((8, 8, 3))
+    x = keras.layers.Conv2D(4, 3, name="conv", kernel_initializer="ones")(adapted(image))
+    x = keras.layers.Conv2D(4, 3, name="random")(x)
+    model = keras.Model(image, x)
+    model.get_layer("conv").kernel.assign(model.get_layer("conv").kernel * 7)
+    before = model.get_weights()
+    same = tfmp.scale_width(model, 1)
+    np.testing.assert_array_equal(np.ravel(same.get_layer("adapted").mean), np.ravel(adapted.mean))
+    np.testing.assert_array_equal(same.get_layer("conv").kernel, np.ones((3, 3, 3, 4)))
+    assert not np.allclose(same.get_layer("random").kernel, model.get_layer("random").kernel)
+    for old, now in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, now)
+
+
+@keras.saving.register_keras_serializable("scale_width_test")
+class OwnDense(keras.layers.Layer):
+    """Makes as many channels as it is told, which its configuration alone says."""
+
+    def __init__(self, size, **arguments):
+        super().__init__(**arguments)
+        self.size = size
+
+    def build(self, shape):
+        self.kernel = self.add_weight(name="own", shape=(shape[-1], self.size))
+
+    def call(self, x):
+        return keras.ops.matmul(x, self.kernel)
+
+    def get_config(self):
+        return {**super().get_config(), "size": self.size}
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        (lambda x: OwnDense(8, name="own")(x), r"Layer `own` \(OwnDense\) does not follow the channels of its input"),
+        (lambda x: OwnDense(9, name="own")(x), r"Layer `own` \(OwnDense\) cannot get other channels: what it does"),
+        (lambda x: keras.layers.Lambda(lambda x: x[..., :4], name="cut")(x), "`cut` .Lambda.*a Python function"),
+        (lambda x: keras.layers.LSTM(8, name="rnn")(keras.layers.Reshape((36, 8))(x)), "`rnn` .LSTM.*it is recurrent"),
+        (lambda x: keras.layers.Reshape((15, 24), name="r")(keras.layers.Conv2D(10, 1, name="first10")(x)), "`r` .*24"),
+        (
+            lambda x: keras.layers.MaxPooling2D(name="pool")(keras.layers.Permute((3, 1, 2))(x)),
+            "`pool` .* an axis that it does not treat as channels",
+        ),
+    ],
+    ids=["same_size", "own_size", "lambda", "recurrent", "reshape", "pool"],
+)
+def test_layers_that_hide_what_they_do_to_channels_are_named(layer, message):
+    image = keras.Input((8, 8, 3))
+    x = layer(keras.layers.Conv2D(8, 3, name="first")(image))
+    model = keras.Model(image, keras.layers.Dense(5)(keras.layers.Flatten()(x)))
+    with pytest.raises(ValueError, match=message) as error:
+        tfmp.scale_width(model, 0.5)
+    assert "`keep`" in str(error.value)
+    kept = tfmp.scale_width(model, 0.5, keep=["first*", *(n for n in ("own", "cut", "rnn") if f"`{n}`" in message)])
+    assert kept.count_params() == model.count_params()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"multiplier": 0}, "`multiplier` must be positive and finite. Received: 0"),
+        ({"multiplier": float("nan")}, "`multiplier` must be"),
+        ({"multiplier": True}, "`multiplier` must be"),
+        ({"keep": "nothing"}, "`keep` names 'nothing', which matches no layer"),
+    ],
+)
+def test_wrong_arguments(arguments, message):
+    model = model_of(keras, keras.layers.Conv2D(8, 3))
+    with pytest.raises(ValueError, match=message):
+        tfmp.scale_width(model, **{"multiplier": 0.5, **arguments})
+    with pytest.raises(ValueError, match="quantized already, by its layers conv2d"):
+        tfmp.scale_width(tfmp.relax(model, first_and_last="search"), 2)
