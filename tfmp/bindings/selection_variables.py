@@ -1,0 +1,51 @@
+"""Which variables of a model are trained by rules of their own, and what a step of the logits alone needs."""
+
+
+def group_of(path) -> str:
+    """Returns `"selection"` for the logits of a choice, `"ranges"` for what a quantizer learns, else `"weights"`.
+
+    Args:
+        path: Name of a trainable variable behind the names of the layers that hold it.
+    """
+    holder, _, name = path.split(":")[0].rpartition("/")
+    if not holder.endswith("_selector"):
+        return "weights"
+    return "selection" if name == "logits" else "ranges"
+
+
+def logits_of(variables, path_of):
+    """Returns the logits among trainable variables; a function gives their paths."""
+    return [variable for variable in variables if group_of(path_of(variable)) == "selection"]
+
+
+def kept_weights(variables, path_of):
+    """Returns those that a training pass may write and that a step of the logits alone shall leave as they are.
+
+    They are the statistics and the ranges, which a first batch may set; which noise was drawn last goes on.
+    """
+    return [
+        variable
+        for variable in variables
+        if (group_of(path_of(variable)) == "ranges" or not variable.trainable)
+        and path_of(variable).split(":")[0].rpartition("/")[2] != "sampling_step"
+    ]
+
+
+def check_optimizer(optimizer, expected, name):
+    """Returns the optimizer if it is of the expected class; an error says why another cannot be."""
+    if isinstance(optimizer, expected):
+        return optimizer
+    raise ValueError(
+        f"`selection_data` needs a model compiled with a `{name}`, which has optimizers of their own for weights and "
+        f"logits. Received: {type(optimizer).__name__}"
+    )
+
+
+def check_strategy(model):
+    """Raises `ValueError` if a model is replicated."""
+    strategy = model.distribute_strategy
+    if strategy is not None and strategy.num_replicas_in_sync > 1:
+        raise ValueError(
+            f"`selection_data` takes models on one device. Received: model `{model.name}` on "
+            f"{strategy.num_replicas_in_sync} replicas; leave it out there, all variables then learn from all data."
+        )
