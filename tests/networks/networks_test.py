@@ -19,8 +19,11 @@ PUBLISHED = {
     "inception_v3": (5.71, 23.83, 93),
     "resnet8": (0.0125, 0.0785, 8),
     "resnet20": (0.04081, 0.274042, 20),
+    "resnet26": (0.05497, 0.371706, 26),
     "resnet32": (0.06912, 0.469370, 32),
+    "resnet38": (0.08328, 0.567034, 38),
     "resnet44": (0.09744, 0.664698, 44),
+    "resnet50_cifar": (0.11159, 0.762362, 50),
     "resnet56": (0.12575, 0.860026, 56),
     "inv_resnet26": (0.04753, 0.291322, 36),
     "vgg11": (0.1528, 9.233866, 7),
@@ -102,6 +105,29 @@ def test_variants_of_vgg11_make_convolutions_separable(variant, num_separable):
         extra_channels += after if separable else 0
     expected += 4 * (sum(channels[1:]) + extra_channels)
     assert networks.get("vgg11")(keras, variant=variant).count_params() == expected
+
+
+# DualPrecision, table 2: the two kernels of 36 weights have as many parameters, and so have those of 144.
+@pytest.mark.parametrize("fan_in", [(1, 6), (4, 3), (1, 12), (16, 3)])
+def test_fan_in_of_vgg11_is_that_of_its_depthwise_filters(fan_in):
+    build = networks.get("vgg11")
+    base, model = (build(keras, variant="c", width=0.5, **arguments) for arguments in ({}, {"fan_in": fan_in}))
+    filters = [n // 2 for n in (128, 256, 256, 512, 512, 512, 512)]
+    assert model.count_params() - base.count_params() == sum(filters) * (fan_in[0] * fan_in[1] ** 2 - 9)
+    kernels = [model.get_layer(f"conv{index}_depthwise").kernel.shape for index in range(2, 9)]
+    # Keras writes depthwise kernels [side, side, in, 1], those of groups [side, side, in of a group, out].
+    ends = [(n, 1) if fan_in[0] == 1 else (fan_in[0], n) for n in filters]
+    assert [tuple(shape) for shape in kernels] == [(fan_in[1], fan_in[1], *end) for end in ends]
+
+
+def test_groups_of_vgg11_are_whole_at_every_width():
+    model = networks.get("vgg11")(keras, variant="a", width=0.1, fan_in=(4, 3))
+    assert model.get_layer("conv2_depthwise").kernel.shape == (3, 3, 4, 12)
+
+
+def test_unknown_fan_in_of_vgg11():
+    with pytest.raises(ValueError, match="`fan_in` must be two positive integers, channels and side. Received: .3, 0."):
+        networks.get("vgg11")(keras, variant="c", fan_in=(3, 0))
 
 
 def test_unknown_variant_of_vgg11():

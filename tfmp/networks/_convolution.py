@@ -3,13 +3,14 @@
 WEIGHT_DECAY = 1e-4
 
 
-def convolution(keras, x, filters, kernel_size, name, *, strides=1, padding="same"):
+def convolution(keras, x, filters, kernel_size, name, *, strides=1, padding="same", groups=1):
     """A convolution without bias, because a normalization follows. He initialization, weight decay 1e-4."""
     return keras.layers.Conv2D(
         filters,
         kernel_size,
         strides=strides,
         padding=padding,
+        groups=groups,
         use_bias=False,
         kernel_initializer="he_normal",
         kernel_regularizer=keras.regularizers.L2(WEIGHT_DECAY),

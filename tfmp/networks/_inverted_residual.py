@@ -3,8 +3,8 @@
 from tfmp.networks._convolution import convolution, depthwise_convolution, normalization
 
 
-def inverted_residual(keras, x, *, expanded, filters, strides, name):
-    """A 1x1 convolution to more channels, a 3x3 depthwise one, and a linear 1x1 convolution to fewer.
+def inverted_residual(keras, x, *, expanded, filters, strides, name, kernel_size=3):
+    """A 1x1 convolution to more channels, a depthwise one, and a linear 1x1 convolution to fewer.
 
     The input is added where the sizes agree.
 
@@ -15,11 +15,12 @@ def inverted_residual(keras, x, *, expanded, filters, strides, name):
         filters: Channels of the output.
         strides: Of the depthwise convolution.
         name: Prefix of the layers' names.
+        kernel_size: Side of the depthwise kernel.
     """
     y = x
     if expanded is not None:
         y = normalization(keras, convolution(keras, y, expanded, 1, f"{name}_expand"), f"{name}_expand", max_value=6.0)
-    y = depthwise_convolution(keras, y, 3, f"{name}_depthwise", strides=strides)
+    y = depthwise_convolution(keras, y, kernel_size, f"{name}_depthwise", strides=strides)
     y = normalization(keras, y, f"{name}_depthwise", max_value=6.0)
     y = convolution(keras, y, filters, 1, f"{name}_project")
     y = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_project_bn")(y)

@@ -7,7 +7,7 @@ _GROUPS = ((64,), (128,), (256, 256), (512, 512), (512, 512))
 _NUM_SEPARABLE = {"": 0, "a": 1, "b": 4, "c": 7}
 
 
-def build(keras, *, image_size=32, num_classes=10, width=1.0, fixed_ends=False, variant=""):
+def build(keras, *, image_size=32, num_classes=10, width=1.0, fixed_ends=False, variant="", fan_in=(1, 3)):
     """Returns a VGG-11 with batch normalization and one dense layer, or a variant with depthwise convolutions.
 
     152.8 * 10^6 MACs and 9.23 * 10^6 parameters at the defaults.
@@ -20,17 +20,21 @@ def build(keras, *, image_size=32, num_classes=10, width=1.0, fixed_ends=False, 
         fixed_ends: True if the first convolution keeps its 64 filters and the last its 512 at every width.
         variant: `"a"`, `"b"` or `"c"` makes the first one, four or all seven convolutions behind the first one
             separable: a 1x1 convolution, then a 3x3 depthwise one.
+        fan_in: Input channels and side of the window of each filter of these depthwise convolutions. With more than one
+            channel they are convolutions in groups of as many, and their filters are rounded to multiples of it.
 
     Returns:
         A functional model from images to logits.
 
     Raises:
-        ValueError: If `variant` is unknown.
+        ValueError: If `variant` is unknown, or `fan_in` are not two positive integers.
 
     Reference: Simonyan and Zisserman, 2015, https://arxiv.org/abs/1409.1556; DualPrecision, table 6
     """
     if variant not in _NUM_SEPARABLE:
         raise ValueError(f"`variant` must be one of {', '.join(map(repr, _NUM_SEPARABLE))}. Received: {variant!r}")
+    if len(fan_in) != 2 or not all(isinstance(number, int) and number > 0 for number in fan_in):
+        raise ValueError(f"`fan_in` must be two positive integers, channels and side. Received: {fan_in!r}")
     inputs = x = keras.Input((image_size, image_size, 3), name="image")
     index = 0
     for group, convolutions in enumerate(_GROUPS, start=1):
@@ -39,12 +43,20 @@ def build(keras, *, image_size=32, num_classes=10, width=1.0, fixed_ends=False, 
             filters = scaled(base, 1 if fixed_ends and index in (1, 8) else width)
             name = f"conv{index}"
             if 1 < index <= 1 + _NUM_SEPARABLE[variant]:
+                filters = fan_in[0] * scaled(filters, 1 / fan_in[0])
                 x = normalization(keras, convolution(keras, x, filters, 1, f"{name}_pointwise"), f"{name}_pointwise")
                 name = f"{name}_depthwise"
-                x = depthwise_convolution(keras, x, 3, name)
+                x = _spatial_convolution(keras, x, fan_in, name)
             else:
                 x = convolution(keras, x, filters, 3, name)
             x = normalization(keras, x, name)
         x = keras.layers.MaxPooling2D(2, name=f"pool{group}")(x)
     x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
     return keras.Model(inputs, classifier(keras, x, num_classes), name=f"vgg11{variant}")
+
+
+def _spatial_convolution(keras, x, fan_in, name):
+    channels, side = fan_in
+    if channels == 1:
+        return depthwise_convolution(keras, x, side, name)
+    return convolution(keras, x, x.shape[-1], side, name, groups=x.shape[-1] // channels)
