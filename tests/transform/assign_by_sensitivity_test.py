@@ -84,7 +84,7 @@ def test_a_model_in_floating_point_gets_the_defaults_of_relax(x):
 def test_bad_arguments(model, x):
     with pytest.raises(TypeError, match="tfmp.Budget"):
         tfmp.assign_by_sensitivity(model, x, 1e6)
-    with pytest.raises(ValueError, match="The budget cannot be met: the cheapest"):
+    with pytest.raises(ValueError, match="The budget of `bitops` cannot be met: the cheapest"):
         tfmp.assign_by_sensitivity(model, x, tfmp.Budget("bitops", like_uniform=(1, 1)))
     fixed = tfmp.fix(model, dict.fromkeys(MACS, (2, 3)))
     with pytest.raises(ValueError, match="no layer whose bits are open"):

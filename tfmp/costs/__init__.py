@@ -1,12 +1,13 @@
 """Costs: NumPy tables of what each layer pays for its bits."""
 
 from tfmp.costs.bitops import BitOps
-from tfmp.costs.cost import Cost
+from tfmp.costs.cost import Cost, tables
 from tfmp.costs.energy import Energy
 from tfmp.costs.flops import Flops
 from tfmp.costs.latency import Latency
+from tfmp.costs.layer_sum import LayerSum, layer_cost
 from tfmp.costs.model_size import ModelSize
-from tfmp.costs.network_cost import layer_cost, network_cost, tables
+from tfmp.costs.network_cost import network_cost
 from tfmp.costs.runtime_latency import RuntimeLatency
 from tfmp.costs.tflite_bytes import TFLiteBytes
 
@@ -18,6 +19,7 @@ __all__ = [
     "Energy",
     "Flops",
     "Latency",
+    "LayerSum",
     "ModelSize",
     "RuntimeLatency",
     "TFLiteBytes",

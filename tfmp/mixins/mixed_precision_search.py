@@ -1,14 +1,16 @@
 """What drives a search while a model trains."""
 
 import collections
+import copy
 
 import numpy as np
 import tensorflow as tf
 
 from tfmp.mixins.search_backup import SearchBackup
-from tfmp.search.budget import Budget, SearchedCost
-from tfmp.search.lagrangian import DualAscent, FixedMultiplier
-from tfmp.types import CodeFormat
+from tfmp.search.budget import bounded, budgets_of
+from tfmp.search.lagrangian import DualAscent, FixedMultiplier, Multiplier
+from tfmp.search.penalty import Penalty
+from tfmp.search.searched_cost import SearchedCost
 
 
 class MixedPrecisionSearchMixin:
@@ -18,11 +20,13 @@ class MixedPrecisionSearchMixin:
     multiplier. Pass it to `fit`, or call `set_model` and then `step` in a loop of your own.
 
     Args:
-        budget: A `tfmp.Budget` to be met by dual ascent; the cost is normalized by it.
+        budget: A `tfmp.Budget` to be met by dual ascent, or a list of those of several costs, each with a multiplier of
+            its own; a cost is normalized by its budget.
         eta: A fixed multiplier instead (EdMIPS, eq. 6); the cost is normalized by the first searched layer's at one
             bit.
         cost: With `eta`, the cost that it multiplies.
-        multiplier: How the multiplier moves, a `tfmp.search.Multiplier`; by default `DualAscent()`.
+        multiplier: How the multiplier moves, a `tfmp.search.Multiplier`; by default `DualAscent()`. With several
+            budgets each gets a copy of it.
         temperature: `(first, last)`: selectors with a temperature fall from one to the other over the epochs, by an
             equal factor each.
         backup_dir: Folder where each epoch leaves what a killed run needs to go on. Starting again with the same
@@ -31,7 +35,12 @@ class MixedPrecisionSearchMixin:
 
     Logs, at the end of each epoch: `expected_cost` and `discrete_cost` (of the searched layers, normalized),
     `cost_gap` (their difference), `multiplier`, `selection_entropy` (mean over the selectors, 1 is undecided),
-    `mixture_variance` (mean over the tensors, see `tfmp.selection.relative_variance`).
+    `mixture_variance` (mean over the tensors, see `tfmp.selection.relative_variance`). With several budgets the first
+    four are logged for each cost, `expected_cost/bitops`, and so is the `cost` of every step.
+
+    Attributes:
+        penalties: A `tfmp.search.penalty.Penalty` for each budget, or the one of `eta`; empty until there is a model.
+        multiplier: The multiplier, or a list with that of each budget.
 
     Raises:
         ValueError: If not exactly one of `budget` and `eta` is given or the budget cannot be met.
@@ -50,17 +59,17 @@ class MixedPrecisionSearchMixin:
         super().__init__()
         if (budget is None) == (eta is None):
             raise ValueError(f"A search takes either `budget` or `eta`. Received: budget={budget}, eta={eta}")
-        if budget is not None and not isinstance(budget, Budget):
-            raise TypeError(f"`budget` must be a `tfmp.Budget`. Received: {budget!r}")
         if not (len(temperature) == 2 and min(temperature) > 0):
             raise ValueError(f"`temperature` must be two positive numbers, (first, last). Received: {temperature!r}")
         self.budget = budget
-        self.cost = budget.cost if budget is not None else cost
-        self.multiplier = FixedMultiplier(eta) if budget is None else (multiplier or DualAscent())
-        self._multiplier_start = self.multiplier.state()
+        self.cost = cost
+        first = FixedMultiplier(eta) if budget is None else (multiplier or DualAscent())
+        count = 1 if budget is None else len(budgets_of(budget))
+        self._multipliers = [first, *(copy.deepcopy(first) for _ in range(count - 1))]
+        self._multiplier_starts = [each.state() for each in self._multipliers]
         self.temperature = tuple(temperature)
         self._backup = None if backup_dir is None else SearchBackup(backup_dir)
-        self.priced = self.limit = self.prepared_model = None
+        self.penalties, self.prepared_model = [], None
 
     def prepare(self, graph, layers):
         """Takes up a model.
@@ -73,39 +82,54 @@ class MixedPrecisionSearchMixin:
             raise ValueError(
                 f"Model `{graph.name}` has no layer whose bits are open. Relax a model first: `tfmp.relax(model)`."
             )
-        self.multiplier.restore(self._multiplier_start)
-        self.priced = SearchedCost(graph, self.cost)
-        self.limit = None if self.budget is None else self.budget.limit_for(graph)
-        self._layers = {name: layers[name] for name in self.priced.tables}
+        if self.budget is None:
+            priced, limits = [SearchedCost(graph, self.cost)], [None]
+        else:
+            priced, limits = bounded(self.budget, graph)
+        self._restore(self._multiplier_starts)
+        self.penalties = [
+            Penalty(*pair, limit=limit) for *pair, limit in zip(priced, self._multipliers, limits, strict=True)
+        ]
+        self._layers = {name: layers[name] for name in priced[0].names}
         self._calls = collections.Counter(call.layer for call in graph.calls)
-        self._normalizer = self.limit if self.limit is not None else self._first_layer_cost()
-        self._write_prices()
+        self._write_prices(self.probabilities())
 
-    def _first_layer_cost(self):
-        """The cost of the first searched layer at one bit each: its FLOPs, for BitOps."""
-        name = next(iter(self.priced.tables))
-        shape = self.priced.graph.layers[name].shape
-        one_bit = (CodeFormat(1, -1, 1),)
-        return float(self.priced.cost.table(shape, one_bit, one_bit)[0, 0])
+    @property
+    def multiplier(self) -> Multiplier | list[Multiplier]:
+        return self._multipliers if isinstance(self.budget, list | tuple) else self._multipliers[0]
+
+    def _restore(self, states):
+        for multiplier, state in zip(self._multipliers, states, strict=True):
+            multiplier.restore(state)
 
     def step(self):
-        """Moves the multiplier and writes the layers' prices; call it once after every training step.
+        """Moves the multipliers and writes the layers' prices; call it once after every training step.
 
         Returns:
-            The expected cost, normalized as in the loss.
+            The expected cost, normalized as in the loss; with several budgets the largest of them.
         """
-        cost = self.expected_cost()
-        if self.limit is not None:
-            self.multiplier.update(cost, self.limit)
-            self._write_prices()
-        return cost / self._normalizer
+        return max(self._step().values())
 
-    def _write_prices(self):
-        for name, table in self.priced.tables.items():
-            layer = self._layers[name]
+    def _step(self):
+        probabilities, found = self.probabilities(), {}
+        for penalty in self.penalties:
+            found |= self._labelled({"cost": penalty.step(probabilities)}, penalty)
+        if self.budget is not None:
+            self._write_prices(probabilities)
+        return found
+
+    def _labelled(self, figures, penalty):
+        """With several budgets, each figure under the name of its cost."""
+        if not isinstance(self.budget, list | tuple):
+            return figures
+        return {f"{key}/{penalty.priced.cost.name}": value for key, value in figures.items()}
+
+    def _write_prices(self, probabilities):
+        prices = [penalty.prices(probabilities) for penalty in self.penalties]
+        for name, layer in self._layers.items():
             # Each call adds a share; a layer placed by hand may not know how often it is called.
             share = layer.num_calls / self._calls[name]
-            layer.selection_cost.set_price(share * self.multiplier.value * table / self._normalizer)
+            layer.selection_cost.set_price(share * sum(price[name] for price in prices))
 
     def probabilities(self):
         """Layer name to the arrays of its weight and activation probabilities."""
@@ -117,18 +141,6 @@ class MixedPrecisionSearchMixin:
             for name, layer in self._layers.items()
         }
 
-    def expected_cost(self) -> float:
-        """Expected cost of the searched layers, in the cost's unit (EdMIPS, eq. 12)."""
-        return self.priced.expected(self.probabilities())
-
-    def discrete_cost(self) -> float:
-        """Cost of the searched layers with each at its most probable bits."""
-        bits = {}
-        for name, pair in self.probabilities().items():
-            layer = self.priced.graph.layers[name]
-            bits[name] = (layer.weight.bits[pair[0].argmax()], layer.activation.bits[pair[1].argmax()])
-        return self.priced.of(bits)
-
     def set_temperature(self, epoch, epochs):
         """Writes the temperature of an epoch, counted from 0, into the selectors that have one."""
         first, last = self.temperature
@@ -139,15 +151,10 @@ class MixedPrecisionSearchMixin:
 
     def summary(self) -> dict[str, float]:
         """The figures that an epoch logs."""
-        expected, discrete = self.expected_cost() / self._normalizer, self.discrete_cost() / self._normalizer
-        return {
-            "expected_cost": expected,
-            "discrete_cost": discrete,
-            "cost_gap": discrete - expected,
-            "multiplier": self.multiplier.value,
-            "selection_entropy": self._entropy(),
-            "mixture_variance": self._mixture_variance(),
-        }
+        probabilities, figures = self.probabilities(), {}
+        for penalty in self.penalties:
+            figures |= self._labelled(penalty.summary(probabilities), penalty)
+        return {**figures, "selection_entropy": self._entropy(), "mixture_variance": self._mixture_variance()}
 
     def _entropy(self):
         entropies = [
@@ -173,33 +180,38 @@ class MixedPrecisionSearchMixin:
             yield from (s for s in (layer.weight_selector, layer.activation_selector) if s is not None)
 
     def load_backup(self):
-        """Takes up the multiplier of the last complete epoch; returns `(epoch, variables)` of it, None without one."""
+        """Takes up the multipliers of the last complete epoch; returns `(epoch, variables)` of it, None without one."""
         if self._backup is None:
             return None
         found = self._backup.load([variable.shape for variable in self.backup_variables()], identity=self._identity())
         if found is None:
             return None
-        epoch, variables, multiplier = found
-        self.multiplier.restore(multiplier)
-        self._write_prices()
+        epoch, variables, multipliers = found
+        self._restore(multipliers)
+        self._write_prices(self.probabilities())
         return epoch, variables
 
     def _identity(self):
         """What a backup must share with the search that takes it up."""
-        eta = self.multiplier.value if self.budget is None else None
-        return {"layers": list(self._layers), "cost": self.priced.cost.name, "limit": self.limit, "eta": eta}
+        return {
+            "layers": list(self._layers),
+            "costs": [penalty.priced.cost.name for penalty in self.penalties],
+            "limits": [penalty.limit for penalty in self.penalties],
+            "eta": self.multiplier.value if self.budget is None else None,
+        }
 
     def on_epoch_begin(self, epoch, logs=None):
         self.set_temperature(epoch, self.params.get("epochs", 1))
 
     def on_train_batch_end(self, batch, logs=None):
-        expected_cost = self.step()
+        costs = self._step()
         if logs is not None:
-            logs["cost"] = expected_cost
+            logs.update(costs)
 
     def on_epoch_end(self, epoch, logs=None):
         if logs is not None:
             logs.update(self.summary())
         if self._backup is not None:
             variables = [variable.numpy() for variable in self.backup_variables()]
-            self._backup.save(epoch + 1, variables, identity=self._identity(), multiplier=self.multiplier.state())
+            multipliers = [multiplier.state() for multiplier in self._multipliers]
+            self._backup.save(epoch + 1, variables, identity=self._identity(), multipliers=multipliers)

@@ -21,14 +21,14 @@ class SearchBackup:
     def __init__(self, folder: str | os.PathLike):
         self.folder = os.fspath(folder)
 
-    def save(self, epoch, variables, *, identity, multiplier):
+    def save(self, epoch, variables, *, identity, multipliers):
         """Leaves an epoch's state, whole or not at all.
 
         Args:
             epoch: Number of complete epochs.
             variables: The model's and the optimizer's variables as arrays, in a fixed order.
             identity: What a search that takes it up must share; JSON.
-            multiplier: State of the multiplier; JSON.
+            multipliers: States of the multipliers; JSON.
         """
         os.makedirs(self.folder, exist_ok=True)
         beside = os.path.join(self.folder, f"epoch-{epoch:05d}.tmp")
@@ -38,14 +38,14 @@ class SearchBackup:
         os.makedirs(beside)
         np.savez(os.path.join(beside, _ARRAYS_FILE), *variables)
         with open(os.path.join(beside, _STATE_FILE), "w", encoding="utf-8") as file:
-            json.dump({**identity, "epoch": epoch, "multiplier": multiplier}, file)
+            json.dump({**identity, "epoch": epoch, "multipliers": multipliers}, file)
         os.replace(beside, final)
         for name in os.listdir(self.folder):
             if name.startswith("epoch-") and name != os.path.basename(final):
                 shutil.rmtree(os.path.join(self.folder, name), ignore_errors=True)
 
     def load(self, shapes, *, identity):
-        """Returns `(epoch, variables, multiplier)` of the last complete epoch, or None if there is none.
+        """Returns `(epoch, variables, multipliers)` of the last complete epoch, or None if there is none.
 
         Args:
             shapes: Shapes of the model's and the optimizer's variables, which the backup must have.
@@ -69,7 +69,7 @@ class SearchBackup:
                 f"The backup in {self.folder!r} belongs to another model, optimizer or budget (or eta). "
                 "Expected the one it was written for; give another `backup_dir`, or remove the folder to start anew."
             )
-        return state["epoch"], variables, state["multiplier"]
+        return state["epoch"], variables, state["multipliers"]
 
     def _check_folder(self):
         try:

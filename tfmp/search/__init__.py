@@ -1,6 +1,7 @@
 """What drives a search: budgets, multipliers, discretization. It knows no Keras."""
 
-from tfmp.search.budget import Budget, SearchedCost
+from tfmp.search.budget import Budget
 from tfmp.search.lagrangian import DualAscent, FixedMultiplier, Multiplier
+from tfmp.search.searched_cost import SearchedCost
 
 __all__ = ["Budget", "DualAscent", "FixedMultiplier", "Multiplier", "SearchedCost"]

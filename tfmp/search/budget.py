@@ -1,14 +1,15 @@
 """How much a network may cost."""
 
 import dataclasses
-import functools
 import math
 import numbers
 
 import numpy as np
 
-from tfmp import costs, quantizers
-from tfmp.types import Graph, Selection
+from tfmp import costs
+from tfmp.search.knapsack import Knapsack
+from tfmp.search.searched_cost import SearchedCost
+from tfmp.types import Graph
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,86 +69,48 @@ class Budget:
             outside = priced.outside
             bound = self.limit - outside
         if bound < priced.smallest * (1 - 1e-12):
+            included = " (layers outside the search included)" if outside else ""
             raise ValueError(
-                f"The budget cannot be met: the cheapest assignment costs {priced.smallest + outside:g} "
-                f"{priced.cost.unit}{' (layers outside the search included)' if outside else ''}, "
+                f"The budget of `{priced.cost.name}` cannot be met: the cheapest assignment costs "
+                f"{priced.smallest + outside:g} {priced.cost.unit}{included}, "
                 f"the budget is {bound + outside:g}. Raise the budget or offer fewer bits."
             )
         return bound
 
 
-class SearchedCost:
-    """The cost tables of the layers whose bits are open, and the cost of everything else.
+def budgets_of(budget) -> tuple[Budget, ...]:
+    """Returns one budget, or each of a list, as a tuple.
 
-    Args:
-        graph: A network with searched layers.
-        cost: Name of a cost, or a `tfmp.costs.Cost`.
-
-    Attributes:
-        tables: Layer name to `[W, A]` array, in the cost's unit.
+    Raises:
+        TypeError: If it is neither.
+        ValueError: If two of them bound costs of one name.
     """
-
-    def __init__(self, graph: Graph, cost):
-        self.graph = graph
-        self.cost = costs.get(cost)
-        self.tables = costs.tables(graph, self.cost, {layer.name for layer in graph.searched})
-
-    @functools.cached_property
-    def outside(self) -> float:
-        """Cost of all that is not searched; an error where the cost has no price for it, as energy for floats."""
-        others = set(self.graph.layers).difference(self.tables)
-        priced = costs.tables(self.graph, self.cost, others)
-        layers = sum(costs.layer_cost(self.graph.layers[name], table) for name, table in priced.items())
-        return self.cost.overhead(self.graph) + layers
-
-    @property
-    def smallest(self) -> float:
-        """Sum over the searched layers of their cheapest entry."""
-        return float(sum(table.min() for table in self.tables.values()))
-
-    def uniform(self, weight_bits, activation_bits) -> float:
-        """Sum over the searched layers with every one of them at one pair of bits, candidate or not.
-
-        A layer whose kernel or input is not quantized at all stays as it is.
-        """
-        layers = {
-            name: dataclasses.replace(
-                layer,
-                weight=_one_format(layer.weight, weight_bits),
-                activation=_one_format(layer.activation, activation_bits),
-            )
-            for name, layer in self.graph.layers.items()
-            if name in self.tables
-        }
-        priced = costs.tables(self.graph.replace_layers(layers), self.cost, self.tables)
-        return float(sum(priced[name].item() for name in self.tables))
-
-    def expected(self, probabilities=None) -> float:
-        """Sum of expectations; `probabilities` maps names to pairs of arrays and replaces those of the graph."""
-        total = 0.0
-        for name, table in self.tables.items():
-            layer = self.graph.layers[name]
-            weight, activation = (
-                probabilities[name]
-                if probabilities is not None
-                else (layer.weight.probabilities, layer.activation.probabilities)
-            )
-            total += float(np.asarray(weight) @ table @ np.asarray(activation))
-        return total
-
-    def of(self, bits) -> float:
-        """Sum over the searched layers under an assignment, a mapping of names to pairs of candidate bits."""
-        return sum(costs.layer_cost(self.graph.layers[name], table, bits) for name, table in self.tables.items())
+    budgets = tuple(budget) if isinstance(budget, list | tuple) else (budget,)
+    if not budgets or not all(isinstance(each, Budget) for each in budgets):
+        raise TypeError(f"`budget` must be a `tfmp.Budget`, or a list of them. Received: {budget!r}")
+    names = [costs.get(each.cost).name for each in budgets]
+    if len(set(names)) < len(names):
+        raise ValueError(
+            f"Budgets must bound costs of different names. Received: {', '.join(names)}. Keep the tighter one, or give "
+            "a cost another name."
+        )
+    return budgets
 
 
-def _one_format(selection, bits):
-    """The candidate of that many bits, or its quantizer's format where there is no such candidate."""
-    if selection.formats[0].is_float:
-        return selection
-    found = [format for format in selection.formats if format.bits == bits]
-    if not found:
-        found = [quantizers.get(selection.quantizer, bits=bits, signed=selection.signed).format]
-    return Selection(tuple(found), quantizer=selection.quantizer, signed=selection.signed)
+def bounded(budget, graph: Graph) -> tuple[list[SearchedCost], list[float]]:
+    """Returns the costs that a budget, or a list of them, bounds in a graph, and the bound on each.
+
+    Raises:
+        ValueError: If no assignment meets them all; the message names the budget that cannot be met, and the smallest
+            value that could be.
+    """
+    budgets = budgets_of(budget)
+    limits = [each.limit_for(graph) for each in budgets]
+    priced = [SearchedCost(graph, each.cost) for each in budgets]
+    if len(budgets) > 1:
+        knapsack = Knapsack(priced, limits)
+        knapsack.solve(np.zeros(len(knapsack.layer)))
+    return priced, limits
 
 
 def _is_bits(value) -> bool:

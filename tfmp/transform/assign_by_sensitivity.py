@@ -4,7 +4,7 @@ import numpy as np
 
 from tfmp.bindings import binding
 from tfmp.search.assignment import best_within
-from tfmp.search.budget import Budget, SearchedCost
+from tfmp.search.budget import bounded, budgets_of
 from tfmp.transform.discretize import decided
 from tfmp.transform.relax import relax
 from tfmp.transform.sensitivity import measure_sensitivity
@@ -25,7 +25,7 @@ def assign_by_sensitivity(model, data, budget, *, loss=None, divergence=None, ve
             defaults of `tfmp.relax` for the names and candidates. It is not changed.
         data: A few hundred inputs: an array, a structure of arrays or a `tf.data.Dataset`. With `loss` a pair,
             (inputs, targets).
-        budget: A `tfmp.Budget`.
+        budget: A `tfmp.Budget`, or a list of several.
         loss: Function of (targets, outputs), such as a loss object of Keras, whose increase is the harm. Without it the
             harm is the divergence of the output from that of the network in floating point, which needs no targets.
         divergence: `"kl"`, for outputs that are probabilities or logits of classes; `"squared_error"`, in units of the
@@ -42,22 +42,21 @@ def assign_by_sensitivity(model, data, budget, *, loss=None, divergence=None, ve
         >>> budget = tfmp.Budget("bitops", like_uniform=(4, 4))
         >>> assignment = tfmp.assign_by_sensitivity(search_model, x_train[:256], budget)
     """
-    if not isinstance(budget, Budget):
-        raise TypeError(f"`budget` must be a `tfmp.Budget`. Received: {budget!r}")
+    budgets_of(budget)  # what is none is an error before the model is relaxed
     bound = binding.of(model)
     graph = bound.read(model)
     if not any(layer.is_quantized for layer in graph.layers.values()):
         graph = bound.read(relax(model))
     if not graph.searched:
         raise ValueError(f"Model `{graph.name}` has no layer whose bits are open. Expected a model from `tfmp.relax`.")
-    limit = budget.limit_for(graph)
+    priced, limits = bounded(budget, graph)
     harm = measure_sensitivity(graph, data, loss=loss, divergence=divergence, verbose=verbose)
     values = {}
     for name, tensors in harm.items():
         # More bits never count as worse: what says so is the noise of few samples.
         weights, activations = (np.minimum.accumulate(tensor) for tensor in tensors)
         values[name] = -np.add.outer(weights, activations)
-    bits = best_within(SearchedCost(graph, budget.cost), limit, values, spend=values)
+    bits = best_within(priced, limits, values, spend=values)
     recorded = {
         name: {"weights": weights.tolist(), "activations": activations.tolist()}
         for name, (weights, activations) in harm.items()

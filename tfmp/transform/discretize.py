@@ -7,7 +7,8 @@ import numpy as np
 from tfmp import costs
 from tfmp.bindings import binding
 from tfmp.search.assignment import most_probable, most_probable_within, sample
-from tfmp.search.budget import Budget, SearchedCost
+from tfmp.search.budget import bounded, budgets_of
+from tfmp.search.searched_cost import SearchedCost
 from tfmp.transform.finite_weights import check_finite_weights
 from tfmp.types import BitAssignment
 
@@ -25,31 +26,31 @@ def discretize(search_model, *, strategy="argmax", budget=None, seed=0, spend=Tr
     Args:
         search_model: A relaxed model, trained with `tfmp.MixedPrecisionSearch`.
         strategy: One of the above.
-        budget: A `tfmp.Budget`, for `"budget"`.
+        budget: A `tfmp.Budget`, or a list of several, for `"budget"`.
         seed: Integer, for the drawn ones.
         spend: If False, `"budget"` leaves unspent what the most probable assignment does not need.
 
     Returns:
-        A `BitAssignment` with its BitOps, and the budget's cost: of the searched layers in its provenance, and of the
+        A `BitAssignment` with its BitOps, and each budget's cost: of the searched layers in its provenance, and of the
         network where the budget bounds that.
 
     Raises:
-        ValueError: If the strategy is unknown, the budget is missing or cannot be met, no layer is searched, or the
-            search diverged.
+        ValueError: If the strategy is unknown, the budget is missing, budgets cannot be met, alone or together, no
+            layer is searched, or the search diverged.
 
     Example:
         >>> assignment = tfmp.discretize(search_model, strategy="budget", budget=search.budget)
     """
     if strategy not in STRATEGIES:
         raise ValueError(f"`strategy` must be one of {', '.join(STRATEGIES)}. Received: {strategy!r}")
-    if strategy == "budget" and not isinstance(budget, Budget):
-        raise ValueError(f'`strategy="budget"` needs `budget=tfmp.Budget(...)`. Received: budget={budget!r}')
+    if strategy == "budget" and budget is None:
+        raise ValueError('`strategy="budget"` needs `budget=tfmp.Budget(...)`. Received: budget=None')
     graph = binding.of(search_model).read(search_model)
     check_finite_weights(graph)
     if not graph.searched:
         raise ValueError(f"Model `{graph.name}` has no layer whose bits are open. Expected a model from `tfmp.relax`.")
     if strategy == "budget":
-        bits = most_probable_within(SearchedCost(graph, budget.cost), budget.limit_for(graph), spend=spend)
+        bits = most_probable_within(*bounded(budget, graph), spend=spend)
     elif strategy == "argmax":
         bits = most_probable(graph)
     else:
@@ -64,7 +65,7 @@ def decided(graph, bits, *, strategy, budget=None, **provenance) -> BitAssignmen
         graph: The relaxed network.
         bits: Layer name to a pair of bits.
         strategy: What chose them.
-        budget: The `Budget` they were chosen under, or None.
+        budget: The `Budget` they were chosen under, a list of several, or None.
         **provenance: More to be recorded.
     """
     measured = [costs.BitOps()]
@@ -75,13 +76,18 @@ def decided(graph, bits, *, strategy, budget=None, **provenance) -> BitAssignmen
         **provenance,
     }
     if budget is not None:
-        cost = costs.get(budget.cost)
-        provenance["budget"] = {
-            "cost": cost.name,
-            "limit": budget.limit,
-            "like_uniform": budget.like_uniform,
-            "searched_layers": SearchedCost(graph, cost).of(bits),
-        }
-        if budget.limit is not None:
-            measured.append(cost)
+        budgets = budgets_of(budget)
+        entries = [_entry(each, graph, bits) for each in budgets]
+        provenance["budget"] = entries if isinstance(budget, list | tuple) else entries[0]
+        measured += [costs.get(each.cost) for each in budgets if each.limit is not None]
     return BitAssignment(bits, {cost.name: costs.network_cost(graph, cost, bits) for cost in measured}, provenance)
+
+
+def _entry(budget, graph, bits):
+    cost = costs.get(budget.cost)
+    return {
+        "cost": cost.name,
+        "limit": budget.limit,
+        "like_uniform": budget.like_uniform,
+        "searched_layers": SearchedCost(graph, cost).of(bits),
+    }

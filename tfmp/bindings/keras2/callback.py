@@ -12,7 +12,7 @@ class MixedPrecisionSearch(MixedPrecisionSearchMixin, tf_keras.callbacks.Callbac
     def set_model(self, model):
         binding.check_callback(model, "tf_keras")
         super().set_model(model)
-        if self.priced is None or self.prepared_model is not model:
+        if self.prepared_model is not model:
             bound = binding.of(model)
             read = bound.read(model, weights=False)
             self.prepare(read, {layer.name: bound.layer(model, layer.name) for layer in read.searched})

@@ -13,7 +13,7 @@ class MixedPrecisionSearch(MixedPrecisionSearchMixin, keras.callbacks.Callback):
     def set_model(self, model):
         binding.check_callback(model, "keras")
         super().set_model(model)
-        if self.priced is None or self.prepared_model is not model:
+        if self.prepared_model is not model:
             found = graph.read(model, weights=False)
             self.prepare(found, {layer.name: graph.layer(model, layer.name) for layer in found.searched})
             self.prepared_model = model

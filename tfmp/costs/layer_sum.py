@@ -1,0 +1,56 @@
+"""A sum over layers."""
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+
+from tfmp.types import Graph
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerSum:
+    """A constant, and from each layer's table the entry of its weight and activation bits.
+
+    Args:
+        tables: Layer name to `[weight candidates, activation candidates]` array.
+        constant: What is added, whatever the layers choose.
+
+    Example:
+        >>> LayerSum({"conv": np.array([[1.0, 2.0]])}, 10.0).smallest
+        11.0
+    """
+
+    tables: Mapping[str, np.ndarray]
+    constant: float = 0.0
+
+    @property
+    def smallest(self) -> float:
+        """The sum with every layer at its cheapest entry."""
+        return self.constant + float(sum(table.min() for table in self.tables.values()))
+
+    def of(self, graph: Graph, assignment=None, probabilities=None) -> float:
+        """Returns the sum for the layers of a graph.
+
+        Args:
+            graph: Has the layers' candidates.
+            assignment: Bits of the searched layers; without it the sum is the expected one.
+            probabilities: Layer name to arrays of weight and activation probabilities, in place of the graph's.
+        """
+        total = self.constant
+        for name, table in self.tables.items():
+            layer = graph.layers[name]
+            if probabilities is not None and name in probabilities:
+                weight, activation = probabilities[name]
+                total += float(np.asarray(weight) @ table @ np.asarray(activation))
+            else:
+                total += layer_cost(layer, table, assignment)
+        return total
+
+
+def layer_cost(layer, table, assignment=None) -> float:
+    """Returns one layer's entry of its table under an assignment, or its expectation where there is none."""
+    if assignment is None or not layer.is_searched:
+        return float(np.asarray(layer.weight.probabilities) @ table @ np.asarray(layer.activation.probabilities))
+    weight_bits, activation_bits = assignment[layer.name]
+    return float(table[layer.weight.bits.index(weight_bits), layer.activation.bits.index(activation_bits)])

@@ -1,0 +1,191 @@
+"""A knapsack into which every layer puts one pair of bits."""
+
+import itertools
+
+import numpy as np
+from scipy import optimize, sparse
+
+_LARGEST_LOSS = 1e4
+_ROUNDING = 1e-12  # relative: sums of the same costs in another order
+_CLOSE = 1e-9  # relative: smaller differences of limits are not looked for
+_SMALLEST, _UNBOUNDED = 1e-300, 1e300
+
+
+class Knapsack:
+    """A multiple-choice knapsack: one pair of bits per layer, every sum of costs within its bound, exactly.
+
+    Args:
+        priced: `SearchedCost`s of one graph.
+        limits: A bound on each.
+
+    Attributes:
+        names: The layers.
+        layer: `[options]` array: of every option, of all layers in one list, the index of its layer.
+        bits: `[options, 2]` array: weight and activation bits.
+        cost: `[rows, options]` array, a row for each sum that is bounded.
+        bound: `[rows]` array.
+    """
+
+    def __init__(self, priced, limits):
+        self._priced, self._limits, self.names = list(priced), list(limits), list(priced[0].names)
+        layers = [priced[0].graph.layers[name] for name in self.names]
+        self._pairs = [_pairs(layer) for layer in layers]
+        self.layer = np.repeat(np.arange(len(layers)), [len(pairs) for pairs in self._pairs])
+        self.bits = np.array(
+            [
+                (layer.weight.bits[i], layer.activation.bits[j])
+                for layer, pairs in zip(layers, self._pairs, strict=True)
+                for i, j in pairs
+            ]
+        )
+        rows = [(sum, limit) for each, limit in zip(priced, limits, strict=True) for sum in each.sums]
+        self.cost = np.stack([self.in_order(sum.tables) for sum, _ in rows])
+        self.bound = np.array([limit - sum.constant for sum, limit in rows], np.float64)
+
+    def in_order(self, tables):
+        """The entries of all layers' tables in the order of the options."""
+        return np.array(
+            [tables[name][pair] for name, pairs in zip(self.names, self._pairs, strict=True) for pair in pairs],
+            np.float64,
+        )
+
+    def assignment(self, chosen):
+        """Layer name to pair of bits, from one option per layer."""
+        return {name: tuple(map(int, self.bits[option])) for name, option in zip(self.names, chosen, strict=True)}
+
+    def solve(self, value, *, at_least=None):
+        """Returns one option per layer: the largest sum of values, every cost within its bound.
+
+        Args:
+            value: `[options]` array.
+            at_least: One option per layer, below whose bits no layer may fall; a solution itself.
+
+        Raises:
+            ValueError: If no assignment is within all bounds.
+        """
+        chosen = self.find(value, at_least=at_least)
+        if chosen is None:
+            raise ValueError(_reason(self._priced, self._limits))
+        return chosen
+
+    def find(self, value, *, at_least=None):
+        """As `solve`; None where there is no solution."""
+        allowed = np.ones(len(self.layer), bool) if at_least is None else self.reaching(at_least)
+        cheapest = np.stack([self._of_layers(np.min, np.where(allowed, row, np.inf)) for row in self.cost])
+        slack, rounding = self.bound - cheapest.sum(axis=1), _ROUNDING * np.abs(self.bound)
+        if (slack < -rounding).any():
+            return None
+        excess = self.cost - cheapest[:, self.layer]
+        allowed &= (excess <= (slack + rounding)[:, None]).all(axis=0)
+        if not self._of_layers(np.any, allowed).all():
+            return None
+        best = self._of_layers(np.max, np.where(allowed, value, -np.inf))
+        loss = np.where(allowed, best[self.layer] - value, 0)
+        loss *= _LARGEST_LOSS / max(loss.max(), _SMALLEST)  # the solver takes sums for equal within 1e-6
+        # It takes a row for met within 1e-6, too: in units of a small part of what there is to spend that is little.
+        unit = np.maximum(np.maximum(slack, rounding), _SMALLEST) / 1e4
+        one_each = sparse.csr_matrix((np.ones(len(self.layer)), (self.layer, np.arange(len(self.layer)))))
+        rows = np.where(allowed, excess, 0) / unit[:, None]
+        constraints = [
+            optimize.LinearConstraint(one_each, 1, 1),
+            optimize.LinearConstraint(rows, -np.inf, np.maximum(slack, 0) / unit),
+        ]
+        while True:
+            result = optimize.milp(
+                loss,
+                constraints=constraints,
+                integrality=np.ones(len(self.layer)),
+                bounds=optimize.Bounds(0, allowed.astype(float)),
+                options={"mip_rel_gap": 0.0},
+            )
+            if result.x is None:
+                return None
+            chosen = np.flatnonzero(result.x > 0.5)
+            if (excess[:, chosen].sum(axis=1) <= slack + rounding).all():
+                return chosen
+            # Over a bound by less than the solver sees: it may not choose this one again.
+            excluded = np.zeros(len(self.layer))
+            excluded[chosen] = 1
+            constraints.append(optimize.LinearConstraint(excluded[None], -np.inf, len(chosen) - 1))
+
+    def fill(self, chosen, value):
+        """Raises single layers while one fits: what is left by gains too small for the solver, or by none at all."""
+        chosen = chosen.copy()
+        while True:
+            richer = self.reaching(chosen) & (self.bits != self.bits[chosen][self.layer]).any(axis=1)
+            fits = richer & self.fitting(chosen)
+            if not fits.any():
+                return chosen
+            gain, share = value - value[chosen][self.layer], self.share(chosen)
+            best = max(np.flatnonzero(fits), key=lambda option: (gain[option], share[option]))
+            chosen[self.layer[best]] = best
+
+    def reaching(self, chosen):
+        """`[options]` array: which have at least the bits of their layer's chosen one."""
+        return (self.bits >= self.bits[chosen][self.layer]).all(axis=1)
+
+    def fitting(self, chosen):
+        """`[options]` array: which can take the place of their layer's chosen one within the bounds."""
+        left = self.bound - self.cost[:, chosen].sum(axis=1)
+        return (self._more(chosen) <= np.maximum(left, 0)[:, None]).all(axis=0)
+
+    def share(self, chosen):
+        """`[options]` array: what each costs beyond its layer's chosen one, in shares of the bounds, summed."""
+        return (self._more(chosen) / np.maximum(np.abs(self.bound), _SMALLEST)[:, None]).sum(axis=0)
+
+    def _more(self, chosen):
+        return self.cost - self.cost[:, chosen][:, self.layer]
+
+    def _of_layers(self, function, values):
+        """`[layers]` array of a function of the values of each layer's options."""
+        return np.array([function(values[self.layer == index]) for index in range(len(self.names))])
+
+
+def least(priced, limits, target) -> float:
+    """Returns the least that a `SearchedCost` can be while others are within their limits.
+
+    Args:
+        priced: The others.
+        limits: A bound on each, which can be met.
+        target: The one.
+    """
+    gain = -Knapsack([target], [_UNBOUNDED]).cost[np.argmax([sum.smallest for sum in target.sums])]
+
+    def cost_within(limit):
+        knapsack = Knapsack([*priced, target], [*limits, limit])
+        chosen = knapsack.find(gain)
+        return np.inf if chosen is None else target.of(knapsack.assignment(chosen))
+
+    low, high = target.smallest, cost_within(_UNBOUNDED)
+    # Of one sum that was the least already.
+    while len(target.sums) > 1 and high - low > _CLOSE * abs(high):
+        middle = (low + high) / 2
+        found = cost_within(middle)
+        low, high = (middle, high) if np.isinf(found) else (low, found)
+    return high
+
+
+def _reason(priced, limits):
+    """Why no assignment is within all limits."""
+    names = [f"`{each.cost.name}`" for each in priced]
+    for name, each, limit in zip(names, priced, limits, strict=True):
+        smallest = least([], [], each)
+        if smallest > limit:
+            return (
+                f"No assignment costs {limit:g} {each.cost.unit} of {name} or less: the cheapest costs {smallest:g}. "
+                "Raise the budget or offer fewer bits."
+            )
+    for count in range(1, len(priced)):
+        smallest, limit = least(priced[:count], limits[:count], priced[count]), limits[count]
+        if smallest > limit:
+            return (
+                f"Each budget can be met, but not all together: with {', '.join(names[:count])} within budget the "
+                f"cheapest assignment costs {smallest:g} {priced[count].cost.unit} of {names[count]}, whose budget is "
+                f"{limit:g}. Raise a budget or offer fewer bits."
+            )
+    raise RuntimeError(f"The solver found no assignment within {limits} of {', '.join(names)}, although there is one.")
+
+
+def _pairs(layer):
+    """Indices of the candidates that a layer may combine."""
+    return list(itertools.product(range(len(layer.weight.bits)), range(len(layer.activation.bits))))

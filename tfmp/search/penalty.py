@@ -1,0 +1,60 @@
+"""What a cost adds to the loss."""
+
+from tfmp.types import CodeFormat
+
+
+class Penalty:
+    """multiplier * expected cost / normalizer: a term of the loss, as long as bits are open.
+
+    Args:
+        priced: The `SearchedCost`.
+        multiplier: A `tfmp.search.Multiplier`.
+        limit: What the cost is held to, its normalizer then; None to normalize by the first searched layer at one bit.
+    """
+
+    def __init__(self, priced, multiplier, *, limit=None):
+        self.priced = priced
+        self.multiplier = multiplier
+        self.limit = limit
+        self.normalizer = _first_layer_cost(priced) if limit is None else limit
+
+    def step(self, probabilities) -> float:
+        """Moves the multiplier after a training step; returns the expected cost, normalized.
+
+        Args:
+            probabilities: Layer name to the arrays of its weight and activation probabilities.
+        """
+        expected = self.priced.expected(probabilities)
+        if self.limit is not None:
+            self.multiplier.update(expected, self.limit)
+        return expected / self.normalizer
+
+    def prices(self, probabilities):
+        """Layer name to `[W, A]` array: what each pair of bits adds to the loss; 0 where it changes nothing."""
+        tables = self.priced.largest(probabilities).tables
+        return {name: self.multiplier.value * table / self.normalizer for name, table in tables.items()}
+
+    def summary(self, probabilities) -> dict[str, float]:
+        """The figures that an epoch logs, costs normalized."""
+        expected = self.priced.expected(probabilities) / self.normalizer
+        discrete = self.priced.of(self._most_probable(probabilities)) / self.normalizer
+        return {
+            "expected_cost": expected,
+            "discrete_cost": discrete,
+            "cost_gap": discrete - expected,
+            "multiplier": self.multiplier.value,
+        }
+
+    def _most_probable(self, probabilities):
+        layers = self.priced.graph.layers
+        return {
+            name: (layers[name].weight.bits[weight.argmax()], layers[name].activation.bits[activation.argmax()])
+            for name, (weight, activation) in probabilities.items()
+        }
+
+
+def _first_layer_cost(priced):
+    """The cost of the first searched layer at one bit each: its FLOPs, for BitOps."""
+    shape = priced.graph.layers[priced.names[0]].shape
+    one_bit = (CodeFormat(1, -1, 1),)
+    return float(priced.cost.table(shape, one_bit, one_bit)[0, 0])

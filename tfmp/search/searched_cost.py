@@ -1,0 +1,84 @@
+"""What depends on the bits that are open."""
+
+import dataclasses
+import functools
+
+from tfmp import costs, quantizers
+from tfmp.types import Graph, Selection
+
+
+class SearchedCost:
+    """The part of a network's cost that depends on the bits of the searched layers, and the rest.
+
+    Args:
+        graph: A network with searched layers.
+        cost: Name of a cost, or a `tfmp.costs.Cost`.
+
+    Attributes:
+        names: The searched layers, in the order of the network.
+        sums: `tfmp.costs.LayerSum`s over these layers, in the cost's unit, of which the largest counts.
+    """
+
+    def __init__(self, graph: Graph, cost):
+        self.graph = graph
+        self.cost = costs.get(cost)
+        self.names = tuple(layer.name for layer in graph.searched)
+        self.sums = self.cost.sums(graph, self.names)
+
+    @property
+    def tables(self) -> dict:
+        """Layer name to `[W, A]` array: what counts at the graph's probabilities."""
+        return self.largest().tables
+
+    @functools.cached_property
+    def outside(self) -> float:
+        """Cost of all that is in no sum; an error where the cost has no price for it, as energy for floats."""
+        return self.cost.outside(self.graph, self.names)
+
+    @property
+    def smallest(self) -> float:
+        """The least that an assignment can cost, unless the sums are smallest at different ones: then a bound."""
+        return max(sum.smallest for sum in self.sums)
+
+    def largest(self, probabilities=None) -> costs.LayerSum:
+        """The sum that counts; its tables are a subgradient of the expected cost. Arguments as of `expected`."""
+        if len(self.sums) == 1:
+            return self.sums[0]
+        return max(self.sums, key=lambda sum: sum.of(self.graph, probabilities=probabilities))
+
+    def uniform(self, weight_bits, activation_bits) -> float:
+        """The cost with every searched layer at one pair of bits, candidate or not.
+
+        A layer whose kernel or input is not quantized at all stays as it is.
+        """
+        layers = {
+            name: dataclasses.replace(
+                self.graph.layers[name],
+                weight=_one_format(self.graph.layers[name].weight, weight_bits),
+                activation=_one_format(self.graph.layers[name].activation, activation_bits),
+            )
+            for name in self.names
+        }
+        graph = self.graph.replace_layers(layers)
+        return max(sum.of(graph) for sum in self.cost.sums(graph, self.names))
+
+    def expected(self, probabilities=None) -> float:
+        """Sum of expectations; `probabilities` maps names to pairs of arrays and replaces those of the graph.
+
+        Of several sums the largest, which is at most the expectation of the largest.
+        """
+        return self.largest(probabilities).of(self.graph, probabilities=probabilities)
+
+    def of(self, bits) -> float:
+        """The cost under an assignment, a mapping of names to pairs of candidate bits."""
+        return max(sum.of(self.graph, bits) for sum in self.sums)
+
+
+def _one_format(selection, bits):
+    """The candidate of that many bits, or its quantizer's format where there is no such candidate."""
+    if selection.formats[0].is_float:
+        return selection
+    found = [format for format in selection.formats if format.bits == bits]
+    if not found:
+        found = [quantizers.get(selection.quantizer, bits=bits, signed=selection.signed).format]
+    return Selection(tuple(found), quantizer=selection.quantizer, signed=selection.signed)
