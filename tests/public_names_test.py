@@ -14,6 +14,7 @@ NAMES = [
     "fold",
     "discretize",
     "assign_by_sensitivity",
+    "random_assignment",
     "initialize_search",
     "export_tflite",
     "compare_tflite",

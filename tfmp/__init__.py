@@ -24,6 +24,7 @@ _PUBLIC = {
     "layer_table": "tfmp.export.layer_table",
     "load_model": "tfmp.bindings.load_model",
     "measure_runtime": "tfmp.export.measure_runtime",
+    "random_assignment": "tfmp.transform.random_assignment",
     "register_layer": "tfmp.bindings.custom_layers",
     "relax": "tfmp.transform.relax",
     "scale_width": "tfmp.transform.scale_width",

@@ -50,6 +50,10 @@ def test_it_is_the_least_harm_of_all_assignments(model, x):
     assert bitops(found.bits) <= 16 * sum(MACS.values())
     assert sum(tables[name][pair] for name, pair in found.bits.items()) == pytest.approx(min(sums), rel=1e-6)
     assert min(sums) < np.median(sums)
+    greedy = tfmp.assign_by_sensitivity(model, x, budget, method="greedy")
+    assert bitops(greedy.bits) <= 16 * sum(MACS.values()) and greedy.provenance["method"] == "greedy"
+    assert greedy.provenance["sensitivity"].keys() == harm.keys()
+    assert min(sums) * (1 - 1e-6) <= sum(tables[name][pair] for name, pair in greedy.bits.items()) < np.median(sums)
     # Few bits harm, 8 bits are what all else has.
     assert all(entry["weights"][0] > 1e-3 and abs(entry["weights"][-1]) < 1e-5 for entry in harm.values())
     assert found.provenance["strategy"] == "sensitivity" and found.provenance["budget"]["like_uniform"] == (4, 4)
@@ -82,6 +86,8 @@ def test_a_model_in_floating_point_gets_the_defaults_of_relax(x):
 
 
 def test_bad_arguments(model, x):
+    with pytest.raises(ValueError, match="knapsack, greedy. Received: 'best'"):
+        tfmp.assign_by_sensitivity(model, x, tfmp.Budget("bitops", like_uniform=(4, 4)), method="best")
     with pytest.raises(TypeError, match="tfmp.Budget"):
         tfmp.assign_by_sensitivity(model, x, 1e6)
     with pytest.raises(ValueError, match="The budget of `bitops` cannot be met: the cheapest"):

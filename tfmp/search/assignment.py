@@ -6,6 +6,7 @@ from tfmp.search.knapsack import Knapsack
 from tfmp.types import Graph
 
 _SMALLEST_PROBABILITY = 1e-12
+_DRAWS = 100
 
 
 def most_probable(graph: Graph) -> dict[str, tuple[int, int]]:
@@ -60,6 +61,88 @@ def best_within(priced, limit, values, *, spend=None) -> dict[str, tuple[int, in
         gain = knapsack.in_order(spend)
         chosen = knapsack.fill(knapsack.solve(gain, at_least=chosen), gain)
     return knapsack.assignment(chosen)
+
+
+def greedy_within(priced, limit, values) -> dict[str, tuple[int, int]]:
+    """Returns an assignment within a limit, found by taking the largest gain for its cost again and again.
+
+    It starts with the cheapest bits. A step gives one layer other bits: those that fit and gain most value for their
+    cost, as a share of the limit. When none gains, single layers get more bits as long as they fit. `best_within` finds
+    what is worth the most; this is what it is compared with.
+
+    Args:
+        priced: A `SearchedCost`, or a list of several.
+        limit: Bound on it, or a list with one for each.
+        values: Layer name to `[W, A]` array: what each pair of bits is worth.
+
+    Raises:
+        ValueError: If no assignment meets the limits.
+    """
+    knapsack = Knapsack(*_lists(priced, limit))
+    value = knapsack.in_order(values)
+    chosen = knapsack.solve(-knapsack.share())
+    while True:
+        gain, share = value - value[chosen][knapsack.layer], knapsack.share(chosen)
+        useful = np.flatnonzero((gain > 0) & knapsack.fitting(chosen))
+        if not len(useful):
+            return knapsack.assignment(knapsack.fill(chosen, value))
+        ratio = np.where(share > 0, gain / np.where(share > 0, share, 1), np.inf)
+        best = max(useful, key=lambda option: (ratio[option], gain[option]))
+        chosen[knapsack.layer[best]] = best
+
+
+def random_within(priced, limit, rng: np.random.Generator, *, tolerance=0.02) -> dict[str, tuple[int, int]]:
+    """Returns a random assignment that spends a limit: what a search is compared with at equal cost.
+
+    Every layer draws among its pairs of bits, each as likely. While the draw costs too much, a layer drawn at random
+    gets bits that lower the excess; then, while more than the tolerance is left, bits that cost more and fit.
+
+    Args:
+        priced: A `SearchedCost`, or a list of several.
+        limit: Bound on it, or a list with one for each.
+        rng: Source of randomness.
+        tolerance: Share of the limit that may stay unspent; of several limits, that of the one that is spent the most.
+
+    Raises:
+        ValueError: If no assignment meets the limits, or none that was drawn spends them.
+    """
+    priced, limits = _lists(priced, limit)
+    knapsack, most = Knapsack(priced, limits), 0.0
+    knapsack.solve(np.zeros(len(knapsack.layer)))  # an error where nothing meets the limits
+    for _ in range(_DRAWS):
+        chosen = _within(knapsack, rng)
+        while chosen is not None:
+            found = knapsack.assignment(chosen)
+            spent = max(each.of(found) / bound for each, bound in zip(priced, limits, strict=True))
+            most = max(most, spent)
+            if spent >= 1 - tolerance:
+                return found
+            chosen = _exchanged(knapsack, chosen, knapsack.fitting(chosen) & (knapsack.share(chosen) > 0), rng)
+    raise ValueError(
+        f"None of {_DRAWS} random assignments spends the budget within {tolerance:.2%}: the closest spends {most:.2%}. "
+        "Give a larger `tolerance`, or a budget between the cheapest and the dearest assignment."
+    )
+
+
+def _within(knapsack, rng):
+    """A draw, repaired until it is within the bounds; None where single layers cannot repair it."""
+    chosen = np.array([rng.choice(np.flatnonzero(knapsack.layer == index)) for index in range(len(knapsack.names))])
+    while chosen is not None:
+        excess = knapsack.excess(chosen)
+        if not excess[chosen[0]]:
+            return chosen
+        chosen = _exchanged(knapsack, chosen, excess < excess[chosen[0]], rng)
+    return None
+
+
+def _exchanged(knapsack, chosen, candidates, rng):
+    """The choice with one of some options drawn into it, each layer that has any as likely; None if there are none."""
+    layers = np.unique(knapsack.layer[candidates])
+    if not len(layers):
+        return None
+    layer, chosen = rng.choice(layers), chosen.copy()
+    chosen[layer] = rng.choice(np.flatnonzero(candidates & (knapsack.layer == layer)))
+    return chosen
 
 
 def _lists(priced, limit):

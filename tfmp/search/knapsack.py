@@ -129,9 +129,16 @@ class Knapsack:
         left = self.bound - self.cost[:, chosen].sum(axis=1)
         return (self._more(chosen) <= np.maximum(left, 0)[:, None]).all(axis=0)
 
-    def share(self, chosen):
-        """`[options]` array: what each costs beyond its layer's chosen one, in shares of the bounds, summed."""
-        return (self._more(chosen) / np.maximum(np.abs(self.bound), _SMALLEST)[:, None]).sum(axis=0)
+    def excess(self, chosen):
+        """`[options]` array: how far bounds are exceeded with each in place of its layer's chosen one, in shares."""
+        cost = self.cost[:, chosen].sum(axis=1)[:, None] + self._more(chosen)
+        over = cost - self.bound[:, None] - _ROUNDING * np.abs(self.bound)[:, None]
+        return (np.maximum(over, 0) / np.maximum(np.abs(self.bound), _SMALLEST)[:, None]).sum(axis=0)
+
+    def share(self, chosen=None):
+        """`[options]` array: what each costs, or costs beyond its layer's chosen one, in shares of the bounds."""
+        cost = self.cost if chosen is None else self._more(chosen)
+        return (cost / np.maximum(np.abs(self.bound), _SMALLEST)[:, None]).sum(axis=0)
 
     def _more(self, chosen):
         return self.cost - self.cost[:, chosen][:, self.layer]
