@@ -1,0 +1,90 @@
+import os
+import pathlib
+import time
+
+import numpy as np
+import pytest
+
+from tests.search_spaces import TINY
+from tfmp.search.categoricals import Categoricals
+from tfmp.search.network_cost import NetworkCost
+from tfmp.search.oracle import Oracle
+
+CATEGORICALS = Categoricals(TINY)
+DRAWN = CATEGORICALS.sample(CATEGORICALS.probabilities(np.zeros(CATEGORICALS.shape)), 6, 1)
+NETWORKS = [CATEGORICALS.network(indices) for indices in DRAWN]
+
+
+class Unreliable:
+    """Fails a few times, in a way of its own, before it answers; it counts in a file, since its process may die."""
+
+    def __init__(self, path, way, times):
+        self.path, self.way, self.times = pathlib.Path(path), way, times
+
+    def __call__(self, network):
+        count = len(self.path.read_text()) if self.path.exists() else 0
+        self.path.write_text("x" * (count + 1))
+        if count < self.times:
+            if self.way == "raises":
+                raise RuntimeError("the board is not there")
+            if self.way == "hangs":
+                time.sleep(60)
+            if self.way == "dies":
+                os._exit(3)
+            return float("nan")
+        return NetworkCost("bitops")(network)
+
+
+def test_each_network_is_asked_for_once():
+    asked = []
+
+    def function(network):
+        asked.append(network)
+        return len(asked)
+
+    oracle = Oracle(function)
+    first = oracle([*NETWORKS, NETWORKS[0]])
+    np.testing.assert_array_equal(oracle(NETWORKS), first[:-1])
+    assert len(asked) == len(set(NETWORKS)) == len(oracle.cache) and first[-1] == first[0]
+    other = Oracle(lambda network: 1 / 0)
+    other.restore(oracle.state())
+    np.testing.assert_array_equal(other(NETWORKS), first[:-1])
+
+
+@pytest.mark.parametrize("way", ["raises", "is not finite"])
+def test_asks_again(way, tmp_path):
+    oracle = Oracle(Unreliable(tmp_path / "count", way, 1))
+    assert oracle(NETWORKS[:1]) == NetworkCost("bitops")(NETWORKS[0])
+
+
+@pytest.mark.parametrize(
+    ("way", "reason"),
+    [
+        ("raises", "the board is not there"),
+        ("is not finite", "expected a finite number, received nan"),
+        ("hangs", "no answer within 2 seconds"),
+        ("dies", "its process died"),
+    ],
+)
+def test_gives_up_with_the_name_of_the_network(way, reason, tmp_path):
+    """And goes on afterwards, when the cause is gone."""
+    separate = way in ("hangs", "dies")
+    times = 1 if separate else 2
+    arguments = {"workers": 1 + (way == "hangs"), "timeout_seconds": 2} if separate else {}
+    oracle = Oracle(Unreliable(tmp_path / "count", way, times), retries=0 if separate else 1, **arguments)
+    try:
+        with pytest.raises(ValueError, match=reason) as caught:
+            oracle(NETWORKS[:1])
+        assert str(NETWORKS[0]) in str(caught.value)
+        np.testing.assert_array_equal(oracle(NETWORKS), [NetworkCost("bitops")(each) for each in NETWORKS])
+    finally:
+        oracle.close()
+
+
+def test_says_what_is_wrong():
+    with pytest.raises(TypeError, match="is a function of a `DiscreteNetwork`"):
+        Oracle("energy")
+    with pytest.raises(ValueError, match="must not be negative"):
+        Oracle(len, retries=-1)
+    with pytest.raises(ValueError, match="only a process of its own can be stopped"):
+        Oracle(len, timeout_seconds=3)

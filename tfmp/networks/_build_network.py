@@ -1,0 +1,70 @@
+"""From a discrete network to a Keras model."""
+
+from tfmp.networks._convolution import classifier, convolution, normalization
+from tfmp.networks._inverted_residual import inverted_residual
+from tfmp.transform.fix import fix
+from tfmp.transform.relax import relax
+from tfmp.types.discrete_network import DiscreteNetwork
+
+
+def build_network(keras, network: DiscreteNetwork, *, quantizer=("linear", "moving_range"), calibration=None, seed=0):
+    """Returns the Keras model of a network that a joint search found: layers of fixed bits, with new weights.
+
+    Train it like any model, then export and simulate it. Its simulated energy is that which the search knew of the
+    network, to the last bit.
+
+    Args:
+        keras: The Keras to build with, `keras` or `tf_keras`.
+        network: The network.
+        quantizer: Name of a quantizer family, or a pair of names (weights, activations), of the blocks. The default is
+            that of the supernet.
+        calibration: Inputs from which ranges start; without them they start from the first training batch.
+        seed: Integer, as for `tfmp.relax`.
+
+    Returns:
+        A functional model from images to logits, not compiled.
+
+    Example:
+        >>> model = tfmp.build_network(keras, search.derive())
+    """
+    bits = network.searched_bits
+    model = float_network(keras, network)
+    if not bits:
+        raise ValueError("Expected a network with at least one block. Received one that skips all of them.")
+    candidates = tuple(sorted({each for pair in bits.values() for each in pair}))
+    relaxed = relax(
+        model,
+        weight_bits=candidates,
+        activation_bits=candidates,
+        quantizer=quantizer,
+        calibration=calibration,
+        skip=["last"],
+        seed=seed,
+    )
+    return relaxed if len(candidates) == 1 else fix(relaxed, bits)
+
+
+def float_network(keras, network: DiscreteNetwork):
+    """Returns the architecture of a network as a Keras model in floating point.
+
+    Args:
+        keras: The Keras to build with.
+        network: The network; its bits do not matter.
+    """
+    space = network.space
+    images = keras.Input((space.image_size, space.image_size, 3), name="image")
+    x = convolution(keras, images, space.stem[0], 3, "stem", strides=space.stem[1])
+    x = normalization(keras, x, "stem", max_value=6.0)
+    for place, choice in network.blocks:
+        x = inverted_residual(
+            keras,
+            x,
+            expanded=choice.expansion * place.in_channels,
+            filters=place.out_channels,
+            strides=place.strides,
+            name=place.name,
+            kernel_size=choice.kernel_size,
+        )
+    x = normalization(keras, convolution(keras, x, space.last_channels, 1, "last"), "last", max_value=6.0)
+    x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
+    return keras.Model(images, classifier(keras, x, space.num_classes), name="discrete_network")

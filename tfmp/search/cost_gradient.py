@@ -1,0 +1,114 @@
+"""How the controller learns what its networks cost."""
+
+import abc
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tfmp.search.categoricals import Categoricals
+from tfmp.search.network_cost import BlockTables
+
+
+class CostEstimate(NamedTuple):
+    """The expected cost under the present logits.
+
+    Args:
+        expected: In the cost's unit.
+        gradient: `[rows, width]`, for the logits, in the same unit.
+    """
+
+    expected: float
+    gradient: np.ndarray
+
+
+class CostGradient(abc.ABC):
+    """Estimates the expected cost of the controller's networks, and its gradient."""
+
+    @abc.abstractmethod
+    def estimate(self, logits, seed) -> CostEstimate:
+        """Returns expectation and gradient.
+
+        Args:
+            logits: `[rows, width]` array.
+            seed: Integers that decide what is drawn, if anything is.
+        """
+
+    def state(self) -> dict[str, Any]:
+        """What a resumed search needs, JSON."""
+        return {}
+
+    def restore(self, state):  # noqa: B027 (most have no state)
+        """Takes up a state."""
+
+
+class ExactGradient(CostGradient):
+    """The exact expectation, for costs that are sums over blocks.
+
+    Args:
+        tables: `BlockTables` of the space and the cost.
+    """
+
+    def __init__(self, tables: BlockTables):
+        self.tables = tables
+
+    def estimate(self, logits, seed=()):
+        probabilities = self.tables.categoricals.probabilities(logits)
+        return CostEstimate(self.tables.expectation(probabilities), self.tables.gradient(probabilities))
+
+
+BASELINES = ("none", "moving_average", "leave_one_out")
+
+
+class Reinforce(CostGradient):
+    """The score-function estimate, for any oracle (eq. 7).
+
+    gradient = 1/k sum_i (J(a_i) - b_i) d log p(a_i) / d logits,  a_1 ... a_k drawn from p
+
+    Args:
+        categoricals: The choices.
+        oracle: Function from a sequence of `DiscreteNetwork` to as many numbers.
+        samples: Networks drawn for each estimate, k.
+        baseline: b: `"none"` (the paper's), `"moving_average"` of what was drawn before, or `"leave_one_out"`, the mean
+            of the other samples. None of them changes the gradient's mean; they change its variance.
+        momentum: Share of the moving average that is kept. The average is also the `expected` cost of an estimate.
+
+    Raises:
+        ValueError: If `baseline` is unknown, or there are too few samples for it.
+
+    Reference: Williams, 1992; Gong et al., 2019, eq. 7
+    """
+
+    def __init__(self, categoricals: Categoricals, oracle, *, samples=8, baseline="moving_average", momentum=0.9):
+        if baseline not in BASELINES:
+            raise ValueError(f"`baseline` must be one of {', '.join(BASELINES)}. Received: {baseline!r}")
+        if samples < 1 + (baseline == "leave_one_out"):
+            raise ValueError(f"`samples` must be at least 1, and 2 for `leave_one_out`. Received: {samples!r}")
+        self.categoricals, self.oracle = categoricals, oracle
+        self.samples, self.baseline, self.momentum = samples, baseline, momentum
+        self.average = None
+
+    def estimate(self, logits, seed):
+        probabilities = self.categoricals.probabilities(logits)
+        drawn = self.categoricals.sample(probabilities, self.samples, seed)
+        costs = np.asarray(self.oracle([self.categoricals.network(indices) for indices in drawn]), np.float64)
+        advantages = costs - self._baseline(costs)
+        scores = self.categoricals.one_hot(drawn) - probabilities
+        gradient = np.tensordot(advantages, scores, axes=(0, 0)) / self.samples
+        mean = float(costs.mean())
+        kept = 0.0 if self.average is None else self.momentum
+        self.average = mean if self.average is None else kept * self.average + (1 - kept) * mean
+        return CostEstimate(self.average, gradient)
+
+    def _baseline(self, costs):
+        others = (costs.sum() - costs) / max(1, self.samples - 1)
+        if self.baseline == "none":
+            return np.zeros_like(costs)
+        if self.baseline == "leave_one_out" or self.average is None and self.samples > 1:
+            return others
+        return costs if self.average is None else np.full_like(costs, self.average)  # one sample says nothing alone
+
+    def state(self):
+        return {"average": self.average}
+
+    def restore(self, state):
+        self.average = state["average"]

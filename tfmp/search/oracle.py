@@ -1,0 +1,122 @@
+"""Anything that gives a network a number."""
+
+import concurrent.futures
+import math
+import queue
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from tfmp.search.oracle_worker import OracleFailure, OracleWorker
+from tfmp.types.discrete_network import DiscreteNetwork
+
+
+class Oracle:
+    """Asks a function what networks cost, each network once.
+
+    A function that raises, gives no finite number, kills its process or takes too long is asked again; when it fails
+    each time, the error names the network. What was learned until then stays in the cache.
+
+    Args:
+        function: From a `DiscreteNetwork` to a number. With workers it must be picklable: a function or an object of a
+            module, no lambda.
+        workers: Processes that ask at the same time; 0 to ask in this process.
+        timeout_seconds: After which a worker is killed and another one started; None waits for ever.
+        retries: How often a network that failed is asked for again.
+
+    Raises:
+        ValueError: If a timeout comes without workers, a number is negative; in a call, if a network gets no number.
+        TypeError: If `function` is no function.
+
+    Example:
+        >>> oracle = Oracle(measure_on_the_board, workers=2, timeout_seconds=600)
+    """
+
+    def __init__(
+        self,
+        function: Callable[[DiscreteNetwork], float],
+        *,
+        workers: int = 0,
+        timeout_seconds: float | None = None,
+        retries: int = 1,
+    ):
+        if not callable(function):
+            raise TypeError(f"An oracle is a function of a `DiscreteNetwork`. Received: {function!r}")
+        if workers < 0 or retries < 0:
+            raise ValueError(f"`workers` and `retries` must not be negative. Received: {workers!r} and {retries!r}")
+        if timeout_seconds is not None and not (workers and timeout_seconds > 0):
+            raise ValueError(
+                "`timeout_seconds` must be positive, and needs `workers`: only a process of its own can be stopped. "
+                f"Received: timeout_seconds={timeout_seconds!r}, workers={workers!r}"
+            )
+        self.function, self.timeout_seconds, self.retries = function, timeout_seconds, retries
+        self.workers = [OracleWorker(function) for _ in range(workers)]
+        self.cache: dict[str, float] = {}
+
+    def __call__(self, networks: Sequence[DiscreteNetwork]) -> np.ndarray:
+        """Returns one number for each network, float64."""
+        wanted = {key(network): network for network in networks}
+        missing = {name: network for name, network in wanted.items() if name not in self.cache}
+        if self.workers:
+            self._ask_workers(missing)
+        else:
+            for name, network in missing.items():
+                self.cache[name] = self._asked(network, lambda: self._finite(self.function(network)))  # noqa: B023
+        return np.array([self.cache[key(network)] for network in networks], np.float64)
+
+    def _ask_workers(self, missing):
+        free = queue.SimpleQueue()
+        for worker in self.workers:
+            free.put(worker)
+
+        def ask(name, network):
+            worker = free.get()
+            try:
+                answer = self._asked(network, lambda: self._finite(worker.ask(network, self.timeout_seconds)))
+                self.cache[name] = answer
+            finally:
+                free.put(worker)
+
+        with concurrent.futures.ThreadPoolExecutor(len(self.workers)) as threads:
+            asked = [threads.submit(ask, *item) for item in missing.items()]
+            try:
+                for future in concurrent.futures.as_completed(asked):
+                    future.result()
+            except BaseException:
+                threads.shutdown(cancel_futures=True)
+                raise
+
+    def _asked(self, network, ask):
+        for attempt in range(self.retries + 1):
+            try:
+                return ask()
+            except Exception as error:  # whatever the user's function raises
+                if attempt == self.retries:
+                    raise ValueError(
+                        f"The oracle gave no number for a network, asked {attempt + 1} times. The last reason: "
+                        f"{type(error).__name__}: {error}. Mend the function, or raise `timeout_seconds` or `retries`; "
+                        f"a search with a `backup_dir` goes on where it was. The network:\n{network}"
+                    ) from error
+
+    def _finite(self, number):
+        if not math.isfinite(number):
+            raise OracleFailure(f"expected a finite number, received {number!r}")
+        return float(number)
+
+    def close(self):
+        """Ends the workers; the next call starts them again."""
+        for worker in self.workers:
+            worker.end()
+
+    def state(self):
+        """The cache, JSON."""
+        return self.cache
+
+    def restore(self, state):
+        """Takes up a cache."""
+        self.cache = {name: float(number) for name, number in state.items()}
+
+
+def key(network: DiscreteNetwork) -> str:
+    """A short name that no other network of the space has."""
+    return " ".join(str(choice).replace(" ", "") for choice in network.choices)

@@ -1,0 +1,72 @@
+"""A process that answers for an oracle, and can be stopped."""
+
+import multiprocessing
+import traceback
+
+
+class OracleFailure(Exception):
+    """Why an oracle gave no number; `Oracle` catches it."""
+
+
+class OracleWorker:
+    """A process of its own for a function that may hang or die. It starts when it is first asked.
+
+    Args:
+        function: A picklable function of one argument.
+    """
+
+    def __init__(self, function):
+        self.function = function
+        self._process = self._connection = None
+
+    def ask(self, argument, timeout_seconds=None):
+        """Returns what the function returns.
+
+        Raises:
+            OracleFailure: If it raised, died or took longer; the process of the last two is gone then.
+        """
+        try:
+            if self._process is None:
+                self._start()
+            self._connection.send(argument)
+            if not self._connection.poll(timeout_seconds):
+                raise OracleFailure(f"no answer within {timeout_seconds} seconds")
+            found, answer = self._connection.recv()
+        except (OracleFailure, EOFError, OSError) as error:
+            self.end()
+            reason = error if isinstance(error, OracleFailure) else "its process died"
+            raise OracleFailure(str(reason)) from error
+        if not found:
+            raise OracleFailure(answer)
+        return answer
+
+    def _start(self):
+        # Not a fork: the threads of TensorFlow, which this process may have, do not survive one.
+        context = multiprocessing.get_context("spawn")
+        self._connection, other = context.Pipe()
+        self._process = context.Process(target=_serve, args=(other, self.function), daemon=True)
+        self._process.start()
+        other.close()
+        self._connection.recv()  # it has imported what it needs, which no timeout of an answer should count
+
+    def end(self):
+        """Ends the process, whatever it does."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.join()
+            self._connection.close()
+            self._process = self._connection = None
+
+
+def _serve(connection, function):
+    connection.send("ready")
+    while True:
+        try:
+            argument = connection.recv()
+        except EOFError:
+            return
+        try:
+            answer = True, float(function(argument))
+        except Exception:  # whatever the user's function raises is told in words, for it may not be picklable
+            answer = False, traceback.format_exc(limit=-3)
+        connection.send(answer)

@@ -1,0 +1,228 @@
+"""Which networks a joint search of architecture and precision chooses among."""
+
+import dataclasses
+import functools
+import itertools
+import json
+import math
+import os
+from typing import Any
+
+from tfmp.types.atomic_file import write_atomically
+from tfmp.types.block_choice import BlockCandidates
+
+_VERSION = 1
+
+
+def _check_positive(name, value):
+    if not hasattr(value, "__index__") or isinstance(value, bool) or value < 1:
+        raise ValueError(f"`{name} must be a positive integer. Received: {value!r}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """A row of the macro-architecture: blocks with the same number of output channels.
+
+    Args:
+        channels: Output channels of every block.
+        strides: Step of the first block; the others have 1.
+        repeats: Number of blocks.
+
+    Raises:
+        ValueError: If a number is not a positive integer.
+
+    Example:
+        >>> Stage(24, strides=1, repeats=2)
+        Stage(channels=24, strides=1, repeats=2)
+    """
+
+    channels: int
+    strides: int = 1
+    repeats: int = 1
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            _check_positive(f"{field.name}` of a stage", getattr(self, field.name))
+
+
+TABLE_1 = (
+    Stage(16, 2, 1),
+    Stage(24, 1, 2),
+    Stage(32, 2, 4),
+    Stage(64, 2, 4),
+    Stage(128, 1, 4),
+    Stage(160, 2, 5),
+    Stage(256, 1, 2),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class BlockPlace:
+    """Where a searched block stands, and what it may become.
+
+    Args:
+        name: Prefix of its layers' names.
+        in_channels, out_channels: Channels of its input and output.
+        strides: Step of its depthwise convolution.
+        input_size: Height and width of its input, which is square.
+        candidates: Its candidates; `skip` is `(False,)` where input and output disagree in shape.
+    """
+
+    name: str
+    in_channels: int
+    out_channels: int
+    strides: int
+    input_size: int
+    candidates: BlockCandidates
+
+    @property
+    def is_residual(self) -> bool:
+        """True if its input is added to its output."""
+        return self.strides == 1 and self.in_channels == self.out_channels
+
+    @property
+    def output_size(self) -> int:
+        """Height and width of its output."""
+        return -(-self.input_size // self.strides)
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchSpace:
+    """A macro-architecture of mobile inverted bottlenecks, and the candidates of each block.
+
+    A 3x3 convolution, stages of blocks, a 1x1 convolution, the mean over positions and a classifier. Blocks choose
+    whether they exist, their expansion, the size of their depthwise kernel and the bits of their convolutions, each
+    independently; what is not a block has 8 bits. The defaults are the published space for ImageNet.
+
+    Args:
+        stages: The rows, `Stage` or what makes one.
+        candidates: `BlockCandidates` of every block, or a sequence of one per block.
+        image_size: Height and width of the images.
+        num_classes: Number of logits.
+        stem: Channels and step of the first convolution.
+        last_channels: Channels of the last convolution.
+
+    Raises:
+        ValueError: If a number is not a positive integer, the candidates are not one per block, or a block must be
+            skipped where input and output disagree in shape.
+
+    Example:
+        >>> space = SearchSpace([Stage(16), Stage(24, 2, 2)], image_size=32, num_classes=10, stem=(16, 1))
+        >>> [(block.name, block.candidates.skip) for block in space.blocks]  # doctest: +NORMALIZE_WHITESPACE
+        [('stage1_block1', (False, True)), ('stage2_block1', (False,)), ('stage2_block2', (False, True))]
+
+    Reference: Gong et al., 2019, "Mixed Precision Neural Architecture Search for Energy Efficient Deep Learning",
+    table I
+    """
+
+    stages: tuple[Stage, ...] = TABLE_1
+    candidates: BlockCandidates | tuple[BlockCandidates, ...] = BlockCandidates()
+    image_size: int = 224
+    num_classes: int = 1000
+    stem: tuple[int, int] = (32, 2)
+    last_channels: int = 1280
+
+    def __post_init__(self):
+        stages = tuple(stage if isinstance(stage, Stage) else _made(Stage, stage) for stage in self.stages)
+        if not stages:
+            raise ValueError("`stages` must hold at least one stage. Received none.")
+        object.__setattr__(self, "stages", stages)
+        if len(tuple(self.stem)) != 2:
+            raise ValueError(f"`stem` must be (channels, strides). Received: {self.stem!r}")
+        object.__setattr__(self, "stem", tuple(self.stem))
+        for name, value in (
+            ("image_size", self.image_size),
+            ("num_classes", self.num_classes),
+            ("stem", self.stem[0]),
+            ("stem", self.stem[1]),
+            ("last_channels", self.last_channels),
+        ):
+            _check_positive(f"{name}`", value)
+        found = self.candidates
+        found = _made(BlockCandidates, found) if isinstance(found, dict) else found
+        if not isinstance(found, BlockCandidates):
+            found = tuple(each if isinstance(each, BlockCandidates) else _made(BlockCandidates, each) for each in found)
+            count = sum(stage.repeats for stage in stages)
+            if len(found) != count:
+                raise ValueError(f"`candidates` must be one for each of {count} blocks. Received: {len(found)}")
+        object.__setattr__(self, "candidates", found)
+        self.blocks  # noqa: B018 (a block that cannot be is found now)
+
+    @functools.cached_property
+    def blocks(self) -> tuple[BlockPlace, ...]:
+        """Every block, in order."""
+        places = []
+        channels, size = self.stem[0], -(-self.image_size // self.stem[1])
+        per_block = self.candidates
+        endless = itertools.repeat(per_block) if isinstance(per_block, BlockCandidates) else iter(per_block)
+        for row, stage in enumerate(self.stages, start=1):
+            for number in range(1, stage.repeats + 1):
+                strides = stage.strides if number == 1 else 1
+                name = f"stage{row}_block{number}"
+                place = BlockPlace(name, channels, stage.channels, strides, size, next(endless))
+                if not place.is_residual:
+                    place = dataclasses.replace(place, candidates=place.candidates.never_skipped(name))
+                places.append(place)
+                channels, size = place.out_channels, place.output_size
+        return tuple(places)
+
+    @property
+    def num_networks(self) -> int:
+        """How many different networks there are."""
+        return math.prod(block.candidates.num_choices for block in self.blocks)
+
+    def with_bits(self, *bits: int) -> "SearchSpace":
+        """The same architectures with other candidates for the bits of every convolution of the blocks."""
+        changed = tuple(
+            dataclasses.replace(block.candidates, pointwise_bits=bits, depthwise_bits=bits) for block in self.blocks
+        )
+        return dataclasses.replace(self, candidates=changed)
+
+    def with_architecture(self, network) -> "SearchSpace":
+        """The same bits for the one architecture of a `DiscreteNetwork`, of this space or one with as many blocks."""
+        if len(network.choices) != len(self.blocks):
+            raise ValueError(
+                f"Expected a network of {len(self.blocks)} blocks, as this space has. Received: {len(network.choices)}"
+            )
+        fixed = tuple(
+            block.candidates.with_architecture(choice)
+            for block, choice in zip(self.blocks, network.choices, strict=True)
+        )
+        return dataclasses.replace(self, candidates=fixed)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The arguments, nested, ready for JSON."""
+        return dataclasses.asdict(self)
+
+    def to_json(self, path: str | os.PathLike | None = None, *, overwrite: bool = False) -> str:
+        """Returns the space as JSON and, given a path, writes it there; see `write_atomically` for errors."""
+        text = json.dumps({"format": "tfmp.SearchSpace", "version": _VERSION, **self.as_dict()}, indent=1) + "\n"
+        if path is not None:
+            write_atomically(path, text, overwrite=overwrite)
+        return text
+
+    @classmethod
+    def from_dict(cls, content) -> "SearchSpace":
+        """Makes a space from what `as_dict` returned, or from some of its entries.
+
+        Raises:
+            ValueError: If an entry is unknown or no space can be made of it.
+        """
+        marks = {"format", "version"}
+        return _made(cls, {key: value for key, value in dict(content).items() if key not in marks})
+
+    @classmethod
+    def from_json(cls, source: str | os.PathLike) -> "SearchSpace":
+        """Reads a space from a path or from the JSON text itself."""
+        text = os.fspath(source)
+        if not text.lstrip().startswith("{"):
+            with open(source, encoding="utf-8") as file:
+                text = file.read()
+        return cls.from_dict(json.loads(text))
+
+
+def _made(kind, arguments):
+    try:
+        return kind(**arguments) if isinstance(arguments, dict) else kind(*arguments)
+    except TypeError as error:
+        raise ValueError(f"Expected the arguments of `{kind.__name__}`. Received: {arguments!r} ({error})") from error
