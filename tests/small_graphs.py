@@ -63,12 +63,13 @@ def searched_net():
 
 
 def assignments(graph):
-    """All `(probability, bits by name)` of a graph under independent choices."""
+    """All `(probability, bits by name)` of a graph under independent choices, of pairs where they are coupled."""
     options = [
         [
-            (p * q, (layer.name, (weight.bits, activation.bits)))
-            for weight, p in zip(layer.weight.formats, layer.weight.probabilities, strict=True)
-            for activation, q in zip(layer.activation.formats, layer.activation.probabilities, strict=True)
+            (p if layer.coupled else p * q, (layer.name, (weight, activation)))
+            for i, (weight, p) in enumerate(zip(layer.weight.bits, layer.weight.probabilities, strict=True))
+            for j, (activation, q) in enumerate(zip(layer.activation.bits, layer.activation.probabilities, strict=True))
+            if i == j or not layer.coupled
         ]
         for layer in graph.searched
     ]

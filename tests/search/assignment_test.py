@@ -1,3 +1,4 @@
+import dataclasses
 import math
 
 import hypothesis
@@ -29,27 +30,31 @@ def nets(draw):
     for index in range(draw(st.integers(1, 4))):
         side, channels = draw(st.integers(1, 99)), draw(st.integers(1, 700))
         shape = LayerShape(f"layer_{index}", "conv2d", (3, 3), (1, 1), channels, 64, 1, (side, side))
-        layers.append(layer(shape, draw(tensors(True)), draw(tensors(False))))
+        weight, activation = draw(tensors(True)), draw(tensors(False))
+        coupled = len(weight.bits) == len(activation.bits) and draw(st.booleans())
+        if coupled:
+            activation = dataclasses.replace(activation, probabilities=weight.probabilities)
+        layers.append(dataclasses.replace(layer(shape, weight, activation), coupled=coupled))
         order += [shape.name] * draw(st.sampled_from([1, 1, 2]))
     graph = chain(*layers, order=order)
     hypothesis.assume(graph.searched)
     return graph
 
 
+def chosen(graph, bits):
+    """The probabilities of every choice that there is, and the index of what an assignment has; coupled ones once."""
+    for name, pair in bits.items():
+        tensors = (graph.layers[name].weight, graph.layers[name].activation)
+        for choice, b in list(zip(tensors, pair, strict=True))[: 1 if graph.layers[name].coupled else 2]:
+            yield choice.probabilities, choice.bits.index(b)
+
+
 def log_probability(graph, bits):
-    return sum(
-        math.log(choice.probabilities[choice.bits.index(b)])
-        for name, pair in bits.items()
-        for choice, b in zip((graph.layers[name].weight, graph.layers[name].activation), pair, strict=True)
-    )
+    return sum(math.log(probabilities[index]) for probabilities, index in chosen(graph, bits))
 
 
 def log_cumulative(graph, bits):
-    return sum(
-        math.log(min(1.0, sum(choice.probabilities[: choice.bits.index(b) + 1])))
-        for name, pair in bits.items()
-        for choice, b in zip((graph.layers[name].weight, graph.layers[name].activation), pair, strict=True)
-    )
+    return sum(math.log(min(1.0, sum(probabilities[: index + 1]))) for probabilities, index in chosen(graph, bits))
 
 
 def bitops(graph, bits):
@@ -223,6 +228,19 @@ def test_sampling_frequencies_are_the_probabilities():
         choice = (graph.layers[name].weight, graph.layers[name].activation)[tensor]
         observed = [sum(draw[name][tensor] == b for draw in draws) for b in choice.bits]
         assert stats.chisquare(observed, np.multiply(count, choice.probabilities)).pvalue > 1e-3
+
+
+def test_coupled_pairs_are_drawn_as_one():
+    odds = (0.3, 0.7)
+    coupled = layer(DENSE, selection((1, 4), odds), selection((2, 8), odds, signed=False))
+    graph, rng = chain(dataclasses.replace(coupled, coupled=True)), np.random.default_rng(0)
+    draws = [sample(graph, rng)["dense"] for _ in range(2000)]
+    assert set(draws) == {(1, 2), (4, 8)}
+    assert stats.binomtest(draws.count((4, 8)), len(draws), 0.7).pvalue > 1e-3
+    assert most_probable(graph) == {"dense": (4, 8)}
+    priced = SearchedCost(graph, "bitops")
+    assert priced.expected() == pytest.approx(120 * (0.3 * 2 + 0.7 * 32))
+    assert priced.expected({"dense": ((0.5, 0.5), (0.5, 0.5))}) == pytest.approx(120 * 17)
 
 
 def test_more_trials_come_closer_to_the_most_probable():

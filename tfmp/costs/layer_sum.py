@@ -26,7 +26,7 @@ class LayerSum:
 
     @property
     def smallest(self) -> float:
-        """The sum with every layer at its cheapest entry."""
+        """The sum with every layer at its cheapest entry, also one that it cannot choose."""
         return self.constant + float(sum(table.min() for table in self.tables.values()))
 
     def of(self, graph: Graph, assignment=None, probabilities=None) -> float:
@@ -41,8 +41,7 @@ class LayerSum:
         for name, table in self.tables.items():
             layer = graph.layers[name]
             if probabilities is not None and name in probabilities:
-                weight, activation = probabilities[name]
-                total += float(np.asarray(weight) @ table @ np.asarray(activation))
+                total += float((layer.pair_probabilities(*probabilities[name]) * table).sum())
             else:
                 total += layer_cost(layer, table, assignment)
         return total
@@ -51,6 +50,6 @@ class LayerSum:
 def layer_cost(layer, table, assignment=None) -> float:
     """Returns one layer's entry of its table under an assignment, or its expectation where there is none."""
     if assignment is None or not layer.is_searched:
-        return float(np.asarray(layer.weight.probabilities) @ table @ np.asarray(layer.activation.probabilities))
+        return float((layer.pair_probabilities() * table).sum())
     weight_bits, activation_bits = assignment[layer.name]
     return float(table[layer.weight.bits.index(weight_bits), layer.activation.bits.index(activation_bits)])

@@ -150,14 +150,14 @@ def _lists(priced, limit):
 
 
 def _tables(graph, function):
-    """Layer name to the sums of the logs of what a function makes of its two tensors' probabilities."""
+    """Layer name to the sums of the logs of what a function makes of the probabilities of its choices."""
     found = {}
     for layer in graph.searched:
         logs = [
             np.log(np.clip(function(tensor.probabilities), _SMALLEST_PROBABILITY, 1))
             for tensor in (layer.weight, layer.activation)
         ]
-        found[layer.name] = np.add.outer(*logs)
+        found[layer.name] = np.diag(logs[0]) if layer.coupled else np.add.outer(*logs)
     return found
 
 
@@ -167,13 +167,18 @@ def sample(graph: Graph, rng: np.random.Generator, *, trials=1) -> dict[str, tup
     Args:
         graph: A relaxed network.
         rng: Source of randomness.
-        trials: Draws per tensor, of which the most frequent wins: 1 is categorical sampling, more come closer to the
-            most probable choice (EdMIPS, eq. 19).
+        trials: Draws per tensor, or per pair where they are coupled, of which the most frequent wins: 1 is categorical
+            sampling, more come closer to the most probable choice (EdMIPS, eq. 19).
     """
 
     def draw(selection):
         counts = rng.multinomial(trials, np.asarray(selection.probabilities, np.float64) / sum(selection.probabilities))
         winners = np.flatnonzero(counts == counts.max())
-        return selection.bits[int(rng.choice(winners))]
+        return int(rng.choice(winners))
 
-    return {layer.name: (draw(layer.weight), draw(layer.activation)) for layer in graph.searched}
+    found = {}
+    for layer in graph.searched:
+        weight = draw(layer.weight)
+        activation = weight if layer.coupled else draw(layer.activation)
+        found[layer.name] = layer.weight.bits[weight], layer.activation.bits[activation]
+    return found

@@ -1,7 +1,5 @@
 """A knapsack into which every layer puts one pair of bits."""
 
-import itertools
-
 import numpy as np
 from scipy import optimize, sparse
 
@@ -29,7 +27,7 @@ class Knapsack:
     def __init__(self, priced, limits):
         self._priced, self._limits, self.names = list(priced), list(limits), list(priced[0].names)
         layers = [priced[0].graph.layers[name] for name in self.names]
-        self._pairs = [_pairs(layer) for layer in layers]
+        self._pairs = [layer.pairs for layer in layers]
         self.layer = np.repeat(np.arange(len(layers)), [len(pairs) for pairs in self._pairs])
         self.bits = np.array(
             [
@@ -191,8 +189,3 @@ def _reason(priced, limits):
                 f"{limit:g}. Raise a budget or offer fewer bits."
             )
     raise RuntimeError(f"The solver found no assignment within {limits} of {', '.join(names)}, although there is one.")
-
-
-def _pairs(layer):
-    """Indices of the candidates that a layer may combine."""
-    return list(itertools.product(range(len(layer.weight.bits)), range(len(layer.activation.bits))))
