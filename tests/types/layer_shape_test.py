@@ -32,12 +32,20 @@ def test_numpy_integers_and_lists_become_plain():
     assert type(shape.in_channels) is type(shape.kernel_size[0]) is int
 
 
+def test_inputs_are_counted_where_their_size_is_known():
+    assert LayerShape("c", "conv2d", (3, 5), (2, 1), 6, 8, 2, (7, 4), input_size=(16, 8)).num_inputs == 16 * 8 * 6
+    assert LayerShape("t", "conv2d_transpose", (3, 3), (2, 2), 4, 8, 1, (10, 8), input_size=(5, 4)).num_inputs == 80
+    assert LayerShape("f", "dense", in_channels=7, out_channels=3, output_size=(1, 5)).num_inputs == 35
+    with pytest.raises(ValueError, match="Layer `c`: `input_size` is not known"):
+        _ = LayerShape("c", "conv2d", output_size=(7, 4)).num_inputs
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"kind": "conv3d"}, "`kind` must be one of conv2d, .*, conv1d, dense. Received: 'conv3d'"),
-        ({"kind": "conv2d_transpose"}, "`input_size` is needed for a conv2d_transpose.*None"),
-        ({"input_size": (5, 5)}, "`input_size` is needed for a conv2d_transpose.*a conv2d"),
+        ({"kind": "conv2d_transpose"}, "a conv2d_transpose needs `input_size`. Received: None"),
+        ({"input_size": (5, 0)}, "`input_size` must be two positive integers"),
         ({"kernel_size": (3,)}, "`kernel_size` must be two positive integers"),
         ({"kernel_size": (3, 0)}, "`kernel_size` must be two positive integers"),
         ({"strides": (1.0, 1)}, "`strides` must be two positive integers"),

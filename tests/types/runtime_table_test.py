@@ -19,6 +19,7 @@ TABLE = RuntimeTable(
 def test_layers_are_found_by_their_shape_whatever_their_name():
     renamed = dataclasses.replace(CONV, name="other", reads_network_input=True)
     assert [TABLE.latency_us(renamed, bits) for bits in (8, 4, 2)] == [5.0, 15.0, None]
+    assert TABLE.latency_us(dataclasses.replace(CONV, input_size=(7, 8)), 8) == 5.0
     for change in ({"strides": (2, 2)}, {"output_size": (6, 5)}, {"out_channels": 9}, {"kernel_size": (1, 9)}):
         assert TABLE.latency_us(dataclasses.replace(CONV, **change), 8) is None
 

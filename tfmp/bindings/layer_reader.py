@@ -47,10 +47,10 @@ class LayerReader:
                 call.layer,
                 kind,
                 attributes,
+                tensors[call.inputs[0]].shape,
                 tensors[call.outputs[0]].shape,
-                weights["kernel"].shape,
+                kernel_shape=weights["kernel"].shape,
                 reads_network_input=reads_network_input,
-                input_shape=tensors[call.inputs[0]].shape,
             )
         return Layer(
             call.layer,
@@ -61,6 +61,7 @@ class LayerReader:
             shape=shape,
             weight=_selection(getattr(operation, "weight_selector", None)),
             activation=_selection(getattr(operation, "activation_selector", None)),
+            coupled=getattr(operation, "is_coupled", False),
             trainable=getattr(operation, "trainable", True),
             num_parameters=self.num_parameters(operation),
         )

@@ -69,7 +69,13 @@ def _part(graph, layer, name, config, attributes, *, size):
         weights |= {path: value for path, value in layer.weights.items() if path == "bias"}
         num_parameters += output[-1]
     shape = layer_shape(
-        name, kind, attributes, output, kernel_shape, reads_network_input=depthwise and _is_input(graph, call.inputs[0])
+        name,
+        kind,
+        attributes,
+        source,
+        output,
+        kernel_shape=kernel_shape,
+        reads_network_input=depthwise and _is_input(graph, call.inputs[0]),
     )
     return Layer(
         name,

@@ -22,7 +22,8 @@ class LayerShape:
         output_size: Height and width of the output. For a `dense` layer the number of positions it is applied to,
             `(1, 1)` unless its input has more than two dimensions.
         reads_network_input: True if the layer reads an input of the network.
-        input_size: Height and width of the input of a `conv2d_transpose`, None for other kinds.
+        input_size: Height and width of the input. A `conv2d_transpose` needs it; of other kinds only what counts their
+            inputs does, and None leaves it open. Equal to `output_size` for a `dense` layer.
 
     Raises:
         ValueError: If `kind` is unknown, a number is not a positive integer, or channels do not divide by `groups`.
@@ -46,13 +47,11 @@ class LayerShape:
     def __post_init__(self):
         if self.kind not in KINDS:
             raise ValueError(f"Layer `{self.name}`: `kind` must be one of {', '.join(KINDS)}. Received: {self.kind!r}")
-        transposed = self.kind == "conv2d_transpose"
-        if transposed == (self.input_size is None):
-            raise ValueError(
-                f"Layer `{self.name}`: `input_size` is needed for a conv2d_transpose, and for no other kind. "
-                f"Received: {self.input_size} for a {self.kind}"
-            )
-        for field in ("kernel_size", "strides", "output_size", *(("input_size",) if transposed else ())):
+        if self.kind == "conv2d_transpose" and self.input_size is None:
+            raise ValueError(f"Layer `{self.name}`: a conv2d_transpose needs `input_size`. Received: None")
+        if self.kind == "dense" and self.input_size is None:
+            object.__setattr__(self, "input_size", self.output_size)
+        for field in ("kernel_size", "strides", "output_size", *(() if self.input_size is None else ("input_size",))):
             pair = tuple(getattr(self, field))
             if len(pair) != 2 or not all(_is_positive_integer(side) for side in pair):
                 raise ValueError(
@@ -77,6 +76,17 @@ class LayerShape:
         return math.prod(self.kernel_size) * (self.in_channels // self.groups) * self.out_channels
 
     @property
+    def num_inputs(self) -> int:
+        """Values of the input for one sample.
+
+        Raises:
+            ValueError: If `input_size` was left open.
+        """
+        if self.input_size is None:
+            raise ValueError(f"Layer `{self.name}`: `input_size` is not known. Give its height and width.")
+        return math.prod(self.input_size) * self.in_channels
+
+    @property
     def num_outputs(self) -> int:
         """Values of the output for one sample."""
         return math.prod(self.output_size) * self.out_channels
@@ -87,7 +97,8 @@ class LayerShape:
 
         A transposed convolution multiplies every input by the whole kernel.
         """
-        return self.num_weights * math.prod(self.input_size or self.output_size)
+        positions = self.input_size if self.kind == "conv2d_transpose" else self.output_size
+        return self.num_weights * math.prod(positions)
 
 
 def _is_positive_integer(value) -> bool:

@@ -103,4 +103,7 @@ def network_key(graph: Graph) -> str:
 
 
 def _key(shape):
-    return tuple(value for name, value in dataclasses.asdict(shape).items() if name not in _HERE)
+    fields = dataclasses.asdict(shape)
+    if shape.kind != "conv2d_transpose":
+        fields["input_size"] = None  # what follows from the others but for the padding
+    return tuple(value for name, value in fields.items() if name not in _HERE)

@@ -302,31 +302,31 @@ def test_models_that_cannot_be_read():
     ("layer", "input_shape", "expected"),
     [
         # Keras' own sizes: valid (in - (k - 1) d - 1) / s + 1, same and causal ceil(in / s).
-        (kl.Conv2D(8, (3, 5), strides=2), (11, 12, 4), ("conv2d", (3, 5), (2, 2), 4, 8, 1, (5, 4))),
+        (kl.Conv2D(8, (3, 5), strides=2), (11, 12, 4), ("conv2d", (3, 5), (2, 2), 4, 8, 1, (5, 4), (11, 12))),
         (
             kl.Conv2D(6, 3, padding="same", strides=(2, 1), groups=2),
             (9, 8, 4),
-            ("conv2d", (3, 3), (2, 1), 4, 6, 2, (5, 8)),
+            ("conv2d", (3, 3), (2, 1), 4, 6, 2, (5, 8), (9, 8)),
         ),
-        (kl.Conv2D(3, 3, dilation_rate=2), (9, 9, 2), ("conv2d", (3, 3), (1, 1), 2, 3, 1, (5, 5))),
+        (kl.Conv2D(3, 3, dilation_rate=2), (9, 9, 2), ("conv2d", (3, 3), (1, 1), 2, 3, 1, (5, 5), (9, 9))),
         (
             kl.DepthwiseConv2D(3, depth_multiplier=2, strides=2, padding="same"),
             (7, 7, 3),
-            ("depthwise_conv2d", (3, 3), (2, 2), 3, 6, 3, (4, 4)),
+            ("depthwise_conv2d", (3, 3), (2, 2), 3, 6, 3, (4, 4), (7, 7)),
         ),
         (
             kl.Conv1D(5, 3, strides=2, padding="causal"),
             (9, 4),
-            ("conv1d", (1, 3), (1, 2), 4, 5, 1, (1, 5)),
+            ("conv1d", (1, 3), (1, 2), 4, 5, 1, (1, 5), (1, 9)),
         ),
-        (kl.Conv1D(4, 3, groups=4), (8, 8), ("conv1d", (1, 3), (1, 1), 8, 4, 4, (1, 6))),
-        (kl.Dense(7), (5,), ("dense", (1, 1), (1, 1), 5, 7, 1, (1, 1))),
-        (kl.Dense(7), (3, 4, 5), ("dense", (1, 1), (1, 1), 5, 7, 1, (1, 12))),
+        (kl.Conv1D(4, 3, groups=4), (8, 8), ("conv1d", (1, 3), (1, 1), 8, 4, 4, (1, 6), (1, 8))),
+        (kl.Dense(7), (5,), ("dense", (1, 1), (1, 1), 5, 7, 1, (1, 1), (1, 1))),
+        (kl.Dense(7), (3, 4, 5), ("dense", (1, 1), (1, 1), 5, 7, 1, (1, 12), (1, 12))),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, kl.Layer) else None,
 )
 def test_layer_shape(layer, input_shape, expected):
-    kind, kernel_size, strides, in_channels, out_channels, groups, output_size = expected
+    kind, kernel_size, strides, in_channels, out_channels, groups, output_size, input_size = expected
     graph = keras3.read(keras.Sequential([keras.Input(input_shape), kl.Identity(), layer]))
     assert graph.layers[layer.name].shape == LayerShape(
         layer.name,
@@ -337,6 +337,7 @@ def test_layer_shape(layer, input_shape, expected):
         out_channels=out_channels,
         groups=groups,
         output_size=output_size,
+        input_size=input_size,
     )
 
 
