@@ -1,0 +1,23 @@
+"""Tuning: which budget is worth it, found with keras-tuner on one machine or on many."""
+
+import importlib.util
+
+if importlib.util.find_spec("keras_tuner") is None:
+    raise ImportError("The tuner drives keras-tuner: `pip install tfmp[tuner]`.")
+
+from tfmp.tuner.budget_range import BudgetRange
+from tfmp.tuner.budget_tuner import BudgetTuner
+from tfmp.tuner.mixed_precision_hyper_model import MixedPrecisionHyperModel
+from tfmp.tuner.strategies import register_strategy, strategy_names
+from tfmp.tuner.training import Training
+from tfmp.tuner.worker_pool import WorkerPool
+
+__all__ = [
+    "BudgetRange",
+    "BudgetTuner",
+    "MixedPrecisionHyperModel",
+    "Training",
+    "WorkerPool",
+    "register_strategy",
+    "strategy_names",
+]

@@ -1,0 +1,241 @@
+"""The tuner of budgets."""
+
+import contextlib
+import copy
+import math
+import os
+import time
+
+import keras_tuner
+import tensorflow as tf
+from keras_tuner.engine.tuner import maybe_distribute
+
+from tfmp.tuner.bisection_oracle import BisectionOracle
+from tfmp.tuner.budget_range import BudgetRange
+from tfmp.tuner.fit_data import FitData
+from tfmp.tuner.mixed_precision_hyper_model import MixedPrecisionHyperModel
+from tfmp.tuner.oracle_snapshot import OracleSnapshot
+from tfmp.tuner.progress import Progress
+from tfmp.tuner.project import Project
+from tfmp.tuner.quantities import quantity_name
+from tfmp.tuner.trial_execution import TrialExecution
+from tfmp.types import ParetoFront
+
+_TUNER_ARGUMENTS = ("overwrite", "distribution_strategy", "tuner_id")
+
+
+class BudgetTuner(keras_tuner.Tuner):
+    """Finds out which budget is worth it: trains a network within each, and records accuracy and costs of all.
+
+    A trial searches bits within its budget, discretizes, fine-tunes, and measures accuracy, bit operations, bytes,
+    energy and latency. Whenever the process is killed, the same program started again goes on behind the last finished
+    trial. A trial that fails is recorded with the reason, and the search goes on.
+
+    It is a `keras_tuner.Tuner`: oracles, distributed search, and what of its API does not train are keras-tuner's.
+
+    Args:
+        hypermodel: A `MixedPrecisionHyperModel`.
+        oracle: A `keras_tuner.Oracle`, for random, grid, Bayesian or Hyperband search; None for a grid of all.
+        directory: Folder of the projects.
+        project_name: Folder in it of this one.
+        warm_start: If True, a search starts from the weights and logits of the nearest budget that was searched before
+            with the same choices; what a trial finds then depends on those before it.
+        max_accuracy_drop: With `minimize`, how far the validation accuracy may fall below that of the float model.
+        minimize: Name of a cost to be as small as that allows, found by bisection; the hypermodel needs no `budgets`.
+        **kwargs: `max_trials` without an oracle, and `overwrite`, `distribution_strategy` and `tuner_id` of
+            `keras_tuner.Tuner`.
+
+    Raises:
+        ValueError: If the folder is that of another experiment, or arguments do not fit together.
+        OSError: If the folder cannot be written, or lacks space for the models.
+
+    Example:
+        >>> tuner = tfmp.tuner.BudgetTuner(hypermodel, directory="tuning")
+        >>> tuner.search(x_train, y_train, validation_data=(x_test, y_test), batch_size=64)
+        >>> print(tuner.pareto(x="energy_nj", y="val_accuracy"))
+    """
+
+    def __init__(
+        self,
+        hypermodel,
+        oracle=None,
+        *,
+        directory=".",
+        project_name="budgets",
+        warm_start=False,
+        max_accuracy_drop=None,
+        minimize=None,
+        **kwargs,
+    ):
+        if not isinstance(hypermodel, MixedPrecisionHyperModel):
+            raise TypeError(f"`hypermodel` must be a MixedPrecisionHyperModel. Received: {hypermodel!r}")
+        max_trials, overwrite = kwargs.pop("max_trials", None), kwargs.pop("overwrite", False)
+        unknown = [name for name in kwargs if name not in _TUNER_ARGUMENTS]
+        if unknown:
+            raise TypeError(
+                f"Of keras_tuner.Tuner's arguments a BudgetTuner takes {', '.join(_TUNER_ARGUMENTS)}. "
+                f"Received: {', '.join(unknown)}. "
+                "Loss, metrics and optimizer are those of `tfmp.tuner.Training`."
+            )
+        if (minimize is None) != (max_accuracy_drop is None):
+            raise ValueError(f"`minimize` needs `max_accuracy_drop`. Received: {minimize=}, {max_accuracy_drop=}")
+        if oracle is not None and (max_trials is not None or minimize is not None):
+            raise ValueError("Give `max_trials` to the oracle, and no oracle with `minimize`. Received both")
+        self._max_accuracy_drop, self._minimized = max_accuracy_drop, minimize and quantity_name(minimize)
+        self._warm_start, self._progress, self._is_idle = warm_start, None, False
+        if minimize is not None:
+            hypermodel.set_budgets(BudgetRange(minimize))
+            oracle = BisectionOracle(self._minimized, max_accuracy_drop, max_trials=max_trials or 10)
+        oracle = oracle or keras_tuner.oracles.GridSearchOracle(
+            _objective(hypermodel.training), max_trials=max_trials, max_consecutive_failed_trials=math.inf
+        )
+        self.project = Project(os.path.join(directory, project_name))
+        identity = {"hypermodel": hypermodel.identity(), "oracle": _oracle_identity(oracle), "warm_start": warm_start}
+        tuner_id = os.environ.get("KERASTUNER_TUNER_ID", "tuner0")
+        is_worker = "KERASTUNER_ORACLE_IP" in os.environ and "chief" not in tuner_id
+        self.project.open(identity, overwrite=overwrite and not is_worker, trial_bytes=hypermodel.trial_bytes)
+        if is_worker:
+            (self.project.folder / f"{tuner_id}.json").unlink(missing_ok=True)
+        else:
+            OracleSnapshot(oracle, self.project.folder).restore(tuner_id)
+        super().__init__(oracle, hypermodel, directory=directory, project_name=project_name, **kwargs)
+        size = hypermodel.space_size if isinstance(oracle, keras_tuner.oracles.GridSearchOracle) else None
+        self._num_trials = min((n for n in (size, oracle.max_trials) if n), default=None)
+
+    def _populate_initial_space(self):
+        # keras-tuner leaves this to be overridden: it would build models to find hyperparameters that are known here.
+        hp = self.oracle.get_space()
+        self.hypermodel.declare(hp)
+        self.oracle.update_space(hp)
+
+    def search(self, x=None, y=None, *, callbacks=(), verbose=1, **fit_arguments):
+        """Runs the trials.
+
+        Args:
+            x: Inputs, or batches of inputs and targets, as in `fit`.
+            y: Targets.
+            callbacks: Callbacks of `fit`, each copied for every fit; or a function that returns new ones.
+            verbose: 0 is silent, 1 prints a line a trial, 2 also what `fit` prints.
+            **fit_arguments: `validation_data`, by which trials are judged, and other arguments of `fit`.
+        """
+        data = FitData(x, y, **fit_arguments)
+        self._progress = Progress(self.project, self._num_trials, self.oracle.objective) if verbose else None
+        super().search(data, callbacks=callbacks, fit_verbose=2 * (verbose > 1), verbose=0)
+
+    def run_trial(self, trial, data, *, callbacks=(), fit_verbose=0, verbose=0):
+        """Runs a trial, or returns what it measured if it was finished before its end was known; keras-tuner's."""
+        # The workers of one multi-worker strategy run the same trial together; all others one at a time, since a chief
+        # that was killed may give a trial to a second worker while the first is still at it.
+        together = self.oracle.multi_worker
+        with contextlib.nullcontext() if together else self.project.lock(f"trial-{trial.trial_id}"):
+            values = trial.hyperparameters.values
+            record = self.project.record(trial.trial_id)
+            if record is not None and record.is_completed and record.values == values:
+                return dict(record.metrics)
+            execution = TrialExecution(self.project, self.hypermodel, warm_start=self._warm_start, worker=self.tuner_id)
+            with maybe_distribute(self.distribution_strategy):
+                metrics = execution.run(
+                    trial, data, callbacks=lambda: self._new_callbacks(callbacks, trial), verbose=fit_verbose
+                )
+        self._show_on_tensorboard(metrics, self._new_callbacks(callbacks, trial))
+        return metrics
+
+    @staticmethod
+    def _show_on_tensorboard(metrics, callbacks):
+        """Writes what was measured beside the hyperparameters that keras-tuner writes for the HParams view."""
+        for callback in callbacks:
+            if type(callback).__name__ == "TensorBoard":
+                with tf.summary.create_file_writer(os.fspath(callback.log_dir)).as_default():
+                    for name, value in metrics.items():
+                        tf.summary.scalar(name, value, step=0)
+
+    def _new_callbacks(self, callbacks, trial):
+        """Copies of callbacks, TensorBoard writing to a folder of the trial, as with keras-tuner's own tuners."""
+        callbacks = callbacks() if callable(callbacks) else copy.deepcopy(list(callbacks))
+        self._configure_tensorboard_dir(callbacks, trial)
+        return callbacks
+
+    def pre_create_trial(self):
+        """Waits a little where the oracle has nothing to do yet; keras-tuner's."""
+        if self._is_idle:
+            time.sleep(1)
+        self._is_idle = True
+
+    def on_trial_begin(self, trial):
+        """Called by keras-tuner before a trial."""
+        self._is_idle = False
+        super().on_trial_begin(trial)
+
+    def on_trial_end(self, trial):
+        """Called by keras-tuner after a trial."""
+        super().on_trial_end(trial)
+        if self._progress is not None:
+            self._progress.show(trial.trial_id)
+
+    def load_model(self, trial):
+        """Returns the network of a trial; keras-tuner's `get_best_models` calls it."""
+        return self.model(trial.trial_id)
+
+    def model(self, trial_id):
+        """Returns the trained network of a trial, to be exported, simulated or trained on.
+
+        Args:
+            trial_id: As points of `pareto` and `records` have it.
+
+        Raises:
+            ValueError: If there is no such trial, or it failed; the message says why.
+        """
+        return self.project.load_trial_model(trial_id)
+
+    def records(self):
+        """Returns a `TrialRecord` for every finished trial, failed ones with the reason."""
+        return self.project.records()
+
+    def pareto(self, x="bitops", y="val_accuracy", *, x_direction="min", y_direction="max") -> ParetoFront:
+        """Returns the completed trials as points of any two quantities that they recorded.
+
+        Args:
+            x: Name of the first: `val_<metric>`, `bitops`, `model_size_bits`, `tflite_bytes`, `energy_nj` and
+                `latency_cycles` (of a batch of 16 on the accelerator), a budget's own cost, `accuracy_drop`, `seconds`.
+            y: Name of the second.
+            x_direction: `"min"` if less is better, else `"max"`.
+            y_direction: The same of `y`.
+
+        Raises:
+            ValueError: If no trial recorded a quantity; the message lists those that were.
+        """
+        points = [record.as_point() for record in self.records() if record.is_completed]
+        known = {name: None for point in points for name, value in point.items() if isinstance(value, int | float)}
+        for name in (x, y):
+            if points and name not in known:
+                raise ValueError(f"Trials recorded {', '.join(known)}. Received: {name!r}")
+        points = [point for point in points if x in point and y in point]
+        return ParetoFront(points, x, y, x_direction, y_direction)
+
+    def smallest(self):
+        """Returns the record of the cheapest trial that is accurate enough, of a search with `max_accuracy_drop`.
+
+        Raises:
+            ValueError: If the search was another, or no trial is.
+        """
+        if self._max_accuracy_drop is None:
+            raise ValueError("`smallest` needs a tuner with `minimize` and `max_accuracy_drop`.")
+        completed = [record for record in self.records() if record.is_completed]
+        good = [r for r in completed if r.metrics["accuracy_drop"] <= self._max_accuracy_drop]
+        if not good:
+            closest = min((record.metrics["accuracy_drop"] for record in completed), default=math.nan)
+            raise ValueError(
+                f"No trial is within {self._max_accuracy_drop:g} of the float model; the closest loses {closest:.4g}. "
+                "Train for longer, offer more bits, or allow more."
+            )
+        return min(good, key=lambda record: record.metrics[self._minimized])
+
+
+def _objective(training):
+    accurate = "accuracy" in training.metrics
+    return keras_tuner.Objective("val_accuracy", "max") if accurate else keras_tuner.Objective("val_loss", "min")
+
+
+def _oracle_identity(oracle):
+    objective = oracle.objective
+    return {"type": type(oracle).__name__, "objective": objective.name, "direction": objective.direction}

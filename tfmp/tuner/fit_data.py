@@ -1,0 +1,88 @@
+"""The data that trials train and are judged on."""
+
+import math
+
+import numpy as np
+import tensorflow as tf
+
+_OWN = ("epochs", "initial_epoch", "validation_split", "validation_freq")
+
+
+class FitData:
+    """What `search` was given for `fit`.
+
+    Args:
+        x: Inputs; or batches of inputs and targets, a `tf.data.Dataset` or a `PyDataset`.
+        y: Targets, for inputs that are arrays.
+        validation_data: What decides about a trial: a tuple as `fit` takes it, or batches.
+        **options: More arguments of `fit`, such as `batch_size`.
+
+    Raises:
+        TypeError: If the data can be read once only, or there are none.
+        ValueError: If there are no validation data, or an option is the tuner's own.
+    """
+
+    def __init__(self, x=None, y=None, *, validation_data=None, **options):
+        own = [name for name in options if name in _OWN]
+        if own:
+            raise ValueError(
+                f"`{own[0]}` is no argument of a tuner's `search`: give the epochs to `tfmp.tuner.Training`, and what "
+                "to judge trials by as `validation_data`."
+            )
+        if validation_data is None:
+            raise ValueError("`search` needs `validation_data`, by which trials are judged. Received: None")
+        self.x, self.y, self.validation_data = x, y, validation_data
+        self.validation_batch_size = options.pop("validation_batch_size", None)
+        self.options = options
+        self._is_batches = not isinstance(x, np.ndarray | tf.Tensor | list | tuple | dict)
+        if self._is_batches and not isinstance(x, tf.data.Dataset) and not hasattr(type(x), "__getitem__"):
+            raise TypeError(
+                "`search` needs training data that every trial can read again: arrays, a `tf.data.Dataset` or a "
+                f"`PyDataset`. Received: {type(x).__name__}"
+            )
+
+    def fit_arguments(self):
+        """Keyword arguments of `fit`."""
+        return {"x": self.x, **({} if self.y is None else {"y": self.y}), **self.options}
+
+    def evaluate(self, model) -> dict[str, float]:
+        """Loss and metrics of a compiled model on the validation data."""
+        is_arrays = isinstance(self.validation_data, tuple)
+        arguments = self.validation_data if is_arrays else (self.validation_data,)
+        batch_size = self.validation_batch_size or self.options.get("batch_size")
+        options = {"batch_size": batch_size} if is_arrays and batch_size else {}
+        found = model.evaluate(*arguments, verbose=0, return_dict=True, **options)
+        return {name: float(value) for name, value in found.items()}
+
+    def steps_per_epoch(self):
+        """Number of training steps in an epoch; None if a data set does not know."""
+        if self.options.get("steps_per_epoch"):
+            return self.options["steps_per_epoch"]
+        if not self._is_batches:
+            return math.ceil(len(tf.nest.flatten(self.x)[0]) / (self.options.get("batch_size") or 32))
+        count = int(self.x.cardinality()) if isinstance(self.x, tf.data.Dataset) else len(self.x)
+        return count if count > 0 else None
+
+    def first(self, count):
+        """The first inputs and targets, as arrays in their structures; targets are None if there are none."""
+        if not self._is_batches:
+            return tf.nest.map_structure(
+                lambda array: None if array is None else np.asarray(array[:count]), (self.x, self.y)
+            )
+        is_dataset = isinstance(self.x, tf.data.Dataset)
+        elements = self.x.as_numpy_iterator() if is_dataset else (self.x[index] for index in range(len(self.x)))
+        batches, seen = [], 0
+        for element in elements:
+            inputs, *others = element if isinstance(element, tuple) else (element,)
+            batches.append((inputs, others[0] if others else None))
+            seen += len(tf.nest.flatten(inputs)[0])
+            if seen >= count:
+                break
+        if not batches:
+            return None, None
+        inputs, targets = zip(*batches, strict=True)
+
+        def joined(parts):
+            return tf.nest.map_structure(lambda *arrays: np.concatenate(arrays)[:count], *parts)
+
+        return joined(inputs), None if targets[0] is None else joined(targets)

@@ -1,0 +1,177 @@
+"""What a tuner builds."""
+
+import hashlib
+
+import keras_tuner
+import numpy as np
+
+from tfmp.bindings import binding
+from tfmp.search.budget import SearchedCost
+from tfmp.transform.relax import relax
+from tfmp.tuner import strategies as known
+from tfmp.tuner.budget_range import BudgetRange
+from tfmp.tuner.keras_framework import KerasFramework
+from tfmp.tuner.search_space import RELAX_ARGUMENTS, SearchSpace
+
+
+class MixedPrecisionHyperModel(keras_tuner.HyperModel):
+    """A network, the budgets to try, and how to spend them.
+
+    Every structure that the choices allow is built once, to learn what its assignments cost: budgets that none of them
+    meets are never proposed to an oracle.
+
+    Args:
+        model: A trained Keras model; or a function of a width multiplier that builds one, which is then trained in
+            floating point, once for each width.
+        budgets: A list of `tfmp.Budget`, or a `BudgetRange`. None for `BudgetTuner(minimize=...)`, which has its own.
+        training: A `Training`.
+        strategies: How a trial spends its budget, names of `strategy_names()`: `"mixed"` searches bits, the others are
+            what one would do without a search, at the same number of epochs.
+        choices: More hyperparameters, by name: any argument of `tfmp.relax`; `learning_rate` (1e-3, at chosen bits),
+            `search_learning_rate` (1e-3) and `selection_learning_rate` (0.02); `width` (1.0), for a function;
+            `multiplier`, a mapping of arguments of `tfmp.search.DualAscent`; `temperature`, as in
+            `tfmp.MixedPrecisionSearch`. A list is what to choose from, `{"weight_bits": [(1, 2, 4), (2, 4, 8)]}`; a
+            pair of learning rates are the ends of a range; everything else is the same in every trial.
+        seed: Integer; it decides, in every trial alike, initial weights, order and noise.
+
+    Raises:
+        TypeError: If the model, a budget or a name is none.
+        ValueError: If a structure meets none of the budgets; the message names the smallest feasible value.
+
+    Example:
+        >>> budgets = [tfmp.Budget("bitops", like_uniform=(bits, bits)) for bits in (2, 3, 4)]
+        >>> hypermodel = tfmp.tuner.MixedPrecisionHyperModel(model, budgets, training=tfmp.tuner.Training(loss))
+    """
+
+    def __init__(self, model, budgets=None, *, training, strategies=("mixed",), choices=None, seed=0):
+        super().__init__(name="mixed_precision")
+        self.training, self.seed = training, seed
+        self.strategies = [strategies] if isinstance(strategies, str) else list(strategies)
+        for name in self.strategies:
+            known.get(name)
+        self._choices = dict(choices or {})
+        is_model = hasattr(model, "get_weights")
+        if not is_model and not callable(model):
+            raise TypeError(f"`model` must be a Keras model or a function of the width. Received: {model!r}")
+        self._model, self._float_builder = (model, None) if is_model else (None, model)
+        self.budgets, self.space = budgets, None
+        self._priced, self._budgets_of = {}, {}
+        first = self.new_float_model(1.0)
+        self.framework, self._num_weights = KerasFramework(first), first.count_params()
+        if budgets is not None:
+            self.set_budgets(budgets)
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether the model came with its weights."""
+        return self._model is not None
+
+    def set_budgets(self, budgets):
+        """Takes the budgets to try, and finds out which of them can be met."""
+        self.budgets = budgets
+        self.space = SearchSpace(budgets, self.strategies, self._choices)
+        self._budgets_of = {}
+        for structure, chosen in self.space.structures():
+            self._budgets_of[_key(structure)] = self._feasible(structure, chosen)
+
+    def new_float_model(self, width):
+        """Returns the float model of a width, as it was given or with new weights.
+
+        Raises:
+            ValueError: If the model was given, and the width is not 1.
+        """
+        if self._model is None:
+            return self._float_builder(width)
+        if width != 1:
+            raise ValueError(
+                f"`width` needs `model` to be a function of it, that builds the network. Received: a model, {width=}"
+            )
+        return self._model
+
+    def relax_arguments(self, values):
+        """Those of `tfmp.relax`, from the values of a trial."""
+        return {"seed": self.seed} | {name: values[name] for name in RELAX_ARGUMENTS if name in values}
+
+    def declare(self, hp):
+        """Registers the hyperparameters and returns what they mean, see `SearchSpace.declare`."""
+        if self.space is None:
+            raise ValueError("The hypermodel has no `budgets`. Give it a list of tfmp.Budget, or use `minimize=`.")
+        return self.space.declare(hp, self._budgets)
+
+    @property
+    def space_size(self) -> int | None:
+        """The number of combinations of hyperparameters; None if one is a range."""
+        return self.space.size(self._budgets)
+
+    def _budgets(self, structure):
+        return self._budgets_of[_key(structure)]
+
+    def build(self, hp):
+        """Returns the relaxed model of some hyperparameters, with float weights as they are before training."""
+        values = self.declare(hp)
+        return relax(self.new_float_model(values["width"]), **self.relax_arguments(values))
+
+    def structure(self, values) -> str:
+        """Text of the values that a search must share with one that takes up its weights and logits."""
+        return f"{values['budget'].cost} {values['strategy']} {_key(values)}"
+
+    def limit(self, values) -> float:
+        """What the searched layers may cost under the budget of a trial."""
+        return values["budget"].limit_for(self._graph(values))
+
+    @property
+    def trial_bytes(self) -> int:
+        """About the space that the files of a trial take: weights, twice if its search is kept, and an optimizer's."""
+        return 4 * 4 * self._num_weights
+
+    def identity(self) -> dict:
+        """What two equal hypermodels share, in JSON: an experiment is taken up by no other."""
+        model = self.new_float_model(1.0)
+        digest = hashlib.sha256()
+        for array in model.get_weights():
+            digest.update(repr(array.shape).encode())
+            digest.update(np.ascontiguousarray(array).tobytes() if self.is_trained else b"")
+        return {
+            "model": digest.hexdigest(),
+            "space": self.space.identity(),
+            "training": self.training.identity(self.framework.keras),
+            "seed": self.seed,
+        }
+
+    def bounds(self, cost, structure=None):
+        """Returns what the cheapest and the dearest assignment of a network cost as a whole, in the cost's unit."""
+        if structure is None:
+            structure, _ = next(self._structures())
+        priced = SearchedCost(self._graph(structure), cost)
+        largest = float(sum(table.max() for table in priced.tables.values()))
+        return priced.smallest + priced.outside, largest + priced.outside
+
+    def _structures(self):
+        return (self.space or SearchSpace(BudgetRange("bitops"), self.strategies, self._choices)).structures()
+
+    def _graph(self, structure):
+        key = _key(structure)
+        if key not in self._priced:
+            relaxed = relax(self.new_float_model(structure["width"]), **self.relax_arguments(structure))
+            self._priced[key] = binding.of(relaxed).read(relaxed, weights=False)
+        return self._priced[key]
+
+    def _feasible(self, structure, chosen):
+        """The texts of the budgets that can be met, or their range."""
+        if isinstance(self.budgets, BudgetRange):
+            return self.budgets.within(*self.bounds(self.budgets.cost, structure))
+        found, error = [], None
+        for text, budget in self.space.budgets.items():
+            try:
+                budget.limit_for(self._graph(structure))
+                found.append(text)
+            except ValueError as infeasible:
+                error = infeasible
+        if not found:
+            where = "".join(f" With {name}={text}." for name, text in chosen.items())
+            raise ValueError(f"None of the budgets can be met. {error}{where}")
+        return found
+
+
+def _key(structure):
+    return repr(sorted((name, structure[name]) for name in ("width", *RELAX_ARGUMENTS) if name in structure))

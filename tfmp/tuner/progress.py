@@ -1,0 +1,45 @@
+"""How far a tuner is."""
+
+import time
+
+
+class Progress:
+    """Prints a line for each trial: which, what came of it, the best so far, the time left.
+
+    Args:
+        project: The `Project`, where other workers leave their trials too.
+        num_trials: How many there will be at most; None if nobody knows.
+        objective: keras-tuner's `Objective`.
+    """
+
+    def __init__(self, project, num_trials, objective):
+        self._project, self._num_trials, self._objective = project, num_trials, objective
+        self._start, self._finished_before = time.monotonic(), len(project.records())
+
+    def show(self, trial_id):
+        """Prints the line of a trial that has ended."""
+        print(self.line(trial_id, time.monotonic() - self._start), flush=True)
+
+    def line(self, trial_id, seconds) -> str:
+        """The line of a trial, some seconds after the start."""
+        records = self._project.records()
+        record = self._project.record(trial_id)
+        name, sign = self._objective.name, 1 if self._objective.direction == "max" else -1
+        best = max((r for r in records if name in r.metrics), key=lambda r: sign * r.metrics[name], default=None)
+        of_all = f" of {self._num_trials}" if self._num_trials else ""
+        parts = [f"trial {trial_id}, {len(records)}{of_all}"]
+        if record is not None:
+            parts.append(f"{record.strategy}, {record.budget}")
+            failed = record.reason.splitlines()[0] if record.reason else ""
+            parts.append(f"{name} {record.metrics[name]:.6g}" if name in record.metrics else f"failed: {failed}")
+        if best is not None:
+            parts.append(f"best {best.metrics[name]:.6g} (trial {best.trial_id})")
+        finished = len(records) - self._finished_before
+        if self._num_trials and finished > 0 and self._num_trials > len(records):
+            parts.append(f"{_duration(seconds / finished * (self._num_trials - len(records)))} left")
+        return "; ".join(parts)
+
+
+def _duration(seconds):
+    minutes = round(seconds / 60)
+    return f"{round(seconds)} s" if seconds < 100 else f"{minutes} min" if minutes < 100 else f"{seconds / 3600:.1f} h"

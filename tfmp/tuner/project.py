@@ -1,0 +1,200 @@
+"""The directory of a tuner, readable whenever its writer is killed."""
+
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import tempfile
+
+import keras_tuner
+
+from tfmp.bindings.load_model import load_model
+from tfmp.bindings.save_model import save_model, save_weights
+from tfmp.tuner.trial_record import TrialRecord
+from tfmp.types.atomic_file import write_atomically
+
+try:
+    import fcntl
+except ImportError:  # not on Windows, where two workers may both train the float model, and the last one's stays
+    fcntl = None
+
+_EXPERIMENT = "experiment.json"
+_FORMAT, _VERSION = "tfmp.tuner", 1
+
+
+class FolderError(keras_tuner.errors.FatalError, OSError):
+    """What was found cannot be written: no trial after it could be, either, and the search ends."""
+
+
+class Project:
+    """What an experiment leaves: its identity, the float models, and a record and a model of every trial.
+
+    Every file is written beside its name and renamed.
+
+    Args:
+        folder: Where.
+    """
+
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+
+    def open(self, identity, *, overwrite=False, trial_bytes=0):
+        """Makes the folder, or takes it up.
+
+        Args:
+            identity: JSON of what the experiment is, section by section.
+            overwrite: True to remove what another experiment left.
+            trial_bytes: Space that the trials to come are known to need.
+
+        Raises:
+            ValueError: If the folder is that of another experiment, or of none.
+            OSError: If it cannot be written, or there is too little space.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            names = [name for name in os.listdir(self.folder) if not name.startswith(".")]
+            if names and not (self.folder / _EXPERIMENT).exists():
+                raise ValueError(
+                    f"The folder {str(self.folder)!r} holds files of something else: {', '.join(sorted(names)[:5])}. "
+                    "Choose another `directory` or `project_name`."
+                )
+            if overwrite and names:
+                shutil.rmtree(self.folder)
+                self.folder.mkdir()
+            self._check_space(trial_bytes)
+            self._check_identity(json.loads(json.dumps(identity)))
+        except OSError as error:
+            raise type(error)(
+                error.errno,
+                f"Cannot write to the tuner's folder: {error.strerror}. Nothing was trained. Choose another "
+                "`directory`, or make room",
+                str(self.folder),
+            ) from error
+
+    def _check_space(self, trial_bytes):
+        with tempfile.TemporaryFile(dir=self.folder) as file:
+            if trial_bytes and hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, trial_bytes)  # quotas count, too
+
+    def _check_identity(self, identity):
+        path = self.folder / _EXPERIMENT
+        if not path.exists():
+            content = {"format": _FORMAT, "version": _VERSION, **identity}
+            write_atomically(path, json.dumps(content, indent=1) + "\n", overwrite=True)
+            return
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if found.get("format") != _FORMAT or found.get("version", 0) > _VERSION:
+            raise ValueError(
+                f"Expected an experiment of tfmp {_VERSION} in {str(path)!r}. Received another file's format."
+            )
+        differences = [f"{where}: {was!r} then, {now!r} now" for where, was, now in _differences(found, identity)]
+        if differences:
+            raise ValueError(
+                f"The folder {str(self.folder)!r} belongs to another experiment. {'; '.join(differences[:4])}. Take up "
+                "the old one with what it was started with, or give this one another `project_name`."
+            )
+
+    def trial_folder(self, trial_id) -> pathlib.Path:
+        """Where a trial leaves its files; made if missing."""
+        folder = self.folder / f"trial_{trial_id}"  # keras-tuner's own name for it
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def record(self, trial_id) -> TrialRecord | None:
+        """The record of a finished trial, or None."""
+        path = self.folder / f"trial_{trial_id}" / "record.json"
+        return TrialRecord.read(path) if path.exists() else None
+
+    def write_record(self, record: TrialRecord):
+        """Finishes a trial."""
+        with _folder_errors():
+            record.write(self.trial_folder(record.trial_id) / "record.json")
+
+    def records(self) -> list[TrialRecord]:
+        """All finished trials, in the order of their ids."""
+        return [TrialRecord.read(path) for path in sorted(self.folder.glob("trial_*/record.json"))]
+
+    def save_trial_model(self, trial_id, model):
+        """Leaves the network of a trial."""
+        with _folder_errors():
+            save_model(model, self.trial_folder(trial_id) / "fixed.keras")
+
+    def load_trial_model(self, trial_id):
+        """Returns the network of a completed trial.
+
+        Raises:
+            ValueError: If there is none; the message says why.
+        """
+        record = self.record(trial_id)
+        if record is None:
+            known = ", ".join(each.trial_id for each in self.records() if each.is_completed)
+            raise ValueError(
+                f"Expected the id of a finished trial, of {known or 'none so far'}. Received: {trial_id!r}"
+            )
+        if not record.is_completed:
+            raise ValueError(f"Trial {trial_id} failed and left no model: {record.reason}")
+        return load_model(self.trial_folder(trial_id) / "fixed.keras")
+
+    def saved_search(self, trial_id) -> pathlib.Path:
+        """Path of the weights and logits at the end of a trial's search."""
+        return self.trial_folder(trial_id) / "search.weights.h5"
+
+    def save_search(self, trial_id, search_model):
+        """Leaves them."""
+        with _folder_errors():
+            save_weights(search_model, self.saved_search(trial_id))
+
+    def float_model(self, width, train):
+        """Returns the float model of a width and its metrics; whoever comes first trains it, the others wait.
+
+        Args:
+            width: The width multiplier.
+            train: Function that returns a trained model and its metrics.
+        """
+        folder = self.folder / "float"
+        folder.mkdir(exist_ok=True)
+        model_path, metrics_path = folder / f"width={width:g}.keras", folder / f"width={width:g}.json"
+        with self.lock(f"float-width={width:g}"):
+            if not metrics_path.exists():
+                model, metrics = train()
+                with _folder_errors():
+                    save_model(model, model_path)
+                    write_atomically(metrics_path, json.dumps(metrics, indent=1) + "\n", overwrite=True)
+        return load_model(model_path), json.loads(metrics_path.read_text(encoding="utf-8"))
+
+    @contextlib.contextmanager
+    def lock(self, name):
+        """Lets one process at a time in; the lock of a process that dies is free."""
+        folder = self.folder / "locks"
+        folder.mkdir(exist_ok=True)
+        with open(folder / name, "w", encoding="utf-8") as file:
+            if fcntl is not None:
+                fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+
+@contextlib.contextmanager
+def _folder_errors():
+    try:
+        yield
+    except OSError as error:
+        raise FolderError(
+            error.errno,
+            f"Cannot write what a trial found: {error.strerror or error}. Finished trials are kept: make room and "
+            "start again",
+        ) from error
+
+
+def _differences(found, expected, where=""):
+    """Triples of a place, what stands there and what should."""
+    for key in [
+        *expected,
+        *(key for key in found if key not in expected and (where or key not in ("format", "version"))),
+    ]:
+        was, now = found.get(key, "nothing"), expected.get(key, "nothing")
+        place = f"{where}{key}"
+        if isinstance(was, dict) and isinstance(now, dict):
+            yield from _differences(was, now, f"{place}.")
+        elif was != now:
+            yield place, was, now

@@ -1,0 +1,149 @@
+"""What trials differ in."""
+
+import contextlib
+import inspect
+import itertools
+import json
+import math
+from collections.abc import Mapping
+
+from tfmp.search.budget import Budget
+from tfmp.transform.relax import relax
+from tfmp.tuner.budget_range import BudgetRange
+
+# Every one can be a list of values to choose from; rates can be a pair, the ends of a range.
+RATES = {"learning_rate": 1e-3, "search_learning_rate": 1e-3, "selection_learning_rate": 0.02}
+OTHERS = {"width": 1.0, "multiplier": {}, "temperature": (1.0, 0.1)}
+RELAX_ARGUMENTS = tuple(name for name in inspect.signature(relax).parameters if name not in ("model", "calibration"))
+
+_STRUCTURAL = ("width", *RELAX_ARGUMENTS)
+
+
+class SearchSpace:
+    """The hyperparameters of a tuner, and what they mean.
+
+    Values are chosen by their texts, as keras-tuner takes no tuples: `"[2,4]"` for the candidates `(2, 4)`.
+
+    Args:
+        budgets: A list of `Budget`, or a `BudgetRange`.
+        strategies: Names of strategies.
+        choices: Name to a value; to a list of values to choose from; or, for a learning rate, to the pair of ends of a
+            range. Names are those of `RATES`, `OTHERS` and `RELAX_ARGUMENTS`.
+
+    Raises:
+        TypeError: If a name is unknown, or a budget is none.
+        ValueError: If there is nothing to choose from, or something twice.
+    """
+
+    def __init__(self, budgets, strategies, choices):
+        known = [*RATES, *OTHERS, *RELAX_ARGUMENTS]
+        unknown = [name for name in choices if name not in known]
+        if unknown:
+            raise TypeError(f"`choices` can be {', '.join(known)}. Received: {', '.join(unknown)}")
+        self.fixed = {**RATES, **OTHERS}
+        self.ranges, self._lists = {}, {}
+        if isinstance(budgets, BudgetRange):
+            self.budgets = budgets
+        else:
+            for budget in budgets:
+                if not isinstance(budget, Budget):
+                    raise TypeError(
+                        f"`budgets` must be a list of `tfmp.Budget`, or a BudgetRange. Received: {budget!r}"
+                    )
+            self.budgets = _by_text("budgets", budgets, budget_text)
+        self._lists["strategy"] = _by_text("strategies", strategies)
+        for name, value in choices.items():
+            if isinstance(value, list):
+                self._lists[name] = _by_text(name, value)
+            elif name in RATES and isinstance(value, tuple):
+                self.ranges[name] = value
+            else:
+                self.fixed[name] = value
+
+    def structures(self):
+        """Yields the values, as mappings, of everything that decides what budgets can be met: all but the rates."""
+        names = [name for name in self._lists if name in _STRUCTURAL]
+        for texts in itertools.product(*(self._lists[name] for name in names)):
+            chosen = dict(zip(names, texts, strict=True))
+            yield {**self.fixed, **{name: self._lists[name][text] for name, text in chosen.items()}}, chosen
+
+    def declare(self, hp, budgets_of):
+        """Registers all hyperparameters and returns the values that they have now.
+
+        Where some choices leave fewer budgets than others, each gets a hyperparameter of its own for them, so that no
+        oracle ever proposes a budget that no assignment meets.
+
+        Args:
+            hp: keras-tuner's `HyperParameters`.
+            budgets_of: Function of the values of a structure that returns the texts of the budgets it can meet, or a
+                `BudgetRange`.
+
+        Returns:
+            Name to value, with `"budget"` and `"strategy"`.
+        """
+        values = dict(self.fixed)
+        for name, options in self._lists.items():
+            values[name] = options[hp.Choice(name, list(options))]
+        for name, (low, high) in self.ranges.items():
+            values[name] = hp.Float(name, low, high, sampling="log")
+        structures = [(budgets_of(structure), chosen) for structure, chosen in self.structures()]
+        if all(found == structures[0][0] for found, _ in structures):
+            return values | {"budget": self._declare_budget(hp, "budget", structures[0][0])}
+        for found, chosen in structures:
+            with contextlib.ExitStack() as scopes:
+                for name, text in chosen.items():
+                    scopes.enter_context(hp.conditional_scope(name, [text]))
+                name = f"budget[{','.join(f'{name}={text}' for name, text in chosen.items())}]"
+                budget = self._declare_budget(hp, name, found)
+                values |= {} if budget is None else {"budget": budget}
+        return values
+
+    def size(self, budgets_of):
+        """The number of combinations; None if there is a range."""
+        if self.ranges or isinstance(self.budgets, BudgetRange):
+            return None
+        structures = sum(len(budgets_of(structure)) for structure, _ in self.structures())
+        others = [options for name, options in self._lists.items() if name not in _STRUCTURAL]
+        return structures * math.prod(map(len, others))
+
+    def _declare_budget(self, hp, name, found):
+        if isinstance(found, BudgetRange):
+            limit = hp.Float(name, found.low, found.high, sampling="log")
+            return None if limit is None else Budget(found.cost, limit=limit)
+        return self.budgets.get(hp.Choice(name, found))
+
+    def identity(self):
+        """What two equal spaces share, in JSON."""
+        ranged = isinstance(self.budgets, BudgetRange)
+        budgets = repr(self.budgets) if ranged else list(self.budgets)
+        lists = {name: list(options) for name, options in self._lists.items()}
+        fixed = {name: _text(value) for name, value in self.fixed.items()}
+        return {"budgets": budgets, **fixed, **{name: list(ends) for name, ends in self.ranges.items()}, **lists}
+
+
+def budget_text(budget: Budget) -> str:
+    """How a budget is called among the hyperparameters: `bitops like 2,2`, `tflite_bytes up to 20000`."""
+    cost = budget.cost if isinstance(budget.cost, str) else budget.cost.name
+    if budget.like_uniform is not None:
+        return f"{cost} like {','.join(map(str, budget.like_uniform))}"
+    return f"{cost} up to {budget.limit:.12g}"
+
+
+def _by_text(name, values, text_of=None):
+    found = {}
+    for value in values:
+        text = (text_of or _text)(value)
+        if text in found:
+            raise ValueError(f"`{name}` must be different values. Received twice: {text}")
+        found[text] = value
+    if not found:
+        raise ValueError(f"`{name}` must hold at least one value to choose from. Received none")
+    return found
+
+
+def _text(value):
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Mapping | list | tuple | int | float) or value is None:
+        return json.dumps(value, separators=(",", ":"), sort_keys=True)
+    return getattr(value, "__qualname__", type(value).__qualname__)

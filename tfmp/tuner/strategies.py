@@ -1,0 +1,82 @@
+"""How a trial spends a budget."""
+
+import itertools
+
+from tfmp.bindings import binding
+from tfmp.search.budget import SearchedCost
+from tfmp.transform.assign_by_sensitivity import assign_by_sensitivity
+from tfmp.transform.discretize import discretize
+from tfmp.types import BitAssignment
+
+_STRATEGIES = {}
+
+
+def register_strategy(name, strategy):
+    """Adds a strategy that trials can follow.
+
+    Args:
+        name: What hypermodels call it.
+        strategy: Function of a `TrialRun` that trains a network within the budget and returns it with its
+            `BitAssignment`, or None for the latter. It should train for `run.epochs` in all.
+
+    Raises:
+        ValueError: If there is one of that name.
+    """
+    if name in _STRATEGIES:
+        raise ValueError(f"There is a strategy {name!r} already. Choose another name.")
+    _STRATEGIES[name] = strategy
+
+
+def strategy_names() -> tuple[str, ...]:
+    """Names of the strategies that a `MixedPrecisionHyperModel` takes."""
+    return tuple(_STRATEGIES)
+
+
+def get(name):
+    """Returns a strategy by name.
+
+    Raises:
+        ValueError: If the name is unknown.
+    """
+    if name not in _STRATEGIES:
+        raise ValueError(f"A strategy must be one of {', '.join(_STRATEGIES)}. Received: {name!r}")
+    return _STRATEGIES[name]
+
+
+def mixed(run):
+    """Searches the bits while it trains, then fine-tunes at them."""
+    search_model = run.relaxed()
+    run.search(search_model)
+    assignment = discretize(search_model, strategy="budget", budget=run.budget)
+    return run.fine_tuned(search_model, assignment, run.finetune_epochs), assignment
+
+
+def uniform(run):
+    """Trains at the same bits everywhere: those that the budget names, or the dearest pair of candidates within it."""
+    search_model = run.relaxed()
+    graph = binding.of(search_model).read(search_model, weights=False)
+    pair = run.budget.like_uniform or _dearest_pair(graph, run.budget)
+    assignment = BitAssignment({layer.name: pair for layer in graph.searched})
+    return run.fine_tuned(search_model, assignment, run.epochs), assignment
+
+
+def ilp(run):
+    """Trains at the bits of least harm, each tensor's measured by itself on the first inputs: no search."""
+    search_model = run.relaxed()
+    assignment = assign_by_sensitivity(search_model, run.calibration_pair, run.budget, loss=run.loss)
+    return run.fine_tuned(search_model, assignment, run.epochs), assignment
+
+
+def _dearest_pair(graph, budget):
+    priced, limit = SearchedCost(graph, budget.cost), budget.limit_for(graph)
+    weight_bits = {bits for layer in graph.searched for bits in layer.weight.bits}
+    activation_bits = {bits for layer in graph.searched for bits in layer.activation.bits}
+    found = [(priced.uniform(*pair), pair) for pair in itertools.product(weight_bits, activation_bits)]
+    within = [(cost, sum(pair), pair) for cost, pair in found if cost <= limit * (1 + 1e-12)]
+    if not within:
+        raise ValueError(f"No uniform bits are within the budget: the cheapest cost {min(found)[0]:g} of {limit:g}")
+    return max(within)[-1]
+
+
+for _strategy in (mixed, uniform, ilp):
+    register_strategy(_strategy.__name__, _strategy)

@@ -1,0 +1,71 @@
+"""How trials train."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """Loss, metrics, epochs and optimizer of every trial.
+
+    Every strategy trains for `search_epochs + finetune_epochs` in all: the search divides them, the others train at the
+    bits they chose. Hyperband decides on their sum itself, and keeps the proportion.
+
+    Args:
+        loss: As in `compile`.
+        search_epochs: Epochs with open bits, at least 1.
+        finetune_epochs: Epochs at the chosen bits.
+        float_epochs: Epochs in floating point, for a model that a function builds; such a model is trained once.
+        float_learning_rate: Its learning rate.
+        metrics: As in `compile`; a record names them `val_<metric>`.
+        optimizer: Function of a learning rate, a number or a schedule, that returns a new optimizer; None for Adam.
+            While bits are open the learning rate is constant; else it falls to zero by a cosine.
+
+    Raises:
+        ValueError: If there are no epochs to search in, or a number is negative.
+
+    Example:
+        >>> Training("mse", search_epochs=2, finetune_epochs=3).split(10)
+        (4, 6)
+    """
+
+    loss: Any
+    search_epochs: int = 4
+    finetune_epochs: int = 6
+    float_epochs: int = 10
+    float_learning_rate: float = 1e-3
+    metrics: tuple = ("accuracy",)
+    optimizer: Callable | None = None
+
+    def __post_init__(self):
+        for name, least in (("search_epochs", 1), ("finetune_epochs", 0), ("float_epochs", 0)):
+            value = getattr(self, name)
+            if not hasattr(value, "__index__") or isinstance(value, bool) or value < least:
+                raise ValueError(f"`{name}` must be an integer, {least} or more. Received: {value!r}")
+        if self.optimizer is not None and not callable(self.optimizer):
+            raise TypeError(f"`optimizer` must be a function of the learning rate. Received: {self.optimizer!r}")
+
+    def split(self, epochs: int) -> tuple[int, int]:
+        """Returns how many of some epochs search and how many fine-tune, in the proportion of the two numbers."""
+        share = self.search_epochs / (self.search_epochs + self.finetune_epochs)
+        search_epochs = min(epochs, max(1, round(epochs * share)))
+        return search_epochs, epochs - search_epochs
+
+    def new_optimizer(self, keras, learning_rate, steps=None):
+        """Returns an optimizer of a Keras; with `steps`, its learning rate falls to zero over them."""
+        if steps:
+            learning_rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
+        return (self.optimizer or keras.optimizers.Adam)(learning_rate)
+
+    def identity(self, keras) -> dict[str, Any]:
+        """What two equal trainings share, in JSON."""
+        content = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        content["loss"] = str(
+            keras.losses.serialize(self.loss) if isinstance(self.loss, keras.losses.Loss) else self.loss
+        )
+        content["metrics"] = [metric if isinstance(metric, str) else type(metric).__name__ for metric in self.metrics]
+        optimizer = self.new_optimizer(keras, 1.0)
+        settings = {name: str(value) for name, value in optimizer.get_config().items() if name != "name"}
+        content["optimizer"] = {"class": type(optimizer).__name__, **settings}
+        return content

@@ -1,0 +1,112 @@
+"""From the hyperparameters of a trial to its record."""
+
+import gc
+import math
+import time
+
+from tfmp.tuner import strategies
+from tfmp.tuner.project import FolderError
+from tfmp.tuner.quantities import measured_costs
+from tfmp.tuner.search_space import budget_text
+from tfmp.tuner.trial_record import COMPLETED, FAILED, TrialRecord
+from tfmp.tuner.trial_run import TrialRun
+
+
+class TrialExecution:
+    """Runs trials and leaves their records and models in a project.
+
+    Args:
+        project: The `Project`.
+        hypermodel: The `MixedPrecisionHyperModel`.
+        warm_start: Whether searches start from those of neighbouring budgets.
+        worker: Id of the tuner.
+    """
+
+    def __init__(self, project, hypermodel, *, warm_start=False, worker=""):
+        self._project, self._hypermodel = project, hypermodel
+        self._warm_start, self._worker = warm_start, worker
+
+    def run(self, trial, data, *, callbacks, verbose=0) -> dict[str, float]:
+        """Runs a trial and returns what it measured.
+
+        Args:
+            trial: keras-tuner's `Trial`.
+            data: A `FitData`.
+            callbacks: Function that returns new callbacks for a `fit`.
+            verbose: As in `fit`.
+
+        Raises:
+            FolderError: If the project cannot be written; then nothing is recorded.
+            Exception: Whatever the training raised, once it is recorded.
+        """
+        start = time.time()
+        keras = self._hypermodel.framework.keras
+        keras.backend.clear_session()
+        gc.collect()
+        keras.utils.set_random_seed(self._hypermodel.seed)
+        raw = dict(trial.hyperparameters.values)
+        values = self._hypermodel.declare(trial.hyperparameters.copy())
+        known = {
+            "trial_id": trial.trial_id,
+            "values": raw,
+            "strategy": values["strategy"],
+            "budget": budget_text(values["budget"]),
+            "limit": self._hypermodel.limit(values),
+            "structure": self._hypermodel.structure(values),
+            "worker": self._worker,
+        }
+        try:
+            model, assignment, metrics = self._train(trial.trial_id, raw, values, data, callbacks, verbose)
+        except FolderError:
+            raise
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+            seconds = round(time.time() - start, 1)
+            self._project.write_record(TrialRecord(**known, status=FAILED, reason=reason, seconds=seconds))
+            raise
+        bits = {} if assignment is None else dict(assignment.bits)
+        seconds = round(time.time() - start, 1)
+        record = TrialRecord(**known, status=COMPLETED, metrics=metrics, bits=bits, seconds=seconds)
+        self._project.save_trial_model(trial.trial_id, model)
+        self._project.write_record(record)
+        return dict(metrics)
+
+    def _train(self, trial_id, raw, values, data, callbacks, verbose):
+        # Hyperband's own: how far to train in all, and which trial to go on from.
+        epochs, done = raw.get("tuner/epochs"), raw.get("tuner/initial_epoch", 0)
+        run = TrialRun(self._hypermodel, values, data, epochs=epochs, callbacks=callbacks, verbose=verbose)
+        run.float_model, float_metrics = self._float_model(run, values["width"])
+        self._hypermodel.framework.keras.utils.set_random_seed(self._hypermodel.seed)  # whoever trained the float model
+        if "tuner/trial_id" in raw:
+            model = self._project.load_trial_model(raw["tuner/trial_id"])
+            assignment = self._project.record(raw["tuner/trial_id"])
+            run.train(model, epochs - done)
+        else:
+            if self._warm_start:
+                run.start = self._neighbour(trial_id, values)
+                run.keep_search = lambda search_model: self._project.save_search(trial_id, search_model)
+            model, assignment = strategies.get(values["strategy"])(run)
+        metrics = run.evaluate(model)
+        if "val_accuracy" in metrics:
+            metrics["accuracy_drop"] = float_metrics["val_accuracy"] - metrics["val_accuracy"]
+        return model, assignment, metrics | measured_costs(model, run.budget)
+
+    def _float_model(self, run, width):
+        def train():
+            model = self._hypermodel.new_float_model(width)
+            if not self._hypermodel.is_trained:
+                run.train_float(model)
+            return model, run.evaluate(model)
+
+        return self._project.float_model(width, train)
+
+    def _neighbour(self, trial_id, values):
+        """Path of the saved search with the same choices whose budget is nearest, None if there is none."""
+        limit, found = self._hypermodel.limit(values), []
+        for record in self._project.records():
+            path = self._project.saved_search(record.trial_id)
+            if record.trial_id == trial_id or not (record.is_completed and path.exists()):
+                continue
+            if record.structure == self._hypermodel.structure(values):
+                found.append((abs(math.log(record.limit / limit)), record.trial_id, path))
+        return min(found)[-1] if found else None

@@ -1,0 +1,65 @@
+"""What is known of a trial."""
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from tfmp.types.atomic_file import write_atomically
+
+COMPLETED, FAILED = "completed", "failed"
+
+
+@dataclasses.dataclass(frozen=True)
+class TrialRecord:
+    """A finished trial: what it was given, what came of it. One JSON file beside its model.
+
+    Args:
+        trial_id: The tuner's id of it.
+        status: `"completed"` or `"failed"`.
+        values: Its hyperparameters, as the oracle chose them.
+        strategy: How it spent its budget.
+        budget: What the budget is called, `"bitops like 2,2"`.
+        limit: What the layers whose bits are open may cost in all, in the unit of the budget's cost.
+        structure: What it must share with a trial that takes up its search.
+        metrics: What was measured, `val_<metric>` and costs by name and unit.
+        bits: Layer name to `(weight_bits, activation_bits)`.
+        reason: Why it failed.
+        seconds: How long it took.
+        worker: Id of the tuner that ran it.
+    """
+
+    trial_id: str
+    status: str
+    values: Mapping[str, Any]
+    strategy: str = ""
+    budget: str = ""
+    limit: float = 0.0
+    structure: str = ""
+    metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    bits: Mapping[str, tuple[int, int]] = dataclasses.field(default_factory=dict)
+    reason: str = ""
+    seconds: float = 0.0
+    worker: str = ""
+
+    @property
+    def is_completed(self) -> bool:
+        """Whether there is a model."""
+        return self.status == COMPLETED
+
+    def as_point(self) -> dict[str, Any]:
+        """The trial as a point of a Pareto front."""
+        bits = {name: list(pair) for name, pair in self.bits.items()}
+        own = {"strategy": self.strategy, "budget": self.budget, "seconds": self.seconds, "bits": bits}
+        return {"id": self.trial_id, **self.values, **own, **self.metrics}
+
+    def write(self, path: str | os.PathLike):
+        """Writes the record, whole or not at all."""
+        write_atomically(path, json.dumps(dataclasses.asdict(self), indent=1) + "\n", overwrite=True)
+
+    @classmethod
+    def read(cls, path: str | os.PathLike) -> "TrialRecord":
+        """Reads what `write` wrote."""
+        with open(path, encoding="utf-8") as file:
+            return cls(**json.load(file))

@@ -1,0 +1,127 @@
+"""One trial as its strategy sees it."""
+
+import copy
+import functools
+import math
+
+import keras_tuner
+
+from tfmp.search.lagrangian import DualAscent
+from tfmp.transform.fix import fix
+from tfmp.transform.relax import relax
+
+_CALIBRATION = 512
+
+
+class TrialRun:
+    """What a strategy works with: a float model, a budget, data, and the ways to train.
+
+    Args:
+        hypermodel: The `MixedPrecisionHyperModel`.
+        values: What `hypermodel.declare` returned.
+        data: A `FitData`.
+        epochs: Epochs of the trial in all.
+        callbacks: Function that returns new callbacks for a `fit`.
+        verbose: As in `fit`.
+
+    Attributes:
+        float_model: Trained in floating point.
+        budget: The `tfmp.Budget`.
+        search_epochs, finetune_epochs: How a search divides `epochs`.
+        start: Path of weights to start a search from, those of a neighbouring budget, or None.
+        keep_search: Called with the model at the end of a search, or None.
+    """
+
+    def __init__(self, hypermodel, values, data, *, epochs=None, callbacks=list, verbose=0):
+        self.hypermodel, self.values, self.data = hypermodel, values, data
+        self.budget, self.loss = values["budget"], hypermodel.training.loss
+        training = hypermodel.training
+        self.epochs = training.search_epochs + training.finetune_epochs if epochs is None else epochs
+        self.search_epochs, self.finetune_epochs = training.split(self.epochs)
+        self.float_model = self.start = self.keep_search = None
+        self.callbacks, self._verbose = callbacks, verbose
+
+    @property
+    def keras(self):
+        """The Keras of the model."""
+        return self.hypermodel.framework.keras
+
+    @functools.cached_property
+    def calibration_pair(self):
+        """The first training inputs and their targets."""
+        return self.data.first(_CALIBRATION)
+
+    def relaxed(self, **arguments):
+        """Returns the float model relaxed by the values of the trial, or by other arguments of `tfmp.relax`."""
+        arguments = {**self.hypermodel.relax_arguments(self.values), **arguments}
+        return relax(self.float_model, calibration=self.calibration_pair[0], **arguments)
+
+    def search(self, search_model):
+        """Trains a relaxed model under the budget."""
+        framework, training, values = self.hypermodel.framework, self.hypermodel.training, self.values
+        if self.start is not None:
+            search_model.load_weights(self.start)
+        optimizer = framework.SelectionOptimizer(
+            training.new_optimizer(self.keras, values["search_learning_rate"]),
+            self.keras.optimizers.Adam(values["selection_learning_rate"]),
+        )
+        search = framework.MixedPrecisionSearch(
+            self.budget, multiplier=DualAscent(**values["multiplier"]), temperature=values["temperature"]
+        )
+        self._fit(search_model, optimizer, 0, self.search_epochs, "search", search)
+        if self.keep_search is not None:
+            self.keep_search(search_model)
+
+    def fine_tuned(self, search_model, assignment, epochs):
+        """Returns the network at the bits of an assignment, trained for the last epochs of the trial."""
+        fixed = fix(search_model, assignment, calibration=self.calibration_pair[0])
+        self.train(fixed, epochs)
+        return fixed
+
+    def train(self, model, epochs):
+        """Trains a model whose bits are fixed for the last epochs of the trial; the learning rate falls to zero."""
+        steps = self.data.steps_per_epoch()
+        optimizer = self.hypermodel.training.new_optimizer(
+            self.keras, self.values["learning_rate"], None if steps is None else steps * epochs
+        )
+        self._fit(model, optimizer, self.epochs - epochs, epochs, "fine-tuning")
+
+    def train_float(self, model):
+        """Trains a model in floating point."""
+        training, steps = self.hypermodel.training, self.data.steps_per_epoch()
+        epochs = training.float_epochs
+        optimizer = training.new_optimizer(
+            self.keras, training.float_learning_rate, None if steps is None else steps * epochs
+        )
+        self._fit(model, optimizer, 0, epochs, "training in floating point")
+
+    def evaluate(self, model) -> dict[str, float]:
+        """Loss and metrics on the validation data, as `val_<name>`."""
+        self._compile(model, self.keras.optimizers.SGD(0.0))
+        found = {f"val_{name}": value for name, value in self.data.evaluate(model).items()}
+        wrong = [name for name, value in found.items() if not math.isfinite(value)]
+        if wrong:
+            raise keras_tuner.errors.FailedTrialError(f"{wrong[0]} is {found[wrong[0]]} on the validation data")
+        return found
+
+    def _compile(self, model, optimizer):
+        metrics = copy.deepcopy(list(self.hypermodel.training.metrics))
+        model.compile(optimizer=optimizer, loss=self.loss, metrics=metrics)
+
+    def _fit(self, model, optimizer, first_epoch, epochs, phase, *own):
+        if not epochs:
+            return
+        self._compile(model, optimizer)
+        history = model.fit(
+            **self.data.fit_arguments(),
+            initial_epoch=first_epoch,
+            epochs=first_epoch + epochs,
+            callbacks=[*own, self.keras.callbacks.TerminateOnNaN(), *self.callbacks()],
+            verbose=self._verbose,
+        ).history
+        for epoch, loss in enumerate(history["loss"]):
+            if not math.isfinite(loss):
+                raise keras_tuner.errors.FailedTrialError(
+                    f"The loss is {loss} in epoch {epoch + 1} of the {phase}. Lower the learning rate, or leave out "
+                    "what is unstable."
+                )
