@@ -40,13 +40,19 @@ NAMES = [
     "layers.MixedPrecisionDepthwiseConv1D",
     "layers.MixedPrecisionConv2DTranspose",
     "layers.MixedPrecisionDense",
+    "tuner.BudgetRange",
+    "tuner.BudgetTuner",
+    "tuner.MixedPrecisionHyperModel",
+    "tuner.Training",
+    "tuner.WorkerPool",
+    "tuner.register_strategy",
     "types.LayerShape",
     "types.BitAssignment",
     "simulator.simulate_layer",
     "simulator.Hardware",
     "simulator.Hardware.from_preset",
 ]
-MODULES = ["costs", "keras2", "layers", "quantizers", "search", "simulator", "types"]
+MODULES = ["costs", "keras2", "layers", "quantizers", "search", "simulator", "tuner", "types"]
 
 
 def everything():

@@ -31,7 +31,7 @@ _PUBLIC = {
     "simulate": "tfmp.export.energy_report",
     "width_for_size": "tfmp.transform.width_for_size",
 }
-_MODULES = ("costs", "keras2", "layers", "networks", "quantizers", "search", "simulator", "types")
+_MODULES = ("costs", "keras2", "layers", "networks", "quantizers", "search", "simulator", "tuner", "types")
 
 __all__ = [*_PUBLIC, *_MODULES]
 __version__ = "0.1.0"
