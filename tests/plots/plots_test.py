@@ -1,0 +1,119 @@
+import importlib
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import tfmp
+from tfmp import plots
+
+BITS = {"conv1": (4, 2), "conv2": (2, 3), "pointwise": (1, 4)}
+FIGURES = {
+    "bars": lambda: plots.bars({"W2A2": {"a": 1.0, "b": 2.0}, "W4A4": {"b": 3.0}}, y_label="accuracy, %"),
+    "bit_allocation": lambda: plots.bit_allocation({"seed 0": tfmp.BitAssignment(BITS)}, uniform_bits=(2, 2)),
+    "curves": lambda: plots.curves(
+        {"uniform": ([3, 1], [5.0, 4.0]), "mixed": ([1, 2], [6.0, 7.0], [0.5, 0.25])},
+        x_label="bits",
+        y_label="accuracy, %",
+        references={"float": 8.0},
+    ),
+    "intervals": lambda: plots.intervals({"softmax": ([0.5, 1.0], 0.3), "gumbel": ([0.1], None)}, x_label="points"),
+    "probability_evolution": lambda: plots.probability_evolution(
+        {f"conv{i}": (np.full((3, 2), 0.5), np.full((3, 3), 1 / 3)) for i in range(10)}, (2, 4), (2, 3, 4)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_axes_that_hold_data_are_labelled(name):
+    figure = FIGURES[name]()
+    figure.draw_without_rendering()
+    shown = [axes for axes in figure.axes if axes.axison]
+    assert any(axes.get_ylabel() or axes.get_xlabel() for axes in shown)
+    assert all(axes.has_data() for axes in shown)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_equal_figures_make_equal_files(name, tmp_path):
+    first = plots.save(FIGURES[name](), tmp_path / "first")
+    second = plots.save(FIGURES[name](), tmp_path / "second")
+    assert [path.suffix for path in first] == [".png", ".svg"]
+    for one, other in zip(first, second, strict=True):
+        assert one.read_bytes() == other.read_bytes()
+        assert one.stat().st_size > 1000
+
+
+def test_saving_replaces_what_was_there(tmp_path):
+    plots.save(FIGURES["bars"](), tmp_path / "figure")
+    before = (tmp_path / "figure.svg").read_bytes()
+    plots.save(FIGURES["curves"](), tmp_path / "figure")
+    assert (tmp_path / "figure.svg").read_bytes() != before
+
+
+def test_curves_are_in_the_order_of_x():
+    lines = FIGURES["curves"]().axes[0].containers
+    assert lines[0].lines[0].get_xdata().tolist() == [1, 3]
+    assert lines[0].lines[0].get_ydata().tolist() == [4, 5]
+
+
+def test_bars_stand_at_their_categories():
+    axes = FIGURES["bars"]().axes[0]
+    heights = [[bar.get_height() for bar in container] for container in axes.containers]
+    assert heights == [[1.0, 2.0], [3.0]]
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["a", "b"]
+    middle = axes.containers[1][0].get_x() + axes.containers[1][0].get_width() / 2
+    assert 1 < middle < 1.4
+
+
+def test_bits_of_weights_are_above_those_of_inputs():
+    above, below = FIGURES["bit_allocation"]().axes
+    assert [bar.get_height() for bar in above.containers[0]] == [4, 2, 1]
+    assert [bar.get_height() for bar in below.containers[0]] == [2, 3, 4]
+
+
+def test_intervals_show_values_mean_and_half_width():
+    axes = FIGURES["intervals"]().axes[0]
+    (error,) = axes.containers
+    (segment,) = error.lines[2][0].get_segments()
+    np.testing.assert_allclose(segment, [[0.45, 0], [1.05, 0]])
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["softmax", "gumbel"]
+
+
+def test_no_two_series_look_alike_in_grey():
+    from tfmp.plots.figure import bar_style, line_style
+
+    assert len({line_style(i)["marker"] for i in range(8)}) == 8
+    assert len({bar_style(i)["hatch"] for i in range(8)}) == 8
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: plots.bars({}, y_label="y"), "at least one series"),
+        (lambda: plots.curves({}, x_label="x", y_label="y"), "at least one series"),
+        (lambda: plots.curves({"a": ([1, 2], [1])}, x_label="x", y_label="y"), "as many y as x. Received: 1 and 2"),
+        (lambda: plots.intervals({}, x_label="x"), "at least one row"),
+        (lambda: plots.bit_allocation({"a": {}}), "at least one layer"),
+        (lambda: plots.probability_evolution({}, (2,), (2,)), "at least one layer"),
+        (lambda: plots.probability_evolution({"c": ([[0.5, 0.5]], [[1.0]])}, (2,), (2,)), "Layer `c`: expected"),
+    ],
+    ids=["bars", "curves", "curves_lengths", "intervals", "bit_allocation", "evolution", "evolution_candidates"],
+)
+def test_says_what_was_expected(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_import_leaves_matplotlib_alone():
+    program = "import sys, tfmp.plots; print(sorted(sys.modules.keys() & {'matplotlib', 'tensorflow', 'keras'}))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_every_plot_has_a_file_of_its_name():
+    folder = pathlib.Path(plots.__file__).parent
+    for name in plots.__all__:
+        assert (folder / f"{name}.py").exists()
+        assert importlib.import_module(f"tfmp.plots.{name}").__doc__

@@ -1,0 +1,13 @@
+"""Pictures of searches, from plain arrays and `tfmp.types`; they need the extra `plots` (matplotlib).
+
+Each function returns a `matplotlib.figure.Figure`; `save` writes it.
+"""
+
+from tfmp.plots.bars import bars
+from tfmp.plots.bit_allocation import bit_allocation
+from tfmp.plots.curves import curves
+from tfmp.plots.intervals import intervals
+from tfmp.plots.probability_evolution import probability_evolution
+from tfmp.plots.save import save
+
+__all__ = ["bars", "bit_allocation", "curves", "intervals", "probability_evolution", "save"]

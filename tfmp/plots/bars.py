@@ -1,0 +1,34 @@
+"""Values of categories side by side."""
+
+from tfmp.plots.figure import draw_bars, finish, new_figure
+
+
+def bars(series, *, y_label, x_label=None, title=None, reference=None, y_limits=None):
+    """Returns grouped bars.
+
+    Args:
+        series: Label to a mapping of categories to values.
+        y_label: What is shown, with its unit.
+        x_label: What the categories are.
+        title: Text above.
+        reference: `(value, label)` of a horizontal line, or None.
+        y_limits: `(lowest, highest)`, where the axis should not begin at zero.
+
+    Raises:
+        ValueError: If there is nothing to show.
+
+    Example:
+        >>> figure = bars({"W2A2": {"conv1": 71.0, "conv2": 72.5}}, y_label="accuracy, %")
+    """
+    if not any(series.values()):
+        raise ValueError(f"Expected at least one series with one category. Received: {series!r}")
+    count = len({category for values in series.values() for category in values}) * (len(series) + 1)
+    figure = new_figure(min(12, max(5, 0.22 * count)), 3.6)
+    axes = figure.add_subplot()
+    draw_bars(axes, series)
+    if reference is not None:
+        axes.axhline(reference[0], color="black", linestyle="--", linewidth=1, label=reference[1])
+    if y_limits is not None:
+        axes.set_ylim(*y_limits)
+    finish(axes, x_label=x_label, y_label=y_label, title=title)
+    return figure

@@ -1,0 +1,38 @@
+"""Lines through points: accuracy against cost, convergence."""
+
+import numpy as np
+
+from tfmp.plots.figure import finish, line_style, new_figure
+
+
+def curves(series, *, x_label, y_label, title=None, references=None):
+    """Returns one line for each series.
+
+    Args:
+        series: Label to `(x, y)` or `(x, y, half_widths)`, the last of intervals around `y`.
+        x_label: What `x` is, with its unit.
+        y_label: What `y` is, with its unit.
+        title: Text above.
+        references: Label to the value of a horizontal line.
+
+    Raises:
+        ValueError: If there is nothing to show, or a series has more or fewer values than places.
+
+    Example:
+        >>> figure = curves({"uniform": ([2, 3], [72.0, 73.1])}, x_label="bits", y_label="accuracy, %")
+    """
+    if not series:
+        raise ValueError("Expected at least one series. Received none.")
+    figure = new_figure(5.6, 3.8)
+    axes = figure.add_subplot()
+    for index, (label, (x, y, *half_widths)) in enumerate(series.items()):
+        if len(x) != len(y):
+            raise ValueError(f"Series `{label}`: expected as many y as x. Received: {len(y)} and {len(x)}")
+        order = np.argsort(x)
+        x, y = np.asarray(x, float)[order], np.asarray(y, float)[order]
+        error = np.asarray(half_widths[0], float)[order] if half_widths else None
+        axes.errorbar(x, y, error, label=label, capsize=2, **line_style(index))
+    for label, value in (references or {}).items():
+        axes.axhline(value, color="0.4", linestyle=(0, (1, 3)), linewidth=1.2, label=label)
+    finish(axes, x_label=x_label, y_label=y_label, title=title)
+    return figure

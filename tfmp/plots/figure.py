@@ -1,0 +1,68 @@
+"""What all plots share: an empty figure, and styles that differ in grey and to colour-blind readers."""
+
+import numpy as np
+
+# Okabe and Ito, 2008, "Color Universal Design", dark and light in turn.
+_COLORS = ("#0072B2", "#E69F00", "#000000", "#56B4E9", "#D55E00", "#009E73", "#CC79A7", "#999999")
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+_DASHES = ("-", "--", "-.", ":")
+_HATCHES = ("", "///", "...", "xxx", "\\\\\\", "+++", "ooo", "---")
+
+
+def new_figure(width_inches, height_inches):
+    """Returns an empty `matplotlib.figure.Figure`, which belongs to no window.
+
+    Raises:
+        ImportError: If matplotlib is missing.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError("Plots need matplotlib. Install it: pip install 'tfmp[plots]'") from error
+    return Figure(figsize=(width_inches, height_inches), layout="constrained")
+
+
+def line_style(index):
+    """Color, marker and dashes of a line, as arguments of `plot`."""
+    kind = index % len(_COLORS)
+    return {
+        "color": _COLORS[kind],
+        "marker": _MARKERS[kind],
+        "linestyle": _DASHES[index % len(_DASHES)],
+        "markersize": 5,
+    }
+
+
+def bar_style(index):
+    """Color and hatching of a bar, as arguments of `bar`."""
+    kind = index % len(_COLORS)
+    return {"facecolor": _COLORS[kind], "hatch": _HATCHES[kind], "edgecolor": "white", "linewidth": 0.5}
+
+
+def finish(axes, *, x_label=None, y_label=None, title=None, legend=True):
+    """Labels axes and takes away what carries no data."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", color="0.85", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.set(xlabel=x_label or "", ylabel=y_label or "", title=title or "")
+    if legend and axes.get_legend_handles_labels()[1]:
+        axes.legend(frameon=False, fontsize="small")
+
+
+def draw_bars(axes, series):
+    """Draws grouped bars.
+
+    Args:
+        axes: Where.
+        series: Label to a mapping of categories to values; a category that one series lacks has no bar there.
+    """
+    categories = list(dict.fromkeys(category for values in series.values() for category in values))
+    width = 0.8 / len(series)
+    for index, (label, values) in enumerate(series.items()):
+        places = [place for place, category in enumerate(categories) if category in values]
+        heights = [values[categories[place]] for place in places]
+        offset = (index - (len(series) - 1) / 2) * width
+        axes.bar(np.array(places) + offset, heights, width, label=label, **bar_style(index))
+    axes.set_xlim(-0.6, len(categories) - 0.4)
+    rotated = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if max(map(len, categories)) > 6 else {}
+    axes.set_xticks(range(len(categories)), categories, fontsize="small", **rotated)
