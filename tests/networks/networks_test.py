@@ -9,13 +9,15 @@ from tfmp import networks
 
 # Published: multiply-accumulates (10^9) and parameters (10^6), He 2016, Szegedy 2015 and 2016, torchvision's ResNet-50
 # with the stride in the 3x3 convolution. AlexNet: ungrouped, counted by hand. ResNet-8: MLPerf Tiny.
-# ResNet-20 to -56: by hand, with 1x1 shortcuts and moving statistics. MobileNetV2: parameters of keras.applications,
-# MACs of torchvision. The networks that DualPrecision has of its own: by hand from its appendix C.
+# ResNet-20 to -56: by hand, with 1x1 shortcuts and moving statistics; GoogLeNet for small images: by hand. MobileNetV2:
+# parameters of keras.applications, MACs of torchvision. Those that DualPrecision has of its own: by hand from its
+# appendix C.
 PUBLISHED = {
     "alexnet": (1.135, 62.4, 6),
     "resnet18": (1.814, 11.69, 19),
     "resnet50": (4.089, 25.56, 52),
     "googlenet": (1.58, 7.0, 56),
+    "googlenet_cifar": (0.011857, 0.116474, 24),
     "inception_v3": (5.71, 23.83, 93),
     "resnet8": (0.0125, 0.0785, 8),
     "resnet20": (0.04081, 0.274042, 20),
