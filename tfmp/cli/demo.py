@@ -1,0 +1,16 @@
+"""`tfmp demo`."""
+
+DESCRIPTION = "The whole job on scikit-learn's digits, in a few minutes."
+
+
+def add_arguments(command):
+    """Adds the arguments of the command to its parser."""
+    command.add_argument("--output", default="tfmp_demo", help="folder for its files (default: tfmp_demo)")
+    command.add_argument("--seed", type=int, default=0)
+
+
+def run(arguments):
+    """Runs the command."""
+    from tfmp import demo
+
+    demo.run(arguments.output, seed=arguments.seed)

@@ -1,0 +1,35 @@
+"""`tfmp export`."""
+
+import pathlib
+
+from tfmp.cli.files import load_inputs, load_model_file
+
+DESCRIPTION = "Write a fixed model as a TFLite file."
+
+
+def add_arguments(command):
+    """Adds the arguments of the command to its parser."""
+    command.add_argument("model", help="a .keras file of a fixed model")
+    command.add_argument("output", help="the .tflite file")
+    command.add_argument("--mode", default="fast", help="how weights are stored, see tfmp.export_tflite")
+    command.add_argument("--labels", help="a text file with the name of one class a line")
+    command.add_argument("--verify", help="an .npz file with x_test or x_train, run through both and compared")
+    command.add_argument("--overwrite", action="store_true")
+
+
+def run(arguments):
+    """Runs the command."""
+    import tfmp
+
+    labels = ()
+    if arguments.labels:
+        labels = pathlib.Path(arguments.labels).read_text(encoding="utf-8").splitlines()
+    report = tfmp.export_tflite(
+        load_model_file(arguments.model),
+        arguments.output,
+        mode=arguments.mode,
+        labels=labels,
+        verify=load_inputs(arguments.verify) if arguments.verify else None,
+        overwrite=arguments.overwrite,
+    )
+    print(report)

@@ -1,0 +1,60 @@
+"""Files that commands read, with errors that say what was expected."""
+
+import os
+import zipfile
+
+
+def load_model_file(path):
+    """A saved model of either Keras."""
+    import tfmp
+
+    if not os.path.exists(path):
+        raise FileNotFoundError(f"There is no file {path!r}. Expected a .keras file.")
+    return tfmp.load_model(path)
+
+
+def load_arrays(path, *needed):
+    """The arrays of an .npz file by name."""
+    import numpy as np
+
+    if not os.path.exists(path):
+        raise FileNotFoundError(f"There is no file {path!r}. Expected an .npz file with the data.")
+    if not zipfile.is_zipfile(path):
+        raise ValueError(f"Expected an .npz file, as `numpy.savez` writes it. Received: {path!r}")
+    with np.load(path) as arrays:
+        missing = [name for name in needed if name not in arrays]
+        if missing:
+            raise ValueError(f"Expected {', '.join(needed)} in {path!r}. Missing: {', '.join(missing)}")
+        return {name: arrays[name] for name in arrays.files}
+
+
+def class_indices(labels, count, model):
+    """The labels, if they are what sparse cross-entropy takes: wrong ones it meets in the middle of training."""
+    import numpy as np
+
+    if len(model.outputs) != 1:
+        raise ValueError(f"Expected a classifier with one output. Received a model with {len(model.outputs)}.")
+    *places, classes = model.outputs[0].shape[1:]
+    shape = (count, *places)
+    if labels.shape not in (shape, (*shape, 1)) or not np.isin(labels, np.arange(classes)).all():
+        raise ValueError(
+            f"y_train must hold class indices from 0 to {classes - 1}, in the shape {shape}. Received: {labels.dtype} "
+            f"of shape {labels.shape}, such as {', '.join(map(str, np.unique(labels)[-3:]))}"
+        )
+    return labels
+
+
+def load_inputs(path):
+    """The inputs to run a model on: those of the test set, if there is one."""
+    data = load_arrays(path)
+    for name in ("x_test", "x_train"):
+        if name in data:
+            return data[name]
+    raise ValueError(f"Expected x_test or x_train in {path!r}. Received: {', '.join(data)}")
+
+
+def load_hardware(name):
+    """An accelerator, a preset or a JSON file."""
+    from tfmp.simulator import Hardware
+
+    return Hardware.from_json(name) if name.endswith(".json") else Hardware.from_preset(name)

@@ -1,0 +1,18 @@
+"""`tfmp inspect`."""
+
+from tfmp.cli.files import load_model_file
+
+DESCRIPTION = "List the layers of a model and what a search would do to each, or of a file."
+
+
+def add_arguments(command):
+    """Adds the arguments of the command to its parser."""
+    command.add_argument("model", help="a .keras file, or a .tflite file that tfmp wrote")
+
+
+def run(arguments):
+    """Runs the command."""
+    import tfmp
+
+    is_file = arguments.model.endswith(".tflite")
+    print(tfmp.inspect(arguments.model if is_file else load_model_file(arguments.model)))

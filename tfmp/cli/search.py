@@ -1,0 +1,86 @@
+"""`tfmp search`."""
+
+import importlib
+import pathlib
+import shutil
+
+from tfmp.cli.argument_types import bit_list, bit_pair
+from tfmp.cli.files import class_indices, load_arrays, load_model_file
+
+DESCRIPTION = "Search the bits of a model under a budget, train it at them, and save both."
+
+
+def add_arguments(command):
+    """Adds the arguments of the command to its parser."""
+    command.add_argument("model", help="a .keras file of a trained classifier")
+    command.add_argument(
+        "data", help="an .npz file with x_train, y_train (integer labels) and, if there, x_test, y_test"
+    )
+    command.add_argument("output", help="folder for fixed.keras and assignment.json; made if missing")
+    command.add_argument("--cost", default="bitops", help="cost that the budget bounds (default: bitops)")
+    command.add_argument("--like_uniform", type=bit_pair, help="budget: what W,A bits everywhere cost (default: 2,2)")
+    command.add_argument("--limit", type=float, help="budget: a number in the cost's unit, for the whole network")
+    command.add_argument("--weight_bits", type=bit_list, default=(1, 2, 3, 4), help="candidates (default: 1,2,3,4)")
+    command.add_argument("--activation_bits", type=bit_list, default=(2, 3, 4), help="candidates (default: 2,3,4)")
+    command.add_argument("--search_epochs", type=int, default=10)
+    command.add_argument("--finetune_epochs", type=int, default=10)
+    command.add_argument("--batch_size", type=int, default=64)
+    command.add_argument("--learning_rate", type=float, default=1e-3, help="of Adam, for weights (default: 0.001)")
+    command.add_argument(
+        "--loss", choices=("logits", "probabilities"), default="probabilities", help="the model's output"
+    )
+    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--overwrite", action="store_true")
+
+
+def run(arguments):
+    """Runs the command."""
+    import tfmp
+    from tfmp.bindings import binding
+    from tfmp.bindings.save_model import save_model
+    from tfmp.types.atomic_file import check_writable
+
+    if arguments.limit is not None and arguments.like_uniform is not None:
+        raise ValueError("Give either --limit or --like_uniform.")
+    like_uniform = None if arguments.limit is not None else arguments.like_uniform or (2, 2)
+    budget = tfmp.Budget(arguments.cost, limit=arguments.limit, like_uniform=like_uniform)
+    folder = pathlib.Path(arguments.output)
+    model_path, assignment_path = folder / "fixed.keras", folder / "assignment.json"
+    if folder.exists():
+        for path in (model_path, assignment_path):
+            check_writable(path, arguments.overwrite)
+    data = load_arrays(arguments.data, "x_train", "y_train")
+    model = load_model_file(arguments.model)
+    x_train, y_train = data["x_train"], class_indices(data["y_train"], len(data["x_train"]), model)
+    framework = importlib.import_module(binding.framework_of(model))  # that of the file
+    ours = tfmp.keras2 if framework.__name__ == "tf_keras" else tfmp
+    framework.utils.set_random_seed(arguments.seed)
+    loss = framework.losses.SparseCategoricalCrossentropy(from_logits=arguments.loss == "logits")
+
+    def fit(model, optimizer, epochs, **options):
+        model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
+        model.fit(x_train, y_train, batch_size=arguments.batch_size, epochs=epochs, verbose=2, **options)
+
+    search_model = tfmp.relax(
+        model,
+        weight_bits=arguments.weight_bits,
+        activation_bits=arguments.activation_bits,
+        calibration=x_train[:512],
+        seed=arguments.seed,
+    )
+    # The backup makes the folder, when everything has turned out to fit.
+    search = ours.MixedPrecisionSearch(budget=budget, backup_dir=folder / "backup")
+    weights = framework.optimizers.Adam(arguments.learning_rate)
+    optimizer = ours.SelectionOptimizer(weights, framework.optimizers.Adam(0.02))
+    fit(search_model, optimizer, arguments.search_epochs, callbacks=[search])
+    assignment = tfmp.discretize(search_model, strategy="budget", budget=budget)
+    fixed = tfmp.fix(search_model, assignment, calibration=x_train[:2048])
+    fit(fixed, framework.optimizers.Adam(arguments.learning_rate), arguments.finetune_epochs)
+    save_model(fixed, model_path)
+    assignment.to_json(assignment_path, overwrite=arguments.overwrite)
+    shutil.rmtree(folder / "backup", ignore_errors=True)
+    print(assignment)
+    if "x_test" in data and "y_test" in data:
+        accuracy = fixed.evaluate(data["x_test"], data["y_test"], verbose=0)[1]
+        print(f"Accuracy on the test set: {accuracy:.2%}")
+    print(f"Wrote {model_path} and {assignment_path}")

@@ -1,0 +1,70 @@
+"""`tfmp simulate`."""
+
+from tfmp.cli.argument_types import bit_pair
+from tfmp.cli.files import load_hardware, load_model_file
+
+DESCRIPTION = "Cycles, memory accesses and energy of a network on an accelerator."
+
+
+def add_arguments(command):
+    """Adds the arguments of the command to its parser."""
+    command.add_argument("network", help="a .keras file, a JSON workload, or a name in tfmp.networks")
+    command.add_argument("--uniform", type=bit_pair, help="bits W,A of all layers, or of those not in --assignment")
+    command.add_argument("--assignment", help="JSON file of a bit assignment")
+    command.add_argument("--hardware", default="bit_fusion", help="name of a preset, or a JSON file")
+    command.add_argument("--batch", type=int, default=16, help="samples that run together (default: 16)")
+    command.add_argument("--objective", default="latency", help="what schedules minimize first: latency or energy")
+    command.add_argument("--depthwise", default="single_channel", help="single_channel, dense or per_group")
+    command.add_argument("--format", choices=("table", "json", "csv"), default="table")
+    command.add_argument("--output", help="file to write instead of printing, with --format json or csv")
+    command.add_argument("--overwrite", action="store_true")
+
+
+def run(arguments):
+    """Runs the command."""
+    from tfmp.types import BitAssignment
+
+    if arguments.output and arguments.format == "table":
+        raise ValueError("--output needs --format json or csv.")
+    assignment = BitAssignment.from_json(arguments.assignment) if arguments.assignment else None
+    options = {
+        "hardware": load_hardware(arguments.hardware),
+        "batch": arguments.batch,
+        "objective": arguments.objective,
+        "depthwise": arguments.depthwise,
+    }
+    simulate = _simulate_workload if arguments.network.endswith(".json") else _simulate_model
+    report = simulate(arguments.network, assignment, arguments.uniform, options)
+    if arguments.format == "table":
+        print(report)
+        return
+    write = report.to_json if arguments.format == "json" else report.to_csv
+    text = write(arguments.output, overwrite=arguments.overwrite)
+    if not arguments.output:
+        print(text, end="")
+
+
+def _simulate_workload(path, assignment, uniform, options):
+    from tfmp.simulator import read_workload, simulate
+    from tfmp.types import LayerShape
+
+    if uniform is None and assignment is None:
+        raise ValueError("A workload has no bits of its own: give --uniform W,A or --assignment FILE.")
+    layers = read_workload(path)
+    names = [layer.name for layer in layers if isinstance(layer, LayerShape)]
+    bits = dict.fromkeys(names, uniform) if uniform else {}
+    return simulate(layers, bits | dict(assignment.bits if assignment else {}), **options)
+
+
+def _simulate_model(name, assignment, uniform, options):
+    import tfmp
+
+    if uniform and assignment:
+        raise ValueError("Give a model --uniform or --assignment, not both.")
+    if name.endswith(".keras"):
+        model = load_model_file(name)
+    else:
+        import keras
+
+        model = tfmp.networks.get(name)(keras)
+    return tfmp.simulate(model, assignment=assignment or uniform, **options)
