@@ -34,6 +34,7 @@ CASES = {
         {"kernel_size": 3, "depth_multiplier": 2, "strides": 2, "padding": "same", "activation": "relu"},
         (7, 7, 3),
     ),
+    "depthwise_regularized": ("DepthwiseConv2D", {"kernel_size": 2, "depthwise_regularizer": "l2"}, (4, 4, 2)),
     "depthwise_dilated": ("DepthwiseConv2D", {"kernel_size": 2, "dilation_rate": 2, "use_bias": False}, (6, 6, 2)),
     "transposed": (
         "Conv2DTranspose",
@@ -94,6 +95,8 @@ def randomize(layer, seed=0):
                 variable.assign(float(np.asarray(variable)) * rng.uniform(0.7, 1.2))
             elif variable.name.startswith("seen"):
                 variable.assign(1.0)
+    for kernel in layer.candidate_kernels.kernels if layer.candidate_kernels else ():
+        kernel.assign(kernel + rng.normal(scale=0.1, size=kernel.shape))
     return layer
 
 
@@ -165,6 +168,17 @@ def test_output_is_the_sum_of_parallel_products(case):
     assert relative(layer(x), expected) < 1e-5
 
 
+@pytest.mark.parametrize("case", [case for case in CASES if "activation" not in CASES[case][1]])
+def test_output_of_coupled_candidates_is_the_sum_over_their_pairs(case):
+    options = {"weight_bits": (1, 2, 4), "activation_bits": (2, 3, 8), "coupled": True, "shared_weights": False}
+    layer = randomize(searchable(case, **options))
+    assert layer.activation_selector.logits is layer.weight_selector.logits
+    x = inputs_of(case)
+    pairs = zip(weight_branches(layer), activation_branches(layer, x), strict=True)
+    expected = sum(p * in_float64(case, w.numpy(), biases(layer))(a) for (p, w), (_, a) in pairs)
+    assert relative(layer(x), expected) < 1e-5
+
+
 @pytest.mark.parametrize("case", EACH_CLASS)
 @pytest.mark.parametrize(
     "options",
@@ -174,11 +188,15 @@ def test_output_is_the_sum_of_parallel_products(case):
         {"quantizer": "lsq", "signed_input": True},
         {"quantizer": "hwgq"},
         {"quantizer": ("linear", "moving_range")},
+        {"quantizer": ("hwgq", "lsq"), "shared_weights": False},
+        {"quantizer": "lsq", "coupled": True},
+        {"quantizer": "lsq", "coupled": True, "shared_weights": False, "shared_range": False},
     ],
     ids=str,
 )
 def test_gradients_are_those_of_parallel_branches(case, options):
-    bits = (2, 4) if options["quantizer"] == ("linear", "moving_range") else (1, 2, 4)
+    two = options["quantizer"] == ("linear", "moving_range") or "coupled" in options
+    bits = (2, 4) if two else (1, 2, 4)
     layer = randomize(searchable(case, weight_bits=bits, activation_bits=(2, 3), **options))
     x = tf.constant(inputs_of(case, signed=options.get("signed_input", False)))
     with tf.GradientTape() as tape:
@@ -192,10 +210,16 @@ def test_gradients_are_those_of_parallel_branches(case, options):
     doubles = {"input": tf.Variable(tf.cast(x, tf.float64))}
     doubles |= {path: tf.Variable(np.asarray(v, np.float64)) for path, v in variables.items()}
     with tf.GradientTape() as tape:
-        kernel = tf.add_n([p * w for p, w in weight_branches(layer, doubles)])
-        mixed = tf.add_n([p * a for p, a in activation_branches(layer, doubles["input"], doubles)])
-        reference = in_float64(case, kernel.numpy(), biases(layer))
-        product = channel_fold(reference, mixed, kernel) + doubles["bias"]
+        weights = weight_branches(layer, doubles)
+        activations = activation_branches(layer, doubles["input"], doubles)
+        reference = in_float64(case, weights[0][1].numpy(), biases(layer))
+        if layer.coupled:
+            pairs = zip(weights, activations, strict=True)
+            product = tf.add_n([p * channel_fold(reference, a, w) for (p, w), (_, a) in pairs])
+        else:
+            mixed = tf.add_n([p * a for p, a in activations])
+            product = channel_fold(reference, mixed, tf.add_n([p * w for p, w in weights]))
+        product += doubles["bias"]
         outputs = reference.activation(product)
         loss = tf.reduce_sum(outputs * tf.cast(probe, tf.float64))
     expected = tape.gradient(loss, doubles)
@@ -243,6 +267,36 @@ def test_single_candidate_is_the_fixed_layer(case):
     ((_, kernel),), ((_, quantized),) = weight_branches(layer), activation_branches(layer, x)
     assert len(np.unique(kernel)) <= 4 and len(np.unique(quantized)) <= 16
     assert relative(outputs, in_float64(case, kernel.numpy(), biases(layer))(quantized)) < 1e-5
+
+
+@pytest.mark.parametrize("case", EACH_CLASS)
+def test_price_of_coupled_candidates_is_that_of_their_pairs(case):
+    layer = randomize(searchable(case, weight_bits=(2, 4, 8), activation_bits=(1, 2, 4), coupled=True))
+    layer.selection_cost.set_price([[1.0, 9.0, 9.0], [9.0, 2.0, 9.0], [9.0, 9.0, 4.0]])
+    layer(inputs_of(case), training=True)
+    p = np.asarray(layer.weight_selector.probabilities())
+    np.testing.assert_array_equal(layer.activation_selector.probabilities(), p)
+    np.testing.assert_allclose(layer.losses[0], p @ [1, 2, 4], rtol=1e-6)
+
+
+@pytest.mark.parametrize("case", ["conv2d_regularized", "conv2d_constrained", "depthwise_regularized"])
+def test_kernels_of_candidates_have_the_layers_regularizer_and_constraint(case):
+    layer = randomize(searchable(case, weight_bits=(1, 2, 4), activation_bits=None, shared_weights=False))
+    layer.trainable = False
+    assert not layer.candidate_kernels.trainable_variables, "they rest with the kernel"
+    layer.trainable = True
+    kernels = [*layer.candidate_kernels.kernels, layer.kernel]
+    assert [kernel.path for kernel in layer.trainable_variables if "kernel_" in kernel.path] == [
+        kernel.path for kernel in kernels[:2]
+    ]
+    if "constrained" in case:
+        layer.optimizer = keras.optimizers.SGD(1.0)
+        layer.optimizer.apply([tf.ones(kernel.shape) for kernel in kernels], kernels)
+        assert all(np.min(kernel) == 0 for kernel in kernels)
+        return
+    expected = sum(0.01 * np.square(kernel).sum() for kernel in kernels)
+    expected += 0.01 * np.abs(layer.bias).sum() if layer.bias.regularizer else 0
+    assert float(tf.add_n(layer.losses)) == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("case", EACH_CLASS)
@@ -302,6 +356,7 @@ def test_config_round_trip(case):
         "signed_input": True,
         "relaxation": "gumbel",
         "shared_range": False,
+        "shared_weights": False,
         "num_calls": 2,
         "seed": 7,
     }
@@ -310,8 +365,7 @@ def test_config_round_trip(case):
     again = keras.saving.deserialize_keras_object(config)
     assert type(again) is type(layer) and again.name == "here"
     assert again.weight_bits == (2, 4), "candidates are kept in increasing order"
-    for name in ("activation_bits", "quantizer", "signed_input", "relaxation", "shared_range", "num_calls", "seed"):
-        assert getattr(again, name) == options[name], name
+    assert all(getattr(again, name) == value for name, value in options.items() if name != "weight_bits")
     assert again.get_config() == layer.get_config()
     assert [v.path for v in again.variables] == [v.path for v in layer.variables]
     mine = searchable(case, **options)
@@ -407,6 +461,9 @@ def test_annealing_hardens_the_mixture():
         ({"quantizer": ("lsq",)}, "pair"),
         ({"relaxation": "wrong"}, "softmax, annealed, gumbel"),
         ({"quantizer": "hwgq", "signed_input": True}, "half-wave"),
+        ({"coupled": True}, "equally many"),
+        ({"coupled": True, "weight_bits": (2, 4), "activation_bits": None}, "equally many"),
+        ({"coupled": True, "weight_bits": (4, 2), "activation_bits": (2, 4)}, "increasing order"),
     ],
     ids=str,
 )
@@ -486,8 +543,10 @@ def saved_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("saved")
     keras.utils.set_random_seed(0)
     x = inputs = keras.Input((8, 8, 2))
-    x = layers.MixedPrecisionConv2D(4, 3, groups=2, quantizer=("hwgq", "lsq"), relaxation="gumbel")(x)
-    x = layers.MixedPrecisionDepthwiseConv2D(3, shared_range=False, activation="relu")(x)
+    options = {"weight_bits": (1, 2, 4), "coupled": True, "relaxation": "gumbel"}
+    x = layers.MixedPrecisionConv2D(4, 3, groups=2, quantizer=("hwgq", "lsq"), shared_weights=False, **options)(x)
+    options = {"shared_range": False, "shared_weights": False}
+    x = layers.MixedPrecisionDepthwiseConv2D(3, activation="relu", **options)(x)
     x = layers.Quantize(8, signed=False)(x)
     x = keras.layers.Reshape((16, 4))(x)
     x = layers.MixedPrecisionConv1D(4, 3, padding="causal", relaxation="annealed", activation="relu")(x)

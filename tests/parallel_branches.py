@@ -17,13 +17,18 @@ def weight_branches(layer, variables=None):
         variables: Path relative to the layer to float64 tensor, in place of the layer's own.
     """
     variables = _variables(layer) | (variables or {})
-    return _branches(layer.weight_selector, variables["kernel"], variables, "weight_selector/", layer.channel_axes)
+    names = [f"candidate_kernels/kernel_{bits}_bits" for bits in layer.weight_selector.bits]
+    kernels = [variables.get(name, variables["kernel"]) for name in names]
+    return _branches(layer.weight_selector, kernels, variables, "weight_selector/", layer.channel_axes)
 
 
 def activation_branches(layer, x, variables=None):
     """The same for its input."""
     variables = _variables(layer) | (variables or {})
-    return _branches(layer.activation_selector, tf.cast(x, tf.float64), variables, "activation_selector/", None)
+    if layer.coupled:
+        variables["activation_selector/logits"] = variables["weight_selector/logits"]
+    inputs = [tf.cast(x, tf.float64)] * len(layer.activation_selector.bits)
+    return _branches(layer.activation_selector, inputs, variables, "activation_selector/", None)
 
 
 def channel_fold(layer, x, kernel):
@@ -54,13 +59,13 @@ def _variables(layer):
     }
 
 
-def _branches(selector, x, variables, prefix, channel_axes):
+def _branches(selector, tensors, variables, prefix, channel_axes):
     state = {path.removeprefix(prefix): value for path, value in variables.items() if path.startswith(prefix)}
     count = len(selector.bits)
     probabilities = tf.nn.softmax(state["logits"]) if count > 1 else tf.ones((1,), tf.float64)
     family = {"lsq": _lsq, "hwgq": _hwgq, "linear": _linear, "moving_range": _moving_range}[selector.quantizer]
     return [
-        (probabilities[i], family(x, quantizer, state, selector, channel_axes))
+        (probabilities[i], family(tensors[i], quantizer, state, selector, channel_axes))
         for i, quantizer in enumerate(selector.quantizers)
     ]
 

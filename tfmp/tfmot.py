@@ -29,6 +29,7 @@ class MixedPrecisionQuantizeScheme(QuantizeSchemeBase):
             `tfmp.relax`.
         relaxation: `"softmax"`, `"annealed"` or `"gumbel"`.
         shared_range: If True, the candidates of a tensor share one learned range.
+        shared_weights: If True, the candidates of a kernel quantize one kernel; else each has its own.
         seed: Integer, for Gumbel noise.
 
     Raises:
@@ -48,6 +49,7 @@ class MixedPrecisionQuantizeScheme(QuantizeSchemeBase):
         first_and_last="int8",
         relaxation="softmax",
         shared_range=True,
+        shared_weights=True,
         seed=0,
     ):
         config = MixedPrecisionQuantizeConfig(
@@ -56,6 +58,7 @@ class MixedPrecisionQuantizeScheme(QuantizeSchemeBase):
             quantizer=quantizer,
             relaxation=relaxation,
             shared_range=shared_range,
+            shared_weights=shared_weights,
             seed=seed,
         )
         super().__init__(config.get_config())

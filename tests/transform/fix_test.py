@@ -19,6 +19,8 @@ def relaxed_model(make, seed=0, **options):
     for variable in relaxed.trainable_variables:
         if variable.name.startswith("step"):
             variable.assign(float(np.asarray(variable)) * rng.uniform(0.8, 1.2))
+        elif variable.name.startswith("kernel_"):  # of a candidate alone
+            variable.assign(variable + rng.normal(scale=0.3, size=variable.shape))
     return relaxed
 
 
@@ -33,7 +35,8 @@ def decide(model, seed=0):
     for layer in searched_layers(model):
         pair = []
         for selector in (layer.weight_selector, layer.activation_selector):
-            choice = rng.integers(len(selector.bits))
+            if not (layer.coupled and pair):
+                choice = rng.integers(len(selector.bits))
             if selector.logits is not None:
                 selector.logits.assign(np.where(np.arange(len(selector.bits)) == choice, 50.0, -50.0))
             pair.append(selector.bits[choice])
@@ -52,6 +55,8 @@ def decide(model, seed=0):
         (residual, {"quantizer": "hwgq"}),
         (shared_layer, {"weight_bits": (3,), "first_and_last": "float"}),
         (residual, {"relaxation": "gumbel"}),
+        (residual, {"shared_weights": False, "relaxation": "annealed"}),
+        (plain, {"weight_bits": (1, 2, 4), "coupled": True, "shared_weights": False}),
     ],
     ids=lambda value: value.__name__ if callable(value) else str(value),
 )
@@ -70,6 +75,16 @@ def test_fixed_network_is_the_search_network_made_certain(make, options):
     for actual, expected in zip(outputs_of(fixed, x), outputs_of(relaxed, x), strict=True):
         assert np.std(expected) > 0
         np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_bits_that_were_no_candidates_have_the_kernel_of_the_widest():
+    relaxed = relaxed_model(residual, weight_bits=(2, 4), shared_weights=False)
+    names = [layer.name for layer in searched_layers(relaxed)]
+    for bits, same in ((3, True), (4, True), (2, False)):
+        fixed = tfmp.fix(relaxed, {name: (bits, 2) for name in names})
+        for name in names:
+            kernels = [np.asarray(model.get_layer(name).kernel) for model in (relaxed, fixed)]
+            assert np.array_equal(*kernels) is same
 
 
 def test_the_search_model_is_not_changed():

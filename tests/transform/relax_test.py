@@ -397,3 +397,59 @@ def test_known_networks_relax(application):
     outputs = np.asarray(relaxed(np.random.default_rng(0).normal(size=(1, 32, 32, 3))))
     assert outputs.shape == (1, 10) and np.isfinite(outputs).all()
     np.testing.assert_allclose(outputs.sum(), 1, rtol=0.05)
+
+
+def test_each_candidate_starts_from_the_kernel():
+    model = trained(plain())
+    shared, own = (tfmp.relax(model, weight_bits=(1, 2, 4), shared_weights=shared) for shared in (True, False))
+    for layer in keras3.read(shared, weights=False).searched:
+        kernel, built = np.asarray(shared.get_layer(layer.name).kernel), own.get_layer(layer.name)
+        assert len(built.kernels()) == 3
+        for found in built.kernels():
+            np.testing.assert_array_equal(found, kernel)
+    x = inputs_for(model)
+    np.testing.assert_allclose(outputs_of(own, x)[0], outputs_of(shared, x)[0], rtol=1e-5, atol=1e-5)
+    searched = keras3.read(own, weights=False).searched
+    assert own.count_params() == shared.count_params() + 2 * sum(layer.shape.num_weights for layer in searched)
+    assert [layer.num_parameters for layer in searched] == [
+        layer.num_parameters for layer in keras3.read(shared, weights=False).searched
+    ], "the network that is shipped has one kernel a layer"
+
+
+def test_coupled_candidates():
+    model = trained(plain())
+    relaxed = tfmp.relax(model, weight_bits=(1, 4), activation_bits=(2, 4), coupled=True)
+    graph = keras3.read(relaxed)
+    assert [layer.name for layer in graph.in_order() if layer.coupled] == [layer.name for layer in graph.searched]
+    assert all(layer.pairs == ((0, 0), (1, 1)) for layer in graph.searched)
+    logits = [path for layer in graph.searched for path in layer.weights if "logits" in path]
+    assert logits == ["weight_selector/logits"] * len(graph.searched)
+    expected = sum(layer.shape.macs * (0.5 * 1 * 2 + 0.5 * 4 * 4) for layer in graph.searched)
+    kept = sum(layer.shape.macs * 64 for layer in graph.in_order() if layer.shape and not layer.is_searched)
+    assert tfmp.cost(relaxed, "bitops") == pytest.approx(expected + kept, rel=1e-6)
+    for seed in range(4):
+        drawn = tfmp.discretize(relaxed, strategy="sample", seed=seed)
+        assert set(drawn.bits.values()) <= {(1, 2), (4, 4)}
+    budget = tfmp.Budget("bitops", like_uniform=(2, 3))
+    found = tfmp.discretize(relaxed, strategy="budget", budget=budget)
+    assert set(found.bits.values()) == {(1, 2), (4, 4)}
+    tfmp.initialize_search(relaxed, found)
+    assert tfmp.discretize(relaxed).bits == found.bits
+    with pytest.raises(ValueError, match=r"coupled. Expected one of \(1, 2\), \(4, 4\). Received: \(1, 4\)"):
+        tfmp.initialize_search(relaxed, {name: (1, 4) for name in found})
+    harm = tfmp.assign_by_sensitivity(relaxed, inputs_for(model), budget)
+    assert set(harm.bits.values()) <= {(1, 2), (4, 4)}
+    with pytest.raises(ValueError, match="equally many of both"):
+        tfmp.relax(model, coupled=True)
+
+
+@pytest.mark.parametrize("bits", [((1, 4), (2, 4)), ((2, 4), (2, 4))], ids=["section_5_6", "figure_4"])
+def test_coarse_search_spaces(bits):
+    model = trained(plain())
+    relaxed = tfmp.relax(model, weight_bits=bits[0], activation_bits=bits[1], quantizer="hwgq")
+    pairs = {(w, a) for w in bits[0] for a in bits[1]}
+    searched = keras3.read(relaxed).searched
+    assert searched and all((layer.weight.bits, layer.activation.bits) == bits for layer in searched)
+    assert {
+        pair for seed in range(8) for pair in tfmp.discretize(relaxed, strategy="sample", seed=seed).bits.values()
+    } == pairs

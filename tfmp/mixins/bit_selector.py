@@ -6,8 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfmp import quantizers, selection
-
-LOGIT_START = 0.01  # EdMIPS, section 5.1
+from tfmp.mixins.choice import Choice
 
 
 def check_bits(bits, name, quantizer, signed):
@@ -27,8 +26,8 @@ def check_bits(bits, name, quantizer, signed):
 class BitSelectorMixin:
     """Quantizes one tensor by a relaxed choice among bit-widths.
 
-    Several candidates are mixed by `tfmp.selection.relaxed_choice` over one shared tensor; a single candidate is plain
-    quantization, without logits.
+    Several candidates are mixed by `tfmp.selection.relaxed_choice` over one shared tensor, or over a tuple with one for
+    each; a single candidate is plain quantization, without logits.
 
     Args:
         bits: Candidates, integers within the quantizer's range.
@@ -42,8 +41,8 @@ class BitSelectorMixin:
 
     Attributes:
         bits: The candidates, in increasing order.
-        logits: `[len(bits)]` variable, None for a single candidate.
-        temperature: Scalar variable, for `"annealed"` and `"gumbel"`.
+        choice: The `Choice` among them.
+        logits, temperature, sampling_step: Its variables.
         mixture_variance: Scalar variable, activations only: relative variance of the mixture on one sample of the last
             training batch.
     """
@@ -61,8 +60,8 @@ class BitSelectorMixin:
         **kwargs,
     ):
         super().__init__(**kwargs)
-        selection.check_relaxation(relaxation)
         self.quantizers = check_bits(bits, "bits", quantizer, signed)
+        self.choice = Choice(len(self.quantizers), relaxation=relaxation, seed=seed)
         self.quantizer = quantizer
         self.signed = signed
         self.channel_axes = None if channel_axes is None else tuple(channel_axes)
@@ -70,7 +69,19 @@ class BitSelectorMixin:
         self.shared_range = shared_range
         self.seed = seed
         self._start_values = None
-        self.logits = self.temperature = self.mixture_variance = self.sampling_step = None
+        self.mixture_variance = None
+
+    @property
+    def logits(self):
+        return self.choice.logits
+
+    @property
+    def temperature(self):
+        return self.choice.temperature
+
+    @property
+    def sampling_step(self):
+        return self.choice.sampling_step
 
     @property
     def bits(self) -> tuple[int, ...]:
@@ -85,20 +96,14 @@ class BitSelectorMixin:
         """Before `build`: the ranges will start from what `values()` returns when they are initialized, a kernel."""
         self._start_values = values
 
+    def share_choice(self, selector):
+        """Before `build`: candidate i is chosen where candidate i of another selector, which is built before, is."""
+        self.choice = selector.choice
+
     def build(self, input_shape):
-        if len(self.quantizers) > 1:
-            self.logits = self.add_weight(
-                name="logits",
-                shape=(len(self.quantizers),),
-                initializer=lambda shape, dtype=None, **_: tf.fill(shape, tf.constant(LOGIT_START)),
-                trainable=True,
-            )
-            if self.channel_axes is None:
-                self.mixture_variance = self.add_statistic(name="mixture_variance", shape=(), initializer="zeros")
-            if self.relaxation != "softmax":
-                self.temperature = self.add_statistic(name="temperature", shape=(), initializer="ones")
-            if self.relaxation == "gumbel":
-                self.sampling_step = self.add_statistic(name="sampling_step", shape=(), initializer="zeros")
+        if self.choice.is_open and self.channel_axes is None:
+            self.mixture_variance = self.add_statistic(name="mixture_variance", shape=(), initializer="zeros")
+        self.choice.build(self)
         if self.shared_range or len(self.quantizers) == 1:
             self._states = [self._build_state(self.quantizers[-1], "")] * len(self.quantizers)
         else:
@@ -122,41 +127,18 @@ class BitSelectorMixin:
     def _fitted(self, quantizer, values):
         return quantizer.initial_state(values) if len(self.quantizers) == 1 else quantizer.fitted_state(values)
 
-    def call(self, inputs, training=None):
-        hard = False
-        if len(self.quantizers) > 1:
-            weights = self._weights(training)
-            hard = self.relaxation == "gumbel"
-        else:
-            weights = (1.0,)
+    def call(self, inputs, training=None, separate=False):
+        """Returns the mixture of the candidates; if `separate`, which chooses none, the tuple of them."""
         if training and self.channel_axes is None:
             for candidate, state in self._distinct_states():
                 candidate.observe(inputs, state)
             if self.mixture_variance is not None:
                 self.mixture_variance.assign(tf.stop_gradient(self.relative_variance(inputs[:1])))
-        return selection.mixture(
-            inputs,
-            self.quantizers,
-            self._states,
-            weights,
-            shared=self.shared_range,
-            channel_axes=self.channel_axes,
-            hard=hard,
-        )
-
-    def _weights(self, training):
-        seed = (self.seed, 0)
-        if training and self.sampling_step is not None:
-            step = tf.convert_to_tensor(self.sampling_step)
-            seed = (self.seed, tf.cast(step, tf.int32))
-            self.sampling_step.assign(step + 1)
-        return selection.relaxed_choice(
-            self.logits,
-            relaxation=self.relaxation,
-            temperature=1.0 if self.temperature is None else tf.convert_to_tensor(self.temperature),
-            seed=seed,
-            training=bool(training),
-        )
+        options = {"shared": self.shared_range, "channel_axes": self.channel_axes}
+        if separate:
+            return selection.quantized(inputs, self.quantizers, self._states, **options)
+        weights, hard = self.choice.weights(training), self.choice.is_hard
+        return selection.mixture(inputs, self.quantizers, self._states, weights, hard=hard, **options)
 
     def _distinct_states(self):
         """Each state once, with the quantizer it was built by."""
@@ -165,11 +147,7 @@ class BitSelectorMixin:
 
     def probabilities(self):
         """`[len(bits)]` tensor: how likely each candidate is, at the present temperature if it is annealed."""
-        if self.logits is None:
-            return tf.ones((1,))
-        logits = tf.convert_to_tensor(self.logits)
-        annealed = self.relaxation == "annealed"
-        return selection.probabilities(logits / tf.convert_to_tensor(self.temperature) if annealed else logits)
+        return self.choice.probabilities()
 
     def expected_bits(self):
         """Scalar tensor: the mean of `bits` under `probabilities()` (EdMIPS, eq. 13)."""

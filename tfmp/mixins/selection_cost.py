@@ -14,16 +14,18 @@ class SelectionCostMixin:
     Args:
         num_weight_candidates, num_activation_candidates: Shape of the price.
         num_calls: How often a forward pass uses the layer; each use adds its share.
+        coupled: True if the two choices are one, among pairs of equal positions.
 
     Attributes:
         price: `[weight candidates, activation candidates]` variable, not trained, 0 until a search sets it.
     """
 
-    def __init__(self, num_weight_candidates, num_activation_candidates, *, num_calls=1, **kwargs):
+    def __init__(self, num_weight_candidates, num_activation_candidates, *, num_calls=1, coupled=False, **kwargs):
         super().__init__(**kwargs)
         self.num_weight_candidates = num_weight_candidates
         self.num_activation_candidates = num_activation_candidates
         self.num_calls = num_calls
+        self.coupled = coupled
 
     def build(self, *_):
         self.price = self.add_statistic(
@@ -36,7 +38,9 @@ class SelectionCostMixin:
         self.price.assign(np.asarray(price, np.float32))
 
     def call(self, weight_probabilities, activation_probabilities):
-        cost = selection.expected_cost(tf.convert_to_tensor(self.price), weight_probabilities, activation_probabilities)
+        cost = selection.expected_cost(
+            tf.convert_to_tensor(self.price), weight_probabilities, activation_probabilities, coupled=self.coupled
+        )
         self.add_loss(cost / self.num_calls)
         return cost
 
@@ -49,4 +53,5 @@ class SelectionCostMixin:
             "num_weight_candidates": self.num_weight_candidates,
             "num_activation_candidates": self.num_activation_candidates,
             "num_calls": self.num_calls,
+            "coupled": self.coupled,
         }

@@ -6,6 +6,7 @@ import numpy as np
 
 from tfmp import quantizers
 from tfmp.bindings import binding
+from tfmp.mixins.candidate_kernels import kernel_name
 from tfmp.mixins.mixed_precision import quantizer_pair
 from tfmp.transform.calibrate import reestimate_normalization
 from tfmp.transform.finite_weights import check_finite_weights
@@ -19,7 +20,8 @@ _SEARCH_ONLY = ("logits", "temperature", "mixture_variance", "sampling_step")
 def fix(search_model, assignment, *, calibration=None, post_training=False):
     """Returns the network with the bits of an assignment: same layers, same names, weights inherited.
 
-    Its quantizers start from the ranges that the search learned and are free from then on. Train it like any model; or,
+    Its quantizers start from the ranges that the search learned and are free from then on. Where each candidate had a
+    kernel, the chosen one's is taken; bits that were no candidate take that of the widest. Train it like any model; or,
     with `post_training`, use it as it is.
 
     Args:
@@ -94,7 +96,11 @@ def _fixed(layer: Layer, weight_bits: int, activation_bits: int) -> Layer:
         weights.update({f"{tensor}_selector/{key}": value for key, value in state.items()})
         config[f"{tensor}_bits"] = (bits,)
         selections[tensor] = Selection((chosen.format,), quantizer=name, signed=selection.signed)
-    return dataclasses.replace(layer, config={**layer.config, "config": config}, weights=weights, **selections)
+    own_kernel = f"candidate_kernels/{kernel_name(weight_bits)}"
+    if own_kernel in layer.weights:
+        weights["kernel"] = layer.weights[own_kernel]
+    config = {**layer.config, "config": config}
+    return dataclasses.replace(layer, config=config, weights=weights, coupled=False, **selections)
 
 
 def _state(weights, selector, chosen, widest):

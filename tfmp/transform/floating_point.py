@@ -4,7 +4,7 @@ import dataclasses
 
 from tfmp.types import UNQUANTIZED, Graph, Layer
 
-SELECTORS = ("weight_selector", "activation_selector", "selection_cost")
+_SEARCH = ("weight_selector", "activation_selector", "selection_cost", "candidate_kernels")
 
 
 def in_floating_point(graph: Graph) -> Graph:
@@ -13,8 +13,8 @@ def in_floating_point(graph: Graph) -> Graph:
 
 
 def own_weights(layer: Layer):
-    """A layer's arrays without those of its selectors."""
-    return {path: value for path, value in layer.weights.items() if path.split("/")[0] not in SELECTORS}
+    """A layer's arrays without those of its selectors and of kernels that single candidates have."""
+    return {path: value for path, value in layer.weights.items() if path.split("/")[0] not in _SEARCH}
 
 
 def _unquantized(layer):
@@ -27,4 +27,5 @@ def _unquantized(layer):
         weights=own_weights(layer),
         weight=UNQUANTIZED,
         activation=UNQUANTIZED,
+        coupled=False,
     )

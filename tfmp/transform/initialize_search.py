@@ -20,7 +20,8 @@ def initialize_search(search_model, assignment, *, confidence=0.9):
         confidence: Probability of the assigned bits, above that of equal chances and below 1.
 
     Raises:
-        ValueError: If the assignment is for another model, bits are no candidates, or `confidence` is out of range.
+        ValueError: If the assignment is for another model, bits are no candidates, no pair where they are coupled, or
+            `confidence` is out of range.
 
     Example:
         >>> tfmp.initialize_search(search_model, assignment, confidence=0.8)
@@ -31,6 +32,8 @@ def initialize_search(search_model, assignment, *, confidence=0.9):
     check_assignment(graph, assignment)
     logits = []
     for layer in graph.searched:
+        if layer.coupled:
+            _check_pair(layer, assignment[layer.name])
         built = binding.of(search_model).layer(search_model, layer.name)
         for selector, selection, bits in zip(
             (built.weight_selector, built.activation_selector),
@@ -43,6 +46,15 @@ def initialize_search(search_model, assignment, *, confidence=0.9):
     for selector, values in logits:  # after all were found to be right
         scale = float(np.asarray(selector.temperature)) if selector.relaxation == "annealed" else 1.0
         selector.logits.assign(scale * values)
+
+
+def _check_pair(layer, bits):
+    pairs = [(layer.weight.bits[i], layer.activation.bits[j]) for i, j in layer.pairs]
+    if tuple(bits) not in pairs:
+        raise ValueError(
+            f"Layer `{layer.name}`: weights and activations are coupled. Expected one of {', '.join(map(str, pairs))}. "
+            f"Received: {tuple(bits)}"
+        )
 
 
 def _logits(name, candidates, bits, confidence):

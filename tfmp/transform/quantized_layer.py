@@ -4,6 +4,7 @@ import dataclasses
 import zlib
 
 from tfmp.mixins.bit_selector import check_bits
+from tfmp.mixins.candidate_kernels import kernel_name
 from tfmp.mixins.mixed_precision import quantizer_pair
 from tfmp.types import UNQUANTIZED, Graph, Layer, Selection
 
@@ -22,6 +23,7 @@ def quantized_layer(graph: Graph, layer: Layer, arguments, *, signed_input: bool
         signed_input: True if its input can be negative.
     """
     weight_quantizer, activation_quantizer = quantizer_pair(arguments["quantizer"])
+    weight = _uniform(arguments["weight_bits"], "weight_bits", weight_quantizer, True)
     around = layer.name.rpartition("/")[0]
     if around and "seed" in arguments:  # layers of one name in several nested models draw noise of their own
         arguments = {**arguments, "seed": zlib.crc32(f"{arguments['seed']}/{around}".encode())}
@@ -34,9 +36,16 @@ def quantized_layer(graph: Graph, layer: Layer, arguments, *, signed_input: bool
     return dataclasses.replace(
         layer,
         config={"config": config},
-        weight=_uniform(arguments["weight_bits"], "weight_bits", weight_quantizer, True),
+        weights={**layer.weights, **({} if arguments.get("shared_weights", True) else _copies(layer, weight.bits))},
+        weight=weight,
         activation=_uniform(arguments["activation_bits"], "activation_bits", activation_quantizer, signed_input),
+        coupled=arguments.get("coupled", False),
     )
+
+
+def _copies(layer, bits):
+    """The kernel for each candidate but the widest."""
+    return {f"candidate_kernels/{kernel_name(b)}": layer.weights["kernel"] for b in bits[:-1]}
 
 
 def _uniform(bits, name, quantizer, signed) -> Selection:

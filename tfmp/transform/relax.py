@@ -2,7 +2,7 @@
 
 from tfmp.bindings import binding
 from tfmp.mixins.bit_selector import check_bits
-from tfmp.mixins.mixed_precision import quantizer_pair
+from tfmp.mixins.mixed_precision import check_coupled, quantizer_pair
 from tfmp.selection import check_relaxation
 from tfmp.transform.affine_chain import FUSED_ACTIVATIONS
 from tfmp.transform.calibrate import calibrate_ranges
@@ -28,6 +28,8 @@ def relax(
     first_and_last="int8",
     relaxation="softmax",
     shared_range=True,
+    shared_weights=True,
+    coupled=False,
     seed=0,
 ):
     """Returns a copy of a model in which every layer chooses the bits of its weights and of its input as it trains.
@@ -55,6 +57,10 @@ def relax(
             quantized) or `"search"`.
         relaxation: `"softmax"`, `"annealed"` or `"gumbel"`.
         shared_range: If True, the candidates of a tensor share one learned range.
+        shared_weights: If True, the candidates of a layer quantize one kernel (EdMIPS, eq. 16); else each has its own,
+            which starts as a copy (eq. 15).
+        coupled: If True, candidate i of the weights goes with candidate i of the activations, equally many: a choice
+            among pairs, with a convolution for each.
         seed: Integer, for Gumbel noise.
 
     Returns:
@@ -71,6 +77,8 @@ def relax(
     check_bits(weight_bits, "weight_bits", pair[0], True)
     check_bits(activation_bits, "activation_bits", pair[1], False)
     check_relaxation(relaxation)
+    if coupled:
+        check_coupled(weight_bits, activation_bits)
     bound = binding.of(model)
     graph = with_split_separables(bound.read(model))
     check_finite_weights(graph)
@@ -90,6 +98,8 @@ def relax(
         "quantizer": quantizer,
         "relaxation": relaxation,
         "shared_range": shared_range,
+        "shared_weights": shared_weights,
+        "coupled": coupled,
         "seed": seed,
     }
     integer = first_and_last != "float"

@@ -168,6 +168,7 @@ def _with_finest(graph):
     changed = {}
     for layer in graph.searched:
         config = {**layer.config["config"], "shared_range": False, "relaxation": "gumbel"}
+        config |= {"shared_weights": True, "coupled": False}  # one tensor at a time, of one kernel
         selections = {}
         for tensor, selection in (("weight", layer.weight), ("activation", layer.activation)):
             if len(selection.formats) > 1:
@@ -180,7 +181,7 @@ def _with_finest(graph):
                 equal = (1 / len(formats),) * len(formats)
                 selections[tensor] = Selection(formats, equal, selection.quantizer, selection.signed)
         changed[layer.name] = dataclasses.replace(
-            layer, config={**layer.config, "config": config}, weights=own_weights(layer), **selections
+            layer, config={**layer.config, "config": config}, weights=own_weights(layer), coupled=False, **selections
         )
     return graph.replace_layers(changed)
 

@@ -69,7 +69,8 @@ class Layer:
         coupled: True if candidate i of the kernel goes with candidate i of the input: one choice, with the
             probabilities of either. Else every pair can be chosen.
         trainable: False if the user froze it.
-        num_parameters: Numbers that the layer itself holds, kernel included; selectors and quantizers not counted.
+        num_parameters: Numbers that the layer itself holds, kernel included; what quantizers and a search add is not
+            counted.
     """
 
     name: str

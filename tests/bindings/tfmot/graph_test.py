@@ -70,6 +70,25 @@ def test_the_search_is_that_of_a_relaxed_model(searched):
     assert set(assignments[0]) == {"depthwise", "pointwise", "hidden"}
 
 
+def test_candidates_with_kernels_of_their_own_are_those_of_a_relaxed_model(tmp_path):
+    options = {"shared_weights": False, "relaxation": "annealed"}
+    models = [tfmp.relax(network(), **BITS, **options), applied(network(), **options)]
+    for model in models:
+        search(model, epochs=1)
+    assert_equal_graphs(models)
+    kernels = binding.of(models[1]).layer(models[1], "pointwise").kernels()
+    assert len(kernels) == 3 and not np.allclose(kernels[0], kernels[2])
+    loaded = reload(models[1], f"{tmp_path}/search.keras")
+    assert_equal_graphs([models[1], loaded])
+    bits = tfmp.discretize(loaded).bits
+    np.testing.assert_allclose(
+        tfmp.fix(loaded, bits).predict(X, verbose=0),
+        tfmp.fix(models[0], bits).predict(X, verbose=0),
+        rtol=1e-4,
+        atol=1e-5,
+    )
+
+
 @pytest.mark.parametrize("suffix", [".h5", ".keras"])
 def test_a_search_goes_on_after_loading(searched, suffix, tmp_path):
     model = searched[0][1]

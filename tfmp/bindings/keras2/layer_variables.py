@@ -6,13 +6,13 @@ import tf_keras
 
 from tfmp.bindings.layer_weights import assign
 
-_CHILDREN = ("weight_selector", "activation_selector", "selection_cost")
+_CHILDREN = ("weight_selector", "activation_selector", "selection_cost", "candidate_kernels")
 # What the other Keras, and so every transform, calls it.
 _RENAMED = {"depthwise_kernel": "kernel"}
 
 
 def variables_by_path(layer):
-    """Returns a layer's variables by their names, behind the name of the selector that holds them.
+    """Returns a layer's variables by their names, behind the name of the child that holds them.
 
     Scopes in front say only how the layer was built: by a call, from a file or by hand.
     """
@@ -39,7 +39,7 @@ def assign_weights(layer, weights):
 
 
 def num_parameters(layer):
-    """Numbers in a layer's weights, those of its selectors and their price left out."""
+    """Numbers in a layer's weights, what the search adds left out."""
     return sum(
         math.prod(v.shape) for path, v in variables_by_path(layer).items() if path.split("/")[0] not in _CHILDREN
     )

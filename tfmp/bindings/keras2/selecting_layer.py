@@ -4,6 +4,7 @@ import tensorflow as tf
 import tf_keras
 
 from tfmp.mixins.bit_selector import BitSelectorMixin
+from tfmp.mixins.candidate_kernels import CandidateKernelsMixin
 from tfmp.mixins.integer_operation import IntegerOperationMixin
 from tfmp.mixins.quantize import QuantizeMixin
 from tfmp.mixins.selection_cost import SelectionCostMixin
@@ -50,6 +51,9 @@ class SelectingLayer(_FullPrecision):
     def make_selector(self, bits, **arguments):
         return BitSelector(bits, dtype="float32", **arguments)
 
+    def make_candidate_kernels(self, bits, **arguments):
+        return CandidateKernels(bits, **arguments)
+
     def make_selection_cost(self, *sizes, **arguments):
         return SelectionCost(*sizes, dtype="float32", **arguments)
 
@@ -57,6 +61,11 @@ class SelectingLayer(_FullPrecision):
 @register
 class BitSelector(_Child, BitSelectorMixin, tf_keras.layers.Layer):  # noqa: D101 (the mixin says it)
     __doc__ = BitSelectorMixin.__doc__
+
+
+@register
+class CandidateKernels(_Child, CandidateKernelsMixin, tf_keras.layers.Layer):  # noqa: D101 (the mixin says it)
+    __doc__ = CandidateKernelsMixin.__doc__
 
 
 @register

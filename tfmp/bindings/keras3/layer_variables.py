@@ -19,10 +19,10 @@ def assign_weights(layer, weights):
 
 
 def num_parameters(operation):
-    """Numbers in a layer's weights, those of its selectors and their price left out."""
+    """Numbers in a layer's weights, what the search adds left out."""
     if not isinstance(operation, keras.layers.Layer):
         return 0
-    own = ("weight_selector", "activation_selector", "selection_cost")
+    own = ("weight_selector", "activation_selector", "selection_cost", "candidate_kernels")
     variables, weights = _by_path(operation), {id(weight) for weight in operation.weights}
     return sum(
         math.prod(variable.shape)

@@ -5,6 +5,7 @@ import threading
 import keras
 
 from tfmp.mixins.bit_selector import BitSelectorMixin
+from tfmp.mixins.candidate_kernels import CandidateKernelsMixin
 from tfmp.mixins.integer_operation import IntegerOperationMixin
 from tfmp.mixins.mixed_precision import MixedPrecisionMixin
 from tfmp.mixins.quantize import QuantizeMixin
@@ -32,13 +33,16 @@ class _Statistics(_FullPrecision):
 class _Selecting(_FullPrecision):
     def build(self, input_shape):
         super().build(input_shape)
-        for name in ("weight_selector", "activation_selector"):
-            selector = getattr(self, name, None)
-            if selector is not None:  # of what a configuration froze, Keras tells the layers inside nothing
-                selector.trainable = self.trainable
+        for name in ("weight_selector", "activation_selector", "candidate_kernels"):
+            child = getattr(self, name, None)
+            if child is not None:  # of what a configuration froze, Keras tells the layers inside nothing
+                child.trainable = self.trainable
 
     def make_selector(self, bits, **arguments):
         return BitSelector(bits, dtype="float32", **arguments)
+
+    def make_candidate_kernels(self, bits, **arguments):
+        return CandidateKernels(bits, **arguments)
 
     def make_selection_cost(self, *sizes, **arguments):
         return SelectionCost(*sizes, dtype="float32", **arguments)
@@ -56,6 +60,11 @@ class BitSelector(_Statistics, BitSelectorMixin, keras.layers.Layer):  # noqa: D
     @trainable.setter
     def trainable(self, value):
         keras.layers.Layer.trainable.fset(self, value or len(self.quantizers) > 1)
+
+
+@_register
+class CandidateKernels(_FullPrecision, CandidateKernelsMixin, keras.layers.Layer):  # noqa: D101 (the mixin says it)
+    __doc__ = CandidateKernelsMixin.__doc__
 
 
 class _Penalties(threading.local):
@@ -108,6 +117,10 @@ class MixedPrecisionConv2D(_Selecting, MixedPrecisionMixin, keras.layers.Conv2D)
         signed_input: True if the input can be negative. By default it cannot, as after a ReLU, and is clipped at 0.
         relaxation: `"softmax"` (EdMIPS), `"annealed"` or `"gumbel"`.
         shared_range: If True, the candidates of a tensor share one learned range; else each learns its own.
+        shared_weights: If True, the candidates quantize one kernel (eq. 16); else each has one of its own (eq. 15), and
+            `kernel` is that of the widest.
+        coupled: If True, candidate i of the kernel goes with candidate i of the input: one vector of logits, and one
+            convolution for each pair, sum_k p_k conv(A_k(x), W_k(kernel)). Both then have equally many candidates.
         num_calls: How often one forward pass uses the layer.
         seed: Integer, for Gumbel noise.
 
@@ -118,7 +131,8 @@ class MixedPrecisionConv2D(_Selecting, MixedPrecisionMixin, keras.layers.Conv2D)
     Input and output shape: as `keras.layers.Conv2D`.
 
     Raises:
-        ValueError: If bits are empty, repeated or out of the quantizer's range, or a name is unknown.
+        ValueError: If bits are empty, repeated or out of the quantizer's range, or coupled and not equally many, or a
+            name is unknown.
 
     Example:
         >>> layer = MixedPrecisionConv2D(8, 3, weight_bits=(2, 4), activation_bits=(4,))
@@ -138,8 +152,8 @@ class MixedPrecisionConv1D(_Selecting, MixedPrecisionMixin, keras.layers.Conv1D)
 
     Args:
         filters, kernel_size: As in `keras.layers.Conv1D`, like every argument that is not named here.
-        weight_bits, activation_bits, quantizer, signed_input, relaxation, shared_range, num_calls, seed: As in
-            `MixedPrecisionConv2D`.
+        weight_bits, activation_bits, quantizer, signed_input, relaxation, shared_range, shared_weights, coupled,
+            num_calls, seed: As in `MixedPrecisionConv2D`.
     """
 
     def operation(self, inputs, kernel):
@@ -158,8 +172,8 @@ class MixedPrecisionDepthwiseConv2D(_Selecting, MixedPrecisionMixin, keras.layer
 
     Args:
         kernel_size: As in `keras.layers.DepthwiseConv2D`, like every argument that is not named here.
-        weight_bits, activation_bits, quantizer, signed_input, relaxation, shared_range, num_calls, seed: As in
-            `MixedPrecisionConv2D`.
+        weight_bits, activation_bits, quantizer, signed_input, relaxation, shared_range, shared_weights, coupled,
+            num_calls, seed: As in `MixedPrecisionConv2D`.
     """
 
     channel_axes = (-2, -1)
@@ -174,8 +188,8 @@ class MixedPrecisionDepthwiseConv1D(_Selecting, MixedPrecisionMixin, keras.layer
 
     Args:
         kernel_size: As in `keras.layers.DepthwiseConv1D`, like every argument that is not named here.
-        weight_bits, activation_bits, quantizer, signed_input, relaxation, shared_range, num_calls, seed: As in
-            `MixedPrecisionConv2D`.
+        weight_bits, activation_bits, quantizer, signed_input, relaxation, shared_range, shared_weights, coupled,
+            num_calls, seed: As in `MixedPrecisionConv2D`.
     """
 
     channel_axes = (-2, -1)
@@ -190,8 +204,8 @@ class MixedPrecisionConv2DTranspose(_Selecting, MixedPrecisionMixin, keras.layer
 
     Args:
         filters, kernel_size: As in `keras.layers.Conv2DTranspose`, like every argument that is not named here.
-        weight_bits, activation_bits, quantizer, signed_input, relaxation, shared_range, num_calls, seed: As in
-            `MixedPrecisionConv2D`.
+        weight_bits, activation_bits, quantizer, signed_input, relaxation, shared_range, shared_weights, coupled,
+            num_calls, seed: As in `MixedPrecisionConv2D`.
     """
 
     channel_axes = (-2,)
@@ -214,8 +228,8 @@ class MixedPrecisionDense(_Selecting, MixedPrecisionMixin, keras.layers.Dense):
 
     Args:
         units: As in `keras.layers.Dense`, like every argument that is not named here.
-        weight_bits, activation_bits, quantizer, signed_input, relaxation, shared_range, num_calls, seed: As in
-            `MixedPrecisionConv2D`.
+        weight_bits, activation_bits, quantizer, signed_input, relaxation, shared_range, shared_weights, coupled,
+            num_calls, seed: As in `MixedPrecisionConv2D`.
     """
 
     def operation(self, inputs, kernel):

@@ -14,7 +14,8 @@ class MixedPrecisionQuantizeConfig(QuantizeConfig):
     """Lets a layer choose the bits of its kernel and of its input while it trains.
 
     Annotate a layer that has a kernel with it, and apply with `MixedPrecisionQuantizeScheme`, whose wrapper quantizes
-    inputs: that of TFMOT quantizes weights, activations and outputs only.
+    inputs: that of TFMOT quantizes weights, activations and outputs only. TFMOT calls the layer once, with one kernel:
+    coupled candidates, which need a convolution each, there are in the layers of `tfmp.keras2` alone.
 
     Args:
         weight_bits: Candidates for the kernel; None leaves it in floating point.
@@ -23,6 +24,7 @@ class MixedPrecisionQuantizeConfig(QuantizeConfig):
         signed_input: True if the input can be negative; None where the model around the layer shows it.
         relaxation: `"softmax"`, `"annealed"` or `"gumbel"`.
         shared_range: If True, the candidates of a tensor share one learned range.
+        shared_weights: If True, the candidates quantize one kernel; else each has its own.
         seed: Integer, for Gumbel noise.
 
     Raises:
@@ -42,6 +44,7 @@ class MixedPrecisionQuantizeConfig(QuantizeConfig):
         signed_input=None,
         relaxation="softmax",
         shared_range=True,
+        shared_weights=True,
         seed=0,
     ):
         pair = quantizer_pair(quantizer)
@@ -52,12 +55,13 @@ class MixedPrecisionQuantizeConfig(QuantizeConfig):
         self.signed_input = signed_input
         self.relaxation = relaxation
         self.shared_range = shared_range
+        self.shared_weights = shared_weights
         self.seed = seed
 
     @property
     def arguments(self):
         """Those of a `MixedPrecision*` layer that computes the same."""
-        names = ("weight_bits", "activation_bits", "quantizer", "relaxation", "shared_range", "seed")
+        names = ("weight_bits", "activation_bits", "quantizer", "relaxation", "shared_range", "shared_weights", "seed")
         return {**{name: getattr(self, name) for name in names}, "signed_input": self.signed_input is not False}
 
     def get_weights_and_quantizers(self, layer):

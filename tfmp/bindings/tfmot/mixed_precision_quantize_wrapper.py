@@ -23,7 +23,7 @@ class MixedPrecisionQuantizeWrapper(SelectingLayer, MixedPrecisionMixin, Quantiz
         **kwargs: As in `tfmot.quantization.keras.QuantizeWrapperV2`.
 
     Attributes:
-        weight_selector, activation_selector, selection_cost: As in a layer of `tfmp.keras2`.
+        weight_selector, activation_selector, candidate_kernels, selection_cost: As in a layer of `tfmp.keras2`.
     """
 
     def __init__(self, layer, quantize_config, *, num_calls=1, **kwargs):
@@ -44,6 +44,9 @@ class MixedPrecisionQuantizeWrapper(SelectingLayer, MixedPrecisionMixin, Quantiz
     @property
     def bias(self):
         return self.layer.bias
+
+    def kernel_owner(self):
+        return self.layer
 
     def add_weight(self, *arguments, **options):
         # The one weight of its own is a counter of TFMOT: replicas cannot average integers.
@@ -71,7 +74,8 @@ class MixedPrecisionQuantizeWrapper(SelectingLayer, MixedPrecisionMixin, Quantiz
         return [variable for variable in self._every_weight() if id(variable) not in trained]
 
     def _every_weight(self):
-        children = (self.layer, self.weight_selector, self.activation_selector, self.selection_cost)
+        selectors = self.weight_selector, self.activation_selector
+        children = (self.layer, *selectors, self.candidate_kernels, self.selection_cost)
         # The kernel first: the layer's own order changes when TFMOT replaces it.
         own = [self.kernel, self.optimizer_step] if self.built else []
         own += [v for child in children if child is not None for v in child.variables]

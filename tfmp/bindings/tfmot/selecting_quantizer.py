@@ -20,10 +20,10 @@ class SelectingQuantizer(quantizers.Quantizer):
                 f"too; the wrapper of TFMOT that is around it, {type(layer).__name__}, cannot. Apply it with "
                 "`quantize_apply(model, scheme=tfmp.tfmot.MixedPrecisionQuantizeScheme())`."
             )
-        return {"selector": selector}
+        return {"selector": selector, "quantize": layer.quantize_kernel}
 
     def __call__(self, inputs, training, weights, **kwargs):
-        return weights["selector"](inputs, training=training)
+        return weights["quantize"](training)
 
     def get_config(self):
         return {}

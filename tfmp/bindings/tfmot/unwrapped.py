@@ -19,6 +19,7 @@ from tfmp.types import UNQUANTIZED, Call, Layer, TensorRef, map_references
 # Before which of them TFMOT quantizes, and behind which; it says so in private attributes alone.
 _QUANTIZED_BEFORE = ("softmax", "sigmoid", "tanh", "gelu")
 _QUANTIZED_BEHIND = ("linear", "relu", "swish", "gelu")
+_CHILDREN = ("selector", "kernels", "cost")  # whose names end so
 _OWN_VARIABLES = ("optimizer_step", "_min", "_max")
 # Through which a tensor keeps the levels that it was quantized to.
 _MOVING = ("identity", "reshape", "permute", "pad", "crop", "upsample", "repeat", "max_pool", "global_max_pool")
@@ -105,9 +106,7 @@ class Unwrapper:
         layer = reader.read(inner, call, self.tensors, reads_network_input=self._reads_network_input(call))
         if isinstance(owner, MixedPrecisionQuantizeWrapper):
             arguments = {**owner.quantize_config.arguments, "num_calls": owner.num_calls}
-            weights = {
-                path: v for path, v in found.weights.items() if path.split("/")[0].endswith(("selector", "cost"))
-            }
+            weights = {path: v for path, v in found.weights.items() if path.split("/")[0].endswith(_CHILDREN)}
             return [
                 dataclasses.replace(
                     _as_searchable(layer, arguments),

@@ -12,7 +12,8 @@ from tfmp.bindings.tfmot.mixed_precision_quantize_wrapper import MixedPrecisionQ
 from tfmp.types import Graph, Layer
 
 PREFIX = "quant_"
-_ARGUMENTS = ("weight_bits", "activation_bits", "quantizer", "signed_input", "relaxation", "shared_range", "seed")
+_OPTIONS = ("quantizer", "signed_input", "relaxation", "shared_range", "shared_weights", "seed")
+_ARGUMENTS = ("weight_bits", "activation_bits", *_OPTIONS)
 
 
 def wrapped(graph: Graph) -> Graph:
@@ -61,6 +62,7 @@ def _with_our_wrapper(layer: Layer, name) -> Layer:
     config = dict(layer.config["config"])
     arguments = {key: config.pop(key) for key in _ARGUMENTS if key in config}
     num_calls = config.pop("num_calls", 1)
+    config.pop("coupled", None)  # never so in a wrapper, which calls its layer once
     if len(layer.weight.formats) > 1 or len(layer.activation.formats) > 1:
         quantize_config = MixedPrecisionQuantizeConfig(**arguments)
     else:

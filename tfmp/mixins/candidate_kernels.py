@@ -1,0 +1,49 @@
+"""Kernels of the candidates' own."""
+
+import tensorflow as tf
+
+
+class CandidateKernelsMixin:
+    """Holds the kernels of a layer's candidates where each has its own (EdMIPS, eq. 15), but that of the widest.
+
+    The widest candidate has the layer's own kernel. The others are made as copies of it, with its regularizer and
+    constraint.
+
+    Args:
+        bits: Of the candidates whose kernels these are, in increasing order.
+
+    Attributes:
+        kernels: Trainable variables in the order of `bits`.
+    """
+
+    def __init__(self, bits, **kwargs):
+        super().__init__(**kwargs)
+        self.bits = tuple(bits)
+        self._start_values, self._options = None, {}
+
+    def start_from(self, values, layer):
+        """Before `build`: the kernels will start from what `values()` returns, regularized as that of a layer."""
+        self._start_values = values
+        for option in ("regularizer", "constraint"):
+            found = [getattr(layer, f"{kernel}_{option}", None) for kernel in ("kernel", "depthwise")]
+            self._options[option] = found[0] or found[1]
+
+    def build(self, kernel_shape):
+        def start(shape, dtype=tf.float32, **_):
+            return tf.ensure_shape(tf.cast(self._start_values(), dtype), shape)
+
+        self.kernels = [
+            self.add_weight(
+                name=kernel_name(bits), shape=kernel_shape, initializer=start, trainable=True, **self._options
+            )
+            for bits in self.bits
+        ]
+        self.built = True
+
+    def get_config(self):
+        return {**super().get_config(), "bits": self.bits}
+
+
+def kernel_name(bits) -> str:
+    """The name of the kernel of a candidate."""
+    return f"kernel_{bits}_bits"
