@@ -28,6 +28,7 @@ NAMES = [
     "register_layer",
     "Budget",
     "MixedPrecisionSearch",
+    "SelectionData",
     "SelectionOptimizer",
     "BitAssignment",
     "costs.names",

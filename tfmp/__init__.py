@@ -9,6 +9,7 @@ import sys
 _PUBLIC = {
     "Budget": "tfmp.search.budget",
     "MixedPrecisionSearch": "tfmp.bindings.keras3.callback",
+    "SelectionData": "tfmp.search.selection_data",
     "SelectionOptimizer": "tfmp.bindings.keras3.optimizer",
     "BitAssignment": "tfmp.types",
     "compare_tflite": "tfmp.export.compare_tflite",

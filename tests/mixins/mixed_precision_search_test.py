@@ -313,8 +313,7 @@ def test_a_backup_of_another_eta_is_not_taken_up(tmp_path):
     for callback in (search, other):
         callback.set_model(model)
     search.on_epoch_end(0)
-    epoch, variables = search.load_backup()
-    assert epoch == 1 and len(variables) == len(search.backup_variables())
+    assert search.load_backup() == 1
     with pytest.raises(ValueError, match="eta"):
         other.load_backup()
 

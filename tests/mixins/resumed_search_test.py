@@ -14,7 +14,7 @@ from keras import layers as kl
 import tfmp
 
 PROGRAM = Path(__file__).with_name("killed_search.py")
-DEATHS = {"softmax": "after_epoch", "gumbel": "while_saving"}
+DEATHS = {"softmax": "after_epoch", "gumbel": "while_saving", "alternating": "while_saving"}
 
 
 def start(*arguments):
@@ -32,34 +32,37 @@ def runs(tmp_path_factory):
     """Folders of the unbroken and of the killed and resumed runs, and what the killed ones had left."""
     unbroken, broken, left = tmp_path_factory.mktemp("unbroken"), tmp_path_factory.mktemp("broken"), {}
     in_one_go = start(unbroken, "never", "unbroken", *DEATHS)
-    for relaxation, death in DEATHS.items():
-        finish(start(broken, death, "never_written", relaxation), -signal.SIGKILL)
-        left[relaxation] = sorted(path.name for path in (broken / relaxation).iterdir())
+    for name, death in DEATHS.items():
+        finish(start(broken, death, "never_written", name), -signal.SIGKILL)
+        left[name] = sorted(path.name for path in (broken / name).iterdir())
     finish(in_one_go)
     finish(start(broken, "never", "resumed", *DEATHS))
     return unbroken, broken, left
 
 
-@pytest.mark.parametrize("relaxation", DEATHS)
-def test_resumed_run_ends_as_the_unbroken_one(runs, relaxation):
-    paths = runs[0] / f"{relaxation}-unbroken", runs[1] / f"{relaxation}-resumed"
+@pytest.mark.parametrize("name", DEATHS)
+def test_resumed_run_ends_as_the_unbroken_one(runs, name):
+    paths = runs[0] / f"{name}-unbroken", runs[1] / f"{name}-resumed"
     unbroken, resumed = (json.loads(path.with_suffix(".json").read_text()) for path in paths)
     assert unbroken["epochs"] == [0, 1, 2] and resumed["epochs"] == [1, 2]
     assert resumed["bits"] == unbroken["bits"] and len(resumed["bits"]) == 2
     assert resumed["multiplier"] == unbroken["multiplier"]
     assert resumed["costs"] == unbroken["costs"][1:]
+    if name == "alternating":
+        first, *later = unbroken["decided"]
+        assert resumed["decided"] == later and first > 0
     with np.load(paths[0].with_suffix(".npz")) as one, np.load(paths[1].with_suffix(".npz")) as other:
         assert one.files == other.files and len(one.files) > 50
-        for name in one.files:
-            np.testing.assert_array_equal(other[name], one[name])
+        for array in one.files:
+            np.testing.assert_array_equal(other[array], one[array])
 
 
 def test_what_a_killed_run_leaves(runs):
     _, broken, left = runs
     assert left["softmax"] == ["epoch-00001"]
     assert left["gumbel"] == ["epoch-00001", "epoch-00002.tmp"], "killed between writing and renaming"
-    for relaxation in DEATHS:
-        assert [path.name for path in (broken / relaxation).iterdir()] == ["epoch-00003"]
+    for name in DEATHS:
+        assert [path.name for path in (broken / name).iterdir()] == ["epoch-00003"]
 
 
 X = np.random.default_rng(0).uniform(size=(8, 4)).astype(np.float32)
@@ -101,7 +104,7 @@ def test_a_complete_run_is_not_trained_again(tmp_path):
 def test_a_backup_for_another_search(tmp_path, other):
     fit(search_model(), tmp_path)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
-    with pytest.raises(ValueError, match="belongs to another model, optimizer or budget.*`backup_dir`"):
+    with pytest.raises(ValueError, match="belongs to another model, optimizer, budget.*`backup_dir`"):
         other(tmp_path)
     assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}, "nothing is lost"
 

@@ -32,13 +32,12 @@ def kept_weights(variables, path_of):
 
 
 def check_optimizer(optimizer, expected, name):
-    """Returns the optimizer if it is of the expected class; an error says why another cannot be."""
-    if isinstance(optimizer, expected):
-        return optimizer
-    raise ValueError(
-        f"`selection_data` needs a model compiled with a `{name}`, which has optimizers of their own for weights and "
-        f"logits. Received: {type(optimizer).__name__}"
-    )
+    """Raises `ValueError` unless an optimizer is of the expected class, which has a name for users."""
+    if not isinstance(optimizer, expected):
+        raise ValueError(
+            f"`selection_data` needs a model compiled with a `{name}`, which has optimizers of their own for weights "
+            f"and logits. Received: {type(optimizer).__name__}"
+        )
 
 
 def check_strategy(model):

@@ -4,16 +4,19 @@ import collections
 import copy
 
 import numpy as np
-import tensorflow as tf
 
+from tfmp.mixins.alternation import Alternation
+from tfmp.mixins.decided_choices import DecidedChoices
 from tfmp.mixins.search_backup import SearchBackup
+from tfmp.mixins.search_callback import SearchCallbackMixin
+from tfmp.mixins.search_figures import mixture_variance, selection_entropy
 from tfmp.search.budget import bounded, budgets_of
 from tfmp.search.lagrangian import DualAscent, FixedMultiplier, Multiplier
 from tfmp.search.penalty import Penalty
 from tfmp.search.searched_cost import SearchedCost
 
 
-class MixedPrecisionSearchMixin:
+class MixedPrecisionSearchMixin(SearchCallbackMixin):
     """Puts a budget on a relaxed model while it trains.
 
     At every step it prices the layers' choices (multiplier * cost table / normalizer) and, with a budget, moves the
@@ -32,11 +35,17 @@ class MixedPrecisionSearchMixin:
         backup_dir: Folder where each epoch leaves what a killed run needs to go on. Starting again with the same
             arguments resumes behind the last complete epoch, and ends as the unbroken run where the order of the data
             depends on the epoch alone (`shuffle=False`, or data that shuffle themselves by epoch).
+        selection_data: Held-out data on which the logits learn, in steps of their own, while all else learns in those
+            of `fit`: a `tfmp.SelectionData`, or what one is made from, `(x, y)` or a `tf.data.Dataset`. The model needs
+            a `SelectionOptimizer`. None updates both in one pass.
+        freeze_above: Probability above which the most probable candidate of a tensor is taken for decided, and its
+            logits stay, unless the budget could then no longer be met. None leaves all open.
 
     Logs, at the end of each epoch: `expected_cost` and `discrete_cost` (of the searched layers, normalized),
     `cost_gap` (their difference), `multiplier`, `selection_entropy` (mean over the selectors, 1 is undecided),
     `mixture_variance` (mean over the tensors, see `tfmp.selection.relative_variance`). With several budgets the first
-    four are logged for each cost, `expected_cost/bitops`, and so is the `cost` of every step.
+    four are logged for each cost, `expected_cost/bitops`, and so is the `cost` of every step. With `freeze_above` there
+    is `decided`, how many choices are.
 
     Attributes:
         penalties: A `tfmp.search.penalty.Penalty` for each budget, or the one of `eta`; empty until there is a model.
@@ -55,6 +64,8 @@ class MixedPrecisionSearchMixin:
         multiplier=None,
         temperature=(1.0, 0.1),
         backup_dir=None,
+        selection_data=None,
+        freeze_above=None,
     ):
         super().__init__()
         if (budget is None) == (eta is None):
@@ -69,6 +80,8 @@ class MixedPrecisionSearchMixin:
         self._multiplier_starts = [each.state() for each in self._multipliers]
         self.temperature = tuple(temperature)
         self._backup = None if backup_dir is None else SearchBackup(backup_dir)
+        self._alternation = None if selection_data is None else Alternation(selection_data)
+        self._decided = None if freeze_above is None else DecidedChoices(freeze_above)
         self.penalties, self.prepared_model = [], None
 
     def prepare(self, graph, layers):
@@ -92,6 +105,8 @@ class MixedPrecisionSearchMixin:
         ]
         self._layers = {name: layers[name] for name in priced[0].names}
         self._calls = collections.Counter(call.layer for call in graph.calls)
+        if self._decided is not None:
+            self._decided.prepare(self._layers, self.penalties)
         self._write_prices(self.probabilities())
 
     @property
@@ -103,7 +118,9 @@ class MixedPrecisionSearchMixin:
             multiplier.restore(state)
 
     def step(self):
-        """Moves the multipliers and writes the layers' prices; call it once after every training step.
+        """Moves the multipliers and writes the layers' prices, and the logits that are decided.
+
+        Call it once after every training step.
 
         Returns:
             The expected cost, normalized as in the loss; with several budgets the largest of them.
@@ -112,6 +129,8 @@ class MixedPrecisionSearchMixin:
 
     def _step(self):
         probabilities, found = self.probabilities(), {}
+        if self._decided is not None and self._decided.step(probabilities):
+            probabilities = self.probabilities()
         for penalty in self.penalties:
             found |= self._labelled({"cost": penalty.step(probabilities)}, penalty)
         if self.budget is not None:
@@ -154,64 +173,12 @@ class MixedPrecisionSearchMixin:
         probabilities, figures = self.probabilities(), {}
         for penalty in self.penalties:
             figures |= self._labelled(penalty.summary(probabilities), penalty)
-        return {**figures, "selection_entropy": self._entropy(), "mixture_variance": self._mixture_variance()}
-
-    def _entropy(self):
-        entropies = [
-            float(-(p * np.log(np.maximum(p, 1e-12))).sum() / np.log(len(p)))
-            for pair in self.probabilities().values()
-            for p in pair
-            if len(p) > 1
-        ]
-        return float(np.mean(entropies))
-
-    def _mixture_variance(self):
-        """Kernels are measured now, activations were on the last training batch."""
-        variances = []
-        for layer in self._layers.values():
-            if layer.weight_selector is not None and len(layer.weight_selector.bits) > 1:
-                variances.append(float(layer.weight_selector.relative_variance(np.asarray(layer.kernel, np.float32))))
-            if layer.activation_selector is not None and len(layer.activation_selector.bits) > 1:
-                variances.append(float(tf.convert_to_tensor(layer.activation_selector.mixture_variance)))
-        return float(np.mean(variances))
+        figures["selection_entropy"] = selection_entropy(probabilities)
+        figures["mixture_variance"] = mixture_variance(self._layers.values())
+        if self._decided is not None:
+            figures["decided"] = float(len(self._decided))
+        return figures
 
     def _selectors(self):
         for layer in self._layers.values():
             yield from (s for s in (layer.weight_selector, layer.activation_selector) if s is not None)
-
-    def load_backup(self):
-        """Takes up the multipliers of the last complete epoch; returns `(epoch, variables)` of it, None without one."""
-        if self._backup is None:
-            return None
-        found = self._backup.load([variable.shape for variable in self.backup_variables()], identity=self._identity())
-        if found is None:
-            return None
-        epoch, variables, multipliers = found
-        self._restore(multipliers)
-        self._write_prices(self.probabilities())
-        return epoch, variables
-
-    def _identity(self):
-        """What a backup must share with the search that takes it up."""
-        return {
-            "layers": list(self._layers),
-            "costs": [penalty.priced.cost.name for penalty in self.penalties],
-            "limits": [penalty.limit for penalty in self.penalties],
-            "eta": self.multiplier.value if self.budget is None else None,
-        }
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.set_temperature(epoch, self.params.get("epochs", 1))
-
-    def on_train_batch_end(self, batch, logs=None):
-        costs = self._step()
-        if logs is not None:
-            logs.update(costs)
-
-    def on_epoch_end(self, epoch, logs=None):
-        if logs is not None:
-            logs.update(self.summary())
-        if self._backup is not None:
-            variables = [variable.numpy() for variable in self.backup_variables()]
-            multipliers = [multiplier.state() for multiplier in self._multipliers]
-            self._backup.save(epoch + 1, variables, identity=self._identity(), multipliers=multipliers)

@@ -21,14 +21,14 @@ class SearchBackup:
     def __init__(self, folder: str | os.PathLike):
         self.folder = os.fspath(folder)
 
-    def save(self, epoch, variables, *, identity, multipliers):
+    def save(self, epoch, variables, *, identity, state):
         """Leaves an epoch's state, whole or not at all.
 
         Args:
             epoch: Number of complete epochs.
             variables: The model's and the optimizer's variables as arrays, in a fixed order.
             identity: What a search that takes it up must share; JSON.
-            multipliers: States of the multipliers; JSON.
+            state: The rest of it; JSON.
         """
         os.makedirs(self.folder, exist_ok=True)
         beside = os.path.join(self.folder, f"epoch-{epoch:05d}.tmp")
@@ -38,14 +38,14 @@ class SearchBackup:
         os.makedirs(beside)
         np.savez(os.path.join(beside, _ARRAYS_FILE), *variables)
         with open(os.path.join(beside, _STATE_FILE), "w", encoding="utf-8") as file:
-            json.dump({**identity, "epoch": epoch, "multipliers": multipliers}, file)
+            json.dump({**identity, "epoch": epoch, "state": state}, file)
         os.replace(beside, final)
         for name in os.listdir(self.folder):
             if name.startswith("epoch-") and name != os.path.basename(final):
                 shutil.rmtree(os.path.join(self.folder, name), ignore_errors=True)
 
     def load(self, shapes, *, identity):
-        """Returns `(epoch, variables, multipliers)` of the last complete epoch, or None if there is none.
+        """Returns `(epoch, variables, state)` of the last complete epoch, or None if there is none.
 
         Args:
             shapes: Shapes of the model's and the optimizer's variables, which the backup must have.
@@ -60,16 +60,17 @@ class SearchBackup:
             return None
         epoch_folder = os.path.join(self.folder, complete[-1])
         with open(os.path.join(epoch_folder, _STATE_FILE), encoding="utf-8") as file:
-            state = json.load(file)
+            found = json.load(file)
         with np.load(os.path.join(epoch_folder, _ARRAYS_FILE)) as arrays:
             variables = [arrays[f"arr_{index}"] for index in range(len(arrays.files))]
-        same_search = all(state.get(key) == value for key, value in identity.items())
+        same_search = all(found.get(key) == value for key, value in identity.items())
         if not same_search or [tuple(v.shape) for v in variables] != [tuple(s) for s in shapes]:
             raise ValueError(
-                f"The backup in {self.folder!r} belongs to another model, optimizer or budget (or eta). "
-                "Expected the one it was written for; give another `backup_dir`, or remove the folder to start anew."
+                f"The backup in {self.folder!r} belongs to another model, optimizer, budget (or eta), `selection_data` "
+                "or `freeze_above`. Expected the one it was written for; give another `backup_dir`, or remove the "
+                "folder to start anew."
             )
-        return state["epoch"], variables, state["multipliers"]
+        return found["epoch"], variables, found["state"]
 
     def _check_folder(self):
         try:

@@ -36,26 +36,31 @@ class Decay(tf_keras.callbacks.Callback):
         self.model.optimizer.learning_rate.assign(0.5 * self.model.optimizer.learning_rate)
 
 
-def fit(model, folder=None, callbacks=(), epochs=4):
-    search = MixedPrecisionSearch(tfmp.Budget("bitops", like_uniform=(2, 2)), backup_dir=folder)
+def fit(model, folder=None, callbacks=(), epochs=4, **options):
+    search = MixedPrecisionSearch(tfmp.Budget("bitops", like_uniform=(2, 2)), backup_dir=folder, **options)
     return model.fit(
         X, Y, epochs=epochs, batch_size=16, shuffle=False, callbacks=[Decay(), search, *callbacks], verbose=0
     )
 
 
-def test_an_interrupted_search_ends_as_the_unbroken_one(tmp_path):
+@pytest.mark.parametrize("alternating", [False, True], ids=["single pass", "alternating"])
+def test_an_interrupted_search_ends_as_the_unbroken_one(tmp_path, alternating):
+    data = tfmp.SelectionData((X[:24], Y[:24]), batch_size=8, every=2)
+    options = {"selection_data": data, "freeze_above": 0.6} if alternating else {}
     unbroken = search_model()
-    expected = fit(unbroken)
+    expected = fit(unbroken, **options)
     with pytest.raises(KeyboardInterrupt):
-        fit(search_model(), tmp_path, [Interruption()])
+        fit(search_model(), tmp_path, [Interruption()], **options)
     resumed = search_model()
-    found = fit(resumed, tmp_path)
+    found = fit(resumed, tmp_path, **options)
+    optimizers = [model.optimizer.selection_optimizer for model in (unbroken, resumed)]
+    assert [int(optimizer.iterations) for optimizer in optimizers] == [4 if alternating else 8] * 2
     assert found.epoch == [2, 3]
     for name, values in found.history.items():
         np.testing.assert_array_equal(values, expected.history[name][2:], err_msg=name)
     for one, other in zip(resumed.variables, unbroken.variables, strict=True):
         np.testing.assert_array_equal(one, other)
-    assert fit(resumed, tmp_path).history == {}, "a complete run is not trained again"
+    assert fit(resumed, tmp_path, **options).history == {}, "a complete run is not trained again"
     assert resumed.fit(X, Y, epochs=1, verbose=0).epoch == [0], "a fit without the search starts at its own beginning"
 
 

@@ -3,6 +3,8 @@
 import tf_keras
 
 from tfmp.bindings import binding
+from tfmp.bindings.keras2.optimizer import SelectionOptimizer
+from tfmp.bindings.keras2.selection_step import hold_logits, selection_step
 from tfmp.mixins.mixed_precision_search import MixedPrecisionSearchMixin
 
 
@@ -18,23 +20,18 @@ class MixedPrecisionSearch(MixedPrecisionSearchMixin, tf_keras.callbacks.Callbac
             self.prepare(read, {layer.name: bound.layer(model, layer.name) for layer in read.searched})
             self.prepared_model = model
 
-    def on_train_begin(self, logs=None):
-        found = self.load_backup()
-        if found is None:
-            return
-        epoch, values = found
-        *others, learning_rate = values[len(self.model.variables) :]
-        for variable, value in zip(self.model.variables, values, strict=False):
-            variable.assign(value)
-        optimizer = self.model.optimizer
-        optimizer.learning_rate.assign(learning_rate)
-        getattr(optimizer, "inner_optimizer", optimizer).set_weights(others)
+    def resume_at(self, epoch):
+        """Lets `fit` begin with an epoch; None: with the one that it is told."""
         # `fit` reads its first epoch from here alone; tf_keras.callbacks.BackupAndRestore sets the same attribute.
-        self.model._training_state = _ResumedTraining(epoch)
+        self.model._training_state = None if epoch is None else _ResumedTraining(epoch)
 
-    def on_train_end(self, logs=None):
-        if self._backup is not None:
-            self.model._training_state = None  # the next `fit` starts where it is told
+    def hold_logits(self, are_held):
+        """Lets the training steps leave the logits as they are, or move them again."""
+        hold_logits(self.model, are_held)
+
+    def selection_step(self):
+        """Returns the step of the logits alone."""
+        return selection_step(self.model)
 
     def backup_variables(self):
         """The variables of model and optimizer, in a fixed order."""
@@ -45,7 +42,9 @@ class MixedPrecisionSearch(MixedPrecisionSearchMixin, tf_keras.callbacks.Callbac
                 f"{type(optimizer).__name__}; take the class of the same name in `tf_keras.optimizers`."
             )
         optimizer.build(self.model.trainable_variables)
-        return [*self.model.variables, *optimizer.variables, optimizer.learning_rate]
+        inner = getattr(optimizer, "inner_optimizer", optimizer)
+        counters = inner.counters if isinstance(inner, SelectionOptimizer) else []
+        return [*self.model.variables, *optimizer.variables, *counters, optimizer.learning_rate]
 
 
 class _ResumedTraining:

@@ -71,6 +71,11 @@ class SelectionOptimizer(tf_keras.optimizers.Optimizer):
             found += [variable for variable in optimizer.variables if variable is not optimizer.iterations]
         return found
 
+    @property
+    def counters(self):
+        """The counters of steps that `variables` leaves out."""
+        return [optimizer.iterations for optimizer in self._others()]
+
     def _others(self):
         return [o for o in (self.selection_optimizer, self.ranges_optimizer) if o is not None]
 

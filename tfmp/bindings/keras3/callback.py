@@ -4,6 +4,7 @@ import keras
 
 from tfmp.bindings import binding
 from tfmp.bindings.keras3 import graph
+from tfmp.bindings.keras3.selection_step import hold_logits, selection_step
 from tfmp.mixins.mixed_precision_search import MixedPrecisionSearchMixin
 
 
@@ -18,19 +19,18 @@ class MixedPrecisionSearch(MixedPrecisionSearchMixin, keras.callbacks.Callback):
             self.prepare(found, {layer.name: graph.layer(model, layer.name) for layer in found.searched})
             self.prepared_model = model
 
-    def on_train_begin(self, logs=None):
-        found = self.load_backup()
-        if found is None:
-            return
-        epoch, values = found
-        for variable, value in zip(self.backup_variables(), values, strict=True):
-            variable.assign(value)
+    def resume_at(self, epoch):
+        """Lets `fit` begin with an epoch; None: with the one that it is told."""
         # `fit` reads its first epoch from here alone; keras.callbacks.BackupAndRestore sets the same attribute.
         self.model._initial_epoch = epoch
 
-    def on_train_end(self, logs=None):
-        if self._backup is not None:
-            self.model._initial_epoch = None  # the next `fit` starts where it is told
+    def hold_logits(self, are_held):
+        """Lets the training steps leave the logits as they are, or move them again."""
+        hold_logits(self.model, are_held)
+
+    def selection_step(self):
+        """Returns the step of the logits alone."""
+        return selection_step(self.model)
 
     def backup_variables(self):
         """The variables of model and optimizer, in a fixed order."""

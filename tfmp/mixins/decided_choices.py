@@ -1,0 +1,105 @@
+"""Choices that a search has made for good."""
+
+import numpy as np
+
+from tfmp.search.assignment import best_within
+
+
+class DecidedChoices:
+    """Keeps the logits of a tensor where they are once one candidate is likely enough.
+
+    A choice is decided at the end of the step behind which its most probable candidate has a probability above the
+    threshold, unless no assignment with all decided choices at their candidates is within the budget. Where several
+    are at once, the most certain comes first. From then on its logits have the values of that moment at the end of
+    every step, whatever the optimizer did; the candidates stay mixed as they were.
+
+    Args:
+        threshold: Probability from 0.5 to 1, both excluded.
+
+    Raises:
+        ValueError: If the threshold is out of range.
+    """
+
+    def __init__(self, threshold):
+        if not 0.5 < threshold < 1:
+            raise ValueError(f"`freeze_above` must be a probability above 0.5 and below 1. Received: {threshold!r}")
+        self.threshold = threshold
+        self._choices, self._held, self._refused = {}, {}, set()
+
+    def __len__(self):
+        return len(self._held)
+
+    def prepare(self, layers, penalties):
+        """Takes up a model, of which nothing is decided.
+
+        Args:
+            layers: Layer name to layer.
+            penalties: The `tfmp.search.penalty.Penalty`s of the search.
+        """
+        bounded = [penalty for penalty in penalties if penalty.limit is not None]
+        self._priced, self._limits = [p.priced for p in bounded], [p.limit for p in bounded]
+        self._choices, self._held, self._refused = {}, {}, set()
+        seen = set()
+        for name, layer in layers.items():
+            for axis, selector in enumerate((layer.weight_selector, layer.activation_selector)):
+                # The two tensors of a layer can share a choice.
+                if selector is not None and selector.logits is not None and id(selector.logits) not in seen:
+                    seen.add(id(selector.logits))
+                    self._choices[name, axis] = selector.logits
+
+    def step(self, probabilities):
+        """Holds what is decided and decides what has become certain.
+
+        Args:
+            probabilities: Layer name to the arrays of its weight and activation probabilities.
+
+        Returns:
+            True if logits were written.
+        """
+        held = list(self._held.items())
+        for key, (_, values) in held:
+            self._choices[key].assign(values)
+        certain = {
+            key: int(np.argmax(probabilities[key[0]][key[1]]))
+            for key in self._choices
+            if key not in self._held and probabilities[key[0]][key[1]].max() > self.threshold
+        }
+        for key in sorted(certain, key=lambda key: -probabilities[key[0]][key[1]].max()):
+            self._decide(key, certain[key])
+        return bool(held)
+
+    def _decide(self, key, index):
+        attempt = key, index, len(self._held)  # with as many decided as then it would be refused again
+        if attempt in self._refused:
+            return
+        indices = {**{key: index for key, (index, _) in self._held.items()}, key: index}
+        if self._can_be_met(indices):
+            self._held[key] = index, np.asarray(self._choices[key], np.float32)
+        else:
+            self._refused.add(attempt)
+
+    def _can_be_met(self, indices):
+        """True if an assignment within all budgets has these candidates: as many of them as there are, at best."""
+        if not self._priced:
+            return True
+        graph, values = self._priced[0].graph, {}
+        for name in self._priced[0].names:
+            layer = graph.layers[name]
+            values[name] = np.zeros((len(layer.weight.bits), len(layer.activation.bits)))
+        for (name, axis), index in indices.items():
+            np.moveaxis(values[name], axis, 0)[index] += 1
+        bits = best_within(self._priced, self._limits, values)
+        return all(
+            bits[name][axis] == (graph.layers[name].weight, graph.layers[name].activation)[axis].bits[index]
+            for (name, axis), index in indices.items()
+        )
+
+    def state(self):
+        """What a resumed run needs beside the logits: the index of the candidate of every choice decided; JSON."""
+        return [[name, axis, index] for (name, axis), (index, _) in self._held.items()]
+
+    def restore(self, state):
+        """Takes up a state, when the logits are back at their values."""
+        self._held = {
+            (name, axis): (index, np.asarray(self._choices[name, axis], np.float32)) for name, axis, index in state
+        }
