@@ -13,6 +13,7 @@ NAMES = [
     "fix",
     "fold",
     "discretize",
+    "distill",
     "assign_by_sensitivity",
     "random_assignment",
     "initialize_search",

@@ -16,6 +16,7 @@ _PUBLIC = {
     "assign_by_sensitivity": "tfmp.transform.assign_by_sensitivity",
     "cost": "tfmp.transform.cost",
     "discretize": "tfmp.transform.discretize",
+    "distill": "tfmp.transform.distill",
     "evaluate_tflite": "tfmp.export.evaluate_tflite",
     "export_tflite": "tfmp.export.export_tflite",
     "fix": "tfmp.transform.fix",

@@ -10,7 +10,7 @@ _CALLBACKS = {"keras": "tfmp.MixedPrecisionSearch", "tf_keras": "tfmp.keras2.Mix
 
 
 def of(model):
-    """Returns the module with `read`, `write`, `layer`, `tensor_model` and `write_integer` for the model's framework.
+    """Returns the module that serves a model: `read`, `write`, `layer`, `tensor_model`, `distilled`, `write_integer`.
 
     Raises:
         TypeError: If it is no model of a known framework.

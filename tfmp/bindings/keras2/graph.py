@@ -6,11 +6,12 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
+from tfmp.bindings.distilled_model import distilled_model
 from tfmp.bindings.keras2 import layers as searchable
 from tfmp.bindings.keras2.integer_graph import write_integer  # noqa: F401 (part of what a binding offers)
 from tfmp.bindings.keras2.layer_variables import assign_weights
 from tfmp.bindings.keras2.model_reader import ModelReader
-from tfmp.bindings.keras2.model_structure import check_readable, find_layer
+from tfmp.bindings.keras2.model_structure import check_readable, find_layer, model_class
 from tfmp.bindings.kinds import MULTIPLYING
 from tfmp.bindings.layer_builder import build_layer
 from tfmp.bindings.model_builder import ModelBuilder
@@ -85,6 +86,11 @@ def tensor_model(model, tensor_names):
     }
     inputs, outputs = _ends(graph, _Builder(graph, layers).build())
     return tf_keras.Model(inputs, outputs)
+
+
+def distilled(model, soft_targets):
+    """Returns a model over the layers of another that learns from `tfmp.mixins.distillation.SoftTargets`, too."""
+    return distilled_model(model, soft_targets, model_class(model))
 
 
 def _ends(graph, tensors):

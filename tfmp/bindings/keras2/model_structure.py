@@ -3,6 +3,8 @@
 import tensorflow as tf
 import tf_keras
 
+from tfmp.mixins.distillation import DistillationMixin
+
 # The class of functional models has no public name; Sequential ones are some.
 _FUNCTIONAL = tf_keras.Sequential.__bases__[0]
 
@@ -33,6 +35,8 @@ def has_structure(layer) -> bool:
 
 def model_class(model):
     """The class that builds a model like this one from inputs and outputs: its own, with its training step, if any."""
+    if isinstance(model, DistillationMixin):
+        return model_class(model.student)
     plain = type(model) is _FUNCTIONAL or isinstance(model, tf_keras.Sequential)
     return tf_keras.Model if plain or "input_layers" not in model.get_config() else type(model)
 

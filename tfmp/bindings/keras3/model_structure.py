@@ -3,6 +3,7 @@
 import keras
 
 from tfmp.bindings.layer_reader import no_configuration
+from tfmp.mixins.distillation import DistillationMixin
 
 
 def check_readable(model):
@@ -35,6 +36,8 @@ def is_functional(operation) -> bool:
 
 def model_class(model):
     """Returns the class that builds such a model from inputs and outputs: its own, if it takes them, else Keras'."""
+    if isinstance(model, DistillationMixin):
+        return model_class(model.student)
     if not is_functional(model) or type(model) is _functional_class() or "input_layers" not in model.get_config():
         return keras.Model
     return type(model)

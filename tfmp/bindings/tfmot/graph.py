@@ -4,6 +4,7 @@ import tf_keras
 from tensorflow_model_optimization.quantization.keras import QuantizeWrapper, quantize_scope
 
 from tfmp.bindings.keras2 import graph as keras2
+from tfmp.bindings.keras2.graph import distilled  # noqa: F401 (part of what a binding offers)
 from tfmp.bindings.keras2.integer_graph import write_integer  # noqa: F401 (part of what a binding offers)
 from tfmp.bindings.tfmot.mixed_precision_quantize_wrapper import MixedPrecisionQuantizeWrapper
 from tfmp.bindings.tfmot.unwrapped import Unwrapper, wrapped_layer

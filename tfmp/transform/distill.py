@@ -1,0 +1,82 @@
+"""A network that learns from another."""
+
+from tfmp.bindings import binding
+from tfmp.mixins.distillation import SoftTargets
+from tfmp.transform.output_kind import is_probability
+
+
+def distill(student, teacher, *, temperature=4.0, weight=1.0):
+    """Returns a model that trains the student to do what the teacher does, besides the loss of its own targets.
+
+    loss = loss of `compile` + weight * temperature**2 * KL(softmax(t / temperature) || softmax(s / temperature))
+
+    with the logits t of the teacher and s of the student; the divergence is the mean over samples and positions, summed
+    over several outputs. Compile and fit the model as the student would be, with `tfmp.MixedPrecisionSearch` too. Its
+    layers are the student's own, so that training it trains the student: give the student to `tfmp.discretize`,
+    `tfmp.fix` and `tfmp.export_tflite`. Predictions, metrics and the loss of `evaluate` and of validation are the
+    student's alone, and `save`, by which `ModelCheckpoint` writes, writes the student.
+
+    Args:
+        student: A Sequential or functional model: relaxed, fixed or in floating point. A class of its own is kept, with
+            its `train_step`, which has to take the loss from `compute_loss`.
+        teacher: A model of the same Keras with outputs of the same shapes, such as the one in floating point that was
+            relaxed; it is called as in inference. Or a function of the inputs that returns such outputs, for an average
+            of several models or a subclass whose structure is hidden; probabilities where the student's are.
+        temperature: Positive number that the logits of both are divided by.
+        weight: Weight of the divergence; the loss of the targets has 1.
+
+    Returns:
+        A model of the same framework, not compiled, with the student as its `student`.
+
+    Raises:
+        ValueError: If the outputs do not fit or are no distributions over classes, or a number is not positive.
+
+    Example:
+        >>> training = tfmp.distill(search_model, model, weight=0.5)
+        >>> training.compile(tfmp.SelectionOptimizer("sgd", "adam"), "sparse_categorical_crossentropy")
+        >>> training.fit(x_train, y_train, callbacks=[tfmp.MixedPrecisionSearch(budget)])
+        >>> fixed = tfmp.fix(search_model, tfmp.discretize(search_model, strategy="budget", budget=budget))
+
+    Reference: Hinton et al., 2015, https://arxiv.org/abs/1503.02531
+    """
+    for name, value in (("temperature", temperature), ("weight", weight)):
+        if not value > 0:
+            raise ValueError(f"`{name}` must be positive. Received: {value!r}")
+    bound = binding.of(student)
+    graph = bound.read(student, weights=False)
+    shapes = [graph.tensors[name].shape for name in graph.output_names]
+    if any(len(shape) < 2 or shape[-1] is None or shape[-1] < 2 for shape in shapes):
+        raise ValueError(
+            "The student's outputs must be probabilities or logits of two or more classes, on the last axis. Received "
+            f"outputs of the shapes {shapes}. For other outputs, train with the teacher's in place of the targets."
+        )
+    student_kinds = [is_probability(graph, name) for name in graph.output_names]
+    function, teacher_kinds = _teacher(teacher, graph, shapes, student_kinds)
+    soft_targets = SoftTargets(
+        student,
+        function,
+        are_probabilities=(teacher_kinds, student_kinds),
+        temperature=temperature,
+        weight=weight,
+    )
+    return bound.distilled(student, soft_targets)
+
+
+def _teacher(teacher, student, shapes, student_kinds):
+    """The function that gives a teacher's outputs, and for each whether it is a probability."""
+    try:
+        framework = binding.framework_of(teacher)
+    except TypeError:
+        if not callable(teacher):
+            raise
+        return teacher, student_kinds
+    if framework != student.framework:
+        raise ValueError(
+            f"Teacher and student must be models of one Keras. Received: a teacher of {framework} and a student of "
+            f"{student.framework}. Give a function that calls the teacher."
+        )
+    graph = binding.of(teacher).read(teacher, weights=False)
+    found = [graph.tensors[name].shape for name in graph.output_names]
+    if [shape[1:] for shape in found] != [shape[1:] for shape in shapes]:
+        raise ValueError(f"The teacher's outputs must have the shapes of the student's, {shapes}. Received: {found}")
+    return lambda inputs: teacher(inputs, training=False), [is_probability(graph, name) for name in graph.output_names]
