@@ -15,6 +15,7 @@ NAMES = [
     "discretize",
     "distill",
     "assign_by_sensitivity",
+    "assign_by_validation",
     "random_assignment",
     "initialize_search",
     "export_tflite",

@@ -14,6 +14,7 @@ _PUBLIC = {
     "BitAssignment": "tfmp.types",
     "compare_tflite": "tfmp.export.compare_tflite",
     "assign_by_sensitivity": "tfmp.transform.assign_by_sensitivity",
+    "assign_by_validation": "tfmp.transform.assign_by_validation",
     "cost": "tfmp.transform.cost",
     "discretize": "tfmp.transform.discretize",
     "distill": "tfmp.transform.distill",
