@@ -1,18 +1,21 @@
-"""The methods that recipes compare: uniform bits, searched bits, given bits; all from the same float weights."""
+"""The methods that recipes compare: uniform bits, searched bits, given bits; all from the same float weights.
+
+- `float`: trains in floating point.
+- `uniform`: trains at `uniform_bits` everywhere, for the epochs of a search and of a fine-tuning together.
+- `mixed`: searches bits at the same BitOps, then fine-tunes at them: the same number of epochs in all.
+- `search`: only searches, and keeps the searched model for `discretized`.
+- `discretized`: chooses bits from the search that `search` names, by `strategy`, and fine-tunes at them.
+- `retrained`: trains the bits that `assignment` says exactly as `uniform` trains its own, which compares bits alone.
+"""
+
+import os
 
 import keras
 import numpy as np
 
 import tfmp
-from recipes.classifier import (
-    accuracy,
-    compile_model,
-    datasets,
-    fit,
-    float_model,
-    float_name,
-    train,
-)
+from recipes.assignments import assignment_of, budget_of, discretized, equivalent_bits, relaxed
+from recipes.classifier import accuracy, compile_model, datasets, fit, float_model, float_name, sgd, train
 
 NAMING = {"float": float_name}
 
@@ -22,20 +25,6 @@ def run_float(run):
     model, history = float_model(run.config, run.seed, run.work_dir)
     _, (_, test) = datasets(run.config, run.seed)
     return {"accuracy": accuracy(model, test), "history": history}
-
-
-def relaxed(model, config, seed, x_train):
-    """The relaxed model of a configuration."""
-    return tfmp.relax(
-        model,
-        weight_bits=tuple(config["weight_bits"]),
-        activation_bits=tuple(config["activation_bits"]),
-        quantizer=config["quantizer"],
-        relaxation=config["relaxation"],
-        shared_range=config["shared_range"],
-        calibration=x_train[:512],
-        seed=seed,
-    )
 
 
 def run_uniform(run):
@@ -50,60 +39,160 @@ def run_uniform(run):
     )
     epochs = config["search_epochs"] + config["finetune_epochs"]
     history, final = train(uniform, data, test, epochs, config["learning_rate"])
-    return {"accuracy": final, "bitops": tfmp.cost(uniform, "bitops"), "history": history}
+    return {
+        "accuracy": final,
+        "bitops": tfmp.cost(uniform, "bitops"),
+        "equivalent_bits": float(np.sqrt(np.prod(bits))),
+        "history": history,
+    }
+
+
+def run_search(run):
+    """Searches, and keeps the searched model."""
+    search_model, result = searched(run)
+    path = _searched_path(run, run.name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    search_model.save(path.with_suffix(".tmp.keras"))
+    os.replace(path.with_suffix(".tmp.keras"), path)
+    return {"accuracy": result["relaxed_accuracy"], **result}
 
 
 def run_mixed(run):
     """Searches, fixes and fine-tunes."""
+    search_model, result = searched(run)
+    return {**result, **finetuned(run, search_model)}
+
+
+def run_discretized(run):
+    """Fixes and fine-tunes what another run searched."""
+    searched_by = run.config["search"]
+    run.result_of(searched_by)
+    search_model = tfmp.load_model(_searched_path(run, f"{searched_by}{run.suffix}"))
+    return finetuned(run, search_model)
+
+
+def run_retrained(run):
+    """Trains given bits from the float weights, exactly as `uniform` trains its own."""
     config, seed = run.config, run.seed
     model, _ = float_model(config, seed, run.work_dir)
     data, (x_train, test) = datasets(config, seed)
     keras.utils.set_random_seed(seed)
     search_model = relaxed(model, config, seed, x_train)
-    search = tfmp.MixedPrecisionSearch(
-        budget=tfmp.Budget("bitops", like_uniform=tuple(config["uniform_bits"])),
-        multiplier=tfmp.search.DualAscent(**config["multiplier"]),
-        temperature=tuple(config["temperature"]),
-        backup_dir=run.backup_dir,
-    )
-    epochs = config["search_epochs"]
-    weights = keras.optimizers.SGD(config["search_learning_rate"], momentum=0.9, nesterov=True)
-    selection = keras.optimizers.Adam(config["selection_learning_rate"])
-    compile_model(search_model, tfmp.SelectionOptimizer(weights, selection))
-    history = fit(search_model, data, epochs, callbacks=[search])
-    relaxed_accuracy = accuracy(search_model, test)
-    assignment = tfmp.discretize(search_model, strategy="budget", budget=search.budget)
-    probabilities = {name: [p.tolist() for p in pair] for name, pair in search.probabilities().items()}
-    print(
-        assignment, {name: [np.round(p, 2).tolist() for p in pair] for name, pair in probabilities.items()}, flush=True
-    )
-    fixed = tfmp.fix(search_model, assignment, calibration=x_train[:2048])
-    compile_model(fixed, "sgd")
-    discretized_accuracy = accuracy(fixed, test)
-    finetuned, final = train(fixed, data, test, config["finetune_epochs"], config["learning_rate"], first_epoch=epochs)
+    bits = assignment_of(run, search_model, x_train)
+    fixed = tfmp.fix(search_model, bits, calibration=x_train[:2048])
+    epochs = config["search_epochs"] + config["finetune_epochs"]
+    history, final = train(fixed, data, test, epochs, config["learning_rate"])
     return {
         "accuracy": final,
-        "relaxed_accuracy": relaxed_accuracy,
-        "discretized_accuracy": discretized_accuracy,
         "bitops": tfmp.cost(fixed, "bitops"),
-        "bits": {name: list(pair) for name, pair in assignment.bits.items()},
-        "probabilities": probabilities,
+        "equivalent_bits": equivalent_bits(search_model, bits),
+        "bits": bits,
         "history": history,
-        "finetune_history": finetuned,
     }
 
 
-def run_retrained(run):
-    """Trains the bits that `mixed` found from the float weights, exactly as `uniform` trains its own."""
+def searched(run):
+    """Searches bits within the budget.
+
+    Returns:
+        The searched model, and of the record: its accuracy, the probabilities behind the last and every epoch, history.
+    """
     config, seed = run.config, run.seed
-    bits = {name: tuple(pair) for name, pair in run.result_of("mixed")["bits"].items()}
     model, _ = float_model(config, seed, run.work_dir)
     data, (x_train, test) = datasets(config, seed)
+    selection_data = None
+    if config["selection_share"]:
+        kept = round(len(x_train) * (1 - config["selection_share"]))
+        held = x_train[kept:], data.labels[kept:]
+        selection_data = tfmp.SelectionData(held, batch_size=config["batch_size"], seed=seed)
+        data, _ = datasets(config, seed, num_train=kept)
     keras.utils.set_random_seed(seed)
-    fixed = tfmp.fix(relaxed(model, config, seed, x_train), bits, calibration=x_train[:2048])
-    epochs = config["search_epochs"] + config["finetune_epochs"]
-    history, final = train(fixed, data, test, epochs, config["learning_rate"])
-    return {"accuracy": final, "bitops": tfmp.cost(fixed, "bitops"), "bits": bits, "history": history}
+    search_model = relaxed(model, config, seed, x_train)
+    if config["initialize"]:
+        found = tfmp.assign_by_sensitivity(search_model, x_train[:256], budget_of(config))
+        tfmp.initialize_search(search_model, found, confidence=config["initialize"])
+    search = tfmp.MixedPrecisionSearch(
+        **({"eta": config["eta"]} if config["eta"] else {"budget": budget_of(config)}),
+        multiplier=None if config["eta"] else tfmp.search.DualAscent(**config["multiplier"]),
+        temperature=tuple(config["temperature"]),
+        backup_dir=run.backup_dir,
+        selection_data=selection_data,
+        freeze_above=config["freeze_above"],
+    )
+    weights = keras.optimizers.SGD(config["search_learning_rate"], momentum=0.9, nesterov=True)
+    selection = keras.optimizers.Adam(config["selection_learning_rate"])
+    trained = _with_teacher(run, search_model)
+    compile_model(trained, tfmp.SelectionOptimizer(weights, selection))
+    evolution = Evolution(search)
+    history = fit(trained, data, config["search_epochs"], callbacks=[search, evolution])
+    compile_model(search_model, "sgd")
+    return search_model, {
+        "relaxed_accuracy": accuracy(search_model, test),
+        "probabilities": _lists(search.probabilities()),
+        "evolution": evolution.epochs,
+        "history": history,
+    }
 
 
-METHODS = {"float": run_float, "uniform": run_uniform, "mixed": run_mixed, "retrained": run_retrained}
+def finetuned(run, search_model):
+    """Discretizes a searched model and trains it at the chosen bits; returns what of the record is about that."""
+    config, seed = run.config, run.seed
+    data, (x_train, test) = datasets(config, seed)
+    bits = discretized(search_model, config, seed, x_train)
+    print(tfmp.BitAssignment(bits), flush=True)
+    fixed = tfmp.fix(search_model, bits, calibration=x_train[:2048])
+    compile_model(fixed, "sgd")
+    discretized_accuracy = accuracy(fixed, test)
+    epochs = config["finetune_epochs"]
+    trained = _with_teacher(run, fixed)
+    compile_model(trained, sgd(config["learning_rate"], epochs, len(data)))
+    history = fit(trained, data, epochs, first_epoch=config["search_epochs"])
+    compile_model(fixed, "sgd")
+    return {
+        "accuracy": accuracy(fixed, test),
+        "discretized_accuracy": discretized_accuracy,
+        "bitops": tfmp.cost(fixed, "bitops"),
+        "equivalent_bits": equivalent_bits(search_model, bits),
+        "bits": bits,
+        "finetune_history": history,
+    }
+
+
+class Evolution(keras.callbacks.Callback):
+    """Keeps the probabilities behind each epoch: of every layer, `[weights, inputs]`."""
+
+    def __init__(self, search):
+        super().__init__()
+        self.search, self.epochs = search, {}
+
+    def on_train_begin(self, logs=None):
+        self.epochs[0] = _lists(self.search.probabilities())
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.epochs[epoch + 1] = _lists(self.search.probabilities())
+
+
+def _lists(probabilities):
+    return {name: [tensor.tolist() for tensor in pair] for name, pair in probabilities.items()}
+
+
+def _with_teacher(run, student):
+    """The model to train: the student, or with a weight of distillation one that also learns from the float model."""
+    weight = run.config["distillation_weight"]
+    return (
+        tfmp.distill(student, float_model(run.config, run.seed, run.work_dir)[0], weight=weight) if weight else student
+    )
+
+
+def _searched_path(run, name):
+    return run.work_dir / run.results_dir.name / f"searched-{name}-seed{run.seed}.keras"
+
+
+METHODS = {
+    "float": run_float,
+    "uniform": run_uniform,
+    "mixed": run_mixed,
+    "retrained": run_retrained,
+    "search": run_search,
+    "discretized": run_discretized,
+}

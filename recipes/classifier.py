@@ -34,6 +34,12 @@ def datasets(config, seed, *, num_train=None):
     return AugmentedImages(x_train, y_train, config["batch_size"], seed), (x_train, (normalized(x_test), y_test))
 
 
+def held_out(count):
+    """The last images of the training set, normalized, and their labels; trainings take the first ones."""
+    (x_train, y_train), _ = cifar10.load_cifar10()
+    return normalized(x_train[-count:]), y_train[-count:]
+
+
 def normalized(images):
     """Images of bytes with mean 0 and deviation 1 in each channel."""
     return (images.astype(np.float32) / 255.0 - _MEAN) / _DEVIATION

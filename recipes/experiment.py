@@ -116,8 +116,8 @@ def plan(methods, config, *, names=None, seeds=(0,), settings=(), folders, namin
         ValueError: If a name or a setting is unknown.
     """
     config = dict(config)
-    runs = {name: {"method": name} for name in methods} | config.pop("runs", {})
-    own = [name for name in runs if name not in methods]
+    own = config.pop("runs", {})
+    runs = {name: {"method": name} for name in methods} | own
     changes = parse_settings(settings, config)
     suffix = "".join(f"-{item}" for item in settings)
     for seed in seeds:

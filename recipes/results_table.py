@@ -47,29 +47,54 @@ def with_tables(text):
     return _TABLE.sub(lambda m: m[1] + table(ROOT / "recipes" / "results" / m[2]) + m[3], text)
 
 
-def _resnet8_cifar10(records):
-    """A row per method, over its seeds; differences are those of equal seeds."""
-    order = ("float", "uniform", "mixed", "retrained")
-    methods = {}
+def _compared(records):
+    """A row per run, over its seeds; differences are those of equal seeds."""
+    runs = {}
     for name, record in records.items():
-        methods.setdefault(name.removesuffix(f"-seed{record['seed']}"), {})[record["seed"]] = record
-    uniform, rows = methods.get("uniform", {}), []
-    for name, runs in sorted(methods.items(), key=lambda item: (order.index(item[0].split("-")[0]), item[0])):
-        accuracies = [f"{100 * runs[seed]['accuracy']:.2f}" for seed in sorted(runs)]
-        paired = [seed for seed in sorted(runs) if seed in uniform and "bitops" in runs[seed] and name != "uniform"]
-        differences = [100 * (runs[seed]["accuracy"] - uniform[seed]["accuracy"]) for seed in paired]
-        shares = [runs[seed]["bitops"] / uniform[seed]["bitops"] for seed in paired]
+        runs.setdefault(name.removesuffix(f"-seed{record['seed']}"), {})[record["seed"]] = record
+    uniform, rows = runs.get("uniform", {}), []
+    for name in sorted(runs, key=lambda name: (_rank(name), name)):
+        seeds = runs[name]
+        accuracies = ", ".join(f"{100 * seeds[seed]['accuracy']:.2f}" for seed in sorted(seeds))
+        # The uniform network of the same quantizer, where that is another one.
+        quantizer = [setting for setting in name.split("-")[1:] if setting.startswith("quantizer=")]
+        own = runs.get("-".join(["uniform", *quantizer]), {}) if quantizer else {}
+        ahead = [_mean(_differences(seeds, others)) if seeds is not others else "" for others in (uniform, own)]
+        paired = [seed for seed in seeds if seed in uniform and "bitops" in seeds[seed] and name != "uniform"]
+        shares = [seeds[seed]["bitops"] / uniform[seed]["bitops"] for seed in paired]
         of_uniform = f"{min(shares):.1%} to {max(shares):.1%}" if shares else ""
-        rows.append([name, ", ".join(map(str, sorted(runs))), ", ".join(accuracies), _mean(differences), of_uniform])
-    return ["method", "seeds", "test accuracy, %", "ahead of uniform, points", "BitOps, of uniform"], rows
+        rows.append([name, ", ".join(map(str, sorted(seeds))), accuracies, *ahead, of_uniform])
+    header = ["run", "seeds", "test accuracy, %", "ahead of uniform, points", "ahead of its quantizer's uniform"]
+    return [*header, "BitOps, of uniform"], rows
+
+
+def _rank(name):
+    """Place of a run in its table: baselines, then what is compared with them."""
+    order = ("float", "uniform", "mixed", "retrained")
+    first = name.split("-")[0]
+    return order.index(first) if first in order else len(order)
+
+
+def _differences(seeds, others):
+    """By how many points runs at fixed or searched bits are ahead of others of the same seeds."""
+    return [
+        100 * (seeds[seed]["accuracy"] - others[seed]["accuracy"])
+        for seed in sorted(seeds)
+        if seed in others and "bitops" in seeds[seed]
+    ]
 
 
 def _mean(differences):
-    """Mean of paired differences with its 95 % interval (Student's t)."""
+    """Mean of paired differences with its 95 % interval."""
     if len(differences) < 2:
         return "".join(f"{difference:+.2f}" for difference in differences)
-    half = stats.t.ppf(0.975, len(differences) - 1) * np.std(differences, ddof=1) / len(differences) ** 0.5
-    return f"{np.mean(differences):+.2f} ± {half:.2f}"
+    return f"{np.mean(differences):+.2f} ± {half_width(differences):.2f}"
+
+
+def half_width(values):
+    """Half the 95 % interval of a mean (Student's t); None for a single value."""
+    count = len(values)
+    return float(stats.t.ppf(0.975, count - 1) * np.std(values, ddof=1) / count**0.5) if count > 1 else None
 
 
 def _keras_applications(records):
@@ -126,8 +151,10 @@ def _without_training(records):
 
 
 _TABLES = {
+    "edmips_ablations": _compared,
+    "edmips_networks": _compared,
     "keras_applications": _keras_applications,
-    "resnet8_cifar10": _resnet8_cifar10,
+    "resnet8_cifar10": _compared,
     "without_training": _without_training,
 }
 

@@ -29,13 +29,13 @@ def test_runs_are_named_by_what_the_command_line_changes(tmp_path):
 
 def test_a_configuration_takes_what_it_leaves_out_from_its_base_and_names_runs(tmp_path):
     (tmp_path / "base.json").write_text(json.dumps({"a": 1, "b": 2, "runs": {"other": {"method": "train"}}}))
-    runs = {"first": {"method": "train", "a": 3}, "second": {"method": "train"}}
+    runs = {"first": {"method": "train", "a": 3}, "train": {"method": "train"}}
     (tmp_path / "own.json").write_text(json.dumps({"base": str(tmp_path / "base.json"), "b": 4, "runs": runs}))
     config = experiment.load_config(tmp_path / "own.json")
-    pairs = planned({"train": "method"}, config, tmp_path)
+    pairs = planned({"train": "method", "unused": None}, config, tmp_path)
     assert [(method, run.name, run.config) for method, run in pairs] == [
         ("method", "first", {"a": 3, "b": 4}),
-        ("method", "second", {"a": 1, "b": 4}),
+        ("method", "train", {"a": 1, "b": 4}),
     ]
     # The command line goes before what a run says.
     ((_, run),) = planned({"train": "method"}, config, tmp_path, names=["first"], settings=["a=5"])
