@@ -5,9 +5,9 @@ import math
 
 from tfmp.types import UNQUANTIZED, Call, CodeFormat, Graph, Layer, LayerShape, Selection, Tensor, TensorRef
 
-CONV = LayerShape("conv", "conv2d", (3, 3), (1, 1), 4, 8, 1, (5, 6))
-GROUPED = LayerShape("grouped", "conv2d", (3, 2), (2, 2), 8, 12, 4, (3, 3))
-DEPTHWISE = LayerShape("depthwise", "depthwise_conv2d", (3, 3), (1, 1), 12, 12, 12, (3, 3))
+CONV = LayerShape("conv", "conv2d", (3, 3), (1, 1), 4, 8, 1, (5, 6), input_size=(7, 8))
+GROUPED = LayerShape("grouped", "conv2d", (3, 2), (2, 2), 8, 12, 4, (3, 3), input_size=(5, 6))
+DEPTHWISE = LayerShape("depthwise", "depthwise_conv2d", (3, 3), (1, 1), 12, 12, 12, (3, 3), input_size=(3, 3))
 DENSE = LayerShape("dense", "dense", in_channels=12, out_channels=10)
 
 

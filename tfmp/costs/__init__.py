@@ -1,28 +1,49 @@
 """Costs: NumPy tables of what each layer pays for its bits."""
 
+from tfmp.costs.activation_memory import ActivationMemory
 from tfmp.costs.bitops import BitOps
 from tfmp.costs.cost import Cost, tables
 from tfmp.costs.energy import Energy
 from tfmp.costs.flops import Flops
+from tfmp.costs.function import Function
 from tfmp.costs.latency import Latency
 from tfmp.costs.layer_sum import LayerSum, layer_cost
 from tfmp.costs.model_size import ModelSize
 from tfmp.costs.network_cost import network_cost
+from tfmp.costs.peak_activation_memory import PeakActivationMemory
 from tfmp.costs.runtime_latency import RuntimeLatency
+from tfmp.costs.table import Table
 from tfmp.costs.tflite_bytes import TFLiteBytes
 
-_REGISTRY = {cost.name: cost for cost in (Flops, BitOps, ModelSize, TFLiteBytes, Energy, Latency, RuntimeLatency)}
+_REGISTRY = {
+    cost.name: cost
+    for cost in (
+        Flops,
+        BitOps,
+        ModelSize,
+        ActivationMemory,
+        PeakActivationMemory,
+        TFLiteBytes,
+        Energy,
+        Latency,
+        RuntimeLatency,
+    )
+}
 
 __all__ = [
+    "ActivationMemory",
     "BitOps",
     "Cost",
     "Energy",
     "Flops",
+    "Function",
     "Latency",
     "LayerSum",
     "ModelSize",
+    "PeakActivationMemory",
     "RuntimeLatency",
     "TFLiteBytes",
+    "Table",
     "get",
     "layer_cost",
     "names",
@@ -37,19 +58,21 @@ def names() -> tuple[str, ...]:
 
 
 def get(cost) -> Cost:
-    """Returns a cost by name, or the cost itself if it is one.
+    """Returns a cost by name or from a file, or the cost itself if it is one.
 
     Args:
-        cost: One of `names()`, or a `Cost`.
+        cost: One of `names()`, the path of a `.json` or `.csv` file for `Table.from_file`, or a `Cost`.
 
     Raises:
-        ValueError: If the name is unknown, or that of a cost that needs to be measured first.
+        ValueError: If the name is unknown, or that of a cost that needs to be measured first, or the file is no table.
         TypeError: If it is neither a name nor a `Cost`.
     """
     if isinstance(cost, Cost):
         return cost
     if not isinstance(cost, str):
         raise TypeError(f"A cost must be a name or a `tfmp.costs.Cost`. Received: {cost!r}")
+    if cost.endswith((".json", ".csv")):
+        return Table.from_file(cost)
     if cost not in _REGISTRY:
-        raise ValueError(f"A cost must be one of {', '.join(_REGISTRY)}. Received: {cost!r}")
+        raise ValueError(f"A cost must be one of {', '.join(_REGISTRY)}, or a .json or .csv file. Received: {cost!r}")
     return _REGISTRY[cost]()

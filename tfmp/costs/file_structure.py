@@ -1,8 +1,11 @@
 """What a file holds beside its kernels."""
 
+import math
+
+import numpy as np
+
 from tfmp.costs.operation_sizes import OperationSizes
 from tfmp.types import Graph, Layer
-from tfmp.types.file_size import FileSize
 
 _UNCHANGED = ("identity", "relu")
 _MOVING = {  # operator, and how many constants say what it does
@@ -13,11 +16,10 @@ _MOVING = {  # operator, and how many constants say what it does
     "permute": ("TRANSPOSE", 1),
     "max_pool": ("MAX_POOL_2D", 0),
     "global_max_pool": ("MAX_POOL_2D", 0),
-    "repeat": ("CONCATENATION", 0),
-    "upsample": ("CONCATENATION", 0),
 }
 _COPYING = ("repeat", "upsample")
 _ON_ONE_GRID = {"softmax": "SOFTMAX", "sigmoid": "LOGISTIC", "tanh": "TANH"}
+_SIGMOID, _RAMP = ("of the runtime", "sigmoid"), ("of the runtime", "hard_sigmoid")  # no name of a layer
 _SCALAR = ("affine", "hard_sigmoid")
 _AFFINE = ("batch_normalization", "normalization", *_SCALAR)
 _ELEMENTWISE = {"add": "ADD", "subtract": "SUB", "multiply": "MUL"}
@@ -31,14 +33,14 @@ _PRODUCTS = {
 }
 
 
-def file_structure(graph: Graph) -> FileSize:
-    """Counts operators, tensors, scales and biases of a quantized network, its layers fixed or open.
+def file_structure(graph: Graph) -> OperationSizes:
+    """Returns the operations of a network, its layers fixed or open, with the size of all but the codes of kernels.
 
-    The codes of the layers' kernels are not among them.
+    Tensors that a layer in floating point reads, and all of a network without quantized layers, have no grid.
     """
     structure = _Structure(graph)
     structure.run()
-    return structure.made.size
+    return structure.made
 
 
 class _Structure:
@@ -49,90 +51,114 @@ class _Structure:
     """
 
     def __init__(self, graph):
-        self.made, self._graph, self._done = OperationSizes(), graph, set()
+        self.made, self._graph, self._held = OperationSizes(), graph, {}
+        self._is_floating = not any(layer.is_quantized for layer in graph.layers.values())
 
     def run(self):
         for name in self._graph.input_names:
             self.made.size.tensor(name, self._shape(name))
+        # In the order of the network: a demand then finds what it reads and never reaches far back.
         for call in self._graph.calls:
             layer = self._graph.layer_of(call)
+            grid = self._own_grid(layer, call)
             if layer.is_quantized:
-                self._demand(call.inputs[0], _own_grid(layer, call))
+                self.made.owners.setdefault(grid, layer.name)
+            if layer.is_quantized or (self._is_floating and layer.kind in _PRODUCTS):
+                self._demand(call.inputs[0], grid)
         for name in self._graph.output_names:
-            self._demand(name, self._stored_grid(name))
-            self.made.size.operator("DEQUANTIZE", 1)
-            self.made.size.tensor(f"{name}_output", self._shape(name))
+            stored = self._demand(name, self._stored_grid(name))
+            if not self._is_floating:
+                stored = self.made.add("DEQUANTIZE", [stored], f"{name}_output", self._shape(name), None)
+            self.made.outputs.append(stored)
 
     def _shape(self, tensor):
         return self._graph.tensors[tensor].shape
 
     def _demand(self, tensor, grid):
-        if (tensor, grid) in self._done:
-            return
-        self._done.add((tensor, grid))
+        """Returns the name of the tensor that holds one of the graph's on a grid."""
+        if (tensor, grid) not in self._held:
+            self._held[tensor, grid] = self._make(tensor, grid)
+        return self._held[tensor, grid]
+
+    def _make(self, tensor, grid):
         call = self._graph.producer(tensor)
         layer = self._graph.layer_of(call)
-        own, sources = _own_grid(layer, call), call.inputs
+        own, sources = self._own_grid(layer, call), call.inputs
         if layer.kind == "input":
-            self.made.add("QUANTIZE", f"{tensor}_codes", self._shape(tensor), grid)
-        elif layer.kind in _UNCHANGED:
-            self._demand(sources[0], grid)
-        elif layer.kind == "quantize":
-            self._demand(sources[0], own)
-            self._requantize(tensor, own, grid)
-        elif layer.kind in _MOVING:
-            for source in sources:
-                self._demand(source, grid)
-            self._move(layer, call, grid)
-        elif layer.kind in _PRODUCTS:
-            self._demand(sources[0], own)
-            self._multiply(layer, call, grid)
-        elif layer.kind in _AFFINE:
-            self._map(layer, call, grid)
-        else:
-            for source in sources:
-                self._demand(source, self._stored_grid(source))
-            self._compute(layer, call, grid)
+            return (
+                tensor
+                if grid is None
+                else self.made.add("QUANTIZE", [tensor], f"{tensor}_codes", self._shape(tensor), grid)
+            )
+        if layer.kind in _UNCHANGED:
+            return self._demand(sources[0], grid)
+        if layer.kind == "quantize":
+            return self._requantized(tensor, self._demand(sources[0], own), own, grid)
+        if layer.kind in _COPYING:
+            return self._copy(layer, call, self._demand(sources[0], grid), grid)
+        if layer.kind in _MOVING:
+            return self._move(layer, call, [self._demand(source, grid) for source in sources], grid)
+        if layer.kind in _PRODUCTS:
+            return self._multiply(layer, call, self._demand(sources[0], own), grid)
+        if layer.kind in _AFFINE:
+            return self._map(layer, call, grid)
+        read = [self._demand(source, self._stored_grid(source)) for source in sources]
+        return self._compute(layer, call, read, grid)
 
     def _stored_grid(self, tensor):
         """The grid of a tensor that its reader does not quantize."""
         while True:
             call = self._graph.producer(tensor)
             layer = self._graph.layer_of(call)
-            moves = layer.kind in _UNCHANGED or (layer.kind in _MOVING and layer.kind != "concatenate")
+            moves = layer.kind in (*_UNCHANGED, *_COPYING, *_MOVING) and layer.kind != "concatenate"
             if not (call.inputs and moves):
-                return _own_grid(layer, call)
+                return self._own_grid(layer, call)
             tensor = call.inputs[0]
 
-    def _requantize(self, tensor, own, grid):
-        if own != grid:
-            self.made.scale(f"{tensor}_requantized", self._shape(tensor), grid, number="one", source=own)
+    def _requantized(self, tensor, made, own, grid):
+        if own == grid:
+            return made
+        return self.made.scale(made, f"{tensor}_requantized", self._shape(tensor), grid, number="one", source=own)
 
-    def _move(self, layer, call, grid):
+    def _move(self, layer, call, read, grid):
         (kind, arguments), made, shape = _MOVING[layer.kind], self.made, self._shape(call.outputs[0])
         value = layer.attributes.get("paddings", layer.attributes.get("permutation"))
         planar = layer.kind.endswith("pool") and len(self._shape(call.inputs[0])) != 4
         flat = layer.kind == "global_max_pool" and len(shape) != 4
-        for _ in layer.attributes.get("factors", (1,)) if layer.kind in _COPYING else (1,):
-            if layer.kind in _COPYING or planar:
-                made.reshape(f"{layer.name}_rows", (layer.name, *shape), grid)
-            made.add(kind, layer.name, shape, grid, num_inputs=len(call.inputs), arguments=arguments, value=value)
-            if layer.kind in _COPYING or planar or flat:
-                made.reshape(f"{layer.name}_values", shape, grid)
+        if planar:
+            read = [made.reshape(read[0], f"{layer.name}_rows", (layer.name, *shape), grid)]
+        moved = made.add(kind, read, layer.name, shape, grid, arguments=arguments, value=value)
+        return made.reshape(moved, f"{layer.name}_values", shape, grid) if planar or flat else moved
 
-    def _multiply(self, layer, call, grid):
+    def _copy(self, layer, call, read, grid):
+        """What stands several times in a row, axis by axis."""
+        name, made, shape = layer.name, self.made, self._shape(call.outputs[0])
+        is_vector = layer.kind == "repeat"
+        factors = (layer.attributes["count"],) if is_vector else layer.attributes["factors"]
+        before = shape if is_vector else self._shape(call.inputs[0])
+        for axis, factor in enumerate(factors, start=1):
+            if factor > 1:
+                sizes = (*shape[1 : axis + 1], *before[axis + 1 :])
+                rows = made.reshape(read, f"{name}_rows", (name, *sizes), grid)
+                copies = made.add("CONCATENATION", [rows] * factor, name, (None, *sizes), grid)
+                read = made.reshape(copies, f"{name}_values", (None, *sizes), grid)
+        return read
+
+    def _multiply(self, layer, call, read, grid):
         shape, name, made = self._shape(call.outputs[0]), layer.name, self.made
         if name not in made:  # further calls read the same constants
             made.constants(name, (layer.shape.out_channels, *layer.shape.kernel_size, name), layer.shape.out_channels)
         one_axis = layer.kind.endswith("1d")
         if one_axis:
-            made.reshape(f"{name}_image", (None, 1, *self._shape(call.inputs[0])[1:]), name)
+            read = made.reshape(read, f"{name}_image", (None, 1, *self._shape(call.inputs[0])[1:]), name)
             if layer.attributes.get("padding") == "causal":
-                made.add("PAD", f"{name}_padding", (name, *shape), name, arguments=1)
+                before = (layer.shape.kernel_size[1] - 1) * np.max(layer.attributes.get("dilation_rate", 1))
+                _, length, channels = self._shape(call.inputs[0])
+                padded = (name, 1, length + before, channels)
+                read = made.add("PAD", [read], f"{name}_padding", padded, name, arguments=1)
         arguments = 1 if layer.kind == "conv2d_transpose" else 0
-        made.add(_PRODUCTS[layer.kind], name, shape, grid, num_inputs=3, arguments=arguments)
-        if one_axis:
-            made.reshape(f"{name}_sequence", shape, grid)
+        read = made.add(_PRODUCTS[layer.kind], [read], name, shape, grid, constants=2, arguments=arguments)
+        return made.reshape(read, f"{name}_sequence", shape, grid) if one_axis else read
 
     def _map(self, layer, call, grid):
         """An affine map, which the product before it computes along, or the one operation of several in a row."""
@@ -142,55 +168,62 @@ class _Structure:
             before = self._graph.producer(tensor)
             kind = self._graph.layer_of(before).kind
             if kind in _PRODUCTS:
-                self._demand(tensor, grid)
-                return
+                return self._demand(tensor, grid)
             if kind not in _AFFINE and kind != "identity" and not (kind == "relu" and scalar):
                 break
             tensor = before.inputs[0]
             if kind in _AFFINE:
                 source, scalar = tensor, scalar and kind in _SCALAR
-        self._demand(source, self._stored_grid(source))
-        self.made.scale(layer.name, self._shape(call.outputs[0]), grid, source=self._stored_grid(source))
+        stored = self._stored_grid(source)
+        return self.made.scale(
+            self._demand(source, stored), layer.name, self._shape(call.outputs[0]), grid, source=stored
+        )
 
-    def _compute(self, layer, call, grid):
+    def _compute(self, layer, call, read, grid):
         name, kind, made = layer.name, layer.kind, self.made
         (tensor,), source = call.outputs, self._stored_grid(call.inputs[0]) if call.inputs else None
         shape = self._shape(tensor)
         if kind in _ON_ONE_GRID:
-            made.add(_ON_ONE_GRID[kind], name, shape, name)
-            self._requantize(tensor, name, grid)
-        elif kind == "average_pool" and layer.attributes.get("padding", "valid") == "valid":
+            own = self._own_grid(layer, call)
+            return self._requantized(tensor, made.add(_ON_ONE_GRID[kind], read, name, shape, own), own, grid)
+        if kind == "average_pool" and layer.attributes.get("padding", "valid") == "valid":
             window = layer.attributes["pool_size"]
             window = tuple(window) if hasattr(window, "__len__") else (window,)
-            made.scale(name, shape, grid, number="one", source=source, window=window)
-        elif kind == "average_pool":
-            made.add("AVERAGE_POOL_2D", name, shape, source)
-            self._requantize(tensor, source, grid)
-        elif kind == "mean":
-            made.add("MEAN", name, shape, grid, arguments=1, value="height and width")
-        elif kind == "swish":
-            made.add("LOGISTIC", f"{name}_gate", shape, "sigmoid")
-            made.add("MUL", name, shape, grid, num_inputs=2)
-        elif kind == "hard_swish":
-            made.scale(f"{name}_gate", shape, "hard_sigmoid", number="one sixth", source=source)
-            made.add("MUL", name, shape, grid, num_inputs=2)
-        elif kind == "prelu":
-            of_channels = layer.num_parameters == shape[-1]
-            flat = shape if of_channels else (None, layer.num_parameters)
-            made.scale(f"{name}_positive", flat, grid, number="one", source=source)
-            made.scale(f"{name}_negative", flat, f"{name}_negative", number="one", source=source)
-            made.scale(f"{name}_scaled", flat, grid, source=source)
-            made.add("ADD", name if of_channels else f"{name}_sum", flat, grid, num_inputs=2)
-            if not of_channels:
-                made.reshape(f"{name}_values", flat, source)
-                made.reshape(name, shape, grid)
-        else:
-            made.add(_ELEMENTWISE.get(kind, kind), name, shape, grid, num_inputs=len(call.inputs))
+            return made.scale(read[0], name, shape, grid, number="one", source=source, window=window)
+        if kind == "resize":
+            return self._requantized(tensor, made.add("RESIZE_BILINEAR", read, name, shape, source), source, grid)
+        if kind == "average_pool":
+            return self._requantized(tensor, made.add("AVERAGE_POOL_2D", read, name, shape, source), source, grid)
+        if kind == "mean":
+            return made.add("MEAN", read, name, shape, grid, arguments=1, value="height and width")
+        if kind == "swish":
+            gate = made.add("LOGISTIC", read, f"{name}_gate", shape, _SIGMOID)
+            return made.add("MUL", [*read, gate], name, shape, grid)
+        if kind == "hard_swish":
+            gate = made.scale(read[0], f"{name}_gate", shape, _RAMP, number="one sixth", source=source)
+            return made.add("MUL", [*read, gate], name, shape, grid)
+        if kind == "prelu":
+            return self._rectify(layer, read[0], shape, source, grid)
+        return made.add(_ELEMENTWISE.get(kind, kind), read, name, shape, grid)
 
+    def _rectify(self, layer, read, shape, source, grid):
+        """What a parametric ReLU leaves of the positive, and a product per channel of the negative."""
+        name, made = layer.name, self.made
+        of_channels = layer.num_parameters == shape[-1]
+        flat = shape if of_channels else (None, math.prod(shape[1:]))
+        if not of_channels:
+            read = made.reshape(read, f"{name}_values", flat, source)
+        positive = made.scale(read, f"{name}_positive", flat, grid, number="one", source=source)
+        negative = made.scale(read, f"{name}_negative", flat, source, number="one", source=source)
+        scaled = made.scale(negative, f"{name}_scaled", flat, grid, source=source)
+        total = made.add("ADD", [positive, scaled], name if of_channels else f"{name}_sum", flat, grid)
+        return total if of_channels else made.reshape(total, name, shape, grid)
 
-def _own_grid(layer: Layer, call):
-    """What is equal for layers whose inputs lie on one grid."""
-    selection = layer.activation
-    if selection.quantizer == "moving_range" and call.inputs:
-        return call.inputs[0], selection.bits, selection.signed
-    return layer.name
+    def _own_grid(self, layer: Layer, call):
+        """What is equal for layers whose inputs lie on one grid; None in floating point."""
+        selection = layer.activation
+        if self._is_floating or (layer.kind in _PRODUCTS and selection.formats[0].is_float):
+            return None
+        if selection.quantizer == "moving_range" and call.inputs and len(selection.formats) == 1:
+            return call.inputs[0], selection.bits, selection.signed
+        return layer.name

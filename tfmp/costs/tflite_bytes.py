@@ -50,7 +50,7 @@ class TFLiteBytes(Cost):
             for bits in self._packed_bits(layer):
                 add_helpers(helpers, layer.shape, bits)
         about = content_bytes(len(json.dumps(self._metadata(graph), separators=(",", ":"))))
-        return float(_BASE_BYTES + about + file_structure(graph).total_bytes + helpers.shared_bytes)
+        return float(_BASE_BYTES + about + file_structure(graph).size.total_bytes + helpers.shared_bytes)
 
     def _storage(self, shape, weight_format):
         return weight_storage(shape, weight_format.low, weight_format.high, mode=self.mode)

@@ -1,0 +1,53 @@
+"""A cost that the user computes."""
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+
+from tfmp.costs.checked_price import checked_price
+from tfmp.costs.cost import Cost
+from tfmp.types import LayerShape
+
+
+@dataclasses.dataclass(frozen=True)
+class Function(Cost):
+    """A price for each layer at each pair of bits, from a function of them.
+
+    Args:
+        function: Called with a `LayerShape`, weight bits and activation bits, 32 for floating point; returns the price.
+        name: Of the cost, in logs and reports.
+        unit: Of the price, `"ms"` for example.
+        per_call: True if a layer pays at every call, False if it pays once however often it is called.
+
+    Raises:
+        TypeError: If `function` cannot be called.
+        ValueError: In `table`, if a price is negative or not finite; the message names the layer and the bits.
+
+    Example:
+        >>> cost = Function(lambda shape, w, a: shape.macs * max(w, a), name="serial_cycles", unit="cycles")
+    """
+
+    function: Callable[[LayerShape, int, int], float]
+    _: dataclasses.KW_ONLY
+    name: str
+    unit: str
+    per_call: bool = True
+
+    def __post_init__(self):
+        if not callable(self.function):
+            raise TypeError(
+                f"`function` must be callable with (shape, weight_bits, activation_bits). Received: {self.function!r}"
+            )
+
+    def table(self, shape, weight_formats, activation_formats):
+        return np.array(
+            [
+                [self._price(shape, weight.bits, activation.bits) for activation in activation_formats]
+                for weight in weight_formats
+            ]
+        )
+
+    def _price(self, shape, weight_bits, activation_bits):
+        where = f"Cost `{self.name}`, layer `{shape.name}` at W{weight_bits} A{activation_bits}"
+        return checked_price(self.function(shape, weight_bits, activation_bits), where)

@@ -1,0 +1,61 @@
+"""Bits of the activations that are in memory at one time."""
+
+import numpy as np
+
+from tfmp.costs.activation_memory import ActivationMemory
+from tfmp.costs.layer_sum import LayerSum
+from tfmp.costs.live_values import live_values
+
+
+class PeakActivationMemory(ActivationMemory):
+    """The largest sum of bits that are alive at once while the integer network runs for one sample.
+
+    Counted are the tensors that the network stores, each in the format that it is stored in: the input of a layer at
+    that layer's bits, what has several readers at 8 bits, with a copy for each reader of fewer, and the floating-point
+    inputs and outputs of the network. At 8 bits they are those of the exported file. Its operations run in the file's
+    order; scratch memory of the runtime is not counted.
+
+    No sum over layers: each operation has a sum of its own, and the cost is the largest. The expected cost of a relaxed
+    network is the largest of the expected sums. A search prices the layers that are alive at the present peak.
+
+    Raises:
+        ValueError: In `sums`, if the size of a tensor is free.
+
+    Example:
+        >>> budget = tfmp.Budget("peak_activation_memory", limit=8 * 256 * 1024)
+    """
+
+    name = "peak_activation_memory"
+
+    def sums(self, graph, layers):
+        layers = [graph.layers[name] for name in layers]
+        rows = []
+        for fixed, values in live_values(graph):
+            values = dict(values)
+            own = [values.pop(layer.name, 0) for layer in layers]
+            others = sum(count * _expected_bits(graph.layers[name]) for name, count in values.items())
+            rows.append((fixed + others, *own))
+        return tuple(
+            LayerSum({layer.name: _table(layer, count) for layer, count in zip(layers, own, strict=True)}, constant)
+            for constant, *own in _undominated(rows)
+        )
+
+    def outside(self, graph, layers):
+        return 0.0  # all layers are in the sums
+
+
+def _expected_bits(layer):
+    return float(np.dot(layer.activation.probabilities, layer.activation.bits))
+
+
+def _table(layer, count):
+    return count * np.repeat(np.array(layer.activation.bits, np.float64)[None, :], len(layer.weight.bits), axis=0)
+
+
+def _undominated(rows):
+    """The rows that are not, entry by entry, within another: one of them is the largest sum at any bits."""
+    found = np.zeros((0, len(rows[0]))) if rows else np.zeros((1, 0))
+    for row in sorted(map(np.array, rows), key=lambda row: -row.sum()):
+        if not (found >= row).all(axis=1).any():
+            found = np.vstack([found, row])
+    return found.tolist() if rows else [(0.0,)]
