@@ -3,8 +3,6 @@
 import keras
 import numpy as np
 
-_MARGIN = 4
-
 
 class AugmentedImages(keras.utils.PyDataset):
     """Random crops and flips, decided by (seed, epoch) alone, so that a resumed run sees what an unbroken one sees.
@@ -14,12 +12,13 @@ class AugmentedImages(keras.utils.PyDataset):
         labels: `[N]` array.
         batch_size: Integer; a last, smaller batch is left out.
         seed: Integer.
+        margin: By how many pixels images are shifted at most.
     """
 
-    def __init__(self, images, labels, batch_size, seed):
+    def __init__(self, images, labels, batch_size, seed, *, margin=4):
         super().__init__()
-        margin = (_MARGIN, _MARGIN)
-        self.padded = np.pad(images, ((0, 0), margin, margin, (0, 0)))
+        self.padded = np.pad(images, ((0, 0), (margin, margin), (margin, margin), (0, 0)))
+        self.margin = margin
         self.shape = images.shape[1:]
         self.labels, self.batch_size, self.seed = labels, batch_size, seed
         self.set_epoch(0)
@@ -28,7 +27,7 @@ class AugmentedImages(keras.utils.PyDataset):
         rng = np.random.default_rng((self.seed, epoch))
         count = len(self.labels)
         self.order = rng.permutation(count)
-        self.shifts = rng.integers(0, 2 * _MARGIN + 1, (count, 2))
+        self.shifts = rng.integers(0, 2 * self.margin + 1, (count, 2))
         self.flips = rng.random(count) < 0.5
         self.epoch = epoch
 

@@ -4,6 +4,7 @@ import math
 import numbers
 
 from tfmp.bindings import binding
+from tfmp.transform.dual_precision import is_depthwise
 from tfmp.transform.plan import SEARCHED, plan
 from tfmp.transform.split_separables import with_split_separables
 from tfmp.types import Width
@@ -44,7 +45,7 @@ def width_for_size(
     low, high = widths
     width = min(max(1.0, low), high)
     while True:
-        size = tried[width] = _kernel_bits(build(width), **bits)
+        size = tried[width] = kernel_bits(build(width), **bits)
         if abs(size / target_bits - 1) <= tolerance / 4:
             break
         low, high = (width, high) if size < target_bits else (low, width)
@@ -72,15 +73,16 @@ def _next_width(target_bits, low, high, tried):
     return guess if low < guess < high and len(tried) % 2 else math.sqrt(low * high)
 
 
-def _kernel_bits(model, weight_bits, depthwise_bits):
+def kernel_bits(model, weight_bits, depthwise_bits=None):
+    """The bits that the kernels of a model in floating point take at two precisions, counted as above."""
+    depthwise_bits = weight_bits if depthwise_bits is None else depthwise_bits
     graph = with_split_separables(binding.of(model).read(model, weights=False))
     plans, total = plan(graph), 0
     for layer in graph.in_order():
         if layer.shape is None:
             continue
         shape = layer.shape
-        depthwise = shape.kind == "depthwise_conv2d" or shape.groups == shape.in_channels > 1
-        bits = depthwise_bits if depthwise else weight_bits
+        bits = depthwise_bits if is_depthwise(shape) else weight_bits
         total += shape.num_weights * (bits if plans[layer.name].status == SEARCHED else 8)
     if not total:
         raise ValueError(f"`build` must return a model with kernels. Received: `{graph.name}`, which has none")

@@ -1,0 +1,101 @@
+"""Width against precision at equal size: networks of fewer bits and more channels, trained from scratch.
+
+    python -m recipes.width_sweep --config=width_resnet20 --seeds=0,1
+    python -m recipes.width_sweep --config=width_mobilenet_v2 --methods=W1-size0.25,W4-size0.25
+
+Each run of a configuration trains one network at fixed bits (W2: kernels at 2 bits; D4: depthwise ones at 4), the first
+and the last layer at 8 bits. Its width is that at which its kernels take as many bits as those of the network at 8 bits
+and the width `size_of`, or `width` itself. `width_resnet20`, `width_vgg11` and `width_mobilenet_v2` are the sweeps of
+fig. 1 of DualPrecision in small, `width_inv_resnet26` fig. 2, `width_vgg11_variants` fig. 3 and table 1,
+`width_vgg11_fan_in` table 2 and fig. 4; `width_cifar100_*` and `width_imagenet_*` have the paper's own settings.
+"""
+
+import keras
+
+import tfmp
+from recipes import experiment
+from recipes.datasets.augmented_images import AugmentedImages, EpochSeed
+from recipes.image_sets import image_set
+from tfmp.transform.width_for_size import kernel_bits
+
+
+def run_train(run):
+    """Trains a network of given bits, at the width that they allow."""
+    config = run.config
+    images = image_set(config, run.seed)
+    network = tfmp.networks.get(config["network"])
+
+    def build(width):
+        return network(
+            keras,
+            image_size=config["image_size"],
+            num_classes=images.num_classes,
+            width=width,
+            fixed_ends=config["fixed_ends"],
+            **config["network_arguments"],
+        )
+
+    bits = {"weight_bits": config["weight_bits"], "depthwise_bits": config["depthwise_bits"]}
+    found = width_of(build, bits, config)
+    keras.utils.set_random_seed(run.seed)
+    model = tfmp.dual_precision(build(found.width), **bits, activation_bits=config["activation_bits"])
+    record = tfmp.MagnitudeVariance(model) if config["record_magnitudes"] else None
+    history = train(model, images.training, config, record)
+    return {
+        "accuracy": model.evaluate(**images.test, verbose=0, return_dict=True)["accuracy"],
+        "width": found.width,
+        "size_bits": found.size_bits,
+        "target_bits": found.target_bits,
+        **bits,
+        "magnitude_variance": None if record is None else record.result(),
+        "history": history,
+    }
+
+
+def width_of(build, bits, config):
+    """The `tfmp.types.Width` at which a network of these bits has the size that the settings ask for."""
+    if config["width"] is not None:
+        size = kernel_bits(build(config["width"]), **bits)
+        return tfmp.types.Width(config["width"], size, size)
+    target = kernel_bits(build(config["size_of"]), 8)
+    if kernel_bits(build(config["size_of"]), **bits) == target:
+        return tfmp.types.Width(config["size_of"], target, target)
+    return tfmp.width_for_size(build, target, **bits, tolerance=config["tolerance"])
+
+
+def train(model, training, config, record):
+    """Trains from the first weights: a warm-up, then a cosine, with SGD; returns the history."""
+    steps = len(training)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        0.0,
+        round((config["epochs"] - config["warmup_epochs"]) * steps),
+        warmup_target=config["learning_rate"],
+        warmup_steps=round(config["warmup_epochs"] * steps),
+    )
+    optimizer = keras.optimizers.SGD(schedule, momentum=0.9, nesterov=True, weight_decay=config["weight_decay"])
+    model.compile(optimizer, loss(config), metrics=["accuracy"])
+    callbacks = [EpochSeed(training)] if isinstance(training, AugmentedImages) else []
+    if record is not None:
+        callbacks.append(keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: record.update()))
+    return model.fit(training, epochs=config["epochs"], shuffle=False, callbacks=callbacks, verbose=2).history
+
+
+def loss(config):
+    """Cross-entropy of logits, with smoothed labels where the settings say so."""
+    smoothing = config["label_smoothing"]
+    if not smoothing:
+        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+    def smoothed(labels, logits):
+        classes = keras.ops.shape(logits)[-1]
+        targets = keras.ops.one_hot(keras.ops.cast(keras.ops.reshape(labels, (-1,)), "int32"), classes)
+        targets = targets * (1 - smoothing) + smoothing / classes
+        return keras.losses.categorical_crossentropy(targets, logits, from_logits=True)
+
+    return smoothed
+
+
+METHODS = {"train": run_train}
+
+if __name__ == "__main__":
+    experiment.main("width_resnet20", METHODS)
