@@ -14,3 +14,12 @@ TINY = SearchSpace(
     stem=(4, 1),
     last_channels=8,
 )
+# One block that may be skipped: what is traced quickly.
+ONE = SearchSpace(
+    [Stage(4)],
+    BlockCandidates(expansion=(1, 2), kernel_size=(3, 5), pointwise_bits=(2, 8), depthwise_bits=(2, 8)),
+    image_size=6,
+    num_classes=3,
+    stem=(4, 1),
+    last_channels=8,
+)

@@ -6,7 +6,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tfmp.search.categoricals import Categoricals
-from tfmp.search.network_cost import BlockTables
+from tfmp.search.network_cost import BlockTables, NetworkCost
+from tfmp.search.oracle import Oracle
+from tfmp.types.discrete_network import DiscreteNetwork
+from tfmp.types.search_space import SearchSpace
 
 
 class CostEstimate(NamedTuple):
@@ -33,6 +36,10 @@ class CostGradient(abc.ABC):
             seed: Integers that decide what is drawn, if anything is.
         """
 
+    @abc.abstractmethod
+    def cost_of(self, network: DiscreteNetwork) -> float:
+        """Returns the cost of one network."""
+
     def state(self) -> dict[str, Any]:
         """What a resumed search needs, JSON."""
         return {}
@@ -45,15 +52,20 @@ class ExactGradient(CostGradient):
     """The exact expectation, for costs that are sums over blocks.
 
     Args:
-        tables: `BlockTables` of the space and the cost.
+        space: The search space.
+        cost: Name of a cost, or a `tfmp.costs.Cost`; see `NetworkCost`.
     """
 
-    def __init__(self, tables: BlockTables):
-        self.tables = tables
+    def __init__(self, space: SearchSpace, cost="energy"):
+        self.tables = BlockTables(space, cost)
+        self._network_cost = NetworkCost(cost)
 
     def estimate(self, logits, seed=()):
         probabilities = self.tables.categoricals.probabilities(logits)
         return CostEstimate(self.tables.expectation(probabilities), self.tables.gradient(probabilities))
+
+    def cost_of(self, network):
+        return self._network_cost(network)
 
 
 BASELINES = ("none", "moving_average", "leave_one_out")
@@ -65,8 +77,8 @@ class Reinforce(CostGradient):
     gradient = 1/k sum_i (J(a_i) - b_i) d log p(a_i) / d logits,  a_1 ... a_k drawn from p
 
     Args:
-        categoricals: The choices.
-        oracle: Function from a sequence of `DiscreteNetwork` to as many numbers.
+        space: The search space.
+        oracle: `Oracle`, or a function from a `DiscreteNetwork` to a number.
         samples: Networks drawn for each estimate, k.
         baseline: b: `"none"` (the paper's), `"moving_average"` of what was drawn before, or `"leave_one_out"`, the mean
             of the other samples. None of them changes the gradient's mean; they change its variance.
@@ -78,19 +90,20 @@ class Reinforce(CostGradient):
     Reference: Williams, 1992; Gong et al., 2019, eq. 7
     """
 
-    def __init__(self, categoricals: Categoricals, oracle, *, samples=8, baseline="moving_average", momentum=0.9):
+    def __init__(self, space: SearchSpace, oracle, *, samples=8, baseline="moving_average", momentum=0.9):
         if baseline not in BASELINES:
             raise ValueError(f"`baseline` must be one of {', '.join(BASELINES)}. Received: {baseline!r}")
         if samples < 1 + (baseline == "leave_one_out"):
             raise ValueError(f"`samples` must be at least 1, and 2 for `leave_one_out`. Received: {samples!r}")
-        self.categoricals, self.oracle = categoricals, oracle
+        self.categoricals = Categoricals(space)
+        self.oracle = oracle if isinstance(oracle, Oracle) else Oracle(oracle)
         self.samples, self.baseline, self.momentum = samples, baseline, momentum
         self.average = None
 
     def estimate(self, logits, seed):
         probabilities = self.categoricals.probabilities(logits)
         drawn = self.categoricals.sample(probabilities, self.samples, seed)
-        costs = np.asarray(self.oracle([self.categoricals.network(indices) for indices in drawn]), np.float64)
+        costs = self.oracle([self.categoricals.network(indices) for indices in drawn])
         advantages = costs - self._baseline(costs)
         scores = self.categoricals.one_hot(drawn) - probabilities
         gradient = np.tensordot(advantages, scores, axes=(0, 0)) / self.samples
@@ -98,6 +111,9 @@ class Reinforce(CostGradient):
         kept = 0.0 if self.average is None else self.momentum
         self.average = mean if self.average is None else kept * self.average + (1 - kept) * mean
         return CostEstimate(self.average, gradient)
+
+    def cost_of(self, network):
+        return float(self.oracle([network])[0])
 
     def _baseline(self, costs):
         others = (costs.sum() - costs) / max(1, self.samples - 1)

@@ -29,7 +29,8 @@ class NetworkCost:
     def __init__(self, cost="energy"):
         self.cost = costs.get(cost)
         kind = type(self.cost)
-        if kind.overhead is not costs.Cost.overhead or kind.sums is not costs.Cost.sums:
+        has_overhead = kind.overhead is not costs.Cost.overhead and self.cost != costs.ModelSize(kernels_only=True)
+        if has_overhead or kind.sums is not costs.Cost.sums:
             raise ValueError(
                 f"The cost `{self.cost.name}` has a part that is of no layer. Expected a sum over layers, "
                 '"energy" or "bitops" for example; or give a function of a network as the oracle.'

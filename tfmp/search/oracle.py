@@ -1,13 +1,16 @@
 """Anything that gives a network a number."""
 
 import concurrent.futures
+import json
 import math
+import os
 import queue
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from tfmp.search.oracle_worker import OracleFailure, OracleWorker
+from tfmp.types.atomic_file import write_atomically
 from tfmp.types.discrete_network import DiscreteNetwork
 
 
@@ -15,7 +18,7 @@ class Oracle:
     """Asks a function what networks cost, each network once.
 
     A function that raises, gives no finite number, kills its process or takes too long is asked again; when it fails
-    each time, the error names the network. What was learned until then stays in the cache.
+    each time, the error names the network. What was learned until then stays known.
 
     Args:
         function: From a `DiscreteNetwork` to a number. With workers it must be picklable: a function or an object of a
@@ -23,6 +26,7 @@ class Oracle:
         workers: Processes that ask at the same time; 0 to ask in this process.
         timeout_seconds: After which a worker is killed and another one started; None waits for ever.
         retries: How often a network that failed is asked for again.
+        cache_path: File that keeps the answers, a line each, for this and later runs with the same function.
 
     Raises:
         ValueError: If a timeout comes without workers, a number is negative; in a call, if a network gets no number.
@@ -39,6 +43,7 @@ class Oracle:
         workers: int = 0,
         timeout_seconds: float | None = None,
         retries: int = 1,
+        cache_path: str | os.PathLike | None = None,
     ):
         if not callable(function):
             raise TypeError(f"An oracle is a function of a `DiscreteNetwork`. Received: {function!r}")
@@ -51,7 +56,15 @@ class Oracle:
             )
         self.function, self.timeout_seconds, self.retries = function, timeout_seconds, retries
         self.workers = [OracleWorker(function) for _ in range(workers)]
+        self.cache_path = cache_path
         self.cache: dict[str, float] = {}
+        if cache_path is not None and os.path.exists(cache_path):
+            with open(cache_path, encoding="utf-8") as file:
+                text = file.read()
+            complete = text[: text.rfind("\n") + 1]
+            if complete != text:  # of a run that was killed as it wrote
+                write_atomically(cache_path, complete, overwrite=True)
+            self.cache.update(json.loads(line) for line in complete.splitlines())
 
     def __call__(self, networks: Sequence[DiscreteNetwork]) -> np.ndarray:
         """Returns one number for each network, float64."""
@@ -61,7 +74,7 @@ class Oracle:
             self._ask_workers(missing)
         else:
             for name, network in missing.items():
-                self.cache[name] = self._asked(network, lambda: self._finite(self.function(network)))  # noqa: B023
+                self._learn(name, self._asked(network, lambda: self._finite(self.function(network))))  # noqa: B023
         return np.array([self.cache[key(network)] for network in networks], np.float64)
 
     def _ask_workers(self, missing):
@@ -72,8 +85,7 @@ class Oracle:
         def ask(name, network):
             worker = free.get()
             try:
-                answer = self._asked(network, lambda: self._finite(worker.ask(network, self.timeout_seconds)))
-                self.cache[name] = answer
+                return name, self._asked(network, lambda: self._finite(worker.ask(network, self.timeout_seconds)))
             finally:
                 free.put(worker)
 
@@ -81,10 +93,16 @@ class Oracle:
             asked = [threads.submit(ask, *item) for item in missing.items()]
             try:
                 for future in concurrent.futures.as_completed(asked):
-                    future.result()
+                    self._learn(*future.result())
             except BaseException:
                 threads.shutdown(cancel_futures=True)
                 raise
+
+    def _learn(self, name, number):
+        self.cache[name] = number
+        if self.cache_path is not None:
+            with open(self.cache_path, "a", encoding="utf-8") as file:
+                file.write(json.dumps([name, number]) + "\n")
 
     def _asked(self, network, ask):
         for attempt in range(self.retries + 1):
@@ -107,14 +125,6 @@ class Oracle:
         """Ends the workers; the next call starts them again."""
         for worker in self.workers:
             worker.end()
-
-    def state(self):
-        """The cache, JSON."""
-        return self.cache
-
-    def restore(self, state):
-        """Takes up a cache."""
-        self.cache = {name: float(number) for name, number in state.items()}
 
 
 def key(network: DiscreteNetwork) -> str:

@@ -1,7 +1,9 @@
 """The vocabulary of the library: frozen dataclasses that import nothing but NumPy."""
 
 from tfmp.types.bit_assignment import BitAssignment
+from tfmp.types.block_choice import BlockCandidates, BlockChoice
 from tfmp.types.code_format import FLOAT, CodeFormat
+from tfmp.types.discrete_network import DiscreteNetwork
 from tfmp.types.graph import UNQUANTIZED, Call, Graph, Layer, Selection, Tensor, TensorRef, map_references
 from tfmp.types.integer_graph import Grid, IntegerGraph, IntegerOperation, IntegerTensor
 from tfmp.types.layer_report import LayerReport
@@ -10,6 +12,7 @@ from tfmp.types.layer_table import LayerRow, LayerTable
 from tfmp.types.model_report import ModelReport, ModelRow
 from tfmp.types.network_report import NetworkReport
 from tfmp.types.pareto_front import ParetoFront
+from tfmp.types.search_space import SearchSpace, Stage
 from tfmp.types.submodel import Submodel
 from tfmp.types.tflite_file import FileLayer, FileTensor, StoredTensor, TFLiteFile
 from tfmp.types.tflite_report import OperatorAgreement, TFLiteReport
@@ -19,8 +22,11 @@ __all__ = [
     "FLOAT",
     "UNQUANTIZED",
     "BitAssignment",
+    "BlockCandidates",
+    "BlockChoice",
     "Call",
     "CodeFormat",
+    "DiscreteNetwork",
     "FileLayer",
     "FileTensor",
     "Graph",
@@ -38,7 +44,9 @@ __all__ = [
     "NetworkReport",
     "OperatorAgreement",
     "ParetoFront",
+    "SearchSpace",
     "Selection",
+    "Stage",
     "Submodel",
     "StoredTensor",
     "TFLiteFile",

@@ -1,0 +1,24 @@
+"""The joint search in Keras 3."""
+
+import keras
+
+from tfmp.bindings.keras3.supernet import supernet
+from tfmp.mixins.joint_search import JointSearchMixin
+
+
+class JointSearch(JointSearchMixin):  # noqa: D101 (the mixin says it)
+    __doc__ = JointSearchMixin.__doc__
+
+    def make_supernet(self, space):
+        return supernet(space)
+
+    def make_variable(self, shape):
+        return keras.Variable(keras.ops.zeros(shape), name="controller_logits")
+
+    def make_optimizers(self, given):
+        # Little momentum for the controller: it would carry the cost far below the target, where nothing stops it.
+        weights, controller = given or (
+            keras.optimizers.SGD(0.05, momentum=0.9),
+            keras.optimizers.Adam(0.02, beta_1=0.5),
+        )
+        return keras.optimizers.get(weights), keras.optimizers.get(controller)

@@ -1,0 +1,56 @@
+"""The batches of an epoch, decided by the seed and the epoch alone."""
+
+import collections.abc
+
+import numpy as np
+import tensorflow as tf
+
+
+def epoch_batches(data, epoch, batch_size, seed):
+    """Returns what has as many pairs of images and labels as `len` says, read by an index or by `iter`.
+
+    Args:
+        data: A pair of arrays; or a function of the epoch that returns such batches, a `keras.utils.PyDataset` or a
+            `tf.data.Dataset` of known length for example.
+        epoch: Number of the epoch, from 0.
+        batch_size: Of arrays, whose last images are left out where they are fewer.
+        seed: Integer, for the order of arrays.
+
+    Raises:
+        ValueError: If there are fewer images than a batch holds, or not as many labels as images.
+    """
+    if callable(data):
+        return data(epoch)
+    images, labels = data
+    if len(images) != len(labels) or len(images) < batch_size:
+        raise ValueError(
+            f"Expected as many labels as images, and at least {batch_size}, one batch. "
+            f"Received: {len(images)} images and {len(labels)} labels"
+        )
+    order = np.random.default_rng((seed, epoch)).permutation(len(images))
+    return _Batches(images, labels, [order[i : i + batch_size] for i in range(0, len(order), batch_size)], batch_size)
+
+
+class _Batches:
+    def __init__(self, images, labels, chosen, batch_size):
+        self.images, self.labels = images, labels
+        self.chosen = [indices for indices in chosen if len(indices) == batch_size]
+
+    def __len__(self):
+        return len(self.chosen)
+
+    def __getitem__(self, index):
+        return self.images[self.chosen[index]], self.labels[self.chosen[index]]
+
+
+def iterate(batches):
+    """The batches, once."""
+    if isinstance(batches, collections.abc.Iterable):
+        return iter(batches)
+    return (batches[index] for index in range(len(batches)))
+
+
+def as_tensors(batch):
+    """A pair of images and labels as tensors."""
+    images, labels = batch
+    return tf.convert_to_tensor(images), tf.convert_to_tensor(labels)

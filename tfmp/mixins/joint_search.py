@@ -1,0 +1,238 @@
+"""The joint search of architecture and precision."""
+
+import dataclasses
+import json
+
+import numpy as np
+import tensorflow as tf
+
+from tfmp.mixins.epoch_batches import as_tensors, epoch_batches, iterate
+from tfmp.mixins.kept import kept
+from tfmp.mixins.network_derivation import NetworkDerivation
+from tfmp.mixins.search_backup import SearchBackup
+from tfmp.mixins.validation_gradient import validation_gradient
+from tfmp.search.categoricals import Categoricals
+from tfmp.search.cost_gradient import CostGradient, ExactGradient, Reinforce
+from tfmp.search.joint_settings import JointSettings
+from tfmp.search.oracle import Oracle
+from tfmp.selection.gumbel_sample import gumbel_sample
+
+_FOR_WEIGHTS, _FOR_CONTROLLER, _FOR_COST = range(3)
+
+
+class JointSearchMixin(NetworkDerivation):
+    """Searches the blocks of a network and their bits at once, under a target for what the network costs.
+
+    A supernet holds every network of the space, quantized throughout; a controller holds the logits of each choice. The
+    supernet's weights learn from training batches under samples of the controller. The controller learns from
+    validation batches, by the gradient that passes through its samples, and from the cost, which has no gradient of its
+    own:
+
+        min E[L_val] + penalty * max(0, E[cost] / target - 1)
+
+    Costs that are sums over layers have the exact expectation; others are estimated from sampled networks (REINFORCE).
+
+    Args:
+        space: `tfmp.types.SearchSpace`.
+        target: What the network may cost, in the cost's unit.
+        cost: Name of a cost or a `tfmp.costs.Cost`; or a `tfmp.search.Oracle` or a function from a
+            `tfmp.types.DiscreteNetwork` to a number; or a `tfmp.search.CostGradient` that says how it is learned.
+        settings: `tfmp.search.JointSettings`.
+        optimizers: Those of the weights and of the controller.
+        loss: Function of labels and logits to a scalar.
+        backup_dir: Folder where each epoch leaves what a killed search needs to go on. Starting again with the same
+            arguments resumes behind the last complete epoch and ends as the unbroken search.
+
+    Attributes:
+        supernet: The model; its inputs are images and choices.
+        logits: `[rows, width]` variable of the controller, in the order of `tfmp.search.Categoricals`.
+        history: One dict for each epoch: `loss`; `validation_loss` and `expected_cost` (by the target), None before the
+            controller learns; `entropy` (mean over the choices, 1 is undecided); `temperature`.
+
+    Raises:
+        ValueError: If the target is not positive, or the cost is none of a sum over layers.
+
+    Example:
+        >>> search = tfmp.JointSearch(space, target=0.5e6)
+        >>> search.fit((x, y), (x_validation, y_validation), epochs=60)
+        >>> model = tfmp.build_network(keras, search.derive())
+    """
+
+    def __init__(
+        self,
+        space,
+        target,
+        *,
+        cost="energy",
+        settings=None,
+        optimizers=None,
+        loss=None,
+        backup_dir=None,
+    ):
+        if not target > 0:
+            raise ValueError(f"`target` must be positive, in the unit of the cost. Received: {target!r}")
+        self.space, self.target = space, float(target)
+        self.settings = settings or JointSettings()
+        self.categoricals = Categoricals(space)
+        self.cost_gradient = _cost_gradient(space, cost)
+        self.supernet = self.make_supernet(space)
+        self.logits = self.make_variable(self.categoricals.shape)
+        self.weights_optimizer, self.controller_optimizer = self.make_optimizers(optimizers)
+        self.weights_optimizer.build(self.supernet.trainable_variables)
+        self.controller_optimizer.build([self.logits])
+        self.loss = loss or _cross_entropy
+        self.history = []
+        self._backup = None if backup_dir is None else SearchBackup(backup_dir)
+        self._train_weights = tf.function(self._weights_step)
+        self._loss_gradient = tf.function(self._controller_gradient)
+        self._restricted_loss = tf.function(self._loss_of_choices)
+
+    def fit(self, training, validation, *, epochs, batch_size=64, seed=0, report=None):
+        """Searches.
+
+        An epoch passes once over both parts; the controller's steps are spread evenly among those of the weights.
+
+        Args:
+            training: Images and labels as a pair of arrays, which are shuffled by (seed, epoch); or a function of the
+                epoch to batches of them, a `keras.utils.PyDataset` or `tf.data.Dataset` for example.
+            validation: Others, likewise, from which the controller learns.
+            epochs: In all, those before a resumption included.
+            batch_size: Of arrays.
+            seed: Integer, for samples and shuffling.
+            report: Function that is called with the entry of `history` after each epoch, `print` for example.
+
+        Returns:
+            `history`.
+
+        Raises:
+            ValueError: If a backup is of another search, or an oracle fails; the state behind the last complete epoch
+                is in `backup_dir` then.
+        """
+        for epoch in range(self._resume(seed), epochs):
+            parts = (epoch_batches(part, epoch, batch_size, seed) for part in (training, validation))
+            self.history.append({"epoch": epoch, **self._epoch(epoch, *parts, seed)})
+            if self._backup is not None:
+                self._save(epoch + 1, seed)
+            if report is not None:
+                report(self.history[-1])
+        return self.history
+
+    def _epoch(self, epoch, training, validation, seed):
+        settings = self.settings
+        temperature = tf.constant(settings.temperature_in(epoch), tf.float32)
+        losses, validation_losses, expected = [], [], None
+        validation_batches = iterate(validation)
+        for step, batch in enumerate(iterate(training)):
+            noise = self._noise((seed, epoch, step, _FOR_WEIGHTS))
+            losses.append(self._train_weights(*as_tensors(batch), noise, temperature))
+            due = (step + 1) * len(validation) // len(training)
+            while epoch >= settings.weight_epochs and len(validation_losses) < due:
+                seeds = (seed, epoch, len(validation_losses))
+                noise = self._noise((*seeds, _FOR_CONTROLLER))
+                rate = tf.convert_to_tensor(self.weights_optimizer.learning_rate)
+                pair = as_tensors(batch), as_tensors(next(validation_batches))
+                value, gradient = self._loss_gradient(*pair, noise, temperature, rate)
+                validation_losses.append(value)
+                expected = self._move_logits(np.asarray(gradient, np.float64), (*seeds, _FOR_COST)) / self.target
+        return {
+            "loss": float(np.mean(losses)),
+            "validation_loss": float(np.mean(validation_losses)) if validation_losses else None,
+            "expected_cost": expected,
+            "entropy": self.entropy(),
+            "temperature": float(temperature),
+        }
+
+    def _noise(self, seed):
+        return tf.constant(np.random.default_rng(seed).gumbel(size=self.categoricals.shape), tf.float32)
+
+    def _logits(self):
+        return np.asarray(tf.convert_to_tensor(self.logits), np.float64)
+
+    def _move_logits(self, gradient, seed):
+        cost = self.cost_gradient.estimate(self._logits(), seed)
+        if cost.expected > self.target:
+            gradient = gradient + self.settings.penalty / self.target * cost.gradient
+        self.controller_optimizer.apply([tf.constant(gradient, tf.float32)], [self.logits])
+        return cost.expected
+
+    def _sample(self, logits, noise, temperature):
+        hard = self.settings.samples == "hard"
+        return gumbel_sample(logits, self.categoricals.mask, noise, temperature, hard=hard)
+
+    def _loss_of_choices(self, images, labels, choices):
+        value = self.loss(labels, self.supernet([images, choices], training=True))
+        return tf.add_n([value, *self.supernet.losses])
+
+    def _weights_step(self, images, labels, noise, temperature):
+        choices = self._sample(tf.convert_to_tensor(self.logits), noise, temperature)
+        weights = self.supernet.trainable_variables
+        with tf.GradientTape() as tape:
+            value = self._loss_of_choices(images, labels, choices)
+        self.weights_optimizer.apply(tape.gradient(value, weights, unconnected_gradients="zero"), weights)
+        return value
+
+    def _controller_gradient(self, training, validation, noise, temperature, step_size):
+        def loss(batch, logits):
+            return self._loss_of_choices(*batch, self._sample(logits, noise, temperature))
+
+        with kept(self.supernet.non_trainable_variables):
+            return validation_gradient(
+                loss,
+                self.supernet.trainable_variables,
+                tf.convert_to_tensor(self.logits),
+                training,
+                validation,
+                order=self.settings.order,
+                step_size=step_size,
+            )
+
+    def probabilities(self) -> np.ndarray:
+        """`[rows, width]`: how likely each candidate is, in the order of `tfmp.search.Categoricals`."""
+        return self.categoricals.probabilities(self._logits())
+
+    def entropy(self) -> float:
+        """Mean over the open choices of how undecided they are, from 0 to 1."""
+        probabilities, counts = self.probabilities(), self.categoricals.counts
+        nats = -(probabilities * np.log(np.maximum(probabilities, 1e-300))).sum(axis=1)
+        return float(np.mean(nats[counts > 1] / np.log(counts[counts > 1]))) if (counts > 1).any() else 0.0
+
+    def _variables(self):
+        optimizers = self.weights_optimizer, self.controller_optimizer
+        return [*self.supernet.variables, self.logits, *(v for each in optimizers for v in each.variables)]
+
+    def _identity(self, seed):
+        settings = dataclasses.asdict(self.settings)
+        identity = {"space": self.space.as_dict(), "target": self.target, "settings": settings, "seed": seed}
+        return json.loads(json.dumps(identity))
+
+    def _save(self, epoch, seed):
+        values = [np.asarray(tf.convert_to_tensor(variable)) for variable in self._variables()]
+        state = {"cost_gradient": self.cost_gradient.state(), "history": self.history}
+        self._backup.save(epoch, values, identity=self._identity(seed), state=state)
+
+    def _resume(self, seed):
+        if self._backup is None:
+            return len(self.history)
+        found = self._backup.load([v.shape for v in self._variables()], identity=self._identity(seed))
+        if found is None:
+            return len(self.history)
+        epoch, values, state = found
+        for variable, value in zip(self._variables(), values, strict=True):
+            variable.assign(value)
+        self.cost_gradient.restore(state["cost_gradient"])
+        self.history = state["history"]
+        return epoch
+
+
+def _cost_gradient(space, cost):
+    if isinstance(cost, CostGradient):
+        return cost
+    if isinstance(cost, Oracle) or (callable(cost) and not isinstance(cost, str)):
+        return Reinforce(space, cost)
+    return ExactGradient(space, cost)
+
+
+def _cross_entropy(labels, logits):
+    if labels.shape.rank == logits.shape.rank:
+        return tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(labels, logits))
+    return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))

@@ -1,0 +1,29 @@
+"""Samples of several categorical distributions that pass gradients to their logits."""
+
+import tensorflow as tf
+
+
+def gumbel_sample(logits, mask, noise, temperature, *, hard=False):
+    """Returns softmax((logits + noise) / temperature) over the candidates of each row.
+
+    With Gumbel noise the largest entry of a row is a draw from softmax(logits), at any temperature.
+
+    Args:
+        logits: `[rows, width]` tensor.
+        mask: `[rows, width]`, 1 where there is a candidate.
+        noise: `[rows, width]`.
+        temperature: Positive scalar; near zero a sample is nearly one-hot, its gradient large and rare.
+        hard: If True, the sample is the one-hot draw, its gradient that of the soft one.
+
+    Returns:
+        `[rows, width]` tensor whose rows sum to 1.
+
+    Reference: Jang et al., 2017, https://arxiv.org/abs/1611.01144
+    """
+    padding = (1 - tf.convert_to_tensor(mask)) * tf.constant(-1e30, logits.dtype)
+    noisy = (logits + noise) / temperature + padding
+    soft = tf.nn.softmax(noisy)
+    if not hard:
+        return soft
+    drawn = tf.one_hot(tf.argmax(noisy, axis=1), logits.shape[1], dtype=logits.dtype)
+    return tf.stop_gradient(drawn - soft) + soft
