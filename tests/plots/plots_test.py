@@ -10,6 +10,16 @@ import tfmp
 from tfmp import plots
 
 BITS = {"conv1": (4, 2), "conv2": (2, 3), "pointwise": (1, 4)}
+FRONT = tfmp.types.ParetoFront(
+    [
+        {"energy_nj": 3.0, "accuracy": 0.9, "strategy": "mixed"},
+        {"energy_nj": 1.0, "accuracy": 0.7, "strategy": "mixed"},
+        {"energy_nj": 2.0, "accuracy": 0.6, "strategy": "mixed"},
+        {"energy_nj": 2.0, "accuracy": 0.8, "strategy": "uniform"},
+    ],
+    "energy_nj",
+    "accuracy",
+)
 FIGURES = {
     "bars": lambda: plots.bars({"W2A2": {"a": 1.0, "b": 2.0}, "W4A4": {"b": 3.0}}, y_label="accuracy, %"),
     "bit_allocation": lambda: plots.bit_allocation({"seed 0": tfmp.BitAssignment(BITS)}, uniform_bits=(2, 2)),
@@ -20,6 +30,7 @@ FIGURES = {
         references={"float": 8.0},
     ),
     "intervals": lambda: plots.intervals({"softmax": ([0.5, 1.0], 0.3), "gumbel": ([0.1], None)}, x_label="points"),
+    "pareto_front": lambda: plots.pareto_front(FRONT, group="strategy", x_label="energy, nJ"),
     "probability_evolution": lambda: plots.probability_evolution(
         {f"conv{i}": (np.full((3, 2), 0.5), np.full((3, 3), 1 / 3)) for i in range(10)}, (2, 4), (2, 3, 4)
     ),
@@ -117,3 +128,13 @@ def test_every_plot_has_a_file_of_its_name():
     for name in plots.__all__:
         assert (folder / f"{name}.py").exists()
         assert importlib.import_module(f"tfmp.plots.{name}").__doc__
+
+
+def test_the_staircase_of_a_group_goes_through_its_best_points():
+    mixed, uniform = FIGURES["pareto_front"]().axes[0].lines
+    assert (mixed.get_xdata().tolist(), mixed.get_ydata().tolist()) == ([1, 3], [0.7, 0.9])
+    assert (uniform.get_label(), uniform.get_xdata().tolist()) == ("uniform", [2])
+    with pytest.raises(ValueError, match="Expected `width` in every point. Received one with energy_nj"):
+        plots.pareto_front(FRONT, group="width")
+    with pytest.raises(ValueError, match="at least one point"):
+        plots.pareto_front(FRONT.where(strategy="random"))

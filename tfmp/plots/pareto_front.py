@@ -1,0 +1,48 @@
+"""What is best in two quantities at once."""
+
+from tfmp.plots.figure import finish, line_style, new_figure
+
+
+def pareto_front(front, *, group=None, x_label=None, y_label=None, title=None):
+    """Returns all points of a front, and a staircase through those of each group that no other of it beats.
+
+    Args:
+        front: A `tfmp.types.ParetoFront`.
+        group: Name of a value of the points, `"strategy"` for example: each of its values is a group of its own.
+        x_label: What `x` is, with its unit; the name of the quantity by default.
+        y_label: What `y` is.
+        title: Text above.
+
+    Raises:
+        ValueError: If there are no points, or one has no value for the group.
+
+    Example:
+        >>> figure = pareto_front(tuner.pareto(), group="strategy")  # doctest: +SKIP
+    """
+    if not front.points:
+        raise ValueError("Expected a front with at least one point. Received none.")
+    lacking = [point for point in front.points if group is not None and group not in point]
+    if lacking:
+        raise ValueError(f"Expected `{group}` in every point. Received one with {', '.join(map(str, lacking[0]))}")
+    groups = {"": front}
+    if group is not None:
+        names = dict.fromkeys(point[group] for point in front.points)
+        groups = {str(name): front.where(**{group: name}) for name in names}
+    figure = new_figure(5.6, 3.8)
+    axes = figure.add_subplot()
+    for index, (label, part) in enumerate(groups.items()):
+        style = line_style(index)
+        color, marker = style["color"], style["marker"]
+        best = part.front
+        others = [point for point in part.points if all(point is not each for each in best)]
+        axes.scatter(*_columns(front, others), s=16, marker=marker, facecolor="none", edgecolor=color, linewidth=0.8)
+        # What costs as much as a point, or more up to the next one, is as good as that point.
+        step = "steps-post" if front.x_direction == "min" else "steps-pre"
+        ordered = sorted(best, key=lambda point: point[front.x])
+        axes.plot(*_columns(front, ordered), drawstyle=step, label=label or None, **style)
+    finish(axes, x_label=x_label or front.x, y_label=y_label or front.y, title=title)
+    return figure
+
+
+def _columns(front, points):
+    return [point[front.x] for point in points], [point[front.y] for point in points]
