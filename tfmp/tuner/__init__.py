@@ -8,6 +8,7 @@ if importlib.util.find_spec("keras_tuner") is None:
 from tfmp.tuner.budget_range import BudgetRange
 from tfmp.tuner.budget_tuner import BudgetTuner
 from tfmp.tuner.mixed_precision_hyper_model import MixedPrecisionHyperModel
+from tfmp.tuner.oracles import new_oracle
 from tfmp.tuner.strategies import register_strategy, strategy_names
 from tfmp.tuner.training import Training
 from tfmp.tuner.worker_pool import WorkerPool
@@ -18,6 +19,7 @@ __all__ = [
     "MixedPrecisionHyperModel",
     "Training",
     "WorkerPool",
+    "new_oracle",
     "register_strategy",
     "strategy_names",
 ]

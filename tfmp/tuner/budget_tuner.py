@@ -15,6 +15,7 @@ from tfmp.tuner.budget_range import BudgetRange
 from tfmp.tuner.fit_data import FitData
 from tfmp.tuner.mixed_precision_hyper_model import MixedPrecisionHyperModel
 from tfmp.tuner.oracle_snapshot import OracleSnapshot
+from tfmp.tuner.oracles import new_oracle
 from tfmp.tuner.progress import Progress
 from tfmp.tuner.project import Project
 from tfmp.tuner.quantities import quantity_name
@@ -86,9 +87,7 @@ class BudgetTuner(keras_tuner.Tuner):
         if minimize is not None:
             hypermodel.set_budgets(BudgetRange(minimize))
             oracle = BisectionOracle(self._minimized, max_accuracy_drop, max_trials=max_trials or 10)
-        oracle = oracle or keras_tuner.oracles.GridSearchOracle(
-            _objective(hypermodel.training), max_trials=max_trials, max_consecutive_failed_trials=math.inf
-        )
+        oracle = oracle or new_oracle("grid", _objective(hypermodel.training), max_trials=max_trials)
         self.project = Project(os.path.join(directory, project_name))
         identity = {"hypermodel": hypermodel.identity(), "oracle": _oracle_identity(oracle), "warm_start": warm_start}
         tuner_id = os.environ.get("KERASTUNER_TUNER_ID", "tuner0")

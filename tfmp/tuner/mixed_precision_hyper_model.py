@@ -6,7 +6,7 @@ import keras_tuner
 import numpy as np
 
 from tfmp.bindings import binding
-from tfmp.search.budget import SearchedCost
+from tfmp.search.searched_cost import SearchedCost
 from tfmp.transform.relax import relax
 from tfmp.tuner import strategies as known
 from tfmp.tuner.budget_range import BudgetRange

@@ -101,6 +101,10 @@ class Project:
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
+    def begin_trial(self, trial_id):
+        """Removes what a killed attempt left half-written."""
+        _remove_half_written(self.trial_folder(trial_id))
+
     def record(self, trial_id) -> TrialRecord | None:
         """The record of a finished trial, or None."""
         path = self.folder / f"trial_{trial_id}" / "record.json"
@@ -157,6 +161,7 @@ class Project:
         model_path, metrics_path = folder / f"width={width:g}.keras", folder / f"width={width:g}.json"
         with self.lock(f"float-width={width:g}"):
             if not metrics_path.exists():
+                _remove_half_written(folder)
                 model, metrics = train()
                 with _folder_errors():
                     save_model(model, model_path)
@@ -172,6 +177,11 @@ class Project:
             if fcntl is not None:
                 fcntl.flock(file, fcntl.LOCK_EX)
             yield
+
+
+def _remove_half_written(folder):
+    for path in [*folder.glob("*.tmp.*"), *folder.glob(".*.tmp")]:
+        path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

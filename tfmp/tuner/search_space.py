@@ -1,6 +1,5 @@
 """What trials differ in."""
 
-import contextlib
 import inspect
 import itertools
 import json
@@ -70,8 +69,8 @@ class SearchSpace:
     def declare(self, hp, budgets_of):
         """Registers all hyperparameters and returns the values that they have now.
 
-        Where some choices leave fewer budgets than others, each gets a hyperparameter of its own for them, so that no
-        oracle ever proposes a budget that no assignment meets.
+        Where some choices leave fewer budgets than others, those that matter become one hyperparameter, and each of its
+        values has another one for its budgets: no oracle ever proposes a budget that no assignment meets.
 
         Args:
             hp: keras-tuner's `HyperParameters`.
@@ -81,21 +80,23 @@ class SearchSpace:
         Returns:
             Name to value, with `"budget"` and `"strategy"`.
         """
+        structures = [(structure, chosen, budgets_of(structure)) for structure, chosen in self.structures()]
+        depends = any(found != structures[0][-1] for *_, found in structures)
         values = dict(self.fixed)
         for name, options in self._lists.items():
-            values[name] = options[hp.Choice(name, list(options))]
+            if not (depends and name in _STRUCTURAL):
+                values[name] = options[hp.Choice(name, list(options))]
         for name, (low, high) in self.ranges.items():
             values[name] = hp.Float(name, low, high, sampling="log")
-        structures = [(budgets_of(structure), chosen) for structure, chosen in self.structures()]
-        if all(found == structures[0][0] for found, _ in structures):
-            return values | {"budget": self._declare_budget(hp, "budget", structures[0][0])}
-        for found, chosen in structures:
-            with contextlib.ExitStack() as scopes:
-                for name, text in chosen.items():
-                    scopes.enter_context(hp.conditional_scope(name, [text]))
-                name = f"budget[{','.join(f'{name}={text}' for name, text in chosen.items())}]"
-                budget = self._declare_budget(hp, name, found)
-                values |= {} if budget is None else {"budget": budget}
+        if not depends:
+            return values | {"budget": self._declare_budget(hp, "budget", structures[0][-1])}
+        texts = ["; ".join(f"{name}={text}" for name, text in chosen.items()) for _, chosen, _ in structures]
+        decided = hp.Choice("structure", texts)
+        for text, (structure, chosen, found) in zip(texts, structures, strict=True):
+            with hp.conditional_scope("structure", [text]):
+                budget = self._declare_budget(hp, f"budget with {text}", found)
+            if text == decided:
+                values |= {name: structure[name] for name in chosen} | {"budget": budget}
         return values
 
     def size(self, budgets_of):
@@ -110,7 +111,7 @@ class SearchSpace:
         if isinstance(found, BudgetRange):
             limit = hp.Float(name, found.low, found.high, sampling="log")
             return None if limit is None else Budget(found.cost, limit=limit)
-        return self.budgets.get(hp.Choice(name, found))
+        return self.budgets.get(hp.Choice(name, found))  # None where it is not active
 
     def identity(self):
         """What two equal spaces share, in JSON."""

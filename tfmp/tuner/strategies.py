@@ -3,12 +3,14 @@
 import itertools
 
 from tfmp.bindings import binding
-from tfmp.search.budget import SearchedCost
+from tfmp.search.searched_cost import SearchedCost
 from tfmp.transform.assign_by_sensitivity import assign_by_sensitivity
 from tfmp.transform.discretize import discretize
+from tfmp.transform.random_assignment import random_assignment
 from tfmp.types import BitAssignment
 
 _STRATEGIES = {}
+_UNSPENT = 0.1  # share of a budget that random bits may leave: few layers cannot spend all of it
 
 
 def register_strategy(name, strategy):
@@ -62,8 +64,25 @@ def uniform(run):
 
 def ilp(run):
     """Trains at the bits of least harm, each tensor's measured by itself on the first inputs: no search."""
+    return _by_sensitivity(run, "knapsack")
+
+
+def greedy(run):
+    """Trains at bits that are found from the same harms by taking the largest relief for its cost again and again."""
+    return _by_sensitivity(run, "greedy")
+
+
+def random(run):
+    """Trains at random bits that spend the budget."""
     search_model = run.relaxed()
-    assignment = assign_by_sensitivity(search_model, run.calibration_pair, run.budget, loss=run.loss)
+    assignment = random_assignment(search_model, run.budget, seed=run.seed, tolerance=_UNSPENT)
+    return run.fine_tuned(search_model, assignment, run.epochs), assignment
+
+
+def _by_sensitivity(run, method):
+    search_model = run.relaxed()
+    loss = run.keras.losses.get(run.loss)
+    assignment = assign_by_sensitivity(search_model, run.calibration_pair, run.budget, loss=loss, method=method)
     return run.fine_tuned(search_model, assignment, run.epochs), assignment
 
 
@@ -78,5 +97,5 @@ def _dearest_pair(graph, budget):
     return max(within)[-1]
 
 
-for _strategy in (mixed, uniform, ilp):
+for _strategy in (mixed, uniform, random, greedy, ilp):
     register_strategy(_strategy.__name__, _strategy)

@@ -40,10 +40,11 @@ class TrialExecution:
             Exception: Whatever the training raised, once it is recorded.
         """
         start = time.time()
+        self._project.begin_trial(trial.trial_id)
         keras = self._hypermodel.framework.keras
         keras.backend.clear_session()
         gc.collect()
-        keras.utils.set_random_seed(self._hypermodel.seed)
+        keras.utils.set_random_seed(self._hypermodel.seed)  # of the float model, whatever the trial's
         raw = dict(trial.hyperparameters.values)
         values = self._hypermodel.declare(trial.hyperparameters.copy())
         known = {
@@ -76,7 +77,7 @@ class TrialExecution:
         epochs, done = raw.get("tuner/epochs"), raw.get("tuner/initial_epoch", 0)
         run = TrialRun(self._hypermodel, values, data, epochs=epochs, callbacks=callbacks, verbose=verbose)
         run.float_model, float_metrics = self._float_model(run, values["width"])
-        self._hypermodel.framework.keras.utils.set_random_seed(self._hypermodel.seed)  # whoever trained the float model
+        run.keras.utils.set_random_seed(run.seed)  # the same whether this trial trained the float model or another
         if "tuner/trial_id" in raw:
             model = self._project.load_trial_model(raw["tuner/trial_id"])
             assignment = self._project.record(raw["tuner/trial_id"])

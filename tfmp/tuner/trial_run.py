@@ -27,6 +27,7 @@ class TrialRun:
     Attributes:
         float_model: Trained in floating point.
         budget: The `tfmp.Budget`.
+        seed: Integer.
         search_epochs, finetune_epochs: How a search divides `epochs`.
         start: Path of weights to start a search from, those of a neighbouring budget, or None.
         keep_search: Called with the model at the end of a search, or None.
@@ -36,6 +37,7 @@ class TrialRun:
         self.hypermodel, self.values, self.data = hypermodel, values, data
         self.budget, self.loss = values["budget"], hypermodel.training.loss
         training = hypermodel.training
+        self.seed = values.get("seed", hypermodel.seed)
         self.epochs = training.search_epochs + training.finetune_epochs if epochs is None else epochs
         self.search_epochs, self.finetune_epochs = training.split(self.epochs)
         self.float_model = self.start = self.keep_search = None

@@ -1,0 +1,39 @@
+"""A search of six trials: `python -m tests.tuner.worker DIRECTORY ORACLE DEATH`, alone or in a `WorkerPool`.
+
+Every trial notes its start in `DIRECTORY/started`. With DEATH `once`, the worker that starts the third trial is killed
+in the middle of it, the first time.
+"""
+
+import os
+import pathlib
+import signal
+import sys
+
+from keras_tuner import oracles
+
+from tests.tuner import tiny_experiment as tiny
+from tfmp.tuner import BudgetTuner, register_strategy
+
+ORACLES = {
+    "grid": lambda: oracles.GridSearchOracle("val_accuracy"),
+    "random": lambda: oracles.RandomSearchOracle("val_accuracy", max_trials=5, seed=3),
+}
+
+
+def main(directory, oracle, death):
+    directory = pathlib.Path(directory)
+
+    def noted(run):
+        with open(directory / "started", "a", encoding="utf-8") as file:
+            file.write(f"{run.budget.like_uniform} {run.values['learning_rate']}\n")
+        if death == "once" and len((directory / "started").read_text().splitlines()) == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return run.float_model, None
+
+    register_strategy("noted", noted)
+    hypermodel = tiny.hypermodel(strategies=["noted"], choices={"learning_rate": [0.1, 0.2, 0.3]})
+    tiny.search(BudgetTuner(hypermodel, ORACLES[oracle](), directory=directory))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
