@@ -50,7 +50,12 @@ def test_search_takes_and_leaves_models_of_tf_keras(folder, tmp_path):
     head = tf_keras.layers.Dense(3, activation="softmax")
     tf_keras.Sequential([tf_keras.Input((6, 6, 1)), tf_keras.layers.Flatten(), *layers, head]).save(tmp_path / "tf.h5")
     files = map(str, (tmp_path / "tf.h5", folder / "data.npz", tmp_path / "out"))
-    assert cli.main(["search", *files, "--search_epochs", "1", "--finetune_epochs", "1"]) == 0
+    budgets = ["--budget", "bitops=2,2", "--budget", "model_size=2000"]
+    assert cli.main(["search", *files, "--search_epochs", "1", "--finetune_epochs", "1", *budgets]) == 0
+    assignment = tfmp.BitAssignment.from_json(tmp_path / "out" / "assignment.json")
+    bounds = [(each["cost"], each["limit"], each["like_uniform"]) for each in assignment.provenance["budget"]]
+    assert bounds == [("bitops", None, [2, 2]), ("model_size", 2000.0, None)]
+    assert np.prod(assignment["middle"]) <= 4 and assignment.costs["model_size"] <= 2000
     assert isinstance(tfmp.load_model(tmp_path / "out" / "fixed.keras"), tf_keras.Model)
 
 
@@ -102,6 +107,9 @@ def test_simulate_and_report_agree_on_the_energy(folder, capsys):
         (["search", "{model}", "{out}.npz", "{out}5"], "Expected an .npz file, as `numpy.savez` writes it"),
         (["search", "{model}", "{data}", "{data}"], "Expected a folder to write to"),
         (["search", "{model}", "{data}", "{out}4", "--limit", "1", "--like_uniform", "2,2"], "either --limit or"),
+        (["search", "{model}", "{data}", "{out}6", "--limit", "1", "--budget", "bitops=2,2"], "Give either --budget"),
+        (["search", "{model}", "{data}", "{out}7", "--budget", "model_size=1"], "The budget of `model_size` cannot be"),
+        (["search", "{model}", "{data}", "{out}8", "--cost", "{data}.csv"], "No such file"),
         (["export", "{model}", "{out}.tflite"], "has no quantized layer"),
         (["export", "{model}", "{out}.tflite", "--mode", "slow"], "`mode` must be one of"),
         (["inspect", "nowhere.tflite"], "Expected a TFLite file"),
@@ -121,3 +129,10 @@ def test_errors_are_one_line_that_says_what_to_do(folder, capsys, arguments, mes
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
     assert not any(path.is_dir() for path in folder.glob("other*")), "a folder for nothing"
+
+
+@pytest.mark.parametrize("text", ["bitops", "bitops=", "bitops=2,2,2", "bitops=many"])
+def test_what_is_no_budget(capsys, text):
+    with pytest.raises(SystemExit):
+        cli.main(["search", "model.keras", "data.npz", "out", "--budget", text])
+    assert "argument --budget: expected" in capsys.readouterr().err

@@ -11,6 +11,21 @@ def bit_list(text):
         raise argparse.ArgumentTypeError(f"expected integers separated by commas, received {text!r}") from error
 
 
+def cost_bound(text):
+    """A cost with its bound: `(cost, limit, like_uniform)`, one of the last two None."""
+    cost, separator, bound = text.rpartition("=")
+    if not separator:
+        raise argparse.ArgumentTypeError(f"expected COST=W,A or COST=LIMIT, received {text!r}")
+    if "," in bound:
+        return cost, None, bit_pair(bound)
+    try:
+        return cost, float(bound), None
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"expected two integers W,A or a number behind =, received {text!r}"
+        ) from error
+
+
 def bit_pair(text):
     """Bits of weights and activations."""
     bits = bit_list(text)

@@ -4,7 +4,7 @@ import importlib
 import pathlib
 import shutil
 
-from tfmp.cli.argument_types import bit_list, bit_pair
+from tfmp.cli.argument_types import bit_list, bit_pair, cost_bound
 from tfmp.cli.files import class_indices, load_arrays, load_model_file
 
 DESCRIPTION = "Search the bits of a model under a budget, train it at them, and save both."
@@ -17,9 +17,20 @@ def add_arguments(command):
         "data", help="an .npz file with x_train, y_train (integer labels) and, if there, x_test, y_test"
     )
     command.add_argument("output", help="folder for fixed.keras and assignment.json; made if missing")
-    command.add_argument("--cost", default="bitops", help="cost that the budget bounds (default: bitops)")
+    command.add_argument(
+        "--cost",
+        default="bitops",
+        help="cost that the budget bounds: a name, or a .json or .csv table (default: bitops)",
+    )
     command.add_argument("--like_uniform", type=bit_pair, help="budget: what W,A bits everywhere cost (default: 2,2)")
     command.add_argument("--limit", type=float, help="budget: a number in the cost's unit, for the whole network")
+    command.add_argument(
+        "--budget",
+        type=cost_bound,
+        action="append",
+        metavar="COST=BOUND",
+        help="in place of these three: a cost and W,A or a number; several times for several budgets",
+    )
     command.add_argument("--weight_bits", type=bit_list, default=(1, 2, 3, 4), help="candidates (default: 1,2,3,4)")
     command.add_argument("--activation_bits", type=bit_list, default=(2, 3, 4), help="candidates (default: 2,3,4)")
     command.add_argument("--search_epochs", type=int, default=10)
@@ -40,10 +51,7 @@ def run(arguments):
     from tfmp.bindings.save_model import save_model
     from tfmp.types.atomic_file import check_writable
 
-    if arguments.limit is not None and arguments.like_uniform is not None:
-        raise ValueError("Give either --limit or --like_uniform.")
-    like_uniform = None if arguments.limit is not None else arguments.like_uniform or (2, 2)
-    budget = tfmp.Budget(arguments.cost, limit=arguments.limit, like_uniform=like_uniform)
+    budget = _budget(arguments)
     folder = pathlib.Path(arguments.output)
     model_path, assignment_path = folder / "fixed.keras", folder / "assignment.json"
     if folder.exists():
@@ -84,3 +92,16 @@ def run(arguments):
         accuracy = fixed.evaluate(data["x_test"], data["y_test"], verbose=0)[1]
         print(f"Accuracy on the test set: {accuracy:.2%}")
     print(f"Wrote {model_path} and {assignment_path}")
+
+
+def _budget(arguments):
+    """The budget, or a list of several."""
+    import tfmp
+
+    if arguments.limit is not None and arguments.like_uniform is not None:
+        raise ValueError("Give either --limit or --like_uniform.")
+    if arguments.budget and (arguments.limit is not None or arguments.like_uniform is not None):
+        raise ValueError("Give either --budget, once or several times, or --limit or --like_uniform.")
+    like_uniform = None if arguments.limit is not None else arguments.like_uniform or (2, 2)
+    budgets = [tfmp.Budget(*each) for each in arguments.budget or [(arguments.cost, arguments.limit, like_uniform)]]
+    return budgets if len(budgets) > 1 else budgets[0]
