@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfmp.ops import UniformGrid, codes, mix, scale_gradient
+from tfmp.ops import UniformGrid, codes, fused_mixture, mix, scale_gradient
 
 SHAPE = (3, 4, 5)
 
@@ -24,6 +24,13 @@ MIXTURES = {
     ],
     "one_candidate": [(0.3, -4, 3, 0.0, True)],
 }
+
+
+@pytest.fixture(params=[True, False], ids=["compiler", "no_compiler"])
+def compiler(request, monkeypatch):
+    """Mixtures as where XLA compiles, and as where it does not."""
+    if not request.param:
+        monkeypatch.setattr(fused_mixture, "has_compiler", lambda: False)
 
 
 def level(x, step, low, high, offset):
@@ -63,7 +70,7 @@ def case(name, seed=0):
     return x, probabilities.astype(np.float32), rng.normal(size=SHAPE).astype(np.float32)
 
 
-def run(x, probabilities, grids, upstream, *, hard=False, wrap=lambda f: f):
+def run(x, probabilities, grids, upstream, *, wrap=lambda f: f):
     x, probabilities, upstream = tf.constant(x), tf.constant(probabilities), tf.constant(upstream)
     steps = [tf.constant(grid[0], tf.float32) for grid in grids]
 
@@ -72,7 +79,7 @@ def run(x, probabilities, grids, upstream, *, hard=False, wrap=lambda f: f):
         with tf.GradientTape() as tape:
             tape.watch([x, probabilities, *steps])
             now = [UniformGrid(step, *grid[1:]) for step, grid in zip(steps, grids, strict=True)]
-            output = mix(x, probabilities, now, hard=hard)
+            output = mix(x, probabilities, now)
         return output, *tape.gradient(output, [x, probabilities, *steps], output_gradients=upstream)
 
     output, dx, dp, *dsteps = function(x, probabilities, upstream, *steps)
@@ -84,7 +91,7 @@ def close(actual, expected):
 
 
 @pytest.mark.parametrize("name", MIXTURES)
-def test_soft_mixture_and_its_gradients(name):
+def test_mixture_and_its_gradients(name, compiler):
     x, probabilities, upstream = case(name)
     expected = oracle(x.astype(np.float64), probabilities, MIXTURES[name], upstream)
     output, dx, dp, dsteps = run(x, probabilities, MIXTURES[name], upstream)
@@ -98,13 +105,13 @@ def test_soft_mixture_and_its_gradients(name):
 
 
 @pytest.mark.parametrize("name", [name for name in MIXTURES if len(MIXTURES[name]) > 1])
-def test_hard_mixture_passes_gradients_through_the_chosen_candidate_and_to_all_probabilities(name):
+def test_one_hot_mixture_passes_gradients_through_the_chosen_candidate_and_to_all_probabilities(name, compiler):
     grids = MIXTURES[name]
     x, _, upstream = case(name, seed=1)
     for chosen in range(len(grids)):
         one_hot = np.eye(len(grids), dtype=np.float32)[chosen]
         expected = oracle(x.astype(np.float64), one_hot, grids, upstream, chosen)
-        output, dx, dp, dsteps = run(x, one_hot, grids, upstream, hard=True)
+        output, dx, dp, dsteps = run(x, one_hot, grids, upstream)
         close(output, expected[0])
         close(dx, expected[1])
         close(dp, expected[2])
@@ -114,34 +121,29 @@ def test_hard_mixture_passes_gradients_through_the_chosen_candidate_and_to_all_p
             assert bool(np.any(np.asarray(actual) != 0)) == (i == chosen)
 
 
-def test_one_hot_soft_and_hard_mixtures_are_the_same_tensor():
+def test_one_hot_mixture_is_the_tensor_of_the_chosen_candidate(compiler):
     grids = [UniformGrid(tf.constant(step), *rest) for step, *rest in MIXTURES["mid_rise_and_mid_tread"]]
     x = tf.constant(case("mid_rise_and_mid_tread")[0])
     for chosen, grid in enumerate(grids):
         one_hot = tf.one_hot(chosen, len(grids))
-        alone = mix(x, (1.0,), (grid,)).numpy()
-        np.testing.assert_array_equal(mix(x, one_hot, grids), alone)
-        np.testing.assert_array_equal(mix(x, one_hot, grids, hard=True), alone)
+        np.testing.assert_array_equal(mix(x, one_hot, grids), mix(x, (1.0,), (grid,)))
 
 
-def test_hard_mixture_of_grids_that_start_elsewhere():
+def test_mixture_of_grids_that_start_elsewhere():
     lows = [-1.0, -3.0]
     grids = [UniformGrid(tf.constant(0.5), tf.constant(low), tf.constant(low + 3)) for low in lows]
     x = tf.constant([-9.0, 0.3, 9.0])
     for chosen, low in enumerate(lows):
-        output = mix(x, tf.one_hot(chosen, 2), grids, hard=True)
+        output = mix(x, tf.one_hot(chosen, 2), grids)
         np.testing.assert_array_equal(output, [low * 0.5, 0.5 * min(1.0, low + 3), (low + 3) * 0.5])
 
 
-@pytest.mark.parametrize("hard", [False, True])
 @pytest.mark.parametrize("wrap", [tf.function, lambda f: tf.function(f, jit_compile=True)], ids=["graph", "xla"])
-def test_compiled_equals_eager(wrap, hard):
+def test_compiled_equals_eager(wrap, compiler):
     grids = MIXTURES["mid_rise_and_mid_tread"]
     x, probabilities, upstream = case("mid_rise_and_mid_tread")
-    if hard:
-        probabilities = np.array([0, 1, 0], np.float32)
-    eager = run(x, probabilities, grids, upstream, hard=hard)
-    compiled = run(x, probabilities, grids, upstream, hard=hard, wrap=wrap)
+    eager = run(x, probabilities, grids, upstream)
+    compiled = run(x, probabilities, grids, upstream, wrap=wrap)
     for actual, expected in zip(tf.nest.flatten(compiled), tf.nest.flatten(eager), strict=True):
         close(actual, expected)
 

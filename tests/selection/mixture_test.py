@@ -51,7 +51,7 @@ def test_mixture_is_the_weighted_sum_of_the_candidates(name, options):
     found = selection.mixture(tf.constant(x), family, states, WEIGHTS, **common)
     np.testing.assert_allclose(found, np.tensordot(WEIGHTS.astype(np.float64), separate, 1), rtol=1e-5, atol=1e-5)
     for chosen in range(3):
-        hard = selection.mixture(tf.constant(x), family, states, tf.one_hot(chosen, 3), hard=True, **common)
+        hard = selection.mixture(tf.constant(x), family, states, tf.one_hot(chosen, 3), **common)
         np.testing.assert_allclose(hard, separate[chosen], rtol=1e-6)
 
 
@@ -78,14 +78,14 @@ def test_one_step_is_trained_by_all_candidates_or_by_the_chosen_one():
     x, family, states = candidates("lsq", channel_axes=(-1,))
     step = states[0]["step"]
 
-    def gradient(weights, hard):
+    def gradient(weights):
         with tf.GradientTape() as tape:
-            output = selection.mixture(x, family, states, tf.constant(weights), channel_axes=(-1,), hard=hard)
+            output = selection.mixture(x, family, states, tf.constant(weights), channel_axes=(-1,))
         return float(tape.gradient(output, step))
 
-    each = [gradient(np.eye(3, dtype=np.float32)[i], True) for i in range(3)]
+    each = [gradient(np.eye(3, dtype=np.float32)[i]) for i in range(3)]
     assert all(abs(value) > 1e-4 for value in each)
-    assert gradient(WEIGHTS, False) == pytest.approx(np.dot(WEIGHTS, each), rel=1e-4)
+    assert gradient(WEIGHTS) == pytest.approx(np.dot(WEIGHTS, each), rel=1e-4)
 
 
 @pytest.mark.parametrize(("name", "options"), CASES, ids=str)

@@ -137,8 +137,7 @@ class BitSelectorMixin:
         options = {"shared": self.shared_range, "channel_axes": self.channel_axes}
         if separate:
             return selection.quantized(inputs, self.quantizers, self._states, **options)
-        weights, hard = self.choice.weights(training), self.choice.is_hard
-        return selection.mixture(inputs, self.quantizers, self._states, weights, hard=hard, **options)
+        return selection.mixture(inputs, self.quantizers, self._states, self.choice.weights(training), **options)
 
     def _distinct_states(self):
         """Each state once, with the quantizer it was built by."""

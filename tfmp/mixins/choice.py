@@ -35,11 +35,6 @@ class Choice:
         """True if there is more than one candidate."""
         return self.num_candidates > 1
 
-    @property
-    def is_hard(self) -> bool:
-        """True if `weights` are one-hot."""
-        return self.is_open and self.relaxation == "gumbel"
-
     def build(self, selector):
         """Makes the variables in a selector, once."""
         if not self.is_open or self.logits is not None:

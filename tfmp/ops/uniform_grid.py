@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from tfmp.ops.fused_mixture import fused_mixture, is_fusible
+
 
 class UniformGrid(NamedTuple):
     """The levels `(k + offset) * step` for integers `low <= k <= high`.
@@ -32,18 +34,16 @@ def codes(x, grid):
 
     Ties go to the even k.
     """
-    position = _position(x, grid)
-    k = tf.clip_by_value(tf.round(position), grid.low, grid.high)
-    if _is_zero(grid.dead_zone):
-        return k
-    return tf.where(tf.abs(position) < grid.dead_zone, tf.zeros_like(k), k)
+    return _rounded(x, grid)[2]
 
 
-def mix(x, probabilities, grids, *, hard=False):
+def mix(x, probabilities, grids):
     """Quantizes a tensor onto several grids and adds the results weighted by their probabilities.
 
     sum_i p_i Q_i(x): the composite of EdMIPS, eq. 14 and 16, in one operation whose backward pass computes every Q_i
-    again instead of storing it.
+    again instead of storing it. Where it can be compiled, it takes hardly longer for many grids than for few; see
+    `tfmp.ops.fused_mixture`. Where `probabilities` is one-hot, the chosen grid alone passes gradients to `x` and to its
+    step.
 
     Gradients:
         x: `sum_i p_i inside_i`, where `inside_i` is 1 or, for grids with `clip_gradient`, 0 beyond the outermost level.
@@ -54,75 +54,47 @@ def mix(x, probabilities, grids, *, hard=False):
         x: Tensor of floats.
         probabilities: `[len(grids)]` tensor.
         grids: Sequence of `UniformGrid`, one per candidate.
-        hard: If True, `probabilities` is one-hot: only the chosen grid is computed, and only it passes gradients to `x`
-            and to its step. The gradient of the probabilities is the same as above.
 
     Returns:
         Tensor of the shape of `x`.
     """
-    steps = tuple(grid.step for grid in grids)
     if len(grids) == 1:
-        return _quantize_one(x, steps[0], grids[0])
-    return _mix_hard(x, probabilities, steps, grids) if hard else _mix_soft(x, probabilities, steps, grids)
+        return _quantize_one(x, grids[0])
+    return fused_mixture(x, probabilities, grids) if is_fusible(x, grids) else _mix(x, probabilities, grids)
 
 
-def _quantize_one(x, step, grid):
+def _quantize_one(x, grid):
     @tf.custom_gradient
     def quantize(x, step):
-        grid_now = grid._replace(step=step)
+        now = grid._replace(step=step)
 
         def gradient(upstream):
-            dx, dstep = _gradients(x, _quantize(x, grid_now), grid_now, upstream)
+            _, dx, dstep = _gradients(x, now, upstream)
             return dx, _sum_to_shape(dstep, step)
 
-        return _quantize(x, grid_now), gradient
+        return _level(_rounded(x, now)[2], now) * step, gradient
 
-    return quantize(x, step)
+    return quantize(x, grid.step)
 
 
-def _mix_soft(x, probabilities, steps, grids):
+def _mix(x, probabilities, grids):
     @tf.custom_gradient
     def mixture(x, probabilities, *steps):
         now = [grid._replace(step=step) for grid, step in zip(grids, steps, strict=True)]
-        output = tf.add_n([probabilities[i] * _quantize(x, grid) for i, grid in enumerate(now)])
+        terms = [probabilities[i] * grid.step * _level(_rounded(x, grid)[2], grid) for i, grid in enumerate(now)]
 
         def gradient(upstream):
-            dx, dp, dsteps = 0.0, [], []
+            dx, dp, dsteps = [], [], []
             for i, grid in enumerate(now):
-                quantized = _quantize(x, grid)
-                dx_i, dstep = _gradients(x, quantized, grid, upstream)
-                dx += probabilities[i] * dx_i
-                dp.append(tf.reduce_sum(upstream * quantized))
-                dsteps.append(_sum_to_shape(probabilities[i] * dstep, steps[i]))
-            return dx, tf.stack(dp), *dsteps
+                level, dx_i, dstep = _gradients(x, grid, upstream)
+                dx.append(probabilities[i] * dx_i)
+                dp.append(tf.reduce_sum(grid.step * _sum_to_shape(upstream * level, grid.step)))
+                dsteps.append(probabilities[i] * _sum_to_shape(dstep, grid.step))
+            return tf.add_n(dx), tf.stack(dp), *dsteps
 
-        return output, gradient
+        return tf.add_n(terms), gradient
 
-    return mixture(x, probabilities, *steps)
-
-
-def _mix_hard(x, probabilities, steps, grids):
-    @tf.custom_gradient
-    def mixture(x, probabilities, *steps):
-        now = [grid._replace(step=step) for grid, step in zip(grids, steps, strict=True)]
-        chosen = UniformGrid(
-            **{f: tf.add_n([probabilities[i] * getattr(grid, f) for i, grid in enumerate(now)]) for f in _NUMBERS},
-            clip_gradient=grids[0].clip_gradient,
-        )
-        output = _quantize(x, chosen)
-
-        def gradient(upstream):
-            dx, dstep = _gradients(x, _quantize(x, chosen), chosen, upstream)
-            dp = [tf.reduce_sum(upstream * _quantize(x, grid)) for grid in now]
-            dsteps = [_sum_to_shape(probabilities[i] * dstep, step) for i, step in enumerate(steps)]
-            return dx, tf.stack(dp), *dsteps
-
-        return output, gradient
-
-    return mixture(x, probabilities, *steps)
-
-
-_NUMBERS = ("step", "low", "high", "offset", "dead_zone")
+    return mixture(x, probabilities, *(grid.step for grid in grids))
 
 
 def _is_zero(number):
@@ -130,23 +102,31 @@ def _is_zero(number):
     return isinstance(number, float) and number == 0.0
 
 
-def _position(x, grid):
+def _rounded(x, grid):
+    """Position of each value among the integers, the same clipped to the grid's ends, and its code."""
     position = x / grid.step
-    return position if _is_zero(grid.offset) else position - grid.offset
+    if not _is_zero(grid.offset):
+        position -= grid.offset
+    clipped = tf.clip_by_value(position, grid.low, grid.high)
+    k = tf.round(clipped)
+    if not _is_zero(grid.dead_zone):
+        k = tf.where(tf.abs(position) < grid.dead_zone, tf.zeros_like(k), k)
+    return position, clipped, k
 
 
-def _quantize(x, grid):
-    k = codes(x, grid)
-    return (k if _is_zero(grid.offset) else k + grid.offset) * grid.step
+def _level(k, grid):
+    """The level of a code, in steps."""
+    return k if _is_zero(grid.offset) else k + grid.offset
 
 
-def _gradients(x, quantized, grid, upstream):
-    """Gradient of one grid for `x`, and for its step before reduction to the step's shape."""
-    if grid.clip_gradient:
-        position = _position(x, grid)
-        inside = tf.cast((position >= grid.low) & (position <= grid.high), x.dtype)
-        return upstream * inside, upstream * (quantized - inside * x) / grid.step
-    return upstream, upstream * (quantized - x) / grid.step
+def _gradients(x, grid, upstream):
+    """Level of each value in steps, the gradient for `x`, and that for the step before reduction to its shape."""
+    position, clipped, k = _rounded(x, grid)
+    level = _level(k, grid)
+    if not grid.clip_gradient:
+        return level, upstream, upstream * (k - position)
+    inside = tf.cast(tf.equal(position, clipped), x.dtype)
+    return level, upstream * inside, upstream * (level - inside * _level(position, grid))
 
 
 def _sum_to_shape(gradient, reference):

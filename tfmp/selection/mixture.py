@@ -5,7 +5,7 @@ import tensorflow as tf
 from tfmp import ops
 
 
-def mixture(x, quantizers, states, weights, *, shared=True, channel_axes=None, hard=False):
+def mixture(x, quantizers, states, weights, *, shared=True, channel_axes=None):
     """Returns sum_i weights_i Q_i(x): the composite tensor of EdMIPS (eq. 14, 16), of several tensors that of eq. 15.
 
     Args:
@@ -15,7 +15,6 @@ def mixture(x, quantizers, states, weights, *, shared=True, channel_axes=None, h
         weights: `[candidates]` tensor.
         shared: True if the states are one state, that of the widest candidate.
         channel_axes: Negative axes of the output channels of a kernel, None for an activation.
-        hard: True if `weights` is one-hot.
 
     Returns:
         Tensor of the shape of `x`.
@@ -24,7 +23,7 @@ def mixture(x, quantizers, states, weights, *, shared=True, channel_axes=None, h
         found = quantized(x, quantizers, states, shared=shared, channel_axes=channel_axes)
         return tf.add_n([weights[i] * candidate for i, candidate in enumerate(found)])
     x = tf.convert_to_tensor(x)
-    return ops.mix(x, weights, _grids(x, quantizers, states, shared, channel_axes), hard=hard)
+    return ops.mix(x, weights, _grids(x, quantizers, states, shared, channel_axes))
 
 
 def quantized(x, quantizers, states, *, shared=True, channel_axes=None):

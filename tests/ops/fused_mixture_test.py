@@ -1,0 +1,131 @@
+"""Mixtures in few passes, on many values, against float64 NumPy and against the passes that they save."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.ops.uniform_grid_test import oracle, run
+from tfmp.ops import UniformGrid, fused_mixture, mix
+
+EIGHT_BITS = [(6.0 / 2**bits, -(2 ** (bits - 1)), 2 ** (bits - 1) - 1, 0.0, True) for bits in range(1, 9)]
+MIXTURES = {
+    "signed_1_to_8_bits": [(3.2, -1, 0, 0.5, True), *EIGHT_BITS[1:]],
+    "unsigned_1_to_8_bits": [(2.9 / 2**bits, 0, 2**bits - 1, 0.0, True) for bits in range(1, 9)],
+    "mid_rise_with_identity_gradient": [
+        (3.0 / 2**bits, -(2 ** (bits - 1)), 2 ** (bits - 1) - 1, 0.5, False) for bits in (1, 2, 4)
+    ],
+    "of_both_gradients": [(0.8, -2, 1, 0.0, False), (0.3, -8, 7, 0.0, True)],
+    "widest_first": [(0.1, -8, 7, 0.0, True), (0.5, -2, 1, 0.0, True)],
+    "equal_grids": [(0.5, -2, 1, 0.0, True), (0.5, -2, 1, 0.0, True)],
+}
+
+
+def far_from_ties(x, grids):
+    """The values at which float32 decides as float64 does, the others 0.3 steps of the finest grid away."""
+    for step, _, _, offset, _ in grids * 3:
+        for distance in (0.0, 0.5):
+            near = np.abs((x / step - offset + distance) % 1 - 0.5) > 0.5 - 1e-4
+            x = np.where(near, x + 0.017 * min(grid[0] for grid in grids), x)
+    return x.astype(np.float32)
+
+
+@pytest.mark.parametrize("name", MIXTURES)
+def test_gradients_over_many_values(name):
+    grids = MIXTURES[name]
+    rng = np.random.default_rng(0)
+    x = far_from_ties(rng.normal(size=60_000), grids)
+    upstream = rng.normal(size=x.shape).astype(np.float32)
+    probabilities = rng.dirichlet(np.ones(len(grids))).astype(np.float32)
+    expected = oracle(x.astype(np.float64), probabilities.astype(np.float64), grids, upstream.astype(np.float64))
+    output, dx, dp, dsteps = run(x, probabilities, grids, upstream)
+    np.testing.assert_allclose(output, expected[0], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(dx, expected[1], rtol=1e-5, atol=1e-5)
+    # Of sums, a rounding error grows with the root of what is added.
+    scale = np.sqrt(np.sum(np.square(upstream * x)))
+    np.testing.assert_allclose(dp, expected[2], rtol=1e-5, atol=1e-5 * scale)
+    for step, actual, wanted in zip((grid[0] for grid in grids), dsteps, expected[3], strict=True):
+        np.testing.assert_allclose(step * actual, step * wanted, rtol=1e-5, atol=1e-6 * scale)
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    ratios=st.lists(st.sampled_from([0.25, 0.5, 1.0, 2.0, 3.0]), min_size=2, max_size=2),
+    codes=st.lists(st.integers(-12, 12), min_size=1, max_size=16),
+    seed=st.integers(0, 99),
+)
+def test_values_on_thresholds_of_several_grids_belong_to_a_neighbouring_level(ratios, codes, seed):
+    """Each value counts, in every gradient, as one of the levels next to it: half a step away at most."""
+    grids = [(ratio, -2, 1, 0.0, True) for ratio in ratios]
+    x = 0.25 * np.resize(codes, 16).astype(np.float32)
+    upstream = np.abs(np.random.default_rng(seed).normal(size=x.shape)).astype(np.float32)
+    _, _, dp, _ = run(x, np.full(2, 0.5, np.float32), grids, upstream)
+    for i, (step, low, high, _, _) in enumerate(grids):
+        position = x / step
+        ends = [np.clip(end, low, high) * step for end in (np.ceil(position - 0.5), np.floor(position + 0.5))]
+        lowest, highest = (np.sum(upstream * end, dtype=np.float64) for end in ends)
+        assert lowest - 1e-4 <= dp[i] <= highest + 1e-4
+
+
+def grids_of(name, count):
+    return [UniformGrid(tf.constant(step), *rest) for step, *rest in MIXTURES[name][:count]]
+
+
+def test_values_that_are_not_numbers_spoil_the_output_and_the_gradients_of_the_steps():
+    x = np.array([0.3, np.nan, 0.7], np.float32)
+    output, dx, _, dsteps = run(x, np.full(2, 0.5, np.float32), MIXTURES["equal_grids"], np.ones(3, np.float32))
+    np.testing.assert_array_equal(np.isnan(output), [False, True, False])
+    assert np.all(np.isfinite(dx[::2]))
+    assert np.all(np.isnan(dsteps))
+
+
+def test_no_values():
+    x = np.zeros((0, 3), np.float32)
+    output, dx, dp, dsteps = run(x, np.full(2, 0.5, np.float32), MIXTURES["equal_grids"], x)
+    assert output.shape == dx.shape == x.shape
+    assert not np.any(dp) and not np.any(dsteps)
+
+
+def test_what_is_fusible():
+    x, grids = tf.zeros(3), grids_of("equal_grids", 2)
+    assert fused_mixture.is_fusible(x, grids)
+    assert not fused_mixture.is_fusible(tf.cast(x, tf.float64), grids)
+    for change in ({"step": tf.ones(3)}, {"low": tf.constant(-2.0)}, {"dead_zone": 0.7}):
+        assert not fused_mixture.is_fusible(x, [grids[0], grids[1]._replace(**change)])
+
+
+def test_without_a_compiler(monkeypatch):
+    def refuse(*_, **__):
+        def function(*_):
+            raise tf.errors.UnimplementedError(None, None, "no compiler")
+
+        return function
+
+    monkeypatch.setattr(tf, "function", refuse)
+    assert not fused_mixture.has_compiler.__wrapped__()
+
+
+def test_passes_over_the_tensor_and_what_is_kept_for_the_gradient_do_not_grow_with_the_candidates():
+    size = 4321
+
+    def large_operations(count):
+        grids = grids_of("signed_1_to_8_bits", count)
+
+        @tf.function(input_signature=[tf.TensorSpec([size]), tf.TensorSpec([count])])
+        def gradients(x, probabilities):
+            with tf.GradientTape() as tape:
+                tape.watch([x, probabilities])
+                output = mix(x, probabilities, grids)
+            return tape.gradient(output, [x, probabilities])
+
+        graph = gradients.get_concrete_function().graph
+        found = [
+            op.type
+            for op in graph.get_operations()
+            if any(size in t.shape.as_list() for t in [*op.inputs, *op.outputs] if t.shape.rank is not None)
+        ]
+        return sorted(found)
+
+    assert large_operations(2) == large_operations(8)
+    assert large_operations(8).count("DenseBincount") == 2

@@ -1,0 +1,143 @@
+"""Mixtures of uniform grids in a few passes over the tensor, however many grids there are."""
+
+import functools
+
+import numpy as np
+import tensorflow as tf
+
+_MAX_BINS = 2048
+_MAX_LANES = 64
+
+
+@functools.cache
+def has_compiler():
+    """Whether XLA compiles for the devices of this process."""
+    with tf.init_scope():
+        try:
+            tf.function(tf.identity, jit_compile=True)(tf.constant(0.0))
+        except tf.errors.OpError:
+            return False
+    return True
+
+
+def is_fusible(x, grids):
+    """Whether `fused_mixture` takes these: float32, scalar steps, ends known before the graph runs, no dead zone."""
+    numbers = [number for grid in grids for number in (grid.low, grid.high, grid.offset, grid.dead_zone)]
+    return (
+        x.dtype == tf.float32
+        and all(isinstance(number, int | float) for number in numbers)
+        and not any(grid.dead_zone for grid in grids)
+        and all(tf.convert_to_tensor(grid.step).shape.rank == 0 for grid in grids)
+        and has_compiler()
+    )
+
+
+def fused_mixture(x, probabilities, grids):
+    """Computes what `tfmp.ops.mix` computes, where `is_fusible`."""
+    fields = ((float(grid.low), float(grid.high), float(grid.offset), bool(grid.clip_gradient)) for grid in grids)
+    kernels = _kernels(tuple(fields))
+
+    @tf.custom_gradient
+    def mixture(x, probabilities, steps):
+        def gradient(upstream):
+            flat = tf.reshape(x, [-1]), tf.reshape(upstream, [-1])
+            dx, bins, residual = kernels.backward(*flat, probabilities, steps)
+            dp, dsteps = kernels.from_sums(
+                kernels.sums(bins, flat[1]), kernels.sums(bins, residual), probabilities, steps
+            )
+            return tf.reshape(dx, tf.shape(x)), dp, dsteps
+
+        return tf.reshape(kernels.forward(tf.reshape(x, [-1]), probabilities, steps), tf.shape(x)), gradient
+
+    return mixture(x, probabilities, tf.stack([grid.step for grid in grids]))
+
+
+@functools.cache
+def _kernels(fields):
+    return _Kernels(fields)
+
+
+class _Kernels:
+    """The passes over a tensor for one family of grids, compiled once for each number of values.
+
+    All thresholds of all grids, where a code changes or the clipping range begins or ends, cut the line into buckets.
+    In a bucket every Q_i is one number, so the gradients of all probabilities and steps follow from two sums for each
+    bucket: of the upstream gradient, and of its product with the residual x - Q(x) of the last grid. A value's bucket
+    is the number of thresholds below it, and the sums are `tf.raw_ops.DenseBincount`: XLA would read the tensor once
+    more for every sum.
+
+    Args:
+        fields: low, high, offset and clip_gradient of each grid.
+    """
+
+    def __init__(self, fields):
+        self.fields = fields
+        count = len(fields)
+        self.offsets = np.array([offset for _, _, offset, _ in fields], np.float64)
+        # Below all thresholds: codes, then whether the value is inside of the clipping range.
+        self.start = np.array([low for low, *_ in fields] + [not clips for *_, clips in fields], np.float64)
+        thresholds = []  # position, grid, and what changes there
+        for i, (low, high, offset, clips) in enumerate(fields):
+            change = np.eye(2 * count)
+            thresholds += [(k + 0.5 + offset, i, change[i]) for k in np.arange(low, high)]
+            if clips:
+                thresholds += [(low + offset, i, change[count + i]), (high + offset, i, -change[count + i])]
+        positions, owners, changes = zip(*thresholds, strict=True)
+        self.positions, self.owners, self.changes = np.float32(positions), np.array(owners), np.stack(changes)
+        self.num_buckets = len(thresholds) + 1
+        # Neighbours in a tensor fall into bins of their own: no addition waits for the one before, and sums stay short.
+        self.lanes = max(1, min(_MAX_LANES, 1 << (_MAX_BINS // self.num_buckets).bit_length() - 1))
+        values, vector = tf.TensorSpec([None]), tf.TensorSpec([count])
+        compiled = functools.partial(tf.function, jit_compile=True, autograph=False)
+        self.forward = compiled(self._forward, input_signature=[values, vector, vector])
+        self.backward = compiled(self._backward, input_signature=[values, values, vector, vector])
+
+    def _rounded(self, x, steps):
+        """Position, clipped position and code of each value on each grid."""
+        # XLA would keep the quotients of a division in memory, one tensor for each grid.
+        inverses = 1 / steps
+        for i, (low, high, offset, _) in enumerate(self.fields):
+            position = x * inverses[i] - offset
+            clipped = tf.clip_by_value(position, low, high)
+            yield position, clipped, tf.round(clipped)
+
+    def _forward(self, x, probabilities, steps):
+        factors = probabilities * steps
+        terms = [factors[i] * (k + self.fields[i][2]) for i, (_, _, k) in enumerate(self._rounded(x, steps))]
+        return tf.add_n(terms)
+
+    def _backward(self, x, upstream, probabilities, steps):
+        """Returns the gradient of `x`, the bin of each value, and the products of gradient and residual."""
+        slope, bucket = tf.zeros_like(x), tf.zeros_like(x)
+        for i, (position, clipped, k) in enumerate(self._rounded(x, steps)):
+            low, high, _, clips = self.fields[i]
+            bucket += k - low
+            if clips:
+                slope += tf.where(clipped == position, probabilities[i], 0.0)
+                bucket += tf.cast(position >= low, x.dtype) + tf.cast(position > high, x.dtype)
+            else:
+                slope += probabilities[i]
+        residual = upstream * (x - (k + self.fields[-1][2]) * steps[-1])
+        bucket = tf.cast(tf.where(tf.math.is_nan(x), 0.0, bucket), tf.int32)  # NaN reaches the sums as the residual
+        lane = tf.bitwise.bitwise_and(tf.range(tf.size(x)), self.lanes - 1)
+        return upstream * slope, bucket * self.lanes + lane, residual
+
+    def sums(self, bins, values):
+        """`[buckets]`: the sum of the values in each bucket."""
+        found = tf.raw_ops.DenseBincount(input=bins, size=self.num_buckets * self.lanes, weights=values)
+        return tf.reduce_sum(tf.reshape(found, [self.num_buckets, self.lanes]), axis=1)
+
+    def from_sums(self, upstream, residual, probabilities, steps):
+        """Gradients of probabilities and steps."""
+        count = len(self.fields)
+        order = tf.argsort(self.positions * tf.gather(steps, self.owners))
+        changes = tf.gather(self.changes, order)
+        # In float64, since the step's gradient is the small difference of two large sums.
+        upstream, residual, precise = (tf.cast(tensor, tf.float64) for tensor in (upstream, residual, steps))
+        codes = tf.concat([self.start[count - 1 : count], changes[:, count - 1]], axis=0)
+        last = (tf.cumsum(codes) + self.offsets[-1]) * precise[-1]
+        above = tf.cumsum(tf.stack([upstream, last * upstream + residual]), axis=1, reverse=True)
+        sums = above[:, :1] * self.start + tf.matmul(above[:, 1:], changes)
+        levels = precise * (sums[0, :count] + self.offsets * above[0, 0])
+        dsteps = probabilities / steps * tf.cast(levels - sums[1, count:], steps.dtype)
+        return tf.cast(levels, steps.dtype), dsteps
