@@ -29,10 +29,14 @@ def trained_model():
 @pytest.fixture(scope="module")
 def found():
     """The names that the page leaves."""
-    (program,) = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
-    names = {"model": trained_model(), "x_train": X, "y_train": Y}
+    program, alternating = programs()
+    names = {"model": trained_model(), "x_train": X, "y_train": Y, "alternating": alternating}
     exec(compile(program, str(PAGE), "exec"), names)
     return names
+
+
+def programs():
+    return re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
 
 
 def test_the_loop_of_the_page_does_what_fit_does(found):
@@ -79,3 +83,21 @@ def test_the_multiplier_goes_on_where_a_loop_stopped(found):
     again.multiplier.restore(search.multiplier.state())
     assert again.step() == search.step()
     assert again.multiplier.value == search.multiplier.value
+
+
+def test_each_step_of_an_alternating_loop_moves_its_own_variables(found):
+    names = {**found, "x_select": X[:32], "y_select": Y[:32]}
+    exec(compile(names["alternating"], str(PAGE), "exec"), names)
+    logits, weights = names["logits"], names["weights"]
+    assert len(logits) == 4 and all(v.path.endswith("_selector/logits") for v in logits)
+    assert len(logits) + len(weights) == len(names["search_model"].trainable_variables)
+
+    def moved_by(step):
+        before = [np.asarray(v) for v in (*logits, *weights)]
+        step(X[:16], Y[:16])
+        pairs = zip((*logits, *weights), before, strict=True)
+        return [not np.array_equal(variable, value) for variable, value in pairs]
+
+    by_selection, by_weights = moved_by(names["selection_step"]), moved_by(names["weights_step"])
+    assert all(by_selection[: len(logits)]) and not any(by_selection[len(logits) :])
+    assert not any(by_weights[: len(logits)]) and sum(by_weights) > len(weights) / 2

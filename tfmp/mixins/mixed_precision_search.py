@@ -179,6 +179,10 @@ class MixedPrecisionSearchMixin(SearchCallbackMixin):
             figures["decided"] = float(len(self._decided))
         return figures
 
+    def logits(self):
+        """The variables that choose; those of coupled tensors once."""
+        return list({id(s.logits): s.logits for s in self._selectors() if s.logits is not None}.values())
+
     def _selectors(self):
         for layer in self._layers.values():
             yield from (s for s in (layer.weight_selector, layer.activation_selector) if s is not None)

@@ -2,7 +2,7 @@
 
 from tfmp.bindings import binding
 from tfmp.mixins.distillation import SoftTargets
-from tfmp.transform.output_kind import is_probability
+from tfmp.transform.output_kind import holds_probabilities
 
 
 def distill(student, teacher, *, temperature=4.0, weight=1.0):
@@ -50,7 +50,7 @@ def distill(student, teacher, *, temperature=4.0, weight=1.0):
             "The student's outputs must be probabilities or logits of two or more classes, on the last axis. Received "
             f"outputs of the shapes {shapes}. For other outputs, train with the teacher's in place of the targets."
         )
-    student_kinds = [is_probability(graph, name) for name in graph.output_names]
+    student_kinds = [holds_probabilities(graph, name) for name in graph.output_names]
     function, teacher_kinds = _teacher(teacher, graph, shapes, student_kinds)
     soft_targets = SoftTargets(
         student,
@@ -79,4 +79,6 @@ def _teacher(teacher, student, shapes, student_kinds):
     found = [graph.tensors[name].shape for name in graph.output_names]
     if [shape[1:] for shape in found] != [shape[1:] for shape in shapes]:
         raise ValueError(f"The teacher's outputs must have the shapes of the student's, {shapes}. Received: {found}")
-    return lambda inputs: teacher(inputs, training=False), [is_probability(graph, name) for name in graph.output_names]
+    return lambda inputs: teacher(inputs, training=False), [
+        holds_probabilities(graph, name) for name in graph.output_names
+    ]

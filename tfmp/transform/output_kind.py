@@ -3,8 +3,8 @@
 from tfmp.types import Graph
 
 
-def is_probability(graph: Graph, tensor: str) -> bool:
-    """True if a tensor comes from a softmax, be it that a quantizer stores it."""
+def holds_probabilities(graph: Graph, tensor: str) -> bool:
+    """True if a tensor is what comes from a softmax, be it that a quantizer stores it."""
     layer = graph.layer_of(graph.producer(tensor))
     while layer.kind in ("quantize", "identity"):
         tensor = graph.producer(tensor).inputs[0]

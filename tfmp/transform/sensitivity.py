@@ -10,6 +10,7 @@ from tfmp.bindings import binding
 from tfmp.transform.calibrate import calibrate_ranges
 from tfmp.transform.floating_point import in_floating_point, own_weights
 from tfmp.transform.moment_correction import MomentCorrection
+from tfmp.transform.output_kind import holds_probabilities
 from tfmp.transform.samples import batches
 from tfmp.transform.separate_activations import with_separate_activations
 from tfmp.types import Graph, Selection
@@ -131,7 +132,7 @@ def divergence_of(graph: Graph, references, divergence=None):
         raise ValueError(f"`divergence` must be one of {', '.join(DIVERGENCES)}, or None. Received: {divergence!r}")
     kinds = []
     for position, name in enumerate(graph.output_names):
-        is_probability = _ends_in_softmax(graph, name)
+        is_probability = holds_probabilities(graph, name)
         values = np.concatenate([np.asarray(tf.nest.flatten(batch)[position]) for batch in references])
         kinds.append((divergence or ("kl" if is_probability else "squared_error"), is_probability, values.var()))
 
@@ -153,14 +154,6 @@ def divergence_of(graph: Graph, references, divergence=None):
 
 def _log_probabilities(values, is_probability):
     return tf.math.log(tf.maximum(values, _SMALLEST_PROBABILITY)) if is_probability else tf.nn.log_softmax(values)
-
-
-def _ends_in_softmax(graph, tensor):
-    layer = graph.layer_of(graph.producer(tensor))
-    while layer.kind in ("quantize", "identity"):
-        tensor = graph.producer(tensor).inputs[0]
-        layer = graph.layer_of(graph.producer(tensor))
-    return layer.kind == "softmax" or layer.attributes.get("activation") == "softmax"
 
 
 def _with_finest(graph):
