@@ -4,16 +4,17 @@ import argparse
 import os
 import sys
 
-from tfmp.cli import compare, demo, export, inspect, report, search, simulate
+from tfmp.cli import compare, demo, export, inspect, report, search, simulate, tune
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-_COMMANDS = (inspect, search, export, compare, simulate, report, demo)
+_COMMANDS = (inspect, search, tune, export, compare, simulate, report, demo)
 
 
 def main(arguments=None) -> int:
     """Runs one command; returns the exit code. Errors of the user are one line on standard error."""
     parsed = _parser().parse_args(arguments)
+    parsed.given = sys.argv[1:] if arguments is None else list(arguments)
     try:
         parsed.run(parsed)
     except (OSError, TypeError, ValueError, ImportError) as error:

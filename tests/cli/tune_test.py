@@ -1,0 +1,59 @@
+import numpy as np
+import pytest
+
+import tfmp
+from tests.tuner import tiny_experiment as tiny
+from tfmp import cli
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A float classifier and data for it."""
+    folder = tmp_path_factory.mktemp("tune")
+    (x_train, y_train), (x_test, y_test) = tiny.data()
+    tiny.build().save(folder / "model.keras")
+    np.savez(folder / "data.npz", x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
+    return folder
+
+
+def tune(folder, *arguments):
+    files = [str(folder / name) for name in ("model.keras", "data.npz", "tuning")]
+    epochs = ["--search_epochs", "1", "--finetune_epochs", "0"]
+    return cli.main(["tune", *files, "--loss", "logits", "--strategy", "uniform", *epochs, *arguments])
+
+
+def test_tune_leaves_a_front_and_goes_on_only_when_told_to(folder, capsys):
+    budgets = ["--budget", "bitops=2,2", "--budget", "bitops=3,3"]
+    assert tune(folder, *budgets, "--max_trials", "1", "--x", "energy_nj") == 0
+    printed = capsys.readouterr().out
+    assert "trial 0, 1 of 1; uniform, bitops like 2,2; val_accuracy" in printed
+    assert "1 of 1 points are beaten by no other" in printed
+    output = folder / "tuning"
+    assert {"front.json", "front.csv", "front.png", "front.svg"} <= {path.name for path in output.iterdir()}
+    assert tune(folder, *budgets) == 1
+    assert "Pass --resume to go on, or --overwrite" in capsys.readouterr().err
+    assert tune(folder, *budgets, "--resume") == 0
+    front = tfmp.types.ParetoFront.from_json(output / "front.json")
+    assert [point["budget"] for point in front.points] == ["bitops like 2,2", "bitops like 3,3"]
+    fixed = tfmp.load_model(output / f"trial_{front.points[1]['id']}" / "fixed.keras")
+    assert fixed.get_layer("middle").weight_bits == (3,)
+    assert tune(folder, "--resume") == 1
+    assert "belongs to another experiment" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        pytest.param(["--strategy", "best"], "A strategy must be one of mixed", id="strategy"),
+        pytest.param(["--minimize", "bitops", "--budget", "bitops=2,2"], "either --budget or --minimize", id="both"),
+        pytest.param(["--minimize", "bitops"], "`minimize` needs `max_accuracy_drop`", id="drop"),
+        pytest.param(["--oracle", "hyperband", "--max_trials", "3"], "Leave out `max_trials`", id="hyperband"),
+        pytest.param(["--budget", "bitops=1"], "the cheapest assignment costs", id="budget"),
+    ],
+)
+def test_errors_are_one_line_and_leave_nothing(folder, capsys, arguments, message):
+    (folder / "tuning").rename(folder / "kept") if (folder / "tuning").exists() else None
+    assert tune(folder, *arguments) == 1
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
+    assert not (folder / "tuning").exists()

@@ -1,0 +1,142 @@
+"""`tfmp tune`."""
+
+import importlib
+import importlib.util
+import os
+import pathlib
+import sys
+
+from tfmp.cli.argument_types import bit_list, cost_bound
+from tfmp.cli.files import class_indices, load_arrays, load_model_file
+
+DESCRIPTION = "Try budgets and strategies, and leave the front of accuracy against cost; it resumes when stopped."
+_ORACLES = ("grid", "random", "bayesian", "hyperband")
+
+
+def add_arguments(command):
+    """Adds the arguments of the command to its parser."""
+    command.add_argument("model", help="a .keras file of a trained classifier")
+    command.add_argument("data", help="an .npz file with x_train, y_train and x_test, y_test (integer labels)")
+    command.add_argument("output", help="folder of trials, models and the front; made if missing")
+    command.add_argument(
+        "--budget",
+        type=cost_bound,
+        action="append",
+        metavar="COST=BOUND",
+        help="a budget to try, a cost and W,A or a number; several times (default: bitops like 2,2 and 3,3 and 4,4)",
+    )
+    command.add_argument(
+        "--strategy", type=_names, default=("mixed",), help="mixed, uniform, random, greedy, ilp; several by commas"
+    )
+    command.add_argument("--oracle", choices=_ORACLES, default="grid", help="how trials are chosen (default: grid)")
+    command.add_argument("--max_trials", type=int, help="largest number of trials (default: all of the grid, else 10)")
+    command.add_argument("--minimize", metavar="COST", help="instead of budgets: bisect for the smallest such cost")
+    command.add_argument("--max_accuracy_drop", type=float, help="with --minimize: how much accuracy it may cost")
+    command.add_argument("--weight_bits", type=bit_list, default=(1, 2, 3, 4), help="candidates (default: 1,2,3,4)")
+    command.add_argument("--activation_bits", type=bit_list, default=(2, 3, 4), help="candidates (default: 2,3,4)")
+    command.add_argument("--search_epochs", type=int, default=4)
+    command.add_argument("--finetune_epochs", type=int, default=6)
+    command.add_argument("--batch_size", type=int, default=64)
+    command.add_argument("--learning_rate", type=float, default=1e-3, help="of Adam, for weights (default: 0.001)")
+    command.add_argument(
+        "--loss", choices=("logits", "probabilities"), default="probabilities", help="the model's output"
+    )
+    command.add_argument("--x", default="bitops", help="cost of the front: bitops, energy_nj, tflite_bytes, ...")
+    command.add_argument("--warm_start", action="store_true", help="start searches from those of neighbouring budgets")
+    command.add_argument("--workers", type=int, default=1, help="processes that run trials (default: 1)")
+    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--resume", action="store_true", help="go on with what OUTPUT holds of the same settings")
+    command.add_argument("--overwrite", action="store_true", help="remove what OUTPUT holds of another tuning")
+
+
+def run(arguments):
+    """Runs the command."""
+    folder = pathlib.Path(arguments.output)
+    in_pool = "KERASTUNER_ORACLE_IP" in os.environ
+    if folder.is_dir() and any(folder.iterdir()) and not (arguments.resume or arguments.overwrite or in_pool):
+        raise ValueError(f"The folder {str(folder)!r} is not empty. Pass --resume to go on, or --overwrite.")
+    data = load_arrays(arguments.data, "x_train", "y_train", "x_test", "y_test")
+    model = load_model_file(arguments.model)
+    y_train = class_indices(data["y_train"], len(data["x_train"]), model)
+    y_test = class_indices(data["y_test"], len(data["x_test"]), model)
+    tuner = _tuner(arguments, model, folder)
+    if arguments.workers > 1 and not in_pool:
+        _run_pool(arguments)
+    else:
+        validation = (data["x_test"], y_test)
+        tuner.search(data["x_train"], y_train, validation_data=validation, batch_size=arguments.batch_size)
+    if not in_pool:
+        _write_front(tuner, arguments, folder)
+
+
+def _tuner(arguments, model, folder):
+    import tfmp
+    from tfmp.bindings import binding
+
+    keras = importlib.import_module(binding.framework_of(model))  # that of the file
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=arguments.loss == "logits")
+    budgets = None
+    if not arguments.minimize:
+        given = arguments.budget or [("bitops", None, (bits, bits)) for bits in (2, 3, 4)]
+        budgets = [tfmp.Budget(cost, limit=limit, like_uniform=pair) for cost, limit, pair in given]
+    elif arguments.budget:
+        raise ValueError("Give either --budget or --minimize.")
+    hypermodel = tfmp.tuner.MixedPrecisionHyperModel(
+        model,
+        budgets,
+        training=tfmp.tuner.Training(loss, arguments.search_epochs, arguments.finetune_epochs),
+        strategies=arguments.strategy,
+        choices={
+            "weight_bits": arguments.weight_bits,
+            "activation_bits": arguments.activation_bits,
+            "learning_rate": arguments.learning_rate,
+            "search_learning_rate": arguments.learning_rate,
+        },
+        seed=arguments.seed,
+    )
+    if arguments.minimize:
+        chosen = {"minimize": arguments.minimize, "max_accuracy_drop": arguments.max_accuracy_drop}
+        chosen["max_trials"] = arguments.max_trials
+    else:
+        epochs = arguments.search_epochs + arguments.finetune_epochs
+        limits = {"max_trials": arguments.max_trials, "max_epochs": epochs, "seed": arguments.seed}
+        chosen = {"oracle": tfmp.tuner.new_oracle(arguments.oracle, "val_accuracy", **limits)}
+    return tfmp.tuner.BudgetTuner(
+        hypermodel,
+        directory=folder.parent,
+        project_name=folder.name,
+        overwrite=arguments.overwrite,
+        warm_start=arguments.warm_start,
+        **chosen,
+    )
+
+
+def _run_pool(arguments):
+    import tfmp
+
+    again = [argument for argument in arguments.given if argument != "--overwrite"]
+    tfmp.tuner.WorkerPool([sys.executable, "-m", "tfmp", *again], arguments.workers).run()
+
+
+def _write_front(tuner, arguments, folder):
+    front = tuner.pareto(x=arguments.x, y="val_accuracy")
+    for record in tuner.records():
+        if not record.is_completed:
+            print(f"Trial {record.trial_id} failed: {record.reason}")
+    if not front.points:
+        raise ValueError("No trial was completed.")
+    front.to_json(folder / "front.json", overwrite=True)
+    front.to_csv(folder / "front.csv", overwrite=True)
+    if importlib.util.find_spec("matplotlib"):
+        from tfmp import plots
+
+        plots.save(plots.pareto_front(front, group="strategy"), folder / "front")
+    print(front)
+    if arguments.minimize:
+        smallest = tuner.smallest()
+        print(f"Smallest {arguments.minimize} within {arguments.max_accuracy_drop:g}: trial {smallest.trial_id}")
+    print(f"Wrote {folder / 'front.json'}; the network of a trial is {folder / 'trial_ID' / 'fixed.keras'}")
+
+
+def _names(text):
+    return tuple(text.split(","))
