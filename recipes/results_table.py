@@ -15,6 +15,7 @@ import numpy as np
 from absl import app, flags
 from scipy import stats
 
+from recipes.strategy_areas import strategy_areas
 from tfmp.types.atomic_file import write_atomically
 
 FLAGS = flags.FLAGS
@@ -150,7 +151,30 @@ def _without_training(records):
     return [*header, "W/A by layer"], rows
 
 
+def _budget_front(records):
+    """A row per strategy, over its seeds: the areas of its fronts, and by how much they are ahead of two others."""
+    areas = {}
+    for record in records.values():
+        for strategy, area in strategy_areas(record).items():
+            areas.setdefault(strategy, {})[record["seed"]] = 100 * area
+
+    def ahead(strategy, other):
+        if strategy == other or other not in areas:
+            return ""
+        seeds = areas[strategy].keys() & areas[other].keys()
+        return _mean([areas[strategy][seed] - areas[other][seed] for seed in sorted(seeds)])
+
+    rows = []
+    for strategy, seeds in areas.items():
+        shown = ", ".join(f"{seeds[seed]:.2f}" for seed in sorted(seeds))
+        behind = [ahead(strategy, other) for other in ("uniform", "ilp")]
+        rows.append([strategy, ", ".join(map(str, sorted(seeds))), shown, *behind])
+    return ["strategy", "seeds", "hypervolume, %", "ahead of uniform, points", "ahead of ilp, points"], rows
+
+
 _TABLES = {
+    "budget_front": _budget_front,
+    "budget_front_cifar10": _budget_front,
     "edmips_ablations": _compared,
     "edmips_networks": _compared,
     "keras_applications": _keras_applications,
