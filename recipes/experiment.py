@@ -77,7 +77,6 @@ def load_config(name_or_path) -> dict:
     path = pathlib.Path(name_or_path)
     config = json.loads((path if path.suffix else CONFIGS / f"{path}.json").read_text())
     base = load_config(config.pop("base")) if "base" in config else {}
-    base.pop("runs", None)
     return {**base, **config}
 
 
@@ -119,7 +118,7 @@ def plan(methods, config, *, names=None, seeds=(0,), settings=(), folders, namin
     own = config.pop("runs", {})
     runs = {name: {"method": name} for name in methods} | own
     changes = parse_settings(settings, config)
-    suffix = "".join(f"-{item}" for item in settings)
+    suffix = "".join(f"-{item}" for item in settings).replace("/", "_")  # the name of a file
     for seed in seeds:
         for name in names or own or methods:
             if name not in runs:
