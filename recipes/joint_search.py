@@ -7,11 +7,13 @@
 - `uniform8`, `uniform4`, `uniform2`: the architecture that `joint` found, with the same bits in every block.
 - `stepwise`: searches the architecture at 8 bits for half of the epochs, then the bits of that architecture.
 - `reference`: blocks of expansion 6 and kernel 3, none skipped, at 8 bits, as in MobileNetV2.
+- `transferred`: the blocks that another configuration found (`found`), for the images of this one, as in the paper.
 
 All networks are trained alike, from their own first weights. A configuration whose candidates leave the bits alone open
 (`joint_mobilenet_v2`) makes `joint` a search of bits for a given architecture. A killed search resumes.
 """
 
+import json
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -23,8 +25,10 @@ from recipes import experiment
 from recipes.datasets.augmented_images import AugmentedImages, EpochSeed
 from recipes.datasets.mixed_images import MixedImages
 from recipes.image_sets import image_set
+from tfmp import plots
 from tfmp.types import BlockChoice, DiscreteNetwork, SearchSpace
 
+FIGURES = experiment.RESULTS.parents[1] / "docs" / "figures"
 _BATCH = 16  # of what energy and latency are for, as in the paper
 
 
@@ -169,6 +173,15 @@ def run_reference(run):
     return trained(run, DiscreteNetwork(space, [choice] * len(space.blocks)))
 
 
+def run_transferred(run):
+    """Trains the blocks that the search of another configuration found."""
+    path = experiment.RESULTS / f"{run.config['found']}-seed{run.seed}.json"
+    if not path.exists():
+        raise FileNotFoundError(f"There is no {path}: run that search first, or set `found` to another one.")
+    found = DiscreteNetwork.from_json(json.loads(path.read_text())["network"])
+    return trained(run, DiscreteNetwork(space_of(run.config), found.choices))
+
+
 def _run_uniform(bits):
     def run_uniform(run):
         found = DiscreteNetwork.from_json(run.result_of("joint")["network"])
@@ -183,7 +196,22 @@ METHODS = {
     "reference": run_reference,
     **{f"uniform{bits}": _run_uniform(bits) for bits in (8, 4, 2)},
     "stepwise": run_stepwise,
+    "transferred": run_transferred,
 }
 
+
+def draw(folder):
+    """Draws the networks that the searches in a folder of results found, those of one seed in a picture."""
+    found = {}
+    for path in sorted(folder.glob("*.json")):
+        record = json.loads(path.read_text())
+        if "search" in record and folder.parent == experiment.RESULTS:
+            label = f"{record['method']}: {record['energy_mj']:.2f} mJ, error {record['error']:.1%}"
+            found.setdefault(record["seed"], {})[label] = DiscreteNetwork.from_json(record["network"])
+    for seed, networks in found.items():
+        FIGURES.mkdir(exist_ok=True)
+        plots.save(plots.network_blocks(networks), FIGURES / f"{folder.name}-seed{seed}")
+
+
 if __name__ == "__main__":
-    experiment.main("joint_cifar10", METHODS)
+    experiment.main("joint_cifar10", METHODS, finish=draw)

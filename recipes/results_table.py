@@ -151,6 +151,39 @@ def _without_training(records):
     return [*header, "W/A by layer"], rows
 
 
+def _joint(records):
+    """A row per network, cheapest last."""
+    rows = []
+    for record in sorted(records.values(), key=lambda record: (record["seed"], -record["energy_mj"])):
+        expected = record["search"]["expected_of_target"] if "search" in record else None
+        rows.append(
+            [
+                record["method"],
+                str(record["seed"]),
+                f"{100 * record['error']:.2f}",
+                f"{record['kernel_bytes'] / 1024:.1f}",
+                f"{record['energy_mj']:.3f}",
+                f"{record['latency_ms']:.3f}",
+                "" if expected is None else f"{100 * expected:.1f}",
+                ", ".join(record["blocks"]),
+            ]
+        )
+    header = ["method", "seed", "test error, %", "kernels, KiB", "energy, mJ", "latency, ms"]
+    return [*header, "expected energy, % of target", "blocks"], rows
+
+
+def _cost_gradients(records):
+    """A row per baseline, number of samples and seed."""
+    order, rows = ("none", "moving_average", "leave_one_out"), []
+    for record in sorted(records.values(), key=lambda record: (record["seed"], order.index(record["method"]))):
+        for samples, found in record["by_samples"].items():
+            numbers = [f"{found[key]:.3f}" for key in ("bias", "bias_by_chance", "deviation", "cosine")]
+            covered = f"{100 * found['covered']:.1f}"
+            rows.append([str(record["seed"]), record["method"], samples, *numbers[:2], covered, *numbers[2:]])
+    header = ["seed", "baseline", "samples", "bias", "bias by chance", "within 95 % interval, %"]
+    return [*header, "deviation", "cosine"], rows
+
+
 def _budget_front(records):
     """A row per strategy, over its seeds: the areas of its fronts, and by how much they are ahead of two others."""
     areas = {}
@@ -175,8 +208,10 @@ def _budget_front(records):
 _TABLES = {
     "budget_front": _budget_front,
     "budget_front_cifar10": _budget_front,
+    "cost_gradients": _cost_gradients,
     "edmips_ablations": _compared,
     "edmips_networks": _compared,
+    "joint_cifar10": _joint,
     "keras_applications": _keras_applications,
     "resnet8_cifar10": _compared,
     "without_training": _without_training,

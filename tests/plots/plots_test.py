@@ -20,6 +20,10 @@ FRONT = tfmp.types.ParetoFront(
     "energy_nj",
     "accuracy",
 )
+NETWORK = tfmp.types.DiscreteNetwork(
+    tfmp.types.SearchSpace([(16, 2, 2)], image_size=16, num_classes=10),
+    [tfmp.types.BlockChoice(False, 6, 5, 8, 4), tfmp.types.BlockChoice(True)],
+)
 FIGURES = {
     "bars": lambda: plots.bars({"W2A2": {"a": 1.0, "b": 2.0}, "W4A4": {"b": 3.0}}, y_label="accuracy, %"),
     "bit_allocation": lambda: plots.bit_allocation({"seed 0": tfmp.BitAssignment(BITS)}, uniform_bits=(2, 2)),
@@ -30,6 +34,7 @@ FIGURES = {
         references={"float": 8.0},
     ),
     "intervals": lambda: plots.intervals({"softmax": ([0.5, 1.0], 0.3), "gumbel": ([0.1], None)}, x_label="points"),
+    "network_blocks": lambda: plots.network_blocks({"1.5 mJ": NETWORK}, title="found"),
     "pareto_front": lambda: plots.pareto_front(FRONT, group="strategy", x_label="energy, nJ"),
     "probability_evolution": lambda: plots.probability_evolution(
         {f"conv{i}": (np.full((3, 2), 0.5), np.full((3, 3), 1 / 3)) for i in range(10)}, (2, 4), (2, 3, 4)
@@ -92,6 +97,14 @@ def test_intervals_show_values_mean_and_half_width():
     assert [text.get_text() for text in axes.get_yticklabels()] == ["softmax", "gumbel"]
 
 
+def test_blocks_are_as_wide_as_their_expansion_and_skipped_ones_are_dashed():
+    (axes,) = FIGURES["network_blocks"]().axes
+    texts = [text.get_text() for text in axes.texts]
+    assert texts == ["conv 3x3, 32 [8, 8]", "16 x 4²", "MB6 5x5 [8, 4]", "conv 1x1, 1280 [8, 8]", "mean, 10 [8, 8]"]
+    assert len(axes.patches) == 4 and axes.patches[1].get_width() == 2.0
+    assert [line.get_linestyle() for line in axes.lines] == ["-", "--"]
+
+
 def test_no_two_series_look_alike_in_grey():
     from tfmp.plots.figure import bar_style, line_style
 
@@ -105,12 +118,13 @@ def test_no_two_series_look_alike_in_grey():
         (lambda: plots.bars({}, y_label="y"), "at least one series"),
         (lambda: plots.curves({}, x_label="x", y_label="y"), "at least one series"),
         (lambda: plots.curves({"a": ([1, 2], [1])}, x_label="x", y_label="y"), "as many y as x. Received: 1 and 2"),
+        (lambda: plots.network_blocks({}), "at least one network"),
         (lambda: plots.intervals({}, x_label="x"), "at least one row"),
         (lambda: plots.bit_allocation({"a": {}}), "at least one layer"),
         (lambda: plots.probability_evolution({}, (2,), (2,)), "at least one layer"),
         (lambda: plots.probability_evolution({"c": ([[0.5, 0.5]], [[1.0]])}, (2,), (2,)), "Layer `c`: expected"),
     ],
-    ids=["bars", "curves", "curves_lengths", "intervals", "bit_allocation", "evolution", "evolution_candidates"],
+    ids=["bars", "curves", "curves_lengths", "network_blocks", "intervals", "bit_allocation", "evolution", "evolution_candidates"],
 )
 def test_says_what_was_expected(call, message):
     with pytest.raises(ValueError, match=message):
