@@ -30,11 +30,12 @@ def draw(folder, figures=FIGURES):
 
 
 def load(folder):
-    """The records of a folder: run to seed to record."""
+    """The records of a folder: run to seed to record; a record without a seed has None for one."""
     runs = collections.defaultdict(dict)
-    for path in sorted(folder.glob("*-seed*.json")):
+    for path in sorted(folder.glob("*.json")):
         record = json.loads(path.read_text())
-        runs[path.stem.removesuffix(f"-seed{record['seed']}")][record["seed"]] = record
+        seed = record.get("seed")
+        runs[path.stem.removesuffix(f"-seed{seed}")][seed] = record
     return dict(runs)
 
 
@@ -137,7 +138,34 @@ def networks(runs):
             yield name, figure
 
 
+def composite(runs):
+    """Fig. 7c, from `tools/benchmark_search.py`: what one shared kernel and one convolution save, and how it grows."""
+    for name, records in runs.items():
+        variants = records[None]["variants"]
+        uniform, series = variants["uniform"], {}
+        for variant in ("softmax", "separate", "parallel"):
+            found = variants[variant]
+            series[_VARIANTS[variant]] = {
+                "step time": found["step_of_uniform"][1],
+                "peak memory": found["peak_bytes"] / uniform["peak_bytes"],
+                "trained bytes": found["trained_bytes"] / uniform["trained_bytes"],
+            }
+        reference = 1.0, "uniform W2A2"
+        yield f"_{name}", plots.bars(series, y_label="of a uniform network's", title=name, reference=reference)
+        counts = sorted(int(key.removeprefix("candidates_")) for key in variants if key.startswith("candidates_"))
+        growth = {
+            "step time": [variants[f"candidates_{count}"]["step_of_uniform"][1] for count in counts],
+            "peak memory": [variants[f"candidates_{count}"]["peak_bytes"] / uniform["peak_bytes"] for count in counts],
+        }
+        if counts:
+            series = {label: (counts, values) for label, values in growth.items()}
+            labels = {"x_label": "candidates of each tensor", "y_label": "of a uniform network's"}
+            yield f"_{name}_growth", plots.curves(series, **labels, title=name)
+
+
+_VARIANTS = {"softmax": "shared, composite", "separate": "not shared, composite", "parallel": "shared, parallel"}
 _DRAWN = {
+    "benchmark_search": composite,
     "edmips_filter_sensitivity": sensitivity,
     "edmips_layer_sensitivity": sensitivity,
     "edmips_evolution": evolution,
