@@ -43,6 +43,8 @@ class MixedPrecisionHyperModel(keras_tuner.HyperModel):
         >>> hypermodel = tfmp.tuner.MixedPrecisionHyperModel(model, budgets, training=tfmp.tuner.Training(loss))
     """
 
+    starts_from_float = True  # trials have weights in floating point to start from
+
     def __init__(self, model, budgets=None, *, training, strategies=("mixed",), choices=None, seed=0):
         super().__init__(name="mixed_precision")
         self.training, self.seed = training, seed

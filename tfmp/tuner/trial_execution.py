@@ -76,7 +76,9 @@ class TrialExecution:
         # Hyperband's own: how far to train in all, and which trial to go on from.
         epochs, done = raw.get("tuner/epochs"), raw.get("tuner/initial_epoch", 0)
         run = TrialRun(self._hypermodel, values, data, epochs=epochs, callbacks=callbacks, verbose=verbose)
-        run.float_model, float_metrics = self._float_model(run, values["width"])
+        float_metrics = {}
+        if self._hypermodel.starts_from_float:
+            run.float_model, float_metrics = self._float_model(run, values["width"])
         run.keras.utils.set_random_seed(run.seed)  # the same whether this trial trained the float model or another
         if "tuner/trial_id" in raw:
             model = self._project.load_trial_model(raw["tuner/trial_id"])
@@ -88,9 +90,9 @@ class TrialExecution:
                 run.keep_search = lambda search_model: self._project.save_search(trial_id, search_model)
             model, assignment = strategies.get(values["strategy"])(run)
         metrics = run.evaluate(model)
-        if "val_accuracy" in metrics:
+        if "val_accuracy" in metrics and float_metrics:
             metrics["accuracy_drop"] = float_metrics["val_accuracy"] - metrics["val_accuracy"]
-        return model, assignment, metrics | measured_costs(model, run.budget)
+        return model, assignment, metrics | run.measured | measured_costs(model, run.budget)
 
     def _float_model(self, run, width):
         def train():

@@ -31,6 +31,7 @@ class TrialRun:
         search_epochs, finetune_epochs: How a search divides `epochs`.
         start: Path of weights to start a search from, those of a neighbouring budget, or None.
         keep_search: Called with the model at the end of a search, or None.
+        measured: Name to number: what a strategy adds to the trial's metrics.
     """
 
     def __init__(self, hypermodel, values, data, *, epochs=None, callbacks=list, verbose=0):
@@ -41,6 +42,7 @@ class TrialRun:
         self.epochs = training.search_epochs + training.finetune_epochs if epochs is None else epochs
         self.search_epochs, self.finetune_epochs = training.split(self.epochs)
         self.float_model = self.start = self.keep_search = None
+        self.measured = {}
         self.callbacks, self._verbose = callbacks, verbose
 
     @property

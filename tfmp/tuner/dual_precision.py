@@ -1,0 +1,103 @@
+"""Which width and which two precisions to take for a model size."""
+
+import os
+import pathlib
+
+from tfmp.tuner.budget_tuner import BudgetTuner
+from tfmp.tuner.dual_precision_hyper_model import DualPrecisionHyperModel
+from tfmp.tuner.project import Project
+from tfmp.types import ParetoFront
+
+PRECISIONS, SIZES = "precisions", "sizes"
+
+
+class DualPrecision:
+    """Selects one precision for depthwise convolutions and one for all others, then trains them at the sizes wanted.
+
+    First every pair is trained at one small size, the width following from the bits; the most accurate pair is then
+    trained at the other sizes. A selection that was killed goes on where it was; trials that failed are recorded.
+
+    Args:
+        hypermodel: A `DualPrecisionHyperModel` with all precisions, at the size to compare them.
+        sizes: Widths, of which each stands for the size that the network has at 8 bits, for the pair that is chosen.
+        directory: Folder of its files.
+
+    Raises:
+        TypeError: If `hypermodel` is another.
+
+    Example:
+        >>> hypermodel = tfmp.tuner.DualPrecisionHyperModel(build, training=tfmp.tuner.Training(loss))
+        >>> selection = tfmp.tuner.DualPrecision(hypermodel, sizes=(0.5, 1.0), directory="selection")
+        >>> selection.search(x_train, y_train, validation_data=(x_test, y_test), batch_size=128)
+        >>> selection.chosen
+        (1, 4)
+
+    Reference: DualPrecision, section 6
+    """
+
+    def __init__(self, hypermodel, *, sizes=(0.5, 1.0), directory="."):
+        if not isinstance(hypermodel, DualPrecisionHyperModel):
+            raise TypeError(f"`hypermodel` must be a DualPrecisionHyperModel. Received: {hypermodel!r}")
+        self.hypermodel, self.sizes, self._directory = hypermodel, tuple(sizes), os.fspath(directory)
+        self._tuners = {}
+
+    def search(self, x=None, y=None, *, stage=None, **arguments):
+        """Runs what is not finished.
+
+        Args:
+            x: Inputs, or batches of inputs and targets, as in `fit`.
+            y: Targets.
+            stage: `"precisions"` or `"sizes"` alone, as the workers of a `WorkerPool` need it: one pool for each. None
+                runs both.
+            **arguments: As in `BudgetTuner.search`, `validation_data` among them.
+
+        Raises:
+            ValueError: If the stage is unknown, or that of sizes comes before a pair was trained.
+        """
+        if stage not in (None, PRECISIONS, SIZES):
+            raise ValueError(f'`stage` must be "{PRECISIONS}", "{SIZES}" or None. Received: {stage!r}')
+        if stage != SIZES:
+            self.tuner(PRECISIONS).search(x, y, **arguments)
+        if stage != PRECISIONS and self.sizes:
+            self.tuner(SIZES).search(x, y, **arguments)
+
+    @property
+    def chosen(self) -> tuple[int, int | None]:
+        """The most accurate pair of the grid: precision of convolutions, and of depthwise ones or None.
+
+        Raises:
+            ValueError: If no trial of the grid was completed.
+        """
+        # Not from the tuner, which in a distributed search is a client of its own chief.
+        records = Project(os.path.join(self._directory, PRECISIONS)).records()
+        completed = [record for record in records if record.is_completed]
+        if not completed:
+            reasons = "".join(f" Trial {record.trial_id}: {record.reason}." for record in records[:1])
+            raise ValueError(f"No pair of precisions is trained: run the stage {PRECISIONS!r} first.{reasons}")
+        best = max(completed, key=_quality).values
+        return best["weight_bits"], best.get("depthwise_bits")
+
+    def pareto(self) -> ParetoFront:
+        """The finished trials of both stages by size and accuracy, or loss without an accuracy."""
+        folders = [pathlib.Path(self._directory) / PRECISIONS, self._sizes_folder()]
+        records = [record for folder in folders for record in Project(folder).records() if record.is_completed]
+        points = [record.as_point() for record in records]
+        if all("val_accuracy" in point for point in points):
+            return ParetoFront(points, "model_size_bits", "val_accuracy")
+        return ParetoFront(points, "model_size_bits", "val_loss", y_direction="min")
+
+    def _sizes_folder(self):
+        return pathlib.Path(self._directory) / "-".join([SIZES, *map(str, self.chosen)])
+
+    def tuner(self, stage) -> BudgetTuner:
+        """The tuner of a stage, with its trials and their networks."""
+        if stage not in self._tuners:
+            hypermodel, folder = self.hypermodel, pathlib.Path(self._directory) / PRECISIONS
+            if stage == SIZES:
+                hypermodel, folder = hypermodel.of(*self.chosen, self.sizes), self._sizes_folder()
+            self._tuners[stage] = BudgetTuner(hypermodel, directory=folder.parent, project_name=folder.name)
+        return self._tuners[stage]
+
+
+def _quality(record):
+    return record.metrics["val_accuracy"] if "val_accuracy" in record.metrics else -record.metrics["val_loss"]

@@ -1,0 +1,170 @@
+"""What a tuner of width against precision builds."""
+
+import functools
+import hashlib
+import math
+
+import keras_tuner
+
+from tfmp.bindings import binding
+from tfmp.costs import ModelSize
+from tfmp.search.budget import Budget
+from tfmp.transform.dual_precision import dual_precision, is_depthwise
+from tfmp.transform.plan import SEARCHED, plan
+from tfmp.transform.width_for_size import kernel_bits, width_for_size
+from tfmp.tuner.keras_framework import KerasFramework
+from tfmp.tuner.mixed_precision_hyper_model import MixedPrecisionHyperModel
+from tfmp.tuner.strategies import register_strategy
+from tfmp.types import Width
+
+STRATEGY = "dual_precision"
+
+
+class DualPrecisionHyperModel(MixedPrecisionHyperModel):
+    """A network of any width, the precisions to try, and the sizes to try them at.
+
+    A trial builds the network at the width at which its kernels have the size, and trains it from its first weights,
+    for `search_epochs + finetune_epochs` of the training.
+
+    Args:
+        build: Function of a width multiplier that returns a Keras model in floating point.
+        training: A `Training`.
+        weight_bits: Precisions of the convolutions and dense layers, integers from 1 to 8.
+        depthwise_bits: Precisions of the depthwise convolutions; None for the same. A network without any has one axis.
+        activation_bits: Integer from 1 to 8, of every layer's input.
+        sizes: Widths, of which each stands for the size that the network has at 8 bits.
+        choices: `learning_rate` (1e-3), a number or a list of numbers to choose from; and `tolerance` (0.02), the
+            largest relative error of a size.
+        seed: Integer; it decides, in every trial alike, initial weights, order and noise.
+
+    Raises:
+        TypeError: If `build` is no function, or a choice is unknown.
+        ValueError: If there is no precision or size, or no layer whose precision can be chosen.
+    """
+
+    starts_from_float = False
+
+    def __init__(
+        self,
+        build,
+        *,
+        training,
+        weight_bits=(1, 2, 4, 8),
+        depthwise_bits=None,
+        activation_bits=8,
+        sizes=(0.25,),
+        choices=None,
+        seed=0,
+    ):
+        keras_tuner.HyperModel.__init__(self, name=STRATEGY)
+        if not callable(build) or hasattr(build, "get_weights"):
+            raise TypeError(
+                "`build` must be a function of a width multiplier; for an existing model give "
+                f"`lambda width: tfmp.scale_width(model, width)`. Received: {build!r}"
+            )
+        self.training, self.seed, self._build = training, seed, build
+        self._choices = {"learning_rate": 1e-3, "tolerance": 0.02, **(choices or {})}
+        if len(self._choices) > 2:
+            raise TypeError(f"`choices` can be learning_rate and tolerance. Received: {', '.join(choices)}")
+        self._activation_bits = activation_bits
+        self._options = {"weight_bits": list(weight_bits), "size_of": list(sizes)}
+        first = build(sizes[0] if sizes else 1.0)
+        self.framework, self._num_weights = KerasFramework(first), first.count_params()
+        graph = binding.of(first).read(first, weights=False)
+        plans = plan(graph)
+        searched = [layer for layer in graph.in_order() if layer.shape and plans[layer.name].status == SEARCHED]
+        if not searched:
+            raise ValueError(f"Model `{first.name}` has no layer whose precision can be chosen; see `tfmp.inspect`.")
+        if any(is_depthwise(layer.shape) for layer in searched):
+            self._options["depthwise_bits"] = list(weight_bits if depthwise_bits is None else depthwise_bits)
+        for name, options in self._options.items():
+            if not options or len(set(options)) < len(options):
+                raise ValueError(f"Expected one or more different {name}. Received: {options}")
+        self.target_bits = functools.cache(self._target_bits)
+
+    @property
+    def has_depthwise(self) -> bool:
+        """Whether there is a second axis."""
+        return "depthwise_bits" in self._options
+
+    def of(self, weight_bits, depthwise_bits, sizes):
+        """Returns the hypermodel of one pair of precisions at some sizes, with all else as here."""
+        return DualPrecisionHyperModel(
+            self._build,
+            training=self.training,
+            weight_bits=(weight_bits,),
+            depthwise_bits=None if depthwise_bits is None else (depthwise_bits,),
+            activation_bits=self._activation_bits,
+            sizes=sizes,
+            choices=self._choices,
+            seed=self.seed,
+        )
+
+    def declare(self, hp):
+        """Registers the hyperparameters and returns their values, with the size as `"budget"`."""
+        values = {"strategy": STRATEGY, "width": 1.0, "depthwise_bits": None, **self._choices}
+        for name, options in self._options.items():
+            values[name] = hp.Choice(name, options)
+        if isinstance(values["learning_rate"], list):
+            values["learning_rate"] = hp.Choice("learning_rate", values["learning_rate"])
+        values["budget"] = Budget(ModelSize(kernels_only=True), limit=self.target_bits(values["size_of"]))
+        return values
+
+    def network(self, values):
+        """Returns the untrained network of a trial and its `tfmp.types.Width`."""
+        bits = {name: values[name] for name in ("weight_bits", "depthwise_bits")}
+        width = self._width(bits, values["size_of"])
+        self.framework.keras.utils.set_random_seed(self.seed)  # whatever was built to find the width
+        return dual_precision(self._build(width.width), **bits, activation_bits=self._activation_bits), width
+
+    def build(self, hp):
+        """Returns the network of some hyperparameters as it is before training."""
+        return self.network(self.declare(hp))[0]
+
+    @property
+    def space_size(self) -> int:
+        """The number of combinations of hyperparameters."""
+        rates = self._choices["learning_rate"]
+        lists = [*self._options.values(), *([rates] if isinstance(rates, list) else [])]
+        return math.prod(map(len, lists))
+
+    def structure(self, values) -> str:
+        """Text of the precisions of a trial."""
+        return f"W{values['weight_bits']}D{values['depthwise_bits']}"
+
+    def limit(self, values) -> float:
+        """The size of a trial's network, in bits."""
+        return self.target_bits(values["size_of"])
+
+    def set_budgets(self, budgets):
+        raise ValueError("A DualPrecisionHyperModel has sizes in place of budgets: a tuner of it takes no `minimize`.")
+
+    def identity(self) -> dict:
+        """What two equal hypermodels share, in JSON."""
+        shapes = [list(weight.shape) for weight in self._build(self._options["size_of"][0]).weights]
+        return {
+            "model": hashlib.sha256(repr(shapes).encode()).hexdigest(),
+            "space": {**self._options, **self._choices, "activation_bits": self._activation_bits},
+            "training": self.training.identity(self.framework.keras),
+            "seed": self.seed,
+        }
+
+    def _target_bits(self, size_of):
+        return kernel_bits(self._build(size_of), 8)
+
+    def _width(self, bits, size_of):
+        target = self.target_bits(size_of)
+        size = kernel_bits(self._build(size_of), **bits)
+        if size == target:
+            return Width(size_of, size, target)
+        return width_for_size(self._build, target, **bits, tolerance=self._choices["tolerance"])
+
+
+def _train_at_size(run):
+    model, width = run.hypermodel.network(run.values)
+    run.measured["width"] = width.width
+    run.train(model, run.epochs)
+    return model, None
+
+
+register_strategy(STRATEGY, _train_at_size)
