@@ -1,9 +1,11 @@
+import dataclasses
+
 import hypothesis
 import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from tests.search.assignment_test import log_probability, nets
+from tests.search.assignment_test import log_probability, nets, reaches
 from tests.small_graphs import assignments, chain, layer, selection
 from tfmp import costs
 from tfmp.search import Budget, SearchedCost
@@ -32,7 +34,7 @@ def test_several_limits_are_met_by_the_best_of_all_assignments(graph, data):
     if not feasible:
         with pytest.raises(ValueError, match="fewer bits") as caught:
             most_probable_within(priced, limits)
-        alone = [each.smallest > limit for each, limit in zip(priced, limits, strict=True)]
+        alone = [min(map(each.of, every)) > limit for each, limit in zip(priced, limits, strict=True)]
         # The budget that cannot be met: the first by itself, or the second where the first is met.
         number = alone.index(True) if any(alone) else 1
         met = [bits for bits in every if any(alone) or priced[0].of(bits) <= limits[0]]
@@ -46,13 +48,9 @@ def test_several_limits_are_met_by_the_best_of_all_assignments(graph, data):
 
     spent = most_probable_within(priced, limits)
     assert all(np.less_equal(costs_of(priced, spent), limits))
-    for name, (weights, activations) in spent.items():
-        assert weights >= found[name][0] and activations >= found[name][1]
-        candidates = graph.layers[name].weight.bits, graph.layers[name].activation.bits
-        for raised in [(w, activations) for w in candidates[0] if w > weights] + [
-            (weights, a) for a in candidates[1] if a > activations
-        ]:
-            assert any(np.greater(costs_of(priced, {**spent, name: raised}), limits))
+    assert reaches(spent, found)
+    richer = [bits for bits in every if bits != spent and reaches(bits, spent)]
+    assert all(any(np.greater(costs_of(priced, bits), limits)) for bits in richer)
 
 
 @quick
@@ -100,6 +98,16 @@ class DearWithFewWeights(costs.Cost):
     def table(self, shape, weight_formats, activation_formats):
         rows = [16.0 / format.bits if shape.kind == "dense" else 0.0 for format in weight_formats]
         return np.repeat(np.array(rows)[:, None], len(activation_formats), axis=1)
+
+
+def test_coupled_bits_that_cannot_be_had_together_are_refused_before_training():
+    shape = LayerShape("one", "dense", in_channels=10, out_channels=10)
+    candidates = selection((1, 8)), selection((2, 4), signed=False)
+    prices = costs.Table({"one": {(1, 2): 5, (1, 4): 1, (8, 2): 1, (8, 4): 9}}, unit="ms")
+    budget = Budget(prices, limit=3)
+    assert bounded(budget, chain(layer(shape, *candidates)))[1] == [3]
+    with pytest.raises(ValueError, match="No assignment costs 3 ms of `table` or less: the cheapest costs 5"):
+        bounded(budget, chain(dataclasses.replace(layer(shape, *candidates), coupled=True)))
 
 
 def test_what_is_no_list_of_budgets():

@@ -107,9 +107,9 @@ def bounded(budget, graph: Graph) -> tuple[list[SearchedCost], list[float]]:
     budgets = budgets_of(budget)
     limits = [each.limit_for(graph) for each in budgets]
     priced = [SearchedCost(graph, each.cost) for each in budgets]
-    if len(budgets) > 1:
-        knapsack = Knapsack(priced, limits)
-        knapsack.solve(np.zeros(len(knapsack.layer)))
+    # One by one they were compared with the cheapest bits of every tensor: coupled ones may not be had together.
+    knapsack = Knapsack(priced, limits)
+    knapsack.solve(np.zeros(len(knapsack.layer)))
     return priced, limits
 
 
