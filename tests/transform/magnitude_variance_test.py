@@ -32,7 +32,7 @@ def test_variance_is_that_of_the_kernels_of_all_steps(k, quantized):
         for record in records.values():
             record.update()
         for name in kernels:
-            kernels[name].append(np.abs(np.asarray(model.get_layer(name).kernel, np.float64)))
+            kernels[name].append(np.abs(model.get_layer(name).get_weights()[0].astype(np.float64)))
 
     x = np.random.default_rng(0).normal(size=(40, 8, 8, 3)).astype(np.float32)
     y = np.arange(40) % 5

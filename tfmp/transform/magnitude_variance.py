@@ -49,7 +49,7 @@ class MagnitudeVariance:
         """Takes the kernels as they are for one more step."""
         self._count += 1
         for name, (layer, shape) in self._kernels.items():
-            value = mean_magnitudes(np.asarray(layer.kernel, np.float64), shape)
+            value = mean_magnitudes(np.asarray(_kernel(layer), np.float64), shape)
             before = self._means.get(name, np.zeros_like(value))
             self._means[name] = before + (value - before) / self._count
             squares = self._squares.get(name, np.zeros_like(value))
@@ -79,6 +79,10 @@ def mean_magnitudes(kernel, shape):
     if shape.kind == "depthwise_conv2d":  # [..., in, depth_multiplier]: a filter for each pair
         return magnitudes.reshape(-1, shape.out_channels).mean(0)
     return magnitudes.reshape(-1, magnitudes.shape[-1]).mean(0)
+
+
+def _kernel(layer):
+    return layer.depthwise_kernel if hasattr(layer, "depthwise_kernel") else layer.kernel  # tf_keras, in floating point
 
 
 def proposition_variance(num_weights, deviation, mean_product=2 / math.pi):
