@@ -3,7 +3,8 @@
     python -m recipes.results_table            # rewrites the tables between their marks
     python -m recipes.results_table --check    # fails if a page does not show what the JSON says
 
-A table stands between `<!-- table: NAME -->` and `<!-- end of table -->`, where `recipes/results/NAME/` has the runs.
+A table stands between `<!-- table: NAME -->` and `<!-- end of table -->`, where `recipes/results/NAME/` has the runs;
+pictures, `docs/figures/NAME*.png`, stand between `<!-- figures: NAME -->` and `<!-- end of figures -->`.
 """
 
 import json
@@ -22,6 +23,8 @@ FLAGS = flags.FLAGS
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 _TABLE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
+_FIGURES = re.compile(r"(<!-- figures: (\w+) -->\n).*?(<!-- end of figures -->)", re.DOTALL)
+_NONE = "No run has finished yet.\n"
 
 
 def table(results):
@@ -32,10 +35,18 @@ def table(results):
     """
     results = pathlib.Path(results)
     records = {path.stem: json.loads(path.read_text()) for path in sorted(results.glob("*.json"))}
+    if not records:
+        return _NONE
     header, rows = _TABLES[results.name](records)
     lines = [f"| {' | '.join(cells)} |" for cells in (header, *rows)]
     lines.insert(1, "|" + "---|" * len(header))
     return "\n".join(lines) + "\n"
+
+
+def figures(name, docs=ROOT / "docs"):
+    """Returns the pictures whose file names begin with a name, for a page of `docs`."""
+    found = sorted((docs / "figures").glob(f"{name}*.png"))
+    return "\n".join(f"![{path.stem}](figures/{path.name})\n" for path in found) or _NONE
 
 
 def pages():
@@ -44,15 +55,14 @@ def pages():
 
 
 def with_tables(text):
-    """A page with its tables made anew."""
-    return _TABLE.sub(lambda m: m[1] + table(ROOT / "recipes" / "results" / m[2]) + m[3], text)
+    """A page with its tables and pictures made anew."""
+    text = _TABLE.sub(lambda m: m[1] + table(ROOT / "recipes" / "results" / m[2]) + m[3], text)
+    return _FIGURES.sub(lambda m: m[1] + figures(m[2]) + m[3], text)
 
 
 def _compared(records):
     """A row per run, over its seeds; differences are those of equal seeds."""
-    runs = {}
-    for name, record in records.items():
-        runs.setdefault(name.removesuffix(f"-seed{record['seed']}"), {})[record["seed"]] = record
+    runs = _by_seed(records)
     uniform, rows = runs.get("uniform", {}), []
     for name in sorted(runs, key=lambda name: (_rank(name), name)):
         seeds = runs[name]
@@ -67,6 +77,26 @@ def _compared(records):
         rows.append([name, ", ".join(map(str, sorted(seeds))), accuracies, *ahead, of_uniform])
     header = ["run", "seeds", "test accuracy, %", "ahead of uniform, points", "ahead of its quantizer's uniform"]
     return [*header, "BitOps, of uniform"], rows
+
+
+def _by_bits(records):
+    """A row per run: what it pays and how good it is."""
+    rows = []
+    for name, seeds in _by_seed(records).items():
+        bits, accuracies = (
+            ", ".join(f"{scale * seeds[seed][key]:.2f}" for seed in sorted(seeds))
+            for key, scale in (("equivalent_bits", 1), ("accuracy", 100))
+        )
+        rows.append([name, ", ".join(map(str, sorted(seeds))), bits, accuracies])
+    return ["run", "seeds", "equivalent bits", "test accuracy, %"], rows
+
+
+def _by_seed(records):
+    """Run to seed to record."""
+    runs = {}
+    for name, record in records.items():
+        runs.setdefault(name.removesuffix(f"-seed{record['seed']}"), {})[record["seed"]] = record
+    return runs
 
 
 def _rank(name):
@@ -210,6 +240,9 @@ _TABLES = {
     "budget_front_cifar10": _budget_front,
     "cost_gradients": _cost_gradients,
     "edmips_ablations": _compared,
+    "edmips_accuracy": _by_bits,
+    "edmips_filter_sensitivity": _by_bits,
+    "edmips_layer_sensitivity": _by_bits,
     "edmips_networks": _compared,
     "joint_cifar10": _joint,
     "keras_applications": _keras_applications,

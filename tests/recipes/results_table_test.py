@@ -36,6 +36,26 @@ def test_runs_are_compared_seed_by_seed(tmp_path):
     ]
 
 
+def test_runs_show_what_they_pay(tmp_path):
+    runs = {
+        f"hwgq-{kind}-seed{seed}": {"seed": seed, "accuracy": accuracy, "equivalent_bits": bits}
+        for kind, seed, accuracy, bits in (("mixed", 1, 0.75, 1.987), ("mixed", 0, 0.7, 2), ("uniform", 0, 0.65, 2))
+    }
+    assert rows_of(tmp_path / "edmips_accuracy", runs) == [
+        "| hwgq-mixed | 0, 1 | 2.00, 1.99 | 70.00, 75.00 |",
+        "| hwgq-uniform | 0 | 2.00 | 65.00 |",
+    ]
+
+
+def test_pages_say_where_nothing_has_finished_and_show_the_pictures_that_there_are(tmp_path):
+    assert results_table.table(tmp_path / "edmips_accuracy") == "No run has finished yet.\n"
+    (tmp_path / "figures").mkdir()
+    assert results_table.figures("edmips_accuracy", tmp_path) == "No run has finished yet.\n"
+    for name in ("edmips_accuracy.png", "edmips_accuracy.svg", "edmips_other.png"):
+        (tmp_path / "figures" / name).touch()
+    assert results_table.figures("edmips_accuracy", tmp_path) == "![edmips_accuracy](figures/edmips_accuracy.png)\n"
+
+
 def test_networks_show_what_is_worst_in_either_mode(tmp_path):
     mode = {
         "bytes": 1000,
