@@ -103,6 +103,8 @@ def trained(run, network):
     images = image_set(config, run.seed)
     keras.utils.set_random_seed(run.seed)
     model = tfmp.build_network(keras, network, quantizer=config["quantizer"], seed=run.seed)
+    if config["normalization"] == "range":
+        model = keras.models.clone_model(model, clone_function=_with_range)
     data, steps = mixed(images, config), len(images.training)
     rate = keras.optimizers.schedules.CosineDecay(config["learning_rate"], config["epochs"] * steps)
     optimizer = keras.optimizers.SGD(
@@ -127,6 +129,13 @@ def trained(run, network):
         "network": network.to_json(),
         "training_history": history,
     }
+
+
+def _with_range(layer):
+    """A copy of a layer; normalizations take the deviation of a batch from its range."""
+    is_normalization = type(layer) is keras.layers.BatchNormalization
+    made = tfmp.layers.RangeBatchNormalization if is_normalization else type(layer)
+    return made.from_config(layer.get_config())
 
 
 def mixed(images, config):

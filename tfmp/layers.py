@@ -10,6 +10,7 @@ from tfmp.bindings.keras3.layers import (
     Quantize,
 )
 from tfmp.bindings.keras3.optimizer import SelectionOptimizer as _SelectionOptimizer  # noqa: F401 (registers it)
+from tfmp.bindings.keras3.range_batch_normalization import RangeBatchNormalization
 
 __all__ = [
     "MixedPrecisionConv1D",
@@ -19,4 +20,5 @@ __all__ = [
     "MixedPrecisionDepthwiseConv1D",
     "MixedPrecisionDepthwiseConv2D",
     "Quantize",
+    "RangeBatchNormalization",
 ]

@@ -20,6 +20,7 @@ _KINDS = {
     "SeparableConv2D": "separable_conv2d",
     "SeparableConv1D": "separable_conv1d",
     "BatchNormalization": "batch_normalization",
+    "RangeBatchNormalization": "batch_normalization",
     "Normalization": "normalization",
     "Rescaling": "affine",
     "Add": "add",
