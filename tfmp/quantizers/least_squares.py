@@ -12,7 +12,7 @@ def gaussian_step(low, high, offset=0.0, *, half=False):
     """Returns the step for which levels `(k + offset) * step`, `low <= k <= high`, fit a Gaussian best.
 
     Minimizes E[(x - Q(x))**2] for x of zero mean and unit variance. The expectation is exact (piecewise integrals of
-    the normal density), so the result has the accuracy of the scalar minimization, about 1e-8.
+    the normal density), and so is its derivative, whose zero the result is to about 1e-12.
 
     Args:
         low: Smallest k.
@@ -29,13 +29,7 @@ def gaussian_step(low, high, offset=0.0, *, half=False):
     upper = 8.0 / max(1.0, np.abs(levels).max()) + 2.0
     grid = np.geomspace(1e-3, upper, 400)
     best = grid[np.argmin([_expected_error(levels * step, half) for step in grid])]
-    result = optimize.minimize_scalar(
-        lambda step: _expected_error(levels * step, half),
-        bounds=(best / 1.05, best * 1.05),
-        method="bounded",
-        options={"xatol": 1e-10},
-    )
-    return float(result.x)
+    return float(optimize.brentq(lambda step: _slope(levels, step, half), best / 1.05, best * 1.05, xtol=1e-12))
 
 
 _MAX_VALUES = 2**16
@@ -77,12 +71,22 @@ def data_step(values, low, high, offset=0.0):
 
 
 def _expected_error(levels, half):
-    start = 0.0 if half else -math.inf
-    edges = np.concatenate([[start], (levels[1:] + levels[:-1]) / 2, [math.inf]])
-    density = np.exp(-np.square(edges) / 2) / math.sqrt(2 * math.pi)
-    cumulative = special.ndtr(edges)
+    edges, density, cumulative = _cells(levels, half)
     finite = np.where(np.isfinite(edges), edges, 0.0)
     # The antiderivative of (x - l)**2 phi(x) is (1 + l**2) Phi(x) - (x - 2 l) phi(x).
     upper = (1 + levels**2) * cumulative[1:] - (finite[1:] - 2 * levels) * density[1:]
     lower = (1 + levels**2) * cumulative[:-1] - (finite[:-1] - 2 * levels) * density[:-1]
     return float((upper - lower).sum())
+
+
+def _slope(levels, step, half):
+    """Half the derivative of the expected error of `levels * step` by the step."""
+    _, density, cumulative = _cells(levels * step, half)
+    # The antiderivative of l (l step - x) phi(x) is l**2 step Phi(x) + l phi(x); moving an edge changes nothing.
+    return float((levels**2 * step * np.diff(cumulative) + levels * np.diff(density)).sum())
+
+
+def _cells(levels, half):
+    """Where the nearest level changes, and the normal density and its integral there."""
+    edges = np.concatenate([[0.0 if half else -math.inf], (levels[1:] + levels[:-1]) / 2, [math.inf]])
+    return edges, np.exp(-np.square(edges) / 2) / math.sqrt(2 * math.pi), special.ndtr(edges)
