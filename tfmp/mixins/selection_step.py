@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from tfmp.mixins.kept import kept
+
 
 class SelectionStep:
     """Moves the logits of a model by one batch, and nothing else (EdMIPS, section 4.6, alternating optimization).
@@ -28,13 +30,11 @@ class SelectionStep:
         return self._run(x, y, weight)
 
     def _step(self, x, y, sample_weight):
-        before = [tf.identity(variable) for variable in self._kept]
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(self._logits)
-            loss = self._loss(x, y, sample_weight)
-            scaled = self._optimizer.scaled(loss)
-        gradients = tape.gradient(scaled, self._logits, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        self._optimizer.apply(self._optimizer.unscaled(gradients))
-        for variable, value in zip(self._kept, before, strict=True):
-            variable.assign(value)
+        with kept(self._kept):
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(self._logits)
+                loss = self._loss(x, y, sample_weight)
+                scaled = self._optimizer.scaled(loss)
+            gradients = tape.gradient(scaled, self._logits, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+            self._optimizer.apply(self._optimizer.unscaled(gradients))
         return loss
