@@ -6,6 +6,7 @@ import os
 import pathlib
 import sys
 
+from tfmp.cli import tune_width
 from tfmp.cli.argument_types import bit_list, cost_bound
 from tfmp.cli.files import class_indices, load_arrays, load_model_file
 
@@ -15,7 +16,11 @@ _ORACLES = ("grid", "random", "bayesian", "hyperband")
 
 def add_arguments(command):
     """Adds the arguments of the command to its parser."""
-    command.add_argument("model", help="a .keras file of a trained classifier")
+    command.add_argument(
+        "model",
+        help="a .keras file of a trained classifier; with --strategy=dual_precision any model's file, the name of a "
+        "network of tfmp.networks, or module:function, which returns a model given a width",
+    )
     command.add_argument("data", help="an .npz file with x_train, y_train and x_test, y_test (integer labels)")
     command.add_argument("output", help="folder of trials, models and the front; made if missing")
     command.add_argument(
@@ -26,14 +31,20 @@ def add_arguments(command):
         help="a budget to try, a cost and W,A or a number; several times (default: bitops like 2,2 and 3,3 and 4,4)",
     )
     command.add_argument(
-        "--strategy", type=_names, default=("mixed",), help="mixed, uniform, random, greedy, ilp; several by commas"
+        "--strategy",
+        type=_names,
+        default=("mixed",),
+        help="mixed, uniform, random, greedy, ilp, several by commas; or dual_precision: no search, but networks of "
+        "fewer bits and more channels, from scratch at equal size, for all the epochs",
     )
     command.add_argument("--oracle", choices=_ORACLES, default="grid", help="how trials are chosen (default: grid)")
     command.add_argument("--max_trials", type=int, help="largest number of trials (default: all of the grid, else 10)")
     command.add_argument("--minimize", metavar="COST", help="instead of budgets: bisect for the smallest such cost")
     command.add_argument("--max_accuracy_drop", type=float, help="with --minimize: how much accuracy it may cost")
-    command.add_argument("--weight_bits", type=bit_list, default=(1, 2, 3, 4), help="candidates (default: 1,2,3,4)")
-    command.add_argument("--activation_bits", type=bit_list, default=(2, 3, 4), help="candidates (default: 2,3,4)")
+    command.add_argument(
+        "--weight_bits", type=bit_list, help="candidates (default: 1,2,3,4; for dual_precision 1,2,4,8)"
+    )
+    command.add_argument("--activation_bits", type=bit_list, help="candidates (default: 2,3,4; for dual_precision 8)")
     command.add_argument("--search_epochs", type=int, default=4)
     command.add_argument("--finetune_epochs", type=int, default=6)
     command.add_argument("--batch_size", type=int, default=64)
@@ -41,6 +52,7 @@ def add_arguments(command):
     command.add_argument(
         "--loss", choices=("logits", "probabilities"), default="probabilities", help="the model's output"
     )
+    tune_width.add_arguments(command)
     command.add_argument("--x", default="bitops", help="cost of the front: bitops, energy_nj, tflite_bytes, ...")
     command.add_argument("--warm_start", action="store_true", help="start searches from those of neighbouring budgets")
     command.add_argument("--workers", type=int, default=1, help="processes that run trials (default: 1)")
@@ -55,6 +67,9 @@ def run(arguments):
     in_pool = "KERASTUNER_ORACLE_IP" in os.environ
     if folder.is_dir() and any(folder.iterdir()) and not (arguments.resume or arguments.overwrite or in_pool):
         raise ValueError(f"The folder {str(folder)!r} is not empty. Pass --resume to go on, or --overwrite.")
+    if tune_width.STRATEGY in arguments.strategy:
+        tune_width.run(arguments)
+        return
     data = load_arrays(arguments.data, "x_train", "y_train", "x_test", "y_test")
     model = load_model_file(arguments.model)
     y_train = class_indices(data["y_train"], len(data["x_train"]), model)
@@ -87,8 +102,8 @@ def _tuner(arguments, model, folder):
         training=tfmp.tuner.Training(loss, arguments.search_epochs, arguments.finetune_epochs),
         strategies=arguments.strategy,
         choices={
-            "weight_bits": arguments.weight_bits,
-            "activation_bits": arguments.activation_bits,
+            "weight_bits": arguments.weight_bits or (1, 2, 3, 4),
+            "activation_bits": arguments.activation_bits or (2, 3, 4),
             "learning_rate": arguments.learning_rate,
             "search_learning_rate": arguments.learning_rate,
         },

@@ -1,0 +1,61 @@
+import numpy as np
+import pytest
+
+import tfmp
+from tests.tuner import dual_precision_test as small
+from tfmp import cli
+
+FUNCTION = "tests.tuner.dual_precision_test:network"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A model and data for it."""
+    data = small.data()
+    x_test, y_test = data["validation_data"]
+    np.savez(tmp_path / "data.npz", x_train=data["x"], y_train=data["y"], x_test=x_test, y_test=y_test)
+    small.network(1.0).save(tmp_path / "model.keras")
+    return tmp_path
+
+
+def tune(folder, model, *arguments):
+    files = [model, str(folder / "data.npz"), str(folder / "tuning")]
+    own = ["--strategy=dual_precision", "--loss=logits", "--search_epochs=1", "--finetune_epochs=0", "--tolerance=0.2"]
+    return cli.main(["tune", *files, *own, *arguments])
+
+
+@pytest.mark.parametrize("model", [FUNCTION, "model.keras"], ids=["function", "file"])
+def test_one_command_selects_and_goes_on(folder, capsys, model):
+    model = str(folder / model) if model != FUNCTION else model
+    bits = ["--weight_bits=1,8", "--depthwise_bits=8", "--sizes=1,0.5"]
+    assert tune(folder, model, *bits) == 0
+    printed = capsys.readouterr().out
+    front = tfmp.types.ParetoFront.from_json(folder / "tuning" / "front.json")
+    assert [(point["size_of"], point["depthwise_bits"]) for point in front.points] == [(1.0, 8), (1.0, 8), (0.5, 8)]
+    best = max(front.points[:2], key=lambda point: point["val_accuracy"])["weight_bits"]
+    assert front.points[2]["weight_bits"] == best
+    assert f"Chosen: {best} bits, 8 for depthwise convolutions." in printed
+    assert tune(folder, model, *bits) == 1
+    assert "Pass --resume to go on, or --overwrite" in capsys.readouterr().err
+    assert tune(folder, model, *bits, "--resume") == 0
+    assert tfmp.types.ParetoFront.from_json(folder / "tuning" / "front.json") == front
+
+
+@pytest.mark.parametrize(
+    ("model", "arguments", "message"),
+    [
+        ("resnet20", ["--loss=probabilities"], "pass --loss=logits for 'resnet20'"),
+        ("tests.nowhere:network", [], "Expected module:function, which returns a model given a width. No module named"),
+        (FUNCTION, ["--fixed_ends"], "--fixed_ends is for networks of tfmp.networks and for files"),
+        (FUNCTION, ["--activation_bits=2,4"], "takes one number of --activation_bits"),
+        (FUNCTION, ["--budget=bitops=2,2"], "has --sizes in place of budgets"),
+        (FUNCTION, ["--strategy=mixed,dual_precision"], "goes with no other strategy"),
+        ("nothing.keras", [], "There is no file 'nothing.keras'"),
+    ],
+    ids=["loss", "module", "ends", "bits", "budget", "strategy", "file"],
+)
+def test_errors_are_one_line(folder, capsys, model, arguments, message):
+    assert tune(folder, model, *arguments) == 1
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
+    assert not (folder / "tuning").exists()

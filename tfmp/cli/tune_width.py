@@ -1,0 +1,126 @@
+"""`tfmp tune --strategy=dual_precision`: which width and which two precisions to take for a size."""
+
+import argparse
+import importlib
+import importlib.util
+import os
+import pathlib
+import shutil
+import sys
+
+from tfmp.cli.argument_types import bit_list
+from tfmp.cli.files import class_indices, load_arrays, load_model_file
+
+STRATEGY = "dual_precision"
+
+
+def add_arguments(command):
+    """Adds the arguments of the strategy to the parser of `tfmp tune`."""
+    group = command.add_argument_group("dual_precision")
+    group.add_argument("--depthwise_bits", type=bit_list, help="those of depthwise convolutions (default: the same)")
+    group.add_argument(
+        "--sizes",
+        type=_numbers,
+        default=(0.25, 0.5, 1.0),
+        help="widths of the network at 8 bits, for the sizes they have: precisions are compared at the first, the "
+        "chosen ones trained at the others (default: 0.25,0.5,1)",
+    )
+    group.add_argument("--tolerance", type=float, default=0.02, help="largest relative error of a size (default: 0.02)")
+    group.add_argument("--fixed_ends", action="store_true", help="keep the channels of the first and the last layer")
+    command.add_argument("--stage", help=argparse.SUPPRESS)  # of the workers
+
+
+def run(arguments):
+    """Runs the whole selection, or goes on with it."""
+    import tfmp
+    from tfmp.bindings import binding
+
+    if arguments.strategy != (STRATEGY,) or arguments.budget or arguments.minimize:
+        raise ValueError(f"--strategy={STRATEGY} goes with no other strategy, and has --sizes in place of budgets.")
+    if len(arguments.activation_bits or (8,)) != 1:
+        raise ValueError(f"--strategy={STRATEGY} takes one number of --activation_bits.")
+    folder, in_pool = pathlib.Path(arguments.output), "KERASTUNER_ORACLE_IP" in os.environ
+    data = load_arrays(arguments.data, "x_train", "y_train", "x_test", "y_test")
+    build = _builder(arguments, data)
+    first = build(arguments.sizes[0])
+    y_train, y_test = (class_indices(data[f"y_{part}"], len(data[f"x_{part}"]), first) for part in ("train", "test"))
+    keras = importlib.import_module(binding.framework_of(first))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=arguments.loss == "logits")
+    if arguments.overwrite and not in_pool:
+        for found in folder.glob("*/experiment.json"):
+            shutil.rmtree(found.parent)
+    hypermodel = tfmp.tuner.DualPrecisionHyperModel(
+        build,
+        training=tfmp.tuner.Training(loss, arguments.search_epochs, arguments.finetune_epochs),
+        weight_bits=arguments.weight_bits or (1, 2, 4, 8),
+        depthwise_bits=arguments.depthwise_bits,
+        activation_bits=(arguments.activation_bits or (8,))[0],
+        sizes=arguments.sizes[:1],
+        choices={"learning_rate": arguments.learning_rate, "tolerance": arguments.tolerance},
+        seed=arguments.seed,
+    )
+    selection = tfmp.tuner.DualPrecision(hypermodel, sizes=arguments.sizes[1:], directory=folder)
+    if arguments.workers > 1 and not in_pool:
+        _run_pools(arguments)
+    else:
+        validation = (data["x_test"], y_test)
+        options = {"validation_data": validation, "batch_size": arguments.batch_size, "stage": arguments.stage}
+        selection.search(data["x_train"], y_train, **options)
+    if not in_pool:
+        _write(selection, folder)
+
+
+def _builder(arguments, data):
+    """A function of the width, from a network's name, `module:function` or a file."""
+    import tfmp
+
+    name, ends = arguments.model, {"fixed_ends": True} if arguments.fixed_ends else {}
+    if name in tfmp.networks.names():
+        import keras
+
+        if arguments.loss != "logits":
+            raise ValueError(f"The networks of tfmp.networks return logits: pass --loss=logits for {name!r}.")
+        sizes = {"image_size": data["x_train"].shape[1], "num_classes": int(data["y_train"].max()) + 1}
+        return lambda width: tfmp.networks.get(name)(keras, width=width, **sizes, **ends)
+    if ":" in name and not os.path.exists(name):
+        if ends:
+            raise ValueError("--fixed_ends is for networks of tfmp.networks and for files: your function has the say.")
+        module, _, function = name.partition(":")
+        sys.path.insert(0, os.getcwd())
+        try:
+            return getattr(importlib.import_module(module), function)
+        except (ImportError, AttributeError) as error:
+            raise ValueError(f"Expected module:function, which returns a model given a width. {error}") from error
+    model = load_model_file(name)
+    return lambda width: tfmp.scale_width(model, width, **ends)
+
+
+def _run_pools(arguments):
+    """One pool of workers for each stage: the second needs what the first found."""
+    import tfmp
+
+    again = [argument for argument in arguments.given if argument != "--overwrite"]
+    for stage in ("precisions", "sizes") if len(arguments.sizes) > 1 else ("precisions",):
+        command = [sys.executable, "-m", "tfmp", *again, f"--stage={stage}"]
+        tfmp.tuner.WorkerPool(command, arguments.workers).run()
+
+
+def _write(selection, folder):
+    front = selection.pareto()
+    front.to_json(folder / "front.json", overwrite=True)
+    front.to_csv(folder / "front.csv", overwrite=True)
+    if importlib.util.find_spec("matplotlib"):
+        from tfmp import plots
+
+        plots.save(plots.pareto_front(front, group="weight_bits"), folder / "front")
+    print(front)
+    weight_bits, depthwise_bits = selection.chosen
+    depthwise = "" if depthwise_bits is None else f", {depthwise_bits} for depthwise convolutions"
+    print(f"Chosen: {weight_bits} bits{depthwise}. Wrote {folder / 'front.json'}; every trial has its `fixed.keras`")
+
+
+def _numbers(text):
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"expected numbers separated by commas, received {text!r}") from error
