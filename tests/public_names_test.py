@@ -51,6 +51,8 @@ NAMES = [
     "tuner.BudgetTuner",
     "tuner.MixedPrecisionHyperModel",
     "tuner.Training",
+    "tuner.TuningResults",
+    "tuner.new_oracle",
     "tuner.WorkerPool",
     "tuner.register_strategy",
     "search.JointSettings",
