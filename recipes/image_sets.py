@@ -4,12 +4,10 @@ import dataclasses
 import pathlib
 from typing import Any
 
-import keras
-import tensorflow as tf
-
 from recipes.classifier import normalized
 from recipes.datasets import cifar10, cifar100
 from recipes.datasets.augmented_images import AugmentedImages
+from recipes.datasets.image_folder import ImageFolder
 
 _CIFAR = {"cifar10": (cifar10.load_cifar10, 10), "cifar100": (cifar100.load_cifar100, 100)}
 _MARGIN = 1 / 8  # of the side, by which images are shifted; 4 pixels of 32
@@ -71,30 +69,9 @@ def _reduced(images, size):
 
 
 def _folder(folder, config, seed):
-    keras.utils.set_random_seed(seed)  # of the crops and flips
-
-    def images(split, shuffle):
-        return keras.utils.image_dataset_from_directory(
-            folder / split,
-            image_size=(config["image_size"],) * 2,
-            batch_size=config["batch_size"],
-            crop_to_aspect_ratio=True,
-            shuffle=shuffle,
-            seed=seed,
-        )
-
-    def scaled(x, y):
-        return x / 127.5 - 1, y
-
-    def augmented(x, y):
-        size, margin = config["image_size"], round(_MARGIN * config["image_size"])
-        x = tf.pad(x, ((0, 0), (margin, margin), (margin, margin), (0, 0)))
-        x = tf.map_fn(lambda image: tf.image.random_crop(image, (size, size, 3)), x)
-        return tf.image.random_flip_left_right(x), y
-
-    training = images("train", True)
-    num_classes = len(training.class_names)
+    training, validation = (ImageFolder(folder / split) for split in ("train", "val"))
+    size, batch_size = config["image_size"], config["batch_size"]
+    batches = training.training(size, batch_size, seed=seed)
     if config["num_train"]:
-        training = training.take(config["num_train"] // config["batch_size"])
-    training = training.map(scaled).map(augmented).prefetch(2)
-    return ImageSet(training, {"x": images("val", False).map(scaled).prefetch(2)}, num_classes)
+        batches = batches.take(config["num_train"] // batch_size)
+    return ImageSet(batches, {"x": validation.evaluation(size, batch_size)}, training.num_classes)

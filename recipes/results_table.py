@@ -16,6 +16,7 @@ import numpy as np
 from absl import app, flags
 from scipy import stats
 
+from recipes import width_tables
 from recipes.strategy_areas import strategy_areas
 from tfmp.types.atomic_file import write_atomically
 
@@ -247,6 +248,13 @@ _TABLES = {
     "joint_cifar10": _joint,
     "keras_applications": _keras_applications,
     "resnet8_cifar10": _compared,
+    "width_mobilenet_v2": width_tables.by_size,
+    "width_resnet20": width_tables.by_size,
+    "width_vgg11_fan_in": width_tables.changes,
+    "width_inv_resnet26": width_tables.by_size,
+    "width_vgg11": width_tables.by_size,
+    "width_vgg11_growth": width_tables.changes,
+    "width_vgg11_variants": width_tables.by_size,
     "without_training": _without_training,
 }
 

@@ -6,14 +6,15 @@
 Each run of a configuration trains one network at fixed bits (W2: kernels at 2 bits; D4: depthwise ones at 4), the first
 and the last layer at 8 bits. Its width is that at which its kernels take as many bits as those of the network at 8 bits
 and the width `size_of`, or `width` itself. `width_resnet20`, `width_vgg11` and `width_mobilenet_v2` are the sweeps of
-fig. 1 of DualPrecision in small, `width_inv_resnet26` fig. 2, `width_vgg11_variants` fig. 3 and table 1,
-`width_vgg11_fan_in` table 2 and fig. 4; `width_cifar100_*` and `width_imagenet_*` have the paper's own settings.
+fig. 1 of DualPrecision in small, `width_inv_resnet26` fig. 2, `width_vgg11_variants` fig. 3, `width_vgg11_growth`
+table 1 and `width_vgg11_fan_in` table 2 and fig. 4, whose runs `-grown` are twice as wide. `width_cifar100_*` and
+`width_imagenet_*` have the schedules of the paper, the latter for `--set=dataset=FOLDER`.
 """
 
 import keras
 
 import tfmp
-from recipes import experiment
+from recipes import experiment, width_tables
 from recipes.datasets.augmented_images import AugmentedImages, EpochSeed
 from recipes.image_sets import image_set
 from tfmp.transform.width_for_size import kernel_bits
@@ -98,4 +99,4 @@ def loss(config):
 METHODS = {"train": run_train}
 
 if __name__ == "__main__":
-    experiment.main("width_resnet20", METHODS)
+    experiment.main("width_resnet20", METHODS, finish=width_tables.draw)

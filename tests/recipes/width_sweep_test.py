@@ -77,7 +77,8 @@ def test_images_of_folders(tmp_path):
     assert batches[0][0].shape == (4, 16, 16, 3)
     assert images.num_classes == 3
     x, y = next(iter(images.test["x"]))
-    np.testing.assert_allclose(x[:, 0, 0, 0], [-1, -1 / 3, 1 / 3, 1], atol=1e-5)
+    expected = (85 * np.arange(4) / 255 - 0.485) / 0.229
+    np.testing.assert_allclose(x[:, 0, 0, 0], expected, atol=1e-3)
     np.testing.assert_array_equal(y, [0, 0, 0, 0])
 
 
