@@ -67,12 +67,18 @@ def floats():
     return models
 
 
-@pytest.fixture(scope="module", params=["softmax", "gumbel"])
+VARIANTS = {
+    "softmax": {},
+    "gumbel": {"relaxation": "gumbel", "coupled": True, "shared_weights": False},
+}
+
+
+@pytest.fixture(scope="module", params=VARIANTS)
 def searched(request, floats):
     """The search models, and what their searches logged."""
     models, histories = [], []
     for model, (framework, ours) in zip(floats, KERASES.values(), strict=True):
-        relaxed = tfmp.relax(model, weight_bits=(1, 2, 4), calibration=X, relaxation=request.param)
+        relaxed = tfmp.relax(model, weight_bits=(1, 2, 4), calibration=X, **VARIANTS[request.param])
         optimizer = ours.SelectionOptimizer(
             framework.optimizers.SGD(0.02, momentum=0.9), framework.optimizers.Adam(0.05)
         )

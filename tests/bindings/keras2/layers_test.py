@@ -143,7 +143,8 @@ def test_saved_files_load_in_a_fresh_process(tmp_path):
     """`import tfmp` registers the classes where tf_keras is loaded."""
     tf_keras.utils.set_random_seed(0)
     x = inputs = tf_keras.Input((4, 4, 2))
-    x = keras2.MixedPrecisionConv2D(4, 3, quantizer=("hwgq", "lsq"), relaxation="gumbel", name="conv")(x)
+    options = {"weight_bits": (1, 2, 4), "relaxation": "gumbel", "coupled": True, "shared_weights": False}
+    x = keras2.MixedPrecisionConv2D(4, 3, quantizer=("hwgq", "lsq"), name="conv", **options)(x)
     x = tf_keras.layers.Flatten()(keras2.Quantize(8)(x))
     model = tf_keras.Model(inputs, keras2.MixedPrecisionDense(3, shared_range=False)(x))
     model.compile(keras2.SelectionOptimizer("sgd", "adam"), "mse", run_eagerly=True)
