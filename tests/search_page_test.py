@@ -34,12 +34,33 @@ def names(request):
     names = {"keras": framework, "tfmp": ours, "model": model, "loss": loss}
     names |= {"search_model": tfmp.relax(model, calibration=X)}
     names |= {"x_train": X, "y_train": Y, "x_select": X[:32], "y_select": Y[:32]}
-    page = PAGE.read_text(encoding="utf-8").replace("256", "16").replace("epochs=25", "epochs=3")
-    programs = re.findall(r"^```python\n(.*?)^```$", page, flags=re.MULTILINE | re.DOTALL)
-    assert len(programs) == 3
-    for program in programs:
-        exec(compile(program, str(PAGE), "exec"), names)
+    for program in programs_of("Learning", 3):
+        exec(compile(program.replace("256", "16").replace("epochs=25", "epochs=3"), str(PAGE), "exec"), names)
     return names
+
+
+def programs_of(title, count):
+    """The programs of a section of the page."""
+    section = PAGE.read_text(encoding="utf-8").split(f"\n## {title}\n")[1].split("\n## ")[0]
+    programs = re.findall(r"^```python\n(.*?)^```$", section, flags=re.MULTILINE | re.DOTALL)
+    assert len(programs) == count
+    return programs
+
+
+def test_the_programs_on_costs():
+    keras.utils.set_random_seed(0)
+    layers = [keras.layers.Dense(5, activation="relu", name=name) for name in ("one", "two", "three")]
+    model = tfmp.relax(keras.Sequential([keras.Input((6,)), *layers, keras.layers.Dense(3)]), calibration=X)
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    names = {"tfmp": tfmp, "search_model": model, "x_train": X, "y_train": Y}
+    for program in programs_of("Costs and budgets", 2):
+        program = program.replace("epochs=10", "epochs=1").replace("8e6", "1050")
+        exec(compile(program, str(PAGE), "exec"), names)
+    shape = tfmp.types.LayerShape("conv1", "dense", in_channels=10, out_channels=10)
+    formats = [tfmp.types.CodeFormat(8, -127, 127)], [tfmp.types.CodeFormat(8, 0, 255)]
+    assert names["prices"].table(shape, *formats) == 0.75 and names["serial"].table(shape, *formats) == 800
+    assert len(names["search"].multiplier) == 2
+    assert tfmp.cost(model, "model_size", names["assignment"]) <= 1050
 
 
 def test_the_setting_of_the_paper(names):
