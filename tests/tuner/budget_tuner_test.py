@@ -8,7 +8,7 @@ import pytest
 
 import tfmp
 from tests.tuner import tiny_experiment as tiny
-from tfmp.tuner import BudgetTuner, register_strategy
+from tfmp.tuner import BudgetTuner, TuningResults, register_strategy
 
 FLAKY = {"raise": False}
 
@@ -77,13 +77,15 @@ def test_what_is_recorded_is_what_the_saved_network_has(tuned):
 
 
 def test_pareto_takes_any_two_quantities(tuned):
-    tuner, _ = tuned
+    tuner, directory = tuned
     front = tuner.pareto(x="energy_nj", y="val_accuracy")
     assert {point["id"] for point in front.points} == {record.trial_id for record in tuner.records()}
     assert {point["strategy"] for point in front.points} == {"mixed", "uniform"}
     assert front.hypervolume((1e12, 0.0)) > 0 and len(front.where(strategy="mixed").points) == 1
     assert tuner.pareto(x="seconds", y="val_loss", y_direction="min").front
     assert tuner.pareto().to_csv().count("\n") == 3
+    later = TuningResults(directory / "budgets")
+    assert later.pareto(x="energy_nj").points == front.points and later.model(front.points[0]["id"])
     with pytest.raises(ValueError, match="Trials recorded .*bitops.*Received: 'energy'"):
         tuner.pareto(x="energy")
 
@@ -120,6 +122,9 @@ def test_started_again_it_repeats_nothing_and_takes_up_what_was_not_reached(tmp_
     tiny.search(resumed)
     assert path.read_text() == before and len(resumed.records()) == 2
     assert [record.budget for record in resumed.records()] == ["bitops like 1,1", "bitops like 2,2"]
+    (x, y), validation = tiny.data()
+    with pytest.raises(ValueError, match=r"belongs to another experiment. training: \['float32 \[64, 4\]"):
+        resumed.search(2 * x, y, validation_data=validation)
 
 
 def test_a_trial_that_fails_is_recorded_and_the_search_goes_on(tmp_path, monkeypatch):

@@ -28,7 +28,7 @@ def data():
 
 def training(**arguments):
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    return Training(loss, **{"search_epochs": 1, "finetune_epochs": 1, "float_epochs": 2, **arguments})
+    return Training(**{"loss": loss, "search_epochs": 1, "finetune_epochs": 1, "float_epochs": 2, **arguments})
 
 
 def hypermodel(model=build, budgets=BUDGETS, *, strategies=("mixed",), choices=None, **arguments):

@@ -13,6 +13,7 @@ from tfmp.tuner.mixed_precision_hyper_model import MixedPrecisionHyperModel
 from tfmp.tuner.oracles import new_oracle
 from tfmp.tuner.strategies import register_strategy, strategy_names
 from tfmp.tuner.training import Training
+from tfmp.tuner.tuning_results import TuningResults
 from tfmp.tuner.worker_pool import WorkerPool
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "DualPrecisionHyperModel",
     "MixedPrecisionHyperModel",
     "Training",
+    "TuningResults",
     "WorkerPool",
     "new_oracle",
     "register_strategy",

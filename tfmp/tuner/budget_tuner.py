@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import gc
 import math
 import os
 import time
@@ -20,12 +21,12 @@ from tfmp.tuner.progress import Progress
 from tfmp.tuner.project import Project
 from tfmp.tuner.quantities import quantity_name
 from tfmp.tuner.trial_execution import TrialExecution
-from tfmp.types import ParetoFront
+from tfmp.tuner.tuning_results import TuningResults
 
 _TUNER_ARGUMENTS = ("overwrite", "distribution_strategy", "tuner_id")
 
 
-class BudgetTuner(keras_tuner.Tuner):
+class BudgetTuner(keras_tuner.Tuner, TuningResults):
     """Finds out which budget is worth it: trains a network within each, and records accuracy and costs of all.
 
     A trial searches bits within its budget, discretizes, fine-tunes, and measures accuracy, bit operations, bytes,
@@ -86,6 +87,11 @@ class BudgetTuner(keras_tuner.Tuner):
         self._warm_start, self._progress, self._is_idle = warm_start, None, False
         if minimize is not None:
             hypermodel.set_budgets(BudgetRange(minimize))
+            if hypermodel.space.open_names:
+                raise ValueError(
+                    "`minimize` bisects the budget alone. Give the hypermodel one value each of "
+                    f"{', '.join(hypermodel.space.open_names)}."
+                )
             oracle = BisectionOracle(self._minimized, max_accuracy_drop, max_trials=max_trials or 10)
         oracle = oracle or new_oracle("grid", _objective(hypermodel.training), max_trials=max_trials)
         self.project = Project(os.path.join(directory, project_name))
@@ -116,8 +122,12 @@ class BudgetTuner(keras_tuner.Tuner):
             callbacks: Callbacks of `fit`, each copied for every fit; or a function that returns new ones.
             verbose: 0 is silent, 1 prints a line a trial, 2 also what `fit` prints.
             **fit_arguments: `validation_data`, by which trials are judged, and other arguments of `fit`.
+
+        Raises:
+            ValueError: If there are no validation data, or arrays are not those of the trials so far.
         """
         data = FitData(x, y, **fit_arguments)
+        self.project.check_data(data.identity())
         self._progress = Progress(self.project, self._num_trials, self.oracle.objective) if verbose else None
         super().search(data, callbacks=callbacks, fit_verbose=2 * (verbose > 1), verbose=0)
 
@@ -132,6 +142,9 @@ class BudgetTuner(keras_tuner.Tuner):
             if record is not None and record.is_completed and record.values == values:
                 return dict(record.metrics)
             execution = TrialExecution(self.project, self.hypermodel, warm_start=self._warm_start, worker=self.tuner_id)
+            # What the trial before left; within the scope it would take the strategy away.
+            self.hypermodel.framework.keras.backend.clear_session()
+            gc.collect()
             with maybe_distribute(self.distribution_strategy):
                 metrics = execution.run(
                     trial, data, callbacks=lambda: self._new_callbacks(callbacks, trial), verbose=fit_verbose
@@ -174,42 +187,6 @@ class BudgetTuner(keras_tuner.Tuner):
     def load_model(self, trial):
         """Returns the network of a trial; keras-tuner's `get_best_models` calls it."""
         return self.model(trial.trial_id)
-
-    def model(self, trial_id):
-        """Returns the trained network of a trial, to be exported, simulated or trained on.
-
-        Args:
-            trial_id: As points of `pareto` and `records` have it.
-
-        Raises:
-            ValueError: If there is no such trial, or it failed; the message says why.
-        """
-        return self.project.load_trial_model(trial_id)
-
-    def records(self):
-        """Returns a `TrialRecord` for every finished trial, failed ones with the reason."""
-        return self.project.records()
-
-    def pareto(self, x="bitops", y="val_accuracy", *, x_direction="min", y_direction="max") -> ParetoFront:
-        """Returns the completed trials as points of any two quantities that they recorded.
-
-        Args:
-            x: Name of the first: `val_<metric>`, `bitops`, `model_size_bits`, `tflite_bytes`, `energy_nj` and
-                `latency_cycles` (of a batch of 16 on the accelerator), a budget's own cost, `accuracy_drop`, `seconds`.
-            y: Name of the second.
-            x_direction: `"min"` if less is better, else `"max"`.
-            y_direction: The same of `y`.
-
-        Raises:
-            ValueError: If no trial recorded a quantity; the message lists those that were.
-        """
-        points = [record.as_point() for record in self.records() if record.is_completed]
-        known = {name: None for point in points for name, value in point.items() if isinstance(value, int | float)}
-        for name in (x, y):
-            if points and name not in known:
-                raise ValueError(f"Trials recorded {', '.join(known)}. Received: {name!r}")
-        points = [point for point in points if x in point and y in point]
-        return ParetoFront(points, x, y, x_direction, y_direction)
 
     def smallest(self):
         """Returns the record of the cheapest trial that is accurate enough, of a search with `max_accuracy_drop`.

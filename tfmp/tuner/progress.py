@@ -30,8 +30,10 @@ class Progress:
         parts = [f"trial {trial_id}, {len(records)}{of_all}"]
         if record is not None:
             parts.append(f"{record.strategy}, {record.budget}")
-            failed = record.reason.splitlines()[0] if record.reason else ""
-            parts.append(f"{name} {record.metrics[name]:.6g}" if name in record.metrics else f"failed: {failed}")
+            if name in record.metrics:
+                parts.append(f"{name} {record.metrics[name]:.6g}")
+            elif not record.is_completed:
+                parts.append(f"failed: {record.reason.splitlines()[0]}")
         if best is not None:
             parts.append(f"best {best.metrics[name]:.6g} (trial {best.trial_id})")
         finished = len(records) - self._finished_before

@@ -19,7 +19,7 @@ try:
 except ImportError:  # not on Windows, where two workers may both train the float model, and the last one's stays
     fcntl = None
 
-_EXPERIMENT = "experiment.json"
+_EXPERIMENT, _DATA = "experiment.json", "data.json"
 _FORMAT, _VERSION = "tfmp.tuner", 1
 
 
@@ -63,7 +63,7 @@ class Project:
                 shutil.rmtree(self.folder)
                 self.folder.mkdir()
             self._check_space(trial_bytes)
-            self._check_identity(json.loads(json.dumps(identity)))
+            self._check_identity(_EXPERIMENT, identity)
         except OSError as error:
             raise type(error)(
                 error.errno,
@@ -77,8 +77,16 @@ class Project:
             if trial_bytes and hasattr(os, "posix_fallocate"):
                 os.posix_fallocate(file.fileno(), 0, trial_bytes)  # quotas count, too
 
-    def _check_identity(self, identity):
-        path = self.folder / _EXPERIMENT
+    def check_data(self, identity):
+        """Raises `ValueError` if the trials so far had other data.
+
+        Args:
+            identity: JSON of what the data are.
+        """
+        self._check_identity(_DATA, identity)
+
+    def _check_identity(self, name, identity):
+        path, identity = self.folder / name, json.loads(json.dumps(identity))
         if not path.exists():
             content = {"format": _FORMAT, "version": _VERSION, **identity}
             write_atomically(path, json.dumps(content, indent=1) + "\n", overwrite=True)

@@ -59,6 +59,11 @@ class SearchSpace:
             else:
                 self.fixed[name] = value
 
+    @property
+    def open_names(self):
+        """Names of what has more than one value, budgets aside."""
+        return [*self.ranges, *(name for name, options in self._lists.items() if len(options) > 1)]
+
     def structures(self):
         """Yields the values, as mappings, of everything that decides what budgets can be met: all but the rates."""
         names = [name for name in self._lists if name in _STRUCTURAL]

@@ -1,6 +1,5 @@
 """From the hyperparameters of a trial to its record."""
 
-import gc
 import math
 import time
 
@@ -42,8 +41,6 @@ class TrialExecution:
         start = time.time()
         self._project.begin_trial(trial.trial_id)
         keras = self._hypermodel.framework.keras
-        keras.backend.clear_session()
-        gc.collect()
         keras.utils.set_random_seed(self._hypermodel.seed)  # of the float model, whatever the trial's
         raw = dict(trial.hyperparameters.values)
         values = self._hypermodel.declare(trial.hyperparameters.copy())

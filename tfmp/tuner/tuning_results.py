@@ -1,0 +1,54 @@
+"""What a tuner found."""
+
+from tfmp.tuner.project import Project
+from tfmp.types import ParetoFront
+
+
+class TuningResults:
+    """Reads the folder of a `BudgetTuner`, while it runs or after; the tuner itself can do the same.
+
+    Args:
+        folder: Folder of the project, `directory/project_name`.
+
+    Example:
+        >>> print(tfmp.tuner.TuningResults("tuning/budgets").pareto(x="energy_nj"))
+    """
+
+    def __init__(self, folder):
+        self.project = Project(folder)
+
+    def model(self, trial_id):
+        """Returns the trained network of a trial, to be exported, simulated or trained on.
+
+        Args:
+            trial_id: As points of `pareto` and `records` have it.
+
+        Raises:
+            ValueError: If there is no such trial, or it failed; the message says why.
+        """
+        return self.project.load_trial_model(trial_id)
+
+    def records(self):
+        """Returns a `TrialRecord` for every finished trial, failed ones with the reason."""
+        return self.project.records()
+
+    def pareto(self, x="bitops", y="val_accuracy", *, x_direction="min", y_direction="max") -> ParetoFront:
+        """Returns the completed trials as points of any two quantities that they recorded.
+
+        Args:
+            x: Name of the first: `val_<metric>`, `bitops`, `model_size_bits`, `tflite_bytes`, `energy_nj` and
+                `latency_cycles` (of a batch of 16 on the accelerator), a budget's own cost, `accuracy_drop`, `seconds`.
+            y: Name of the second.
+            x_direction: `"min"` if less is better, else `"max"`.
+            y_direction: The same of `y`.
+
+        Raises:
+            ValueError: If no trial recorded a quantity; the message lists those that were.
+        """
+        points = [record.as_point() for record in self.records() if record.is_completed]
+        known = {name: None for point in points for name, value in point.items() if isinstance(value, int | float)}
+        for name in (x, y):
+            if points and name not in known:
+                raise ValueError(f"Trials recorded {', '.join(known)}. Received: {name!r}")
+        points = [point for point in points if x in point and y in point]
+        return ParetoFront(points, x, y, x_direction, y_direction)
