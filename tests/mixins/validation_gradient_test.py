@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfmp import quantizers, selection
 from tfmp.mixins.validation_gradient import validation_gradient
 
 STEP_SIZE = 0.3
@@ -65,3 +66,28 @@ def test_second_order_goes_through_the_step(problem):
         np.testing.assert_array_equal(weight, old)
     _, first = validation_gradient(*arguments)
     assert np.abs(found - first).max() > 0.05 * np.abs(found).max()
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_second_derivatives_pass_through_quantizers(compiled):
+    """d/dp_i <d L/d x, v> of L = <c, sum_i p_i Q_i(x)> is <c, inside_i v>, with straight-through gradients."""
+    rng = np.random.default_rng(2)
+    x, c, v = (tf.constant(rng.normal(size=200), tf.float32) for _ in range(3))
+    candidates = [quantizers.get("moving_range", bits=bits) for bits in (2, 4, 8)]
+    state = {"minimum": tf.constant(-0.5), "maximum": tf.constant(1.0), "seen": tf.constant(1.0)}
+    start = tf.constant([0.2, 0.3, 0.5])
+
+    def mixed(weights):
+        with tf.GradientTape() as outer:
+            outer.watch(weights)
+            with tf.GradientTape() as inner:
+                inner.watch(x)
+                value = tf.reduce_sum(c * selection.mixture(x, candidates, [state] * 3, weights))
+            along = tf.reduce_sum(inner.gradient(value, x) * v)
+        return outer.gradient(along, weights)
+
+    found = (tf.function(mixed) if compiled else mixed)(start)
+    grids = [each.grid(x, state) for each in candidates]
+    inside = [(x / grid.step >= grid.low) & (x / grid.step <= grid.high) for grid in grids]
+    expected = [tf.reduce_sum(c * v * tf.cast(each, tf.float32)) for each in inside]
+    np.testing.assert_allclose(found, expected, rtol=1e-4)

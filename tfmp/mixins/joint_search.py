@@ -83,9 +83,9 @@ class JointSearchMixin(NetworkDerivation):
         self.loss = loss or _cross_entropy
         self.history = []
         self._backup = None if backup_dir is None else SearchBackup(backup_dir)
-        self._train_weights = tf.function(self._weights_step)
-        self._loss_gradient = tf.function(self._controller_gradient)
-        self._restricted_loss = tf.function(self._loss_of_choices)
+        self._train_weights = tf.function(self._weights_step, autograph=False)
+        self._loss_gradient = tf.function(self._controller_gradient, autograph=False)
+        self._restricted_loss = tf.function(self._loss_of_choices, autograph=False)
 
     def fit(self, training, validation, *, epochs, batch_size=64, seed=0, report=None):
         """Searches.
@@ -202,8 +202,9 @@ class JointSearchMixin(NetworkDerivation):
 
     def _identity(self, seed):
         settings = dataclasses.asdict(self.settings)
-        identity = {"space": self.space.as_dict(), "target": self.target, "settings": settings, "seed": seed}
-        return json.loads(json.dumps(identity))
+        learned = type(self.cost_gradient).__name__
+        identity = {"space": self.space.as_dict(), "target": self.target, "settings": settings, "learned": learned}
+        return json.loads(json.dumps({**identity, "seed": seed}))
 
     def _save(self, epoch, seed):
         values = [np.asarray(tf.convert_to_tensor(variable)) for variable in self._variables()]

@@ -19,7 +19,7 @@ CATEGORICALS = Categoricals(SMALL)
 NETWORKS = {
     # The stem's output is read by a residual block; a stage ends in a skip; 1 and all of the hidden channels.
     "skips": ["skip", (3, 3, 2, 8), (1, 5, 8, 2), "skip", "skip"],
-    "few": [(1, 3, 4, 4), "skip", (1, 3, 2, 2), (3, 5, 2, 6), (1, 7, 6, 2)],
+    "few": [(1, 3, 6, 6), "skip", (1, 3, 8, 4), (3, 5, 2, 6), (1, 7, 6, 2)],
     "all": [(6, 7, 8, 8), (6, 7, 8, 6), (6, 7, 8, 8), (6, 7, 4, 8), (6, 7, 8, 8)],
 }
 
