@@ -1,7 +1,5 @@
 """What a file holds beside its kernels."""
 
-import math
-
 import numpy as np
 
 from tfmp.costs.operation_sizes import OperationSizes
@@ -203,21 +201,9 @@ class _Structure:
             gate = made.scale(read[0], f"{name}_gate", shape, _RAMP, number="one sixth", source=source)
             return made.add("MUL", [*read, gate], name, shape, grid)
         if kind == "prelu":
-            return self._rectify(layer, read[0], shape, source, grid)
+            of_channels = layer.num_parameters == shape[-1]
+            return made.rectify(read[0], name, shape, grid, source=source, of_channels=of_channels)
         return made.add(_ELEMENTWISE.get(kind, kind), read, name, shape, grid)
-
-    def _rectify(self, layer, read, shape, source, grid):
-        """What a parametric ReLU leaves of the positive, and a product per channel of the negative."""
-        name, made = layer.name, self.made
-        of_channels = layer.num_parameters == shape[-1]
-        flat = shape if of_channels else (None, math.prod(shape[1:]))
-        if not of_channels:
-            read = made.reshape(read, f"{name}_values", flat, source)
-        positive = made.scale(read, f"{name}_positive", flat, grid, number="one", source=source)
-        negative = made.scale(read, f"{name}_negative", flat, source, number="one", source=source)
-        scaled = made.scale(negative, f"{name}_scaled", flat, grid, source=source)
-        total = made.add("ADD", [positive, scaled], name if of_channels else f"{name}_sum", flat, grid)
-        return total if of_channels else made.reshape(total, name, shape, grid)
 
     def _own_grid(self, layer: Layer, call):
         """What is equal for layers whose inputs lie on one grid; None in floating point."""

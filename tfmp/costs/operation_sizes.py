@@ -101,6 +101,20 @@ class OperationSizes:
         made = self.add("DEPTHWISE_CONV_2D", [read], name, shape, grid, constants=2)
         return made if len(shape) == 4 else self.reshape(made, f"{name}_values", shape, grid)
 
+    def rectify(self, read, name, shape, grid, *, source, of_channels):
+        """What a parametric ReLU leaves of the positive, and a product of the negative; arguments as of `scale`.
+
+        The product is per channel, or per value where the axes before the channels have slopes of their own.
+        """
+        flat = shape if of_channels else (None, math.prod(shape[1:]))
+        if not of_channels:
+            read = self.reshape(read, f"{name}_values", flat, source)
+        positive = self.scale(read, f"{name}_positive", flat, grid, number="one", source=source)
+        negative = self.scale(read, f"{name}_negative", flat, source, number="one", source=source)
+        scaled = self.scale(negative, f"{name}_scaled", flat, grid, source=source)
+        total = self.add("ADD", [positive, scaled], name if of_channels else f"{name}_sum", flat, grid)
+        return total if of_channels else self.reshape(total, name, shape, grid)
+
     def _shared_constants(self, name, kernel_shape, number, source):
         """One kernel serves all that have its shape, one bias all that read the same grid."""
         channels = kernel_shape[-1]
