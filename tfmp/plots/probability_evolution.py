@@ -44,7 +44,7 @@ def probability_evolution(probabilities, weight_bits, activation_bits, *, title=
             axes = panels[2 * (place // columns) + row, place % columns]
             for index, candidate in enumerate(bits):
                 style = {**line_style(every_bit.index(candidate)), "markersize": 3}
-                axes.plot(np.arange(len(values)), values[:, index], label=f"{candidate} bits", **style)
+                axes.plot(np.arange(len(values)), values[:, index], label=_label(candidate), **style)
             first = place % columns == 0
             finish(axes, y_label=f"probability\n({tensor})" if first else None, legend=False)
             axes.set_ylim(-0.03, 1.03)
@@ -55,7 +55,11 @@ def probability_evolution(probabilities, weight_bits, activation_bits, *, title=
     shown = {}
     for axes in panels.flat:
         shown.update(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
-    handles = [shown[f"{bits} bits"] for bits in every_bit]
-    figure.legend(handles, [f"{bits} bits" for bits in every_bit], loc="outside right center", frameon=False)
+    labels = [_label(bits) for bits in every_bit]
+    figure.legend([shown[label] for label in labels], labels, loc="outside right center", frameon=False)
     figure.suptitle(title or "")
     return figure
+
+
+def _label(bits):
+    return "1 bit" if bits == 1 else f"{bits} bits"
