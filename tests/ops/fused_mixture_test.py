@@ -87,6 +87,16 @@ def test_no_values():
     assert not np.any(dp) and not np.any(dsteps)
 
 
+@pytest.mark.parametrize("size", [2**19, 99_999])
+def test_equal_runs_have_equal_gradients_on_any_number_of_threads(size):
+    rng = np.random.default_rng(0)
+    x, upstream = rng.normal(size=(2, size)).astype(np.float32)
+    first, *others = (run(x, np.full(2, 0.5, np.float32), MIXTURES["widest_first"], upstream) for _ in range(6))
+    for other in others:
+        for actual, expected in zip(tf.nest.flatten(other), tf.nest.flatten(first), strict=True):
+            np.testing.assert_array_equal(actual, expected)
+
+
 def test_what_is_fusible():
     x, grids = tf.zeros(3), grids_of("equal_grids", 2)
     assert fused_mixture.is_fusible(x, grids)

@@ -5,8 +5,8 @@ import functools
 import numpy as np
 import tensorflow as tf
 
-_MAX_BINS = 2048
-_MAX_LANES = 64
+_MAX_ROWS = 16
+_MAX_BINS = 512
 
 
 @functools.cache
@@ -85,8 +85,8 @@ class _Kernels:
         positions, owners, changes = zip(*thresholds, strict=True)
         self.positions, self.owners, self.changes = np.float32(positions), np.array(owners), np.stack(changes)
         self.num_buckets = len(thresholds) + 1
-        # Neighbours in a tensor fall into bins of their own: no addition waits for the one before, and sums stay short.
-        self.lanes = max(1, min(_MAX_LANES, 1 << (_MAX_BINS // self.num_buckets).bit_length() - 1))
+        # Neighbours in a tensor fall into bins of their own, which keeps sums short and their rounding errors small.
+        self.lanes = 1 << max(1, _MAX_BINS // self.num_buckets).bit_length() - 1
         values, vector = tf.TensorSpec([None]), tf.TensorSpec([count])
         compiled = functools.partial(tf.function, jit_compile=True, autograph=False)
         self.forward = compiled(self._forward, input_signature=[values, vector, vector])
@@ -124,8 +124,12 @@ class _Kernels:
 
     def sums(self, bins, values):
         """`[buckets]`: the sum of the values in each bucket."""
+        # Threads share the rows of a matrix, each of which is added up in its order: equal runs have equal sums.
+        size = tf.size(bins)
+        rows = tf.clip_by_value(tf.bitwise.bitwise_and(size, -size), 1, _MAX_ROWS)
+        bins, values = (tf.reshape(flat, [rows, -1]) for flat in (bins, values))
         found = tf.raw_ops.DenseBincount(input=bins, size=self.num_buckets * self.lanes, weights=values)
-        return tf.reduce_sum(tf.reshape(found, [self.num_buckets, self.lanes]), axis=1)
+        return tf.reduce_sum(tf.reshape(found, [rows, self.num_buckets, self.lanes]), axis=(0, 2))
 
     def from_sums(self, upstream, residual, probabilities, steps):
         """Gradients of probabilities and steps."""
