@@ -1,7 +1,7 @@
 """A search of six trials: `python -m tests.tuner.worker DIRECTORY ORACLE DEATH`, alone or in a `WorkerPool`.
 
-Every trial notes its start in `DIRECTORY/started`. With DEATH `once`, the worker that starts the third trial is killed
-in the middle of it, the first time.
+Every trial notes its start in `DIRECTORY/started`. With DEATH `worker`, the worker that starts the third trial is
+killed in the middle of it, the first time; with `chief`, the chief is killed then.
 """
 
 import os
@@ -26,10 +26,12 @@ def main(directory, oracle, death):
     def noted(run):
         with open(directory / "started", "a", encoding="utf-8") as file:
             file.write(f"{run.budget.like_uniform} {run.values['learning_rate']}\n")
-        if death == "once" and len((directory / "started").read_text().splitlines()) == 3:
-            os.kill(os.getpid(), signal.SIGKILL)
+        if death != "never" and len((directory / "started").read_text().splitlines()) == 3:
+            os.kill(os.getpid() if death == "worker" else int((directory / "chief").read_text()), signal.SIGKILL)
         return run.float_model, None
 
+    if os.environ.get("KERASTUNER_TUNER_ID") == "chief":
+        (directory / "chief").write_text(str(os.getpid()))
     register_strategy("noted", noted)
     hypermodel = tiny.hypermodel(strategies=["noted"], choices={"learning_rate": [0.1, 0.2, 0.3]})
     tiny.search(BudgetTuner(hypermodel, ORACLES[oracle](), directory=directory))

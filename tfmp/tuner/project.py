@@ -164,9 +164,9 @@ class Project:
             width: The width multiplier.
             train: Function that returns a trained model and its metrics.
         """
-        folder = self.folder / "float"
-        folder.mkdir(exist_ok=True)
-        model_path, metrics_path = folder / f"width={width:g}.keras", folder / f"width={width:g}.json"
+        folder = self.folder / "float" / f"width={width:g}"
+        folder.mkdir(parents=True, exist_ok=True)
+        model_path, metrics_path = folder / "model.keras", folder / "metrics.json"
         with self.lock(f"float-width={width:g}"):
             if not metrics_path.exists():
                 _remove_half_written(folder)
@@ -206,10 +206,8 @@ def _folder_errors():
 
 def _differences(found, expected, where=""):
     """Triples of a place, what stands there and what should."""
-    for key in [
-        *expected,
-        *(key for key in found if key not in expected and (where or key not in ("format", "version"))),
-    ]:
+    own = () if where else ("format", "version")
+    for key in dict.fromkeys([*expected, *(key for key in found if key not in own)]):
         was, now = found.get(key, "nothing"), expected.get(key, "nothing")
         place = f"{where}{key}"
         if isinstance(was, dict) and isinstance(now, dict):
