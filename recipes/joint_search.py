@@ -13,8 +13,10 @@ All networks are trained alike, from their own first weights. A configuration wh
 (`joint_mobilenet_v2`) makes `joint` a search of bits for a given architecture. A killed search resumes.
 """
 
+import itertools
 import json
 import os
+import pathlib
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -23,9 +25,11 @@ import keras
 import tfmp
 from recipes import experiment
 from recipes.datasets.augmented_images import AugmentedImages, EpochSeed
+from recipes.datasets.image_folder import ImageFolder
 from recipes.datasets.mixed_images import MixedImages
 from recipes.image_sets import image_set
 from tfmp import plots
+from tfmp.mixins.epoch_batches import iterate
 from tfmp.types import BlockChoice, DiscreteNetwork, SearchSpace
 
 FIGURES = experiment.RESULTS.parents[1] / "docs" / "figures"
@@ -56,8 +60,7 @@ def search(run, space, *, target_mj, epochs, stage="search"):
         backup_dir=run.backup_dir / stage,
     )
     history = found.fit(*parts, epochs=epochs, seed=run.seed, report=lambda entry: print(entry, flush=True))
-    validation = parts[1](0)
-    batches = [validation[index] for index in range(min(len(validation), config["derivation_batches"]))]
+    batches = list(itertools.islice(iterate(parts[1](0)), config["derivation_batches"]))
     network = found.derive(samples=config["derivation_samples"], validation=batches, seed=run.seed)
     return network, {
         "target_mj": target_mj,
@@ -71,10 +74,9 @@ def search(run, space, *, target_mj, epochs, stage="search"):
 
 def search_parts(config, seed):
     """The training set's two parts, 80 % for weights and 20 % for the controller, as functions of the epoch."""
+    if config["dataset"] not in ("cifar10", "cifar100"):
+        return tuple(_folder_part(config, seed, held_out) for held_out in (False, True))
     training = image_set({**config, "num_train": config["num_search"]}, seed).training
-    if not isinstance(training, AugmentedImages):
-        first = round(0.8 * len(training))
-        return (lambda epoch: training.take(first)), (lambda epoch: training.skip(first))
     images, labels = _unpadded(training), training.labels
     first = round(0.8 * len(labels))
     parts = (
@@ -82,6 +84,20 @@ def search_parts(config, seed):
         for chosen in (slice(first), slice(first, None))
     )
     return tuple(_of_epoch(part) for part in parts)
+
+
+def _folder_part(config, seed, held_out):
+    """Every fifth image of a folder, or the others."""
+    part = ImageFolder(pathlib.Path(config["dataset"]).expanduser() / "train")
+    kept = [index for index in range(len(part)) if (index % 5 == 4) == held_out]
+    part.paths, part.labels = [part.paths[index] for index in kept], part.labels[kept]
+    count = config["num_search"] and config["num_search"] * (1 if held_out else 4) // 5 // config["batch_size"]
+
+    def batches(epoch):
+        found = part.training(config["image_size"], config["batch_size"], seed=1000 * seed + epoch)
+        return found.take(count) if count else found
+
+    return batches
 
 
 def _unpadded(training):

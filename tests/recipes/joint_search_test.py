@@ -1,6 +1,8 @@
 import dataclasses
+import itertools
 import json
 
+import keras
 import numpy as np
 import pytest
 
@@ -40,13 +42,33 @@ def test_configurations_are_complete(name):
 
 def test_parts_of_the_training_set_are_disjoint(monkeypatch):
     monkeypatch.setattr(joint_search, "image_set", few_images)
-    training, validation = joint_search.search_parts({"num_search": 40, "batch_size": 4}, 3)
+    training, validation = joint_search.search_parts({"dataset": "cifar10", "num_search": 40, "batch_size": 4}, 3)
     assert (len(training(0)), len(validation(0))) == (8, 2)
     labels = [sorted(np.concatenate([part(1)[i][1] for i in range(len(part(1)))])) for part in (training, validation)]
     assert labels == [sorted(LABELS[:32]), sorted(LABELS[32:])]
     first = training(0)[0][0].copy()
     assert not np.array_equal(first, training(1)[0][0])
     np.testing.assert_array_equal(first, training(0)[0][0])
+
+
+def test_parts_of_a_folder(tmp_path):
+    for split, label, index in itertools.product(("train", "val"), "ab", range(10)):
+        folder = tmp_path / split / label
+        folder.mkdir(parents=True, exist_ok=True)
+        shade = np.full((8, 8, 3), 20 * index + 10 * (label == "b"), np.uint8)
+        keras.utils.save_img(folder / f"{index}.png", shade, scale=False)
+    config = {"dataset": str(tmp_path), "image_size": 8, "batch_size": 4, "num_search": None}
+    training, validation = joint_search.search_parts(config, 1)
+    # However it is cropped, an image of one shade is one of that shade.
+    shades = [
+        {round(float(image[4, 4, 0]), 3) for epoch in (0, 1) for images, _ in part(epoch) for image in images}
+        for part in (training, validation)
+    ]
+    assert [len(each) for each in shades] == [16, 4] and shades[0].isdisjoint(shades[1])
+    for one, other in zip(training(3), training(3), strict=True):
+        np.testing.assert_array_equal(one[0], other[0])
+    few, _ = joint_search.search_parts({**config, "num_search": 10}, 1)
+    assert (len(training(0)), len(few(0))) == (4, 2)
 
 
 def test_mixed_images():
