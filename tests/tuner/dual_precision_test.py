@@ -60,7 +60,8 @@ def test_all_pairs_are_trained_at_one_size_and_the_best_at_the_others(selection)
         target = kernel_bits(record.values["size_of"], 8, 8)
         assert record.limit == target
         assert record.metrics["model_size_bits"] == pytest.approx(target, rel=0.2)
-    assert len(selection.pareto().points) == 6
+    stages = [point["stage"] for point in selection.pareto().points]
+    assert stages == ["precisions"] * 4 + ["sizes-{}-{}".format(*selection.chosen)] * 2
 
 
 def test_networks_of_trials_have_the_bits_that_were_trained(selection):

@@ -80,8 +80,12 @@ class DualPrecision:
     def pareto(self) -> ParetoFront:
         """The finished trials of both stages by size and accuracy, or loss without an accuracy."""
         folders = [pathlib.Path(self._directory) / PRECISIONS, self._sizes_folder()]
-        records = [record for folder in folders for record in Project(folder).records() if record.is_completed]
-        points = [record.as_point() for record in records]
+        points = [
+            {"stage": folder.name, **record.as_point()}  # ids count anew in each
+            for folder in folders
+            for record in Project(folder).records()
+            if record.is_completed
+        ]
         if all("val_accuracy" in point for point in points):
             return ParetoFront(points, "model_size_bits", "val_accuracy")
         return ParetoFront(points, "model_size_bits", "val_loss", y_direction="min")
