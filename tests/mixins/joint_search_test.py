@@ -81,6 +81,15 @@ def test_cost_alone_goes_down_to_the_target_and_no_further(kind, lowest):
     assert lowest < np.mean(expected[-40:]) / TARGET < 1.05
 
 
+def test_two_sided_penalty_spends_what_it_may():
+    search = joint_search(optimizers=None, settings=JointSettings(two_sided=True), target=75000.0)
+    exact = ExactGradient(ONE)
+    for step in range(100):
+        search._move_logits(np.zeros(search.categoricals.shape), (step,))
+    assert exact.estimate(np.zeros(search.categoricals.shape)).expected < 0.9 * search.target
+    assert exact.estimate(np.asarray(search.logits)).expected == pytest.approx(search.target, rel=0.02)
+
+
 def test_search_learns(searched):
     assert searched.history[-1]["loss"] < searched.history[0]["loss"]
     assert searched.history[-1]["entropy"] < 1 and searched.entropy() == searched.history[-1]["entropy"]

@@ -150,8 +150,9 @@ class JointSearchMixin(NetworkDerivation):
 
     def _move_logits(self, gradient, seed):
         cost = self.cost_gradient.estimate(self._logits(), seed)
-        if cost.expected > self.target:
-            gradient = gradient + self.settings.penalty / self.target * cost.gradient
+        if cost.expected > self.target or self.settings.two_sided:
+            sign = np.sign(cost.expected - self.target)
+            gradient = gradient + sign * self.settings.penalty / self.target * cost.gradient
         self.controller_optimizer.apply([tf.constant(gradient, tf.float32)], [self.logits])
         return cost.expected
 

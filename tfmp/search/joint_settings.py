@@ -14,6 +14,7 @@ class JointSettings:
     Args:
         order: `"first"` or `"second"`: whether the controller's gradient goes through the step that the weights take.
         penalty: Weight of the cost beyond the target: the loss gains penalty * max(0, E[cost] / target - 1).
+        two_sided: True to penalize a cost below the target, too, so that the search spends what it may.
         temperature: Of the Gumbel-softmax samples in the first epoch.
         temperature_decay: The temperature is multiplied by exp(-temperature_decay) after each epoch.
         weight_epochs: Epochs in the beginning that train weights alone.
@@ -29,6 +30,7 @@ class JointSettings:
 
     order: str = "first"
     penalty: float = 1.0
+    two_sided: bool = False
     temperature: float = 5.0
     temperature_decay: float = 0.045
     weight_epochs: int = 5
