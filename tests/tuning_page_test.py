@@ -17,7 +17,7 @@ def test_the_page_runs_as_printed(tmp_path, monkeypatch):
     for program in programs[:3]:  # the last one starts other programs
         program = program.replace("search_epochs=4, finetune_epochs=6", "search_epochs=1, finetune_epochs=0")
         program = program.replace("Training(loss))", "Training(loss, 1, 0))")
-        program = program.replace('max_accuracy_drop=0.01, minimize', 'max_accuracy_drop=1.0, max_trials=1, minimize')
+        program = program.replace("max_accuracy_drop=0.01, minimize", "max_accuracy_drop=1.0, max_trials=1, minimize")
         exec(compile(program, str(PAGE), "exec"), names)
     assert len(programs) == 4
     assert len(names["front"].points) == 4 and {"front.json", "front.csv", "model.tflite"} <= {

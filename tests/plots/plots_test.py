@@ -124,7 +124,16 @@ def test_no_two_series_look_alike_in_grey():
         (lambda: plots.probability_evolution({}, (2,), (2,)), "at least one layer"),
         (lambda: plots.probability_evolution({"c": ([[0.5, 0.5]], [[1.0]])}, (2,), (2,)), "Layer `c`: expected"),
     ],
-    ids=["bars", "curves", "curves_lengths", "network_blocks", "intervals", "bit_allocation", "evolution", "evolution_candidates"],
+    ids=[
+        "bars",
+        "curves",
+        "curves_lengths",
+        "network_blocks",
+        "intervals",
+        "bit_allocation",
+        "evolution",
+        "evolution_candidates",
+    ],
 )
 def test_says_what_was_expected(call, message):
     with pytest.raises(ValueError, match=message):
