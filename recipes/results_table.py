@@ -215,6 +215,28 @@ def _cost_gradients(records):
     return [*header, "deviation", "cosine"], rows
 
 
+def _benchmark_search(records):
+    """A row per run and variant of `tools/benchmark_search.py`; times and memory as shares of a uniform step's."""
+    rows = []
+    for name, record in records.items():
+        peak = record["variants"].get("uniform", {}).get("peak_bytes")
+        for variant, found in record["variants"].items():
+            low, median, high = found["step_of_uniform"]
+            rows.append(
+                [
+                    name,
+                    variant,
+                    f"{found['step_seconds'][1]:.3f}",
+                    f"{median:.2f} ({low:.2f} to {high:.2f})",
+                    f"{found['cpu_of_uniform'][1]:.2f}",
+                    f"{found['peak_bytes'] / peak:.2f}" if peak and "peak_bytes" in found else "",
+                    f"{found['trained_bytes'] / 2**20:.1f}",
+                ]
+            )
+    header = ["run", "variant", "step, s", "of uniform (quartiles)", "processor time, of uniform"]
+    return [*header, "peak memory, of uniform", "trained variables, MiB"], rows
+
+
 def _budget_front(records):
     """A row per strategy, over its seeds: the areas of its fronts, and by how much they are ahead of two others."""
     areas = {}
@@ -237,6 +259,7 @@ def _budget_front(records):
 
 
 _TABLES = {
+    "benchmark_search": _benchmark_search,
     "budget_front": _budget_front,
     "budget_front_cifar10": _budget_front,
     "cost_gradients": _cost_gradients,
