@@ -28,4 +28,4 @@ def test_the_page_runs_as_printed(tmp_path, monkeypatch):
     assert isinstance(names["fixed"], tf_keras.Model)
     assert names["fixed"].get_layer("hidden").weight_bits == (names["assignment"]["hidden"][0],)
     assert (tmp_path / "fixed.tflite").stat().st_size > 1000
-    assert names["search"].limit == pytest.approx(4 * (64 * 5 + 5 * 4))
+    assert names["search"].penalties[0].limit == pytest.approx(4 * (64 * 5 + 5 * 4))

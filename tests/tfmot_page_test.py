@@ -28,7 +28,7 @@ def test_the_page_runs_as_printed(tmp_path, monkeypatch):
         exec(compile(program, str(PAGE), "exec"), names)
     assert len(programs) == 2
     assert set(names["assignment"]) == {"hidden", "more"}
-    assert names["search"].limit == 4 * (64 * 5 + 5 * 4)
+    assert names["search"].penalties[0].limit == 4 * (64 * 5 + 5 * 4)
     assert (tmp_path / "fixed.tflite").stat().st_size > 1000
 
     fixed = names["fixed"].get_layer("quant_hidden")

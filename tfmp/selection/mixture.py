@@ -45,8 +45,8 @@ def relative_variance(x, quantizers, states, weights, *, shared=True, channel_ax
     Returns:
         Scalar tensor.
     """
-    weights = tf.convert_to_tensor(weights)
     candidates = tf.stack(quantized(x, quantizers, states, shared=shared, channel_axes=channel_axes))
+    weights = tf.cast(weights, candidates.dtype)
     mean = tf.tensordot(weights, candidates, axes=1)
     spread = tf.reduce_sum(tf.square(candidates - mean), axis=range(1, candidates.shape.rank))
     return tf.tensordot(weights, spread, axes=1) / tf.maximum(tf.reduce_sum(tf.square(mean)), 1e-12)
