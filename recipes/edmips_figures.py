@@ -143,24 +143,24 @@ def composite(runs):
     for name, records in runs.items():
         variants = records[None]["variants"]
         uniform, series = variants["uniform"], {}
-        for variant in ("softmax", "separate", "parallel"):
-            found = variants[variant]
-            series[_VARIANTS[variant]] = {
-                "step time": found["step_of_uniform"][1],
-                "peak memory": found["peak_bytes"] / uniform["peak_bytes"],
-                "trained bytes": found["trained_bytes"] / uniform["trained_bytes"],
-            }
+        for variant, label in _VARIANTS.items():
+            if variant in variants:
+                series[label] = _of_uniform(variants[variant], uniform)
         reference = 1.0, "uniform W2A2"
         yield f"_{name}", plots.bars(series, y_label="of a uniform network's", title=name, reference=reference)
         counts = sorted(int(key.removeprefix("candidates_")) for key in variants if key.startswith("candidates_"))
-        growth = {
-            "step time": [variants[f"candidates_{count}"]["step_of_uniform"][1] for count in counts],
-            "peak memory": [variants[f"candidates_{count}"]["peak_bytes"] / uniform["peak_bytes"] for count in counts],
-        }
         if counts:
-            series = {label: (counts, values) for label, values in growth.items()}
+            steps = [variants[f"candidates_{count}"]["step_of_uniform"][1] for count in counts]
             labels = {"x_label": "candidates of each tensor", "y_label": "of a uniform network's"}
-            yield f"_{name}_growth", plots.curves(series, **labels, title=name)
+            yield f"_{name}_growth", plots.curves({"step time": (counts, steps)}, **labels, title=name)
+
+
+def _of_uniform(found, uniform):
+    return {
+        "step time": found["step_of_uniform"][1],
+        "peak memory": found["peak_bytes"] / uniform["peak_bytes"],
+        "trained bytes": found["trained_bytes"] / uniform["trained_bytes"],
+    }
 
 
 _VARIANTS = {"softmax": "shared, composite", "separate": "not shared, composite", "parallel": "shared, parallel"}

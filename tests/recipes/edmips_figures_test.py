@@ -40,8 +40,8 @@ RUNS = {
                 "softmax": variant(1.2, 110),
                 "separate": variant(1.3, 150, 4),
                 "parallel": variant(3, 400),
-                "candidates_2": variant(1.1, 105),
-                "candidates_8": variant(1.3, 110),
+                "candidates_2": {"step_of_uniform": [1, 1.1, 1.2]},  # whose memory was not measured
+                "candidates_8": {"step_of_uniform": [1, 1.3, 1.4]},
             }
         }
     },
