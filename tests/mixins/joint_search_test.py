@@ -1,3 +1,9 @@
+import json
+import pathlib
+import signal
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -9,6 +15,7 @@ from tfmp.search.cost_gradient import ExactGradient, Reinforce
 from tfmp.search.joint_settings import JointSettings
 from tfmp.search.network_cost import NetworkCost
 
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 RNG = np.random.default_rng(0)
 IMAGES = RNG.normal(size=(16, 6, 6, 3)).astype(np.float32)
 DATA = IMAGES, (IMAGES.mean((1, 2)).argmax(axis=1)).astype(np.int32)
@@ -36,11 +43,9 @@ class Killed(Exception):
     pass
 
 
-@pytest.mark.parametrize("kind", [pytest.param("exact", marks=pytest.mark.slow), "reinforce"])
-def test_search_that_is_broken_off_ends_as_the_unbroken_one(kind, tmp_path):
+def test_search_that_is_broken_off_ends_as_the_unbroken_one(tmp_path):
     def start(**arguments):
-        cost = Reinforce(ONE, NetworkCost("energy"), samples=3) if kind == "reinforce" else "energy"
-        return joint_search(cost=cost, **arguments)
+        return joint_search(cost=Reinforce(ONE, NetworkCost("energy"), samples=3), **arguments)
 
     def kill(entry):
         if entry["epoch"] == 1:
@@ -59,6 +64,33 @@ def test_search_that_is_broken_off_ends_as_the_unbroken_one(kind, tmp_path):
     other = start(backup_dir=tmp_path / "search", target=TARGET / 2)
     with pytest.raises(ValueError, match="belongs to another"):
         fit(other, 3)
+
+
+def run(folder, *arguments):
+    command = [sys.executable, "-m", "tests.mixins.killed_joint_search", str(folder), *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    expected = 0 if "never" in arguments else -signal.SIGKILL
+    assert done.returncode == expected, done.stderr[-2000:]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cost", ["exact", "reinforce"])
+def test_search_that_is_killed_in_every_epoch_ends_as_the_unbroken_one(cost, tmp_path):
+    unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
+    for folder in (unbroken, broken):
+        folder.mkdir()
+    run(unbroken, cost, "never", "0")
+    for epoch in ("0", "1"):
+        for death in ("while_saving", "behind"):
+            run(broken, cost, death, epoch)
+    run(broken, cost, "while_saving", "2")
+    run(broken, cost, "never", "2")
+    histories = [json.loads((folder / f"{cost}.json").read_text()) for folder in (unbroken, broken)]
+    assert histories[0] == histories[1] and len(histories[0]) == 3
+    with np.load(unbroken / f"{cost}.npz") as one, np.load(broken / f"{cost}.npz") as other:
+        assert one.files == other.files and len(one.files) > 50
+        for array in one.files:
+            np.testing.assert_array_equal(other[array], one[array])
 
 
 @pytest.fixture(scope="module")
