@@ -108,7 +108,9 @@ def finish(folder, figures=FIGURES):
         front.to_json(folder / "fronts" / path.name, overwrite=True)
         front.to_csv(folder / "fronts" / f"{path.stem}.csv", overwrite=True)
         figures.mkdir(parents=True, exist_ok=True)
-        title = f"{record['config']['title']}, seed {record['seed']}"
+        config = record["config"]
+        epochs = config["search_epochs"] + config["finetune_epochs"]
+        title = f"{config['title']}, {epochs} epochs, seed {record['seed']}"
         figure = plots.pareto_front(front, group="strategy", x_label="BitOps", y_label="test accuracy", title=title)
         plots.save(figure, figures / f"{folder.name}-seed{record['seed']}")
         print(path.name, {name: round(area, 4) for name, area in strategy_areas(record).items()}, flush=True)

@@ -239,23 +239,18 @@ def _benchmark_search(records):
 
 def _budget_front(records):
     """A row per strategy, over its seeds: the areas of its fronts, and by how much they are ahead of two others."""
-    areas = {}
-    for record in records.values():
-        for strategy, area in strategy_areas(record).items():
-            areas.setdefault(strategy, {})[record["seed"]] = 100 * area
-
-    def ahead(strategy, other):
-        if strategy == other or other not in areas:
-            return ""
-        seeds = areas[strategy].keys() & areas[other].keys()
-        return _mean([areas[strategy][seed] - areas[other][seed] for seed in sorted(seeds)])
-
     rows = []
-    for strategy, seeds in areas.items():
-        shown = ", ".join(f"{seeds[seed]:.2f}" for seed in sorted(seeds))
-        behind = [ahead(strategy, other) for other in ("uniform", "ilp")]
-        rows.append([strategy, ", ".join(map(str, sorted(seeds))), shown, *behind])
-    return ["strategy", "seeds", "hypervolume, %", "ahead of uniform, points", "ahead of ilp, points"], rows
+    for run, seeds in _by_seed(records).items():
+        areas = {}
+        for seed, record in sorted(seeds.items()):
+            for strategy, area in strategy_areas(record).items():
+                areas.setdefault(strategy, {})[seed] = 100 * area
+        for strategy, found in areas.items():
+            shown = ", ".join(f"{area:.2f}" for area in found.values())
+            others = [areas.get(other, {}) if other != strategy else {} for other in ("uniform", "ilp")]
+            ahead = [_mean([found[seed] - other[seed] for seed in found if seed in other]) for other in others]
+            rows.append([run, strategy, ", ".join(map(str, found)), shown, *ahead])
+    return ["run", "strategy", "seeds", "hypervolume, %", "ahead of uniform, points", "ahead of ilp, points"], rows
 
 
 _TABLES = {
