@@ -47,6 +47,38 @@ def test_structures_and_missing_targets():
     assert FitData(X, Y, validation_data=VALIDATION).steps_per_epoch() == 2, "32 is the default of fit"
 
 
+@pytest.mark.parametrize("kind", ["weights", "steps"])
+def test_validation_weights_and_steps_are_those_of_fit(kind):
+    x, y = VALIDATION
+    weights = np.linspace(0, 2, len(x))
+    repeated = tf.data.Dataset.from_tensor_slices((x, y)).batch(16).repeat()
+    given = {
+        "weights": {"validation_data": (x, y, weights), "validation_batch_size": 8},
+        "steps": {"validation_data": repeated, "validation_steps": 1},
+    }[kind]
+    model = tiny.build()
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), weighted_metrics=["accuracy"])
+    logits = np.asarray(model(x), np.float64)
+    losses = np.log(np.exp(logits).sum(1)) - logits[np.arange(len(x)), y]
+    expected = np.mean(losses * weights) if kind == "weights" else np.mean(losses[:16])
+    data = FitData(X, Y, **given)
+    assert data.evaluate(model)["loss"] == pytest.approx(expected, rel=1e-5)
+    history = model.fit(**data.fit_arguments(), **given, epochs=1, verbose=0).history
+    assert data.evaluate(model)["loss"] == pytest.approx(history["val_loss"][0], rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("validation", "message"),
+    [
+        pytest.param((X, Y, Y, Y), r"\(x, y, sample_weight\). Received: a tuple of 4", id="four"),
+        pytest.param(tf.data.Dataset.from_tensors((X, Y)).repeat(), "never end. Give `validation_steps`", id="endless"),
+    ],
+)
+def test_validation_data_that_cannot_be_evaluated(validation, message):
+    with pytest.raises(ValueError, match=message):
+        FitData(X, Y, validation_data=validation)
+
+
 def test_training_splits_epochs_in_its_proportion():
     training = Training("mse", search_epochs=4, finetune_epochs=6)
     assert [training.split(epochs) for epochs in (10, 5, 1, 100)] == [(4, 6), (2, 3), (1, 0), (40, 60)]

@@ -60,6 +60,16 @@ def test_models_of_tf_keras_are_tuned_too(tmp_path):
     assert isinstance(tuner.model(record.trial_id), tf_keras.Model)
 
 
+def test_the_model_of_a_user_stays_as_it_was_compiled(tmp_path):
+    model = tiny.build()
+    optimizer = keras.optimizers.Adam(0.5)
+    model.compile(optimizer, "mse")
+    tuner = BudgetTuner(tiny.hypermodel(model, strategies=["untrained"]), directory=tmp_path, max_trials=1)
+    tiny.search(tuner)
+    assert tuner.records()[0].is_completed
+    assert model.optimizer is optimizer and model.loss == "mse"
+
+
 def test_bisection_takes_one_value_of_everything_else(tmp_path):
     hypermodel = tiny.hypermodel(budgets=None, choices={"learning_rate": [0.1, 0.2]})
     with pytest.raises(ValueError, match="bisects the budget alone.*one value each of learning_rate"):

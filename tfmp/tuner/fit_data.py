@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 _COMPARED = 64  # samples
+_PARTS = ("x", "y", "sample_weight")  # of validation data, in the order of `fit`
 _OWN = ("epochs", "initial_epoch", "validation_split", "validation_freq")
 
 
@@ -21,7 +22,7 @@ class FitData:
 
     Raises:
         TypeError: If the data can be read once only, or there are none.
-        ValueError: If there are no validation data, or an option is the tuner's own.
+        ValueError: If there are no validation data, or none that end, or an option is the tuner's own.
     """
 
     def __init__(self, x=None, y=None, *, validation_data=None, **options):
@@ -33,8 +34,13 @@ class FitData:
             )
         if validation_data is None:
             raise ValueError("`search` needs `validation_data`, by which trials are judged. Received: None")
-        self.x, self.y, self.validation_data = x, y, validation_data
-        self.validation_batch_size = options.pop("validation_batch_size", None)
+        self.x, self.y = x, y
+        self.validation_data = tuple(validation_data) if isinstance(validation_data, list) else validation_data
+        self._validation_options = {
+            "batch_size": options.pop("validation_batch_size", None) or options.get("batch_size"),
+            "steps": options.pop("validation_steps", None),
+        }
+        self._check_validation()
         self.options = options
         self._is_batches = not isinstance(x, np.ndarray | tf.Tensor | list | tuple | dict)
         if self._is_batches and not isinstance(x, tf.data.Dataset) and not hasattr(type(x), "__getitem__"):
@@ -42,6 +48,17 @@ class FitData:
                 "`search` needs training data that every trial can read again: arrays, a `tf.data.Dataset` or a "
                 f"`PyDataset`. Received: {type(x).__name__}"
             )
+
+    def _check_validation(self):
+        data = self.validation_data
+        if isinstance(data, tuple) and not 1 <= len(data) <= len(_PARTS):
+            raise ValueError(
+                "`validation_data` must be inputs and targets, and sample weights if there are any, "
+                f"(x, y) or (x, y, sample_weight). Received: a tuple of {len(data)}"
+            )
+        is_endless = isinstance(data, tf.data.Dataset) and data.cardinality() == tf.data.INFINITE_CARDINALITY
+        if is_endless and not self._validation_options["steps"]:
+            raise ValueError("`validation_data` never end. Give `validation_steps`, or data that are not repeated.")
 
     def identity(self):
         """What two equal data share, in JSON, as far as they are arrays: shapes, types and the first samples."""
@@ -58,10 +75,13 @@ class FitData:
     def evaluate(self, model) -> dict[str, float]:
         """Loss and metrics of a compiled model on the validation data."""
         is_arrays = isinstance(self.validation_data, tuple)
-        arguments = self.validation_data if is_arrays else (self.validation_data,)
-        batch_size = self.validation_batch_size or self.options.get("batch_size")
-        options = {"batch_size": batch_size} if is_arrays and batch_size else {}
-        found = model.evaluate(*arguments, verbose=0, return_dict=True, **options)
+        parts = self.validation_data if is_arrays else (self.validation_data,)
+        options = {
+            name: value
+            for name, value in self._validation_options.items()
+            if value and (is_arrays or name != "batch_size")  # batches have their size
+        }
+        found = model.evaluate(**dict(zip(_PARTS, parts, strict=False)), verbose=0, return_dict=True, **options)
         return {name: float(value) for name, value in found.items()}
 
     def steps_per_epoch(self):

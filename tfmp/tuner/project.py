@@ -157,12 +157,14 @@ class Project:
         with _folder_errors():
             save_weights(search_model, self.saved_search(trial_id))
 
-    def float_model(self, width, train):
+    def float_model(self, width, train, evaluate):
         """Returns the float model of a width and its metrics; whoever comes first trains it, the others wait.
 
         Args:
             width: The width multiplier.
-            train: Function that returns a trained model and its metrics.
+            train: Function that returns a trained model.
+            evaluate: Function of a model that returns its metrics. It may compile it: it gets the saved one, never that
+                of a user.
         """
         folder = self.folder / "float" / f"width={width:g}"
         folder.mkdir(parents=True, exist_ok=True)
@@ -170,9 +172,11 @@ class Project:
         with self.lock(f"float-width={width:g}"):
             if not metrics_path.exists():
                 _remove_half_written(folder)
-                model, metrics = train()
+                model = train()
                 with _folder_errors():
                     save_model(model, model_path)
+                metrics = evaluate(load_model(model_path))
+                with _folder_errors():
                     write_atomically(metrics_path, json.dumps(metrics, indent=1) + "\n", overwrite=True)
         return load_model(model_path), json.loads(metrics_path.read_text(encoding="utf-8"))
 

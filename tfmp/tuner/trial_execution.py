@@ -96,9 +96,9 @@ class TrialExecution:
             model = self._hypermodel.new_float_model(width)
             if not self._hypermodel.is_trained:
                 run.train_float(model)
-            return model, run.evaluate(model)
+            return model
 
-        return self._project.float_model(width, train)
+        return self._project.float_model(width, train, run.evaluate)
 
     def _neighbour(self, trial_id, values):
         """Path of the saved search with the same choices whose budget is nearest, None if there is none."""
