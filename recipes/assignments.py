@@ -41,11 +41,13 @@ def equivalent_bits(search_model, bits):
 def assignment_of(run, search_model, x_train):
     """The bits that the setting `assignment` says, as lists.
 
-    It is `"random"`, `"sensitivity"` (the knapsack) or `"greedy"`, at the BitOps of the uniform network; the name of a
-    run that found bits with these settings; or patterns of layer names with their bits, of which the last that fits
-    counts.
+    It is `"uniform"`; `"random"`, `"sensitivity"` (the knapsack) or `"greedy"`, at the BitOps of the uniform network;
+    the name of a run that found bits with these settings; or patterns of layer names with their bits, of which the last
+    that fits counts.
     """
     assignment = run.config["assignment"]
+    if assignment == "uniform":
+        assignment = {"*": list(run.config["uniform_bits"])}
     if isinstance(assignment, dict):
         names = list(tfmp.discretize(search_model))
         fitting = {name: [b for pattern, b in assignment.items() if fnmatch.fnmatch(name, pattern)] for name in names}

@@ -5,9 +5,11 @@
 - `mixed`: searches bits at the same BitOps, then fine-tunes at them: the same number of epochs in all.
 - `search`: only searches, and keeps the searched model for `discretized`.
 - `discretized`: chooses bits from the search that `search` names, by `strategy`, and fine-tunes at them.
-- `retrained`: trains the bits that `assignment` says exactly as `uniform` trains its own, which compares bits alone.
+- `retrained`: trains the bits that `assignment` says, from fitted ranges and normalizations estimated again, like the
+  fine-tuning of `mixed`: among such runs bits alone differ. `uniform` starts from its quantizer's own first ranges.
 """
 
+import dataclasses
 import os
 
 import keras
@@ -16,6 +18,7 @@ import numpy as np
 import tfmp
 from recipes.assignments import assignment_of, budget_of, discretized, equivalent_bits, relaxed
 from recipes.classifier import accuracy, compile_model, datasets, fit, float_model, float_name, sgd, train
+from recipes.epoch_records import EpochRecords
 
 NAMING = {"float": float_name}
 
@@ -64,15 +67,16 @@ def run_mixed(run):
 
 
 def run_discretized(run):
-    """Fixes and fine-tunes what another run searched."""
-    searched_by = run.config["search"]
-    run.result_of(searched_by)
-    search_model = tfmp.load_model(_searched_path(run, f"{searched_by}{run.suffix}"))
-    return finetuned(run, search_model)
+    """Fixes and fine-tunes what another run searched; searches again where its model is not in the working folder."""
+    name = f"{run.config['search']}{run.suffix}"
+    record = run.result_of(run.config["search"])
+    if not _searched_path(run, name).exists():
+        run_search(dataclasses.replace(run, name=name, config=record["config"]))
+    return finetuned(run, tfmp.load_model(_searched_path(run, name)))
 
 
 def run_retrained(run):
-    """Trains given bits from the float weights, exactly as `uniform` trains its own."""
+    """Trains given bits from the float weights."""
     config, seed = run.config, run.seed
     model, _ = float_model(config, seed, run.work_dir)
     data, (x_train, test) = datasets(config, seed)
@@ -123,14 +127,14 @@ def searched(run):
     selection = keras.optimizers.Adam(config["selection_learning_rate"])
     trained = _with_teacher(run, search_model)
     compile_model(trained, tfmp.SelectionOptimizer(weights, selection))
-    evolution = Evolution(search)
-    history = fit(trained, data, config["search_epochs"], callbacks=[search, evolution])
+    records = EpochRecords(search, run.backup_dir)
+    fit(trained, data, config["search_epochs"], callbacks=[search, records])
     compile_model(search_model, "sgd")
     return search_model, {
         "relaxed_accuracy": accuracy(search_model, test),
-        "probabilities": _lists(search.probabilities()),
-        "evolution": evolution.epochs,
-        "history": history,
+        "probabilities": records.evolution[config["search_epochs"]],
+        "evolution": records.evolution,
+        "history": records.history,
     }
 
 
@@ -156,24 +160,6 @@ def finetuned(run, search_model):
         "bits": bits,
         "finetune_history": history,
     }
-
-
-class Evolution(keras.callbacks.Callback):
-    """Keeps the probabilities behind each epoch: of every layer, `[weights, inputs]`."""
-
-    def __init__(self, search):
-        super().__init__()
-        self.search, self.epochs = search, {}
-
-    def on_train_begin(self, logs=None):
-        self.epochs[0] = _lists(self.search.probabilities())
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.epochs[epoch + 1] = _lists(self.search.probabilities())
-
-
-def _lists(probabilities):
-    return {name: [tensor.tolist() for tensor in pair] for name, pair in probabilities.items()}
 
 
 def _with_teacher(run, student):

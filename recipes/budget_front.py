@@ -20,7 +20,6 @@ from recipes.datasets.augmented_images import EpochSeed
 from recipes.strategy_areas import front_of, strategy_areas
 from tfmp import demo, plots, tuner
 
-FIGURES = pathlib.Path(__file__).resolve().parents[1] / "docs" / "figures"
 _OPTIMIZERS = {
     "adam": keras.optimizers.Adam,
     "sgd": lambda learning_rate: keras.optimizers.SGD(learning_rate, momentum=0.9, nesterov=True),
@@ -72,7 +71,7 @@ def _digits(run):
     batch_size = run.config["batch_size"]
 
     def build(width):
-        return tfmp.networks.get("digits_cnn")(keras, width=round(16 * width))
+        return tfmp.networks.get("digits_cnn")(keras, width=width)
 
     return build, {"x": x_train, "y": y_train, "validation_data": test, "batch_size": batch_size}
 
@@ -93,7 +92,7 @@ _DATA = {"digits": _digits, "cifar10": _cifar10}
 METHODS = {"front": run_front}
 
 
-def finish(folder, figures=FIGURES):
+def finish(folder, figures):
     """Writes the fronts of each seed and draws them.
 
     Args:

@@ -7,15 +7,13 @@ import pathlib
 import numpy as np
 from absl import app
 
+from recipes.experiment import FIGURES, RESULTS
 from recipes.results_table import half_width
 from tfmp import plots
 
-RESULTS = pathlib.Path(__file__).parent / "results"
-FIGURES = pathlib.Path(__file__).resolve().parents[1] / "docs" / "figures"
 
-
-def draw(folder, figures=FIGURES):
-    """Draws what the runs in a folder of results show; the folder's name says which figures these are.
+def draw(folder, figures):
+    """Draws what the runs in a folder of results show; the folder's name says which figures these are, if any.
 
     Args:
         folder: Folder of the JSON of runs.
@@ -23,6 +21,9 @@ def draw(folder, figures=FIGURES):
     """
     folder = pathlib.Path(folder)
     runs = load(folder)
+    if folder.name not in _DRAWN:
+        print(f"No figures are known for `{folder.name}`; they are for {', '.join(_DRAWN)}.")
+        return
     figures.mkdir(parents=True, exist_ok=True)
     for name, figure in _DRAWN[folder.name](runs) if runs else ():
         for path in plots.save(figure, figures / f"{folder.name}{name}"):
@@ -179,7 +180,7 @@ _DRAWN = {
 def main(_):
     """Draws everything."""
     for name in _DRAWN:
-        draw(RESULTS / name)
+        draw(RESULTS / name, FIGURES)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from tfmp.types.atomic_file import write_atomically
 
 CONFIGS = pathlib.Path(__file__).parent / "configs"
 RESULTS = pathlib.Path(__file__).parent / "results"
+FIGURES = pathlib.Path(__file__).resolve().parents[1] / "docs" / "figures"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,7 +158,8 @@ def main(recipe, methods, *, naming=None, finish=None):
         recipe: Its name, that of the default configuration.
         methods: Name to method.
         naming: See `plan`.
-        finish: Called with the results' folder behind the last run, to draw them.
+        finish: Called behind the last run with the results' folder and one for pictures, to draw them: `docs/figures`,
+            or for `--results_dir` a folder `figures` in it.
     """
     flags.DEFINE_list("methods", None, "What to run, in this order; all by default.")
     flags.DEFINE_list("seeds", ["0"], "Seeds to run with.")
@@ -182,6 +184,6 @@ def main(recipe, methods, *, naming=None, finish=None):
         for method, run in planned:
             execute(method, run)
         if finish is not None:
-            finish(folder)
+            finish(folder, folder / "figures" if given.results_dir else FIGURES)
 
     app.run(run_all)

@@ -32,7 +32,6 @@ from tfmp import plots
 from tfmp.mixins.epoch_batches import iterate
 from tfmp.types import BlockChoice, DiscreteNetwork, SearchSpace
 
-FIGURES = experiment.RESULTS.parents[1] / "docs" / "figures"
 _BATCH = 16  # of what energy and latency are for, as in the paper
 
 
@@ -225,17 +224,17 @@ METHODS = {
 }
 
 
-def draw(folder):
+def draw(folder, figures):
     """Draws the networks that the searches in a folder of results found, those of one seed in a picture."""
     found = {}
     for path in sorted(folder.glob("*.json")):
         record = json.loads(path.read_text())
-        if "search" in record and folder.parent == experiment.RESULTS:
+        if "search" in record:
             label = f"{record['method']}: {record['energy_mj']:.2f} mJ, error {record['error']:.1%}"
             found.setdefault(record["seed"], {})[label] = DiscreteNetwork.from_json(record["network"])
     for seed, networks in found.items():
-        FIGURES.mkdir(exist_ok=True)
-        plots.save(plots.network_blocks(networks), FIGURES / f"{folder.name}-seed{seed}")
+        figures.mkdir(parents=True, exist_ok=True)
+        plots.save(plots.network_blocks(networks), figures / f"{folder.name}-seed{seed}")
 
 
 if __name__ == "__main__":

@@ -62,7 +62,7 @@ def with_tables(text):
 
 
 def _compared(records):
-    """A row per run, over its seeds; differences are those of equal seeds."""
+    """A row per run, over its seeds; differences are those of equal seeds, BitOps those of the searched layers."""
     runs = _by_seed(records)
     uniform, rows = runs.get("uniform", {}), []
     for name in sorted(runs, key=lambda name: (_rank(name), name)):
@@ -73,7 +73,7 @@ def _compared(records):
         own = runs.get("-".join(["uniform", *quantizer]), {}) if quantizer else {}
         ahead = [_mean(_differences(seeds, others)) if seeds is not others else "" for others in (uniform, own)]
         paired = [seed for seed in seeds if seed in uniform and "bitops" in seeds[seed] and name != "uniform"]
-        shares = [seeds[seed]["bitops"] / uniform[seed]["bitops"] for seed in paired]
+        shares = [(seeds[seed]["equivalent_bits"] / uniform[seed]["equivalent_bits"]) ** 2 for seed in paired]
         of_uniform = f"{min(shares):.1%} to {max(shares):.1%}" if shares else ""
         rows.append([name, ", ".join(map(str, sorted(seeds))), accuracies, *ahead, of_uniform])
     header = ["run", "seeds", "test accuracy, %", "ahead of uniform, points", "ahead of its quantizer's uniform"]

@@ -31,8 +31,12 @@ def test_methods_share_weights_bits_and_searches(tmp_path, monkeypatch):
         },
     }
     folders = tmp_path / "work", tmp_path / "results"
-    for method, run in experiment.plan(bit_search.METHODS, config, folders=folders):
-        experiment.execute(method, run)
+
+    def run_all(**arguments):
+        for method, run in experiment.plan(bit_search.METHODS, config, folders=folders, **arguments):
+            experiment.execute(method, run)
+
+    run_all()
     records = {path.stem.split("-")[0]: json.loads(path.read_text()) for path in folders[1].glob("*.json")}
     assert records["found"]["bits"] == records["budget"]["bits"]
     assert records["found"]["bitops"] == records["budget"]["bitops"]
@@ -43,5 +47,14 @@ def test_methods_share_weights_bits_and_searches(tmp_path, monkeypatch):
     first = records["search"]["evolution"]["0"]["stage1_conv1"]
     assert first == [pytest.approx([0.25] * 4), pytest.approx([1 / 3] * 3)]
     assert len(records["search"]["history"]["expected_cost"]) == 2
+    # Records and model of a search that was complete are made again from its backup.
+    for path in (folders[0] / "results" / "searched-search-seed0.keras", folders[1] / "budget-seed0.json"):
+        path.unlink()
+    run_all(names=["budget"])
+    assert json.loads((folders[1] / "budget-seed0.json").read_text())["bits"] == records["budget"]["bits"]
+    (folders[1] / "search-seed0.json").unlink()
+    run_all(names=["search"])
+    again = json.loads((folders[1] / "search-seed0.json").read_text())
+    assert again["history"] == records["search"]["history"] and again["evolution"] == records["search"]["evolution"]
     weights = sorted(path.name for path in (tmp_path / "work").glob("*.keras"))
     assert len(weights) == 1 and weights[0].startswith("float-width=0.125-float_num_train=64")

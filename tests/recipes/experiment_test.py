@@ -87,7 +87,7 @@ from absl import flags
 import recipes.keras_applications, recipes.resnet8_cifar10, recipes.results_table, recipes.without_training
 assert "seeds" not in flags.FLAGS and "networks" not in flags.FLAGS
 experiment.main("resnet8_cifar10", {"measure": lambda run: {"accuracy": run.config["batch_size"] + run.seed}},
-                finish=lambda folder: print("finished", sorted(path.name for path in folder.iterdir())))
+                finish=lambda folder, pictures: print("finished", sorted(p.name for p in folder.iterdir()), pictures))
 """
 
 
@@ -97,5 +97,5 @@ def test_recipes_can_be_imported_together_and_run_from_the_command_line(tmp_path
     done = subprocess.run([*command, f"--results_dir={tmp_path}"], cwd=root, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     names = [f"measure-batch_size=10-width=0.5-seed{seed}.json" for seed in (1, 2)]
-    assert f"finished {names}" in done.stdout
+    assert f"finished {names} {tmp_path / 'figures'}" in done.stdout
     assert [json.loads((tmp_path / name).read_text())["accuracy"] for name in names] == [11, 12]

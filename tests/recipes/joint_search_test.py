@@ -125,7 +125,7 @@ def test_recipe_runs(monkeypatch, tmp_path):
     blocks = [records[name]["blocks"][0].split(" [") for name in ("joint", "uniform2", "transferred")]
     assert blocks[0] == blocks[2] and blocks[1] == [blocks[0][0], "2, 2]"]
     assert records["reference"]["blocks"] == ["MB6 3x3 [8, 8]"]
-    joint_search.draw(folders[1])
+    joint_search.draw(folders[1], tmp_path / "figures")
     assert (tmp_path / "figures" / "small-seed0.svg").exists()
 
 

@@ -14,16 +14,17 @@ def rows_of(folder, runs):
 
 
 def test_runs_are_compared_seed_by_seed(tmp_path):
-    def run(seed, accuracy, bitops=None):
-        return {"seed": seed, "accuracy": accuracy, **({"bitops": bitops} if bitops else {})}
+    def run(seed, accuracy, share=None):
+        paid = {"bitops": 1e6, "equivalent_bits": 2 * share**0.5} if share else {}
+        return {"seed": seed, "accuracy": accuracy, **paid}
 
     runs = {
-        "mixed-seed0": run(0, 0.75, 99e6),
-        "mixed-seed1": run(1, 0.73, 98e6),
-        "mixed-quantizer=hwgq-key=value-seed1": run(1, 0.69, 100e6),
-        "uniform-seed0": run(0, 0.74, 100e6),
-        "uniform-seed1": run(1, 0.70, 100e6),
-        "uniform-quantizer=hwgq-seed1": run(1, 0.67, 100e6),
+        "mixed-seed0": run(0, 0.75, 0.99),
+        "mixed-seed1": run(1, 0.73, 0.98),
+        "mixed-quantizer=hwgq-key=value-seed1": run(1, 0.69, 1.0),
+        "uniform-seed0": run(0, 0.74, 1.0),
+        "uniform-seed1": run(1, 0.70, 1.0),
+        "uniform-quantizer=hwgq-seed1": run(1, 0.67, 1.0),
         "float-seed0": run(0, 0.8),
     }
     # 1 and 3 points ahead: mean 2, standard error 1, and Student's t of one degree of freedom is 12.71 at 95 %.
