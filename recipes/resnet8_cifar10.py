@@ -6,8 +6,8 @@
 - `float`: trains in floating point. All others start from its weights.
 - `uniform`: LSQ at W2A2 everywhere, for the epochs of a search and of a fine-tuning together.
 - `mixed`: searches bits at the same BitOps, then fine-tunes at them: the same number of epochs in all.
-- `retrained`: trains the bits that `mixed` found, or with `--set=assignment=uniform` those of `uniform`, from fitted ranges
-  and normalizations estimated again, as `mixed` fine-tunes: among these the bits alone differ.
+- `retrained`: trains the bits that `mixed` found, or with `--set=assignment=uniform` those of `uniform`, from fitted
+  ranges and normalizations estimated again, as `mixed` fine-tunes: among these the bits alone differ.
 
 Every finished run leaves one JSON in `recipes/results/resnet8_cifar10/`; runs whose JSON exists are skipped, and a
 killed search resumes. Preloading tcmalloc (`LD_PRELOAD=libtcmalloc_minimal.so.4`) halves the time where glibc gives
