@@ -37,7 +37,15 @@ def tiny():
     return Categoricals(TINY)
 
 
-COSTS = ["energy", "latency", "bitops", costs.ModelSize(kernels_only=True)]
+COSTS = [
+    "energy",
+    "latency",
+    "bitops",
+    "activation_memory",
+    costs.ModelSize(kernels_only=True),
+    costs.Function(lambda shape, w, a: w * len(shape.name), name="by_name", unit="letters"),
+    costs.Table({"stage2_block1_expand": {(2, 2): 1.0, (8, 8): 5.0}}, unit="ms", others=0.5),
+]
 
 
 @pytest.mark.parametrize("cost", COSTS, ids=lambda cost: costs.get(cost).name)
@@ -109,6 +117,18 @@ def test_energy_of_a_network_is_that_of_the_simulator(space):
         report = simulate(network.layers, network.bits, batch=4)
         assert NetworkCost(costs.Energy(batch=4))(network) == report.total.energy_nj["total"]
         assert NetworkCost(costs.Latency(batch=4))(network) == report.total.total_cycles
+
+
+def test_costs_read_names():
+    """By hand: stem, last, classifier and two blocks of three layers, one of which the table holds."""
+    table, categoricals = COSTS[-1], Categoricals(TINY)
+    network = categoricals.network(np.zeros(len(categoricals.counts), int))
+    assert NetworkCost(table)(network) == 1.0 + 8 * 0.5 and NetworkCost(table)(network.with_bits(8)) == 5.0 + 8 * 0.5
+    assert NetworkCost(COSTS[-2])(network) == sum(
+        network.bits[each.name][0] * len(each.name) for each in network.layers
+    )
+    with pytest.raises(ValueError, match="has no layer `stem`.*`others=`"):
+        NetworkCost(costs.Table({"last": {(8, 8): 1.0}}, unit="ms"))(network)
 
 
 def test_says_what_is_wrong():

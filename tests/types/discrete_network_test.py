@@ -19,6 +19,7 @@ def test_layers_by_hand():
         ("classifier", 1, 8, 3),
     ]
     assert [layer.output_size[0] for layer in network.layers] == [6, 6, 3, 3, 3, 1]
+    assert [layer.input_size[0] for layer in network.layers] == [6, 6, 6, 3, 3, 1]
     assert network.layers[0].reads_network_input and network.layers[2].groups == 8
     pairs = {"stage2_block1_expand": 8, "stage2_block1_depthwise": 4, "stage2_block1_project": 8}
     assert network.searched_bits == {name: (bits, bits) for name, bits in pairs.items()}

@@ -103,20 +103,9 @@ def _block_table(place: BlockPlace, cost) -> np.ndarray:
     return table
 
 
+@functools.lru_cache(maxsize=2**16)
 def _price(cost, layer, bits):
-    """A layer's cost, computed once for all places and samples where the same layer stands."""
-    return _price_of_shape(cost, _unnamed(layer), bits)
-
-
-@functools.lru_cache(maxsize=2**16)
-def _unnamed(layer):
-    """The layer under a name that all its like have."""
-    fields = {name: getattr(layer, name) for name in layer.__dataclass_fields__}
-    return type(layer)(**{**fields, "name": f"{layer.kind} of a search space"})
-
-
-@functools.lru_cache(maxsize=2**16)
-def _price_of_shape(cost, layer, bits):
+    """A layer's cost, computed once for all networks that have it."""
     largest = 2 ** (bits - 1) - 1
     formats = (CodeFormat(bits, -largest, largest),)
     return float(cost.table(layer, formats, formats)[0, 0])

@@ -63,9 +63,10 @@ class DiscreteNetwork:
     def layers(self) -> tuple[LayerShape, ...]:
         """Every layer that multiplies, in order, under the names that the Keras model has."""
         space = self.space
-        size = -(-space.image_size // space.stem[1])
+        channels, strides = space.stem
+        output_size, input_size = (-(-space.image_size // strides),) * 2, (space.image_size,) * 2
         layers = [
-            LayerShape("stem", "conv2d", (3, 3), (space.stem[1],) * 2, 3, space.stem[0], 1, (size, size), True),
+            LayerShape("stem", "conv2d", (3, 3), (strides,) * 2, 3, channels, 1, output_size, True, input_size),
         ]
         for place, choice in self.blocks:
             layers += block_layers(place, choice)
@@ -153,6 +154,7 @@ def block_layers(place: BlockPlace, choice: BlockChoice) -> Iterable[LayerShape]
             hidden,
             hidden,
             (place.output_size,) * 2,
+            input_size=(place.input_size,) * 2,
         ),
         _pointwise(f"{place.name}_project", hidden, place.out_channels, place.output_size),
     )
@@ -164,4 +166,5 @@ def block_bits(choice: BlockChoice) -> tuple[int, int, int]:
 
 
 def _pointwise(name, in_channels, out_channels, size):
-    return LayerShape(name, "conv2d", (1, 1), (1, 1), in_channels, out_channels, 1, (size, size))
+    sides = (size, size)
+    return LayerShape(name, "conv2d", (1, 1), (1, 1), in_channels, out_channels, 1, sides, input_size=sides)
