@@ -1,3 +1,4 @@
+import dataclasses
 import os
 import pathlib
 import time
@@ -8,7 +9,9 @@ import pytest
 from tests.search_spaces import TINY
 from tfmp.search.categoricals import Categoricals
 from tfmp.search.network_cost import NetworkCost
-from tfmp.search.oracle import Oracle
+from tfmp.search.oracle import Oracle, key
+from tfmp.search.oracle_worker import OracleFailure, OracleWorker
+from tfmp.types import DiscreteNetwork
 
 CATEGORICALS = Categoricals(TINY)
 DRAWN = CATEGORICALS.sample(CATEGORICALS.probabilities(np.zeros(CATEGORICALS.shape)), 6, 1)
@@ -33,6 +36,32 @@ class Unreliable:
                 os._exit(3)
             return float("nan")
         return NetworkCost("bitops")(network)
+
+
+class FailsBesideOthers:
+    """Fails for one network; answers for another one when that has failed."""
+
+    def __init__(self, path, network):
+        self.path, self.network = pathlib.Path(path), network
+
+    def __call__(self, network):
+        if network == self.network:
+            self.path.touch()
+            raise RuntimeError("the board is not there")
+        while not self.path.exists():
+            time.sleep(0.05)
+        time.sleep(1)
+        return 7.0
+
+
+class Unloadable:
+    """Can be pickled, but not be had again."""
+
+    def __reduce__(self):
+        return int, ("no number",)
+
+    def __call__(self, network):
+        return 1.0
 
 
 def test_each_network_is_asked_for_once(tmp_path):
@@ -82,7 +111,36 @@ def test_gives_up_with_the_name_of_the_network(way, reason, tmp_path):
         oracle.close()
 
 
+def test_answers_that_come_while_another_network_fails_are_kept(tmp_path):
+    oracle = Oracle(FailsBesideOthers(tmp_path / "failed", NETWORKS[0]), workers=2, retries=0)
+    try:
+        with pytest.raises(ValueError, match="the board is not there"):
+            oracle(NETWORKS[:2])
+    finally:
+        oracle.close()
+    assert oracle.cache == {key(NETWORKS[1]): 7.0}
+
+
+def test_answers_hold_for_the_layers_around_the_blocks_too():
+    choices = NETWORKS[0].choices
+    others = [{"image_size": 9}, {"stem": (4, 2)}, {"last_channels": 9}, {"stages": [(4,), (8, 2)]}]
+    spaces = [TINY, *(dataclasses.replace(TINY, **each) for each in others)]
+    assert len({key(DiscreteNetwork(space, choices)) for space in spaces}) == len(spaces)
+    assert key(DiscreteNetwork(TINY.with_bits(8), choices)) == key(NETWORKS[0]) != key(NETWORKS[1])
+
+
+def test_workers_that_cannot_start():
+    lost = OracleWorker(lambda network: 1.0)
+    for _ in range(2):
+        with pytest.raises(Exception, match="pickle"):
+            lost.ask(1)
+    with pytest.raises(OracleFailure, match="could not import the program or the function"):
+        OracleWorker(Unloadable()).ask(1)
+
+
 def test_says_what_is_wrong():
+    with pytest.raises(TypeError, match="must be picklable.*`workers=0`"):
+        Oracle(lambda network: 1.0, workers=1)
     with pytest.raises(TypeError, match="is a function of a `DiscreteNetwork`"):
         Oracle("energy")
     with pytest.raises(ValueError, match="must not be negative"):

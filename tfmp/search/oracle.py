@@ -1,9 +1,12 @@
 """Anything that gives a network a number."""
 
 import concurrent.futures
+import functools
+import hashlib
 import json
 import math
 import os
+import pickle
 import queue
 from collections.abc import Callable, Sequence
 
@@ -22,7 +25,7 @@ class Oracle:
 
     Args:
         function: From a `DiscreteNetwork` to a number. With workers it must be picklable: a function or an object of a
-            module, no lambda.
+            module, no lambda; and a program needs `if __name__ == "__main__":`, because workers import it.
         workers: Processes that ask at the same time; 0 to ask in this process.
         timeout_seconds: After which a worker is killed and another one started; None waits for ever.
         retries: How often a network that failed is asked for again.
@@ -30,7 +33,7 @@ class Oracle:
 
     Raises:
         ValueError: If a timeout comes without workers, a number is negative; in a call, if a network gets no number.
-        TypeError: If `function` is no function.
+        TypeError: If `function` is no function, or with workers one that cannot be pickled.
 
     Example:
         >>> oracle = Oracle(measure_on_the_board, workers=2, timeout_seconds=600)
@@ -54,6 +57,8 @@ class Oracle:
                 "`timeout_seconds` must be positive, and needs `workers`: only a process of its own can be stopped. "
                 f"Received: timeout_seconds={timeout_seconds!r}, workers={workers!r}"
             )
+        if workers:
+            _check_picklable(function)
         self.function, self.timeout_seconds, self.retries = function, timeout_seconds, retries
         self.workers = [OracleWorker(function) for _ in range(workers)]
         self.cache_path = cache_path
@@ -95,10 +100,15 @@ class Oracle:
                 for future in concurrent.futures.as_completed(asked):
                     self._learn(*future.result())
             except BaseException:
-                threads.shutdown(cancel_futures=True)
+                threads.shutdown(cancel_futures=True)  # it waits for those that are being asked
+                for future in asked:
+                    if not future.cancelled() and future.exception() is None:
+                        self._learn(*future.result())
                 raise
 
     def _learn(self, name, number):
+        if name in self.cache:
+            return
         self.cache[name] = number
         if self.cache_path is not None:
             with open(self.cache_path, "a", encoding="utf-8") as file:
@@ -127,6 +137,23 @@ class Oracle:
             worker.end()
 
 
+def _check_picklable(function):
+    try:
+        pickle.dumps(function)
+    except Exception as error:  # whatever the parts of an object raise
+        raise TypeError(
+            "With `workers` an oracle must be picklable: a function of a module, or an object of a class of one. "
+            f"Received: {function!r} ({error}). Move it to the top of a module, or take `workers=0`."
+        ) from error
+
+
 def key(network: DiscreteNetwork) -> str:
-    """A short name that no other network of the space has."""
-    return " ".join(str(choice).replace(" ", "") for choice in network.choices)
+    """A short name that no other network has, whatever the candidates of its space."""
+    choices = (str(choice).replace(" ", "") for choice in network.choices)
+    return " ".join([_digest(network.space), *choices])
+
+
+@functools.lru_cache
+def _digest(space):
+    fixed = {name: value for name, value in space.as_dict().items() if name != "candidates"}
+    return hashlib.sha256(json.dumps(fixed, default=int).encode()).hexdigest()[:16]

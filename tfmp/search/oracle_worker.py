@@ -3,6 +3,8 @@
 import multiprocessing
 import traceback
 
+_START_SECONDS = 600  # in which a process imports what it needs
+
 
 class OracleFailure(Exception):
     """Why an oracle gave no number; `Oracle` catches it."""
@@ -29,13 +31,13 @@ class OracleWorker:
             if self._process is None:
                 self._start()
             self._connection.send(argument)
-            if not self._connection.poll(timeout_seconds):
-                raise OracleFailure(f"no answer within {timeout_seconds} seconds")
-            found, answer = self._connection.recv()
-        except (OracleFailure, EOFError, OSError) as error:
+            found, answer = self._received(timeout_seconds)
+        except (EOFError, OSError) as error:
             self.end()
-            reason = error if isinstance(error, OracleFailure) else "its process died"
-            raise OracleFailure(str(reason)) from error
+            raise OracleFailure("its process died") from error
+        except OracleFailure:
+            self.end()
+            raise
         if not found:
             raise OracleFailure(answer)
         return answer
@@ -43,11 +45,23 @@ class OracleWorker:
     def _start(self):
         # Not a fork: the threads of TensorFlow, which this process may have, do not survive one.
         context = multiprocessing.get_context("spawn")
-        self._connection, other = context.Pipe()
-        self._process = context.Process(target=_serve, args=(other, self.function), daemon=True)
-        self._process.start()
-        other.close()
-        self._connection.recv()  # it has imported what it needs, which no timeout of an answer should count
+        connection, other = context.Pipe()
+        process = context.Process(target=_serve, args=(other, self.function), daemon=True)
+        with other:
+            process.start()
+        self._process, self._connection = process, connection
+        try:
+            self._received(_START_SECONDS)  # no timeout of an answer should count what it imports
+        except EOFError as error:
+            raise OracleFailure(
+                "its process died before it was asked: it could not import the program or the function, see its error "
+                'above. A program that starts workers needs `if __name__ == "__main__":` around what it does'
+            ) from error
+
+    def _received(self, timeout_seconds):
+        if not self._connection.poll(timeout_seconds):
+            raise OracleFailure(f"no answer within {timeout_seconds} seconds")
+        return self._connection.recv()
 
     def end(self):
         """Ends the process, whatever it does."""
