@@ -24,13 +24,21 @@ from recipes.assignments import equivalent_bits
 from recipes.datasets.image_folder import ImageFolder
 
 _MOMENTUM = 0.9
-_WEIGHT_DECAY = 1e-4  # of the logits; that of the kernels is in the networks
+_WEIGHT_DECAY = 1e-4
 
 
 def folder_of(config):
     """The folder with `train` and `val`."""
     root = pathlib.Path(os.environ.get("TFMP_DATA_DIR", "~/.cache/tfmp")) / "imagenet"
     return pathlib.Path(config["folder"] or root).expanduser()
+
+
+class PublishedSGD(keras.optimizers.SGD):
+    """Decays every variable inside of the momentum, as the paper's code does; Keras decays beside it."""
+
+    def update_step(self, gradient, variable, learning_rate):
+        decay = _WEIGHT_DECAY * keras.ops.cast(variable, gradient.dtype)
+        super().update_step(gradient + decay, variable, learning_rate)
 
 
 class Task:
@@ -46,7 +54,7 @@ class Task:
         self.validation = validation.evaluation(size, batch_size)
 
     def relaxed(self, weight_bits, activation_bits):
-        """A network with new weights and these candidates."""
+        """A network with new weights and these candidates; new weights have no activations to calibrate ranges on."""
         config = self.config
         keras.utils.set_random_seed(self.seed)
         network = tfmp.networks.get(config["network"])
@@ -58,7 +66,6 @@ class Task:
             quantizer=config["quantizer"],
             relaxation=config["relaxation"],
             first_and_last="float",
-            calibration=next(iter(self.validation))[0],
             seed=self.seed,
         )
 
@@ -66,21 +73,27 @@ class Task:
         """A network with new weights and the candidates of the configuration."""
         return self.relaxed(tuple(self.config["weight_bits"]), tuple(self.config["activation_bits"]))
 
-    def fit(self, model, epochs, decay_epochs, callbacks, selection=None):
-        """Trains from scratch; the learning rates fall to a tenth every `decay_epochs` epochs. Returns the history."""
+    def compile(self, model, epochs, decay_epochs, selection=None):
+        """The published setting; the learning rates fall to a tenth every `decay_epochs` epochs."""
 
-        def sgd(learning_rate, weight_decay=None):
+        def sgd(learning_rate):
             boundaries = [self.steps_per_epoch * epoch for epoch in range(decay_epochs, epochs, decay_epochs)]
             rates = [learning_rate * 0.1**step for step in range(len(boundaries) + 1)]
             schedule = keras.optimizers.schedules.PiecewiseConstantDecay(boundaries, rates)
-            return keras.optimizers.SGD(schedule if boundaries else learning_rate, _MOMENTUM, weight_decay=weight_decay)
+            return PublishedSGD(schedule if boundaries else learning_rate, _MOMENTUM)
 
+        for variable in model.trainable_variables:
+            variable.regularizer = None  # the networks' L2, whose gradient is twice this decay
         optimizer = sgd(self.config["learning_rate"])
         if selection is not None:
-            optimizer = tfmp.SelectionOptimizer(optimizer, sgd(selection, _WEIGHT_DECAY))
+            optimizer = tfmp.SelectionOptimizer(optimizer, sgd(selection))
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         top_5 = keras.metrics.SparseTopKCategoricalAccuracy(5, name="top_5")
         model.compile(optimizer, loss, metrics=["accuracy", top_5])
+
+    def fit(self, model, epochs, decay_epochs, callbacks, selection=None):
+        """Trains from scratch; arguments as of `compile`. Returns the history."""
+        self.compile(model, epochs, decay_epochs, selection)
         data = {"x": self.training, "validation_data": self.validation}
         return model.fit(**data, epochs=epochs, callbacks=callbacks, shuffle=False, verbose=2).history
 

@@ -24,22 +24,48 @@ def test_settings_are_those_of_the_paper(network):
     assert (final["epochs"], final["decay_epochs"]) == (95, 30)
 
 
-def test_from_a_folder_to_networks_of_searched_bits(tmp_path):
-    rng = np.random.default_rng(0)
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory):
+    """Three methods with their runs, over few small images of two classes; and where the results will be."""
+    rng, folder = np.random.default_rng(0), tmp_path_factory.mktemp("imagenet")
     for split, count in (("train", 4), ("val", 2)):
         for label, name in enumerate(("dark", "light")):
             for index in range(count):
                 pixels = rng.integers(0, 120, (40, 48, 3)) + 120 * label
-                write(tmp_path / split / name / f"{index}.png", pixels)
+                write(folder / split / name / f"{index}.png", pixels)
     config = experiment.load_config("imagenet_alexnet")
-    changes = [f"folder={tmp_path}", "image_size=67", "width=0.0625", "batch_size=4", "search_epochs=3", "epochs=2"]
+    changes = [f"folder={folder}", "image_size=67", "width=0.0625", "batch_size=4", "search_epochs=3", "epochs=2"]
     changes += ["search_decay_epochs=1", "decay_epochs=1", "learning_rate=0.01", "eta=0.1"]
-    folders = tmp_path / "work", tmp_path / "results"
-    for method, run in experiment.plan(
-        imagenet.METHODS, config, names=["search", "mixed", "uniform"], settings=changes, folders=folders
-    ):
+    folders, names = (folder / "work", folder / "results"), ["search", "mixed", "uniform"]
+    return [*experiment.plan(imagenet.METHODS, config, names=names, settings=changes, folders=folders)], folders[1]
+
+
+def test_one_step_decays_kernels_and_logits_as_published(plan):
+    """By 1e-4 inside of the momentum: v = 0.9 v + gradient + 1e-4 w, w = w - rate v, here with a gradient of zero."""
+    task = imagenet.Task(plan[0][0][1])
+    model = task.searchable()
+    task.config = {**task.config, "learning_rate": 0.3}
+    task.compile(model, 3, 1, selection=0.5)
+    assert model(np.zeros((1, 67, 67, 3)), training=False) is not None and not np.any(model.losses)
+    deviations = [v for v in model.variables if v.path.endswith("/deviation")]
+    assert deviations and all(float(v) == 1 for v in deviations)
+    found = [[np.asarray(v, np.float64) for v in model.trainable_variables]]
+    for _ in range(2):
+        model.optimizer.apply([np.zeros(v.shape, np.float32) for v in found[0]], model.trainable_variables)
+        found.append([np.asarray(v, np.float64) for v in model.trainable_variables])
+    for variable, start, first, second in zip(model.trainable_variables, *found, strict=True):
+        rate = 0.5 if variable.path.endswith("/logits") else 0.3
+        expected = start - rate * 1e-4 * start
+        np.testing.assert_allclose(first, expected, rtol=1e-6, err_msg=variable.path)
+        expected = expected - rate * (0.9 * 1e-4 * start + 1e-4 * expected)
+        np.testing.assert_allclose(second, expected, rtol=1e-6, err_msg=variable.path)
+
+
+def test_from_a_folder_to_networks_of_searched_bits(plan):
+    plan, results = plan
+    for method, run in plan:
         experiment.execute(method, run)
-    records = {path.name.split("-")[0]: json.loads(path.read_text()) for path in folders[1].glob("*.json")}
+    records = {path.name.split("-")[0]: json.loads(path.read_text()) for path in results.glob("*.json")}
     assert set(records) == {"search", "mixed", "uniform"}
     assert len(records["search"]["bits"]) == 6
     assert 1.4 < records["search"]["equivalent_bits"] <= 4
