@@ -76,6 +76,15 @@ def test_none_exceeds_the_budget_and_what_is_within_stays(model):
     assert within and all(bits in kept for bits in within)
 
 
+def test_the_rest_of_the_budget_is_spent_on_request(model):
+    budget, spent = tfmp.Budget("bitops", like_uniform=(3, 3)), []
+    for spend in (False, True):
+        found = tfmp.assign_by_validation(model, lambda _: 0.0, samples=1, trials=10**6, budget=budget, spend=spend)
+        assert found.bits == tfmp.discretize(model, strategy="budget", budget=budget, spend=spend).bits
+        spent.append(cost(found.bits))
+    assert spent[0] < spent[1] <= 9 * sum(MACS.values())
+
+
 def test_many_trials_are_the_most_probable_bits_scored_once(model):
     calls = []
     found = tfmp.assign_by_validation(model, lambda network: calls.append(network) or 1.0, samples=3, trials=10**6)

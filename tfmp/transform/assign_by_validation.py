@@ -17,7 +17,7 @@ _UNDRAWN = 1e-6  # how little a probability counts beside one draw
 
 
 def assign_by_validation(
-    search_model, score, *, samples=4, trials=50, budget=None, calibration=None, seed=0
+    search_model, score, *, samples=4, trials=50, budget=None, calibration=None, seed=0, spend=False
 ) -> BitAssignment:
     """Draws assignments from what a search found probable and returns the one whose network has the best score.
 
@@ -36,6 +36,7 @@ def assign_by_validation(
         budget: A `tfmp.Budget`, or a list of several, that none exceeds; None draws freely.
         calibration: Inputs for `tfmp.fix`, from which each network's normalization is estimated.
         seed: Integer; equal seeds draw equal assignments.
+        spend: If True, what an assignment leaves of the budget is spent, as `tfmp.discretize` does by default.
 
     Returns:
         A `BitAssignment`; its provenance has every assignment drawn with its score.
@@ -60,7 +61,7 @@ def assign_by_validation(
     rng, scores = np.random.default_rng(seed), {}
     for _ in range(samples):
         drawn = _drawn(graph, rng, trials)
-        bits = most_probable(drawn) if budget is None else most_probable_within(*bounded(budget, drawn), spend=False)
+        bits = most_probable(drawn) if budget is None else most_probable_within(*bounded(budget, drawn), spend=spend)
         key = tuple(bits.items())
         if key not in scores:
             scores[key] = _checked(score(fix(search_model, bits, calibration=calibration)))
