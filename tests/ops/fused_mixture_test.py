@@ -97,6 +97,19 @@ def test_equal_runs_have_equal_gradients_on_any_number_of_threads(size):
             np.testing.assert_array_equal(actual, expected)
 
 
+def test_the_sums_of_a_gpu_are_those_of_a_cpu(monkeypatch):
+    """Its operations, which obey `enable_op_determinism`, run here too."""
+    rng = np.random.default_rng(0)
+    x, upstream = rng.normal(size=(2, 5000)).astype(np.float32)
+    arguments = x, np.full(2, 0.5, np.float32), MIXTURES["widest_first"], upstream
+    on_cpu = run(*arguments)
+    monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: [kind])
+    monkeypatch.setattr(tf.raw_ops, "DenseBincount", None)
+    on_gpu = run(*arguments)
+    for actual, expected in zip(tf.nest.flatten(on_gpu), tf.nest.flatten(on_cpu), strict=True):
+        np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-4)
+
+
 def test_what_is_fusible():
     x, grids = tf.zeros(3), grids_of("equal_grids", 2)
     assert fused_mixture.is_fusible(x, grids)

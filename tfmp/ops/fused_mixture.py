@@ -124,6 +124,10 @@ class _Kernels:
 
     def sums(self, bins, values):
         """`[buckets]`: the sum of the values in each bucket."""
+        if tf.config.get_visible_devices("GPU"):
+            # DenseBincount has no kernel there for `enable_op_determinism`; this one obeys it.
+            found = tf.math.unsorted_segment_sum(values, bins, self.num_buckets * self.lanes)
+            return tf.reduce_sum(tf.reshape(found, [self.num_buckets, self.lanes]), axis=1)
         # Threads share the rows of a matrix, each of which is added up in its order: equal runs have equal sums.
         size = tf.size(bins)
         rows = tf.clip_by_value(tf.bitwise.bitwise_and(size, -size), 1, _MAX_ROWS)
