@@ -9,6 +9,7 @@ import tf_keras
 import tfmp
 import tfmp.keras2
 from tfmp.bindings.selection_variables import group_of
+from tfmp.mixins.alternation import Alternation
 
 KERASES = {"keras": (keras, tfmp), "tf_keras": (tf_keras, tfmp.keras2)}
 X = np.random.default_rng(0).normal(size=(24, 6, 6, 2)).astype(np.float32)
@@ -128,10 +129,30 @@ def test_a_step_for_every_few_of_the_others(kit):
     search = ours.MixedPrecisionSearch(BUDGET, selection_data=tfmp.SelectionData(HELD_OUT, every=3))
     fit(kit, model, search, batch_size=2, epochs=2)
     optimizer = model.optimizer
-    assert int(np.asarray(optimizer.selection_optimizer.iterations)) == 2 * (8 // 3)
+    assert int(np.asarray(optimizer.selection_optimizer.iterations)) == 16 // 3, "counted over the epochs"
     assert int(np.asarray(optimizer.weights_optimizer.iterations)) == 16
     fit(kit, model, ours.MixedPrecisionSearch(BUDGET), batch_size=16)
-    assert int(np.asarray(optimizer.selection_optimizer.iterations)) == 5, "without selection data: a single pass"
+    assert int(np.asarray(optimizer.selection_optimizer.iterations)) == 6, "without selection data: a single pass"
+
+
+@pytest.mark.parametrize("every", [1, 3, 7, 30])
+@pytest.mark.parametrize("reported", [1, 2, 5], ids=lambda count: f"{count}_at_once")
+def test_steps_are_counted_over_all_epochs(every, reported):
+    """However many the epoch has, and wherever the search was taken up."""
+    taken, batches, before = [], [], 0
+    data = tfmp.SelectionData((np.arange(4.0)[:, None], np.arange(4)), batch_size=1, every=every)
+    for epochs in (range(0, 3), range(3, 8)):
+        alternation = Alternation(data)
+        alternation.training_steps = before
+        alternation.begin(lambda: lambda x, y, _: batches.append(int(y[0])))
+        for epoch in epochs:
+            alternation.begin_epoch()
+            for step in [*range(reported, 5, reported), 5]:  # an epoch has five steps
+                alternation.after_batch(step - 1)
+                taken.append((5 * epoch + step, len(batches)))
+        before = alternation.training_steps
+    assert all(count == steps // every for steps, count in taken)
+    assert batches == [int(data.batch(position)[1][0]) for position in range(40 // every)]
 
 
 def test_half_precision_scales_the_loss_of_the_logits_too(kit):

@@ -57,7 +57,7 @@ def run(folder, death, result, name):
     relaxation, options = name, {}
     if name == "alternating":
         x = np.random.default_rng(5).normal(size=(20, 6, 6, 2)).astype(np.float32)
-        data = tfmp.SelectionData((x, x.mean((1, 2)) @ [[2.0], [1.0]]), batch_size=8, every=2, seed=4)
+        data = tfmp.SelectionData((x, x.mean((1, 2)) @ [[2.0], [1.0]]), batch_size=8, every=3, seed=4)
         relaxation, options = "softmax", {"selection_data": data, "freeze_above": 0.53}
     search_model = tfmp.relax(model, weight_bits=(1, 2, 4), activation_bits=(2, 4), relaxation=relaxation)
     search_model.compile(

@@ -10,12 +10,12 @@ class Alternation:
         data: A `SelectionData`, or what it is made from.
 
     Attributes:
-        taken: How many steps the logits have taken in all: which batch comes next follows from it.
+        training_steps: How many there were, over all epochs: how many steps the logits have taken follows from it.
     """
 
     def __init__(self, data):
         self.data = SelectionData.of(data)
-        self.taken = self._taken_in_epoch = 0
+        self.training_steps = self._steps_in_epoch = 0
         self._make_step = self._step = None
 
     def begin(self, make_step):
@@ -26,12 +26,13 @@ class Alternation:
         self._make_step, self._step = make_step, None
 
     def begin_epoch(self):
-        self._taken_in_epoch = 0
+        self._steps_in_epoch = 0
 
     def after_batch(self, batch):
         """Takes the steps that are due behind the training step with that number, from 0 in each epoch."""
-        for _ in range((batch + 1) // self.data.every - self._taken_in_epoch):
+        # Where `fit` runs several steps at once, it reports the last one alone.
+        before, self.training_steps = self.training_steps, self.training_steps + batch + 1 - self._steps_in_epoch
+        self._steps_in_epoch = batch + 1
+        for position in range(before // self.data.every, self.training_steps // self.data.every):
             self._step = self._step or self._make_step()
-            self._step(*self.data.batch(self.taken))
-            self.taken += 1
-            self._taken_in_epoch += 1
+            self._step(*self.data.batch(position))

@@ -21,7 +21,7 @@ class SearchCallbackMixin:
             variable.assign(value)
         self._restore(state["multipliers"])
         if self._alternation is not None:
-            self._alternation.taken = state["selection_steps"]
+            self._alternation.training_steps = state["training_steps"]
         if self._decided is not None:
             self._decided.restore(state["decided"])
         self._write_prices(self.probabilities())
@@ -31,7 +31,7 @@ class SearchCallbackMixin:
         """What a backup holds beside variables; JSON."""
         return {
             "multipliers": [multiplier.state() for multiplier in self._multipliers],
-            "selection_steps": None if self._alternation is None else self._alternation.taken,
+            "training_steps": None if self._alternation is None else self._alternation.training_steps,
             "decided": None if self._decided is None else self._decided.state(),
         }
 

@@ -10,13 +10,14 @@ class SelectionData:
     """Held-out data on which a search moves its logits, batch by batch, with how and when it does so.
 
     Which batch a selection step takes follows from `seed` and from how many such steps there were before it, over all
-    epochs: a resumed search goes on with the batch that the killed one would have taken.
+    epochs: a resumed search goes on with the batch that the killed one would have taken. `class_weight` of `fit` is
+    that of the training steps alone; here a `sample_weight` does the same.
 
     Args:
         data: `(x, y)` or `(x, y, sample_weight)` of arrays or structures of arrays; a `tf.data.Dataset` of such
             batches; or batches with a length and an index, as a `PyDataset` or a `Sequence` of Keras.
         batch_size: Samples in a batch of arrays; the others come in batches.
-        every: How many training steps go before each selection step.
+        every: How many training steps go before each selection step, counted over all epochs.
         seed: Integer: arrays are shuffled, and batches with an index are taken, in a new order in each pass over the
             data. A data set of TensorFlow keeps its own order; to resume is exact if that order is the same in every
             run.
