@@ -238,10 +238,12 @@ def test_a_model_without_open_bits_is_an_error():
         ({"budget": []}, TypeError, "tfmp.Budget"),
         ({"budget": [tfmp.Budget("bitops", limit=n) for n in (1, 2)]}, ValueError, "different names.*bitops, bitops"),
         ({"eta": -1.0}, ValueError, "`eta`"),
+        ({"eta": 1.0, "multiplier": DualAscent()}, ValueError, "`multiplier` goes with `budget`"),
+        ({"budget": tfmp.Budget("bitops", limit=1), "cost": "energy"}, ValueError, "`cost` goes with `eta`.*energy"),
         ({"eta": float("nan")}, ValueError, "`eta`"),
         ({"eta": 1.0, "temperature": (1.0, 0.0)}, ValueError, "`temperature`"),
     ],
-    ids=str,
+    ids=lambda value: "-".join(value) or "none" if isinstance(value, dict) else "",
 )
 def test_bad_arguments(arguments, error, message):
     with pytest.raises(error, match=message):

@@ -26,10 +26,10 @@ class MixedPrecisionSearchMixin(SearchCallbackMixin):
         budget: A `tfmp.Budget` to be met by dual ascent, or a list of those of several costs, each with a multiplier of
             its own; a cost is normalized by its budget.
         eta: A fixed multiplier instead (EdMIPS, eq. 6); the cost is normalized by the first searched layer's at one
-            bit.
-        cost: With `eta`, the cost that it multiplies.
-        multiplier: How the multiplier moves, a `tfmp.search.Multiplier`; by default `DualAscent()`. With several
-            budgets each gets a copy of it.
+            bit, or at its cheapest bits where the cost has no price for one.
+        cost: With `eta`, the cost that it multiplies; by default BitOps.
+        multiplier: With `budget`, how the multiplier moves, a `tfmp.search.Multiplier`; by default `DualAscent()`. With
+            several budgets each gets a copy of it.
         temperature: `(first, last)`: selectors with a temperature fall from one to the other over the epochs, by an
             equal factor each.
         backup_dir: Folder where each epoch leaves what a killed run needs to go on. Starting again with the same
@@ -52,7 +52,8 @@ class MixedPrecisionSearchMixin(SearchCallbackMixin):
         multiplier: The multiplier, or a list with that of each budget.
 
     Raises:
-        ValueError: If not exactly one of `budget` and `eta` is given or the budget cannot be met.
+        ValueError: If not exactly one of `budget` and `eta` is given, or with it what belongs to the other; before
+            training, if the budget cannot be met, or the cost has no positive normalizer.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class MixedPrecisionSearchMixin(SearchCallbackMixin):
         budget=None,
         *,
         eta=None,
-        cost="bitops",
+        cost=None,
         multiplier=None,
         temperature=(1.0, 0.1),
         backup_dir=None,
@@ -70,6 +71,10 @@ class MixedPrecisionSearchMixin(SearchCallbackMixin):
         super().__init__()
         if (budget is None) == (eta is None):
             raise ValueError(f"A search takes either `budget` or `eta`. Received: budget={budget}, eta={eta}")
+        if budget is not None and cost is not None:
+            raise ValueError(f"`cost` goes with `eta`: a budget has a cost of its own. Received: cost={cost!r}")
+        if eta is not None and multiplier is not None:
+            raise ValueError(f"`multiplier` goes with `budget`: `eta` is one that stays. Received: {multiplier!r}")
         if not (len(temperature) == 2 and min(temperature) > 0):
             raise ValueError(f"`temperature` must be two positive numbers, (first, last). Received: {temperature!r}")
         self.budget = budget
@@ -96,7 +101,7 @@ class MixedPrecisionSearchMixin(SearchCallbackMixin):
                 f"Model `{graph.name}` has no layer whose bits are open. Relax a model first: `tfmp.relax(model)`."
             )
         if self.budget is None:
-            priced, limits = [SearchedCost(graph, self.cost)], [None]
+            priced, limits = [SearchedCost(graph, "bitops" if self.cost is None else self.cost)], [None]
         else:
             priced, limits = bounded(self.budget, graph)
         self._restore(self._multiplier_starts)

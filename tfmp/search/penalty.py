@@ -9,7 +9,11 @@ class Penalty:
     Args:
         priced: The `SearchedCost`.
         multiplier: A `tfmp.search.Multiplier`.
-        limit: What the cost is held to, its normalizer then; None to normalize by the first searched layer at one bit.
+        limit: What the cost is held to, its normalizer then; None to normalize by the first searched layer at one bit,
+            or at its cheapest candidates where the cost has no price for one bit.
+
+    Raises:
+        ValueError: If the normalizer is not positive.
     """
 
     def __init__(self, priced, multiplier, *, limit=None):
@@ -17,6 +21,12 @@ class Penalty:
         self.multiplier = multiplier
         self.limit = limit
         self.normalizer = _first_layer_cost(priced) if limit is None else limit
+        if not self.normalizer > 0:
+            origin = f"that of layer `{priced.names[0]}` at one bit" if limit is None else "the budget"
+            raise ValueError(
+                f"The cost `{priced.cost.name}` is normalized by {origin}, which must be positive. Received: "
+                f"{self.normalizer:g} {priced.cost.unit}. Give another cost, or a budget that is positive."
+            )
 
     def step(self, probabilities) -> float:
         """Moves the multiplier after a training step; returns the expected cost, normalized.
@@ -55,6 +65,9 @@ class Penalty:
 
 def _first_layer_cost(priced):
     """The cost of the first searched layer at one bit each: its FLOPs, for BitOps."""
-    shape = priced.graph.layers[priced.names[0]].shape
+    layer = priced.graph.layers[priced.names[0]]
     one_bit = (CodeFormat(1, -1, 1),)
-    return float(priced.cost.table(shape, one_bit, one_bit)[0, 0])
+    try:
+        return float(priced.cost.table(layer.shape, one_bit, one_bit)[0, 0])
+    except ValueError:  # no price, as in a table of what was measured
+        return float(priced.cost.table(layer.shape, layer.weight.formats, layer.activation.formats).min())

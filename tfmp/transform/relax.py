@@ -49,7 +49,7 @@ def relax(
         activation_bits: Candidates for every layer's input.
         quantizer: Name of a quantizer family, or a pair of names (weights, activations).
         calibration: A few hundred inputs (array, structure of arrays or `tf.data.Dataset`) from which ranges start.
-            Without it they start from the first training batch.
+            Without it they start from the first training batch, as suits a model that is not trained yet.
         layers: The layers to search: a name, a pattern such as `"block*"`, a function of a `tfmp.types.Layer`, or a
             list of these. None searches all that can be.
         skip: The layers not to search, given likewise.
