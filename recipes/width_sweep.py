@@ -26,21 +26,19 @@ def run_train(run):
     images = image_set(config, run.seed)
     network = tfmp.networks.get(config["network"])
 
+    arguments = {"image_size": config["image_size"], "num_classes": images.num_classes, **config["network_arguments"]}
+
     def build(width):
-        return network(
-            keras,
-            image_size=config["image_size"],
-            num_classes=images.num_classes,
-            width=width,
-            fixed_ends=config["fixed_ends"],
-            **config["network_arguments"],
-        )
+        if config["fixed_ends"]:
+            return tfmp.scale_width(network(keras, **arguments), width, fixed_ends=True, keep=config.get("keep"))
+        return network(keras, width=width, **arguments)
 
     bits = {"weight_bits": config["weight_bits"], "depthwise_bits": config["depthwise_bits"]}
     found = width_of(build, bits, config)
     keras.utils.set_random_seed(run.seed)
     model = tfmp.dual_precision(build(found.width), **bits, activation_bits=config["activation_bits"])
-    record = tfmp.MagnitudeVariance(model) if config["record_magnitudes"] else None
+    # By name: in groups of several channels these are no depthwise convolutions any more.
+    record = tfmp.MagnitudeVariance(model, layers="*_depthwise") if config["record_magnitudes"] else None
     history = train(model, images.training, config, record)
     return {
         "accuracy": model.evaluate(**images.test, verbose=0, return_dict=True)["accuracy"],

@@ -26,7 +26,7 @@ def configs():
 @pytest.mark.parametrize("name", configs())
 def test_configurations_name_networks_and_known_settings(name, tmp_path):
     config = experiment.load_config(name)
-    known = set(experiment.load_config("width_resnet20"))
+    known = {*experiment.load_config("width_resnet20"), "keep"}
     assert set(config) <= known
     pairs = list(experiment.plan(width_sweep.METHODS, config, folders=(tmp_path, tmp_path)))
     assert pairs
@@ -49,6 +49,18 @@ def test_a_run_trains_at_the_size_of_its_reference(small_images, tmp_path):
     assert len(record["history"]["loss"]) == 1
     assert len(record["magnitude_variance"]) == 17
     assert all(value > 0 for value in record["magnitude_variance"].values())
+
+
+@pytest.mark.parametrize("fan_in", ["1x3x3", "1x6x6", "4x3x3", "1x12x12", "16x3x3"])
+def test_magnitudes_are_those_of_the_same_layers_at_every_fan_in(small_images, tmp_path, fan_in):
+    config = experiment.load_config("width_vgg11_fan_in")
+    settings = [*SETTINGS, "image_size=32", "num_train=4", "batch_size=2", "width=0.03125"]
+    ((method, run),) = experiment.plan(
+        width_sweep.METHODS, config, names=[f"{fan_in}-W1"], settings=settings, folders=(tmp_path, tmp_path)
+    )
+    experiment.execute(method, run)
+    found = json.loads(run.path.read_text())["magnitude_variance"]
+    assert list(found) == [f"conv{index}_depthwise" for index in range(2, 9)]
 
 
 def test_images_are_reduced_by_means_and_shifted_by_an_eighth(small_images):

@@ -25,7 +25,7 @@ def test_variance_is_that_of_the_kernels_of_all_steps(k, quantized):
     if quantized:
         model = tfmp.dual_precision(model, weight_bits=1, depthwise_bits=2)
     model.compile(k.optimizers.SGD(0.1), k.losses.SparseCategoricalCrossentropy(from_logits=True))
-    records = {depthwise: tfmp.MagnitudeVariance(model, depthwise=depthwise) for depthwise in (True, False)}
+    records = {layers: tfmp.MagnitudeVariance(model, layers=layers) for layers in (None, "*", "dep*")}
     kernels = {name: [] for name in ("first", "depthwise", "groups", "last")}
 
     def keep(batch, logs):
@@ -42,17 +42,22 @@ def test_variance_is_that_of_the_kernels_of_all_steps(k, quantized):
         for name, steps in kernels.items()
     }
     expected = {name: np.var(values.reshape(5, -1), axis=0, ddof=1).mean() for name, values in filters.items()}
-    assert records[False].result() == pytest.approx(expected)
-    assert records[True].result() == pytest.approx({name: expected[name] for name in ("depthwise", "groups")})
-    records[True].clear()
+    assert records["*"].result() == pytest.approx(expected)
+    assert records[None].result() == pytest.approx({name: expected[name] for name in ("depthwise", "groups")})
+    assert records["dep*"].result() == pytest.approx({"depthwise": expected["depthwise"]})
+    records[None].clear()
     with pytest.raises(ValueError, match="two steps or more. Received: 0"):
-        records[True].result()
+        records[None].result()
 
 
 def test_models_without_such_layers():
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
-    with pytest.raises(ValueError, match="no depthwise convolution. `depthwise=False` records all"):
+    with pytest.raises(ValueError, match="no depthwise convolution. `layers=.*` records all"):
         tfmp.MagnitudeVariance(model)
+    with pytest.raises(ValueError, match="no layer that `layers` takes"):
+        tfmp.MagnitudeVariance(model, layers=lambda layer: False)
+    with pytest.raises(ValueError, match="`layers` names 'conv.', which matches no layer"):
+        tfmp.MagnitudeVariance(model, layers="conv*")
 
 
 @pytest.mark.parametrize("num_weights", [1, 9, 36, 144])

@@ -51,14 +51,23 @@ def test_width_is_the_alpha_of_keras_where_its_rounding_to_8_agrees(name, alpha)
     [
         ("resnet20", 0.3, {}),
         ("inv_resnet26", 1.5, {}),
-        ("vgg11", 0.125, {"fixed_ends": True, "variant": "b"}),
-        ("mobilenet_v2_cifar", 0.25, {"fixed_ends": True}),
+        ("vgg11", 0.125, {"variant": "b"}),
+        ("mobilenet_v2_cifar", 0.25, {}),
     ],
 )
 def test_own_networks_have_the_size_that_their_builders_give_them(name, width, arguments):
     build = networks.get(name)
-    scaled = tfmp.scale_width(build(keras, **arguments), width, fixed_ends=arguments.get("fixed_ends", False))
-    assert shapes(scaled) == shapes(build(keras, width=width, **arguments))
+    assert shapes(tfmp.scale_width(build(keras, **arguments), width)) == shapes(build(keras, width=width, **arguments))
+
+
+def test_ends_of_a_residual_network_keep_the_sums_that_they_make_and_read():
+    half = tfmp.scale_width(networks.get("resnet20")(keras), 0.5, fixed_ends=True)
+    assert half.get_layer("classifier").kernel.shape == (64, 10)
+    for stage, (inside, between) in enumerate(((8, 16), (16, 16), (32, 64)), start=1):
+        for block in (1, 2, 3):
+            found = channels(half)
+            assert found[f"stage{stage}_block{block}_conv1"] == inside
+            assert found[f"stage{stage}_block{block}_add"] == between
 
 
 def model_of(k, layers, *, channels=3, size=8, classes=5):
@@ -107,6 +116,42 @@ def test_groups_stay_unless_they_are_the_channels(k):
         "depthwise": 32,
     }
     assert [scaled.get_layer(name).groups for name in ("grouped", "each")] == [4, 8]
+
+
+@KERASES
+def test_groups_of_normalizations_follow_where_there_is_one_for_each_channel(k):
+    def layers(x):
+        x = k.layers.Conv2D(8, 3, name="first")(x)
+        x = k.layers.GroupNormalization(groups=-1, name="each")(x)
+        return k.layers.GroupNormalization(groups=4, name="four")(x)
+
+    for multiplier, expected in ((0.5, 4), (2, 16)):
+        scaled = tfmp.scale_width(model_of(k, layers), multiplier)
+        assert [scaled.get_layer(name).groups for name in ("each", "four")] == [expected, 4]
+        assert channels(scaled)["four"] == expected
+
+
+@KERASES
+def test_noise_that_channels_share_is_as_wide_as_they_are(k):
+    def layers(x):
+        return k.layers.Dropout(0.5, noise_shape=(None, 1, 1, 16), name="drop")(k.layers.Conv2D(16, 3)(x))
+
+    scaled = tfmp.scale_width(model_of(k, layers), 0.5)
+    dropped = np.asarray(scaled.get_layer("drop")(np.ones((2, 6, 6, 8), np.float32), training=True))
+    assert {float(value) for value in np.ravel(dropped)} == {0.0, 2.0}
+    np.testing.assert_array_equal(dropped, np.broadcast_to(dropped[:, :1, :1], dropped.shape))
+
+
+@KERASES
+def test_words_have_embeddings_of_other_sizes_and_stay_words(k):
+    words = k.layers.TextVectorization(output_sequence_length=3, name="words")
+    words.adapt(np.array(["red green", "blue", "blue red"]))
+    text = k.Input((1,), dtype="string")
+    x = k.layers.Embedding(8, 6, name="meaning")(words(text))
+    x = k.layers.GlobalAveragePooling1D()(k.layers.LayerNormalization(name="normalized")(x))
+    scaled = tfmp.scale_width(k.Model(text, k.layers.Dense(5)(x)), 0.5)
+    assert scaled.get_layer("meaning").output_dim == channels(scaled)["normalized"] == 3
+    assert scaled.get_layer("words").get_vocabulary() == words.get_vocabulary()
 
 
 @KERASES
@@ -184,6 +229,16 @@ def test_ends_and_chosen_layers_keep_their_channels(k):
     }
 
 
+@KERASES
+def test_separable_convolutions_are_ends_like_others(k):
+    image = k.Input((8, 8, 3))
+    x = k.layers.SeparableConv2D(8, 3, name="first")(image)
+    for name in ("inside", "before_the_last"):
+        x = k.layers.Conv2D(8, 1, name=name)(x)
+    model = k.Model(image, k.layers.SeparableConv2D(4, 3, name="last")(x))
+    assert channels(tfmp.scale_width(model, 2, fixed_ends=True)) == {**channels(model), "inside": 16}
+
+
 def test_weights_are_new_but_what_was_adapted_stays():
     keras.utils.set_random_seed(0)
     adapted = keras.layers.Normalization(name="adapted")
@@ -244,6 +299,42 @@ def test_layers_that_hide_what_they_do_to_channels_are_named(layer, message):
     assert "`keep`" in str(error.value)
     kept = tfmp.scale_width(model, 0.5, keep=["first*", *(n for n in ("own", "cut", "rnn") if f"`{n}`" in message)])
     assert kept.count_params() == model.count_params()
+
+
+def test_attention_keeps_its_heads_on_request():
+    image = keras.Input((4, 8))
+    x = keras.layers.Dense(8, name="first")(image)
+    x = keras.layers.Add(name="sum")([x, keras.layers.MultiHeadAttention(2, 4, name="attention")(x, x)])
+    x = keras.layers.Dense(8, name="last")(keras.layers.Dense(16, name="inside")(x))
+    model = keras.Model(image, x)
+    with pytest.raises(ValueError, match=r"`attention` .MultiHeadAttention.*`key_dim`, which does not follow.*`keep`"):
+        tfmp.scale_width(model, 0.5)
+    scaled = tfmp.scale_width(model, 0.5, keep="attention")
+    assert scaled.get_layer("inside").kernel.shape == (8, 8)
+    assert scaled.count_params() == model.count_params() - 8 * 8 - 8 - 8 * 8
+
+
+LAYERS_WITHOUT_A_RULE = {
+    "conv3d": lambda k: ((4, 4, 4, 3), k.layers.Conv3D(8, 3)),
+    "recurrent": lambda k: ((4, 3), k.layers.GRU(3, return_sequences=True)),
+    "distributed": lambda k: ((4, 3), k.layers.TimeDistributed(k.layers.Dense(8))),
+}
+
+
+@KERASES
+@pytest.mark.parametrize("name", LAYERS_WITHOUT_A_RULE)
+def test_layers_with_weights_and_no_rule_are_named_wherever_they_are(k, name):
+    shape, layer = LAYERS_WITHOUT_A_RULE[name](k)
+    layer = type(layer).from_config({**layer.get_config(), "name": "hidden"})
+    image = k.Input(shape)
+    model = k.Model(image, k.layers.Dense(5)(k.layers.Dense(4, name="behind")(k.layers.Flatten()(layer(image)))))
+    with pytest.raises(
+        ValueError, match="Layer `hidden` .* cannot get other channels: what it does to channels is not"
+    ):
+        tfmp.scale_width(model, 0.5)
+    scaled = tfmp.scale_width(model, 0.5, keep="hidden")
+    assert scaled.get_layer("behind").units == 2
+    assert shapes(scaled.get_layer("hidden")) == shapes(layer)
 
 
 @pytest.mark.parametrize(

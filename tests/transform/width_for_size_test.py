@@ -59,12 +59,10 @@ def test_channels_of_small_networks_are_coarse():
 
 @pytest.mark.parametrize(("weight_bits", "depthwise_bits"), [(1, 4), (4, None)])
 def test_mobilenet_has_the_size_that_its_cost_is(weight_bits, depthwise_bits):
-    target = tfmp.cost(MOBILENET(width=0.25, fixed_ends=True), ModelSize(kernels_only=True)) / 4
-    found = tfmp.width_for_size(
-        build(MOBILENET, fixed_ends=True), target, weight_bits=weight_bits, depthwise_bits=depthwise_bits
-    )
+    target = tfmp.cost(MOBILENET(width=0.25), ModelSize(kernels_only=True)) / 4
+    found = tfmp.width_for_size(build(MOBILENET), target, weight_bits=weight_bits, depthwise_bits=depthwise_bits)
     assert abs(found.relative_error) <= 0.02
-    relaxed = tfmp.relax(MOBILENET(width=found.width, fixed_ends=True), weight_bits=(1, 4), activation_bits=(8,))
+    relaxed = tfmp.relax(MOBILENET(width=found.width), weight_bits=(1, 4), activation_bits=(8,))
     bits = {
         row.name: (depthwise_bits or weight_bits if "depthwise" in row.name else weight_bits, 8)
         for row in tfmp.inspect(MOBILENET()).rows
@@ -110,6 +108,29 @@ def test_no_width_that_was_not_tried_comes_closer(target):
 def test_unreachable_sizes_name_what_there_is(target, message):
     with pytest.raises(ValueError, match=message):
         tfmp.width_for_size(functools.partial(small, keras), target, weight_bits=2, widths=(0.1, 2), tolerance=1e-3)
+
+
+@pytest.mark.parametrize("k", [keras, tf_keras], ids=["keras", "tf_keras"])
+@pytest.mark.parametrize("unknown", ["size", "recurrent", "attention"])
+def test_kernels_that_no_size_counts_are_named(k, unknown):
+    def build(width):
+        image = k.Input((8, None, 3) if unknown == "size" else (8, 8, 3))
+        x = k.layers.Conv2D(4, 1, name="first")(image)
+        if unknown == "size":
+            return k.Model(image, k.layers.Dense(5)(k.layers.GlobalAveragePooling2D()(x)))
+        x = k.layers.LayerNormalization()(k.layers.Reshape((64, 4))(x))
+        x = (
+            k.layers.GRU(4, name="own")(x)
+            if unknown == "recurrent"
+            else k.layers.MultiHeadAttention(1, 4, name="own")(x, x)
+        )
+        return k.Model(image, k.layers.Dense(5)(k.layers.Flatten()(x)))
+
+    name, reason = (
+        ("first", "give the model a fixed input shape") if unknown == "size" else ("own", "no quantized form")
+    )
+    with pytest.raises(ValueError, match=f"Layer `{name}` .* that the size would leave out: .*{reason}"):
+        tfmp.width_for_size(build, 9000, weight_bits=2)
 
 
 @pytest.mark.parametrize(

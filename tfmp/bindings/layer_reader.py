@@ -36,6 +36,9 @@ class LayerReader:
             reads_network_input: True if that call reads an input of the whole model.
         """
         config = self.config(operation)
+        if hasattr(operation, "get_vocabulary") and config.get("vocabulary") is None:
+            # What a layer was adapted to is in no weight, and Keras writes into the configuration what it was given.
+            config["vocabulary"] = operation.get_vocabulary(include_special_tokens=False) or None
         known_as, known_config = self.known_as(operation, config, call)
         kind, attributes = kind_and_attributes(known_as, known_config, call=call, framework=self.framework)
         if kind == "other":

@@ -14,7 +14,8 @@ class ModelSize(Cost):
     A bound that no container reaches below 8 bits except at 2 and 4; `tflite_bytes` counts a file's containers.
 
     Args:
-        kernels_only: True to leave out the numbers that stay in float, biases and normalizations: the papers' C_size.
+        kernels_only: True to leave out the numbers that stay in float, biases, normalizations and layers that are left
+            alone: the papers' C_size.
 
     Example:
         >>> cost = ModelSize(kernels_only=True)

@@ -4,14 +4,16 @@ from tfmp.networks._convolution import classifier, convolution, normalization
 from tfmp.networks._inverted_residual import inverted_residual
 from tfmp.transform.fix import fix
 from tfmp.transform.relax import relax
-from tfmp.types.discrete_network import DiscreteNetwork
+from tfmp.types.discrete_network import ENDS_BITS, DiscreteNetwork
+
+_ENDS = ("linear", "moving_range")
 
 
-def build_network(keras, network: DiscreteNetwork, *, quantizer=("linear", "moving_range"), calibration=None, seed=0):
+def build_network(keras, network: DiscreteNetwork, *, quantizer=_ENDS, calibration=None, seed=0):
     """Returns the Keras model of a network that a joint search found: layers of fixed bits, with new weights.
 
     Train it like any model, then export and simulate it. Its simulated energy is that which the search knew of the
-    network, to the last bit.
+    network, to the last bit. Kernels have a weight decay of 1e-4 as an L2 regularizer, which the supernet has not.
 
     Args:
         keras: The Keras to build with, `keras` or `tf_keras`.
@@ -29,17 +31,11 @@ def build_network(keras, network: DiscreteNetwork, *, quantizer=("linear", "movi
     """
     bits = network.searched_bits
     model = float_network(keras, network)
-    if not bits:
-        raise ValueError("Expected a network with at least one block. Received one that skips all of them.")
-    candidates = tuple(sorted({each for pair in bits.values() for each in pair}))
+    candidates = tuple(sorted({each for pair in bits.values() for each in pair})) or (ENDS_BITS,)
+    # What is not searched has 8 bits; where all blocks are skipped, that is all there is.
+    searched = {"quantizer": quantizer, "skip": ["last"]} if bits else {"quantizer": _ENDS, "first_and_last": "search"}
     relaxed = relax(
-        model,
-        weight_bits=candidates,
-        activation_bits=candidates,
-        quantizer=quantizer,
-        calibration=calibration,
-        skip=["last"],
-        seed=seed,
+        model, weight_bits=candidates, activation_bits=candidates, calibration=calibration, seed=seed, **searched
     )
     return relaxed if len(candidates) == 1 else fix(relaxed, bits)
 

@@ -5,7 +5,7 @@ from tfmp.networks._convolution import convolution, scaled
 _STAGES = (16, 32, 64)
 
 
-def cifar_resnet(keras, *, blocks, image_size, num_classes, width, fixed_ends=False):
+def cifar_resnet(keras, *, blocks, image_size, num_classes, width):
     """Returns a residual network whose blocks are two convolutions, with the activation behind the sum.
 
     Where the sizes of a sum differ, a 1x1 convolution with normalization is the shortcut.
@@ -16,7 +16,6 @@ def cifar_resnet(keras, *, blocks, image_size, num_classes, width, fixed_ends=Fa
         image_size: Height and width.
         num_classes: Number of logits.
         width: Factor on the number of channels.
-        fixed_ends: True if the first convolution keeps its 16 channels at every width.
     """
     layers = keras.layers
 
@@ -25,7 +24,7 @@ def cifar_resnet(keras, *, blocks, image_size, num_classes, width, fixed_ends=Fa
         return layers.BatchNormalization(momentum=0.9, name=f"{name}_bn")(x)
 
     inputs = keras.Input((image_size, image_size, 3), name="image")
-    x = normalized(inputs, scaled(_STAGES[0], 1 if fixed_ends else width), 3, 1, "stem")
+    x = normalized(inputs, scaled(_STAGES[0], width), 3, 1, "stem")
     x = layers.ReLU(name="stem_relu")(x)
     for stage, base in enumerate(_STAGES, start=1):
         filters = scaled(base, width)

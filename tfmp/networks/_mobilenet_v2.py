@@ -7,7 +7,7 @@ from tfmp.networks._inverted_residual import inverted_residual
 _ROWS = ((1, 16, 1), (6, 24, 2), (6, 32, 3), (6, 64, 4), (6, 96, 3), (6, 160, 3), (6, 320, 1))
 
 
-def mobilenet_v2(keras, *, name, strides, image_size, num_classes, width, fixed_ends):
+def mobilenet_v2(keras, *, name, strides, image_size, num_classes, width):
     """Returns a MobileNetV2.
 
     Args:
@@ -17,11 +17,9 @@ def mobilenet_v2(keras, *, name, strides, image_size, num_classes, width, fixed_
         image_size: Height and width.
         num_classes: Number of logits.
         width: Factor on the number of channels, rounded to whole channels.
-        fixed_ends: True if the first convolution keeps its 32 channels and the last its 1280 at every width.
     """
-    ends = 1 if fixed_ends else width
     inputs = keras.Input((image_size, image_size, 3), name="image")
-    x = convolution(keras, inputs, scaled(32, ends), 3, "stem", strides=2)
+    x = convolution(keras, inputs, scaled(32, width), 3, "stem", strides=2)
     x = normalization(keras, x, "stem", max_value=6.0)
     for row, ((expansion, channels, count), stride) in enumerate(zip(_ROWS, strides, strict=True), start=1):
         for block in range(1, count + 1):
@@ -33,6 +31,6 @@ def mobilenet_v2(keras, *, name, strides, image_size, num_classes, width, fixed_
                 strides=stride if block == 1 else 1,
                 name=f"row{row}_block{block}",
             )
-    x = normalization(keras, convolution(keras, x, scaled(1280, ends), 1, "last"), "last", max_value=6.0)
+    x = normalization(keras, convolution(keras, x, scaled(1280, width), 1, "last"), "last", max_value=6.0)
     x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
     return keras.Model(inputs, classifier(keras, x, num_classes), name=name)

@@ -5,7 +5,7 @@ from tfmp.networks._convolution import classifier, convolution, normalization, s
 _STAGES = (64, 128, 256, 512)
 
 
-def preactivation_resnet(keras, *, blocks, bottleneck, image_size, num_classes, width, fixed_ends):
+def preactivation_resnet(keras, *, blocks, bottleneck, image_size, num_classes, width):
     """Returns a residual network in the order normalization, quantized activation, convolution.
 
     Args:
@@ -15,11 +15,10 @@ def preactivation_resnet(keras, *, blocks, bottleneck, image_size, num_classes, 
         image_size: Height and width.
         num_classes: Number of logits.
         width: Factor on the number of filters.
-        fixed_ends: True if the first convolution keeps its 64 filters at every width.
     """
     layers = keras.layers
     inputs = keras.Input((image_size, image_size, 3), name="image")
-    x = convolution(keras, inputs, scaled(64, 1 if fixed_ends else width), 7, "conv1", strides=2)
+    x = convolution(keras, inputs, scaled(64, width), 7, "conv1", strides=2)
     x = layers.MaxPooling2D(3, strides=2, padding="same", name="pool1")(normalization(keras, x, "conv1"))
     for stage, count in enumerate(blocks, start=1):
         filters = scaled(_STAGES[stage - 1], width)

@@ -4,7 +4,7 @@ from tfmp.networks._convolution import classifier, convolution, normalization, s
 from tfmp.networks._inverted_residual import inverted_residual
 
 
-def build(keras, *, image_size=32, num_classes=10, width=1.0, fixed_ends=False):
+def build(keras, *, image_size=32, num_classes=10, width=1.0):
     """Returns a ResNet-26 for CIFAR with the blocks of MobileNetV2: three stages of four, expanded six times.
 
     47.5 * 10^6 MACs and 291,322 parameters at the defaults.
@@ -14,7 +14,6 @@ def build(keras, *, image_size=32, num_classes=10, width=1.0, fixed_ends=False):
         image_size: Height and width.
         num_classes: Number of logits.
         width: Factor on the number of channels.
-        fixed_ends: True if the first convolution keeps its 16 channels at every width.
 
     Returns:
         A functional model from images to logits.
@@ -22,7 +21,7 @@ def build(keras, *, image_size=32, num_classes=10, width=1.0, fixed_ends=False):
     Reference: DualPrecision, table 5
     """
     inputs = keras.Input((image_size, image_size, 3), name="image")
-    x = convolution(keras, inputs, scaled(16, 1 if fixed_ends else width), 3, "stem")
+    x = convolution(keras, inputs, scaled(16, width), 3, "stem")
     x = normalization(keras, x, "stem", max_value=6.0)
     for stage, base in enumerate((16, 32, 64), start=1):
         for block in range(1, 5):

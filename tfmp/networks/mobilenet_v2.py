@@ -3,7 +3,7 @@
 from tfmp.networks._mobilenet_v2 import mobilenet_v2
 
 
-def build(keras, *, image_size=224, num_classes=1000, width=1.0, fixed_ends=False):
+def build(keras, *, image_size=224, num_classes=1000, width=1.0):
     """Returns a MobileNetV2.
 
     0.301 * 10^9 MACs and 3.54 * 10^6 parameters at the defaults.
@@ -13,7 +13,6 @@ def build(keras, *, image_size=224, num_classes=1000, width=1.0, fixed_ends=Fals
         image_size: Height and width.
         num_classes: Number of logits.
         width: Factor on the number of channels, rounded to whole channels, not to multiples of 8.
-        fixed_ends: True if the first convolution keeps its 32 channels and the last its 1280 at every width.
 
     Returns:
         A functional model from images to logits.
@@ -27,5 +26,4 @@ def build(keras, *, image_size=224, num_classes=1000, width=1.0, fixed_ends=Fals
         image_size=image_size,
         num_classes=num_classes,
         width=width,
-        fixed_ends=fixed_ends,
     )

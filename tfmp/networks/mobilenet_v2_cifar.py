@@ -3,7 +3,7 @@
 from tfmp.networks._mobilenet_v2 import mobilenet_v2
 
 
-def build(keras, *, image_size=32, num_classes=10, width=1.0, fixed_ends=False):
+def build(keras, *, image_size=32, num_classes=10, width=1.0):
     """Returns a MobileNetV2 that halves the image twice, in the first convolution and at 96 channels.
 
     189.0 * 10^6 MACs and 2.27 * 10^6 parameters at the defaults.
@@ -13,7 +13,6 @@ def build(keras, *, image_size=32, num_classes=10, width=1.0, fixed_ends=False):
         image_size: Height and width.
         num_classes: Number of logits.
         width: Factor on the number of channels, rounded to whole channels, not to multiples of 8.
-        fixed_ends: True if the first convolution keeps its 32 channels and the last its 1280 at every width.
 
     Returns:
         A functional model from images to logits.
@@ -28,5 +27,4 @@ def build(keras, *, image_size=32, num_classes=10, width=1.0, fixed_ends=False):
         image_size=image_size,
         num_classes=num_classes,
         width=width,
-        fixed_ends=fixed_ends,
     )

@@ -3,7 +3,7 @@
 from tfmp.networks._preactivation_resnet import preactivation_resnet
 
 
-def build(keras, *, image_size=224, num_classes=1000, width=1.0, fixed_ends=False):
+def build(keras, *, image_size=224, num_classes=1000, width=1.0):
     """Returns a ResNet-18 whose blocks are normalization, activation, convolution.
 
     1.81 * 10^9 MACs and 11.70 * 10^6 parameters at the defaults.
@@ -14,7 +14,6 @@ def build(keras, *, image_size=224, num_classes=1000, width=1.0, fixed_ends=Fals
         image_size: Height and width.
         num_classes: Number of logits.
         width: Factor on the number of filters.
-        fixed_ends: True if the first convolution keeps its 64 filters at every width.
 
     Returns:
         A functional model from images to logits.
@@ -28,5 +27,4 @@ def build(keras, *, image_size=224, num_classes=1000, width=1.0, fixed_ends=Fals
         image_size=image_size,
         num_classes=num_classes,
         width=width,
-        fixed_ends=fixed_ends,
     )

@@ -7,7 +7,7 @@ _GROUPS = ((64,), (128,), (256, 256), (512, 512), (512, 512))
 _NUM_SEPARABLE = {"": 0, "a": 1, "b": 4, "c": 7}
 
 
-def build(keras, *, image_size=32, num_classes=10, width=1.0, fixed_ends=False, variant="", fan_in=(1, 3)):
+def build(keras, *, image_size=32, num_classes=10, width=1.0, variant="", fan_in=(1, 3)):
     """Returns a VGG-11 with batch normalization and one dense layer, or a variant with depthwise convolutions.
 
     152.8 * 10^6 MACs and 9.23 * 10^6 parameters at the defaults.
@@ -17,7 +17,6 @@ def build(keras, *, image_size=32, num_classes=10, width=1.0, fixed_ends=False, 
         image_size: Height and width, at least 32.
         num_classes: Number of logits.
         width: Factor on the number of filters.
-        fixed_ends: True if the first convolution keeps its 64 filters and the last its 512 at every width.
         variant: `"a"`, `"b"` or `"c"` makes the first one, four or all seven convolutions behind the first one
             separable: a 1x1 convolution, then a 3x3 depthwise one.
         fan_in: Input channels and side of the window of each filter of these depthwise convolutions. With more than one
@@ -40,7 +39,7 @@ def build(keras, *, image_size=32, num_classes=10, width=1.0, fixed_ends=False, 
     for group, convolutions in enumerate(_GROUPS, start=1):
         for base in convolutions:
             index += 1
-            filters = scaled(base, 1 if fixed_ends and index in (1, 8) else width)
+            filters = scaled(base, width)
             name = f"conv{index}"
             if 1 < index <= 1 + _NUM_SEPARABLE[variant]:
                 filters = fan_in[0] * scaled(filters, 1 / fan_in[0])

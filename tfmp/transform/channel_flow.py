@@ -7,8 +7,10 @@ _WITH_FILTERS = ("conv1d", "conv2d", "conv2d_transpose", "separable_conv1d", "se
 _DEPTHWISE = ("depthwise_conv1d", "depthwise_conv2d")
 _WINDOWS = ("max_pool", "average_pool", "pad", "crop", "upsample", "resize")
 _GLOBAL = ("mean", "global_max_pool")
+WITH_KERNELS = (*_WITH_FILTERS, *_DEPTHWISE)
 # Layers whose weights follow their input, without a size of their own in the configuration.
-_NORMALIZATIONS = ("BatchNormalization", "LayerNormalization", "GroupNormalization", "UnitNormalization")
+FOLLOWERS = ("BatchNormalization", "LayerNormalization", "GroupNormalization", "RMSNormalization", "PReLU")
+_ATTENTION = ("MultiHeadAttention", "GroupQueryAttention")
 
 
 class ChannelFlow:
@@ -21,9 +23,9 @@ class ChannelFlow:
     Attributes:
         counts: The unknowns, a `ChannelCounts`.
         axes: Tensor name to the size of each axis, whole numbers or counts.
-        made: Name of each layer with filters to the count of its output channels.
+        made: Name of each layer with filters, units or embeddings to the count of its output channels.
         read: Name of each layer with a kernel to the count of its input channels.
-        groups: Name of each layer whose groups are its input channels to their count.
+        groups: Name of each layer that has a group for each input channel to their count.
 
     Raises:
         ValueError: If a layer does something to channels that is not known, or cannot be done at other widths; the
@@ -58,12 +60,15 @@ class ChannelFlow:
         original = [self.graph.tensors[name].shape for name in call.outputs]
         inputs = [self.axes[name] for name in call.inputs]
         scaled = any(isinstance(count, tuple) for axes in inputs for count in axes)
-        if not scaled and layer.kind not in (*_WITH_FILTERS, *_DEPTHWISE):
-            return original
         rule = self._rule(layer)
-        if rule is not None:
+        if rule is not None and (scaled or layer.kind in WITH_KERNELS or rule == self._embedded):
             return [rule(layer, inputs, original[0])]
-        if len(original) == 1 and all(self.graph.tensors[name].shape == original[0] for name in call.inputs):
+        if layer.config["class"].__name__ in _ATTENTION and layer.name not in kept:
+            raise ValueError("its heads have a width of their own, `key_dim`, which does not follow what it reads")
+        adapted = layer.kind == "normalization"
+        if not scaled and (rule is not None or adapted or not layer.num_parameters or layer.name in kept):
+            return original
+        if scaled and len(original) == 1 and all(self.graph.tensors[name].shape == original[0] for name in call.inputs):
             return [
                 self._merged(layer, inputs, original[0])
             ]  # what changes no size is taken to work channel by channel
@@ -81,8 +86,10 @@ class ChannelFlow:
             return self._windowed
         if layer.kind in _GLOBAL:
             return self._pooled
-        if layer.config["class"].__name__ in _NORMALIZATIONS:
+        if layer.config["class"].__name__ in FOLLOWERS:
             return self._normalized
+        if layer.config["class"].__name__ == "Embedding":
+            return self._embedded
         return {
             "add": self._merged,
             "subtract": self._merged,
@@ -108,6 +115,9 @@ class ChannelFlow:
                 if isinstance(count, tuple):
                     self.counts.require_multiple(count, groups)
         return self._with(original, axis, made)
+
+    def _embedded(self, layer, inputs, original):
+        return self._with(original, -1, self.made.setdefault(layer.name, self.counts.new(original[-1])))
 
     def _depthwise(self, layer, inputs, original):
         axis = _channel_axis(layer)
@@ -139,7 +149,10 @@ class ChannelFlow:
             first = self.read.setdefault(f"{layer.name}:{position}", inputs[0][position])
             self.counts.tie(first, inputs[0][position])
             if groups > 1 and isinstance(first, tuple):
-                self.counts.require_multiple(first, groups)
+                if groups == self.counts.original(first):
+                    self.groups[layer.name] = first
+                else:
+                    self.counts.require_multiple(first, groups)
         return inputs[0]
 
     def _merged(self, layer, inputs, original):

@@ -6,6 +6,7 @@ import numpy as np
 
 from tfmp.bindings import binding
 from tfmp.transform.dual_precision import is_depthwise
+from tfmp.transform.plan import matcher
 
 
 class MagnitudeVariance:
@@ -21,24 +22,26 @@ class MagnitudeVariance:
 
     Args:
         model: A built Sequential or functional Keras model, in floating point or quantized.
-        depthwise: True for the depthwise convolutions alone, False for all layers with a kernel.
+        layers: The layers to record: a name, a pattern such as `"*_depthwise"`, a function of a `tfmp.types.Layer`, or
+            a list of these; None for the depthwise convolutions.
 
     Raises:
-        ValueError: If the model has no such layer.
+        ValueError: If the model has no such layer with a kernel.
 
     Reference: DualPrecision, fig. 4 and proposition 5.1
     """
 
-    def __init__(self, model, *, depthwise=True):
+    def __init__(self, model, *, layers=None):
         bound = binding.of(model)
-        graph = bound.read(model, weights=False)
-        layers = [layer for layer in graph.in_order() if layer.shape and (is_depthwise(layer.shape) or not depthwise)]
-        if not layers:
-            raise ValueError(
-                f"Model `{model.name}` has no {'depthwise convolution' if depthwise else 'layer with a kernel'}. "
-                + ("`depthwise=False` records all kernels." if depthwise else "")
-            )
-        self._kernels = {layer.name: (bound.layer(model, layer.name), layer.shape) for layer in layers}
+        multiplying = [layer for layer in bound.read(model, weights=False).in_order() if layer.shape]
+        matches = matcher(
+            (lambda layer: is_depthwise(layer.shape)) if layers is None else layers, multiplying, "layers"
+        )
+        recorded = [layer for layer in multiplying if matches(layer)]
+        if not recorded:
+            wanted = "depthwise convolution" if layers is None else "layer that `layers` takes"
+            raise ValueError(f'Model `{model.name}` has no {wanted}. `layers="*"` records all kernels.')
+        self._kernels = {layer.name: (bound.layer(model, layer.name), layer.shape) for layer in recorded}
         self.clear()
 
     def clear(self):

@@ -6,17 +6,18 @@ import numbers
 
 from tfmp.bindings import binding
 from tfmp.bindings.nesting import names_in
-from tfmp.transform.channel_flow import ChannelFlow
+from tfmp.transform.channel_flow import WITH_KERNELS, ChannelFlow
 from tfmp.transform.plan import first_and_last_layers, matcher
-from tfmp.transform.rules.products import RULES as PRODUCTS
 from tfmp.types import Graph, Layer
+
+_SIZES = {"dense": "units", "other": "output_dim"}  # where it is not `filters`; of the others only an embedding has one
 
 
 def scale_width(model, multiplier, *, fixed_ends=False, keep=None):
     """Returns a model like another whose layers all have `multiplier` times as many channels.
 
-    Filters and units are multiplied and rounded to whole numbers, at least 1; those of grouped convolutions to
-    multiples of the groups, except where there is a group for each channel, as in depthwise convolutions. Layers whose
+    Filters, units and embeddings are multiplied and rounded to whole numbers, at least 1; those of grouped convolutions
+    and normalizations to multiples of the groups, except where there is a group for each channel. Layers whose
     channels are added, multiplied or concatenated stay together. What the model takes and returns keeps its size:
     images their three channels, logits their classes.
 
@@ -26,8 +27,9 @@ def scale_width(model, multiplier, *, fixed_ends=False, keep=None):
     Args:
         model: A built Sequential or functional Keras model in floating point. It is not changed.
         multiplier: Positive number.
-        fixed_ends: True to keep the channels that the first layers make and those that the last layers read, as
-            DualPrecision does where these stay at 8 bits. Channels that are added to them are kept with them.
+        fixed_ends: True to keep the channels that the first layers with a kernel make and those that the last ones
+            read, as DualPrecision does where these stay at 8 bits. Channels that are added to them are kept with them:
+            in a residual network those between the blocks of its last stage.
         keep: Layers whose outputs keep their channels: a name, a pattern such as `"head*"`, a function of a
             `tfmp.types.Layer`, or a list of these.
 
@@ -55,8 +57,7 @@ def scale_width(model, multiplier, *, fixed_ends=False, keep=None):
         )
     kept = matcher(keep, list(graph.in_order()), "keep")
     kept = {layer.name for layer in graph.in_order() if kept(layer)}
-    multiplying = {layer.name for layer in graph.in_order() if layer.kind in PRODUCTS}
-    first, last = first_and_last_layers(graph, multiplying)
+    first, last = first_and_last_layers(graph, {layer.name for layer in graph.in_order() if layer.kind in WITH_KERNELS})
     flow = ChannelFlow(graph, kept | first if fixed_ends else kept)
     for name in last if fixed_ends else ():
         flow.counts.keep(flow.read[name])
@@ -86,12 +87,14 @@ def _layer(graph, layer, flow, multiplier, expected) -> Layer:
         return layer
     config = dict(layer.config["config"])
     if layer.name in flow.made:
-        config["units" if layer.kind == "dense" else "filters"] = flow.counts.value(flow.made[layer.name], multiplier)
+        config[_SIZES.get(layer.kind, "filters")] = flow.counts.value(flow.made[layer.name], multiplier)
     if layer.name in flow.groups:
         config["groups"] = flow.counts.value(flow.groups[layer.name], multiplier)
     if layer.kind == "reshape":
         call = next(call for call in graph.calls if call.layer == layer.name)
         _reshape(config, expected[call.outputs[0]])
+    if config.get("noise_shape") is not None:  # None: the size that the input has
+        config["noise_shape"] = tuple(1 if size == 1 else None for size in config["noise_shape"])
     config.pop("batch_input_shape", None)  # which tf_keras writes into the first layer of a Sequential model
     if "trainable" in config:
         config["trainable"] = True  # a frozen layer would keep its first random weights

@@ -4,6 +4,7 @@ import math
 import numbers
 
 from tfmp.bindings import binding
+from tfmp.transform.channel_flow import FOLLOWERS
 from tfmp.transform.dual_precision import is_depthwise
 from tfmp.transform.plan import SEARCHED, plan
 from tfmp.transform.split_separables import with_split_separables
@@ -16,7 +17,7 @@ def width_for_size(
     """Finds the width multiplier at which the kernels of a network take a number of bits.
 
     So networks of different precisions are compared at equal size: fewer bits buy more channels. The first and the last
-    layer count 8 bits a weight, as `tfmp.relax` leaves them, and so do layers that cannot be searched.
+    layer count 8 bits a weight, as `tfmp.relax` leaves them, and so do others that it keeps.
 
     A few models are built on the way, the largest with about as many weights as the target allows. Channels are whole
     numbers, so the size that is reached differs from the target: the result says what it is.
@@ -34,8 +35,8 @@ def width_for_size(
         A `tfmp.types.Width`. The search ends at a quarter of the tolerance, or where no width comes closer.
 
     Raises:
-        ValueError: If no width reaches the target; the message names the nearest sizes. Or if an argument is out of
-            range.
+        ValueError: If no width reaches the target; the message names the nearest sizes. If an argument is out of range,
+            or a layer has a kernel that stays in floating point, which the size would leave out.
 
     Reference: DualPrecision, eq. 6 and section 6
     """
@@ -76,10 +77,16 @@ def _next_width(target_bits, low, high, tried):
 def kernel_bits(model, weight_bits, depthwise_bits=None):
     """The bits that the kernels of a model in floating point take at two precisions, counted as above."""
     depthwise_bits = weight_bits if depthwise_bits is None else depthwise_bits
-    graph = with_split_separables(binding.of(model).read(model, weights=False))
+    bound = binding.of(model)
+    graph = with_split_separables(bound.read(model, weights=False))
     plans, total = plan(graph), 0
     for layer in graph.in_order():
         if layer.shape is None:
+            if _has_kernel(bound, model, layer):
+                raise ValueError(
+                    f"Layer `{layer.name}` ({layer.config['class'].__name__}) has a kernel that would stay in floating "
+                    f"point, and that the size would leave out: {plans[layer.name].reason}."
+                )
             continue
         shape = layer.shape
         bits = depthwise_bits if is_depthwise(shape) else weight_bits
@@ -87,6 +94,12 @@ def kernel_bits(model, weight_bits, depthwise_bits=None):
     if not total:
         raise ValueError(f"`build` must return a model with kernels. Received: `{graph.name}`, which has none")
     return total
+
+
+def _has_kernel(bound, model, layer):
+    if not layer.num_parameters or layer.config["class"].__name__ in FOLLOWERS:
+        return False
+    return any(len(weight.shape) > 1 for weight in bound.layer(model, layer.name).weights)
 
 
 def _check(target_bits, bits, widths, tolerance):

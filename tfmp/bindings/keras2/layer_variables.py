@@ -2,6 +2,7 @@
 
 import math
 
+import tensorflow as tf
 import tf_keras
 
 from tfmp.bindings.layer_weights import assign
@@ -20,6 +21,8 @@ def variables_by_path(layer):
     holders = {id(variable): f"{child.name}/" for child in children for variable in child.variables}
     variables = {}
     for variable in layer.variables:
+        if not isinstance(variable, tf.Variable):  # the vocabulary of a layer of words
+            continue
         name = variable.name.split("/")[-1].split(":")[0]
         path = holders.get(id(variable), "") + _RENAMED.get(name, name)
         while path in variables:
