@@ -9,7 +9,6 @@ import numpy as np
 from tfmp import plots
 from tfmp.types import ParetoFront
 
-FIGURES = pathlib.Path(__file__).resolve().parents[1] / "docs" / "figures"
 _GROWN = "-grown"
 
 
@@ -22,8 +21,8 @@ def precision(record):
 def by_size(records):
     """A row for each network, size and precision, over its seeds: the widths that equal sizes allow."""
     groups = collections.defaultdict(list)
-    for record in records.values():
-        groups[_variant(record), record["target_bits"], precision(record)].append(record)
+    for name, record in records.items():
+        groups[_variant(name, record), record["target_bits"], precision(record)].append(record)
     best = collections.defaultdict(float)
     for (variant, target, _), runs in groups.items():
         best[variant, target] = max(best[variant, target], _accuracy(runs))
@@ -57,11 +56,10 @@ def changes(records):
     """
     runs = {}
     for name, record in records.items():
-        name = name.removesuffix(f"-seed{record['seed']}")
-        grown = name.endswith(_GROWN)
+        grown = record["method"].endswith(_GROWN)
         width = record["width"] / 2 if grown else record["width"]
         depthwise = record["depthwise_bits"] or "as the others"
-        key = _variant(record), depthwise, width
+        key = _variant(name, record), depthwise, width
         role = "grown" if grown else {1: "low", 4: "high"}.get(record["weight_bits"])
         runs.setdefault(key, {}).setdefault(role, {})[record["seed"]] = record
     rows = []
@@ -98,7 +96,7 @@ def changes(records):
     return header, rows
 
 
-def draw(folder, figures=FIGURES):
+def draw(folder, figures):
     """Draws accuracy against size, a staircase for each precision.
 
     Args:
@@ -106,31 +104,31 @@ def draw(folder, figures=FIGURES):
         figures: Folder of the pictures.
     """
     folder = pathlib.Path(folder)
-    records = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
-    for variant in sorted({_variant(record) for record in records}):
-        points = collections.defaultdict(list)
-        for record in records:
-            if _variant(record) == variant:
-                points[precision(record), record["size_bits"]].append(record)
+    variants = collections.defaultdict(lambda: collections.defaultdict(list))
+    for path in sorted(folder.glob("*.json")):
+        record = json.loads(path.read_text())
+        variants[_variant(path.stem, record)][precision(record), record["size_bits"]].append(record)
+    for variant, points in sorted(variants.items()):
         points = [
             {"bits": bits, "size, 10^3 bits": size / 1e3, "test accuracy, %": _accuracy(runs)}
             for (bits, size), runs in sorted(points.items())
         ]
         front = ParetoFront(points, "size, 10^3 bits", "test accuracy, %")
         figures.mkdir(parents=True, exist_ok=True)
-        name = folder.name + ("" if len(variant.split()) == 1 else f"_{variant.split()[1]}")
+        name = "_".join([folder.name, *variant.split()[1:]])
         for path in plots.save(plots.pareto_front(front, group="bits", title=variant), figures / name):
             print(path)
 
 
-def _variant(record):
-    """The network with its arguments."""
+def _variant(name, record):
+    """The network with its arguments, and the settings of the command line that the name of a run shows."""
     arguments = record["config"]["network_arguments"]
     shown = [str(arguments["variant"])] if "variant" in arguments else []
     if "fan_in" in arguments:
         channels, side = arguments["fan_in"]
         shown.append(f"{channels}x{side}x{side}")
-    return " ".join([record["config"]["network"], *shown])
+    settings = name.removesuffix(f"-seed{record['seed']}").removeprefix(record["method"]).removeprefix("-")
+    return " ".join([record["config"]["network"], *shown, *([settings] if settings else [])])
 
 
 def _accuracy(runs):
