@@ -1,6 +1,7 @@
 """`tfmp tune --strategy=dual_precision`: which width and which two precisions to take for a size."""
 
 import argparse
+import functools
 import importlib
 import importlib.util
 import os
@@ -81,7 +82,8 @@ def _builder(arguments, data):
         if arguments.loss != "logits":
             raise ValueError(f"The networks of tfmp.networks return logits: pass --loss=logits for {name!r}.")
         sizes = {"image_size": data["x_train"].shape[1], "num_classes": int(data["y_train"].max()) + 1}
-        return lambda width: tfmp.networks.get(name)(keras, width=width, **sizes, **ends)
+        build = functools.partial(tfmp.networks.get(name), keras, **sizes)
+        return lambda width: tfmp.scale_width(build(), width, **ends) if ends else build(width=width)
     if ":" in name and not os.path.exists(name):
         if ends:
             raise ValueError("--fixed_ends is for networks of tfmp.networks and for files: your function has the say.")
@@ -113,6 +115,9 @@ def _write(selection, folder):
         from tfmp import plots
 
         plots.save(plots.pareto_front(front, group="weight_bits"), folder / "front")
+    for record in selection.failed():
+        bits, depthwise_bits = (record.values.get(name) for name in ("weight_bits", "depthwise_bits"))
+        print(f"Trial {record.trial_id} failed, of bits {bits} and {depthwise_bits} depthwise: {record.reason}")
     print(front)
     weight_bits, depthwise_bits = selection.chosen
     depthwise = "" if depthwise_bits is None else f", {depthwise_bits} for depthwise convolutions"

@@ -15,7 +15,7 @@ class DualPrecision:
     """Selects one precision for depthwise convolutions and one for all others, then trains them at the sizes wanted.
 
     First every pair is trained at one small size, the width following from the bits; the most accurate pair is then
-    trained at the other sizes. A selection that was killed goes on where it was; trials that failed are recorded.
+    trained at the other sizes. The widths of a stage are found before its first training. A selection that was killed goes on where it was; trials that failed are recorded.
 
     Args:
         hypermodel: A `DualPrecisionHyperModel` with all precisions, at the size to compare them.
@@ -52,14 +52,16 @@ class DualPrecision:
             **arguments: As in `BudgetTuner.search`, `validation_data` among them.
 
         Raises:
-            ValueError: If the stage is unknown, or that of sizes comes before a pair was trained.
+            ValueError: If the stage is unknown, or that of sizes comes before a pair was trained; or if some precision
+                has no width of a size, before anything is trained at that stage.
         """
         if stage not in (None, PRECISIONS, SIZES):
             raise ValueError(f'`stage` must be "{PRECISIONS}", "{SIZES}" or None. Received: {stage!r}')
-        if stage != SIZES:
-            self.tuner(PRECISIONS).search(x, y, **arguments)
-        if stage != PRECISIONS and self.sizes:
-            self.tuner(SIZES).search(x, y, **arguments)
+        for each in (PRECISIONS, SIZES) if self.sizes else (PRECISIONS,):
+            if stage in (None, each):
+                tuner = self.tuner(each)
+                tuner.hypermodel.find_widths()
+                tuner.search(x, y, **arguments)
 
     @property
     def chosen(self) -> tuple[int, int | None]:
@@ -79,16 +81,22 @@ class DualPrecision:
 
     def pareto(self) -> ParetoFront:
         """The finished trials of both stages by size and accuracy, or loss without an accuracy."""
-        folders = [pathlib.Path(self._directory) / PRECISIONS, self._sizes_folder()]
         points = [
-            {"stage": folder.name, **record.as_point()}  # ids count anew in each
-            for folder in folders
-            for record in Project(folder).records()
+            {"stage": stage, **record.as_point()}  # ids count anew in each
+            for stage, record in self._records()
             if record.is_completed
         ]
         if all("val_accuracy" in point for point in points):
             return ParetoFront(points, "model_size_bits", "val_accuracy")
         return ParetoFront(points, "model_size_bits", "val_loss", y_direction="min")
+
+    def failed(self) -> list:
+        """The records of the trials of both stages that failed."""
+        return [record for _, record in self._records() if not record.is_completed]
+
+    def _records(self):
+        for folder in (pathlib.Path(self._directory) / PRECISIONS, self._sizes_folder()):
+            yield from ((folder.name, record) for record in Project(folder).records())
 
     def _sizes_folder(self):
         return pathlib.Path(self._directory) / "-".join([SIZES, *map(str, self.chosen)])

@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import itertools
 import math
 
 import keras_tuner
@@ -80,7 +81,7 @@ class DualPrecisionHyperModel(MixedPrecisionHyperModel):
         for name, options in self._options.items():
             if not options or len(set(options)) < len(options):
                 raise ValueError(f"Expected one or more different {name}. Received: {options}")
-        self.target_bits = functools.cache(self._target_bits)
+        self.target_bits, self._width_of = functools.cache(self._target_bits), functools.cache(self._find_width)
 
     @property
     def has_depthwise(self) -> bool:
@@ -113,9 +114,18 @@ class DualPrecisionHyperModel(MixedPrecisionHyperModel):
     def network(self, values):
         """Returns the untrained network of a trial and its `tfmp.types.Width`."""
         bits = {name: values[name] for name in ("weight_bits", "depthwise_bits")}
-        width = self._width(bits, values["size_of"])
+        width = self._width(values)
         self.framework.keras.utils.set_random_seed(self.seed)  # whatever was built to find the width
         return dual_precision(self._build(width.width), **bits, activation_bits=self._activation_bits), width
+
+    def find_widths(self):
+        """Finds the widths of all combinations, so that trials need not, and one that has none is known beforehand.
+
+        Raises:
+            ValueError: If a precision has no width of a size; the message says what there is.
+        """
+        for values in itertools.product(*self._options.values()):
+            self._width({"depthwise_bits": None, **dict(zip(self._options, values, strict=True))})
 
     def build(self, hp):
         """Returns the network of some hyperparameters as it is before training."""
@@ -152,12 +162,19 @@ class DualPrecisionHyperModel(MixedPrecisionHyperModel):
     def _target_bits(self, size_of):
         return kernel_bits(self._build(size_of), 8)
 
-    def _width(self, bits, size_of):
-        target = self.target_bits(size_of)
+    def _width(self, values):
+        return self._width_of(values["weight_bits"], values["depthwise_bits"], values["size_of"])
+
+    def _find_width(self, weight_bits, depthwise_bits, size_of):
+        bits, target = {"weight_bits": weight_bits, "depthwise_bits": depthwise_bits}, self.target_bits(size_of)
         size = kernel_bits(self._build(size_of), **bits)
         if size == target:
             return Width(size_of, size, target)
-        return width_for_size(self._build, target, **bits, tolerance=self._choices["tolerance"])
+        try:
+            return width_for_size(self._build, target, **bits, tolerance=self._choices["tolerance"])
+        except ValueError as error:
+            depthwise = "" if depthwise_bits is None else f" and {depthwise_bits} in depthwise convolutions"
+            raise ValueError(f"{weight_bits} bits{depthwise}, at the size of width {size_of:g}: {error}") from error
 
 
 def _train_at_size(run):
