@@ -1,9 +1,13 @@
+import argparse
+
 import numpy as np
 import pytest
 
 import tfmp
 from tests.tuner import dual_precision_test as small
 from tfmp import cli
+from tfmp.cli import tune_width
+from tfmp.tuner import dual_precision_hyper_model
 
 FUNCTION = "tests.tuner.dual_precision_test:network"
 
@@ -39,6 +43,38 @@ def test_one_command_selects_and_goes_on(folder, capsys, model):
     assert "Pass --resume to go on, or --overwrite" in capsys.readouterr().err
     assert tune(folder, model, *bits, "--resume") == 0
     assert tfmp.types.ParetoFront.from_json(folder / "tuning" / "front.json") == front
+
+
+def test_trials_that_failed_are_shown(folder, capsys, monkeypatch):
+    def failing(model, weight_bits, **arguments):
+        if weight_bits == 8:
+            raise ValueError("no such bits")
+        return tfmp.dual_precision(model, weight_bits=weight_bits, **arguments)
+
+    monkeypatch.setattr(dual_precision_hyper_model, "dual_precision", failing)
+    assert tune(folder, FUNCTION, "--weight_bits=1,8", "--depthwise_bits=4", "--sizes=1") == 0
+    printed = capsys.readouterr().out
+    assert "failed, of bits 8 and 4 depthwise: " in printed and "no such bits" in printed
+    assert "Chosen: 1 bits, 4 for depthwise convolutions." in printed
+
+
+@pytest.mark.slow
+def test_workers_run_both_stages(folder):
+    bits = ["--weight_bits=1,8", "--depthwise_bits=8", "--sizes=1,0.5"]
+    assert tune(folder, str(folder / "model.keras"), *bits, "--workers=2") == 0
+    front = tfmp.types.ParetoFront.from_json(folder / "tuning" / "front.json")
+    assert [point["size_of"] for point in front.points] == [1.0, 1.0, 0.5]
+
+
+@pytest.mark.parametrize("name", ["digits_cnn", "resnet8"])
+def test_networks_keep_their_ends_on_request(name):
+    data = {"x_train": np.zeros((2, 8, 8, 1)), "y_train": np.arange(3)}
+    ends = {}
+    for fixed_ends in (True, False):
+        arguments = argparse.Namespace(model=name, loss="logits", fixed_ends=fixed_ends)
+        model = tune_width._builder(arguments, data)(0.5)
+        ends[fixed_ends] = model.get_layer("stem").filters, tuple(model.get_layer("classifier").kernel.shape)
+    assert ends == {True: (16, (64, 3)), False: (8, (32, 3))}
 
 
 @pytest.mark.parametrize(

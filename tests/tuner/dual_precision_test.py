@@ -82,6 +82,14 @@ def test_what_is_finished_is_not_trained_again(selection):
     assert before == [record.seconds for stage in ("precisions", "sizes") for record in again.tuner(stage).records()]
 
 
+def test_widths_are_found_before_the_first_training(tmp_path):
+    found = DualPrecision(hypermodel(choices={"tolerance": 1e-6}), sizes=(), directory=tmp_path)
+    message = "^1 bits and 1 in depthwise convolutions, at the size of width 1: .* The nearest sizes are .* `tolerance`"
+    with pytest.raises(ValueError, match=message):
+        found.search(**data())
+    assert not found.tuner("precisions").records()
+
+
 def test_networks_without_depthwise_convolutions_have_one_axis(tmp_path):
     model = network(1.0, depthwise=False)
     build = functools.partial(tfmp.scale_width, model)  # an existing model
