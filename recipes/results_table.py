@@ -260,6 +260,7 @@ _TABLES = {
     "cost_gradients": _cost_gradients,
     "edmips_ablations": _compared,
     "edmips_accuracy": _by_bits,
+    "edmips_allocation": _by_bits,
     "edmips_filter_sensitivity": _by_bits,
     "edmips_layer_sensitivity": _by_bits,
     "edmips_networks": _compared,
