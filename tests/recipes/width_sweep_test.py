@@ -51,7 +51,7 @@ def test_a_run_trains_at_the_size_of_its_reference(small_images, tmp_path):
     assert all(value > 0 for value in record["magnitude_variance"].values())
 
 
-@pytest.mark.parametrize("fan_in", ["1x3x3", "1x6x6", "4x3x3", "1x12x12", "16x3x3"])
+@pytest.mark.parametrize("fan_in", ["1x12x12", "4x3x3", "16x3x3"])
 def test_magnitudes_are_those_of_the_same_layers_at_every_fan_in(small_images, tmp_path, fan_in):
     config = experiment.load_config("width_vgg11_fan_in")
     settings = [*SETTINGS, "image_size=32", "num_train=4", "batch_size=2", "width=0.03125"]

@@ -328,11 +328,15 @@ def test_the_models_the_reference_and_the_file_agree(name, bits, tmp_path):
     check_kernels(graph, fixed, content)
 
 
+DUAL_PRECISION = {"quantizer": "dual_precision", "weight_bits": (1, 2, 4), "activation_bits": (1, 2, 4)}
+
+
 @pytest.mark.parametrize(
     ("name", "pairs", "arguments"),
     [
         ("residual", [(2, 2), (4, 3), (1, 4)], {"quantizer": "hwgq"}),
         ("plain", [(3, 3), (2, 4)], {"quantizer": ("hwgq", "lsq")}),
+        ("normalized", [(1, 4), (2, 1), (4, 2)], DUAL_PRECISION),
         ("normalized", [(4, 4), (8, 8), (2, 3)], {"quantizer": ("linear", "moving_range"), "weight_bits": (2, 4)}),
         ("normalized", [(2, 4), (8, 8), (4, 2)], {"first_and_last": "search"}),
         ("sequence", [(3, 4), (4, 3)], {"shared_range": False, "relaxation": "gumbel", "weight_bits": (3, 4)}),
