@@ -61,9 +61,14 @@ def test_search_that_is_broken_off_ends_as_the_unbroken_one(tmp_path):
     assert unbroken.history[0]["expected_cost"] is None and unbroken.history[2]["expected_cost"] > 0
     for found, expected in zip(values(resumed), values(unbroken), strict=True):
         np.testing.assert_array_equal(found, expected)
-    other = start(backup_dir=tmp_path / "search", target=TARGET / 2)
-    with pytest.raises(ValueError, match="belongs to another"):
-        fit(other, 3)
+    with pytest.raises(ValueError, match="belongs to another space, target.*`batch_size`"):
+        resumed.fit(DATA, DATA, epochs=4, batch_size=8, seed=5)
+    resumed.target = TARGET / 2
+    with pytest.raises(ValueError, match="belongs to another space, target"):
+        fit(resumed, 4)
+    faster = keras.optimizers.SGD(0.1, momentum=0.9), keras.optimizers.Adam(0.1)
+    with pytest.raises(ValueError, match="belongs to another space, target.*optimizer"):
+        fit(start(backup_dir=tmp_path / "search", optimizers=faster), 4)
 
 
 def run(folder, *arguments):
@@ -141,10 +146,17 @@ def test_derived_networks(searched):
     assert searched.restricted_loss(best, batches) <= searched.restricted_loss(within, batches)
     for found, expected in zip(values(searched), before, strict=True):
         np.testing.assert_array_equal(found, expected)
+    assert searched.derive(samples=30, validation=iter(batches)) == best
+    assert searched.derive(samples=30, validation=lambda epoch: batches) == best
+    assert searched.derive(samples=2, validation=(IMAGES, DATA[1]), batch_size=8).provenance["cost"] <= TARGET
+    for none in ([], iter([])):
+        with pytest.raises(ValueError, match="at least one batch of images and labels. Received none"):
+            searched.derive(samples=2, validation=none)
 
 
 def test_no_network_within_an_impossible_target():
-    with pytest.raises(ValueError, match="None of 4 networks is within the target of 1;"):
+    """Four are drawn, of which three skip the only block and count as one."""
+    with pytest.raises(ValueError, match="None of 2 networks is within the target of 1;"):
         joint_search(target=1.0).derive(samples=3)
 
 
@@ -189,5 +201,8 @@ def test_says_what_is_wrong():
         JointSettings(order="third")
     with pytest.raises(ValueError, match="`temperature` must be positive"):
         JointSettings(temperature=0.0)
+    search = joint_search()
     with pytest.raises(ValueError, match="at least 64, one batch. Received: 16 images and 16 labels"):
-        joint_search().fit(DATA, DATA, epochs=1)
+        search.fit(DATA, DATA, epochs=1)
+    with pytest.raises(ValueError, match="of either part. Received: 1 for the weights and 0 for the controller"):
+        search.fit([DATA], [], epochs=1)

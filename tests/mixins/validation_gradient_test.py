@@ -44,6 +44,15 @@ def test_first_order_is_the_gradient_at_these_weights(problem):
     assert value.numpy() == loss(validation, logits).numpy()
 
 
+@pytest.mark.parametrize("order", ["first", "second"])
+def test_loss_that_reads_no_logits_has_no_gradient(order, problem):
+    """As in a space whose every choice is made."""
+    _, weights, logits, batches = problem
+    loss = lambda batch, logits: tf.reduce_sum(tf.square(weights[0]))  # noqa: E731
+    _, found = validation_gradient(loss, weights, logits, *batches, order=order, step_size=STEP_SIZE)
+    np.testing.assert_array_equal(found, np.zeros(logits.shape))
+
+
 def test_second_order_goes_through_the_step(problem):
     loss, weights, logits, (training, validation) = problem
     start = [weight.numpy() for weight in weights]

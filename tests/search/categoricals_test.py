@@ -1,3 +1,6 @@
+import itertools
+import math
+
 import numpy as np
 import pytest
 
@@ -44,7 +47,15 @@ def test_log_probability(tiny):
     probabilities = tiny.probabilities(np.zeros(tiny.shape))
     found = tiny.log_probability(probabilities, np.zeros(10, int))
     assert found == pytest.approx(-np.log(tiny.counts).sum())
-    assert tiny.log_probability(tiny.one_hot(np.zeros(10, int)), np.ones(10, int)) == -np.inf
+    assert tiny.log_probability(tiny.one_hot(np.zeros(10, int)), np.minimum(1, tiny.counts - 1)) == -np.inf
+
+
+def test_probabilities_of_all_networks_sum_to_1(tiny):
+    probabilities = tiny.probabilities(np.random.default_rng(1).normal(size=tiny.shape))
+    every = {tiny.network(indices): indices for indices in itertools.product(*map(range, tiny.counts))}
+    assert len(every) == TINY.num_networks
+    found = math.fsum(math.exp(tiny.log_probability(probabilities, indices)) for indices in every.values())
+    assert found == pytest.approx(1)
 
 
 def test_gradient_of_a_linear_function(tiny):

@@ -1,6 +1,7 @@
 """The two estimates of the expected cost's gradient against all networks of a small space, and against each other."""
 
 import itertools
+import json
 import math
 
 import numpy as np
@@ -99,14 +100,35 @@ def test_baselines_lower_the_variance():
 
 
 def test_state_of_reinforce(tiny):
-    oracle = NetworkCost("bitops")
+    """An oracle that answers otherwise each time is not asked again for what it said before."""
+    noise = np.random.default_rng(0)
+
+    def oracle(network):
+        return noise.normal()
+
     first = Reinforce(TINY, oracle, samples=3)
     first.estimate(some_logits(tiny), (0,))
     second = Reinforce(TINY, oracle, samples=3)
-    second.restore(first.state())
-    one, other = (each.estimate(some_logits(tiny), (1,)) for each in (first, second))
+    second.restore(json.loads(json.dumps(first.state())))
+    one, other = (each.estimate(some_logits(tiny), (0,)) for each in (first, second))
     assert one.expected == other.expected
     np.testing.assert_array_equal(one.gradient, other.gradient)
+
+
+def test_identities_tell_costs_apart():
+    found = [
+        ExactGradient(TINY),
+        ExactGradient(TINY, costs.Energy(batch=1)),
+        ExactGradient(TINY, "latency"),
+        ExactGradient(TINY, "bitops"),
+        Reinforce(TINY, len),
+        Reinforce(TINY, max),
+        Reinforce(TINY, len, samples=9),
+        Reinforce(TINY, len, baseline="none"),
+        Reinforce(TINY, len, momentum=0.5),
+    ]
+    assert len({json.dumps(each.identity()) for each in found}) == len(found)
+    assert ExactGradient(TINY).identity() == ExactGradient(TINY, costs.Energy(batch=16)).identity()
 
 
 @pytest.mark.parametrize("space", [SMALL, TINY], ids=["small", "tiny"])

@@ -10,8 +10,8 @@ def epoch_batches(data, epoch, batch_size, seed):
     """Returns what has as many pairs of images and labels as `len` says, read by an index or by `iter`.
 
     Args:
-        data: A pair of arrays; or a function of the epoch that returns such batches, a `keras.utils.PyDataset` or a
-            `tf.data.Dataset` of known length for example.
+        data: A pair of arrays; such batches, a `keras.utils.PyDataset`, a list or a `tf.data.Dataset` of known length
+            for example; or a function of the epoch that returns them.
         epoch: Number of the epoch, from 0.
         batch_size: Of arrays, whose last images are left out where they are fewer.
         seed: Integer, for the order of arrays.
@@ -21,6 +21,8 @@ def epoch_batches(data, epoch, batch_size, seed):
     """
     if callable(data):
         return data(epoch)
+    if not (isinstance(data, tuple | list) and len(data) == 2 and hasattr(data[0], "shape")):
+        return data
     images, labels = data
     if len(images) != len(labels) or len(images) < batch_size:
         raise ValueError(

@@ -1,12 +1,11 @@
 """The joint search of architecture and precision."""
 
-import dataclasses
-import json
-
 import numpy as np
 import tensorflow as tf
 
+from tfmp.mixins.cross_entropy import cross_entropy
 from tfmp.mixins.epoch_batches import as_tensors, epoch_batches, iterate
+from tfmp.mixins.joint_backup import JointBackup, described
 from tfmp.mixins.kept import kept
 from tfmp.mixins.network_derivation import NetworkDerivation
 from tfmp.mixins.search_backup import SearchBackup
@@ -20,7 +19,7 @@ from tfmp.selection.gumbel_sample import gumbel_sample
 _FOR_WEIGHTS, _FOR_CONTROLLER, _FOR_COST = range(3)
 
 
-class JointSearchMixin(NetworkDerivation):
+class JointSearchMixin(NetworkDerivation, JointBackup):
     """Searches the blocks of a network and their bits at once, under a target for what the network costs.
 
     A supernet holds every network of the space, quantized throughout; a controller holds the logits of each choice. The
@@ -39,9 +38,10 @@ class JointSearchMixin(NetworkDerivation):
             `tfmp.types.DiscreteNetwork` to a number; or a `tfmp.search.CostGradient` that says how it is learned.
         settings: `tfmp.search.JointSettings`.
         optimizers: Those of the weights and of the controller.
-        loss: Function of labels and logits to a scalar.
+        loss: Function of labels and logits to a scalar; cross-entropy by default, without label smoothing.
         backup_dir: Folder where each epoch leaves what a killed search needs to go on. Starting again with the same
-            arguments resumes behind the last complete epoch and ends as the unbroken search.
+            arguments resumes behind the last complete epoch and ends as the unbroken search. Data, `loss` and an
+            oracle's function cannot be compared: that they are the same is up to the caller.
 
     Attributes:
         supernet: The model; its inputs are images and choices.
@@ -80,8 +80,9 @@ class JointSearchMixin(NetworkDerivation):
         self.weights_optimizer, self.controller_optimizer = self.make_optimizers(optimizers)
         self.weights_optimizer.build(self.supernet.trainable_variables)
         self.controller_optimizer.build([self.logits])
-        self.loss = loss or _cross_entropy
+        self.loss = loss or cross_entropy
         self.history = []
+        self._optimizers = [described(each) for each in (self.weights_optimizer, self.controller_optimizer)]
         self._backup = None if backup_dir is None else SearchBackup(backup_dir)
         self._train_weights = tf.function(self._weights_step, autograph=False)
         self._loss_gradient = tf.function(self._controller_gradient, autograph=False)
@@ -93,8 +94,8 @@ class JointSearchMixin(NetworkDerivation):
         An epoch passes once over both parts; the controller's steps are spread evenly among those of the weights.
 
         Args:
-            training: Images and labels as a pair of arrays, which are shuffled by (seed, epoch); or a function of the
-                epoch to batches of them, a `keras.utils.PyDataset` or `tf.data.Dataset` for example.
+            training: Images and labels as a pair of arrays, which are shuffled by (seed, epoch); batches of them, a
+                `keras.utils.PyDataset` or `tf.data.Dataset` for example; or a function of the epoch to such batches.
             validation: Others, likewise, from which the controller learns.
             epochs: In all, those before a resumption included.
             batch_size: Of arrays.
@@ -105,19 +106,25 @@ class JointSearchMixin(NetworkDerivation):
             `history`.
 
         Raises:
-            ValueError: If a backup is of another search, or an oracle fails; the state behind the last complete epoch
-                is in `backup_dir` then.
+            ValueError: If a part has no batch, a backup is of another search, or an oracle fails; the state behind the
+                last complete epoch is in `backup_dir` then.
         """
-        for epoch in range(self._resume(seed), epochs):
+        identity = self._identity(seed, batch_size)
+        for epoch in range(self._resume(identity), epochs):
             parts = (epoch_batches(part, epoch, batch_size, seed) for part in (training, validation))
             self.history.append({"epoch": epoch, **self._epoch(epoch, *parts, seed)})
             if self._backup is not None:
-                self._save(epoch + 1, seed)
+                self._save(epoch + 1, identity)
             if report is not None:
                 report(self.history[-1])
         return self.history
 
     def _epoch(self, epoch, training, validation, seed):
+        if not (len(training) and len(validation)):
+            raise ValueError(
+                "Expected at least one batch of either part. "
+                f"Received: {len(training)} for the weights and {len(validation)} for the controller."
+            )
         settings = self.settings
         temperature = tf.constant(settings.temperature_in(epoch), tf.float32)
         losses, validation_losses, expected = [], [], None
@@ -197,34 +204,6 @@ class JointSearchMixin(NetworkDerivation):
         nats = -(probabilities * np.log(np.maximum(probabilities, 1e-300))).sum(axis=1)
         return float(np.mean(nats[counts > 1] / np.log(counts[counts > 1]))) if (counts > 1).any() else 0.0
 
-    def _variables(self):
-        optimizers = self.weights_optimizer, self.controller_optimizer
-        return [*self.supernet.variables, self.logits, *(v for each in optimizers for v in each.variables)]
-
-    def _identity(self, seed):
-        settings = dataclasses.asdict(self.settings)
-        learned = type(self.cost_gradient).__name__
-        identity = {"space": self.space.as_dict(), "target": self.target, "settings": settings, "learned": learned}
-        return json.loads(json.dumps({**identity, "seed": seed}))
-
-    def _save(self, epoch, seed):
-        values = [np.asarray(tf.convert_to_tensor(variable)) for variable in self._variables()]
-        state = {"cost_gradient": self.cost_gradient.state(), "history": self.history}
-        self._backup.save(epoch, values, identity=self._identity(seed), state=state)
-
-    def _resume(self, seed):
-        if self._backup is None:
-            return len(self.history)
-        found = self._backup.load([v.shape for v in self._variables()], identity=self._identity(seed))
-        if found is None:
-            return len(self.history)
-        epoch, values, state = found
-        for variable, value in zip(self._variables(), values, strict=True):
-            variable.assign(value)
-        self.cost_gradient.restore(state["cost_gradient"])
-        self.history = state["history"]
-        return epoch
-
 
 def _cost_gradient(space, cost):
     if isinstance(cost, CostGradient):
@@ -232,9 +211,3 @@ def _cost_gradient(space, cost):
     if isinstance(cost, Oracle) or (callable(cost) and not isinstance(cost, str)):
         return Reinforce(space, cost)
     return ExactGradient(space, cost)
-
-
-def _cross_entropy(labels, logits):
-    if labels.shape.rank == logits.shape.rank:
-        return tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(labels, logits))
-    return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))

@@ -5,25 +5,27 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from tfmp.mixins.epoch_batches import as_tensors, iterate
+from tfmp.mixins.epoch_batches import as_tensors, epoch_batches, iterate
 from tfmp.mixins.kept import kept
 
 
 class NetworkDerivation:
     """What a `JointSearch` found: a part of it that reads its controller, supernet and target."""
 
-    def derive(self, *, samples=0, validation=None, seed=0):
+    def derive(self, *, samples=0, validation=None, batch_size=64, seed=0):
         """Returns the network that the search found, a `DiscreteNetwork`.
 
         Args:
             samples: 0 for the most probable candidate of every choice, whatever it costs. Else the number of networks
                 that are drawn beside it; the best of those that cost no more than the target is returned.
-            validation: Batches of images and labels on which the supernet, restricted to a network, says how good it
-                is; without them the most probable one is the best.
-            seed: Integer, for the draws.
+            validation: Images and labels, as for `fit`, on which the supernet, restricted to a network, says how good
+                it is: the one of the least loss is the best. Their batches are held in memory. Without them the most
+                probable one is the best.
+            batch_size: Of arrays.
+            seed: Integer, for the draws and the order of arrays.
 
         Raises:
-            ValueError: If no network that was drawn is within the target.
+            ValueError: If no network that was drawn is within the target, or `validation` has no batch.
         """
         probabilities = self.probabilities()
         found = self.categoricals.most_probable(probabilities)
@@ -31,25 +33,31 @@ class NetworkDerivation:
             network = self.categoricals.network(found)
             return dataclasses.replace(network, provenance=self._provenance(network, "most_probable"))
         drawn = [found, *self.categoricals.sample(probabilities, samples, (seed, samples))]
-        costs = [self.cost_gradient.cost_of(self.categoricals.network(indices)) for indices in drawn]
-        within = [indices for indices, cost in zip(drawn, costs, strict=True) if cost <= self.target]
+        networks = list(dict.fromkeys(map(self.categoricals.network, drawn)))
+        costs = [self.cost_gradient.cost_of(network) for network in networks]
+        within = [network for network, cost in zip(networks, costs, strict=True) if cost <= self.target]
         if not within:
             raise ValueError(
-                f"None of {len(drawn)} networks is within the target of {self.target:g}; the least costs "
+                f"None of {len(networks)} networks is within the target of {self.target:g}; the least costs "
                 f"{min(costs):g}. Raise `samples`, search longer, or take the most probable network."
             )
         if validation is None:
-            scores = [-self.categoricals.log_probability(probabilities, indices) for indices in within]
+            indices = map(self.categoricals.indices, within)
+            scores = [-self.categoricals.log_probability(probabilities, each) for each in indices]
         else:
-            scores = [self.restricted_loss(self.categoricals.network(indices), validation) for indices in within]
-        network = self.categoricals.network(within[int(np.argmin(scores))])
+            batches = list(iterate(epoch_batches(validation, 0, batch_size, seed)))
+            scores = [self.restricted_loss(network, batches) for network in within]
+        network = within[int(np.argmin(scores))]
         return dataclasses.replace(network, provenance=self._provenance(network, "best_of_samples"))
 
     def restricted_loss(self, network, batches) -> float:
         """Returns the mean loss of the supernet as one network, with the statistics of each batch."""
         choices = tf.constant(self.categoricals.one_hot(self.categoricals.indices(network)))
         with kept(self.supernet.non_trainable_variables):
-            return float(np.mean([self._restricted_loss(*as_tensors(batch), choices) for batch in iterate(batches)]))
+            losses = [self._restricted_loss(*as_tensors(batch), choices) for batch in iterate(batches)]
+        if not losses:
+            raise ValueError(f"Expected at least one batch of images and labels. Received none: {batches!r}")
+        return float(np.mean(losses))
 
     def _provenance(self, network, strategy):
         return {

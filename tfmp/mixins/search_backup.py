@@ -9,6 +9,7 @@ import numpy as np
 
 _STATE_FILE = "search.json"
 _ARRAYS_FILE = "variables.npz"
+_MARKS = "model, optimizer, budget (or eta), `selection_data` or `freeze_above`"
 
 
 class SearchBackup:
@@ -44,12 +45,13 @@ class SearchBackup:
             if name.startswith("epoch-") and name != os.path.basename(final):
                 shutil.rmtree(os.path.join(self.folder, name), ignore_errors=True)
 
-    def load(self, shapes, *, identity):
+    def load(self, shapes, *, identity, marks=_MARKS):
         """Returns `(epoch, variables, state)` of the last complete epoch, or None if there is none.
 
         Args:
             shapes: Shapes of the model's and the optimizer's variables, which the backup must have.
             identity: As in `save`.
+            marks: What tells searches apart, in words for the error.
 
         Raises:
             ValueError: If the backup belongs to another search, or the folder cannot be written.
@@ -66,9 +68,8 @@ class SearchBackup:
         same_search = all(found.get(key) == value for key, value in identity.items())
         if not same_search or [tuple(v.shape) for v in variables] != [tuple(s) for s in shapes]:
             raise ValueError(
-                f"The backup in {self.folder!r} belongs to another model, optimizer, budget (or eta), `selection_data` "
-                "or `freeze_above`. Expected the one it was written for; give another `backup_dir`, or remove the "
-                "folder to start anew."
+                f"The backup in {self.folder!r} belongs to another {marks}. Expected the one it was written for; give "
+                "another `backup_dir`, or remove the folder to start anew."
             )
         return found["epoch"], variables, found["state"]
 

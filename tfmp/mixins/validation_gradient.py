@@ -34,7 +34,7 @@ def validation_gradient(loss, weights, logits, training, validation, *, order="f
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(logits)
             value = loss(validation, logits)
-        return value, tape.gradient(value, logits)
+        return value, tape.gradient(value, logits, unconnected_gradients="zero")
 
     with tf.GradientTape() as tape:
         training_loss = loss(training, logits)

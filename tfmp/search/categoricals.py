@@ -52,8 +52,12 @@ class Categoricals:
         return (np.asarray(indices)[..., None] == np.arange(self.shape[1])).astype(np.float32)
 
     def log_probability(self, probabilities, indices) -> float:
-        """Natural logarithm of the probability of one draw of every row."""
-        drawn = np.take_along_axis(np.asarray(probabilities, np.float64), np.asarray(indices)[:, None], axis=1)
+        """Natural logarithm of the probability of a network; what a skipped block would have been does not count."""
+        indices = np.asarray(indices)
+        drawn = np.take_along_axis(np.asarray(probabilities, np.float64), indices[:, None], axis=1)
+        drawn = drawn.reshape(-1, len(CATEGORICALS))
+        skips = zip(self.space.blocks, indices[:: len(CATEGORICALS)], strict=True)
+        drawn[[place.candidates.skip[index] for place, index in skips], 1:] = 1.0
         with np.errstate(divide="ignore"):
             return float(np.log(drawn).sum())
 

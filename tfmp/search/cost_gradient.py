@@ -1,6 +1,7 @@
 """How the controller learns what its networks cost."""
 
 import abc
+import hashlib
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,6 +41,10 @@ class CostGradient(abc.ABC):
     def cost_of(self, network: DiscreteNetwork) -> float:
         """Returns the cost of one network."""
 
+    def identity(self) -> dict[str, Any]:
+        """What a resumed search must share, JSON."""
+        return {}
+
     def state(self) -> dict[str, Any]:
         """What a resumed search needs, JSON."""
         return {}
@@ -66,6 +71,11 @@ class ExactGradient(CostGradient):
 
     def cost_of(self, network):
         return self._network_cost(network)
+
+    def identity(self):
+        prices = [np.float64(self.tables.constant), *self.tables.tables]
+        digest = hashlib.sha256(b"".join(each.tobytes() for each in prices)).hexdigest()
+        return {"cost": self._network_cost.cost.name, "prices": digest}
 
 
 BASELINES = ("none", "moving_average", "leave_one_out")
@@ -123,8 +133,15 @@ class Reinforce(CostGradient):
             return others
         return costs if self.average is None else np.full_like(costs, self.average)  # one sample says nothing alone
 
+    def identity(self):
+        function = self.oracle.function
+        name = getattr(function, "__qualname__", type(function).__qualname__)
+        return {"oracle": name, "samples": self.samples, "baseline": self.baseline, "momentum": self.momentum}
+
     def state(self):
-        return {"average": self.average}
+        # Asked again, a board may answer otherwise; answers with a file of their own need no second place.
+        return {"average": self.average, "answers": {} if self.oracle.cache_path else self.oracle.cache}
 
     def restore(self, state):
         self.average = state["average"]
+        self.oracle.cache.update(state["answers"])
