@@ -56,6 +56,7 @@ def search(run, space, *, target_mj, epochs, stage="search"):
             keras.optimizers.SGD(rate, momentum=0.9, nesterov=True, clipvalue=config["clip"]),
             keras.optimizers.Adam(config["controller_learning_rate"], beta_1=0.5),
         ),
+        loss=search_loss(config),
         backup_dir=run.backup_dir / stage,
     )
     history = found.fit(*parts, epochs=epochs, seed=run.seed, report=lambda entry: print(entry, flush=True))
@@ -69,6 +70,15 @@ def search(run, space, *, target_mj, epochs, stage="search"):
         "probabilities": found.probabilities().round(4).tolist(),
         "num_networks": float(space.num_networks),
     }
+
+
+def search_loss(config):
+    """The loss of a search with smoothed labels, where the settings say so; None is that without."""
+    smoothing = config.get("search_label_smoothing")
+    if not smoothing:
+        return None
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=smoothing)
+    return lambda labels, logits: loss(keras.ops.one_hot(labels, logits.shape[-1]), logits)
 
 
 def search_parts(config, seed):

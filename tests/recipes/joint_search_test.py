@@ -40,6 +40,15 @@ def test_configurations_are_complete(name):
         assert dict(space.as_dict(), num_classes=1000) == SearchSpace().as_dict()
 
 
+def test_loss_of_a_search_smooths_labels():
+    assert joint_search.search_loss(experiment.load_config("joint_cifar10")) is None
+    logits = RNG.normal(size=(4, 3)).astype(np.float32)
+    logs = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    expected = -((0.9 * np.eye(3)[LABELS[:4]] + 0.1 / 3) * logs).sum(axis=1).mean()
+    found = joint_search.search_loss(experiment.load_config("joint_tiny_imagenet"))(LABELS[:4], logits)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
 def test_parts_of_the_training_set_are_disjoint(monkeypatch):
     monkeypatch.setattr(joint_search, "image_set", few_images)
     training, validation = joint_search.search_parts({"dataset": "cifar10", "num_search": 40, "batch_size": 4}, 3)
