@@ -4,6 +4,10 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+import tensorflow as tf
+
+from tfmp.tuner.identity import described
+
 
 @dataclasses.dataclass(frozen=True)
 class Training:
@@ -58,13 +62,22 @@ class Training:
             learning_rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
         return (self.optimizer or keras.optimizers.Adam)(learning_rate)
 
+    @property
+    def is_accuracy_measured(self) -> bool:
+        """Whether records have a `val_accuracy`."""
+        names = [metric if isinstance(metric, str) else getattr(metric, "name", None) for metric in self.metrics]
+        return "accuracy" in names
+
     def identity(self, keras) -> dict[str, Any]:
         """What two equal trainings share, in JSON."""
         content = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        content["loss"] = str(
-            keras.losses.serialize(self.loss) if isinstance(self.loss, keras.losses.Loss) else self.loss
+        content["loss"] = described(
+            tf.nest.map_structure(
+                lambda loss: str(keras.losses.serialize(loss)) if isinstance(loss, keras.losses.Loss) else loss,
+                self.loss,
+            )
         )
-        content["metrics"] = [metric if isinstance(metric, str) else type(metric).__name__ for metric in self.metrics]
+        content["metrics"] = described(list(self.metrics))
         optimizer = self.new_optimizer(keras, 1.0)
         settings = {name: str(value) for name, value in optimizer.get_config().items() if name != "name"}
         content["optimizer"] = {"class": type(optimizer).__name__, **settings}
