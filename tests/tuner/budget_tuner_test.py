@@ -185,6 +185,13 @@ def test_overwrite_begins_anew(tmp_path):
     assert list(json.loads((tmp_path / "budgets" / "experiment.json").read_text()))[:2] == ["format", "version"]
 
 
+def test_one_process_at_a_time_searches(tmp_path):
+    tuner = BudgetTuner(tiny.hypermodel(strategies=["untrained"]), directory=tmp_path)
+    with tuner.project.locks.searching(), pytest.raises(ValueError, match="Another process searches in the folder"):
+        tiny.search(tuner)
+    assert not tuner.records()
+
+
 def test_wrong_arguments(tmp_path):
     hypermodel, (x, y), validation = tiny.hypermodel(), *tiny.data()
     oracle = keras_tuner.oracles.RandomSearchOracle("val_accuracy")

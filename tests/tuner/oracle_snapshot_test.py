@@ -69,10 +69,15 @@ def test_half_a_file_is_made_anew(point, hypermodel, tmp_path, monkeypatch):
         path.write_text(content[: len(content) // 2] if point == "end" else "")
     (folder / "trial_9999").mkdir()
     (folder / "trial_9999" / "trial.json").write_text('{"trial_id"')
-    (folder / ".snapshot.json.0123.tmp").write_text("{")
+    beside, of_worker = folder / ".snapshot.json.0123.tmp", folder / ".data.json.0123.tmp"
+    for path in (beside, of_worker):
+        path.write_text("{")
     resumed = BudgetTuner(hypermodel, ORACLES["grid"](), directory=tmp_path)
     assert set(resumed.oracle.trials) == {trial_id for trial_id, _ in seen}
     assert asks(resumed, until=2)[0] == seen[-1]
+    assert of_worker.exists() and not beside.exists(), "what workers write at this moment stays"
+    resumed.project.check_data({})
+    assert not of_worker.exists()
 
 
 @pytest.mark.parametrize("step", range(6))

@@ -35,6 +35,23 @@ def test_files_of_something_else_stay(tmp_path, overwrite):
     assert (tmp_path / "thesis.tex").read_text() == "years"
 
 
+def test_what_is_searched_is_not_overwritten(tmp_path):
+    Project(tmp_path).open(IDENTITY)
+    with (
+        Project(tmp_path).locks.searching(),
+        pytest.raises(ValueError, match="Another process searches in the folder.*Wait for it, or end it"),
+    ):
+        Project(tmp_path).open({}, overwrite=True)
+    Project(tmp_path).open(IDENTITY)
+
+
+def test_the_experiment_of_another_program_stays(tmp_path):
+    (tmp_path / "experiment.json").write_text('{"format": "physics"}')
+    with pytest.raises(ValueError, match="Received another file's format"):
+        Project(tmp_path).open(IDENTITY, overwrite=True)
+    assert (tmp_path / "experiment.json").read_text() == '{"format": "physics"}'
+
+
 def test_a_folder_that_cannot_be_written_is_an_error_before_training(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OSError, match="Nothing was trained. Choose another `directory`.*file"):

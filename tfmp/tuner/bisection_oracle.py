@@ -4,13 +4,15 @@ import math
 
 import keras_tuner
 
+_SAME = 1e-6  # relatively: a worker sends its limit back in single precision
+
 
 class BisectionOracle(keras_tuner.Oracle):
     """Bisects a budget instead of sweeping it.
 
     The first trial has the largest budget. If that one loses more accuracy than allowed, nothing can be found and the
     search ends; else each trial halves the ratio between the cheapest network that was good enough and the largest
-    budget that was not.
+    budget that was not. A trial that fails says nothing about its budget: another one near it is tried, once.
 
     Args:
         quantity: Metric that is to be small, `"tflite_bytes"`.
@@ -32,26 +34,29 @@ class BisectionOracle(keras_tuner.Oracle):
         if self.ongoing_trials:  # each limit depends on what became of the one before
             return {"status": "IDLE", "values": None}
         (budget,) = [hp for hp in self.hyperparameters.space if hp.name == "budget"]
-        limit = self._next_limit(budget.min_value, budget.max_value)
-        if limit is None:
-            return {"status": "STOPPED", "values": None}
-        values = {hp.name: hp.default for hp in self.hyperparameters.space}
-        return {"status": "RUNNING", "values": values | {"budget": limit}}
+        failed = [_limit(trial) for trial in self.trials.values() if trial.status != "COMPLETED"]
+        for limit in self._next_limits(budget.min_value, budget.max_value):
+            if not any(math.isclose(limit, other, rel_tol=_SAME) for other in failed):
+                values = {hp.name: hp.default for hp in self.hyperparameters.space}
+                return {"status": "RUNNING", "values": values | {"budget": limit}}
+        return {"status": "STOPPED", "values": None}
 
-    def _next_limit(self, low, high):
-        if not self.trials:
-            return high
-        good = [trial for trial in self.trials.values() if self._is_good(trial)]
+    def _next_limits(self, low, high):
+        """The next limit, and one near it in case a trial failed there; nothing when the search has ended."""
+        completed = [trial for trial in self.trials.values() if trial.status == "COMPLETED"]
+        good = [trial for trial in completed if self._is_good(trial)]
+        if not completed:
+            return high, high / (1 + self.tolerance)
         if not good:
-            return None
+            return ()
         cheapest = min(trial.metrics.get_best_value(self.objective.name) for trial in good)
-        others = [trial for trial in self.trials.values() if not self._is_good(trial)]
-        low = max([low, *(trial.hyperparameters.values["budget"] for trial in others)])
-        return math.sqrt(low * cheapest) if cheapest > low * (1 + self.tolerance) else None
+        low = max([low, *(_limit(trial) for trial in completed if not self._is_good(trial))])
+        if cheapest <= low * (1 + self.tolerance):
+            return ()
+        middle = math.sqrt(low * cheapest)
+        return middle, math.sqrt(middle * cheapest)
 
     def _is_good(self, trial):
-        if trial.status != "COMPLETED":
-            return False
         return trial.metrics.get_best_value("accuracy_drop") <= self.max_accuracy_drop
 
     def score_trial(self, trial):
@@ -59,3 +64,7 @@ class BisectionOracle(keras_tuner.Oracle):
         super().score_trial(trial)
         if not self._is_good(trial):
             trial.score = math.inf
+
+
+def _limit(trial):
+    return trial.hyperparameters.values["budget"]

@@ -3,7 +3,6 @@
 import contextlib
 import copy
 import gc
-import math
 import os
 import time
 
@@ -16,11 +15,12 @@ from tfmp.tuner.budget_range import BudgetRange
 from tfmp.tuner.fit_data import FitData
 from tfmp.tuner.mixed_precision_hyper_model import MixedPrecisionHyperModel
 from tfmp.tuner.oracle_snapshot import OracleSnapshot
-from tfmp.tuner.oracles import new_oracle
+from tfmp.tuner.oracles import DEFAULT_TRIALS, checked_max_trials, new_oracle
 from tfmp.tuner.progress import Progress
 from tfmp.tuner.project import Project
 from tfmp.tuner.quantities import quantity_name
 from tfmp.tuner.trial_execution import TrialExecution
+from tfmp.tuner.tuner_process import end_with_pool, is_worker, may_overwrite, tuner_id
 from tfmp.tuner.tuning_results import TuningResults
 
 _TUNER_ARGUMENTS = ("overwrite", "distribution_strategy", "tuner_id")
@@ -86,23 +86,28 @@ class BudgetTuner(keras_tuner.Tuner, TuningResults):
         self._max_accuracy_drop, self._minimized = max_accuracy_drop, minimize and quantity_name(minimize)
         self._warm_start, self._progress, self._is_idle = warm_start, None, False
         if minimize is not None:
+            max_trials = checked_max_trials(max_trials, DEFAULT_TRIALS)
             hypermodel.set_budgets(BudgetRange(minimize))
+            if not hypermodel.training.is_accuracy_measured:
+                raise ValueError(
+                    "`minimize` compares accuracies: one of the `metrics` of `tfmp.tuner.Training` must be named "
+                    f"'accuracy'. Received: {hypermodel.training.metrics!r}"
+                )
             if hypermodel.space.open_names:
                 raise ValueError(
                     "`minimize` bisects the budget alone. Give the hypermodel one value each of "
                     f"{', '.join(hypermodel.space.open_names)}."
                 )
-            oracle = BisectionOracle(self._minimized, max_accuracy_drop, max_trials=max_trials or 10)
+            oracle = BisectionOracle(self._minimized, max_accuracy_drop, max_trials=max_trials)
         oracle = oracle or new_oracle("grid", _objective(hypermodel.training), max_trials=max_trials)
         self.project = Project(os.path.join(directory, project_name))
         identity = {"hypermodel": hypermodel.identity(), "oracle": _oracle_identity(oracle), "warm_start": warm_start}
-        tuner_id = os.environ.get("KERASTUNER_TUNER_ID", "tuner0")
-        is_worker = "KERASTUNER_ORACLE_IP" in os.environ and "chief" not in tuner_id
-        self.project.open(identity, overwrite=overwrite and not is_worker, trial_bytes=hypermodel.trial_bytes)
-        if is_worker:
-            (self.project.folder / f"{tuner_id}.json").unlink(missing_ok=True)
+        end_with_pool()
+        self.project.open(identity, overwrite=overwrite and may_overwrite(), trial_bytes=hypermodel.trial_bytes)
+        if is_worker():
+            (self.project.folder / f"{tuner_id()}.json").unlink(missing_ok=True)
         else:
-            OracleSnapshot(oracle, self.project.folder).restore(tuner_id)
+            OracleSnapshot(oracle, self.project.folder).restore(tuner_id())
         super().__init__(oracle, hypermodel, directory=directory, project_name=project_name, **kwargs)
         size = hypermodel.space_size if isinstance(oracle, keras_tuner.oracles.GridSearchOracle) else None
         self._num_trials = min((n for n in (size, oracle.max_trials) if n), default=None)
@@ -124,19 +129,21 @@ class BudgetTuner(keras_tuner.Tuner, TuningResults):
             **fit_arguments: `validation_data`, by which trials are judged, and other arguments of `fit`.
 
         Raises:
-            ValueError: If there are no validation data, or arrays are not those of the trials so far.
+            ValueError: If there are no validation data, arrays are not those of the trials so far, or another process
+                searches in the folder.
         """
         data = FitData(x, y, **fit_arguments)
         self.project.check_data(data.identity())
         self._progress = Progress(self.project, self._num_trials, self.oracle.objective) if verbose else None
-        super().search(data, callbacks=callbacks, fit_verbose=2 * (verbose > 1), verbose=0)
+        with contextlib.nullcontext() if is_worker() else self.project.locks.searching():
+            super().search(data, callbacks=callbacks, fit_verbose=2 * (verbose > 1), verbose=0)
 
     def run_trial(self, trial, data, *, callbacks=(), fit_verbose=0, verbose=0):
         """Runs a trial, or returns what it measured if it was finished before its end was known; keras-tuner's."""
         # The workers of one multi-worker strategy run the same trial together; all others one at a time, since a chief
         # that was killed may give a trial to a second worker while the first is still at it.
         together = self.oracle.multi_worker
-        with contextlib.nullcontext() if together else self.project.lock(f"trial-{trial.trial_id}"):
+        with contextlib.nullcontext() if together else self.project.locks.hold(f"trial-{trial.trial_id}"):
             values = trial.hyperparameters.values
             record = self.project.record(trial.trial_id)
             if record is not None and record.is_completed and record.values == values:
@@ -196,20 +203,23 @@ class BudgetTuner(keras_tuner.Tuner, TuningResults):
         """
         if self._max_accuracy_drop is None:
             raise ValueError("`smallest` needs a tuner with `minimize` and `max_accuracy_drop`.")
-        completed = [record for record in self.records() if record.is_completed]
-        good = [r for r in completed if r.metrics["accuracy_drop"] <= self._max_accuracy_drop]
+        records = self.records()
+        drops = [record.metrics["accuracy_drop"] for record in records if record.is_completed]
+        good = [r for r in records if r.is_completed and r.metrics["accuracy_drop"] <= self._max_accuracy_drop]
         if not good:
-            closest = min((record.metrics["accuracy_drop"] for record in completed), default=math.nan)
+            closest = f"the closest loses {min(drops):.4g}" if drops else "none was completed"
+            failed = "".join(f" Trial {r.trial_id} failed: {r.reason}." for r in records if not r.is_completed)
             raise ValueError(
-                f"No trial is within {self._max_accuracy_drop:g} of the float model; the closest loses {closest:.4g}. "
-                "Train for longer, offer more bits, or allow more."
+                f"No trial is within {self._max_accuracy_drop:g} of the float model; {closest}.{failed} Train for "
+                "longer, offer more bits, or allow more."
             )
         return min(good, key=lambda record: record.metrics[self._minimized])
 
 
 def _objective(training):
-    accurate = "accuracy" in training.metrics
-    return keras_tuner.Objective("val_accuracy", "max") if accurate else keras_tuner.Objective("val_loss", "min")
+    if training.is_accuracy_measured:
+        return keras_tuner.Objective("val_accuracy", "max")
+    return keras_tuner.Objective("val_loss", "min")
 
 
 def _oracle_identity(oracle):

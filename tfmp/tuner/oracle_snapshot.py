@@ -46,8 +46,10 @@ class OracleSnapshot:
             tuner_id: Id of the tuner; it reads a file of that name and, if there is one, the oracle's.
         """
         tuner_file = self._folder / f"{tuner_id}.json"
-        for path in [*self._folder.glob(".*.tmp"), *self._folder.glob("trial_*/.trial.json.*.tmp")]:
-            path.unlink()  # half-written by a process that was killed
+        own = [f".{name}.*.tmp" for name in (self._path.name, "oracle.json", tuner_file.name)]
+        for pattern in [*own, "trial_*/.trial.json.*.tmp"]:  # workers write others at this moment
+            for path in self._folder.glob(pattern):
+                path.unlink(missing_ok=True)  # half-written by a process that was killed
         if not self._path.exists():  # killed before the first trial
             tuner_file.unlink(missing_ok=True)
             return

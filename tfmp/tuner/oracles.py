@@ -12,6 +12,22 @@ _ORACLES = {
 }
 
 
+DEFAULT_TRIALS = 10
+
+
+def checked_max_trials(max_trials, default):
+    """Returns the largest number of trials, or the default for None.
+
+    Raises:
+        ValueError: If it is no integer, or less than 1.
+    """
+    if max_trials is None:
+        return default
+    if not hasattr(max_trials, "__index__") or isinstance(max_trials, bool) or max_trials < 1:
+        raise ValueError(f"`max_trials` must be an integer, 1 or more. Received: {max_trials!r}")
+    return int(max_trials)
+
+
 def new_oracle(name, objective, *, max_trials=None, max_epochs=None, seed=None):
     """Returns an oracle that goes on however many trials fail.
 
@@ -19,11 +35,11 @@ def new_oracle(name, objective, *, max_trials=None, max_epochs=None, seed=None):
         name: `"grid"`, `"random"`, `"bayesian"` or `"hyperband"`.
         objective: A `keras_tuner.Objective`, or the name of a metric.
         max_trials: Largest number of trials; None for the whole grid, else 10. Hyperband has none.
-        max_epochs: Hyperband's largest number of epochs of a trial.
+        max_epochs: Hyperband's largest number of epochs of a trial; None for keras-tuner's default.
         seed: Integer.
 
     Raises:
-        ValueError: If the name is unknown, or Hyperband is to stop at a number of trials.
+        ValueError: If the name is unknown, the number of trials is none, or Hyperband is to stop at one.
     """
     if name not in _ORACLES:
         raise ValueError(f"An oracle must be one of {', '.join(_ORACLES)}. Received: {name!r}")
@@ -31,7 +47,8 @@ def new_oracle(name, objective, *, max_trials=None, max_epochs=None, seed=None):
     if name == "hyperband":
         if max_trials is not None:
             raise ValueError("Hyperband decides itself how many trials there are. Leave out `max_trials`.")
-        options["max_epochs"] = max_epochs
+        if max_epochs is not None:
+            options["max_epochs"] = max_epochs
     else:
-        options["max_trials"] = max_trials or (None if name == "grid" else 10)
+        options["max_trials"] = checked_max_trials(max_trials, None if name == "grid" else DEFAULT_TRIALS)
     return _ORACLES[name](objective, **options)

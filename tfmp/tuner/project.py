@@ -11,15 +11,12 @@ import keras_tuner
 
 from tfmp.bindings.load_model import load_model
 from tfmp.bindings.save_model import save_model, save_weights
+from tfmp.tuner.folder_locks import LOCKS, FolderLocks
+from tfmp.tuner.identity import differences
 from tfmp.tuner.trial_record import TrialRecord
 from tfmp.types.atomic_file import write_atomically
 
-try:
-    import fcntl
-except ImportError:  # not on Windows, where two workers may both train the float model, and the last one's stays
-    fcntl = None
-
-_EXPERIMENT, _DATA = "experiment.json", "data.json"
+_EXPERIMENT, _DATA, _SNAPSHOT = "experiment.json", "data.json", "snapshot.json"
 _FORMAT, _VERSION = "tfmp.tuner", 1
 
 
@@ -34,10 +31,14 @@ class Project:
 
     Args:
         folder: Where.
+
+    Attributes:
+        locks: Its `FolderLocks`.
     """
 
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
+        self.locks = FolderLocks(self.folder)
 
     def open(self, identity, *, overwrite=False, trial_bytes=0):
         """Makes the folder, or takes it up.
@@ -48,20 +49,20 @@ class Project:
             trial_bytes: Space that the trials to come are known to need.
 
         Raises:
-            ValueError: If the folder is that of another experiment, or of none.
+            ValueError: If the folder is that of another experiment, or of none, or a process searches in it that is to
+                be overwritten.
             OSError: If it cannot be written, or there is too little space.
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            names = [name for name in os.listdir(self.folder) if not name.startswith(".")]
-            if names and not (self.folder / _EXPERIMENT).exists():
+            names = [name for name in os.listdir(self.folder) if not name.startswith(".") and name != LOCKS]
+            if names and not self.is_experiment:
                 raise ValueError(
                     f"The folder {str(self.folder)!r} holds files of something else: {', '.join(sorted(names)[:5])}. "
                     "Choose another `directory` or `project_name`."
                 )
             if overwrite and names:
-                shutil.rmtree(self.folder)
-                self.folder.mkdir()
+                self.clear()
             self._check_space(trial_bytes)
             self._check_identity(_EXPERIMENT, identity)
         except OSError as error:
@@ -71,6 +72,27 @@ class Project:
                 "`directory`, or make room",
                 str(self.folder),
             ) from error
+
+    @property
+    def is_experiment(self) -> bool:
+        """Whether the folder holds an experiment."""
+        return (self.folder / _EXPERIMENT).exists()
+
+    def clear(self):
+        """Removes everything of the experiment in the folder.
+
+        Raises:
+            ValueError: If it is that of another program, or a process searches in it.
+        """
+        self._read(self.folder / _EXPERIMENT)
+        # Killed in between, it remains an experiment, of which nothing was tried.
+        order = {_SNAPSHOT: 0, _EXPERIMENT: 2}
+        with self.locks.searching():
+            for path in sorted(self.folder.iterdir(), key=lambda path: order.get(path.name, 1)):
+                if path.is_dir() and path.name != LOCKS:
+                    shutil.rmtree(path)
+                elif path.name != LOCKS:
+                    path.unlink()
 
     def _check_space(self, trial_bytes):
         with tempfile.TemporaryFile(dir=self.folder) as file:
@@ -87,21 +109,30 @@ class Project:
 
     def _check_identity(self, name, identity):
         path, identity = self.folder / name, json.loads(json.dumps(identity))
-        if not path.exists():
-            content = {"format": _FORMAT, "version": _VERSION, **identity}
-            write_atomically(path, json.dumps(content, indent=1) + "\n", overwrite=True)
-            return
+        with self.locks.hold(name):  # workers write it as well
+            for beside in self.folder.glob(f".{name}.*.tmp"):
+                beside.unlink(missing_ok=True)  # half-written by a process that was killed
+            if not path.exists():
+                content = {"format": _FORMAT, "version": _VERSION, **identity}
+                write_atomically(path, json.dumps(content, indent=1) + "\n", overwrite=True)
+                return
+        found = self._read(path)
+        wrong = differences(found, identity, others=("format", "version"))
+        texts = [f"{where}: {was!r} then, {now!r} now" for where, was, now in wrong]
+        if texts:
+            raise ValueError(
+                f"The folder {str(self.folder)!r} belongs to another experiment. {'; '.join(texts[:4])}. Take up "
+                "the old one with what it was started with, or give this one another `project_name`."
+            )
+
+    @staticmethod
+    def _read(path):
         found = json.loads(path.read_text(encoding="utf-8"))
         if found.get("format") != _FORMAT or found.get("version", 0) > _VERSION:
             raise ValueError(
                 f"Expected an experiment of tfmp {_VERSION} in {str(path)!r}. Received another file's format."
             )
-        differences = [f"{where}: {was!r} then, {now!r} now" for where, was, now in _differences(found, identity)]
-        if differences:
-            raise ValueError(
-                f"The folder {str(self.folder)!r} belongs to another experiment. {'; '.join(differences[:4])}. Take up "
-                "the old one with what it was started with, or give this one another `project_name`."
-            )
+        return found
 
     def trial_folder(self, trial_id) -> pathlib.Path:
         """Where a trial leaves its files; made if missing."""
@@ -169,7 +200,7 @@ class Project:
         folder = self.folder / "float" / f"width={width:g}"
         folder.mkdir(parents=True, exist_ok=True)
         model_path, metrics_path = folder / "model.keras", folder / "metrics.json"
-        with self.lock(f"float-width={width:g}"):
+        with self.locks.hold(f"float-width={width:g}"):
             if not metrics_path.exists():
                 _remove_half_written(folder)
                 model = train()
@@ -179,16 +210,6 @@ class Project:
                 with _folder_errors():
                     write_atomically(metrics_path, json.dumps(metrics, indent=1) + "\n", overwrite=True)
         return load_model(model_path), json.loads(metrics_path.read_text(encoding="utf-8"))
-
-    @contextlib.contextmanager
-    def lock(self, name):
-        """Lets one process at a time in; the lock of a process that dies is free."""
-        folder = self.folder / "locks"
-        folder.mkdir(exist_ok=True)
-        with open(folder / name, "w", encoding="utf-8") as file:
-            if fcntl is not None:
-                fcntl.flock(file, fcntl.LOCK_EX)
-            yield
 
 
 def _remove_half_written(folder):
@@ -206,15 +227,3 @@ def _folder_errors():
             f"Cannot write what a trial found: {error.strerror or error}. Finished trials are kept: make room and "
             "start again",
         ) from error
-
-
-def _differences(found, expected, where=""):
-    """Triples of a place, what stands there and what should."""
-    own = () if where else ("format", "version")
-    for key in dict.fromkeys([*expected, *(key for key in found if key not in own)]):
-        was, now = found.get(key, "nothing"), expected.get(key, "nothing")
-        place = f"{where}{key}"
-        if isinstance(was, dict) and isinstance(now, dict):
-            yield from _differences(was, now, f"{place}.")
-        elif was != now:
-            yield place, was, now

@@ -1,19 +1,29 @@
 """Several workers on one machine."""
 
+import contextlib
 import os
+import signal
 import socket
 import subprocess
+import sys
+import threading
 import time
+
+from tfmp.tuner.tuner_process import POOL_PIPE, TAKES_UP
+
+_CHIEF = "chief"
+_PATIENCE_SECONDS = 30
 
 
 class WorkerPool:
     """Runs a program as the chief and the workers of keras-tuner's distributed search, and restarts those that die.
 
     A trial of a worker that died is run again only under the same id: the pool starts it anew under its own. A chief
-    that is started anew takes up what was finished.
+    that is started anew takes up what was finished, and overwrites nothing. No process outlives the pool.
 
     Args:
-        command: The program and its arguments, a list. It makes a `BudgetTuner` and calls `search`, as it would alone.
+        command: The program and its arguments, a list. It makes a `BudgetTuner` and calls `search`, as it would alone,
+            and ends there: when the chief is done, workers have half a minute left.
         num_workers: Integer, 1 or more.
         restarts: How often each process may be started anew; so a program that always fails comes to an end.
         environment: More environment variables for all of them.
@@ -27,44 +37,82 @@ class WorkerPool:
             raise ValueError(f"`num_workers` must be 1 or more. Received: {num_workers}")
         self.command, self.restarts = list(command), restarts
         self.environment = dict(environment or {})
-        self.names = ["chief", *(f"worker{index}" for index in range(num_workers))]
+        self.names = [_CHIEF, *(f"worker{index}" for index in range(num_workers))]
         self.processes = {}
 
     def run(self, poll_seconds=0.2):
-        """Returns when all workers are done.
+        """Returns when all workers are done, or the chief is and no worker has anything left to do.
 
         Raises:
-            RuntimeError: If a process failed more often than it may be started anew.
+            ChildProcessError: If a process failed more often than it may be started anew.
         """
-        shared = {"KERASTUNER_ORACLE_IP": "127.0.0.1", "KERASTUNER_ORACLE_PORT": str(_free_port()), **self.environment}
-        starts = dict.fromkeys(self.names, 0)
+        failures = dict.fromkeys(self.names, 0)
+        with _ended_by_sigterm(), _pipe() as pipe:
+            address = {"KERASTUNER_ORACLE_IP": "127.0.0.1", "KERASTUNER_ORACLE_PORT": str(_free_port())}
+            shared = {**os.environ, POOL_PIPE: f"{pipe}:{os.fstat(pipe).st_ino}", **address, **self.environment}
+            try:
+                for name in self.names:
+                    self._start(name, shared, pipe)
+                while not self._is_done():
+                    for name in self._failed():
+                        failures[name] += 1
+                        code = self.processes[name].returncode
+                        if failures[name] > self.restarts:
+                            raise ChildProcessError(
+                                f"`{name}` ended with code {code}, {failures[name]} times. See what it printed."
+                            )
+                        print(f"{name} ended with code {code}: started again", flush=True)
+                        self._start(name, {**shared, TAKES_UP: "1"}, pipe)
+                    time.sleep(poll_seconds)
+            finally:
+                for process in self.processes.values():
+                    if process.poll() is None:
+                        process.terminate()
+                for process in self.processes.values():
+                    process.wait()
 
-        def start(name):
-            starts[name] += 1
-            environment = {**os.environ, **shared, "KERASTUNER_TUNER_ID": name}
-            self.processes[name] = subprocess.Popen(self.command, env=environment)
+    def _start(self, name, environment, pipe):
+        inherited = {"pass_fds": (pipe,)} if os.name == "posix" else {}
+        environment = {**environment, "KERASTUNER_TUNER_ID": name}
+        self.processes[name] = subprocess.Popen(self.command, env=environment, **inherited)
 
-        try:
-            for name in self.names:
-                start(name)
-            while any(self.processes[name].poll() != 0 for name in self.names[1:]):
-                for name, process in list(self.processes.items()):
-                    code = process.poll()
-                    if code is None or code == 0:
-                        continue
-                    if starts[name] > self.restarts:
-                        raise RuntimeError(
-                            f"`{name}` ended with code {code}, {starts[name]} times. See what it printed."
-                        )
-                    print(f"{name} ended with code {code}: started again", flush=True)
-                    start(name)
-                time.sleep(poll_seconds)
-        finally:
-            for process in self.processes.values():
-                if process.poll() is None:
-                    process.terminate()
-            for process in self.processes.values():
-                process.wait()
+    def _is_done(self):
+        codes = {name: process.poll() for name, process in self.processes.items()}
+        chief = codes.pop(_CHIEF)
+        if chief != 0:
+            return all(code == 0 for code in codes.values())
+        # It ends behind the last trial. A worker that was not there before would wait for it for an hour.
+        end = time.monotonic() + _PATIENCE_SECONDS
+        while time.monotonic() < end and any(self.processes[name].poll() is None for name in codes):
+            time.sleep(0.2)
+        return True
+
+    def _failed(self):
+        return [name for name, process in self.processes.items() if process.poll() not in (None, 0)]
+
+
+@contextlib.contextmanager
+def _ended_by_sigterm():
+    """Makes an exception of the signal, behind which processes are ended; only in the main thread can that be."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
+
+
+@contextlib.contextmanager
+def _pipe():
+    """The end of a pipe to read from, whose other end only this process has."""
+    reader, writer = os.pipe()
+    try:
+        yield reader
+    finally:
+        os.close(reader)
+        os.close(writer)
 
 
 def _free_port():

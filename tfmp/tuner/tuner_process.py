@@ -1,0 +1,39 @@
+"""What a process is among those of one search: alone, the chief or a worker, in a `WorkerPool` or not."""
+
+import os
+import threading
+
+# Set by a `WorkerPool` for the processes that it starts.
+POOL_PIPE = "TFMP_WORKER_POOL_PIPE"  # descriptor and inode of a pipe that nobody writes to, and that ends with the pool
+TAKES_UP = "TFMP_TUNER_TAKES_UP"  # the search has begun: nothing is to be overwritten
+
+
+def tuner_id() -> str:
+    """keras-tuner's name of the process."""
+    return os.environ.get("KERASTUNER_TUNER_ID", "tuner0")
+
+
+def is_worker() -> bool:
+    """Whether a chief hands out the trials."""
+    return "KERASTUNER_ORACLE_IP" in os.environ and "chief" not in tuner_id()
+
+
+def may_overwrite() -> bool:
+    """Whether the process begins a search: a worker never does, nor a chief that is started again."""
+    return not is_worker() and TAKES_UP not in os.environ
+
+
+def end_with_pool():
+    """Lets the process end as soon as the pool that started it has ended, be it by SIGKILL."""
+    descriptor, _, inode = os.environ.pop(POOL_PIPE, "").partition(":")
+    try:
+        is_pipe = bool(descriptor) and str(os.fstat(int(descriptor)).st_ino) == inode
+    except OSError:  # a program in between did not pass it on
+        is_pipe = False
+    if is_pipe:
+        threading.Thread(target=_end_with, args=(int(descriptor),), daemon=True).start()
+
+
+def _end_with(descriptor):
+    os.read(descriptor, 1)
+    os._exit(1)
