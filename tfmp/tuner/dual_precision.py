@@ -6,6 +6,7 @@ import pathlib
 from tfmp.tuner.budget_tuner import BudgetTuner
 from tfmp.tuner.dual_precision_hyper_model import DualPrecisionHyperModel
 from tfmp.tuner.project import Project
+from tfmp.tuner.quantities import quantity_name
 from tfmp.types import ParetoFront
 
 PRECISIONS, SIZES = "precisions", "sizes"
@@ -64,6 +65,17 @@ class DualPrecision:
                 tuner.hypermodel.find_widths()
                 tuner.search(x, y, **arguments)
 
+    def clear(self):
+        """Removes the trials of whatever selection the folder holds, and nothing else.
+
+        Raises:
+            ValueError: If a process searches in it.
+        """
+        for folder in pathlib.Path(self._directory).glob("*"):
+            project = Project(folder)
+            if (folder.name == PRECISIONS or folder.name.startswith(f"{SIZES}-")) and project.is_experiment:
+                project.clear()
+
     @property
     def chosen(self) -> tuple[int, int | None]:
         """The most accurate pair of the grid: precision of convolutions, and of depthwise ones or None.
@@ -87,9 +99,10 @@ class DualPrecision:
             for stage, record in self._records()
             if record.is_completed
         ]
+        size = quantity_name(self.hypermodel.size)
         if all("val_accuracy" in point for point in points):
-            return ParetoFront(points, "model_size_bits", "val_accuracy")
-        return ParetoFront(points, "model_size_bits", "val_loss", y_direction="min")
+            return ParetoFront(points, size, "val_accuracy")
+        return ParetoFront(points, size, "val_loss", y_direction="min")
 
     def failed(self) -> list:
         """The records of the trials of both stages that failed."""

@@ -44,6 +44,7 @@ class DualPrecisionHyperModel(MixedPrecisionHyperModel):
     """
 
     starts_from_float = False
+    size = ModelSize(kernels_only=True)  # what all networks have the same of
 
     def __init__(
         self,
@@ -108,7 +109,7 @@ class DualPrecisionHyperModel(MixedPrecisionHyperModel):
             values[name] = hp.Choice(name, options)
         if isinstance(values["learning_rate"], list):
             values["learning_rate"] = hp.Choice("learning_rate", values["learning_rate"])
-        values["budget"] = Budget(ModelSize(kernels_only=True), limit=self.target_bits(values["size_of"]))
+        values["budget"] = Budget(self.size, limit=self.target_bits(values["size_of"]))
         return values
 
     def network(self, values):

@@ -11,6 +11,7 @@ from tfmp.transform.relax import relax
 from tfmp.tuner import strategies as known
 from tfmp.tuner.budget_range import BudgetRange
 from tfmp.tuner.keras_framework import KerasFramework
+from tfmp.tuner.quantities import cost_text
 from tfmp.tuner.search_space import RELAX_ARGUMENTS, SearchSpace
 
 
@@ -36,7 +37,8 @@ class MixedPrecisionHyperModel(keras_tuner.HyperModel):
 
     Raises:
         TypeError: If the model, a budget or a name is none.
-        ValueError: If a structure meets none of the budgets; the message names the smallest feasible value.
+        ValueError: If a structure meets none of the budgets; the message names the smallest feasible value. If two
+            budgets have different costs of one name.
 
     Example:
         >>> budgets = [tfmp.Budget("bitops", like_uniform=(bits, bits)) for bits in (2, 3, 4)]
@@ -115,7 +117,7 @@ class MixedPrecisionHyperModel(keras_tuner.HyperModel):
 
     def structure(self, values) -> str:
         """Text of the values that a search must share with one that takes up its weights and logits."""
-        return f"{values['budget'].cost} {values['strategy']} {_key(values)}"
+        return f"{cost_text(values['budget'].cost)} {values['strategy']} {_key(values)}"
 
     def limit(self, values) -> float:
         """What the searched layers may cost under the budget of a trial."""

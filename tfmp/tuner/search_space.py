@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from tfmp.search.budget import Budget
 from tfmp.transform.relax import relax
 from tfmp.tuner.budget_range import BudgetRange
+from tfmp.tuner.quantities import cost_digests, cost_text
 
 # Every one can be a list of values to choose from; rates can be a pair, the ends of a range.
 RATES = {"learning_rate": 1e-3, "search_learning_rate": 1e-3, "selection_learning_rate": 0.02}
@@ -31,7 +32,7 @@ class SearchSpace:
 
     Raises:
         TypeError: If a name is unknown, or a budget is none.
-        ValueError: If there is nothing to choose from, or something twice.
+        ValueError: If there is nothing to choose from, something twice, or two costs of one name.
     """
 
     def __init__(self, budgets, strategies, choices):
@@ -43,12 +44,14 @@ class SearchSpace:
         self.ranges, self._lists = {}, {}
         if isinstance(budgets, BudgetRange):
             self.budgets = budgets
+            self._cost_digests = cost_digests([budgets.cost])
         else:
             for budget in budgets:
                 if not isinstance(budget, Budget):
                     raise TypeError(
                         f"`budgets` must be a list of `tfmp.Budget`, or a BudgetRange. Received: {budget!r}"
                     )
+            self._cost_digests = cost_digests([budget.cost for budget in budgets])
             self.budgets = _by_text("budgets", budgets, budget_text)
         self._lists["strategy"] = _by_text("strategies", strategies)
         for name, value in choices.items():
@@ -120,16 +123,21 @@ class SearchSpace:
 
     def identity(self):
         """What two equal spaces share, in JSON."""
-        ranged = isinstance(self.budgets, BudgetRange)
-        budgets = repr(self.budgets) if ranged else list(self.budgets)
+        budgets = self.budgets
+        if isinstance(budgets, BudgetRange):
+            budgets = f"BudgetRange(cost={cost_text(budgets.cost)!r}, low={budgets.low!r}, high={budgets.high!r})"
+        else:
+            budgets = list(budgets)
+        costs = {"costs": self._cost_digests} if self._cost_digests else {}
         lists = {name: list(options) for name, options in self._lists.items()}
         fixed = {name: _text(value) for name, value in self.fixed.items()}
-        return {"budgets": budgets, **fixed, **{name: list(ends) for name, ends in self.ranges.items()}, **lists}
+        ranges = {name: list(ends) for name, ends in self.ranges.items()}
+        return {"budgets": budgets, **costs, **fixed, **ranges, **lists}
 
 
 def budget_text(budget: Budget) -> str:
     """How a budget is called among the hyperparameters: `bitops like 2,2`, `tflite_bytes up to 20000`."""
-    cost = budget.cost if isinstance(budget.cost, str) else budget.cost.name
+    cost = cost_text(budget.cost)
     if budget.like_uniform is not None:
         return f"{cost} like {','.join(map(str, budget.like_uniform))}"
     return f"{cost} up to {budget.limit:.12g}"

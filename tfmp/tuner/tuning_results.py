@@ -37,7 +37,8 @@ class TuningResults:
 
         Args:
             x: Name of the first: `val_<metric>`, `bitops`, `model_size_bits`, `tflite_bytes`, `energy_nj` and
-                `latency_cycles` (of a batch of 16 on the accelerator), a budget's own cost, `accuracy_drop`, `seconds`.
+                `latency_cycles` (of a batch of 16 on the accelerator), a budget's own cost, which has its settings in
+                its name if they are others, `energy_nj:batch=1`; `accuracy_drop`, `seconds`.
             y: Name of the second.
             x_direction: `"min"` if less is better, else `"max"`.
             y_direction: The same of `y`.
