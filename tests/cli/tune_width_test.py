@@ -8,6 +8,7 @@ from tests.tuner import dual_precision_test as small
 from tfmp import cli
 from tfmp.cli import tune_width
 from tfmp.tuner import dual_precision_hyper_model
+from tfmp.tuner.project import Project
 
 FUNCTION = "tests.tuner.dual_precision_test:network"
 
@@ -43,6 +44,15 @@ def test_one_command_selects_and_goes_on(folder, capsys, model):
     assert "Pass --resume to go on, or --overwrite" in capsys.readouterr().err
     assert tune(folder, model, *bits, "--resume") == 0
     assert tfmp.types.ParetoFront.from_json(folder / "tuning" / "front.json") == front
+
+
+def test_nothing_is_overwritten_by_a_command_that_fails(folder, capsys):
+    names = ("first", "precisions")
+    for name in names:
+        Project(folder / "tuning" / name).open({})
+    assert tune(folder, FUNCTION, "--weight_bits=1,1", "--overwrite") == 1
+    assert "one or more different weight_bits" in capsys.readouterr().err
+    assert all(Project(folder / "tuning" / name).is_experiment for name in names)
 
 
 def test_trials_that_failed_are_shown(folder, capsys, monkeypatch):
@@ -87,8 +97,13 @@ def test_networks_keep_their_ends_on_request(name):
         (FUNCTION, ["--budget=bitops=2,2"], "has --sizes in place of budgets"),
         (FUNCTION, ["--strategy=mixed,dual_precision"], "goes with no other strategy"),
         ("nothing.keras", [], "There is no file 'nothing.keras'"),
+        (FUNCTION, ["--max_trials=4"], "--max_trials means nothing with --strategy=dual_precision"),
+        (FUNCTION, ["--oracle=grid"], "--oracle means nothing with"),
+        (FUNCTION, ["--x=energy_nj"], "--x means nothing with"),
+        (FUNCTION, ["--warm_start"], "--warm_start means nothing with"),
+        (FUNCTION, ["--resume"], "holds no tuning to go on with"),
     ],
-    ids=["loss", "module", "ends", "bits", "budget", "strategy", "file"],
+    ids=["loss", "module", "ends", "bits", "budget", "strategy", "file", "trials", "oracle", "x", "warm", "resume"],
 )
 def test_errors_are_one_line(folder, capsys, model, arguments, message):
     assert tune(folder, model, *arguments) == 1

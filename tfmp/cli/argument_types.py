@@ -11,6 +11,13 @@ def bit_list(text):
         raise argparse.ArgumentTypeError(f"expected integers separated by commas, received {text!r}") from error
 
 
+def positive_integer(text):
+    """An integer from 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected an integer, 1 or more, received {text!r}")
+    return int(text)
+
+
 def cost_bound(text):
     """A cost with its bound: `(cost, limit, like_uniform)`, one of the last two None."""
     cost, separator, bound = text.rpartition("=")

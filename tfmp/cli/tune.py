@@ -7,7 +7,7 @@ import pathlib
 import sys
 
 from tfmp.cli import tune_width
-from tfmp.cli.argument_types import bit_list, cost_bound
+from tfmp.cli.argument_types import bit_list, cost_bound, positive_integer
 from tfmp.cli.files import class_indices, load_arrays, load_model_file
 
 DESCRIPTION = "Try budgets and strategies, and leave the front of accuracy against cost; it resumes when stopped."
@@ -37,8 +37,10 @@ def add_arguments(command):
         help="mixed, uniform, random, greedy, ilp, several by commas; or dual_precision: no search, but networks of "
         "fewer bits and more channels, from scratch at equal size, for all the epochs",
     )
-    command.add_argument("--oracle", choices=_ORACLES, default="grid", help="how trials are chosen (default: grid)")
-    command.add_argument("--max_trials", type=int, help="largest number of trials (default: all of the grid, else 10)")
+    command.add_argument("--oracle", choices=_ORACLES, help="how trials are chosen (default: grid)")
+    command.add_argument(
+        "--max_trials", type=positive_integer, help="largest number of trials (default: all of the grid, else 10)"
+    )
     command.add_argument("--minimize", metavar="COST", help="instead of budgets: bisect for the smallest such cost")
     command.add_argument("--max_accuracy_drop", type=float, help="with --minimize: how much accuracy it may cost")
     command.add_argument(
@@ -47,27 +49,30 @@ def add_arguments(command):
     command.add_argument("--activation_bits", type=bit_list, help="candidates (default: 2,3,4; for dual_precision 8)")
     command.add_argument("--search_epochs", type=int, default=4)
     command.add_argument("--finetune_epochs", type=int, default=6)
-    command.add_argument("--batch_size", type=int, default=64)
+    command.add_argument("--batch_size", type=positive_integer, default=64)
     command.add_argument("--learning_rate", type=float, default=1e-3, help="of Adam, for weights (default: 0.001)")
     command.add_argument(
         "--loss", choices=("logits", "probabilities"), default="probabilities", help="the model's output"
     )
     tune_width.add_arguments(command)
-    command.add_argument("--x", default="bitops", help="cost of the front: bitops, energy_nj, tflite_bytes, ...")
+    command.add_argument("--x", help="cost of the front: bitops, energy_nj, tflite_bytes, ... (default: bitops)")
     command.add_argument("--warm_start", action="store_true", help="start searches from those of neighbouring budgets")
-    command.add_argument("--workers", type=int, default=1, help="processes that run trials (default: 1)")
+    command.add_argument("--workers", type=positive_integer, default=1, help="processes that run trials (default: 1)")
     command.add_argument("--seed", type=int, default=0)
-    command.add_argument("--resume", action="store_true", help="go on with what OUTPUT holds of the same settings")
-    command.add_argument("--overwrite", action="store_true", help="remove what OUTPUT holds of another tuning")
+    begin = command.add_mutually_exclusive_group()
+    begin.add_argument("--resume", action="store_true", help="go on with what OUTPUT holds of the same settings")
+    begin.add_argument("--overwrite", action="store_true", help="remove what OUTPUT holds of another tuning")
 
 
 def run(arguments):
     """Runs the command."""
     folder = pathlib.Path(arguments.output)
     in_pool = "KERASTUNER_ORACLE_IP" in os.environ
-    if folder.is_dir() and any(folder.iterdir()) and not (arguments.resume or arguments.overwrite or in_pool):
-        raise ValueError(f"The folder {str(folder)!r} is not empty. Pass --resume to go on, or --overwrite.")
-    if tune_width.STRATEGY in arguments.strategy:
+    of_width = tune_width.STRATEGY in arguments.strategy
+    _check_combination(arguments, of_width)
+    if not in_pool:
+        _check_folder(arguments, folder, folder / tune_width.FIRST_STAGE if of_width else folder)
+    if of_width:
         tune_width.run(arguments)
         return
     data = load_arrays(arguments.data, "x_train", "y_train", "x_test", "y_test")
@@ -82,6 +87,26 @@ def run(arguments):
         tuner.search(data["x_train"], y_train, validation_data=validation, batch_size=arguments.batch_size)
     if not in_pool:
         _write_front(tuner, arguments, folder)
+
+
+def _check_combination(arguments, of_width):
+    """Refuses what would be ignored."""
+    for name in tune_width.UNUSED if of_width else tune_width.OWN:
+        value = getattr(arguments, name)
+        if value is not None and value is not False:
+            where = f"{'with' if of_width else 'without'} --strategy={tune_width.STRATEGY}"
+            raise ValueError(f"--{name} means nothing {where}. Leave it out.")
+    if arguments.max_accuracy_drop is not None and not arguments.minimize and not of_width:
+        raise ValueError("--max_accuracy_drop goes with --minimize COST. Give both, or leave it out.")
+    if arguments.minimize and arguments.oracle:
+        raise ValueError("--minimize finds its trials by bisection. Leave out --oracle.")
+
+
+def _check_folder(arguments, folder, project):
+    if arguments.resume and not (project / "experiment.json").exists():
+        raise ValueError(f"The folder {str(folder)!r} holds no tuning to go on with. Leave out --resume to begin one.")
+    if folder.is_dir() and any(folder.iterdir()) and not (arguments.resume or arguments.overwrite):
+        raise ValueError(f"The folder {str(folder)!r} is not empty. Pass --resume to go on, or --overwrite.")
 
 
 def _tuner(arguments, model, folder):
@@ -109,13 +134,14 @@ def _tuner(arguments, model, folder):
         },
         seed=arguments.seed,
     )
+    _check_x(arguments, budgets)
     if arguments.minimize:
         chosen = {"minimize": arguments.minimize, "max_accuracy_drop": arguments.max_accuracy_drop}
         chosen["max_trials"] = arguments.max_trials
     else:
         epochs = arguments.search_epochs + arguments.finetune_epochs
         limits = {"max_trials": arguments.max_trials, "max_epochs": epochs, "seed": arguments.seed}
-        chosen = {"oracle": tfmp.tuner.new_oracle(arguments.oracle, "val_accuracy", **limits)}
+        chosen = {"oracle": tfmp.tuner.new_oracle(arguments.oracle or "grid", "val_accuracy", **limits)}
     return tfmp.tuner.BudgetTuner(
         hypermodel,
         directory=folder.parent,
@@ -126,15 +152,27 @@ def _tuner(arguments, model, folder):
     )
 
 
+def _check_x(arguments, budgets):
+    """Refuses what no trial will have recorded, before anything is trained."""
+    from tfmp.tuner.quantities import recorded_names
+
+    names = recorded_names([arguments.minimize] if arguments.minimize else [budget.cost for budget in budgets])
+    known = ("val_loss", "val_accuracy", "accuracy_drop", "seconds", *names)
+    if arguments.x and arguments.x not in known:
+        raise ValueError(f"--x must be one of {', '.join(known)}. Received: {arguments.x!r}")
+
+
 def _run_pool(arguments):
     import tfmp
+    from tfmp.tuner.tuner_process import TAKES_UP
 
-    again = [argument for argument in arguments.given if argument != "--overwrite"]
-    tfmp.tuner.WorkerPool([sys.executable, "-m", "tfmp", *again], arguments.workers).run()
+    command = [sys.executable, "-m", "tfmp", *arguments.given]
+    # What was there is overwritten by now.
+    tfmp.tuner.WorkerPool(command, arguments.workers, environment={TAKES_UP: "1"}).run()
 
 
 def _write_front(tuner, arguments, folder):
-    front = tuner.pareto(x=arguments.x, y="val_accuracy")
+    front = tuner.pareto(x=arguments.x or "bitops", y="val_accuracy")
     for record in tuner.records():
         if not record.is_completed:
             print(f"Trial {record.trial_id} failed: {record.reason}")

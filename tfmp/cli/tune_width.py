@@ -6,13 +6,15 @@ import importlib
 import importlib.util
 import os
 import pathlib
-import shutil
 import sys
 
 from tfmp.cli.argument_types import bit_list
 from tfmp.cli.files import class_indices, load_arrays, load_model_file
 
 STRATEGY = "dual_precision"
+FIRST_STAGE = "precisions"
+OWN = ("depthwise_bits", "sizes", "tolerance", "fixed_ends")  # arguments that mean nothing without the strategy
+UNUSED = ("oracle", "max_trials", "max_accuracy_drop", "x", "warm_start")  # and with it
 
 
 def add_arguments(command):
@@ -22,11 +24,10 @@ def add_arguments(command):
     group.add_argument(
         "--sizes",
         type=_numbers,
-        default=(0.25, 0.5, 1.0),
         help="widths of the network at 8 bits, for the sizes they have: precisions are compared at the first, the "
         "chosen ones trained at the others (default: 0.25,0.5,1)",
     )
-    group.add_argument("--tolerance", type=float, default=0.02, help="largest relative error of a size (default: 0.02)")
+    group.add_argument("--tolerance", type=float, help="largest relative error of a size (default: 0.02)")
     group.add_argument("--fixed_ends", action="store_true", help="keep the channels of the first and the last layer")
     command.add_argument("--stage", help=argparse.SUPPRESS)  # of the workers
 
@@ -41,28 +42,31 @@ def run(arguments):
     if len(arguments.activation_bits or (8,)) != 1:
         raise ValueError(f"--strategy={STRATEGY} takes one number of --activation_bits.")
     folder, in_pool = pathlib.Path(arguments.output), "KERASTUNER_ORACLE_IP" in os.environ
+    sizes = arguments.sizes or (0.25, 0.5, 1.0)
     data = load_arrays(arguments.data, "x_train", "y_train", "x_test", "y_test")
     build = _builder(arguments, data)
-    first = build(arguments.sizes[0])
+    first = build(sizes[0])
     y_train, y_test = (class_indices(data[f"y_{part}"], len(data[f"x_{part}"]), first) for part in ("train", "test"))
     keras = importlib.import_module(binding.framework_of(first))
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=arguments.loss == "logits")
-    if arguments.overwrite and not in_pool:
-        for found in folder.glob("*/experiment.json"):
-            shutil.rmtree(found.parent)
     hypermodel = tfmp.tuner.DualPrecisionHyperModel(
         build,
         training=tfmp.tuner.Training(loss, arguments.search_epochs, arguments.finetune_epochs),
         weight_bits=arguments.weight_bits or (1, 2, 4, 8),
         depthwise_bits=arguments.depthwise_bits,
         activation_bits=(arguments.activation_bits or (8,))[0],
-        sizes=arguments.sizes[:1],
-        choices={"learning_rate": arguments.learning_rate, "tolerance": arguments.tolerance},
+        sizes=sizes[:1],
+        choices={
+            "learning_rate": arguments.learning_rate,
+            "tolerance": 0.02 if arguments.tolerance is None else arguments.tolerance,
+        },
         seed=arguments.seed,
     )
-    selection = tfmp.tuner.DualPrecision(hypermodel, sizes=arguments.sizes[1:], directory=folder)
+    selection = tfmp.tuner.DualPrecision(hypermodel, sizes=sizes[1:], directory=folder)
+    if arguments.overwrite and not in_pool:
+        selection.clear()
     if arguments.workers > 1 and not in_pool:
-        _run_pools(arguments)
+        _run_pools(arguments, stages=(FIRST_STAGE, "sizes") if len(sizes) > 1 else (FIRST_STAGE,))
     else:
         validation = (data["x_test"], y_test)
         options = {"validation_data": validation, "batch_size": arguments.batch_size, "stage": arguments.stage}
@@ -97,13 +101,12 @@ def _builder(arguments, data):
     return lambda width: tfmp.scale_width(model, width, **ends)
 
 
-def _run_pools(arguments):
+def _run_pools(arguments, stages):
     """One pool of workers for each stage: the second needs what the first found."""
     import tfmp
 
-    again = [argument for argument in arguments.given if argument != "--overwrite"]
-    for stage in ("precisions", "sizes") if len(arguments.sizes) > 1 else ("precisions",):
-        command = [sys.executable, "-m", "tfmp", *again, f"--stage={stage}"]
+    for stage in stages:
+        command = [sys.executable, "-m", "tfmp", *arguments.given, f"--stage={stage}"]
         tfmp.tuner.WorkerPool(command, arguments.workers).run()
 
 
