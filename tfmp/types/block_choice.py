@@ -111,6 +111,16 @@ class BlockCandidates:
             raise ValueError(f"Block `{name}` cannot be skipped: its input and its output disagree in shape.")
         return dataclasses.replace(self, skip=(False,))
 
+    def check_kernels(self, name: str, strides: int):
+        """Raises `ValueError` if block `name`, of this step, has several kernels and one that leaves pixels out."""
+        if len(self.kernel_size) > 1 and self.kernel_size[0] < strides:
+            # Its "same" padding starts elsewhere than that of the kernel whose centre it is.
+            raise ValueError(
+                f"Block `{name}` has the step {strides}, so that of several candidates for `kernel_size` none can be "
+                f"smaller. Received: {self.kernel_size}. Give it `BlockCandidates` of its own, with larger kernels or "
+                "with one."
+            )
+
     def with_architecture(self, choice: BlockChoice) -> "BlockCandidates":
         """The same bits for one skip, expansion and kernel size."""
         if choice.skip:

@@ -162,7 +162,7 @@ class SearchSpace:
                 place = BlockPlace(name, channels, stage.channels, strides, size, next(endless))
                 if not place.is_residual:
                     place = dataclasses.replace(place, candidates=place.candidates.never_skipped(name))
-                _check_kernels(place)
+                place.candidates.check_kernels(name, strides)
                 places.append(place)
                 channels, size = place.out_channels, place.output_size
         return tuple(places)
@@ -220,16 +220,6 @@ class SearchSpace:
             with open(source, encoding="utf-8") as file:
                 text = file.read()
         return cls.from_dict(json.loads(text))
-
-
-def _check_kernels(place):
-    sides = place.candidates.kernel_size
-    if len(sides) > 1 and sides[0] < place.strides:
-        # "Same" padding of a kernel that leaves pixels out starts elsewhere than that of the kernel whose centre it is.
-        raise ValueError(
-            f"Block `{place.name}` has the step {place.strides}, so that of several candidates for `kernel_size` none "
-            f"can be smaller. Received: {sides}. Give it `BlockCandidates` of its own, with larger kernels or with one."
-        )
 
 
 def _made(kind, arguments):
