@@ -58,7 +58,7 @@ def run(folder, death, result, name):
     if name == "alternating":
         x = np.random.default_rng(5).normal(size=(20, 6, 6, 2)).astype(np.float32)
         data = tfmp.SelectionData((x, x.mean((1, 2)) @ [[2.0], [1.0]]), batch_size=8, every=3, seed=4)
-        relaxation, options = "softmax", {"selection_data": data, "freeze_above": 0.53}
+        relaxation, options = "softmax", {"selection_data": data, "freeze_above": 0.52}
     search_model = tfmp.relax(model, weight_bits=(1, 2, 4), activation_bits=(2, 4), relaxation=relaxation)
     search_model.compile(
         tfmp.SelectionOptimizer(keras.optimizers.SGD(0.05, momentum=0.9), keras.optimizers.Adam(0.05)), "mse"
