@@ -13,6 +13,7 @@ All networks are trained alike, from their own first weights. A configuration wh
 (`joint_mobilenet_v2`) makes `joint` a search of bits for a given architecture. A killed search resumes.
 """
 
+import dataclasses
 import itertools
 import json
 import os
@@ -41,8 +42,9 @@ def space_of(config):
 
 
 def search(run, space, *, target_mj, epochs, stage="search"):
-    """Searches a space and returns the network with what the search logged."""
+    """Searches a space, or takes what the run `search_of` searched; returns the network with what the search logged."""
     config = run.config
+    searched = dataclasses.replace(run, name=config["search_of"] + run.suffix) if config["search_of"] else run
     keras.utils.set_random_seed(run.seed)
     parts = search_parts(config, run.seed)
     steps = epochs * len(parts[0](0))
@@ -57,11 +59,13 @@ def search(run, space, *, target_mj, epochs, stage="search"):
             keras.optimizers.Adam(config["controller_learning_rate"], beta_1=0.5),
         ),
         loss=search_loss(config),
-        backup_dir=run.backup_dir / stage,
+        backup_dir=searched.backup_dir / stage,
     )
     history = found.fit(*parts, epochs=epochs, seed=run.seed, report=lambda entry: print(entry, flush=True))
     batches = list(itertools.islice(iterate(parts[1](0)), config["derivation_batches"]))
-    network = found.derive(samples=config["derivation_samples"], validation=batches, seed=run.seed)
+    network = found.derive(
+        samples=config["derivation_samples"], spend=config["derivation_spend"], validation=batches, seed=run.seed
+    )
     return network, {
         "target_mj": target_mj,
         "history": history,
@@ -218,10 +222,10 @@ def run_transferred(run):
 
 def _run_uniform(bits):
     def run_uniform(run):
-        found = DiscreteNetwork.from_json(run.result_of("joint")["network"])
+        found = DiscreteNetwork.from_json(run.result_of(run.config["architecture"])["network"])
         return trained(run, found.with_bits(bits))
 
-    run_uniform.__doc__ = f"Trains the architecture of `joint` at {bits} bits."
+    run_uniform.__doc__ = f"Trains the architecture of a search at {bits} bits."
     return run_uniform
 
 

@@ -154,6 +154,16 @@ def test_derived_networks(searched):
             searched.derive(samples=2, validation=none)
 
 
+def test_networks_that_spend_the_target():
+    search = joint_search(target=94000.0)
+    assert search.derive(samples=99).provenance["cost"] < 0.5 * 94000
+    assert 0.99 * 94000 <= search.derive(samples=99, spend=0.99).provenance["cost"] <= 94000
+    with pytest.raises(ValueError, match="and costs 93999.9 or more; they cost from 38705"):
+        search.derive(samples=99, spend=0.999999)
+    with pytest.raises(ValueError, match="`spend` must be a share of the target, from 0 to below 1. Received: 1.5"):
+        search.derive(samples=3, spend=1.5)
+
+
 def test_no_network_within_an_impossible_target():
     """Four are drawn, of which three skip the only block and count as one."""
     with pytest.raises(ValueError, match="None of 2 networks is within the target of 1;"):

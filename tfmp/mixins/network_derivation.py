@@ -12,12 +12,14 @@ from tfmp.mixins.kept import kept
 class NetworkDerivation:
     """What a `JointSearch` found: a part of it that reads its controller, supernet and target."""
 
-    def derive(self, *, samples=0, validation=None, batch_size=64, seed=0):
+    def derive(self, *, samples=0, spend=0.0, validation=None, batch_size=64, seed=0):
         """Returns the network that the search found, a `DiscreteNetwork`.
 
         Args:
             samples: 0 for the most probable candidate of every choice, whatever it costs. Else the number of networks
                 that are drawn beside it; the best of those that cost no more than the target is returned.
+            spend: Share of the target that they cost at least, to compare networks at equal cost. Where the
+                probabilities are still wide, such networks may be far from the most probable one.
             validation: Images and labels, as for `fit`, on which the supernet, restricted to a network, says how good
                 it is: the one of the least loss is the best. Their batches are held in memory. Without them the most
                 probable one is the best.
@@ -25,8 +27,11 @@ class NetworkDerivation:
             seed: Integer, for the draws and the order of arrays.
 
         Raises:
-            ValueError: If no network that was drawn is within the target, or `validation` has no batch.
+            ValueError: If no network that was drawn is within the target and spends its share, `spend` is not from 0 to
+                below 1, or `validation` has no batch.
         """
+        if not 0 <= spend < 1:
+            raise ValueError(f"`spend` must be a share of the target, from 0 to below 1. Received: {spend!r}")
         probabilities = self.probabilities()
         found = self.categoricals.most_probable(probabilities)
         if not samples:
@@ -35,11 +40,13 @@ class NetworkDerivation:
         drawn = [found, *self.categoricals.sample(probabilities, samples, (seed, samples))]
         networks = list(dict.fromkeys(map(self.categoricals.network, drawn)))
         costs = [self.cost_gradient.cost_of(network) for network in networks]
-        within = [network for network, cost in zip(networks, costs, strict=True) if cost <= self.target]
+        least = spend * self.target
+        within = [network for network, cost in zip(networks, costs, strict=True) if least <= cost <= self.target]
         if not within:
+            spending = f" and costs {least:g} or more" if spend else ""
             raise ValueError(
-                f"None of {len(networks)} networks is within the target of {self.target:g}; the least costs "
-                f"{min(costs):g}. Raise `samples`, search longer, or take the most probable network."
+                f"None of {len(networks)} networks is within the target of {self.target:g}{spending}; they cost from "
+                f"{min(costs):g} to {max(costs):g}. Raise `samples`, search longer, or take the most probable network."
             )
         if validation is None:
             indices = map(self.categoricals.indices, within)
