@@ -4,6 +4,7 @@ Rounding passes gradients straight through. No line is shared with the library, 
 """
 
 import functools
+import itertools
 import math
 
 import numpy as np
@@ -108,34 +109,45 @@ def gaussian_step(low, high, offset=0.0, *, half=False):
     return optimize.brentq(derivative, steps[last], steps[last + 1], xtol=1e-14)
 
 
-def convolve(x, kernel, stride, padding):
-    """Returns the convolution of `[n, h, w, c]` and the function from its gradient to those of both operands."""
-    sizes, sides = kernel.shape[:2], [(0, 0), (0, 0)]
+def convolve(x, kernel, *, stride=1, padding="valid", groups=1, dilation=1):
+    """Returns the convolution of `[n, ..., c]` and the function from its gradient to those of both operands.
+
+    In two dimensions; one and none are two of size 1. A depthwise kernel is one of as many groups as channels.
+    """
+    images = x.reshape(len(x), *[1] * (4 - x.ndim), *x.shape[1:])
+    filters = kernel.reshape(*[1] * (4 - x.ndim), *kernel.shape[: x.ndim - 2], x.shape[-1] // groups, -1)
+    sizes, sides = [(size - 1) * dilation + 1 for size in filters.shape[:2]], [(0, 0), (0, 0)]
     if padding == "same":
         for axis in (0, 1):
-            count = -(-x.shape[1 + axis] // stride)
-            total = max((count - 1) * stride + sizes[axis] - x.shape[1 + axis], 0)
+            count = -(-images.shape[1 + axis] // stride)
+            total = max((count - 1) * stride + sizes[axis] - images.shape[1 + axis], 0)
             sides[axis] = (total // 2, total - total // 2)
-    padded = np.pad(x, ((0, 0), *sides, (0, 0)))
+    padded = np.pad(images, ((0, 0), *sides, (0, 0)))
     rows, columns = ((padded.shape[1 + axis] - sizes[axis]) // stride + 1 for axis in (0, 1))
-    windows = {
-        (i, j): (slice(None), slice(i * stride, i * stride + sizes[0]), slice(j * stride, j * stride + sizes[1]))
-        for i in range(rows)
-        for j in range(columns)
-    }
-    outputs = np.zeros((len(x), rows, columns, kernel.shape[-1]))
-    for (i, j), window in windows.items():
-        outputs[:, i, j] = np.tensordot(padded[window], kernel, 3)
+    channels, outputs = filters.shape[2], np.zeros((len(x), rows, columns, filters.shape[-1]))
+    own = outputs.shape[-1] // groups
+    places = []  # a window with the channels of a group, the output that it makes, the filters that make it
+    for i, j, group in itertools.product(range(rows), range(columns), range(groups)):
+        window = (
+            slice(start * stride, start * stride + size, dilation) for start, size in zip((i, j), sizes, strict=True)
+        )
+        made = slice(group * own, (group + 1) * own)
+        window = (slice(None), *window, slice(group * channels, (group + 1) * channels))
+        places.append((window, (slice(None), i, j, made), (..., made)))
+    for window, output, by in places:
+        outputs[output] = np.tensordot(padded[window], filters[by], 3)
 
     def gradients(upstream):
-        dx, dkernel = np.zeros_like(padded), np.zeros_like(kernel)
-        for (i, j), window in windows.items():
-            dx[window] += np.tensordot(upstream[:, i, j], kernel, ((1,), (3,)))
-            dkernel += np.tensordot(padded[window], upstream[:, i, j], ((0,), (0,)))
+        upstream = upstream.reshape(outputs.shape)
+        dx, dfilters = np.zeros_like(padded), np.zeros_like(filters)
+        for window, output, by in places:
+            dx[window] += np.tensordot(upstream[output], filters[by], ((1,), (3,)))
+            dfilters[by] += np.tensordot(padded[window], upstream[output], ((0,), (0,)))
         (top, bottom), (left, right) = sides
-        return dx[:, top : dx.shape[1] - bottom, left : dx.shape[2] - right], dkernel
+        dx = dx[:, top : dx.shape[1] - bottom, left : dx.shape[2] - right]
+        return dx.reshape(x.shape), dfilters.reshape(kernel.shape)
 
-    return outputs, gradients
+    return outputs.reshape(len(x), *outputs.shape[5 - x.ndim :]), gradients
 
 
 class Choice:
@@ -175,7 +187,7 @@ def softmax(logits):
     return odds / odds.sum()
 
 
-def layer(weights, activations, choices, upstream, price, *, stride, padding, coupled):
+def layer(weights, activations, choices, upstream, price, *, coupled, **geometry):
     """Returns the output and the gradients of sum(upstream * output) + cost.
 
     Decoupled: eq. 10 by the composite of eq. 14, y = conv(sum_j q_j A_j, sum_i p_i W_i), cost p . price . q (eq. 12).
@@ -187,9 +199,8 @@ def layer(weights, activations, choices, upstream, price, *, stride, padding, co
         choices: The two `Choice`s; the same one twice if coupled.
         upstream: Gradient of the output.
         price: `[W, A]` array.
-        stride: Of the convolution.
-        padding: `"same"` or `"valid"`.
         coupled: As above.
+        **geometry: As of `convolve`.
 
     Returns:
         `output` and `cost`; `input` and `kernels`, the gradients of input and of each candidate's kernel; `steps`, a
@@ -198,7 +209,7 @@ def layer(weights, activations, choices, upstream, price, *, stride, padding, co
     p, q = (choice.weights for choice in choices)
     paid = [choice.probabilities for choice in choices]
     if coupled:
-        found = [convolve(a.values, w.values, stride, padding) for a, w in zip(activations, weights, strict=True)]
+        found = [convolve(a.values, w.values, **geometry) for a, w in zip(activations, weights, strict=True)]
         output = sum(p[k] * product for k, (product, _) in enumerate(found))
         inner = [gradients(upstream) for _, gradients in found]
         by_activations, by_weights = zip(*inner, strict=True)
@@ -208,7 +219,7 @@ def layer(weights, activations, choices, upstream, price, *, stride, padding, co
     else:
         mixed = sum(q[j] * a.values for j, a in enumerate(activations))
         composite = sum(p[i] * w.values for i, w in enumerate(weights))
-        output, gradients = convolve(mixed, composite, stride, padding)
+        output, gradients = convolve(mixed, composite, **geometry)
         by_mixed, by_composite = gradients(upstream)
         by_activations, by_weights = [by_mixed] * len(q), [by_composite] * len(p)
         cost = paid[0] @ price @ paid[1]

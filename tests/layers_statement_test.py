@@ -1,4 +1,8 @@
-"""Searchable layers against the paper's statement in float64: outputs, gradients and cost, to 1e-5."""
+"""Searchable layers against the paper's statement in float64: outputs, gradients and cost, to 1e-5.
+
+That is relative to the largest entry of a tensor; for the kernels of several candidates, to that of all their
+gradients; for the gradients of logits and steps, small differences of large terms, to the sum of these without signs.
+"""
 
 import itertools
 
@@ -15,7 +19,16 @@ from tests.quantizers.variable_state import build
 from tfmp import layers, quantizers
 
 TOLERANCE = 1e-5
-INPUT, KERNEL = (2, 7, 6, 3), (3, 2, 3, 4)
+KERNEL = (3, 2, 3, 4)
+# Name, arguments, shapes of input and kernel; groups and dilation, for the statement.
+LAYERS = {
+    "conv2d": ("Conv2D", {"filters": 4}, (2, 7, 6, 3), KERNEL, {}),
+    "grouped": ("Conv2D", {"filters": 6, "groups": 2}, (2, 7, 6, 4), (3, 2, 2, 6), {"groups": 2}),
+    "dilated": ("Conv2D", {"filters": 4, "dilation_rate": 2}, (2, 7, 6, 3), KERNEL, {"dilation": 2}),
+    "depthwise": ("DepthwiseConv2D", {"depth_multiplier": 2}, (2, 7, 6, 3), (3, 2, 3, 2), {"groups": 3}),
+    "conv1d": ("Conv1D", {"filters": 4}, (2, 9, 5), (3, 5, 4), {}),
+    "dense": ("Dense", {"units": 6}, (3, 9), (9, 6), {}),
+}
 ALL = tuple(range(1, 9))
 STATE = {"step": 0.021, "deviation": 0.9, "minimum": -1.3, "maximum": 2.1, "seen": 1.0}
 # Of the widest candidate's levels that a normal tensor fills; the others follow in fixed ratios.
@@ -75,16 +88,20 @@ def test_quantizers(name, signed):
         assert error(by_input, upstream * expected.inside) < TOLERANCE, bits
 
 
-def check(package=layers, *, quantizer="lsq", stride=1, padding="same", relaxation="softmax", seed=0, **options):
+def check(
+    package=layers, kind="conv2d", *, quantizer="lsq", stride=1, padding="same", relaxation="softmax", seed=0, **options
+):
     """Compares one layer with the statement."""
+    name, arguments, input_shape, kernel_shape, geometry = LAYERS[kind]
+    arguments = {**arguments, "use_bias": False, "relaxation": relaxation, "quantizer": quantizer}
+    if kind != "dense":
+        arguments |= {"kernel_size": kernel_shape[: len(input_shape) - 2], "strides": stride, "padding": padding}
+        geometry = {**geometry, "stride": stride, "padding": padding}
     rng, pair = np.random.default_rng(seed), (quantizer, quantizer) if isinstance(quantizer, str) else quantizer
     options = {"weight_bits": ALL, "activation_bits": ALL, "coupled": False, "signed_input": False} | options
     coupled, training = options["coupled"], pair[1] != "moving_range"  # whose range training moves
-    layer = package.MixedPrecisionConv2D(
-        KERNEL[-1], KERNEL[:2], strides=stride, padding=padding, use_bias=False, relaxation=relaxation,
-        quantizer=quantizer, name=f"seed_{seed}", **options,
-    )  # fmt: skip
-    layer.build((None, *INPUT[1:]))
+    layer = getattr(package, f"MixedPrecision{name}")(name=f"seed_{seed}", **arguments, **options)
+    layer.build((None, *input_shape[1:]))
     selectors = layer.weight_selector, layer.activation_selector
     for name, value in STATE.items():
         for variable in [v for selector in selectors for v in selector.variables if name_of(v) == name]:
@@ -112,13 +129,15 @@ def check(package=layers, *, quantizer="lsq", stride=1, padding="same", relaxati
             for b in bits
         ]
 
-    x, activations = draw(rng, INPUT, family("input", pair[1], options["activation_bits"], options["signed_input"]))
+    x, activations = draw(
+        rng, input_shape, family("input", pair[1], options["activation_bits"], options["signed_input"])
+    )
     each = family("kernel", pair[0], options["weight_bits"], True)
     if layer.shared_weights:
-        kernel, weights = draw(rng, KERNEL, each)
+        kernel, weights = draw(rng, kernel_shape, each)
         kernels = [kernel]
     else:
-        kernels, weights = zip(*((k, w) for k, (w,) in (draw(rng, KERNEL, [one]) for one in each)), strict=True)
+        kernels, weights = zip(*((k, w) for k, (w,) in (draw(rng, kernel_shape, [one]) for one in each)), strict=True)
     variables = [*(layer.candidate_kernels.kernels if layer.candidate_kernels else ()), layer.kernel]
     for variable, value in zip(variables, kernels, strict=True):
         variable.assign(value)
@@ -136,9 +155,8 @@ def check(package=layers, *, quantizer="lsq", stride=1, padding="same", relaxati
 
     if not training:
         prices *= 0
-    geometry = {"stride": stride, "padding": padding, "coupled": coupled}
     exact = (array.astype(np.float64) for array in (upstream, prices))
-    expected = statement.layer(weights, activations, choices, *exact, **geometry)
+    expected = statement.layer(weights, activations, choices, *exact, coupled=coupled, **geometry)
     errors = {"output": error(output, expected["output"]), "input": error(by_input, expected["input"])}
     if training:
         errors["cost"] = error(sum(layer.losses), expected["cost"])
@@ -200,6 +218,13 @@ def test_other_quantizers(options, variant):
     check(**options, **VARIANTS[variant])
 
 
+@pytest.mark.parametrize("variant", ["shared", "coupled_own_kernels"])
+@pytest.mark.parametrize("kind", [kind for kind in LAYERS if kind != "conv2d"])
+def test_other_layers(kind, variant):
+    stride, padding = (1, "same") if kind == "dilated" else (2, "valid")
+    check(kind=kind, stride=stride, padding=padding, **VARIANTS[variant])
+
+
 @variants
 @pytest.mark.parametrize("quantizer", ["lsq", "hwgq"])
 def test_layers_of_tf_keras(quantizer, variant):
@@ -227,3 +252,25 @@ def test_cost(stride, coupled):
     p, q = (statement.softmax(logits) for logits in odds)
     expected = p @ np.multiply(*bits) if coupled else (p @ bits[0]) * (q @ bits[1])
     assert tfmp.cost(model, "bitops") == pytest.approx(expected * (3 * 2 * 3 * 4) * 12 * 6 / stride**2, rel=1e-6)
+
+
+PRODUCTS = {  # of the sizes in LAYERS: outputs, by stride 2 and "same", times the weights that make one
+    "conv2d": (4 * 3 * 4) * (3 * 2 * 3),
+    "grouped": (4 * 3 * 6) * (3 * 2 * 2),
+    "depthwise": (4 * 3 * 6) * (3 * 2),
+    "conv1d": (5 * 4) * (3 * 5),
+    "dense": 6 * 9,
+}
+
+
+@pytest.mark.parametrize("kind", PRODUCTS)
+def test_cost_of_every_layer(kind):
+    """Eq. 12 with the products that the layer computes, of a group's channels alone."""
+    name, arguments, input_shape, kernel_shape, _ = LAYERS[kind]
+    arguments = {**arguments, "weight_bits": (1, 3), "activation_bits": (2, 4)}
+    if kind != "dense":
+        arguments |= {"kernel_size": kernel_shape[: len(input_shape) - 2], "strides": 2, "padding": "same"}
+    layer = getattr(layers, f"MixedPrecision{name}")(**arguments)
+    inputs = keras.Input(input_shape[1:])
+    model = keras.Model(inputs, layer(inputs))
+    assert tfmp.cost(model, "bitops") == pytest.approx(2 * 3 * PRODUCTS[kind], rel=1e-6)
