@@ -111,7 +111,7 @@ def finish(folder, figures):
         epochs = config["search_epochs"] + config["finetune_epochs"]
         title = f"{config['title']}, {epochs} epochs, seed {record['seed']}"
         figure = plots.pareto_front(front, group="strategy", x_label="BitOps", y_label="test accuracy", title=title)
-        plots.save(figure, figures / f"{folder.name}-seed{record['seed']}")
+        plots.save(figure, figures / f"{folder.name}{path.stem.removeprefix('front')}")
         print(path.name, {name: round(area, 4) for name, area in strategy_areas(record).items()}, flush=True)
 
 
