@@ -28,6 +28,8 @@ def test_depthwise_convolutions_have_bits_of_their_own(k, weight_bits, depthwise
         "grouped": (weight_bits,),
         "last": (8,),
     }
+    simulated = {row.name: (row.weight_bits,) for row in tfmp.simulate(found).layers if row.weight_bits}
+    assert simulated == bits
     size = tfmp.cost(found, tfmp.costs.ModelSize(kernels_only=True))
     assert size == 8 * (27 * 8 + 5 * 2 * 2 * 8) + others * 2 * 9 * 8 + weight_bits * (8 * 8 + 4 * 8)
 
