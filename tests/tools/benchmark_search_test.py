@@ -42,6 +42,16 @@ def test_parallel_convolutions_compute_what_one_convolution_of_mixtures_computes
     assert len(logits) == 4 and np.any(composite[0])
 
 
+def test_the_measured_search_step_costs_little_more_than_a_uniform_one():
+    """At most 1.3 times its time and 1.15 times its memory; at most a quarter more time for 8 candidates than for 2."""
+    recorded = ROOT / "recipes" / "results" / "benchmark_search" / "resnet18_112.json"
+    found = json.loads(recorded.read_text())["variants"]
+    median = {name: record["step_of_uniform"][1] for name, record in found.items()}
+    assert 1 < median["softmax"] <= 1.3
+    assert found["softmax"]["peak_bytes"] <= 1.15 * found["uniform"]["peak_bytes"]
+    assert median["candidates_8"] <= 1.25 * median["candidates_2"]
+
+
 @pytest.mark.slow  # processes of their own count the memory
 def test_measures_all_variants_in_one_run(tmp_path):
     folder = tmp_path / "benchmark_search"
