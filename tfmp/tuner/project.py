@@ -109,7 +109,7 @@ class Project:
 
     def _check_identity(self, name, identity):
         path, identity = self.folder / name, json.loads(json.dumps(identity))
-        with self.locks.hold(name):  # workers write it as well
+        with self.locks.hold(path.stem):  # workers write it as well
             for beside in self.folder.glob(f".{name}.*.tmp"):
                 beside.unlink(missing_ok=True)  # half-written by a process that was killed
             if not path.exists():
