@@ -29,7 +29,7 @@ def search(directory, oracle, *, num_workers=0, death="never"):
     ("oracle", "death"),
     [
         pytest.param("grid", "worker", id="grid"),
-        pytest.param("random", "never", marks=pytest.mark.slow, id="random"),
+        pytest.param("random", "never", id="random"),
         pytest.param("random", "chief", marks=pytest.mark.slow, id="chief"),
     ],
 )
@@ -41,6 +41,9 @@ def test_two_workers_finish_what_one_does_whoever_is_killed(oracle, death, tmp_p
     for key, record in together.items():
         expected = alone[key].metrics
         assert {name: pytest.approx(value) for name, value in expected.items()} == dict(record.metrics)
+        assert dict(record.bits) == dict(alone[key].bits)
+    losses = {round(record.metrics["val_loss"], 6) for record in together.values()}
+    assert len(losses) == len(together), "trials that learned at other rates and bits are told apart"
     repeated = 1 if death == "worker" else 0
     assert sorted(starts.values()) == [1] * (len(alone) - repeated) + [2] * repeated, "no other trial is run again"
     assert {record.worker for record in together.values()} <= {"worker0", "worker1"}

@@ -31,6 +31,7 @@ def check_round(folder, kills, unbroken):
     project = Project(folder / "tuning" / "budgets")
     records = project.records()
     assert [record.metrics for record in records] == [record.metrics for record in unbroken]
+    assert len({record.metrics["val_loss"] for record in records}) == len(records), "every trial has learned"
     found = sorted((record.budget, record.values["learning_rate"]) for record in records)
     assert found == [(budget, rate) for budget in BUDGETS for rate in ("0.1", "0.2")]
     for record in records:
@@ -39,7 +40,8 @@ def check_round(folder, kills, unbroken):
         assert record.bits == {"middle": BUDGETS[record.budget]}
         assert record.metrics["bitops"] == tfmp.cost(model, "bitops")
     started = collections.Counter((folder / "started").read_text().splitlines())
-    assert set(started.values()) and sum(started.values()) - len(records) <= kills, "only killed trials are repeated"
+    tried = {f"{tuple(BUDGETS[budget])} {rate}" for budget, rate in found}
+    assert set(started) == tried and started.total() - len(tried) <= kills, "only killed trials are repeated"
     for path in (folder / "tuning" / "budgets").rglob("*.json"):
         json.loads(path.read_text())
     assert not list((folder / "tuning").rglob("*.tmp*")), "what was half-written is gone"
