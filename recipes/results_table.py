@@ -68,16 +68,21 @@ def _compared(records):
     for name in sorted(runs, key=lambda name: (_rank(name), name)):
         seeds = runs[name]
         accuracies = ", ".join(f"{100 * seeds[seed]['accuracy']:.2f}" for seed in sorted(seeds))
-        # The uniform network of the same quantizer, where that is another one.
+        # Uniform networks of the same quantizer, where that is another one; and those that start as searched ones do.
         quantizer = [setting for setting in name.split("-")[1:] if setting.startswith("quantizer=")]
         own = runs.get("-".join(["uniform", *quantizer]), {}) if quantizer else {}
-        ahead = [_mean(_differences(seeds, others)) if seeds is not others else "" for others in (uniform, own)]
+        alike = "-".join(["retrained-assignment=uniform", *quantizer])
+        alike = {} if name.startswith("uniform") else runs.get(alike, {})
+        baselines = [others if seeds is not others else {} for others in (uniform, own, alike)]
+        ahead = [_mean(_differences(seeds, others)) for others in baselines]
         paired = [seed for seed in seeds if seed in uniform and "bitops" in seeds[seed] and name != "uniform"]
         shares = [(seeds[seed]["equivalent_bits"] / uniform[seed]["equivalent_bits"]) ** 2 for seed in paired]
         of_uniform = f"{min(shares):.1%} to {max(shares):.1%}" if shares else ""
         rows.append([name, ", ".join(map(str, sorted(seeds))), accuracies, *ahead, of_uniform])
     header = ["run", "seeds", "test accuracy, %", "ahead of uniform, points", "ahead of its quantizer's uniform"]
-    return [*header, "BitOps, of uniform"], rows
+    header += ["ahead of uniform bits trained alike", "BitOps, of uniform"]
+    shown = [i for i in range(len(header)) if any(row[i] for row in rows)]
+    return [header[i] for i in shown], [[row[i] for i in shown] for row in rows]
 
 
 def _by_bits(records):
