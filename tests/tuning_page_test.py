@@ -39,6 +39,7 @@ def test_the_page_runs_as_printed(names, tmp_path, capsys):
     assert not re.search("^trial ", capsys.readouterr().out, flags=re.MULTILINE), "nothing is trained again"
 
 
+@pytest.mark.slow
 def test_the_page_runs_as_printed_on_several_workers(names, tmp_path, monkeypatch):
     np.savez("data.npz", **names)
     monkeypatch.setenv("PYTHONPATH", str(PAGE.parents[1]))

@@ -29,7 +29,9 @@ def tune(folder, model, *arguments):
     return cli.main(["tune", *files, *own, *arguments])
 
 
-@pytest.mark.parametrize("model", [FUNCTION, "model.keras"], ids=["function", "file"])
+@pytest.mark.parametrize(
+    "model", [pytest.param(FUNCTION, marks=pytest.mark.slow, id="function"), pytest.param("model.keras", id="file")]
+)
 def test_one_command_selects_and_goes_on(folder, capsys, model):
     model = str(folder / model) if model != FUNCTION else model
     bits = ["--weight_bits=1,8", "--depthwise_bits=8", "--sizes=1,0.5"]

@@ -130,7 +130,9 @@ def test_the_penalty_stays_out_of_validation():
     assert history["loss"][0] > history["val_loss"][0] + 5
 
 
-@pytest.mark.parametrize(("relaxation", "tolerance"), [("softmax", 0.03), ("gumbel", 0.1)])
+@pytest.mark.parametrize(
+    ("relaxation", "tolerance"), [("softmax", 0.03), pytest.param("gumbel", 0.1, marks=pytest.mark.slow)]
+)
 def test_a_budget_is_met(relaxation, tolerance):
     """The task, to do what the network did in floating point, wants all the bits that it can get."""
     keras.utils.set_random_seed(0)

@@ -40,7 +40,9 @@ def searched(options, jit_compile):
     return losses, dict(zip([v.path for v in model.trainable_variables], steps, strict=True))
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize(
+    "variant", [pytest.param(name, marks=[pytest.mark.slow] * (name != "softmax")) for name in VARIANTS]
+)
 def test_compiled_steps_are_those_of_the_operations(variant):
     expected_losses, expected = searched(VARIANTS[variant], False)
     losses, steps = searched(VARIANTS[variant], True)

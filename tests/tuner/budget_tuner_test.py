@@ -149,6 +149,7 @@ def test_a_loss_that_is_not_finite_is_the_reason(tmp_path):
     assert record.status == "failed" and "The loss is nan in epoch 1 of the search" in record.reason
 
 
+@pytest.mark.slow
 def test_a_search_starts_from_its_neighbour(tmp_path):
     tuner = BudgetTuner(tiny.hypermodel(strategies=["watched"]), directory=tmp_path, warm_start=True)
     tiny.search(tuner)

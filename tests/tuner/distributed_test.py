@@ -29,7 +29,7 @@ def search(directory, oracle, *, num_workers=0, death="never"):
     ("oracle", "death"),
     [
         pytest.param("grid", "worker", id="grid"),
-        pytest.param("random", "never", id="random"),
+        pytest.param("random", "never", marks=pytest.mark.slow, id="random"),
         pytest.param("random", "chief", marks=pytest.mark.slow, id="chief"),
     ],
 )

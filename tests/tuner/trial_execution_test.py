@@ -22,6 +22,7 @@ def in_scope(run):
 register_strategy("in_scope", in_scope)
 
 
+@pytest.mark.slow
 def test_what_hyperband_promotes_trains_on_at_its_bits(tmp_path):
     epochs = []
     note = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: epochs.append(epoch))
