@@ -25,15 +25,17 @@ def test_runs_are_compared_seed_by_seed(tmp_path):
         "uniform-seed0": run(0, 0.74, 1.0),
         "uniform-seed1": run(1, 0.70, 1.0),
         "uniform-quantizer=hwgq-seed1": run(1, 0.67, 1.0),
+        "mixed-seed2": run(2, 0.9, 0.97),  # at fewer BitOps, which is no comparison
+        "uniform-seed2": run(2, 0.7, 1.0),
         "float-seed0": run(0, 0.8),
         "retrained-assignment=uniform-quantizer=hwgq-seed1": run(1, 0.68, 1.0),
     }
     # 1 and 3 points ahead: mean 2, standard error 1, and Student's t of one degree of freedom is 12.71 at 95 %.
     assert rows_of(tmp_path / "resnet8_cifar10", runs) == [
         "| float | 0 | 80.00 |  |  |  |  |",
-        "| uniform | 0, 1 | 74.00, 70.00 |  |  |  |  |",
+        "| uniform | 0, 1, 2 | 74.00, 70.00, 70.00 |  |  |  |  |",
         "| uniform-quantizer=hwgq | 1 | 67.00 | -3.00 |  |  | 100.0% to 100.0% |",
-        "| mixed | 0, 1 | 75.00, 73.00 | +2.00 ± 12.71 |  |  | 98.0% to 99.0% |",
+        "| mixed | 0, 1, 2 | 75.00, 73.00, (90.00) | +2.00 ± 12.71 |  |  | 97.0% to 99.0% |",
         "| mixed-quantizer=hwgq-key=value | 1 | 69.00 | -1.00 | +2.00 | +1.00 | 100.0% to 100.0% |",
         "| retrained-assignment=uniform-quantizer=hwgq | 1 | 68.00 | -2.00 | +1.00 |  | 100.0% to 100.0% |",
     ]
