@@ -4,7 +4,7 @@
     python -m recipes.joint_search --config=joint_imagenet
 
 - `joint`: searches blocks and bits together, takes the best of the networks within the target, trains it from scratch.
-- `uniform8`, `uniform4`, `uniform2`: the architecture that `joint` found, with the same bits in every block.
+- `uniform8`, `uniform4`, `uniform2`: the architecture that the run `architecture` found, the same bits in every block.
 - `stepwise`: searches the architecture at 8 bits for half of the epochs, then the bits of that architecture.
 - `reference`: blocks of expansion 6 and kernel 3, none skipped, at 8 bits, as in MobileNetV2.
 - `transferred`: the blocks that another configuration found (`found`), for the images of this one, as in the paper.
@@ -78,7 +78,7 @@ def search(run, space, *, target_mj, epochs, stage="search"):
 
 def search_loss(config):
     """The loss of a search with smoothed labels, where the settings say so; None is that without."""
-    smoothing = config.get("search_label_smoothing")
+    smoothing = config["search_label_smoothing"]
     if not smoothing:
         return None
     loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=smoothing)

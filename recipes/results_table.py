@@ -72,20 +72,17 @@ def _compared(records, tolerance=1.0):
     for name in sorted(runs, key=lambda name: (_rank(name), name)):
         seeds = runs[name]
         paired = [seed for seed in seeds if seed in uniform and "bitops" in seeds[seed] and name != "uniform"]
-        shares = {
-            seed: (seeds[seed]["equivalent_bits"] / uniform[seed]["equivalent_bits"]) ** 2 for seed in sorted(paired)
-        }
+        shares = {seed: (seeds[seed]["equivalent_bits"] / uniform[seed]["equivalent_bits"]) ** 2 for seed in paired}
         outside = {seed for seed, share in shares.items() if abs(share - 1) > tolerance}
         accuracies = {seed: f"{100 * seeds[seed]['accuracy']:.2f}" for seed in sorted(seeds)}
         accuracies = ", ".join(f"({shown})" if seed in outside else shown for seed, shown in accuracies.items())
         # Uniform networks of the same quantizer, where that is another one; and those that start as searched ones do.
         quantizer = [setting for setting in name.split("-")[1:] if setting.startswith("quantizer=")]
         own = runs.get("-".join(["uniform", *quantizer]), {}) if quantizer else {}
-        alike = "-".join(["retrained-assignment=uniform", *quantizer])
-        alike = {} if name.startswith("uniform") else runs.get(alike, {})
-        baselines = [others if seeds is not others else {} for others in (uniform, own, alike)]
+        alike = runs.get("-".join(["retrained-assignment=uniform", *quantizer]), {})
+        baselines = uniform, own, {} if name.startswith("uniform") else alike
         within = {seed: record for seed, record in seeds.items() if seed not in outside}
-        ahead = [_mean(_differences(within, others)) for others in baselines]
+        ahead = [_mean(_differences(within, others)) if others is not seeds else "" for others in baselines]
         of_uniform = f"{min(shares.values()):.1%} to {max(shares.values()):.1%}" if shares else ""
         rows.append([name, ", ".join(map(str, sorted(seeds))), accuracies, *ahead, of_uniform])
     header = ["run", "seeds", "test accuracy, %", "ahead of uniform, points", "ahead of its quantizer's uniform"]

@@ -30,7 +30,7 @@ def run_train(run):
 
     def build(width):
         if config["fixed_ends"]:
-            return tfmp.scale_width(network(keras, **arguments), width, fixed_ends=True, keep=config.get("keep"))
+            return tfmp.scale_width(network(keras, **arguments), width, fixed_ends=True, keep=config["keep"])
         return network(keras, width=width, **arguments)
 
     bits = {"weight_bits": config["weight_bits"], "depthwise_bits": config["depthwise_bits"]}

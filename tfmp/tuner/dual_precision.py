@@ -16,8 +16,8 @@ class DualPrecision:
     """Selects one precision for depthwise convolutions and one for all others, then trains them at the sizes wanted.
 
     First every pair is trained at one small size, the width following from the bits; the most accurate pair is then
-    trained at the other sizes. The widths of a stage are found before its first training. A
-    selection that was killed goes on where it was; trials that failed are recorded.
+    trained at the other sizes. The widths of a stage are found before its first training. A selection that was killed
+    goes on where it was; trials that failed are recorded.
 
     Args:
         hypermodel: A `DualPrecisionHyperModel` with all precisions, at the size to compare them.
