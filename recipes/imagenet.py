@@ -22,6 +22,7 @@ import tfmp
 from recipes import experiment
 from recipes.assignments import equivalent_bits
 from recipes.datasets.image_folder import ImageFolder
+from recipes.epoch_records import EpochRecords
 
 _MOMENTUM = 0.9
 _WEIGHT_DECAY = 1e-4
@@ -109,12 +110,12 @@ def run_search(run):
     model = task.searchable()
     budget = None if config["eta"] else tfmp.Budget("bitops", like_uniform=tuple(config["uniform_bits"]))
     search = tfmp.MixedPrecisionSearch(budget, eta=config["eta"], backup_dir=run.backup_dir)
-    history = task.fit(
-        model, config["search_epochs"], config["search_decay_epochs"], [search], config["selection_learning_rate"]
-    )
+    records = EpochRecords(search, run.backup_dir)
+    epochs = config["search_epochs"], config["search_decay_epochs"]
+    task.fit(model, *epochs, [search, records], config["selection_learning_rate"])
     strategy = "argmax" if config["eta"] else "budget"
     bits = {name: list(pair) for name, pair in tfmp.discretize(model, strategy=strategy, budget=budget).bits.items()}
-    return {**task.measured(model, history), "bits": bits, "equivalent_bits": equivalent_bits(model, bits)}
+    return {**task.measured(model, records.history), "bits": bits, "equivalent_bits": equivalent_bits(model, bits)}
 
 
 def run_mixed(run):
