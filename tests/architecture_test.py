@@ -16,6 +16,7 @@ TOP = "tfmp"
 FLOORS = {
     "types": 0,
     "ops": 1,
+    "data": 1,
     "simulator": 1,
     "quantizers": 2,
     "costs": 2,

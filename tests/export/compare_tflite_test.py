@@ -109,8 +109,8 @@ def test_files_that_cannot_be_compared(fixed, data, folder, tmp_path):
         (np.zeros((0, 6, 6, 2)), "at least one sample"),
         (np.full((1, 6, 6, 2), np.inf), "must be finite"),
         (np.zeros((2, 6, 6, 3)), "must have the shape"),
-        (np.full((2, 6, 6, 2), "cat"), "must be numbers. Received: <U3 for input 'image'"),
-        ({"picture": np.zeros((2, 6, 6, 2))}, "image.*Received: picture"),
+        (np.full((2, 6, 6, 2), "cat"), "for input `image` must be numbers. Received: <U3"),
+        ({"picture": np.zeros((2, 6, 6, 2))}, "image.*Received: the keys picture"),
     ],
 )
 def test_data_that_does_not_fit(batch, message, fixed, folder):

@@ -133,10 +133,10 @@ def test_several_inputs_and_outputs_go_by_name(tmp_path):
     found, expected = interpreter.run(data), tfmp.fold(fixed)(data)
     np.testing.assert_array_equal(found["map"], expected["map"])
     np.testing.assert_allclose(found["kind"], expected["kind"], atol=1 / 256)
-    pairs = [data["one"], data["two"]]
-    assert tfmp.export_tflite(fixed, tmp_path / "again.tflite", verify=pairs).operators
-    for wrong in (data["one"], {"left": data["one"], "right": data["two"]}, [data["one"]] * 3):
-        with pytest.raises(ValueError, match="one array per input of the model: one, two"):
+    by_tensor = {"left": data["one"], "right": data["two"]}
+    assert tfmp.export_tflite(fixed, tmp_path / "again.tflite", verify=by_tensor).operators
+    for wrong in (data["one"], {"left": data["one"]}, [data["one"], data["two"]]):
+        with pytest.raises(ValueError, match="one array for each input of the model, one, two, as a dict"):
             tfmp.export_tflite(fixed, tmp_path / "wrong.tflite", verify=wrong)
     assert not (tmp_path / "wrong.tflite").exists()
 
@@ -166,7 +166,7 @@ def strange():
         ({"verify": []}, "Verification data"),
         ({"verify": tf.data.Dataset.from_tensor_slices(np.zeros((0, 8, 8, 3))).batch(2)}, "at least one sample"),
         ({"verify": np.zeros((2, 8, 7, 3))}, "must have the shape"),
-        ({"verify": {"picture": np.zeros((2, 8, 8, 3))}}, "image.*Received: picture"),
+        ({"verify": {"picture": np.zeros((2, 8, 8, 3))}}, "image.*Received: the keys picture"),
         ({"model": lambda data: relaxed(weight_bits=(2, 3))}, "still open: deep, point.*tfmp.fix"),
         ({"model": lambda data: relaxed()}, "`first` was never calibrated"),
         ({"model": lambda data: relaxed(quantizer="linear", calibration=data)}, "`deep`: `linear`"),

@@ -5,9 +5,9 @@ import tensorflow as tf
 from keras import layers as kl
 
 from tfmp.bindings.keras3 import graph as keras3
+from tfmp.data.batches import batches
 from tfmp.layers import Quantize
 from tfmp.transform.calibrate import reestimate_normalization
-from tfmp.transform.samples import batches
 
 
 def two_normalizations():

@@ -1,17 +1,18 @@
 """A file against the model that it was written from."""
 
-import numpy as np
-
 from tfmp.bindings import binding
+from tfmp.data.batches import first_samples, named_batches
+from tfmp.data.model_inputs import ModelInputs
 from tfmp.export.agreement import float_agreement, integer_agreement, refuse
 from tfmp.export.file_contents import file_contents
 from tfmp.export.file_metadata import FLOAT, MODES, quantized_bits
 from tfmp.export.interpreter import Interpreter
 from tfmp.export.plain_function import PlainFunction
 from tfmp.transform.fold import check_fixed, fold_graph
-from tfmp.transform.samples import batches
 from tfmp.transform.signature_names import signature_inputs, signature_outputs
 from tfmp.types import TFLiteReport
+
+_SAMPLES = 256
 
 
 def compare_tflite(fixed, path, batch) -> TFLiteReport:
@@ -23,8 +24,7 @@ def compare_tflite(fixed, path, batch) -> TFLiteReport:
     Args:
         fixed: The model that was exported, with the weights that it had then.
         path: The file.
-        batch: Inputs as the model takes them: an array, a structure of arrays, or a `tf.data.Dataset`, of which the
-            first batch is used.
+        batch: Inputs in any form of data, see `tfmp.relax`; the first 256 samples are used.
 
     Returns:
         A `TFLiteReport`; `print` it. `report.first_difference` is the first operator that differs by more than 1.
@@ -56,28 +56,15 @@ def compare_tflite(fixed, path, batch) -> TFLiteReport:
 def agreement(fixed, interpreter, batch, *, mode) -> dict:
     """Returns the fields of a `TFLiteReport` that say how a file agrees with its model; see `compare_tflite`."""
     bound = binding.of(fixed)
+    graph = bound.read(fixed, weights=mode != FLOAT)
+    samples = _named_samples(graph, batch)
     if mode == FLOAT:
-        graph = bound.read(fixed, weights=False)
-        samples = _named_samples(signature_inputs(graph).values(), batch)
         return float_agreement(PlainFunction(fixed, graph), signature_outputs(graph), interpreter, samples)
-    graph = fold_graph(bound.read(fixed), mode=mode)
-    return integer_agreement(graph, bound.write_integer(graph), interpreter, _named_samples(graph.inputs, batch))
+    graph = fold_graph(graph, mode=mode)
+    return integer_agreement(graph, bound.write_integer(graph), interpreter, samples)
 
 
-def _named_samples(names, batch):
-    """The first batch of data in the structure of a model's inputs, as arrays by the names of the inputs."""
-    samples = next(batches(batch, batch_size=256, name="Verification data"))
-    if not isinstance(samples, dict):
-        arrays = samples if isinstance(samples, list | tuple) else [samples]
-        samples = dict(zip(names, arrays, strict=False)) if len(arrays) == len(names) else {}
-    if set(samples) != set(names):
-        raise ValueError(
-            f"Verification data must have one array per input of the model: {', '.join(names)}; as a dict, by these "
-            f"names. Received: {', '.join(samples) or 'another number of arrays'}"
-        )
-    for name in names:
-        if np.asarray(samples[name]).dtype.kind not in "fiub":
-            raise ValueError(
-                f"Verification data must be numbers. Received: {np.asarray(samples[name]).dtype} for input {name!r}."
-            )
-    return {name: samples[name] for name in names}
+def _named_samples(graph, batch):
+    """The first samples of the data, as arrays by the names that the file has for the inputs of a model."""
+    arrays = first_samples(named_batches(batch, inputs=ModelInputs.of(graph), name="Verification data"), _SAMPLES)
+    return {name: arrays[tensor] for tensor, name in signature_inputs(graph).items()}

@@ -3,8 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
+from tfmp.data.batches import check_finite
 from tfmp.export.interpreter import Interpreter
-from tfmp.transform.samples import check_finite
 
 
 def evaluate_tflite(path, data) -> float:

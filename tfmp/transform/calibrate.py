@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfmp.bindings import binding
-from tfmp.transform.samples import batches
+from tfmp.data.batches import batches
 
 _MAX_VALUES = 2**18
 
@@ -15,7 +15,7 @@ def calibrate_ranges(model, float_model, data, *, least_squares=False):
     Args:
         model: A relaxed or fixed model.
         float_model: The same network without quantizers, its tensors under the same names.
-        data: As in `tfmp.transform.samples.batches`.
+        data: As in `tfmp.data.batches.batches`.
         least_squares: True for the ranges of least squared error, of kernels too, for networks that are not trained
             further; else activations get the ranges that training starts from, and kernels keep theirs.
     """
@@ -67,7 +67,7 @@ def reestimate_normalization(model, data):
 
     Args:
         model: A Keras model, trained; its other weights stay.
-        data: As in `tfmp.transform.samples.batches`.
+        data: As in `tfmp.data.batches.batches`.
     """
     graph = binding.of(model).read(model, weights=False)
     layers = [

@@ -4,8 +4,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfmp.bindings import binding
+from tfmp.data.batches import batches
 from tfmp.transform.normalization import channel_axis, fusable_normalization
-from tfmp.transform.samples import batches
 from tfmp.types import Graph
 
 _SMALLEST_VARIANCE = 1e-12
@@ -23,7 +23,7 @@ class MomentCorrection:
         graph: A relaxed or fixed network, its activations in layers of their own (`with_separate_activations(graph)`).
         model: The model of that graph, changed in place.
         floating: The model of the same network in floating point, its tensors under the same names.
-        data: As in `tfmp.transform.samples.batches`.
+        data: As in `tfmp.data.batches.batches`.
 
     Attributes:
         carriers: Names of the layers that carry a correction, in the order of the network.

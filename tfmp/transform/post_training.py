@@ -16,7 +16,7 @@ def quantize_after_training(model, floating: Graph, data):
     Args:
         model: A fixed model with the weights of the network in floating point, changed in place.
         floating: That network.
-        data: As in `tfmp.transform.samples.batches`.
+        data: As in `tfmp.data.batches.batches`.
     """
     bound = binding.of(model)
     calibrate_ranges(model, bound.write(floating), data, least_squares=True)

@@ -7,11 +7,12 @@ import tensorflow as tf
 
 from tfmp import quantizers
 from tfmp.bindings import binding
+from tfmp.data.batches import batches, labelled_batches, num_samples
+from tfmp.data.model_inputs import ModelInputs
 from tfmp.transform.calibrate import calibrate_ranges
 from tfmp.transform.floating_point import in_floating_point, own_weights
 from tfmp.transform.moment_correction import MomentCorrection
 from tfmp.transform.output_kind import holds_probabilities
-from tfmp.transform.samples import batches
 from tfmp.transform.separate_activations import with_separate_activations
 from tfmp.types import Graph, Selection
 
@@ -30,9 +31,11 @@ def measure_sensitivity(graph: Graph, data, *, loss=None, divergence=None, verbo
 
     Args:
         graph: A relaxed network with its weights.
-        data: Inputs, as in `tfmp.transform.samples.batches`; with `loss`, a pair of them, (inputs, targets).
-        loss: Function of (targets, outputs), of which the mean over the samples counts; None for the divergence of the
-            output from that of the floating-point network, which needs no targets.
+        data: Inputs, as in `tfmp.data.batches.batches`, which are held in memory; with `loss`, with targets, as in
+            `labelled_batches`.
+        loss: Function of (targets, outputs), of which the mean over the samples counts, or of (targets, outputs,
+            sample_weight) where the data have weights; None for the divergence of the output from that of the
+            floating-point network, which needs no targets.
         divergence: `"kl"` or `"squared_error"`; see `divergence_of`.
         verbose: 1 prints a line for each layer.
 
@@ -60,38 +63,41 @@ class _Trials:
 
     def __init__(self, graph, data, loss, divergence):
         bound = binding.named(graph.framework)
-        inputs, targets = (data, None) if loss is None else _pair(data)
         floating_graph = with_separate_activations(in_floating_point(graph))
         graph = with_separate_activations(_with_finest(graph))
         self._model, floating = bound.write(graph), bound.write(floating_graph)
-        calibrate_ranges(self._model, floating, inputs, least_squares=True)
-        self._chunks = [tf.nest.map_structure(tf.constant, chunk) for chunk in batches(inputs, graph=graph)]
         if loss is None:
-            self._references = [floating(chunk, training=False) for chunk in self._chunks]
-            loss = divergence_of(graph, self._references, divergence)
+            self._chunks = list(batches(data, graph=graph, name="`data`"))
+            outputs = [floating(chunk, training=False) for chunk in self._chunks]
+            loss, references = divergence_of(graph, outputs, divergence), [(output,) for output in outputs]
         else:
-            self._references = [tf.nest.map_structure(tf.constant, chunk) for chunk in batches(targets, name="Targets")]
+            inputs = ModelInputs.of(graph)
+            labelled = list(labelled_batches(data, inputs=inputs))
+            self._chunks = [inputs.arranged(arrays) for arrays, *_ in labelled]
+            references = [(targets,) if weights is None else (targets, weights) for _, targets, weights in labelled]
+        self._pairs = tf.nest.map_structure(tf.constant, list(zip(self._chunks, references, strict=True)))
+        calibrate_ranges(self._model, floating, lambda: self._chunks, least_squares=True)
         self._selectors = {}
         for layer in graph.searched:
             built = bound.layer(self._model, layer.name)
             self._selectors[layer.name] = built.weight_selector, built.activation_selector
         for selector in (selector for pair in self._selectors.values() for selector in pair):
             _choose(selector, -1)
-        self._correction = MomentCorrection(graph, self._model, floating, inputs)
+        self._correction = MomentCorrection(graph, self._model, floating, lambda: self._chunks)
         for carrier in self._correction.carriers:
             self._correction.correct(carrier)
 
         @tf.function(reduce_retracing=True)
         def mean_loss(chunk, reference):
-            return tf.reduce_mean(tf.cast(loss(reference, self._model(chunk, training=False)), tf.float32))
+            targets, *weights = reference
+            return tf.reduce_mean(tf.cast(loss(targets, self._model(chunk, training=False), *weights), tf.float32))
 
         self._mean_loss = mean_loss
 
     def loss(self):
         """Mean over the samples."""
-        sizes = [len(tf.nest.flatten(chunk)[0]) for chunk in self._chunks]
-        values = [float(self._mean_loss(*pair)) for pair in zip(self._chunks, self._references, strict=True)]
-        return float(np.average(values, weights=sizes))
+        sizes = [num_samples(chunk) for chunk in self._chunks]
+        return float(np.average([float(self._mean_loss(*pair)) for pair in self._pairs], weights=sizes))
 
     def losses(self, name, pair):
         """For each of a layer's two tensors, the loss at each of its candidates; none where it has no choice."""
@@ -184,18 +190,6 @@ def _choose(selector, index):
         logits = np.zeros(len(selector.bits), np.float32)
         logits[index] = _CERTAIN
         selector.logits.assign(logits)
-
-
-def _pair(data):
-    if not isinstance(data, list | tuple) or len(data) != 2:
-        raise ValueError(
-            "With `loss`, `data` must be a pair of arrays or of structures of arrays, (inputs, targets). "
-            f"Received: {type(data).__name__}"
-        )
-    counts = [len(tf.nest.flatten(part)[0]) for part in data]
-    if counts[0] != counts[1]:
-        raise ValueError(f"Expected a target for each input. Received: {counts[0]} inputs and {counts[1]} targets.")
-    return data
 
 
 def _line(letter, selection, values):

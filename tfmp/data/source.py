@@ -1,0 +1,235 @@
+"""The forms of data, recognized without importing a Keras."""
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfmp.types.checks import received
+
+FORMS = (
+    "an array, a list, tuple or dict of arrays, a `tf.data.Dataset`, a `PyDataset` (`Sequence` in tf_keras), or a "
+    "function without arguments that returns an iterator of batches"
+)
+_TORCH_LIKE = ("torch", "torchvision", "torchdata", "lightning", "pytorch_lightning")
+# How to write that function for something that is iterated over.
+_AS_FUNCTION = "`def batches(): yield from ((x.numpy(), y.numpy()) for x, y in loader)`"
+
+
+class Source:
+    """Data that can be read again and again, in batches: arrays, tuples, lists and dicts of arrays."""
+
+    def elements(self, batch_size: int) -> Iterator[Any]:
+        """Yields every batch once; those that come as batches keep their size."""
+        raise NotImplementedError
+
+    def num_batches(self, batch_size: int) -> int | None:
+        """How many `elements` yields; None if only reading all of them would tell, `math.inf` if they never end."""
+        raise NotImplementedError
+
+
+class Arrays(Source):
+    """A structure of arrays with one entry per sample.
+
+    Attributes:
+        structure: Arrays in tuples, lists and dicts. What is stored in a file (`numpy.memmap`, HDF5) stays there.
+        num_samples: The length of every array.
+    """
+
+    def __init__(self, data: Any, name: str):
+        self.structure = as_arrays(data, name)
+        arrays = list(leaves(self.structure))
+        if not arrays or any(len(array.shape) == 0 for array in arrays):
+            raise ValueError(
+                f"{name} must be {FORMS}. Received: {type(data).__name__} of {len(arrays)} arrays of the shapes "
+                f"{_shapes(arrays)}. Arrays have one entry per sample."
+            )
+        if len({array.shape[0] for array in arrays}) > 1:
+            raise ValueError(
+                f"{name} must be arrays of equal length, one for each input. Received: arrays of the shapes "
+                f"{_shapes(arrays)}. {JOINED_BATCHES}"
+            )
+        self.num_samples = arrays[0].shape[0]
+
+    def take(self, indices: Any) -> Any:
+        """The same structure with some samples: those of a slice or of an array of indices."""
+        return map_leaves(lambda array: np.asarray(array[indices]), self.structure)
+
+    def elements(self, batch_size):
+        for start in range(0, self.num_samples, batch_size):
+            yield self.take(slice(start, start + batch_size))
+
+    def num_batches(self, batch_size):
+        return -(-self.num_samples // batch_size)
+
+
+class IndexedBatches(Source):
+    """Batches by their index, as a `PyDataset` of Keras 3 and a `Sequence` of tf_keras are.
+
+    Attributes:
+        count: Number of batches; None if they never end.
+    """
+
+    def __init__(self, data: Any, name: str):
+        self._data, self._name = data, name
+        self.count = len(data) if hasattr(data, "__len__") else data.num_batches
+
+    def take(self, index: int) -> Any:
+        """The batch with an index."""
+        return as_arrays(self._data[int(index)], self._name)
+
+    def elements(self, batch_size):
+        index = 0
+        while self.count is None or index < self.count:
+            yield self.take(index)
+            index += 1
+
+    def num_batches(self, batch_size):
+        return np.inf if self.count is None else self.count
+
+
+class StreamedBatches(Source):
+    """Batches that are read in their order: a `tf.data.Dataset`, or what a function returns each time it is called."""
+
+    def __init__(self, data: tf.data.Dataset | Callable[[], Iterable], name: str):
+        self._data, self._name = data, name
+        if not isinstance(data, tf.data.Dataset):
+            _check_function(data, name)
+
+    def elements(self, batch_size):
+        yield from self.elements_from(0)
+
+    def elements_from(self, position: int) -> Iterator[Any]:
+        """Yields the batches after the first `position` of them."""
+        if isinstance(self._data, tf.data.Dataset):
+            batches = self._data.skip(position).as_numpy_iterator()
+        else:
+            batches = iter(self._called())
+            for _ in zip(range(position), batches, strict=False):
+                pass
+        yield from (as_arrays(batch, self._name) for batch in batches)
+
+    def num_batches(self, batch_size):
+        if not isinstance(self._data, tf.data.Dataset):
+            return None
+        count = int(self._data.cardinality())
+        return {tf.data.INFINITE_CARDINALITY: np.inf, tf.data.UNKNOWN_CARDINALITY: None}.get(count, count)
+
+    def _called(self):
+        batches = self._data()
+        if not isinstance(batches, Iterable) or isinstance(batches, Mapping | str | bytes) or is_array(batches):
+            raise TypeError(
+                f"{self._name} is a function that must return an iterator of batches, as a function with `yield` does. "
+                f"It returned: {received(batches)}"
+            )
+        return batches
+
+
+JOINED_BATCHES = (
+    "A list is read as one array per input: join batches to one array with `np.concatenate`, samples with `np.stack`, "
+    "or give a function that yields batches."
+)
+
+
+def source_of(data: Any, name: str) -> Source:
+    """Returns the source of data in any of the forms.
+
+    Args:
+        data: What the user handed over.
+        name: What errors call it: "`calibration`".
+
+    Raises:
+        TypeError: If it has another form, or can be read once only.
+        ValueError: If arrays have other lengths or no axis of samples.
+    """
+    if isinstance(data, tf.data.Dataset):
+        return StreamedBatches(data, name)
+    if is_array(data) or isinstance(data, list | tuple | Mapping):
+        return Arrays(data, name)
+    if _modules(data) & set(_TORCH_LIKE):
+        raise TypeError(
+            f"{name} must be {FORMS}. Received: {received(data)} of PyTorch. Give a function of its batches as arrays: "
+            f"{_AS_FUNCTION}"
+        )
+    if hasattr(data, "__next__"):
+        raise TypeError(
+            f"{name} must be data that can be read more than once. Received: {received(data)}, which can be read once "
+            "only. Give the function that makes it, `batches` and not `batches()`, or an array."
+        )
+    has_length = hasattr(data, "__len__") or hasattr(data, "num_batches")
+    if has_length and hasattr(data, "__getitem__") and not isinstance(data, str | bytes | type):
+        return IndexedBatches(data, name)
+    if callable(data):
+        return StreamedBatches(data, name)
+    way_out = f". Give a function of its batches: {_AS_FUNCTION}" if isinstance(data, Iterable) else ""
+    raise TypeError(f"{name} must be {FORMS}. Received: {received(data)}{way_out}")
+
+
+def is_array(value: Any) -> bool:
+    """True for arrays and tensors of any library, and for lists of plain numbers."""
+    return hasattr(value, "__array__") or _is_plain(value) and isinstance(value, list | tuple)
+
+
+def as_arrays(structure: Any, name: str) -> Any:
+    """Returns a structure of tuples, lists and dicts with a NumPy array for everything that is one; None stays."""
+    if structure is None or hasattr(structure, "chunks"):  # in a file: HDF5, Zarr
+        return structure
+    if isinstance(structure, Mapping):
+        return {key: as_arrays(value, name) for key, value in structure.items()}
+    if isinstance(structure, list | tuple) and not is_array(structure):
+        return (tuple if isinstance(structure, tuple) else list)(as_arrays(value, name) for value in structure)
+    try:
+        array = np.asarray(structure)
+    except Exception as error:  # of whichever library it is
+        raise ValueError(f"{name} must be arrays. Received: {received(structure)}. {error}") from error
+    return array.astype(np.float32) if array.dtype.name in ("bfloat16", "float8_e4m3fn", "float8_e5m2") else array
+
+
+def leaves(structure: Any) -> Iterator[Any]:
+    """Yields the arrays of a structure in its order."""
+    if isinstance(structure, Mapping):
+        structure = structure.values()
+    if isinstance(structure, Iterable) and not hasattr(structure, "shape"):
+        for value in structure:
+            yield from leaves(value)
+    elif structure is not None:
+        yield structure
+
+
+def map_leaves(function: Callable[[Any], Any], structure: Any, *others: Any) -> Any:
+    """Returns the structure with `function` of every array, and of those at the same place of other structures."""
+    if structure is None:
+        return None
+    if isinstance(structure, Mapping):
+        return {key: map_leaves(function, value, *(each[key] for each in others)) for key, value in structure.items()}
+    if isinstance(structure, list | tuple):
+        return type(structure)(map_leaves(function, *values) for values in zip(structure, *others, strict=True))
+    return function(structure, *others)
+
+
+def _is_plain(value):
+    if isinstance(value, list | tuple):
+        return bool(value) and all(map(_is_plain, value))
+    return isinstance(value, int | float | str | bytes | np.generic)
+
+
+def _check_function(function, name):
+    try:
+        inspect.signature(function).bind()
+    except TypeError:
+        raise TypeError(
+            f"{name} must be {FORMS}. Received: {received(function)}, which needs arguments. `functools.partial` or a "
+            "`lambda` gives them."
+        ) from None
+    except ValueError:  # of a function written in C, which shows no signature
+        return
+
+
+def _modules(data):
+    return {base.__module__.partition(".")[0] for base in type(data).__mro__}
+
+
+def _shapes(arrays):
+    return ", ".join(str(tuple(array.shape)) for array in arrays[:4]) + (", ..." if len(arrays) > 4 else "")
