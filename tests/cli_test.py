@@ -135,4 +135,4 @@ def test_errors_are_one_line_that_says_what_to_do(folder, capsys, arguments, mes
 def test_what_is_no_budget(capsys, text):
     with pytest.raises(SystemExit):
         cli.main(["search", "model.keras", "data.npz", "out", "--budget", text])
-    assert "argument --budget: expected" in capsys.readouterr().err
+    assert "argument --budget: must be" in capsys.readouterr().err

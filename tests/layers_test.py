@@ -459,7 +459,7 @@ def test_annealing_hardens_the_mixture():
         ({"weight_bits": (1,), "quantizer": "linear"}, "2 to 8"),
         ({"quantizer": "wrong"}, "wrong"),
         ({"quantizer": ("lsq",)}, "pair"),
-        ({"relaxation": "wrong"}, "softmax, annealed, gumbel"),
+        ({"relaxation": "wrong"}, "`relaxation` must be one of 'softmax', 'annealed', 'gumbel'"),
         ({"quantizer": "hwgq", "signed_input": True}, "half-wave"),
         ({"coupled": True}, "equally many"),
         ({"coupled": True, "weight_bits": (2, 4), "activation_bits": None}, "equally many"),

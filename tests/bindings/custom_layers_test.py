@@ -77,8 +77,8 @@ def test_an_affine_layer_is_folded_into_the_convolution_before_it():
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        (("Twice", "relu"), TypeError, "`layer_class` must be a class. Received: 'Twice'"),
-        ((Twice, "double"), ValueError, "`kind` must be one of identity, relu, .*Received: 'double'"),
+        (("Twice", "relu"), TypeError, "`layer_class` must be a class of layers. Received: 'Twice'"),
+        ((Twice, "double"), ValueError, "`kind` must be one of 'identity', 'relu', .*Received: 'double'"),
         ((Twice, "conv2d"), ValueError, "`kind` must be one of"),
         ((Twice, "affine"), ValueError, "'affine' needs factor, offset. Give `attributes`"),
         ((Twice, "relu", {"max_value": None}), TypeError, "`attributes` must be a function"),

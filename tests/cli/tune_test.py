@@ -46,7 +46,7 @@ def test_tune_leaves_a_front_and_goes_on_only_when_told_to(folder, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        pytest.param(["--strategy", "best"], "A strategy must be one of mixed", id="strategy"),
+        pytest.param(["--strategy", "best"], "`strategy` must be one of 'mixed'", id="strategy"),
         pytest.param(["--minimize", "bitops", "--budget", "bitops=2,2"], "either --budget or --minimize", id="both"),
         pytest.param(["--minimize", "bitops"], "`minimize` needs `max_accuracy_drop`", id="drop"),
         pytest.param(["--oracle", "hyperband", "--max_trials", "3"], "Leave out `max_trials`", id="hyperband"),
@@ -59,7 +59,7 @@ def test_tune_leaves_a_front_and_goes_on_only_when_told_to(folder, capsys):
         ),
         pytest.param(["--x", "energy"], "--x must be one of val_loss, val_accuracy, .*'energy'", id="x"),
         pytest.param(["--sizes", "1"], "--sizes means nothing without --strategy=dual_precision", id="sizes"),
-        pytest.param(["--tolerance", "0"], "--tolerance means nothing without", id="tolerance"),
+        pytest.param(["--tolerance", "0.1"], "--tolerance means nothing without", id="tolerance"),
         pytest.param(["--fixed_ends"], "--fixed_ends means nothing without", id="ends"),
         pytest.param(["--resume"], "holds no tuning to go on with. Leave out --resume", id="resume"),
     ],
@@ -75,8 +75,9 @@ def test_errors_are_one_line_and_leave_nothing(folder, capsys, arguments, messag
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        pytest.param(["--max_trials", "0"], "expected an integer, 1 or more, received '0'", id="trials"),
-        pytest.param(["--workers", "-1"], "expected an integer, 1 or more, received '-1'", id="workers"),
+        pytest.param(["--max_trials", "0"], "--max_trials: must be a positive integer. Received: 0", id="trials"),
+        pytest.param(["--workers", "-1"], "--workers: must be a positive integer. Received: -1", id="workers"),
+        pytest.param(["--tolerance", "0"], "--tolerance: must be a finite number above 0. Received: 0", id="tolerance"),
         pytest.param(["--resume", "--overwrite"], "not allowed with argument --resume", id="both"),
     ],
 )

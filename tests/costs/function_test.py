@@ -27,10 +27,10 @@ def test_layers_pay_at_every_call_or_once():
 @pytest.mark.parametrize("wrong", [-1.0, float("nan"), float("inf"), None, "1", [1.0], True], ids=str)
 def test_what_is_no_price(wrong):
     cost = Function(lambda shape, w, a: wrong if w == 4 else 1, name="mine", unit="units")
-    with pytest.raises(ValueError, match="Cost `mine`, layer `conv` at W4 A2: a price must be a finite number"):
+    with pytest.raises(ValueError, match="Cost `mine`, layer `conv` at W4 A2: `price` must be a finite number"):
         cost.table(CONV, [CodeFormat(2, -2, 1), CodeFormat(4, -8, 7)], [CodeFormat(2, 0, 3)])
 
 
 def test_what_is_no_function():
-    with pytest.raises(TypeError, match=r"callable with \(shape, weight_bits, activation_bits\). Received: 3"):
+    with pytest.raises(TypeError, match=r"a function of \(shape, weight_bits, activation_bits\). Received: 3"):
         Function(3, name="mine", unit="units")

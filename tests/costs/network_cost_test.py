@@ -80,9 +80,9 @@ def test_costs_are_found_by_name_or_given():
         assert costs.get(name).name == name and name in costs.names()
     cost = costs.BitOps()
     assert costs.get(cost) is cost
-    with pytest.raises(ValueError, match="flops, bitops, model_size.* Received: 'watts'"):
+    with pytest.raises(ValueError, match="'flops', 'bitops', 'model_size'.* Received: 'watts'"):
         costs.get("watts")
-    with pytest.raises(TypeError, match="a name or a `tfmp.costs.Cost`. Received: 3"):
+    with pytest.raises(TypeError, match="the name of a cost or a `tfmp.costs.Cost`. Received: 3"):
         costs.get(3)
 
 

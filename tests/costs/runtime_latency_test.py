@@ -103,7 +103,7 @@ def test_errors_say_how_to_measure(table):
         costs.get("runtime_latency")
     with pytest.raises(ValueError, match="measured on your machine"):
         Budget("runtime_latency", like_uniform=(8, 8))
-    with pytest.raises(ValueError, match="fast, small"):
+    with pytest.raises(ValueError, match="'fast', 'small'"):
         costs.RuntimeLatency(table, mode="wrong")
     cost = costs.RuntimeLatency(table)
     unknown = chain(layer(DENSE, selection((8,)), selection((8,), signed=False)))

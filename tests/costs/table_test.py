@@ -36,18 +36,18 @@ def test_layers_that_are_not_in_the_table():
 @pytest.mark.parametrize(
     ("layers", "arguments", "message"),
     [
-        ({"conv": {(4, 8): -1.0}}, {}, "layer `conv` at W4 A8: a price .*not negative. Received: -1.0"),
+        ({"conv": {(4, 8): -1.0}}, {}, "layer `conv` at W4 A8: `price` must be .* at least 0. Received: -1.0"),
         ({"conv": {(4, 8): float("nan")}}, {}, "layer `conv` at W4 A8.*nan"),
         ({"conv": {(4, 8): np.inf}}, {}, "layer `conv` at W4 A8.*inf"),
         ({"conv": {(4, 8): "1"}}, {}, "layer `conv` at W4 A8.*'1'"),
         ({"conv": {(4, 8): None}}, {}, "layer `conv` at W4 A8.*None"),
-        ({"conv": {4: 1.0}}, {}, r"layer `conv`: expected pairs .* 4"),
-        ({"conv": {"4": 1.0}}, {}, "layer `conv`: expected pairs"),
+        ({"conv": {4: 1.0}}, {}, "layer `conv`: `bits` must be two integers.* Received: 4"),
+        ({"conv": {"4": 1.0}}, {}, "layer `conv`: `bits` must be two integers"),
         ({"conv": [[1.0]]}, {}, "layer `conv`: an array needs `weight_bits` and `activation_bits`"),
         ({"conv": [[1.0]]}, {"weight_bits": (2, 4), "activation_bits": (8,)}, r"shape \(2, 1\).*Received: \(1, 1\)"),
         ({"conv": [1.0, 2.0]}, {"weight_bits": (2, 4), "activation_bits": (8,)}, r"Received: \(2,\)"),
         ({"conv": [[1.0], [-2]]}, {"weight_bits": (2, 4), "activation_bits": (8,)}, "at W4 A8.*-2"),
-        (PRICES, {"others": -1}, "other layers: a price.*-1"),
+        (PRICES, {"others": -1}, "Table `table`: `others` must be.*-1"),
     ],
     ids=str,
 )
@@ -57,9 +57,11 @@ def test_what_is_no_price(layers, arguments, message):
 
 
 def test_what_is_no_mapping():
-    for wrong in ([[1.0]], {}, None):
-        with pytest.raises(TypeError, match="expected a mapping of layer names"):
+    for wrong in ([[1.0]], None):
+        with pytest.raises(TypeError, match="`layers` must be a mapping of layer names"):
             Table(wrong, unit="ms")
+    with pytest.raises(ValueError, match="at least one layer"):
+        Table({}, unit="ms")
 
 
 def test_it_bounds_a_network():
@@ -100,14 +102,14 @@ def test_files(tmp_path):
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("a.json", "{", "is no table of costs: Expecting"),
+        ("a.json", "{", "is no table of costs: not JSON: Expecting"),
         ("a.json", "[]", "expected `unit` and `layers`"),
         ("a.json", '{"unit": "ms", "layers": {"conv": {"4,8": -1}}}', "Table `a`, layer `conv` at W4 A8.*-1"),
         ("a.json", '{"unit": "ms", "layers": {"conv": {"4,8": 1}}, "more": 1}', "more"),
         ("a.csv", "layer,weight_bits,ms\n", "expected the columns layer, weight_bits, activation_bits and one"),
         ("a.csv", "layer,weight_bits,activation_bits,ms\nconv,4,8,slow\n", "slow"),
-        ("a.csv", "layer,weight_bits,activation_bits,ms\nconv,4,8\n", "is no table of costs"),
-        ("a.csv", "layer,weight_bits,activation_bits,ms\n", "expected a mapping of layer names"),
+        ("a.csv", "layer,weight_bits,activation_bits,ms\nconv,4,8\n", "line 2: expected a layer's name, two integers"),
+        ("a.csv", "layer,weight_bits,activation_bits,ms\n", "at least one layer"),
     ],
     ids=str,
 )

@@ -101,5 +101,5 @@ def test_further_calls_cost_operators_alone():
 
 
 def test_unknown_mode():
-    with pytest.raises(ValueError, match="fast, small"):
+    with pytest.raises(ValueError, match="'fast', 'small'"):
         TFLiteBytes("tiny")

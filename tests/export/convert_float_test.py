@@ -120,8 +120,8 @@ def decomposed():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"input_type": "int8"}, "`input_type` must be 'float32' in mode 'float'"),
-        ({"output_type": "uint8"}, "`output_type` must be 'float32' in mode 'float'"),
+        ({"input_type": "int8"}, "`input_type` must be 'float32'. Received: .* Mode 'float' has no codes"),
+        ({"output_type": "uint8"}, "`output_type` must be 'float32'. Received: .* Mode 'float' has no codes"),
         ({"batch_size": 0}, "`batch_size` must be a positive integer"),
         ({"model": transformer}, "has no quantized layer"),
         ({"model": lambda: tfmp.relax(transformer(), weight_bits=(2, 4))}, "still open: up, down"),

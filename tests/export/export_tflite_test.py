@@ -155,7 +155,7 @@ def strange():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"mode": "slow"}, "`mode` must be one of fast, .*'slow'"),
+        ({"mode": "slow"}, "`mode` must be one of 'fast', .*'slow'"),
         ({"batch_size": 0}, "batch_size"),
         ({"batch_size": 2.0}, "batch_size"),
         ({"input_type": "int16"}, "input_type"),

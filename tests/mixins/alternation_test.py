@@ -217,7 +217,7 @@ def test_errors(kit, wrong):
         with pytest.raises(ValueError, match="Selection data must be"):
             ours.MixedPrecisionSearch(BUDGET, selection_data=X)
     elif wrong == "threshold":
-        with pytest.raises(ValueError, match="`freeze_above` must be a probability"):
+        with pytest.raises(ValueError, match="`freeze_above` must be a finite number above 0.5 and below 1"):
             ours.MixedPrecisionSearch(BUDGET, freeze_above=95)
     else:
         model = compiled(kit)

@@ -147,5 +147,5 @@ def test_a_coupled_layer_has_one_choice():
 
 @pytest.mark.parametrize("threshold", [0.5, 1.0, 95, -1])
 def test_a_threshold_is_a_probability_above_one_half(threshold):
-    with pytest.raises(ValueError, match="`freeze_above` must be a probability"):
+    with pytest.raises(ValueError, match="`freeze_above` must be a finite number above 0.5 and below 1"):
         DecidedChoices(threshold)

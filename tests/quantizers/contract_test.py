@@ -287,10 +287,10 @@ def test_is_a_value(case):
 def test_bits_out_of_range_name_the_range(name, bits):
     smallest = FAMILIES[name][0]
     bits = smallest - 1 if bits == "smallest - 1" else bits
-    with pytest.raises(ValueError, match=f"`{name}` takes {smallest} to 8 bits. Received: bits="):
+    with pytest.raises(ValueError, match=f"`{name}`: `bits` must be an integer from {smallest} to 8. Received: "):
         quantizers.get(name, bits=bits)
 
 
 def test_unknown_name_lists_the_known_ones():
-    with pytest.raises(ValueError, match="lsq, hwgq, dual_precision, linear, moving_range. Received: 'pact'"):
+    with pytest.raises(ValueError, match="one of 'lsq', 'hwgq', .*, 'moving_range'. Received: 'pact'"):
         quantizers.get("pact", bits=2)

@@ -59,12 +59,12 @@ def test_expectation_under_other_probabilities():
     [
         ({}, "either `limit` or `like_uniform`.*limit=None, like_uniform=None"),
         ({"limit": 1.0, "like_uniform": (2, 2)}, "either `limit` or `like_uniform`"),
-        ({"limit": 0}, "positive and finite. Received: 0"),
-        ({"limit": -3.0}, "positive and finite"),
-        ({"limit": float("nan")}, "positive and finite"),
-        ({"limit": float("inf")}, "positive and finite"),
-        ({"limit": "100"}, "positive and finite. Received: '100'"),
-        ({"limit": True}, "positive and finite. Received: True"),
+        ({"limit": 0}, "a finite number above 0. Received: 0"),
+        ({"limit": -3.0}, "a finite number above 0"),
+        ({"limit": float("nan")}, "a finite number above 0"),
+        ({"limit": float("inf")}, "a finite number above 0"),
+        ({"limit": "100"}, "a finite number above 0. Received: '100'"),
+        ({"limit": True}, "a finite number above 0. Received: True"),
         ({"like_uniform": 2}, "two integers.* Received: 2"),
         ({"like_uniform": (2,)}, "two integers"),
         ({"like_uniform": (2, 2, 2)}, "two integers"),
@@ -93,5 +93,5 @@ def test_unknown_cost_is_refused_at_once():
 
 def test_uniform_bits_that_a_quantizer_lacks():
     graph = chain(layer(DENSE, selection((2, 4), quantizer="linear"), selection((2,), signed=False)))
-    with pytest.raises(ValueError, match="`linear` takes 2 to 8 bits. Received: bits=1"):
+    with pytest.raises(ValueError, match="`linear`: `bits` must be an integer from 2 to 8. Received: 1"):
         Budget("bitops", like_uniform=(1, 2)).limit_for(graph)

@@ -154,9 +154,9 @@ def test_costs_read_names():
 
 
 def test_says_what_is_wrong():
-    with pytest.raises(ValueError, match="`baseline` must be one of none"):
+    with pytest.raises(ValueError, match="`baseline` must be one of 'none'"):
         Reinforce(TINY, len, baseline="mean")
-    with pytest.raises(ValueError, match="2 for `leave_one_out`"):
+    with pytest.raises(ValueError, match="`samples` must be an integer, 2 or more"):
         Reinforce(TINY, len, samples=1, baseline="leave_one_out")
     with pytest.raises(ValueError, match="has a part that is of no layer"):
         NetworkCost("tflite_bytes")

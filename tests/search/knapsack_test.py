@@ -114,7 +114,7 @@ def test_what_is_no_list_of_budgets():
     budget = Budget("bitops", limit=1.0)
     assert budgets_of(budget) == budgets_of([budget]) == (budget,)
     for wrong in (None, [], [budget, "bitops"], "bitops", 3.0):
-        with pytest.raises(TypeError, match="`tfmp.Budget`, or a list"):
+        with pytest.raises(TypeError, match="a list of `tfmp.Budget`, or one"):
             budgets_of(wrong)
     with pytest.raises(ValueError, match="different names. Received: bitops, bitops"):
         budgets_of([budget, Budget("bitops", like_uniform=(2, 2))])

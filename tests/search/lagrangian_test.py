@@ -70,5 +70,5 @@ def test_a_fixed_multiplier_never_moves():
 
 @pytest.mark.parametrize("eta", [-0.1, float("nan")])
 def test_a_negative_multiplier_is_refused(eta):
-    with pytest.raises(ValueError, match="`eta` must not be negative. Received"):
+    with pytest.raises(ValueError, match="`eta` must be a finite number at least 0. Received"):
         FixedMultiplier(eta)

@@ -141,9 +141,9 @@ def test_workers_that_cannot_start():
 def test_says_what_is_wrong():
     with pytest.raises(TypeError, match="must be picklable.*`workers=0`"):
         Oracle(lambda network: 1.0, workers=1)
-    with pytest.raises(TypeError, match="is a function of a `DiscreteNetwork`"):
+    with pytest.raises(TypeError, match="`function` must be a function of a `DiscreteNetwork`"):
         Oracle("energy")
-    with pytest.raises(ValueError, match="must not be negative"):
+    with pytest.raises(ValueError, match="must be an integer, 0 or more"):
         Oracle(len, retries=-1)
     with pytest.raises(ValueError, match="only a process of its own can be stopped"):
         Oracle(len, timeout_seconds=3)

@@ -119,5 +119,5 @@ def test_samples_are_exactly_one_hot_whatever_the_temperature():
 
 
 def test_unknown_relaxation_lists_the_known_ones():
-    with pytest.raises(ValueError, match="softmax, annealed, gumbel. Received: 'hard'"):
+    with pytest.raises(ValueError, match="'softmax', 'annealed', 'gumbel'. Received: 'hard'"):
         selection.relaxed_choice(LOGITS, relaxation="hard")

@@ -363,17 +363,17 @@ def test_layer_too_large_to_count():
 
 
 def test_other_bad_arguments():
-    with pytest.raises(ValueError, match="`objective` must be one of latency, energy. Received: 'speed'"):
+    with pytest.raises(ValueError, match="`objective` must be one of 'latency', 'energy'. Received: 'speed'"):
         simulate_layer(CONV, 8, 8, objective="speed")
-    with pytest.raises(ValueError, match="`depthwise` must be one of single_channel, dense, per_group"):
+    with pytest.raises(ValueError, match="`depthwise` must be one of 'single_channel', 'dense', 'per_group'"):
         simulate([CONV], {"conv": (8, 8)}, depthwise="sparse")
     with pytest.raises(ValueError, match="`batch` must be a positive integer. Received: 0"):
         simulate_layer(CONV, 8, 8, batch=0)
-    with pytest.raises(ValueError, match="no hardware preset 'tpu'. Presets: bit_fusion"):
+    with pytest.raises(ValueError, match="must be 'bit_fusion'. Received: 'tpu'"):
         simulate_layer(CONV, 8, 8, "tpu")
-    with pytest.raises(TypeError, match="`hardware` must be Hardware"):
+    with pytest.raises(TypeError, match="`hardware` must be a `tfmp.simulator.Hardware`"):
         simulate_layer(CONV, 8, 8, None)
-    with pytest.raises(ValueError, match="`quantity` must be one of energy_nj, latency_cycles"):
+    with pytest.raises(ValueError, match="`quantity` must be one of 'energy_nj', 'latency_cycles'"):
         cost_table(CONV, (8,), (8,), quantity="power")
     with pytest.raises(ValueError, match="as many groups as input channels, 24. Received: 1"):
         simulate_layer(dataclasses.replace(DEPTHWISE, groups=1), 8, 8)
@@ -384,9 +384,9 @@ def test_bad_networks():
         simulate([CONV, DEPTHWISE], {"conv": (8, 8), "other": (8, 8)})
     with pytest.raises(ValueError, match="Layer `conv`: `bits` must give a pair"):
         simulate([CONV], {"conv": 8})
-    with pytest.raises(TypeError, match="`bits` must map layer names"):
+    with pytest.raises(TypeError, match="`bits` must be a mapping of layer names"):
         simulate([CONV], (8, 8))
-    with pytest.raises(TypeError, match="must be a LayerShape or a pair"):
+    with pytest.raises(TypeError, match="`layers` must be a list of LayerShape and of pairs"):
         simulate([CONV, "pool"], {"conv": (8, 8)})
 
 

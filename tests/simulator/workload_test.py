@@ -41,7 +41,7 @@ def test_layers_in_order(tmp_path):
         ({}, "must be a list of layers. Received: dict"),
         ([CONV, {"kind": "add"}], "entry 1 must be an object with a `name` and a `kind`"),
         ([CONV | {"filters": 3}], r"layer `c`: unknown fields \['filters'\]. Fields: name, kind"),
-        ([CONV | {"kind": "conv2D"}], "entry 0: Layer `c`: `kind` must be one of conv2d"),
+        ([CONV | {"kind": "conv2D"}], "entry 0: Layer `c`: `kind` must be one of 'conv2d'"),
         ([CONV | {"output_size": [0, 4]}], "`output_size` must be two positive integers"),
         ([CONV | {"strides": 2}], "entry 0: "),
         ([{"name": "c", "kind": "conv2d"}], "a conv2d needs in_channels, out_channels, kernel_size, output_size"),

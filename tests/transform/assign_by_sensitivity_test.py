@@ -86,7 +86,7 @@ def test_a_model_in_floating_point_gets_the_defaults_of_relax(x):
 
 
 def test_bad_arguments(model, x):
-    with pytest.raises(ValueError, match="knapsack, greedy. Received: 'best'"):
+    with pytest.raises(ValueError, match="'knapsack', 'greedy'. Received: 'best'"):
         tfmp.assign_by_sensitivity(model, x, tfmp.Budget("bitops", like_uniform=(4, 4)), method="best")
     with pytest.raises(TypeError, match="tfmp.Budget"):
         tfmp.assign_by_sensitivity(model, x, 1e6)

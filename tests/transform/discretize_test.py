@@ -130,7 +130,7 @@ def test_assignment_survives_json_and_fixes_the_model(model, tmp_path):
 
 
 def test_bad_arguments(model):
-    with pytest.raises(ValueError, match="argmax, budget, sample, multinomial"):
+    with pytest.raises(ValueError, match="'argmax', 'budget', 'sample', 'multinomial'"):
         tfmp.discretize(model, strategy="wrong")
     with pytest.raises(ValueError, match="tfmp.Budget"):
         tfmp.discretize(model, strategy="budget")

@@ -151,8 +151,8 @@ def test_a_class_with_a_training_step_of_its_own_is_kept(kit):
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"temperature": 0.0}, ValueError, "`temperature` must be positive"),
-        ({"weight": -1.0}, ValueError, "`weight` must be positive"),
+        ({"temperature": 0.0}, ValueError, "`temperature` must be a finite number above 0"),
+        ({"weight": -1.0}, ValueError, "`weight` must be a finite number above 0"),
         ({"teacher": "classes"}, ValueError, r"shapes of the student's.*Received: \[\(None, 4\)\]"),
         ({"teacher": "framework"}, ValueError, "models of one Keras"),
         ({"teacher": None}, TypeError, "Expected a Keras model"),

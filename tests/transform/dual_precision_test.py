@@ -35,5 +35,5 @@ def test_depthwise_convolutions_have_bits_of_their_own(k, weight_bits, depthwise
 
 
 def test_bits_are_checked():
-    with pytest.raises(ValueError, match="takes 1 to 8 bits. Received: bits=9"):
+    with pytest.raises(ValueError, match="must be an integer from 1 to 8. Received: 9"):
         tfmp.dual_precision(network(keras), weight_bits=9)

@@ -35,7 +35,7 @@ def test_choices_show_in_the_reasons():
     assert found["inside"][0] == found["before_addition"][0] == "searched"
     with pytest.raises(ValueError, match="`skip` names 'wrong'"):
         tfmp.inspect(residual(), skip="wrong")
-    with pytest.raises(ValueError, match="lsq, hwgq"):
+    with pytest.raises(ValueError, match="`quantizer` must be one of 'lsq', 'hwgq'"):
         tfmp.inspect(residual(), quantizer="wrong")
 
 

@@ -189,7 +189,7 @@ def test_first_and_last():
     for relaxed in (int8, floating, searched):
         assert relaxed.get_layer("inside").weight_bits == (1, 2, 3, 4)
         assert relaxed.get_layer("inside").activation_bits == (2, 3, 4)
-    with pytest.raises(ValueError, match="int8, float, search"):
+    with pytest.raises(ValueError, match="`first_and_last` must be one of 'int8', 'float', 'search'"):
         tfmp.relax(residual(), first_and_last="none")
 
 
@@ -260,11 +260,11 @@ def test_no_layer_to_search(model):
         ({"weight_bits": ()}, "`weight_bits`.*at least one"),
         ({"activation_bits": (2, 9)}, "1 to 8"),
         ({"activation_bits": (0,)}, "1 to 8"),
-        ({"weight_bits": None}, "1 to 8 bits. Received: bits=None"),
+        ({"weight_bits": None}, "`bits` must be an integer from 1 to 8. Received: None"),
         ({"quantizer": "linear"}, "2 to 8"),
-        ({"quantizer": "wrong"}, "lsq, hwgq"),
+        ({"quantizer": "wrong"}, "`quantizer` must be one of 'lsq', 'hwgq'"),
         ({"quantizer": ("lsq", "lsq", "lsq")}, "pair"),
-        ({"relaxation": "wrong"}, "softmax, annealed, gumbel"),
+        ({"relaxation": "wrong"}, "`relaxation` must be one of 'softmax', 'annealed', 'gumbel'"),
     ],
     ids=str,
 )

@@ -340,7 +340,7 @@ def test_layers_with_weights_and_no_rule_are_named_wherever_they_are(k, name):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"multiplier": 0}, "`multiplier` must be positive and finite. Received: 0"),
+        ({"multiplier": 0}, "`multiplier` must be a finite number above 0. Received: 0"),
         ({"multiplier": float("nan")}, "`multiplier` must be"),
         ({"multiplier": True}, "`multiplier` must be"),
         ({"keep": "nothing"}, "`keep` names 'nothing', which matches no layer"),

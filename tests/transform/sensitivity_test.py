@@ -135,7 +135,7 @@ def test_several_outputs_add_up():
 
 
 def test_bad_data():
-    with pytest.raises(ValueError, match="kl, squared_error, or None"):
+    with pytest.raises(ValueError, match="`divergence` must be one of 'kl', 'squared_error'"):
         harm(network(), divergence="wrong")
     with pytest.raises(ValueError, match=r"`data` must be \(inputs, targets\).*Received: ndarray"):
         harm(network(), loss=lambda y, x: 0.0)

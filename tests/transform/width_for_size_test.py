@@ -138,9 +138,9 @@ def test_kernels_that_no_size_counts_are_named(k, unknown):
     [
         ({"weight_bits": 0}, "`weight_bits` must be an integer from 1 to 8. Received: 0"),
         ({"depthwise_bits": 2.5}, "`depthwise_bits` must be"),
-        ({"target_bits": 0}, "`target_bits` must be positive"),
-        ({"tolerance": float("nan")}, "`tolerance` must be positive"),
-        ({"widths": (2, 1)}, "`widths` must be two positive numbers"),
+        ({"target_bits": 0}, "`target_bits` must be a finite number above 0"),
+        ({"tolerance": float("nan")}, "`tolerance` must be a finite number above 0"),
+        ({"widths": (2, 1)}, "`widths` must be two numbers, the smaller first"),
         ({"build": lambda width: keras.Sequential([keras.Input((4,)), keras.layers.ReLU()])}, "with kernels"),
     ],
 )

@@ -128,7 +128,7 @@ def test_without_an_accuracy_nothing_is_bisected(tmp_path):
     arguments = {"directory": tmp_path, "max_accuracy_drop": 0.1}
     with pytest.raises(ValueError, match="must be named 'accuracy'. Received: .*Sparse"):
         BudgetTuner(hypermodel, minimize="bitops", **arguments)
-    with pytest.raises(ValueError, match="`max_trials` must be an integer, 1 or more. Received: 0"):
+    with pytest.raises(ValueError, match="`max_trials` must be a positive integer. Received: 0"):
         BudgetTuner(hypermodel, minimize="bitops", max_trials=0, **arguments)
     assert not list(tmp_path.iterdir())
 

@@ -204,7 +204,7 @@ def test_wrong_arguments(tmp_path):
             BudgetTuner(hypermodel, directory=tmp_path, **arguments)
     with pytest.raises(TypeError, match="Received: loss.*tfmp.tuner.Training"):
         BudgetTuner(hypermodel, directory=tmp_path, loss="mse")
-    with pytest.raises(TypeError, match="must be a MixedPrecisionHyperModel"):
+    with pytest.raises(TypeError, match="must be a `MixedPrecisionHyperModel`"):
         BudgetTuner(tiny.build, directory=tmp_path)
     tuner = BudgetTuner(hypermodel, directory=tmp_path)
     with pytest.raises(ValueError, match="needs `validation_data`"):

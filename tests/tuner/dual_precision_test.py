@@ -119,7 +119,7 @@ def test_clearing_leaves_what_is_not_its_own(tmp_path):
     ("arguments", "error", "message"),
     [
         ({"build": network(1.0)}, TypeError, "must be a function of a width multiplier; for an existing model"),
-        ({"weight_bits": ()}, ValueError, "one or more different weight_bits. Received: ..$"),
+        ({"weight_bits": ()}, ValueError, "`weight_bits` must be one or more integers from 1 to 8. Received: ..$"),
         ({"sizes": (1.0, 1.0)}, ValueError, "one or more different size_of"),
         ({"choices": {"epochs": 3}}, TypeError, "`choices` can be learning_rate and tolerance. Received: epochs"),
         ({"build": lambda width: keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])}, ValueError, "no layer"),
@@ -132,7 +132,7 @@ def test_wrong_arguments(arguments, error, message):
 
 
 def test_other_hypermodels_and_stages(tmp_path):
-    with pytest.raises(TypeError, match="must be a DualPrecisionHyperModel"):
+    with pytest.raises(TypeError, match="must be a `DualPrecisionHyperModel`"):
         DualPrecision(tiny.hypermodel())
     with pytest.raises(ValueError, match='must be "precisions", "sizes" or None'):
         DualPrecision(hypermodel(), directory=tmp_path).search(**data(), stage="both")

@@ -82,7 +82,7 @@ def test_validation_data_that_cannot_be_evaluated(validation, message):
 def test_training_splits_epochs_in_its_proportion():
     training = Training("mse", search_epochs=4, finetune_epochs=6)
     assert [training.split(epochs) for epochs in (10, 5, 1, 100)] == [(4, 6), (2, 3), (1, 0), (40, 60)]
-    for arguments, message in [({"search_epochs": 0}, "1 or more"), ({"float_epochs": 1.5}, "0 or more")]:
+    for arguments, message in [({"search_epochs": 0}, "a positive integer"), ({"float_epochs": 1.5}, "0 or more")]:
         with pytest.raises(ValueError, match=message):
             Training("mse", **arguments)
     with pytest.raises(TypeError, match="`optimizer` must be a function"):

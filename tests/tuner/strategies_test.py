@@ -53,7 +53,7 @@ def test_uniform_bits_are_the_dearest_within_a_limit():
 
 
 def test_names():
-    with pytest.raises(ValueError, match="A strategy must be one of mixed, uniform.*Received: 'best'"):
+    with pytest.raises(ValueError, match="`strategy` must be one of 'mixed', 'uniform'.*Received: 'best'"):
         tiny.hypermodel(strategies=["best"])
     with pytest.raises(ValueError, match="already"):
         register_strategy("mixed", strategies.mixed)

@@ -110,5 +110,5 @@ def _lives(pid):
 
 
 def test_a_pool_has_workers():
-    with pytest.raises(ValueError, match="`num_workers` must be 1 or more. Received: 0"):
+    with pytest.raises(ValueError, match="`num_workers` must be a positive integer. Received: 0"):
         WorkerPool(["true"], 0)

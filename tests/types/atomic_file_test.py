@@ -68,7 +68,7 @@ def test_bad_paths_and_content(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(NotADirectoryError, match="Expected a folder"):
         write_atomically(tmp_path / "file" / "child", "")
-    with pytest.raises(TypeError, match="str or bytes"):
+    with pytest.raises(TypeError, match="`content` must be text or bytes. Received: 1"):
         write_atomically(tmp_path / "other", 1)
 
 

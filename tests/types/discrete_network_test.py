@@ -33,7 +33,7 @@ def test_json_gives_the_same_network(tmp_path):
     loaded = DiscreteNetwork.from_json(tmp_path / "network.json")
     assert loaded == network and hash(loaded) == hash(network)
     assert loaded.provenance == {"seed": 3}
-    with pytest.raises(ValueError, match="written by `DiscreteNetwork.to_json`"):
+    with pytest.raises(ValueError, match="as `DiscreteNetwork.to_json` writes it"):
         DiscreteNetwork.from_json('{"format": "other"}')
 
 
@@ -52,5 +52,5 @@ def test_says_what_is_wrong():
         DiscreteNetwork(SMALL, CHOICES)
     with pytest.raises(ValueError, match="Block `stage2_block1` cannot be skipped"):
         DiscreteNetwork(TINY, CHOICES[:1] * 2)
-    with pytest.raises(ValueError, match="needs positive integers"):
+    with pytest.raises(ValueError, match="`pointwise_bits` must be a positive integer. Received: None"):
         BlockChoice(False, 6, 3)

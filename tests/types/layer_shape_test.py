@@ -43,7 +43,7 @@ def test_inputs_are_counted_where_their_size_is_known():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"kind": "conv3d"}, "`kind` must be one of conv2d, .*, conv1d, dense. Received: 'conv3d'"),
+        ({"kind": "conv3d"}, "`kind` must be one of 'conv2d', .*, 'conv1d', 'dense'. Received: 'conv3d'"),
         ({"kind": "conv2d_transpose"}, "a conv2d_transpose needs `input_size`. Received: None"),
         ({"input_size": (5, 0)}, "`input_size` must be two positive integers"),
         ({"kernel_size": (3,)}, "`kernel_size` must be two positive integers"),

@@ -89,8 +89,8 @@ def test_text_lists_the_front_alone():
     ("points", "message"),
     [
         pytest.param([{"x": 1}], "must have `y`. Received one with x", id="missing"),
-        pytest.param([{"x": 1, "y": float("nan")}], "`y` of every point must be a finite number", id="nan"),
-        pytest.param([{"x": "1", "y": 1}], "`x` of every point must be a finite number", id="text"),
+        pytest.param([{"x": 1, "y": float("nan")}], "Every point: `y` must be a finite number", id="nan"),
+        pytest.param([{"x": "1", "y": 1}], "Every point: `x` must be a finite number", id="text"),
     ],
 )
 def test_points_need_both_quantities(points, message):
@@ -99,7 +99,7 @@ def test_points_need_both_quantities(points, message):
 
 
 def test_wrong_arguments_and_files(tmp_path):
-    with pytest.raises(ValueError, match='`y_direction` must be "min" or "max". Received: \'up\''):
+    with pytest.raises(ValueError, match="`y_direction` must be one of 'min', 'max'. Received: 'up'"):
         ParetoFront([], "x", "y", y_direction="up")
     with pytest.raises(ValueError, match="two quantities"):
         ParetoFront([], "x", "x")

@@ -38,10 +38,10 @@ def test_a_table_survives_json(tmp_path):
     ("text", "message"),
     [
         ("no json", "Expecting value"),
-        ("[]", "none"),
+        ("[]", "not an object"),
         ('{"version": 1}', "format"),
-        ('{"format": "another", "version": 1}', "another format"),
-        (TABLE.to_json().replace('"version": 1', '"version": 2'), "newer tfmp"),
+        ('{"format": "another", "version": 1}', "tfmp.RuntimeTable"),
+        (TABLE.to_json().replace('"version": 1', '"version": 2'), "upgrade"),
         (TABLE.to_json().replace("latency_us", "wrong"), "wrong"),
         (json.dumps({**json.loads(TABLE.to_json()), "more": 1}), "more"),
     ],

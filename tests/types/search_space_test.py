@@ -57,7 +57,7 @@ def test_narrower_spaces():
     ("arguments", "message"),
     [
         ({"stages": []}, "at least one stage"),
-        ({"stages": [(16, 0)]}, "strides` of a stage must be a positive integer"),
+        ({"stages": [(16, 0)]}, "Stage: `strides` must be a positive integer"),
         ({"stages": [(16, 1, 1, 1)]}, "Expected the arguments of `Stage`"),
         ({"image_size": 0}, "`image_size` must be a positive integer"),
         ({"stem": (32,)}, "`stem` must be"),

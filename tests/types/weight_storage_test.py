@@ -69,7 +69,7 @@ def test_rows_fill_whole_bytes_with_the_fewest_channels(bits):
 
 
 def test_unknown_mode():
-    with pytest.raises(ValueError, match="fast, small"):
+    with pytest.raises(ValueError, match="`mode` must be one of 'fast', 'small'. Received: 'tiny'"):
         weight_storage(CONV, -1, 1, mode="tiny")
     for mode in MODES:
         check_mode(mode)

@@ -1,5 +1,7 @@
 """The user's own layers, as kinds that the library knows."""
 
+from tfmp.types.checks import check_choice, check_function, check_instance
+
 # What a kind needs to be told; the others need nothing.
 REGISTRABLE = {
     "identity": (),
@@ -52,12 +54,10 @@ def register_layer(layer_class, kind, attributes=None):
     Example:
         >>> tfmp.register_layer(Clipped, "relu", lambda config: {"max_value": config["limit"]})
     """
-    if not isinstance(layer_class, type):
-        raise TypeError(f"`layer_class` must be a class. Received: {layer_class!r}")
-    if attributes is not None and not callable(attributes):
-        raise TypeError(f"`attributes` must be a function of a layer's configuration. Received: {attributes!r}")
-    if kind not in REGISTRABLE:
-        raise ValueError(f"`kind` must be one of {', '.join(REGISTRABLE)}. Received: {kind!r}")
+    check_instance("layer_class", layer_class, type, "a class of layers")
+    if attributes is not None:
+        check_function("attributes", attributes, "a layer's configuration")
+    check_choice("kind", kind, REGISTRABLE)
     if REGISTRABLE[kind] and attributes is None:
         raise ValueError(
             f"A layer of kind {kind!r} needs {', '.join(REGISTRABLE[kind])}. Give `attributes`, a function of its "

@@ -1,10 +1,12 @@
 """The command line: `tfmp inspect | search | tune | export | compare | simulate | report | demo`, one file each."""
 
 import argparse
+import importlib.metadata
 import os
 import sys
+import traceback
 
-from tfmp.cli import compare, demo, export, inspect, report, search, simulate, tune
+from tfmp.cli import compare, demo, errors, export, inspect, report, search, simulate, tune
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -12,13 +14,27 @@ _COMMANDS = (inspect, search, tune, export, compare, simulate, report, demo)
 
 
 def main(arguments=None) -> int:
-    """Runs one command; returns the exit code. Errors of the user are one line on standard error."""
+    """Runs one command; returns the exit code.
+
+    - 0: it is done.
+    - 1: it cannot be done; one line on standard error says why, and the way out. Of a bug there is the traceback.
+    - 2: an argument is none; one line names it.
+    - 130: it was interrupted by Ctrl-C; one line says what is kept, and how to go on.
+    """
     parsed = _parser().parse_args(arguments)
     parsed.given = sys.argv[1:] if arguments is None else list(arguments)
     try:
         parsed.run(parsed)
-    except (OSError, TypeError, ValueError, ImportError) as error:
-        text = str(error).replace("overwrite=True", "--overwrite")
+    except KeyboardInterrupt:
+        kept = parsed.kept(parsed) or "Nothing is kept that a new run could go on from."
+        print(f"\ntfmp {parsed.command}: interrupted. {kept}", file=sys.stderr)
+        return 130
+    except Exception as error:
+        text = errors.one_line(error)
+        if text is None:
+            traceback.print_exc()
+            version = importlib.metadata.version("tfmp")
+            text = f"a bug of tfmp {version}. Report it with the lines above to where you have tfmp from."
         print(f"tfmp {parsed.command}: {text}", file=sys.stderr)
         return 1
     return 0
@@ -30,6 +46,6 @@ def _parser():
     for module in _COMMANDS:
         name = module.__name__.rpartition(".")[-1]
         command = commands.add_parser(name, help=module.DESCRIPTION, description=module.DESCRIPTION)
-        command.set_defaults(run=module.run)
+        command.set_defaults(run=module.run, kept=getattr(module, "kept", lambda arguments: None))
         module.add_arguments(command)
     return parser

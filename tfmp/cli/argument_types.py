@@ -1,41 +1,65 @@
-"""What arguments are turned into."""
+"""What the texts of the command line are turned into, by the checks that the library has for its arguments."""
 
 import argparse
 
+from tfmp.types.checks import check_integer, check_integers, check_number, check_numbers
+
+_NAME = "value"  # argparse itself says which argument it was
+
+
+def integer(**bounds):
+    """Returns the type of an integer within bounds, as of `check_integer`."""
+    return lambda text: _checked(check_integer, _parsed(int, text), **bounds)
+
+
+def number(**bounds):
+    """Returns the type of a finite number within bounds, as of `check_number`."""
+    return lambda text: _checked(check_number, _parsed(float, text), **bounds)
+
+
+def seed(text):
+    """An integer that every random generator takes."""
+    return integer(at_least=0, at_most=2**32 - 1)(text)
+
 
 def bit_list(text):
-    """Integers separated by commas."""
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"expected integers separated by commas, received {text!r}") from error
+    """Bits that quantizers can have, separated by commas."""
+    return _checked(check_integers, _parts(int, text), at_least=1, at_most=8)
 
 
-def positive_integer(text):
-    """An integer from 1."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected an integer, 1 or more, received {text!r}")
-    return int(text)
+def bit_pair(text):
+    """Bits of weights and activations, W,A."""
+    return _checked(check_integers, _parts(int, text), count=2, at_least=1, at_most=32, hint="Give W,A")
+
+
+def positive_numbers(text):
+    """Numbers above 0, separated by commas."""
+    return _checked(check_numbers, _parts(float, text), above=0)
 
 
 def cost_bound(text):
     """A cost with its bound: `(cost, limit, like_uniform)`, one of the last two None."""
-    cost, separator, bound = text.rpartition("=")
-    if not separator:
-        raise argparse.ArgumentTypeError(f"expected COST=W,A or COST=LIMIT, received {text!r}")
-    if "," in bound:
-        return cost, None, bit_pair(bound)
+    cost, _, bound = text.rpartition("=")
+    if not cost:
+        raise argparse.ArgumentTypeError(f"must be COST=W,A or COST=LIMIT. Received: {text!r}")
+    return (cost, None, bit_pair(bound)) if "," in bound else (cost, number(above=0)(bound), None)
+
+
+def _checked(check, value, **bounds):
     try:
-        return cost, float(bound), None
+        return check(_NAME, value, **bounds)
     except ValueError as error:
-        raise argparse.ArgumentTypeError(
-            f"expected two integers W,A or a number behind =, received {text!r}"
-        ) from error
+        raise argparse.ArgumentTypeError(str(error).removeprefix(f"`{_NAME}` ")) from error
 
 
-def bit_pair(text):
-    """Bits of weights and activations."""
-    bits = bit_list(text)
-    if len(bits) != 2:
-        raise argparse.ArgumentTypeError(f"expected two integers W,A, received {text!r}")
-    return bits
+def _parsed(kind, text):
+    """The number that a text says; else the text itself, which no check takes for one."""
+    try:
+        return kind(text)
+    except ValueError:
+        return text
+
+
+def _parts(kind, text):
+    parts = tuple(_parsed(kind, part) for part in text.split(","))
+    return parts if all(isinstance(part, kind) for part in parts) else text

@@ -1,12 +1,14 @@
 """`tfmp demo`."""
 
+from tfmp.cli.argument_types import seed
+
 DESCRIPTION = "The whole job on scikit-learn's digits, in a few minutes."
 
 
 def add_arguments(command):
     """Adds the arguments of the command to its parser."""
     command.add_argument("--output", default="tfmp_demo", help="folder for its files (default: tfmp_demo)")
-    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--seed", type=seed, default=0)
 
 
 def run(arguments):

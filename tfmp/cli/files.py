@@ -1,7 +1,9 @@
 """Files that commands read, with errors that say what was expected."""
 
 import os
+import struct
 import zipfile
+import zlib
 
 
 def load_model_file(path):
@@ -19,13 +21,19 @@ def load_arrays(path, *needed):
 
     if not os.path.exists(path):
         raise FileNotFoundError(f"There is no file {path!r}. Expected an .npz file with the data.")
-    if not zipfile.is_zipfile(path):
-        raise ValueError(f"Expected an .npz file, as `numpy.savez` writes it. Received: {path!r}")
-    with np.load(path) as arrays:
-        missing = [name for name in needed if name not in arrays]
-        if missing:
-            raise ValueError(f"Expected {', '.join(needed)} in {path!r}. Missing: {', '.join(missing)}")
-        return {name: arrays[name] for name in arrays.files}
+    try:
+        # What else NumPy reads, a single array or a pickle, holds no arrays by name.
+        with np.load(path) if zipfile.is_zipfile(path) else zipfile.ZipFile(path) as arrays:
+            found = {name: arrays[name] for name in arrays.files}
+    except (ValueError, EOFError, KeyError, struct.error, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(
+            f"Expected an .npz file, as `numpy.savez` writes it. Received: {path!r}, which cannot "
+            f"be read ({error}). Write it again."
+        ) from error
+    missing = [name for name in needed if name not in found]
+    if missing:
+        raise ValueError(f"Expected {', '.join(needed)} in {path!r}. Missing: {', '.join(missing)}")
+    return found
 
 
 def class_indices(labels, count, model):

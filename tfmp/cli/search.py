@@ -4,7 +4,7 @@ import importlib
 import pathlib
 import shutil
 
-from tfmp.cli.argument_types import bit_list, bit_pair, cost_bound
+from tfmp.cli.argument_types import bit_list, bit_pair, cost_bound, integer, number, seed
 from tfmp.cli.files import class_indices, load_arrays, load_model_file
 
 DESCRIPTION = "Search the bits of a model under a budget, train it at them, and save both."
@@ -23,7 +23,9 @@ def add_arguments(command):
         help="cost that the budget bounds: a name, or a .json or .csv table (default: bitops)",
     )
     command.add_argument("--like_uniform", type=bit_pair, help="budget: what W,A bits everywhere cost (default: 2,2)")
-    command.add_argument("--limit", type=float, help="budget: a number in the cost's unit, for the whole network")
+    command.add_argument(
+        "--limit", type=number(above=0), help="budget: a number in the cost's unit, for the whole network"
+    )
     command.add_argument(
         "--budget",
         type=cost_bound,
@@ -33,15 +35,31 @@ def add_arguments(command):
     )
     command.add_argument("--weight_bits", type=bit_list, default=(1, 2, 3, 4), help="candidates (default: 1,2,3,4)")
     command.add_argument("--activation_bits", type=bit_list, default=(2, 3, 4), help="candidates (default: 2,3,4)")
-    command.add_argument("--search_epochs", type=int, default=10)
-    command.add_argument("--finetune_epochs", type=int, default=10)
-    command.add_argument("--batch_size", type=int, default=64)
-    command.add_argument("--learning_rate", type=float, default=1e-3, help="of Adam, for weights (default: 0.001)")
+    add_training(command, search_epochs=10, finetune_epochs=10)
+    command.add_argument("--overwrite", action="store_true")
+
+
+def add_training(command, *, search_epochs, finetune_epochs):
+    """Adds what training needs to know, with these defaults."""
+    epochs = {"search_epochs": (search_epochs, 1), "finetune_epochs": (finetune_epochs, 0)}
+    for name, (default, least) in epochs.items():
+        help_text = f"default: {default}"
+        command.add_argument(f"--{name}", type=integer(at_least=least), default=default, help=help_text)
+    command.add_argument("--batch_size", type=integer(at_least=1), default=64, help="default: 64")
+    rate = number(above=0)
+    command.add_argument("--learning_rate", type=rate, default=1e-3, help="of Adam, for weights (default: 0.001)")
     command.add_argument(
         "--loss", choices=("logits", "probabilities"), default="probabilities", help="the model's output"
     )
-    command.add_argument("--seed", type=int, default=0)
-    command.add_argument("--overwrite", action="store_true")
+    command.add_argument("--seed", type=seed, default=0)
+
+
+def kept(arguments):
+    """What is left of an interrupted run, and how to go on."""
+    backup = pathlib.Path(arguments.output) / "backup"
+    if not backup.is_dir() or not any(backup.iterdir()):
+        return None
+    return f"{str(backup)!r} holds the search up to its last complete epoch. The same command goes on from there."
 
 
 def run(arguments):

@@ -1,7 +1,9 @@
 """`tfmp simulate`."""
 
-from tfmp.cli.argument_types import bit_pair
+from tfmp.cli.argument_types import bit_pair, integer
 from tfmp.cli.files import load_hardware, load_model_file
+from tfmp.simulator.convolution import DEPTHWISE_ENCODINGS
+from tfmp.simulator.schedule import OBJECTIVES
 
 DESCRIPTION = "Cycles, memory accesses and energy of a network on an accelerator."
 
@@ -12,9 +14,12 @@ def add_arguments(command):
     command.add_argument("--uniform", type=bit_pair, help="bits W,A of all layers, or of those not in --assignment")
     command.add_argument("--assignment", help="JSON file of a bit assignment")
     command.add_argument("--hardware", default="bit_fusion", help="name of a preset, or a JSON file")
-    command.add_argument("--batch", type=int, default=16, help="samples that run together (default: 16)")
-    command.add_argument("--objective", default="latency", help="what schedules minimize first: latency or energy")
-    command.add_argument("--depthwise", default="single_channel", help="single_channel, dense or per_group")
+    batch = integer(at_least=1)
+    command.add_argument("--batch", type=batch, default=16, help="samples that run together (default: 16)")
+    command.add_argument("--objective", choices=OBJECTIVES, default="latency", help="what schedules minimize first")
+    command.add_argument(
+        "--depthwise", choices=DEPTHWISE_ENCODINGS, default="single_channel", help="how depthwise layers are encoded"
+    )
     command.add_argument("--format", choices=("table", "json", "csv"), default="table")
     command.add_argument("--output", help="file to write instead of printing, with --format json or csv")
     command.add_argument("--overwrite", action="store_true")

@@ -7,8 +7,9 @@ import pathlib
 import sys
 
 from tfmp.cli import tune_width
-from tfmp.cli.argument_types import bit_list, cost_bound, positive_integer
+from tfmp.cli.argument_types import bit_list, cost_bound, integer, number
 from tfmp.cli.files import class_indices, load_arrays, load_model_file
+from tfmp.cli.search import add_training
 
 DESCRIPTION = "Try budgets and strategies, and leave the front of accuracy against cost; it resumes when stopped."
 _ORACLES = ("grid", "random", "bayesian", "hyperband")
@@ -39,29 +40,34 @@ def add_arguments(command):
     )
     command.add_argument("--oracle", choices=_ORACLES, help="how trials are chosen (default: grid)")
     command.add_argument(
-        "--max_trials", type=positive_integer, help="largest number of trials (default: all of the grid, else 10)"
+        "--max_trials",
+        type=integer(at_least=1),
+        help="largest number of trials (default: all of the grid, else 10)",
     )
     command.add_argument("--minimize", metavar="COST", help="instead of budgets: bisect for the smallest such cost")
-    command.add_argument("--max_accuracy_drop", type=float, help="with --minimize: how much accuracy it may cost")
+    drop = number(at_least=0, at_most=1)
+    command.add_argument("--max_accuracy_drop", type=drop, help="with --minimize: how much accuracy it may cost")
     command.add_argument(
         "--weight_bits", type=bit_list, help="candidates (default: 1,2,3,4; for dual_precision 1,2,4,8)"
     )
     command.add_argument("--activation_bits", type=bit_list, help="candidates (default: 2,3,4; for dual_precision 8)")
-    command.add_argument("--search_epochs", type=int, default=4)
-    command.add_argument("--finetune_epochs", type=int, default=6)
-    command.add_argument("--batch_size", type=positive_integer, default=64)
-    command.add_argument("--learning_rate", type=float, default=1e-3, help="of Adam, for weights (default: 0.001)")
-    command.add_argument(
-        "--loss", choices=("logits", "probabilities"), default="probabilities", help="the model's output"
-    )
+    add_training(command, search_epochs=4, finetune_epochs=6)
     tune_width.add_arguments(command)
     command.add_argument("--x", help="cost of the front: bitops, energy_nj, tflite_bytes, ... (default: bitops)")
     command.add_argument("--warm_start", action="store_true", help="start searches from those of neighbouring budgets")
-    command.add_argument("--workers", type=positive_integer, default=1, help="processes that run trials (default: 1)")
-    command.add_argument("--seed", type=int, default=0)
+    command.add_argument(
+        "--workers", type=integer(at_least=1), default=1, help="processes that run trials (default: 1)"
+    )
     begin = command.add_mutually_exclusive_group()
     begin.add_argument("--resume", action="store_true", help="go on with what OUTPUT holds of the same settings")
     begin.add_argument("--overwrite", action="store_true", help="remove what OUTPUT holds of another tuning")
+
+
+def kept(arguments):
+    """What is left of an interrupted run, and how to go on."""
+    if not any(pathlib.Path(arguments.output).glob("**/experiment.json")):
+        return None
+    return f"{arguments.output!r} holds every finished trial. The same command with --resume goes on."
 
 
 def run(arguments):

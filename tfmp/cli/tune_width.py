@@ -8,7 +8,7 @@ import os
 import pathlib
 import sys
 
-from tfmp.cli.argument_types import bit_list
+from tfmp.cli.argument_types import bit_list, number, positive_numbers
 from tfmp.cli.files import class_indices, load_arrays, load_model_file
 
 STRATEGY = "dual_precision"
@@ -23,11 +23,12 @@ def add_arguments(command):
     group.add_argument("--depthwise_bits", type=bit_list, help="those of depthwise convolutions (default: the same)")
     group.add_argument(
         "--sizes",
-        type=_numbers,
+        type=positive_numbers,
         help="widths of the network at 8 bits, for the sizes they have: precisions are compared at the first, the "
         "chosen ones trained at the others (default: 0.25,0.5,1)",
     )
-    group.add_argument("--tolerance", type=float, help="largest relative error of a size (default: 0.02)")
+    tolerance = number(above=0)
+    group.add_argument("--tolerance", type=tolerance, help="largest relative error of a size (default: 0.02)")
     group.add_argument("--fixed_ends", action="store_true", help="keep the channels of the first and the last layer")
     command.add_argument("--stage", help=argparse.SUPPRESS)  # of the workers
 
@@ -125,10 +126,3 @@ def _write(selection, folder):
     weight_bits, depthwise_bits = selection.chosen
     depthwise = "" if depthwise_bits is None else f", {depthwise_bits} for depthwise convolutions"
     print(f"Chosen: {weight_bits} bits{depthwise}. Wrote {folder / 'front.json'}; every trial has its `fixed.keras`")
-
-
-def _numbers(text):
-    try:
-        return tuple(float(part) for part in text.split(","))
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"expected numbers separated by commas, received {text!r}") from error

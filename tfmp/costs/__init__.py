@@ -14,6 +14,7 @@ from tfmp.costs.peak_activation_memory import PeakActivationMemory
 from tfmp.costs.runtime_latency import RuntimeLatency
 from tfmp.costs.table import Table
 from tfmp.costs.tflite_bytes import TFLiteBytes
+from tfmp.types.checks import check_choice, check_instance
 
 _REGISTRY = {
     cost.name: cost
@@ -69,10 +70,7 @@ def get(cost) -> Cost:
     """
     if isinstance(cost, Cost):
         return cost
-    if not isinstance(cost, str):
-        raise TypeError(f"A cost must be a name or a `tfmp.costs.Cost`. Received: {cost!r}")
+    check_instance("cost", cost, str, "the name of a cost or a `tfmp.costs.Cost`")
     if cost.endswith((".json", ".csv")):
         return Table.from_file(cost)
-    if cost not in _REGISTRY:
-        raise ValueError(f"A cost must be one of {', '.join(_REGISTRY)}, or a .json or .csv file. Received: {cost!r}")
-    return _REGISTRY[cost]()
+    return _REGISTRY[check_choice("cost", cost, _REGISTRY, hint="Or give the path of a .json or .csv table")]()

@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tfmp.costs.checked_price import checked_price
 from tfmp.costs.cost import Cost
 from tfmp.types import LayerShape
+from tfmp.types.checks import check_flag, check_function, check_number, check_text
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,10 +35,10 @@ class Function(Cost):
     per_call: bool = True
 
     def __post_init__(self):
-        if not callable(self.function):
-            raise TypeError(
-                f"`function` must be callable with (shape, weight_bits, activation_bits). Received: {self.function!r}"
-            )
+        check_function("function", self.function, "(shape, weight_bits, activation_bits)")
+        check_text("name", self.name)
+        check_text("unit", self.unit)
+        check_flag("per_call", self.per_call)
 
     def table(self, shape, weight_formats, activation_formats):
         return np.array(
@@ -50,4 +50,4 @@ class Function(Cost):
 
     def _price(self, shape, weight_bits, activation_bits):
         where = f"Cost `{self.name}`, layer `{shape.name}` at W{weight_bits} A{activation_bits}"
-        return checked_price(self.function(shape, weight_bits, activation_bits), where)
+        return check_number("price", self.function(shape, weight_bits, activation_bits), at_least=0, where=where)

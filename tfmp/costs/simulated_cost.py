@@ -7,6 +7,9 @@ import numpy as np
 
 from tfmp.costs.cost import Cost
 from tfmp.simulator import Hardware, cost_table
+from tfmp.simulator.convolution import check_encoding
+from tfmp.simulator.schedule import OBJECTIVES
+from tfmp.types.checks import check_choice, check_integer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,8 +23,8 @@ class SimulatedCost(Cost):
         depthwise: How depthwise layers are encoded: `"single_channel"`, `"dense"` or `"per_group"`.
 
     Raises:
-        ValueError: If there is no such preset. In `table`: if a format is floating point or wider than the hardware's
-            operands, or a layer fits no buffer.
+        ValueError: If there is no such preset, or an argument is none of its values. In `table`: if a format is
+            floating point or wider than the hardware's operands, or a layer fits no buffer.
     """
 
     hardware: Hardware | str = "bit_fusion"
@@ -33,8 +36,10 @@ class SimulatedCost(Cost):
     quantity: ClassVar[str]
 
     def __post_init__(self):
-        if isinstance(self.hardware, str):
-            object.__setattr__(self, "hardware", Hardware.from_preset(self.hardware))
+        object.__setattr__(self, "hardware", Hardware.of(self.hardware))
+        object.__setattr__(self, "batch", check_integer("batch", self.batch, at_least=1))
+        check_choice("objective", self.objective, OBJECTIVES)
+        check_encoding(self.depthwise)
 
     def table(self, shape, weight_formats, activation_formats) -> np.ndarray:
         for operand, formats in (("weights", weight_formats), ("activations", activation_formats)):

@@ -1,15 +1,16 @@
 """A price list of the user's own."""
 
 import csv
-import json
+import io
 import os
 import pathlib
 from collections.abc import Mapping
 
 import numpy as np
 
-from tfmp.costs.checked_price import checked_price
 from tfmp.costs.cost import Cost
+from tfmp.types.checks import check_instance, check_integers, check_number, check_path, check_text
+from tfmp.types.json_record import parse_json, read_text
 
 _COLUMNS = ["layer", "weight_bits", "activation_bits"]
 
@@ -38,17 +39,24 @@ class Table(Cost):
     per_call = False
 
     def __init__(self, layers, *, unit, name="table", weight_bits=None, activation_bits=None, others=None):
-        if not isinstance(layers, Mapping) or not layers:
-            raise TypeError(f"Table `{name}`: expected a mapping of layer names to prices. Received: {layers!r}")
-        self.name, self.unit = name, unit
-        self._others = None if others is None else checked_price(others, f"Table `{name}`, other layers")
-        bits = weight_bits, activation_bits
+        self.name, self.unit = check_text("name", name, where="Table"), check_text("unit", unit, where="Table")
+        where = f"Table `{name}`"
+        check_instance("layers", layers, Mapping, "a mapping of layer names to prices", where=where)
+        if not layers:
+            raise ValueError(f"{where}: `layers` must hold the prices of at least one layer. Received: {layers!r}")
+        self._others = None if others is None else check_number("others", others, at_least=0, where=where)
+        bits = [
+            None if each is None else check_integers(key, each, at_least=1, at_most=32, where=where)
+            for key, each in (("weight_bits", weight_bits), ("activation_bits", activation_bits))
+        ]
         self._prices = {str(layer): self._entries(layer, prices, bits) for layer, prices in layers.items()}
 
     def _entries(self, layer, prices, bits):
         where = f"Table `{self.name}`, layer `{layer}`"
         if isinstance(prices, Mapping):
             pairs = {_pair(key, where): value for key, value in prices.items()}
+            if len(pairs) < len(prices):
+                raise ValueError(f"{where}: each pair of bits must have one price. Received some twice: {list(prices)}")
         elif None in bits:
             raise ValueError(
                 f"{where}: an array needs `weight_bits` and `activation_bits`, the bits of its rows and columns. "
@@ -62,7 +70,10 @@ class Table(Cost):
                     f"activation_bits={tuple(bits[1])}. Received: {array.shape}"
                 )
             pairs = {(w, a): array[i, j] for i, w in enumerate(bits[0]) for j, a in enumerate(bits[1])}
-        return {pair: checked_price(value, f"{where} at W{pair[0]} A{pair[1]}") for pair, value in pairs.items()}
+        return {
+            pair: check_number("price", value, at_least=0, where=f"{where} at W{pair[0]} A{pair[1]}")
+            for pair, value in pairs.items()
+        }
 
     def table(self, shape, weight_formats, activation_formats):
         return np.array(
@@ -99,10 +110,10 @@ class Table(Cost):
         Raises:
             ValueError: If the file holds no table.
         """
-        path = pathlib.Path(path)
+        path = pathlib.Path(check_path("path", path))
         try:
-            with open(path, encoding="utf-8", newline="") as file:
-                content = _from_csv(file) if path.suffix == ".csv" else json.load(file)
+            text = read_text(path)
+            content = _from_csv(text) if path.suffix == ".csv" else parse_json(text)
             if not isinstance(content, dict) or not {"unit", "layers"} <= set(content):
                 raise ValueError("expected `unit` and `layers`")
             return cls(**{"name": path.stem, **content})
@@ -110,21 +121,30 @@ class Table(Cost):
             raise ValueError(f"{os.fspath(path)!r} is no table of costs: {error}") from error
 
 
-def _from_csv(file):
-    rows = csv.DictReader(file)
+def _from_csv(text):
+    rows = csv.DictReader(io.StringIO(text, newline=""))
     columns = rows.fieldnames or []
     if len(columns) != 4 or columns[:3] != _COLUMNS:
         raise ValueError(f"expected the columns {', '.join(_COLUMNS)} and one that is named after the unit")
     layers = {}
     for row in rows:
-        pair = int(row["weight_bits"]), int(row["activation_bits"])
-        layers.setdefault(row["layer"], {})[pair] = float(row[columns[3]])
+        try:
+            layer, *bits, price = (row[column] for column in columns)
+            pair, price = tuple(map(int, bits)), float(price)
+        except (TypeError, ValueError) as error:
+            expected = "a layer's name, two integers and a number"
+            raise ValueError(f"line {rows.line_num}: expected {expected}. Received: {list(row.values())}") from error
+        prices = layers.setdefault(layer, {})
+        if pair in prices:
+            raise ValueError(f"line {rows.line_num}: layer `{layer}` has a price for these bits already. Keep one")
+        prices[pair] = price
     return {"unit": columns[3], "layers": layers}
 
 
 def _pair(key, where):
-    try:
-        weight_bits, activation_bits = (int(bits) for bits in (key.split(",") if isinstance(key, str) else key))
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{where}: expected pairs (weight_bits, activation_bits). Received: {key!r}") from error
-    return weight_bits, activation_bits
+    bits = key
+    if isinstance(key, str):
+        parts = [part.strip() for part in key.split(",")]
+        bits = tuple(map(int, parts)) if all(map(str.isdecimal, parts)) else key
+    hint = "Prices belong to pairs (weight_bits, activation_bits)"
+    return check_integers("bits", bits, count=2, at_least=1, at_most=32, hint=hint, where=where)

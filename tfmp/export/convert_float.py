@@ -7,12 +7,13 @@ from ai_edge_litert import schema_py_generated as schema
 
 from tfmp.bindings import binding
 from tfmp.export.flatbuffer.packing import pack, unpack
-from tfmp.export.flatbuffer.write_tflite import SIGNATURE, check_batch_size
+from tfmp.export.flatbuffer.write_tflite import SIGNATURE
 from tfmp.export.packed_weights import pack_weights
 from tfmp.export.plain_function import PlainFunction
 from tfmp.transform.dequantized import dequantized
 from tfmp.transform.signature_names import signature_inputs, signature_outputs
 from tfmp.types import Graph
+from tfmp.types.checks import check_choice, check_integer
 
 
 def convert_float(graph: Graph, *, batch_size: int = 1, input_type: str = "float32", output_type: str = "float32"):
@@ -32,12 +33,8 @@ def convert_float(graph: Graph, *, batch_size: int = 1, input_type: str = "float
             converter has no operator for a layer.
     """
     for argument, value in (("input_type", input_type), ("output_type", output_type)):
-        if value != "float32":
-            raise ValueError(
-                f"`{argument}` must be 'float32' in mode 'float', which has no codes. Received: {value!r}. Use mode "
-                "'fast' or 'small'."
-            )
-    check_batch_size(batch_size)
+        check_choice(argument, value, ("float32",), hint="Mode 'float' has no codes: use mode 'fast' or 'small'")
+    batch_size = check_integer("batch_size", batch_size, at_least=1)
     plain, codes = dequantized(graph)
     network = binding.named(graph.framework).write(plain)  # its variables live as long as this name
     function = tf.function(

@@ -14,6 +14,7 @@ from tfmp.export.interpreter import Interpreter
 from tfmp.transform.fold import fold_graph
 from tfmp.types import TFLiteReport
 from tfmp.types.atomic_file import check_writable, write_atomically
+from tfmp.types.checks import check_choice
 
 
 def export_tflite(
@@ -60,8 +61,7 @@ def export_tflite(
     Example:
         >>> report = tfmp.export_tflite(fixed, "model.tflite", verify=x_test[:256])
     """
-    if mode not in MODES:
-        raise ValueError(f"`mode` must be one of {', '.join(MODES)}. Received: {mode!r}")
+    check_choice("mode", mode, MODES)
     labels = _checked_labels(labels)
     check_writable(path, overwrite)
     graph = binding.of(fixed).read(fixed)

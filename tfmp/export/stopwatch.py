@@ -7,6 +7,8 @@ import time
 import numpy as np
 from ai_edge_litert import interpreter as litert
 
+from tfmp.types.checks import check_integer
+
 _SHORTEST_RUN_SECONDS = 2e-3
 
 
@@ -19,10 +21,8 @@ class Stopwatch:
     """
 
     def __init__(self, *, threads=1, runs=15):
-        for name, value in (("threads", threads), ("runs", runs)):
-            if isinstance(value, bool) or not hasattr(value, "__index__") or value < 1:
-                raise ValueError(f"`{name}` must be a positive integer. Received: {value!r}")
-        self.threads, self.runs = threads, runs
+        self.threads = check_integer("threads", threads, at_least=1)
+        self.runs = check_integer("runs", runs, at_least=1)
 
     def measure(self, files):
         """Returns what each file takes for one call, its inputs in place: the median over the turns.

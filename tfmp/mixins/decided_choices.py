@@ -3,6 +3,7 @@
 import numpy as np
 
 from tfmp.search.assignment import best_within
+from tfmp.types.checks import check_number
 
 
 class DecidedChoices:
@@ -21,9 +22,7 @@ class DecidedChoices:
     """
 
     def __init__(self, threshold):
-        if not 0.5 < threshold < 1:
-            raise ValueError(f"`freeze_above` must be a probability above 0.5 and below 1. Received: {threshold!r}")
-        self.threshold = threshold
+        self.threshold = check_number("freeze_above", threshold, above=0.5, below=1, hint="It is a probability")
         self._choices, self._held, self._refused = {}, {}, set()
 
     def __len__(self):

@@ -15,6 +15,8 @@ from tfmp.search.cost_gradient import CostGradient, ExactGradient, Reinforce
 from tfmp.search.joint_settings import JointSettings
 from tfmp.search.oracle import Oracle
 from tfmp.selection.gumbel_sample import gumbel_sample
+from tfmp.types import SearchSpace
+from tfmp.types.checks import check_function, check_instance, check_integer, check_number
 
 _FOR_WEIGHTS, _FOR_CONTROLLER, _FOR_COST = range(3)
 
@@ -69,10 +71,12 @@ class JointSearchMixin(NetworkDerivation, JointBackup):
         loss=None,
         backup_dir=None,
     ):
-        if not target > 0:
-            raise ValueError(f"`target` must be positive, in the unit of the cost. Received: {target!r}")
-        self.space, self.target = space, float(target)
-        self.settings = settings or JointSettings()
+        self.space = check_instance("space", space, SearchSpace, "a `tfmp.types.SearchSpace`")
+        self.target = check_number("target", target, above=0, hint="Give it in the unit of the cost")
+        expected = "`tfmp.search.JointSettings`, or None"
+        self.settings = check_instance("settings", settings, (JointSettings, type(None)), expected) or JointSettings()
+        if loss is not None:
+            check_function("loss", loss, "labels and logits")
         self.categoricals = Categoricals(space)
         self.cost_gradient = _cost_gradient(space, cost)
         self.supernet = self.make_supernet(space)
@@ -109,6 +113,11 @@ class JointSearchMixin(NetworkDerivation, JointBackup):
             ValueError: If a part has no batch, a backup is of another search, or an oracle fails; the state behind the
                 last complete epoch is in `backup_dir` then.
         """
+        check_integer("epochs", epochs, at_least=1)
+        check_integer("batch_size", batch_size, at_least=1)
+        check_integer("seed", seed, at_least=0)
+        if report is not None:
+            check_function("report", report, "an entry of `history`")
         identity = self._identity(seed, batch_size)
         for epoch in range(self._resume(identity), epochs):
             parts = (epoch_batches(part, epoch, batch_size, seed) for part in (training, validation))

@@ -5,6 +5,7 @@ import copy
 
 import numpy as np
 
+from tfmp import costs
 from tfmp.mixins.alternation import Alternation
 from tfmp.mixins.decided_choices import DecidedChoices
 from tfmp.mixins.search_backup import SearchBackup
@@ -14,6 +15,7 @@ from tfmp.search.budget import bounded, budgets_of
 from tfmp.search.lagrangian import DualAscent, FixedMultiplier, Multiplier
 from tfmp.search.penalty import Penalty
 from tfmp.search.searched_cost import SearchedCost
+from tfmp.types.checks import check_instance, check_numbers, check_path
 
 
 class MixedPrecisionSearchMixin(SearchCallbackMixin):
@@ -75,15 +77,19 @@ class MixedPrecisionSearchMixin(SearchCallbackMixin):
             raise ValueError(f"`cost` goes with `eta`: a budget has a cost of its own. Received: cost={cost!r}")
         if eta is not None and multiplier is not None:
             raise ValueError(f"`multiplier` goes with `budget`: `eta` is one that stays. Received: {multiplier!r}")
-        if not (len(temperature) == 2 and min(temperature) > 0):
-            raise ValueError(f"`temperature` must be two positive numbers, (first, last). Received: {temperature!r}")
+        if multiplier is not None:
+            check_instance("multiplier", multiplier, Multiplier, "a `tfmp.search.Multiplier`")
+        self.temperature = check_numbers("temperature", temperature, count=2, above=0, hint="Give (first, last)")
+        if backup_dir is not None:
+            check_path("backup_dir", backup_dir)
+        if cost is not None:
+            costs.get(cost)  # an unknown name fails here, not in the middle of a training
         self.budget = budget
         self.cost = cost
         first = FixedMultiplier(eta) if budget is None else (multiplier or DualAscent())
         count = 1 if budget is None else len(budgets_of(budget))
         self._multipliers = [first, *(copy.deepcopy(first) for _ in range(count - 1))]
         self._multiplier_starts = [each.state() for each in self._multipliers]
-        self.temperature = tuple(temperature)
         self._backup = None if backup_dir is None else SearchBackup(backup_dir)
         self._alternation = None if selection_data is None else Alternation(selection_data)
         self._decided = None if freeze_above is None else DecidedChoices(freeze_above)

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tfmp.mixins.epoch_batches import as_tensors, epoch_batches, iterate
 from tfmp.mixins.kept import kept
+from tfmp.types.checks import check_integer, check_number
 
 
 class NetworkDerivation:
@@ -30,8 +31,10 @@ class NetworkDerivation:
             ValueError: If no network that was drawn is within the target and spends its share, `spend` is not from 0 to
                 below 1, or `validation` has no batch.
         """
-        if not 0 <= spend < 1:
-            raise ValueError(f"`spend` must be a share of the target, from 0 to below 1. Received: {spend!r}")
+        check_integer("samples", samples, at_least=0)
+        check_number("spend", spend, at_least=0, below=1, hint="It is a share of the target")
+        check_integer("batch_size", batch_size, at_least=1)
+        check_integer("seed", seed, at_least=0)
         probabilities = self.probabilities()
         found = self.categoricals.most_probable(probabilities)
         if not samples:

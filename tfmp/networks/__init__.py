@@ -3,6 +3,8 @@
 import importlib
 import pkgutil
 
+from tfmp.types.checks import check_choice
+
 
 def names() -> tuple[str, ...]:
     """Names that `get` knows, those of the files here."""
@@ -15,6 +17,4 @@ def get(name):
     Raises:
         ValueError: If the name is unknown.
     """
-    if name not in names():
-        raise ValueError(f"A network must be one of {', '.join(names())}. Received: {name!r}")
-    return importlib.import_module(f"{__name__}.{name}").build
+    return importlib.import_module(f"{__name__}.{check_choice('name', name, names())}").build

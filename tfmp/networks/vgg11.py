@@ -1,6 +1,7 @@
 """VGG-11 for small images."""
 
 from tfmp.networks._convolution import classifier, convolution, depthwise_convolution, normalization, scaled
+from tfmp.types.checks import check_choice, check_integers
 
 # Filters between the poolings, and how many convolutions behind the first are separable in each variant.
 _GROUPS = ((64,), (128,), (256, 256), (512, 512), (512, 512))
@@ -30,10 +31,8 @@ def build(keras, *, image_size=32, num_classes=10, width=1.0, variant="", fan_in
 
     Reference: Simonyan and Zisserman, 2015, https://arxiv.org/abs/1409.1556; DualPrecision, table 6
     """
-    if variant not in _NUM_SEPARABLE:
-        raise ValueError(f"`variant` must be one of {', '.join(map(repr, _NUM_SEPARABLE))}. Received: {variant!r}")
-    if len(fan_in) != 2 or not all(isinstance(number, int) and number > 0 for number in fan_in):
-        raise ValueError(f"`fan_in` must be two positive integers, channels and side. Received: {fan_in!r}")
+    check_choice("variant", variant, _NUM_SEPARABLE)
+    check_integers("fan_in", fan_in, count=2, at_least=1, hint="Give channels and side")
     inputs = x = keras.Input((image_size, image_size, 3), name="image")
     index = 0
     for group, convolutions in enumerate(_GROUPS, start=1):

@@ -6,6 +6,7 @@ from tfmp.quantizers.linear import Linear
 from tfmp.quantizers.lsq import LSQ
 from tfmp.quantizers.moving_range import MovingRange
 from tfmp.quantizers.quantizer import MAX_BITS, Quantizer
+from tfmp.types.checks import check_choice
 
 _REGISTRY = {quantizer.name: quantizer for quantizer in (LSQ, HWGQ, DualPrecision, Linear, MovingRange)}
 
@@ -28,6 +29,4 @@ def get(name, *, bits, signed=True) -> Quantizer:
     Raises:
         ValueError: If the name is unknown or the bits are out of range.
     """
-    if name not in _REGISTRY:
-        raise ValueError(f"`quantizer` must be one of {', '.join(_REGISTRY)}. Received: {name!r}")
-    return _REGISTRY[name](bits=bits, signed=signed)
+    return _REGISTRY[check_choice("quantizer", name, _REGISTRY)](bits=bits, signed=signed)

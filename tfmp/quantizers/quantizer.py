@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfmp import ops
 from tfmp.types import CodeFormat
+from tfmp.types.checks import check_flag, check_integer
 
 MAX_BITS = 8
 
@@ -40,11 +41,9 @@ class Quantizer(abc.ABC):
     clip_gradient: ClassVar[bool] = True
 
     def __post_init__(self):
-        is_integer = hasattr(self.bits, "__index__") and not isinstance(self.bits, bool)
-        if not is_integer or not self.min_bits <= self.bits <= MAX_BITS:
-            raise ValueError(
-                f"Quantizer `{self.name}` takes {self.min_bits} to {MAX_BITS} bits. Received: bits={self.bits!r}"
-            )
+        where = f"Quantizer `{self.name}`"
+        check_integer("bits", self.bits, at_least=self.min_bits, at_most=MAX_BITS, where=where)
+        check_flag("signed", self.signed, where=where)
 
     @property
     def low(self) -> int:

@@ -1,8 +1,6 @@
 """How much a network may cost."""
 
 import dataclasses
-import math
-import numbers
 
 import numpy as np
 
@@ -10,6 +8,7 @@ from tfmp import costs
 from tfmp.search.knapsack import Knapsack
 from tfmp.search.searched_cost import SearchedCost
 from tfmp.types import Graph
+from tfmp.types.checks import check_instances, check_integers, check_number
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,18 +40,13 @@ class Budget:
                 f"Received: limit={self.limit}, like_uniform={self.like_uniform}"
             )
         if self.limit is not None:
-            is_number = isinstance(self.limit, numbers.Real) and not isinstance(self.limit, bool)
-            if not (is_number and 0 < self.limit < math.inf):
-                raise ValueError(f"`limit` must be positive and finite. Received: {self.limit!r}")
-            object.__setattr__(self, "limit", float(self.limit))
+            object.__setattr__(self, "limit", check_number("limit", self.limit, above=0))
         if self.like_uniform is not None:
-            pair = self.like_uniform
-            if not isinstance(pair, list | tuple) or len(pair) != 2 or not all(map(_is_bits, pair)):
-                raise ValueError(
-                    "`like_uniform` must be two integers, (weight_bits, activation_bits). "
-                    f"Received: {self.like_uniform!r}"
-                )
-            object.__setattr__(self, "like_uniform", (int(pair[0]), int(pair[1])))
+            bounds = {"count": 2, "at_least": 1, "at_most": 32}
+            pair = check_integers(
+                "like_uniform", self.like_uniform, **bounds, hint="Give (weight_bits, activation_bits)"
+            )
+            object.__setattr__(self, "like_uniform", pair)
         costs.get(self.cost)  # an unknown name fails here, not in the middle of a training
 
     def limit_for(self, graph: Graph) -> float:
@@ -85,9 +79,8 @@ def budgets_of(budget) -> tuple[Budget, ...]:
         TypeError: If it is neither.
         ValueError: If two of them bound costs of one name.
     """
-    budgets = tuple(budget) if isinstance(budget, list | tuple) else (budget,)
-    if not budgets or not all(isinstance(each, Budget) for each in budgets):
-        raise TypeError(f"`budget` must be a `tfmp.Budget`, or a list of them. Received: {budget!r}")
+    budgets = budget if isinstance(budget, list | tuple) and budget else (budget,)
+    budgets = check_instances("budget", budgets, Budget, "`tfmp.Budget`, or one")
     names = [costs.get(each.cost).name for each in budgets]
     if len(set(names)) < len(names):
         raise ValueError(
@@ -111,7 +104,3 @@ def bounded(budget, graph: Graph) -> tuple[list[SearchedCost], list[float]]:
     knapsack = Knapsack(priced, limits)
     knapsack.solve(np.zeros(len(knapsack.layer)))
     return priced, limits
-
-
-def _is_bits(value) -> bool:
-    return hasattr(value, "__index__") and not isinstance(value, bool) and 1 <= value <= 32

@@ -9,6 +9,7 @@ import numpy as np
 from tfmp.search.categoricals import Categoricals
 from tfmp.search.network_cost import BlockTables, NetworkCost
 from tfmp.search.oracle import Oracle
+from tfmp.types.checks import check_choice, check_integer, check_number
 from tfmp.types.discrete_network import DiscreteNetwork
 from tfmp.types.search_space import SearchSpace
 
@@ -101,10 +102,9 @@ class Reinforce(CostGradient):
     """
 
     def __init__(self, space: SearchSpace, oracle, *, samples=8, baseline="moving_average", momentum=0.9):
-        if baseline not in BASELINES:
-            raise ValueError(f"`baseline` must be one of {', '.join(BASELINES)}. Received: {baseline!r}")
-        if samples < 1 + (baseline == "leave_one_out"):
-            raise ValueError(f"`samples` must be at least 1, and 2 for `leave_one_out`. Received: {samples!r}")
+        check_choice("baseline", baseline, BASELINES)
+        check_integer("samples", samples, at_least=2 if baseline == "leave_one_out" else 1)
+        check_number("momentum", momentum, at_least=0, below=1)
         self.categoricals = Categoricals(space)
         self.oracle = oracle if isinstance(oracle, Oracle) else Oracle(oracle)
         self.samples, self.baseline, self.momentum = samples, baseline, momentum

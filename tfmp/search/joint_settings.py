@@ -3,6 +3,8 @@
 import dataclasses
 import math
 
+from tfmp.types.checks import check_choice, check_flag, check_integer, check_number
+
 ORDERS = ("first", "second")
 SAMPLES = ("soft", "hard")
 
@@ -38,13 +40,12 @@ class JointSettings:
 
     def __post_init__(self):
         for name, known in (("order", ORDERS), ("samples", SAMPLES)):
-            if getattr(self, name) not in known:
-                raise ValueError(f"`{name}` must be one of {', '.join(known)}. Received: {getattr(self, name)!r}")
-        for name in ("penalty", "temperature_decay", "weight_epochs"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"`{name}` must not be negative. Received: {getattr(self, name)!r}")
-        if not self.temperature > 0:
-            raise ValueError(f"`temperature` must be positive. Received: {self.temperature!r}")
+            check_choice(name, getattr(self, name), known)
+        for name in ("penalty", "temperature_decay"):
+            check_number(name, getattr(self, name), at_least=0)
+        check_flag("two_sided", self.two_sided)
+        check_number("temperature", self.temperature, above=0)
+        check_integer("weight_epochs", self.weight_epochs, at_least=0)
 
     def temperature_in(self, epoch: int) -> float:
         """The temperature in an epoch, counted from 0."""

@@ -2,6 +2,8 @@
 
 import abc
 
+from tfmp.types.checks import check_number
+
 
 class Multiplier(abc.ABC):
     """What the search adds to the loss: `value * (expected cost / normalizer)`.
@@ -36,9 +38,7 @@ class FixedMultiplier(Multiplier):
     """
 
     def __init__(self, eta):
-        if not eta >= 0:
-            raise ValueError(f"`eta` must not be negative. Received: {eta!r}")
-        self.value = float(eta)
+        self.value = check_number("eta", eta, at_least=0)
 
     def update(self, expected_cost, limit):
         pass
@@ -52,15 +52,18 @@ class DualAscent(Multiplier):
     gradient of an augmented Lagrangian's quadratic term so that the cost settles instead of swinging.
 
     Args:
-        learning_rate: Step of the ascent.
-        damping: Weight of the present excess.
+        learning_rate: Step of the ascent, positive.
+        damping: Weight of the present excess, not negative.
+
+    Raises:
+        ValueError: If a number is out of range.
 
     Reference: Platt and Barr, 1987, "Constrained differential optimization"
     """
 
     def __init__(self, *, learning_rate=0.01, damping=1.0):
-        self.learning_rate = learning_rate
-        self.damping = damping
+        self.learning_rate = check_number("learning_rate", learning_rate, above=0)
+        self.damping = check_number("damping", damping, at_least=0)
         self.integral = 0.0
         self.value = 0.0
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from tfmp.search.oracle_worker import OracleFailure, OracleWorker
 from tfmp.types.atomic_file import write_atomically
+from tfmp.types.checks import check_function, check_integer, check_number, check_path
 from tfmp.types.discrete_network import DiscreteNetwork
 
 
@@ -48,15 +49,15 @@ class Oracle:
         retries: int = 1,
         cache_path: str | os.PathLike | None = None,
     ):
-        if not callable(function):
-            raise TypeError(f"An oracle is a function of a `DiscreteNetwork`. Received: {function!r}")
-        if workers < 0 or retries < 0:
-            raise ValueError(f"`workers` and `retries` must not be negative. Received: {workers!r} and {retries!r}")
-        if timeout_seconds is not None and not (workers and timeout_seconds > 0):
-            raise ValueError(
-                "`timeout_seconds` must be positive, and needs `workers`: only a process of its own can be stopped. "
-                f"Received: timeout_seconds={timeout_seconds!r}, workers={workers!r}"
-            )
+        check_function("function", function, "a `DiscreteNetwork`")
+        check_integer("workers", workers, at_least=0)
+        check_integer("retries", retries, at_least=0)
+        if timeout_seconds is not None:
+            check_number("timeout_seconds", timeout_seconds, above=0)
+            hint = "`timeout_seconds` needs workers: only a process of its own can be stopped"
+            check_integer("workers", workers, at_least=1, hint=hint)
+        if cache_path is not None:
+            check_path("cache_path", cache_path)
         if workers:
             _check_picklable(function)
         self.function, self.timeout_seconds, self.retries = function, timeout_seconds, retries

@@ -5,6 +5,8 @@ import functools
 import numpy as np
 import tensorflow as tf
 
+from tfmp.types.checks import check_integer
+
 
 class SelectionData:
     """Held-out data on which a search moves its logits, batch by batch, with how and when it does so.
@@ -32,14 +34,13 @@ class SelectionData:
     """
 
     def __init__(self, data, *, batch_size=32, every=1, seed=0):
-        for name, value in (("batch_size", batch_size), ("every", every)):
-            if not (hasattr(value, "__index__") and value >= 1):
-                raise ValueError(f"`{name}` must be a positive integer. Received: {value!r}")
-        self.every, self.seed = int(every), seed
+        batch_size = check_integer("batch_size", batch_size, at_least=1)
+        self.every = check_integer("every", every, at_least=1)
+        self.seed = check_integer("seed", seed, at_least=0)
         if isinstance(data, tf.data.Dataset):
             self._batches = _InOrder(data)
         elif isinstance(data, tuple | list):
-            self._batches = _Shuffled(*_slices(data, int(batch_size)), seed)
+            self._batches = _Shuffled(*_slices(data, batch_size), seed)
         elif hasattr(data, "__len__") and hasattr(data, "__getitem__") and not isinstance(data, np.ndarray | dict):
             self._batches = _Shuffled(lambda order: data[int(order[0])], len(data), 1, seed)
         else:

@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from tfmp.types.checks import check_choice
+
 RELAXATIONS = ("softmax", "annealed", "gumbel")
 
 
@@ -51,5 +53,4 @@ def relaxed_choice(logits, *, relaxation, temperature=1.0, seed=(0, 0), training
 
 def check_relaxation(relaxation):
     """Raises `ValueError` if the name is unknown."""
-    if relaxation not in RELAXATIONS:
-        raise ValueError(f"`relaxation` must be one of {', '.join(RELAXATIONS)}. Received: {relaxation!r}")
+    check_choice("relaxation", relaxation, RELAXATIONS)

@@ -3,6 +3,7 @@
 import dataclasses
 
 from tfmp.types import LayerShape
+from tfmp.types.checks import check_choice
 
 DEPTHWISE_ENCODINGS = ("single_channel", "dense", "per_group")
 
@@ -80,5 +81,4 @@ def encode(shape: LayerShape, depthwise: str = "single_channel") -> Convolution:
 
 def check_encoding(depthwise: str) -> None:
     """Refuses an encoding of depthwise layers that `encode` does not know, with a ValueError."""
-    if depthwise not in DEPTHWISE_ENCODINGS:
-        raise ValueError(f"`depthwise` must be one of {', '.join(DEPTHWISE_ENCODINGS)}. Received: {depthwise!r}")
+    check_choice("depthwise", depthwise, DEPTHWISE_ENCODINGS)

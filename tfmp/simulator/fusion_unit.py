@@ -1,6 +1,7 @@
 """What one fusion unit computes in a cycle, and which bits it accepts."""
 
 from tfmp.simulator.hardware import Hardware
+from tfmp.types.checks import check_integer
 
 
 def fusion_factor(weight_bits: int, activation_bits: int, hardware: Hardware) -> int:
@@ -22,9 +23,6 @@ def check_bits(weight_bits: int, activation_bits: int, hardware: Hardware, layer
         ValueError: If a width is not an integer from 1 to `hardware.max_bits`.
     """
     for operand, bits in (("weight_bits", weight_bits), ("activation_bits", activation_bits)):
-        if not hasattr(bits, "__index__") or isinstance(bits, bool) or not 1 <= bits <= hardware.max_bits:
-            raise ValueError(
-                f"Layer `{layer_name}`: `{operand}` must be an integer from 1 to {hardware.max_bits}, the widest "
-                f"operand of `{hardware.name}`. Received: {bits!r}. Choose fewer bits, or hardware with more "
-                "`max_bits`."
-            )
+        hint = f"Choose as many bits as operands of `{hardware.name}` have, or hardware with more `max_bits`"
+        where = f"Layer `{layer_name}`"
+        check_integer(operand, bits, at_least=1, at_most=hardware.max_bits, hint=hint, where=where)

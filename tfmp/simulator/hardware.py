@@ -3,12 +3,12 @@
 import dataclasses
 import importlib.resources
 import json
-import math
-import numbers
 import os
 from typing import Any
 
 from tfmp.simulator.sram import sram_energy_nj_per_bit
+from tfmp.types.checks import check_choice, check_instance, check_integer, check_number, check_path, check_text
+from tfmp.types.json_record import read_json
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,6 +64,7 @@ class Hardware:
     dram_nj_per_bit: float
 
     def __post_init__(self):
+        check_text("name", self.name, where="Hardware")
         for field in dataclasses.fields(self):
             if field.name != "name":
                 value = _checked_number(self.name, field.name, getattr(self, field.name), field.type)
@@ -75,6 +76,17 @@ class Hardware:
             )
 
     @classmethod
+    def of(cls, hardware: "Hardware | str") -> "Hardware":
+        """Returns the hardware itself, or the preset of a name.
+
+        Raises:
+            TypeError: If it is neither.
+        """
+        if isinstance(hardware, str):
+            return cls.from_preset(hardware)
+        return check_instance("hardware", hardware, cls, "a `tfmp.simulator.Hardware`, or the name of a preset")
+
+    @classmethod
     def from_preset(cls, name: str) -> "Hardware":
         """Loads hardware that comes with the library.
 
@@ -84,12 +96,9 @@ class Hardware:
         Raises:
             ValueError: If there is no preset of this name.
         """
-        if name not in preset_names():
-            raise ValueError(
-                f"There is no hardware preset {name!r}. Presets: {', '.join(preset_names())}. "
-                "Describe other hardware in a file for `Hardware.from_json`."
-            )
-        return _from_text(_presets_folder().joinpath(f"{name}.json").read_text(encoding="utf-8"), f"preset `{name}`")
+        check_choice("name", name, preset_names(), hint="Describe other hardware in a file for `Hardware.from_json`")
+        text = _presets_folder().joinpath(f"{name}.json").read_text(encoding="utf-8")
+        return _from_json(json.loads(text), f"preset `{name}`")
 
     @classmethod
     def from_json(cls, path: str | os.PathLike) -> "Hardware":
@@ -101,8 +110,8 @@ class Hardware:
             ValueError: If the file is not such JSON, or a field is missing, unknown, not a number, negative or in
                 another unit than this class documents; the message names the field.
         """
-        with open(path, encoding="utf-8") as file:
-            return _from_text(file.read(), f"file {os.fspath(path)!r}")
+        origin = f"file {os.fspath(check_path('path', path))!r}"
+        return _from_json(read_json(path, f"Hardware {origin}"), origin)
 
     def resize(self, **fields: Any) -> "Hardware":
         """A copy with some fields changed and the energies that depend on them derived, at 45 nm.
@@ -158,11 +167,7 @@ def _banks(hardware: Hardware, buffer: str) -> tuple[int, int]:
     return {"weight_buffer": (rows * columns, 0), "input_buffer": (rows, 0), "output_buffer": (columns, 1)}[buffer]
 
 
-def _from_text(text: str, origin: str) -> Hardware:
-    try:
-        content = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"Hardware {origin} is not JSON: {error}") from error
+def _from_json(content: Any, origin: str) -> Hardware:
     if not isinstance(content, dict):
         raise ValueError(f"Hardware {origin} must be a JSON object. Received: {type(content).__name__}")
     names = [field.name for field in dataclasses.fields(Hardware)]
@@ -197,12 +202,7 @@ _UNITS = {
 
 
 def _checked_number(hardware: str, key: str, value: Any, kind: type) -> int | float:
+    where = f"Hardware `{hardware}`"
     if kind is int:
-        if not hasattr(value, "__index__") or isinstance(value, bool) or value < 1:
-            raise ValueError(f"Hardware `{hardware}`: `{key}` must be a positive integer. Received: {value!r}")
-        return int(value)
-    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
-    if not is_number or value < 0 or (key == "frequency_hz" and value == 0):
-        expected = "a positive number" if key == "frequency_hz" else "a number that is not negative"
-        raise ValueError(f"Hardware `{hardware}`: `{key}` must be {expected}. Received: {value!r}")
-    return float(value)
+        return check_integer(key, value, at_least=1, where=where)
+    return check_number(key, value, **({"above": 0} if key == "frequency_hz" else {"at_least": 0}), where=where)

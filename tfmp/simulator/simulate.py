@@ -10,6 +10,7 @@ from tfmp.simulator.fusion_unit import check_bits
 from tfmp.simulator.hardware import Hardware
 from tfmp.simulator.schedule import OBJECTIVES, Schedule, best_schedules
 from tfmp.types import LayerShape
+from tfmp.types.checks import check_choice, check_instance, check_integer
 from tfmp.types.layer_report import LayerReport
 from tfmp.types.network_report import NetworkReport
 
@@ -49,6 +50,7 @@ def simulate_layer(
         >>> simulate_layer(shape, 4, 4, batch=1).compute_cycles
         576
     """
+    check_instance("shape", shape, LayerShape, "a `LayerShape`")
     hardware = _resolve(hardware, batch, objective, depthwise)
     check_bits(weight_bits, activation_bits, hardware, shape.name)
     convolution = encode(shape, depthwise)
@@ -108,8 +110,8 @@ def simulate(
         TypeError: If `bits` is no mapping, or an entry of `layers` is neither a `LayerShape` nor a pair.
     """
     hardware = _resolve(hardware, batch, objective, depthwise)
-    if not isinstance(bits, Mapping):
-        raise TypeError(f"`bits` must map layer names to (weight_bits, activation_bits). Received: {bits!r}")
+    check_instance("bits", bits, Mapping, "a mapping of layer names to (weight_bits, activation_bits)")
+    check_instance("layers", layers, Sequence, "a list of LayerShape and of pairs (name, kind)")
     layers = tuple(layers)
     shapes = [layer for layer in layers if isinstance(layer, LayerShape)]
     missing = sorted({shape.name for shape in shapes} - set(bits))
@@ -128,7 +130,7 @@ def simulate(
         elif isinstance(layer, tuple) and len(layer) == 2 and all(isinstance(part, str) for part in layer):
             report = LayerReport(name=layer[0], kind=layer[1], modelled=False)
         else:
-            raise TypeError(f"Each of `layers` must be a LayerShape or a pair (name, kind). Received: {layer!r}")
+            check_instance("layers", layer, LayerShape, "a list of LayerShape and of pairs (name, kind)")
         reports.append(report)
     return NetworkReport(tuple(reports), hardware.name, int(batch), objective, depthwise)
 
@@ -168,8 +170,10 @@ def cost_table(
         (2, 2)
     """
     hardware = _resolve(hardware, batch, objective, depthwise)
-    if quantity not in QUANTITIES:
-        raise ValueError(f"`quantity` must be one of {', '.join(QUANTITIES)}. Received: {quantity!r}")
+    check_instance("shape", shape, LayerShape, "a `LayerShape`")
+    check_choice("quantity", quantity, QUANTITIES)
+    for name, bits in (("weight_bits", weight_bits), ("activation_bits", activation_bits)):
+        check_instance(name, bits, Sequence, "a list of bits")
     pairs = [(weight, activation) for weight in weight_bits for activation in activation_bits]
     for pair in pairs:
         check_bits(*pair, hardware, shape.name)
@@ -203,16 +207,10 @@ def _cached_schedules(convolution, bits, hardware, batch, objective) -> tuple[Sc
 
 def _resolve(hardware: Hardware | str, batch: int, objective: str, depthwise: str) -> Hardware:
     """The hardware itself, the other arguments checked."""
-    if not hasattr(batch, "__index__") or isinstance(batch, bool) or batch < 1:
-        raise ValueError(f"`batch` must be a positive integer. Received: {batch!r}")
-    if objective not in OBJECTIVES:
-        raise ValueError(f"`objective` must be one of {', '.join(OBJECTIVES)}. Received: {objective!r}")
+    check_integer("batch", batch, at_least=1)
+    check_choice("objective", objective, OBJECTIVES)
     check_encoding(depthwise)
-    if isinstance(hardware, str):
-        return Hardware.from_preset(hardware)
-    if not isinstance(hardware, Hardware):
-        raise TypeError(f"`hardware` must be Hardware or the name of a preset. Received: {hardware!r}")
-    return hardware
+    return Hardware.of(hardware)
 
 
 def _pair(layer_name: str, pair: tuple[int, int]) -> tuple[int, int]:

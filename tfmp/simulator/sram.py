@@ -4,6 +4,8 @@ import functools
 import importlib.resources
 import json
 
+from tfmp.types.checks import check_choice, check_integer
+
 
 def sram_energy_nj_per_bit(bank_bytes: int, read_write_ports: int = 0) -> tuple[float, float]:
     """Looks up what a bit costs in an SRAM that is built of equal banks, 45 nm.
@@ -20,11 +22,11 @@ def sram_energy_nj_per_bit(bank_bytes: int, read_write_ports: int = 0) -> tuple[
 
     Reference: CACTI 7.0.3DD, tabulated in `sram_45nm.json`
     """
+    check_integer("bank_bytes", bank_bytes, at_least=1)
+    check_choice("read_write_ports", read_write_ports, (0, 1))
     entries = _table()
     if (bank_bytes, read_write_ports) not in entries:
         sizes = ", ".join(str(size) for size, ports in entries if ports == read_write_ports)
-        if not sizes:
-            raise ValueError(f"`read_write_ports` must be 0 or 1. Received: {read_write_ports}")
         raise ValueError(
             f"There is no SRAM energy for banks of {bank_bytes} bytes. Bank sizes in the table, bytes: {sizes}. "
             "Choose a buffer of such banks, or give its read and write energies."

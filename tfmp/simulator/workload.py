@@ -1,11 +1,12 @@
 """Networks described in JSON, for those who have no Keras model."""
 
 import dataclasses
-import json
 import os
 from typing import Any
 
 from tfmp.types import LayerShape
+from tfmp.types.checks import check_path
+from tfmp.types.json_record import read_json
 from tfmp.types.layer_shape import KINDS
 
 _FIELDS = [field.name for field in dataclasses.fields(LayerShape)]
@@ -27,15 +28,11 @@ def read_workload(path: str | os.PathLike) -> list[LayerShape | tuple[str, str]]
     Raises:
         ValueError: If the file is not such JSON; the message names the layer or its place in the list.
     """
-    with open(path, encoding="utf-8") as file:
-        text = file.read()
-    try:
-        entries = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"Workload {os.fspath(path)!r} is not JSON: {error}") from error
+    label = f"Workload {os.fspath(check_path('path', path))!r}"
+    entries = read_json(path, label)
     if not isinstance(entries, list):
-        raise ValueError(f"Workload {os.fspath(path)!r} must be a list of layers. Received: {type(entries).__name__}")
-    return [_layer(entry, f"Workload {os.fspath(path)!r}, entry {place}") for place, entry in enumerate(entries)]
+        raise ValueError(f"{label} must be a list of layers. Received: {type(entries).__name__}")
+    return [_layer(entry, f"{label}, entry {place}") for place, entry in enumerate(entries)]
 
 
 def _layer(entry: Any, origin: str) -> LayerShape | tuple[str, str]:

@@ -7,8 +7,9 @@ from tfmp.search.assignment import best_within, greedy_within
 from tfmp.search.budget import bounded, budgets_of
 from tfmp.transform.discretize import decided
 from tfmp.transform.relax import relax
-from tfmp.transform.sensitivity import measure_sensitivity
+from tfmp.transform.sensitivity import DIVERGENCES, measure_sensitivity
 from tfmp.types import BitAssignment
+from tfmp.types.checks import check_choice, check_function
 
 METHODS = ("knapsack", "greedy")
 
@@ -48,8 +49,12 @@ def assign_by_sensitivity(
         >>> budget = tfmp.Budget("bitops", like_uniform=(4, 4))
         >>> assignment = tfmp.assign_by_sensitivity(search_model, x_train[:256], budget)
     """
-    if method not in METHODS:
-        raise ValueError(f"`method` must be one of {', '.join(METHODS)}. Received: {method!r}")
+    check_choice("method", method, METHODS)
+    if loss is not None:
+        check_function("loss", loss, "targets and outputs")
+    if divergence is not None:
+        check_choice("divergence", divergence, DIVERGENCES)
+    check_choice("verbose", verbose, (0, 1))
     budgets_of(budget)  # what is none is an error before the model is relaxed
     bound = binding.of(model)
     graph = bound.read(model)

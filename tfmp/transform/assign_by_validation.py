@@ -7,11 +7,12 @@ import numpy as np
 
 from tfmp.bindings import binding
 from tfmp.search.assignment import most_probable, most_probable_within
-from tfmp.search.budget import bounded
+from tfmp.search.budget import bounded, budgets_of
 from tfmp.transform.discretize import decided
 from tfmp.transform.finite_weights import check_finite_weights
 from tfmp.transform.fix import fix
 from tfmp.types import BitAssignment, Graph, Layer
+from tfmp.types.checks import check_flag, check_function, check_integer
 
 _UNDRAWN = 1e-6  # how little a probability counts beside one draw
 
@@ -51,9 +52,13 @@ def assign_by_validation(
         ...     return network.evaluate(x_valid, y_valid, return_dict=True)["accuracy"]
         >>> assignment = tfmp.assign_by_validation(search_model, accuracy, samples=8, calibration=x_train[:512])
     """
-    for name, value in (("samples", samples), ("trials", trials)):
-        if not (hasattr(value, "__index__") and value >= 1):
-            raise ValueError(f"`{name}` must be a positive integer. Received: {value!r}")
+    check_function("score", score, "a network that returns a number")
+    check_integer("samples", samples, at_least=1)
+    check_integer("trials", trials, at_least=1)
+    check_integer("seed", seed, at_least=0)
+    check_flag("spend", spend)
+    if budget is not None:
+        budgets_of(budget)
     graph = binding.of(search_model).read(search_model)
     check_finite_weights(graph)
     if not graph.searched:

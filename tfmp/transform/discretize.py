@@ -11,6 +11,7 @@ from tfmp.search.budget import bounded, budgets_of
 from tfmp.search.searched_cost import SearchedCost
 from tfmp.transform.finite_weights import check_finite_weights
 from tfmp.types import BitAssignment
+from tfmp.types.checks import check_choice, check_flag, check_integer
 
 STRATEGIES = ("argmax", "budget", "sample", "multinomial")
 _TRIALS = 50  # EdMIPS, section 4.7
@@ -41,8 +42,11 @@ def discretize(search_model, *, strategy="argmax", budget=None, seed=0, spend=Tr
     Example:
         >>> assignment = tfmp.discretize(search_model, strategy="budget", budget=search.budget)
     """
-    if strategy not in STRATEGIES:
-        raise ValueError(f"`strategy` must be one of {', '.join(STRATEGIES)}. Received: {strategy!r}")
+    check_choice("strategy", strategy, STRATEGIES)
+    check_integer("seed", seed, at_least=0)
+    check_flag("spend", spend)
+    if budget is not None:
+        budgets_of(budget)
     if strategy == "budget" and budget is None:
         raise ValueError('`strategy="budget"` needs `budget=tfmp.Budget(...)`. Received: budget=None')
     graph = binding.of(search_model).read(search_model)

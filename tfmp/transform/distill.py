@@ -3,6 +3,7 @@
 from tfmp.bindings import binding
 from tfmp.mixins.distillation import SoftTargets
 from tfmp.transform.output_kind import holds_probabilities
+from tfmp.types.checks import check_number
 
 
 def distill(student, teacher, *, temperature=4.0, weight=1.0):
@@ -39,9 +40,7 @@ def distill(student, teacher, *, temperature=4.0, weight=1.0):
 
     Reference: Hinton et al., 2015, https://arxiv.org/abs/1503.02531
     """
-    for name, value in (("temperature", temperature), ("weight", weight)):
-        if not value > 0:
-            raise ValueError(f"`{name}` must be positive. Received: {value!r}")
+    temperature, weight = check_number("temperature", temperature, above=0), check_number("weight", weight, above=0)
     bound = binding.of(student)
     graph = bound.read(student, weights=False)
     shapes = [graph.tensors[name].shape for name in graph.output_names]

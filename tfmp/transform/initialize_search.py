@@ -5,6 +5,7 @@ import numpy as np
 from tfmp.bindings import binding
 from tfmp.transform.fix import check_assignment
 from tfmp.types import BitAssignment
+from tfmp.types.checks import check_number
 
 
 def initialize_search(search_model, assignment, *, confidence=0.9):
@@ -63,10 +64,7 @@ def _logits(name, candidates, bits, confidence):
             f"Layer `{name}`: {bits} bits are no candidate. Expected one of {', '.join(map(str, candidates))}; relax "
             "the model with it among them."
         )
-    if not 1 / len(candidates) < confidence < 1:
-        raise ValueError(
-            f"`confidence` must be above {1 / len(candidates):.3g}, the equal chance of {len(candidates)} candidates, "
-            f"and below 1. Received: {confidence!r}"
-        )
+    hint = f"It is the probability of the assigned bits, above the equal chance of {len(candidates)} candidates"
+    check_number("confidence", confidence, above=1 / len(candidates), below=1, hint=hint, where=f"Layer `{name}`")
     others = (1 - confidence) / (len(candidates) - 1)
     return np.log(np.where(np.array(candidates) == bits, confidence, others)).astype(np.float32)

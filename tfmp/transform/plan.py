@@ -7,6 +7,7 @@ from tfmp.transform.rules import rule_of
 from tfmp.transform.rules.products import RULES as PRODUCTS
 from tfmp.transform.signs import non_negative_tensors
 from tfmp.types import Graph, Layer
+from tfmp.types.checks import check_choice
 
 SEARCHED, KEPT, LEFT = "searched", "kept", "left alone"
 FIRST_AND_LAST = ("int8", "float", "search")
@@ -47,8 +48,7 @@ def plan(graph: Graph, *, layers=None, skip=None, first_and_last="int8", quantiz
     Raises:
         ValueError: If a name or pattern matches no layer that multiplies, or `first_and_last` is unknown.
     """
-    if first_and_last not in FIRST_AND_LAST:
-        raise ValueError(f"`first_and_last` must be one of {', '.join(FIRST_AND_LAST)}. Received: {first_and_last!r}")
+    check_choice("first_and_last", first_and_last, FIRST_AND_LAST)
     multiplying = [layer for layer in graph.in_order() if layer.shape is not None]
     chosen, skipped = matcher(layers, multiplying, "layers"), matcher(skip, multiplying, "skip")
     first, last = first_and_last_layers(graph, {layer.name for layer in multiplying})

@@ -1,14 +1,13 @@
 """A network with more or fewer channels."""
 
 import dataclasses
-import math
-import numbers
 
 from tfmp.bindings import binding
 from tfmp.bindings.nesting import names_in
 from tfmp.transform.channel_flow import WITH_KERNELS, ChannelFlow
 from tfmp.transform.plan import first_and_last_layers, matcher
 from tfmp.types import Graph, Layer
+from tfmp.types.checks import check_flag, check_number
 
 _SIZES = {"dense": "units", "other": "output_dim"}  # where it is not `filters`; of the others only an embedding has one
 
@@ -45,8 +44,8 @@ def scale_width(model, multiplier, *, fixed_ends=False, keep=None):
 
     Reference: Howard et al., 2017, https://arxiv.org/abs/1704.04861, section 3.3
     """
-    if not isinstance(multiplier, numbers.Real) or isinstance(multiplier, bool) or not 0 < multiplier < math.inf:
-        raise ValueError(f"`multiplier` must be positive and finite. Received: {multiplier!r}")
+    multiplier = check_number("multiplier", multiplier, above=0)
+    check_flag("fixed_ends", fixed_ends)
     bound = binding.of(model)
     graph = bound.read(model)
     quantized = [layer.name for layer in graph.in_order() if layer.is_quantized]

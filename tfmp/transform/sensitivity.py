@@ -15,6 +15,7 @@ from tfmp.transform.moment_correction import MomentCorrection
 from tfmp.transform.output_kind import holds_probabilities
 from tfmp.transform.separate_activations import with_separate_activations
 from tfmp.types import Graph, Selection
+from tfmp.types.checks import check_choice
 
 DIVERGENCES = ("kl", "squared_error")
 _SMALLEST_PROBABILITY = 1e-7
@@ -134,8 +135,8 @@ def divergence_of(graph: Graph, references, divergence=None):
         references: The outputs in floating point, a structure for each batch.
         divergence: One of the above, or None.
     """
-    if divergence is not None and divergence not in DIVERGENCES:
-        raise ValueError(f"`divergence` must be one of {', '.join(DIVERGENCES)}, or None. Received: {divergence!r}")
+    if divergence is not None:
+        check_choice("divergence", divergence, DIVERGENCES)
     kinds = []
     for position, name in enumerate(graph.output_names):
         is_probability = holds_probabilities(graph, name)

@@ -1,7 +1,6 @@
 """The width at which a network has a given size."""
 
 import math
-import numbers
 
 from tfmp.bindings import binding
 from tfmp.transform.channel_flow import FOLLOWERS
@@ -9,6 +8,7 @@ from tfmp.transform.dual_precision import is_depthwise
 from tfmp.transform.plan import SEARCHED, plan
 from tfmp.transform.split_separables import with_split_separables
 from tfmp.types import Width
+from tfmp.types.checks import check_function, check_integer, check_number, check_numbers
 
 
 def width_for_size(
@@ -41,6 +41,7 @@ def width_for_size(
     Reference: DualPrecision, eq. 6 and section 6
     """
     bits = {"weight_bits": weight_bits, "depthwise_bits": weight_bits if depthwise_bits is None else depthwise_bits}
+    check_function("build", build, "a width multiplier that returns a Keras model")
     _check(target_bits, bits, widths, tolerance)
     tried = {}
     low, high = widths
@@ -104,17 +105,12 @@ def _has_kernel(bound, model, layer):
 
 def _check(target_bits, bits, widths, tolerance):
     for name, value in bits.items():
-        if not hasattr(value, "__index__") or isinstance(value, bool) or not 1 <= value <= 8:
-            raise ValueError(f"`{name}` must be an integer from 1 to 8. Received: {value!r}")
-    for name, value in (("target_bits", target_bits), ("tolerance", tolerance)):
-        if not _is_positive(value):
-            raise ValueError(f"`{name}` must be positive and finite. Received: {value!r}")
-    if len(widths) != 2 or not all(map(_is_positive, widths)) or widths[0] > widths[1]:
-        raise ValueError(f"`widths` must be two positive numbers, the smaller first. Received: {widths!r}")
-
-
-def _is_positive(value):
-    return isinstance(value, numbers.Real) and not isinstance(value, bool) and 0 < value < math.inf
+        check_integer(name, value, at_least=1, at_most=8)
+    check_number("target_bits", target_bits, above=0)
+    check_number("tolerance", tolerance, above=0)
+    check_numbers("widths", widths, count=2, above=0, hint="Give the smaller one first")
+    if widths[0] > widths[1]:
+        raise ValueError(f"`widths` must be two numbers, the smaller first. Received: {widths!r}")
 
 
 def _unreachable(target_bits, tried, widths, tolerance):

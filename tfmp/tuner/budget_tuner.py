@@ -22,6 +22,7 @@ from tfmp.tuner.quantities import quantity_name
 from tfmp.tuner.trial_execution import TrialExecution
 from tfmp.tuner.tuner_process import end_with_pool, is_worker, may_overwrite, tuner_id
 from tfmp.tuner.tuning_results import TuningResults
+from tfmp.types.checks import check_flag, check_instance, check_number, check_path, check_text
 
 _TUNER_ARGUMENTS = ("overwrite", "distribution_strategy", "tuner_id")
 
@@ -69,8 +70,12 @@ class BudgetTuner(keras_tuner.Tuner, TuningResults):
         minimize=None,
         **kwargs,
     ):
-        if not isinstance(hypermodel, MixedPrecisionHyperModel):
-            raise TypeError(f"`hypermodel` must be a MixedPrecisionHyperModel. Received: {hypermodel!r}")
+        check_instance("hypermodel", hypermodel, MixedPrecisionHyperModel, "a `MixedPrecisionHyperModel`")
+        if oracle is not None:
+            check_instance("oracle", oracle, keras_tuner.Oracle, "a `keras_tuner.Oracle`")
+        check_path("directory", directory)
+        check_text("project_name", project_name)
+        check_flag("warm_start", warm_start)
         max_trials, overwrite = kwargs.pop("max_trials", None), kwargs.pop("overwrite", False)
         unknown = [name for name in kwargs if name not in _TUNER_ARGUMENTS]
         if unknown:
@@ -81,6 +86,8 @@ class BudgetTuner(keras_tuner.Tuner, TuningResults):
             )
         if (minimize is None) != (max_accuracy_drop is None):
             raise ValueError(f"`minimize` needs `max_accuracy_drop`. Received: {minimize=}, {max_accuracy_drop=}")
+        if max_accuracy_drop is not None:
+            check_number("max_accuracy_drop", max_accuracy_drop, at_least=0, at_most=1)
         if oracle is not None and (max_trials is not None or minimize is not None):
             raise ValueError("Give `max_trials` to the oracle, and no oracle with `minimize`. Received both")
         self._max_accuracy_drop, self._minimized = max_accuracy_drop, minimize and quantity_name(minimize)

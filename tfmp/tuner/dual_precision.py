@@ -8,6 +8,7 @@ from tfmp.tuner.dual_precision_hyper_model import DualPrecisionHyperModel
 from tfmp.tuner.project import Project
 from tfmp.tuner.quantities import quantity_name
 from tfmp.types import ParetoFront
+from tfmp.types.checks import check_choice, check_instance, check_numbers, check_path
 
 PRECISIONS, SIZES = "precisions", "sizes"
 
@@ -38,9 +39,9 @@ class DualPrecision:
     """
 
     def __init__(self, hypermodel, *, sizes=(0.5, 1.0), directory="."):
-        if not isinstance(hypermodel, DualPrecisionHyperModel):
-            raise TypeError(f"`hypermodel` must be a DualPrecisionHyperModel. Received: {hypermodel!r}")
-        self.hypermodel, self.sizes, self._directory = hypermodel, tuple(sizes), os.fspath(directory)
+        check_instance("hypermodel", hypermodel, DualPrecisionHyperModel, "a `DualPrecisionHyperModel`")
+        self.sizes = check_numbers("sizes", sizes, above=0) if sizes else ()
+        self.hypermodel, self._directory = hypermodel, os.fspath(check_path("directory", directory))
         self._tuners = {}
 
     def search(self, x=None, y=None, *, stage=None, **arguments):
@@ -57,8 +58,7 @@ class DualPrecision:
             ValueError: If the stage is unknown, or that of sizes comes before a pair was trained; or if some precision
                 has no width of a size, before anything is trained at that stage.
         """
-        if stage not in (None, PRECISIONS, SIZES):
-            raise ValueError(f'`stage` must be "{PRECISIONS}", "{SIZES}" or None. Received: {stage!r}')
+        check_choice("stage", stage, (None, PRECISIONS, SIZES))
         for each in (PRECISIONS, SIZES) if self.sizes else (PRECISIONS,):
             if stage in (None, each):
                 tuner = self.tuner(each)

@@ -4,6 +4,7 @@ import functools
 import hashlib
 import itertools
 import math
+from collections.abc import Mapping
 
 import keras_tuner
 
@@ -16,7 +17,9 @@ from tfmp.transform.width_for_size import kernel_bits, width_for_size
 from tfmp.tuner.keras_framework import KerasFramework
 from tfmp.tuner.mixed_precision_hyper_model import MixedPrecisionHyperModel
 from tfmp.tuner.strategies import register_strategy
+from tfmp.tuner.training import Training
 from tfmp.types import Width
+from tfmp.types.checks import check_instance, check_integer, check_integers, check_numbers
 
 STRATEGY = "dual_precision"
 
@@ -64,13 +67,18 @@ class DualPrecisionHyperModel(MixedPrecisionHyperModel):
                 "`build` must be a function of a width multiplier; for an existing model give "
                 f"`lambda width: tfmp.scale_width(model, width)`. Received: {build!r}"
             )
-        self.training, self.seed, self._build = training, seed, build
-        self._choices = {"learning_rate": 1e-3, "tolerance": 0.02, **(choices or {})}
+        self.training = check_instance("training", training, Training, "a `tfmp.tuner.Training`")
+        self.seed, self._build = check_integer("seed", seed, at_least=0), build
+        choices = check_instance("choices", {} if choices is None else choices, Mapping, "a mapping of names to values")
+        self._choices = {"learning_rate": 1e-3, "tolerance": 0.02, **choices}
         if len(self._choices) > 2:
             raise TypeError(f"`choices` can be learning_rate and tolerance. Received: {', '.join(choices)}")
-        self._activation_bits = activation_bits
-        self._options = {"weight_bits": list(weight_bits), "size_of": list(sizes)}
-        first = build(sizes[0] if sizes else 1.0)
+        self._activation_bits = check_integer("activation_bits", activation_bits, at_least=1, at_most=8)
+        weight_bits = check_integers("weight_bits", weight_bits, at_least=1, at_most=8)
+        if depthwise_bits is not None:
+            depthwise_bits = check_integers("depthwise_bits", depthwise_bits, at_least=1, at_most=8)
+        self._options = {"weight_bits": list(weight_bits), "size_of": list(check_numbers("sizes", sizes, above=0))}
+        first = build(sizes[0])
         self.framework, self._num_weights = KerasFramework(first), first.count_params()
         graph = binding.of(first).read(first, weights=False)
         plans = plan(graph)

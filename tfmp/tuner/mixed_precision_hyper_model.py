@@ -1,6 +1,7 @@
 """What a tuner builds."""
 
 import hashlib
+from collections.abc import Mapping
 
 import keras_tuner
 import numpy as np
@@ -13,6 +14,8 @@ from tfmp.tuner.budget_range import BudgetRange
 from tfmp.tuner.keras_framework import KerasFramework
 from tfmp.tuner.quantities import cost_text
 from tfmp.tuner.search_space import RELAX_ARGUMENTS, SearchSpace
+from tfmp.tuner.training import Training
+from tfmp.types.checks import check_instance, check_integer
 
 
 class MixedPrecisionHyperModel(keras_tuner.HyperModel):
@@ -49,10 +52,14 @@ class MixedPrecisionHyperModel(keras_tuner.HyperModel):
 
     def __init__(self, model, budgets=None, *, training, strategies=("mixed",), choices=None, seed=0):
         super().__init__(name="mixed_precision")
-        self.training, self.seed = training, seed
+        self.training = check_instance("training", training, Training, "a `tfmp.tuner.Training`")
+        self.seed = check_integer("seed", seed, at_least=0)
+        check_instance("strategies", strategies, (str, list, tuple), "a list of names")
         self.strategies = [strategies] if isinstance(strategies, str) else list(strategies)
         for name in self.strategies:
             known.get(name)
+        if choices is not None:
+            check_instance("choices", choices, Mapping, "a mapping of names to values")
         self._choices = dict(choices or {})
         is_model = hasattr(model, "get_weights")
         if not is_model and not callable(model):

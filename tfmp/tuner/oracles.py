@@ -4,6 +4,8 @@ import math
 
 import keras_tuner
 
+from tfmp.types.checks import check_choice, check_instance, check_integer
+
 _ORACLES = {
     "grid": keras_tuner.oracles.GridSearchOracle,
     "random": keras_tuner.oracles.RandomSearchOracle,
@@ -21,11 +23,7 @@ def checked_max_trials(max_trials, default):
     Raises:
         ValueError: If it is no integer, or less than 1.
     """
-    if max_trials is None:
-        return default
-    if not hasattr(max_trials, "__index__") or isinstance(max_trials, bool) or max_trials < 1:
-        raise ValueError(f"`max_trials` must be an integer, 1 or more. Received: {max_trials!r}")
-    return int(max_trials)
+    return default if max_trials is None else check_integer("max_trials", max_trials, at_least=1)
 
 
 def new_oracle(name, objective, *, max_trials=None, max_epochs=None, seed=None):
@@ -41,14 +39,16 @@ def new_oracle(name, objective, *, max_trials=None, max_epochs=None, seed=None):
     Raises:
         ValueError: If the name is unknown, the number of trials is none, or Hyperband is to stop at one.
     """
-    if name not in _ORACLES:
-        raise ValueError(f"An oracle must be one of {', '.join(_ORACLES)}. Received: {name!r}")
+    check_choice("name", name, _ORACLES)
+    check_instance("objective", objective, (str, keras_tuner.Objective), "the name of a metric or an `Objective`")
+    if seed is not None:
+        check_integer("seed", seed, at_least=0)
     options = {"seed": seed, "max_consecutive_failed_trials": math.inf}
     if name == "hyperband":
         if max_trials is not None:
             raise ValueError("Hyperband decides itself how many trials there are. Leave out `max_trials`.")
         if max_epochs is not None:
-            options["max_epochs"] = max_epochs
+            options["max_epochs"] = check_integer("max_epochs", max_epochs, at_least=1)
     else:
         options["max_trials"] = checked_max_trials(max_trials, None if name == "grid" else DEFAULT_TRIALS)
     return _ORACLES[name](objective, **options)

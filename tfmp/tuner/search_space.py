@@ -10,6 +10,7 @@ from tfmp.search.budget import Budget
 from tfmp.transform.relax import relax
 from tfmp.tuner.budget_range import BudgetRange
 from tfmp.tuner.quantities import cost_digests, cost_text
+from tfmp.types.checks import check_instances
 
 # Every one can be a list of values to choose from; rates can be a pair, the ends of a range.
 RATES = {"learning_rate": 1e-3, "search_learning_rate": 1e-3, "selection_learning_rate": 0.02}
@@ -46,11 +47,7 @@ class SearchSpace:
             self.budgets = budgets
             self._cost_digests = cost_digests([budgets.cost])
         else:
-            for budget in budgets:
-                if not isinstance(budget, Budget):
-                    raise TypeError(
-                        f"`budgets` must be a list of `tfmp.Budget`, or a BudgetRange. Received: {budget!r}"
-                    )
+            check_instances("budgets", budgets, Budget, "`tfmp.Budget`, or a `BudgetRange`")
             self._cost_digests = cost_digests([budget.cost for budget in budgets])
             self.budgets = _by_text("budgets", budgets, budget_text)
         self._lists["strategy"] = _by_text("strategies", strategies)

@@ -8,6 +8,7 @@ from tfmp.transform.assign_by_sensitivity import assign_by_sensitivity
 from tfmp.transform.discretize import discretize
 from tfmp.transform.random_assignment import random_assignment
 from tfmp.types import BitAssignment
+from tfmp.types.checks import check_choice, check_function, check_text
 
 _STRATEGIES = {}
 _UNSPENT = 0.1  # share of a budget that random bits may leave: few layers cannot spend all of it
@@ -24,6 +25,8 @@ def register_strategy(name, strategy):
     Raises:
         ValueError: If there is one of that name.
     """
+    check_text("name", name)
+    check_function("strategy", strategy, "a `TrialRun`")
     if name in _STRATEGIES:
         raise ValueError(f"There is a strategy {name!r} already. Choose another name.")
     _STRATEGIES[name] = strategy
@@ -40,9 +43,7 @@ def get(name):
     Raises:
         ValueError: If the name is unknown.
     """
-    if name not in _STRATEGIES:
-        raise ValueError(f"A strategy must be one of {', '.join(_STRATEGIES)}. Received: {name!r}")
-    return _STRATEGIES[name]
+    return _STRATEGIES[check_choice("strategy", name, _STRATEGIES)]
 
 
 def mixed(run):

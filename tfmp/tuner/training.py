@@ -7,6 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfmp.tuner.identity import described
+from tfmp.types.checks import check_function, check_instance, check_integer, check_number
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,11 +45,11 @@ class Training:
 
     def __post_init__(self):
         for name, least in (("search_epochs", 1), ("finetune_epochs", 0), ("float_epochs", 0)):
-            value = getattr(self, name)
-            if not hasattr(value, "__index__") or isinstance(value, bool) or value < least:
-                raise ValueError(f"`{name}` must be an integer, {least} or more. Received: {value!r}")
-        if self.optimizer is not None and not callable(self.optimizer):
-            raise TypeError(f"`optimizer` must be a function of the learning rate. Received: {self.optimizer!r}")
+            check_integer(name, getattr(self, name), at_least=least)
+        check_number("float_learning_rate", self.float_learning_rate, above=0)
+        check_instance("metrics", self.metrics, (list, tuple), "a list of metrics")
+        if self.optimizer is not None:
+            check_function("optimizer", self.optimizer, "the learning rate")
 
     def split(self, epochs: int) -> tuple[int, int]:
         """Returns how many of some epochs search and how many fine-tune, in the proportion of the two numbers."""

@@ -10,6 +10,7 @@ import threading
 import time
 
 from tfmp.tuner.tuner_process import POOL_PIPE, TAKES_UP
+from tfmp.types.checks import check_instance, check_integer, check_path
 
 _CHIEF = "chief"
 _PATIENCE_SECONDS = 30
@@ -33,9 +34,10 @@ class WorkerPool:
     """
 
     def __init__(self, command, num_workers, *, restarts=3, environment=None):
-        if num_workers < 1:
-            raise ValueError(f"`num_workers` must be 1 or more. Received: {num_workers}")
-        self.command, self.restarts = list(command), restarts
+        check_integer("num_workers", num_workers, at_least=1)
+        self.restarts = check_integer("restarts", restarts, at_least=0)
+        check_instance("command", command, (list, tuple), "a list, the program and its arguments")
+        self.command = [os.fspath(check_path("command", each)) for each in command]
         self.environment = dict(environment or {})
         self.names = [_CHIEF, *(f"worker{index}" for index in range(num_workers))]
         self.processes = {}

@@ -4,6 +4,8 @@ import os
 import secrets
 import shutil
 
+from tfmp.types.checks import check_flag, check_instance, check_path
+
 
 def write_atomically(path: str | os.PathLike, content: str | bytes, overwrite: bool = False) -> None:
     """Writes a file beside its final name and renames it, so that no reader ever sees half of it.
@@ -23,8 +25,7 @@ def write_atomically(path: str | os.PathLike, content: str | bytes, overwrite: b
     Example:
         >>> write_atomically("report.json", "{}")
     """
-    if not isinstance(content, str | bytes):
-        raise TypeError(f"`content` must be str or bytes. Received: {type(content).__name__}")
+    check_instance("content", content, (str, bytes), "text or bytes")
     target = check_writable(path, overwrite)
     folder, name = os.path.split(target)
     beside = os.path.join(folder, f".{name}.{secrets.token_hex(4)}.tmp")
@@ -54,7 +55,8 @@ def check_writable(path: str | os.PathLike, overwrite: bool = False) -> str:
     Returns:
         The path with symbolic links followed.
     """
-    target = os.path.realpath(path)
+    check_flag("overwrite", overwrite)
+    target = os.path.realpath(check_path("path", path))
     folder = os.path.dirname(target)
     if os.path.isdir(target):
         raise IsADirectoryError(f"Expected the path of a file. Received the folder {target!r}.")

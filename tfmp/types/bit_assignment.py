@@ -1,13 +1,11 @@
 """The bits that a search decided on."""
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from typing import Any
 
-from tfmp.types.atomic_file import write_atomically
-
-_VERSION = 1
+from tfmp.types.checks import check_instance, check_integers, check_text
+from tfmp.types.json_record import JsonRecord
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,15 +28,14 @@ class BitAssignment:
     provenance: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
-        if not isinstance(self.bits, Mapping):
-            raise TypeError(f"`bits` must map layer names to pairs of integers. Received: {self.bits!r}")
+        check_instance("bits", self.bits, Mapping, "a mapping of layer names to pairs of integers")
+        for name in ("costs", "provenance"):
+            check_instance(name, getattr(self, name), Mapping, "a mapping")
         checked = {}
         for name, pair in self.bits.items():
-            if not isinstance(pair, list | tuple) or len(pair) != 2 or not all(_is_bits(value) for value in pair):
-                raise ValueError(
-                    f"Layer `{name}`: bits must be two integers from 1 to 32, weights first. Received: {pair!r}"
-                )
-            checked[str(name)] = (int(pair[0]), int(pair[1]))
+            where = f"Layer `{check_text('bits', name, hint='Layers are named by texts')}`"
+            bounds = {"count": 2, "at_least": 1, "at_most": 32}
+            checked[name] = check_integers("bits", pair, **bounds, hint="Give those of the weights first", where=where)
         object.__setattr__(self, "bits", checked)
 
     def __getitem__(self, layer_name: str) -> tuple[int, int]:
@@ -62,19 +59,12 @@ class BitAssignment:
         Raises:
             FileExistsError: If the file exists and `overwrite` is False.
         """
-        text = json.dumps(
-            {
-                "format": "tfmp.BitAssignment",
-                "version": _VERSION,
-                "bits": {name: list(pair) for name, pair in self.bits.items()},
-                "costs": dict(self.costs),
-                "provenance": dict(self.provenance),
-            },
-            indent=2,
-        )
-        if path is not None:
-            write_atomically(path, text + "\n", overwrite=overwrite)
-        return text
+        content = {
+            "bits": {name: list(pair) for name, pair in self.bits.items()},
+            "costs": dict(self.costs),
+            "provenance": dict(self.provenance),
+        }
+        return _RECORD.write(content, path, overwrite=overwrite)
 
     @classmethod
     def from_json(cls, source) -> "BitAssignment":
@@ -83,28 +73,9 @@ class BitAssignment:
         Raises:
             ValueError: If it is no assignment, or one of a newer version.
         """
-        text = str(source)
-        if not text.lstrip().startswith("{"):
-            with open(source, encoding="utf-8") as file:
-                text = file.read()
-        try:
-            content = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise ValueError(f"Expected a bit assignment in JSON. Received text that is not JSON: {error}") from error
-        if not isinstance(content, dict) or content.get("format") != "tfmp.BitAssignment":
-            raise ValueError(
-                "Expected JSON written by `BitAssignment.to_json`. Received JSON without its `format` mark."
-            )
-        missing = {"version", "bits"} - set(content)
-        if missing:
-            raise ValueError(f"Expected a bit assignment. Received one without {', '.join(sorted(missing))}.")
-        if content["version"] > _VERSION:
-            raise ValueError(
-                f"Expected a bit assignment of version {_VERSION} or older. Received version {content['version']}: "
-                "upgrade tfmp to read it."
-            )
-        return cls(content["bits"], content.get("costs", {}), content.get("provenance", {}))
+        return _RECORD.read(
+            source, lambda content: cls(content["bits"], content.get("costs", {}), content.get("provenance", {}))
+        )
 
 
-def _is_bits(value) -> bool:
-    return hasattr(value, "__index__") and not isinstance(value, bool) and 1 <= value <= 32
+_RECORD = JsonRecord("tfmp.BitAssignment", "a bit assignment", "`BitAssignment.to_json`", needed=("bits",))

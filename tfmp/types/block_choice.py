@@ -3,6 +3,8 @@
 import dataclasses
 import math
 
+from tfmp.types.checks import check_choice, check_flag, check_instance, check_integer, is_integer, received
+
 
 @dataclasses.dataclass(frozen=True)
 class BlockChoice:
@@ -27,12 +29,11 @@ class BlockChoice:
     depthwise_bits: int | None = None
 
     def __post_init__(self):
-        numbers = [getattr(self, name) for name in CATEGORICALS[1:]]
-        if self.skip:
-            for name in CATEGORICALS[1:]:
-                object.__setattr__(self, name, None)
-        elif not all(hasattr(number, "__index__") and number >= 1 for number in numbers):
-            raise ValueError(f"A block that is not skipped needs positive integers. Received: {self!r}")
+        check_flag("skip", self.skip)
+        for name in CATEGORICALS[1:]:
+            hint = "Give it, or `skip=True` for a block that is not there"
+            value = None if self.skip else check_integer(name, getattr(self, name), at_least=1, hint=hint)
+            object.__setattr__(self, name, value)
 
     def __str__(self):
         if self.skip:
@@ -73,8 +74,8 @@ class BlockCandidates:
         for name, allowed in _ALLOWED.items():
             given = getattr(self, name)
             values = tuple(given) if isinstance(given, list | tuple) else (given,)
-            if not values or list(values) != sorted(set(values)) or not all(map(allowed[1], values)):
-                raise ValueError(f"`{name}` must be {allowed[0]}, in increasing order. Received: {given!r}")
+            if not values or not all(map(allowed[1], values)) or list(values) != sorted(set(values)):
+                raise ValueError(f"`{name}` must be {allowed[0]}, in increasing order. Received: {received(given)}")
             object.__setattr__(self, name, values)
 
     @property
@@ -97,11 +98,12 @@ class BlockCandidates:
         Raises:
             ValueError: If a value is no candidate.
         """
+        check_instance("choice", choice, BlockChoice, "a `BlockChoice`")
         found = []
         for name, values in zip(CATEGORICALS, self.fields, strict=True):
             value = getattr(choice, name)
-            if value is not None and value not in values:
-                raise ValueError(f"`{name}` of a block must be one of {values}. Received: {value!r}")
+            if value is not None:
+                check_choice(name, value, values, where="Block")
             found.append(0 if value is None else values.index(value))
         return tuple(found)
 
@@ -130,15 +132,11 @@ class BlockCandidates:
         )
 
 
-def _is_integer(value):
-    return hasattr(value, "__index__") and not isinstance(value, bool)
-
-
-_BITS = "integers from 2 to 8", lambda value: _is_integer(value) and 2 <= value <= 8
+_BITS = "integers from 2 to 8", lambda value: is_integer(value) and 2 <= value <= 8
 _ALLOWED = {
     "skip": ("some of False and True", lambda value: isinstance(value, bool)),
-    "expansion": ("positive integers", lambda value: _is_integer(value) and value >= 1),
-    "kernel_size": ("odd positive integers", lambda value: _is_integer(value) and value >= 1 and value % 2 == 1),
+    "expansion": ("positive integers", lambda value: is_integer(value) and value >= 1),
+    "kernel_size": ("odd positive integers", lambda value: is_integer(value) and value >= 1 and value % 2 == 1),
     "pointwise_bits": _BITS,
     "depthwise_bits": _BITS,
 }

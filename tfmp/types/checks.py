@@ -3,12 +3,17 @@
 Every function returns the value, as a plain Python number where it is one, so that a check is also the assignment:
 
     self.limit = check_number("limit", limit, above=0)
+
+`where` says what the argument belongs to, "Layer `conv1`" for example; `hint` is the way out.
 """
 
 import math
 import numbers
-from collections.abc import Iterable
+import os
+from collections.abc import Callable, Iterable
 from typing import Any
+
+import numpy as np
 
 
 def is_integer(value: object) -> bool:
@@ -17,17 +22,47 @@ def is_integer(value: object) -> bool:
 
 
 def check_integer(
-    name: str, value: Any, *, at_least: int | None = None, at_most: int | None = None, hint: str = ""
+    name: str, value: Any, *, at_least: int | None = None, at_most: int | None = None, hint: str = "", where: str = ""
 ) -> int:
     """Returns an integer within bounds, both included.
 
     Raises:
         ValueError: If it is no integer, or out of bounds.
     """
-    inside = is_integer(value) and (at_least is None or value >= at_least) and (at_most is None or value <= at_most)
-    if not inside:
-        raise ValueError(_message(name, _integers(at_least, at_most), value, hint))
+    if not _is_integer_within(value, at_least, at_most):
+        raise ValueError(_message(name, _integers(at_least, at_most), value, hint, where))
     return int(value)
+
+
+def check_integers(
+    name: str,
+    values: Any,
+    *,
+    count: int | None = None,
+    at_least: int | None = None,
+    at_most: int | None = None,
+    hint: str = "",
+    where: str = "",
+) -> tuple[int, ...]:
+    """Returns a list, tuple or vector of integers within bounds, both included.
+
+    Args:
+        name: What the caller calls the values.
+        values: The values.
+        count: How many there must be; None for one or more.
+        at_least: The lower bound.
+        at_most: The upper bound.
+        hint: The way out.
+        where: What the argument belongs to.
+
+    Raises:
+        ValueError: If they are no such integers, or another number of them.
+    """
+    if not (_are_as_many(values, count) and all(_is_integer_within(value, at_least, at_most) for value in values)):
+        raise ValueError(
+            _message(name, f"{_many(count)} {_integers(at_least, at_most, many=True)}", values, hint, where)
+        )
+    return tuple(map(int, values))
 
 
 def check_number(
@@ -39,29 +74,34 @@ def check_number(
     at_least: float | None = None,
     at_most: float | None = None,
     hint: str = "",
+    where: str = "",
 ) -> float:
     """Returns a finite number within bounds.
 
     Raises:
         ValueError: If it is no real number, NaN, infinite or out of bounds.
     """
-    inside = (
-        isinstance(value, numbers.Real)
-        and not isinstance(value, bool)
-        and math.isfinite(value)
-        and (above is None or value > above)
-        and (below is None or value < below)
-        and (at_least is None or value >= at_least)
-        and (at_most is None or value <= at_most)
-    )
-    if not inside:
-        bounds = (("above", above), ("below", below), ("at least", at_least), ("at most", at_most))
-        words = " and ".join(f"{word} {bound:g}" for word, bound in bounds if bound is not None)
-        raise ValueError(_message(name, f"a finite number {words}".rstrip(), value, hint))
+    bounds = {"above": above, "below": below, "at least": at_least, "at most": at_most}
+    if not _is_number_within(value, bounds):
+        raise ValueError(_message(name, f"a finite number{_bounds(bounds)}", value, hint, where))
     return float(value)
 
 
-def check_choice(name: str, value: Any, choices: Iterable[Any], *, hint: str = "") -> Any:
+def check_numbers(
+    name: str, values: Any, *, count: int | None = None, above: float | None = None, hint: str = ""
+) -> tuple[float, ...]:
+    """Returns a list, tuple or vector of finite numbers above a bound; arguments as of `check_integers`.
+
+    Raises:
+        ValueError: If they are no such numbers, or another number of them.
+    """
+    bounds = {"above": above}
+    if not (_are_as_many(values, count) and all(_is_number_within(value, bounds) for value in values)):
+        raise ValueError(_message(name, f"{_many(count)} finite numbers{_bounds(bounds)}", values, hint))
+    return tuple(map(float, values))
+
+
+def check_choice(name: str, value: Any, choices: Iterable[Any], *, hint: str = "", where: str = "") -> Any:
     """Returns one of several values.
 
     Raises:
@@ -69,33 +109,61 @@ def check_choice(name: str, value: Any, choices: Iterable[Any], *, hint: str = "
     """
     choices = tuple(choices)
     if not any(type(value) is type(choice) and value == choice for choice in choices):
-        raise ValueError(_message(name, f"one of {', '.join(map(repr, choices))}", value, hint))
+        expected = ("one of " if len(choices) > 1 else "") + ", ".join(map(repr, choices))
+        raise ValueError(_message(name, expected, value, hint, where))
     return value
 
 
-def check_flag(name: str, value: Any, *, hint: str = "") -> bool:
+def check_flag(name: str, value: Any, *, hint: str = "", where: str = "") -> bool:
     """Returns True or False.
 
     Raises:
         ValueError: If it is neither.
     """
     if not isinstance(value, bool):
-        raise ValueError(_message(name, "True or False", value, hint))
+        raise ValueError(_message(name, "True or False", value, hint, where))
     return value
 
 
-def check_text(name: str, value: Any, *, hint: str = "") -> str:
+def check_text(name: str, value: Any, *, hint: str = "", where: str = "") -> str:
     """Returns a text that is not empty.
 
     Raises:
         ValueError: If it is no text, or empty.
     """
     if not isinstance(value, str) or not value:
-        raise ValueError(_message(name, "a text that is not empty", value, hint))
+        raise ValueError(_message(name, "a text that is not empty", value, hint, where))
     return value
 
 
-def check_instance(name: str, value: Any, classes: type | tuple[type, ...], expected: str, *, hint: str = "") -> Any:
+def check_path(name: str, value: Any, *, hint: str = "") -> str | os.PathLike:
+    """Returns a path, which need not exist.
+
+    Raises:
+        TypeError: If it is neither text nor `os.PathLike`: an integer, for example, would be an open file.
+        ValueError: If it is empty, or holds a character that no path has.
+    """
+    check_instance(name, value, (str, os.PathLike), "a path, text or `os.PathLike`", hint=hint)
+    text = os.fsdecode(value)
+    if not text or "\0" in text:
+        raise ValueError(_message(name, "a path that is not empty and has no null character", value, hint))
+    return value
+
+
+def check_function(name: str, value: Any, of: str, *, hint: str = "") -> Callable:
+    """Returns a function, given what it is a function of, in words.
+
+    Raises:
+        TypeError: If it cannot be called.
+    """
+    if not callable(value):
+        raise TypeError(_message(name, f"a function of {of}", value, hint))
+    return value
+
+
+def check_instance(
+    name: str, value: Any, classes: type | tuple[type, ...], expected: str, *, hint: str = "", where: str = ""
+) -> Any:
     """Returns an instance of a class.
 
     Args:
@@ -104,13 +172,25 @@ def check_instance(name: str, value: Any, classes: type | tuple[type, ...], expe
         classes: As in `isinstance`.
         expected: What such an instance is, in words: `"a `tfmp.Budget`"`.
         hint: The way out.
+        where: What the argument belongs to.
 
     Raises:
         TypeError: If it is none.
     """
     if not isinstance(value, classes):
-        raise TypeError(_message(name, expected, value, hint))
+        raise TypeError(_message(name, expected, value, hint, where))
     return value
+
+
+def check_instances(name: str, values: Any, classes: type | tuple[type, ...], expected: str) -> tuple:
+    """Returns a list or tuple of instances of a class; `expected` says what such a list holds.
+
+    Raises:
+        TypeError: If it is no list, or an entry is no instance.
+    """
+    for value in check_instance(name, values, (list, tuple), f"a list of {expected}"):
+        check_instance(name, value, classes, f"a list of {expected}")
+    return tuple(values)
 
 
 def received(value: object, *, limit: int = 80) -> str:
@@ -118,18 +198,53 @@ def received(value: object, *, limit: int = 80) -> str:
     text = repr(value)
     text = text if len(text) <= limit else f"{text[:limit]}..."
     shape = getattr(value, "shape", None)
-    if shape is not None and not isinstance(value, type):
+    if shape and not isinstance(value, type):
         return f"{type(value).__name__} of shape {tuple(shape)}"
     return text
 
 
-def _message(name, expected, value, hint):
-    return f"`{name}` must be {expected}. Received: {received(value)}" + (f". {hint}" if hint else "")
+def _message(name, expected, value, hint, where=""):
+    place = f"{where}: " if where else ""
+    way_out = f". {hint}" if hint else ""
+    return f"{place}`{name}` must be {expected}. Received: {received(value)}{way_out}"
 
 
-def _integers(low, high):
+def _is_integer_within(value, at_least, at_most):
+    return is_integer(value) and (at_least is None or value >= at_least) and (at_most is None or value <= at_most)
+
+
+def _is_number_within(value, bounds):
+    above, below, at_least, at_most = (bounds.get(word) for word in ("above", "below", "at least", "at most"))
+    return (
+        isinstance(value, numbers.Real)
+        and not isinstance(value, bool)
+        and math.isfinite(value)
+        and (above is None or value > above)
+        and (below is None or value < below)
+        and (at_least is None or value >= at_least)
+        and (at_most is None or value <= at_most)
+    )
+
+
+def _are_as_many(values, count):
+    is_list = isinstance(values, list | tuple) or (isinstance(values, np.ndarray) and values.ndim == 1)
+    return is_list and (len(values) == count if count else len(values) > 0)
+
+
+def _many(count):
+    return {None: "one or more", 1: "one", 2: "two"}.get(count, str(count))
+
+
+def _bounds(bounds):
+    words = " and ".join(f"{word} {bound:g}" for word, bound in bounds.items() if bound is not None)
+    return f" {words}" if words else ""
+
+
+def _integers(low, high, *, many=False):
+    article, noun = ("", "integers") if many else ("an ", "integer")
     if low is None and high is None:
-        return "an integer"
+        return f"{article}{noun}"
     if high is None:
-        return "a positive integer" if low == 1 else f"an integer, {low} or more"
-    return f"an integer up to {high}" if low is None else f"an integer from {low} to {high}"
+        positive = "positive integers" if many else "a positive integer"
+        return positive if low == 1 else f"{article}{noun}, {low} or more"
+    return f"{article}{noun} up to {high}" if low is None else f"{article}{noun} from {low} to {high}"

@@ -2,6 +2,8 @@
 
 import dataclasses
 
+from tfmp.types.checks import check_integer
+
 
 @dataclasses.dataclass(frozen=True)
 class CodeFormat:
@@ -24,8 +26,10 @@ class CodeFormat:
     high: int | None = None
 
     def __post_init__(self):
-        if isinstance(self.bits, bool) or not hasattr(self.bits, "__index__") or not 1 <= self.bits <= 32:
-            raise ValueError(f"`bits` must be an integer from 1 to 32. Received: {self.bits!r}")
+        check_integer("bits", self.bits, at_least=1, at_most=32)
+        for name in ("low", "high"):
+            if getattr(self, name) is not None:
+                check_integer(name, getattr(self, name))
         if (self.low is None) != (self.high is None) or (self.low is not None and self.low >= self.high):
             raise ValueError(f"`low` must be below `high`, or both None. Received: {self.low} and {self.high}")
 

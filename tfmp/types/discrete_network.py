@@ -1,17 +1,22 @@
 """One network of a search space."""
 
 import dataclasses
-import json
 import os
 from collections.abc import Iterable, Mapping
 
-from tfmp.types.atomic_file import write_atomically
 from tfmp.types.block_choice import BlockChoice
+from tfmp.types.checks import check_instance, check_instances
+from tfmp.types.json_record import JsonRecord
 from tfmp.types.layer_shape import LayerShape
 from tfmp.types.search_space import BlockPlace, SearchSpace
 
-_VERSION = 1
 ENDS_BITS = 8
+_RECORD = JsonRecord(
+    "tfmp.DiscreteNetwork",
+    "a network of a search space",
+    "`DiscreteNetwork.to_json`",
+    needed=("space", "choices", "provenance"),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +45,9 @@ class DiscreteNetwork:
     provenance: Mapping = dataclasses.field(default_factory=dict, compare=False)
 
     def __post_init__(self):
-        choices = tuple(self.choices)
+        check_instance("space", self.space, SearchSpace, "a `SearchSpace`")
+        check_instance("provenance", self.provenance, Mapping, "a mapping")
+        choices = check_instances("choices", self.choices, BlockChoice, "`BlockChoice`")
         places = self.space.blocks
         if len(choices) != len(places):
             raise ValueError(f"Expected a choice for each of {len(places)} blocks. Received: {len(choices)}")
@@ -101,16 +108,11 @@ class DiscreteNetwork:
     def to_json(self, path: str | os.PathLike | None = None, *, overwrite: bool = False) -> str:
         """Returns the network as JSON and, given a path, writes it there; see `write_atomically` for errors."""
         content = {
-            "format": "tfmp.DiscreteNetwork",
-            "version": _VERSION,
             "space": self.space.as_dict(),
             "choices": [dataclasses.asdict(choice) for choice in self.choices],
             "provenance": dict(self.provenance),
         }
-        text = json.dumps(content, indent=1) + "\n"
-        if path is not None:
-            write_atomically(path, text, overwrite=overwrite)
-        return text
+        return _RECORD.write(content, path, overwrite=overwrite)
 
     @classmethod
     def from_json(cls, source: str | os.PathLike) -> "DiscreteNetwork":
@@ -119,17 +121,12 @@ class DiscreteNetwork:
         Raises:
             ValueError: If it is no network, or one of a newer version.
         """
-        text = os.fspath(source)
-        if not text.lstrip().startswith("{"):
-            with open(source, encoding="utf-8") as file:
-                text = file.read()
-        content = json.loads(text)
-        if content.get("format") != "tfmp.DiscreteNetwork" or content["version"] > _VERSION:
-            raise ValueError(
-                f"Expected JSON written by `DiscreteNetwork.to_json` of version {_VERSION} or older. "
-                f"Received: {content.get('format')!r}, version {content.get('version')!r}"
-            )
-        choices = [BlockChoice(**choice) for choice in content["choices"]]
+        return _RECORD.read(source, cls._of)
+
+    @classmethod
+    def _of(cls, content):
+        blocks = check_instances("choices", content["choices"], dict, "blocks")
+        choices = [BlockChoice(**block) for block in blocks]
         return cls(SearchSpace.from_dict(content["space"]), choices, content["provenance"])
 
     def __str__(self):

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from tfmp.types.checks import check_choice
+
 OPERATIONS = (
     "quantize",
     "dequantize",
@@ -170,8 +172,7 @@ class IntegerOperation:
     layer: str = ""
 
     def __post_init__(self):
-        if self.kind not in OPERATIONS:
-            raise ValueError(f"`kind` must be one of {', '.join(OPERATIONS)}. Received: {self.kind!r}")
+        check_choice("kind", self.kind, OPERATIONS, where=f"Operation `{self.name}`")
 
     @property
     def reach(self) -> np.ndarray:

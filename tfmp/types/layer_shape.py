@@ -3,6 +3,8 @@
 import dataclasses
 import math
 
+from tfmp.types.checks import check_choice, check_flag, check_integer, check_integers, check_text
+
 KINDS = ("conv2d", "depthwise_conv2d", "conv2d_transpose", "conv1d", "dense")
 
 
@@ -45,24 +47,20 @@ class LayerShape:
     input_size: tuple[int, int] | None = None
 
     def __post_init__(self):
-        if self.kind not in KINDS:
-            raise ValueError(f"Layer `{self.name}`: `kind` must be one of {', '.join(KINDS)}. Received: {self.kind!r}")
+        check_text("name", self.name)
+        where = f"Layer `{self.name}`"
+        check_choice("kind", self.kind, KINDS, where=where)
+        check_flag("reads_network_input", self.reads_network_input, where=where)
         if self.kind == "conv2d_transpose" and self.input_size is None:
             raise ValueError(f"Layer `{self.name}`: a conv2d_transpose needs `input_size`. Received: None")
         if self.kind == "dense" and self.input_size is None:
             object.__setattr__(self, "input_size", self.output_size)
         for field in ("kernel_size", "strides", "output_size", *(() if self.input_size is None else ("input_size",))):
-            pair = tuple(getattr(self, field))
-            if len(pair) != 2 or not all(_is_positive_integer(side) for side in pair):
-                raise ValueError(
-                    f"Layer `{self.name}`: `{field}` must be two positive integers (height, width). Received: {pair}"
-                )
-            object.__setattr__(self, field, tuple(int(side) for side in pair))
+            hint = "Give height and width"
+            pair = check_integers(field, getattr(self, field), count=2, at_least=1, hint=hint, where=where)
+            object.__setattr__(self, field, pair)
         for field in ("in_channels", "out_channels", "groups"):
-            value = getattr(self, field)
-            if not _is_positive_integer(value):
-                raise ValueError(f"Layer `{self.name}`: `{field}` must be a positive integer. Received: {value!r}")
-            object.__setattr__(self, field, int(value))
+            object.__setattr__(self, field, check_integer(field, getattr(self, field), at_least=1, where=where))
         for field in ("in_channels", "out_channels"):
             if getattr(self, field) % self.groups:
                 raise ValueError(
@@ -99,7 +97,3 @@ class LayerShape:
         """
         positions = self.input_size if self.kind == "conv2d_transpose" else self.output_size
         return self.num_weights * math.prod(positions)
-
-
-def _is_positive_integer(value) -> bool:
-    return hasattr(value, "__index__") and not isinstance(value, bool) and value >= 1

@@ -3,17 +3,16 @@
 import csv
 import dataclasses
 import io
-import json
-import math
 import numbers
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tfmp.types.atomic_file import write_atomically
+from tfmp.types.checks import check_choice, check_instances, check_number, check_numbers, check_text
+from tfmp.types.json_record import JsonRecord
 
 DIRECTIONS = ("min", "max")
-_FORMAT, _VERSION = "tfmp.ParetoFront", 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,8 +46,10 @@ class ParetoFront:
 
     def __post_init__(self):
         for name in ("x_direction", "y_direction"):
-            if getattr(self, name) not in DIRECTIONS:
-                raise ValueError(f'`{name}` must be "min" or "max". Received: {getattr(self, name)!r}')
+            check_choice(name, getattr(self, name), DIRECTIONS)
+        for name in ("x", "y"):
+            check_text(name, getattr(self, name))
+        check_instances("points", self.points, Mapping, "mappings of names to values")
         if self.x == self.y:
             raise ValueError(f"`x` and `y` must be two quantities. Received: {self.x!r} twice")
         for point in self.points:
@@ -91,6 +92,7 @@ class ParetoFront:
         Returns:
             Float, in the unit of `x` times that of `y`; 0 without points.
         """
+        reference = check_numbers("reference", reference, count=2)
         right, top = self._losses(dict(zip((self.x, self.y), reference, strict=True)))
         area = 0.0
         for point in self.front:
@@ -107,8 +109,7 @@ class ParetoFront:
 
     def to_json(self, path: str | os.PathLike | None = None, *, overwrite: bool = False) -> str:
         """Returns all points as JSON text, and writes it to `path` if given; see `write_atomically` for errors."""
-        content = {"format": _FORMAT, "version": _VERSION, **dataclasses.asdict(self)}
-        return _returned_and_written(json.dumps(content, indent=1) + "\n", path, overwrite)
+        return _RECORD.write(dataclasses.asdict(self), path, overwrite=overwrite)
 
     @classmethod
     def from_json(cls, source) -> "ParetoFront":
@@ -117,26 +118,7 @@ class ParetoFront:
         Raises:
             ValueError: If it is none, or one of a newer version.
         """
-        text = str(source)
-        if not text.lstrip().startswith("{"):
-            with open(source, encoding="utf-8") as file:
-                text = file.read()
-        try:
-            content = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise ValueError(f"Expected a Pareto front in JSON. Received text that is not JSON: {error}") from error
-        if not isinstance(content, dict) or content.get("format") != _FORMAT:
-            raise ValueError("Expected JSON written by `ParetoFront.to_json`. Received JSON without its `format` mark.")
-        if content.get("version", 0) > _VERSION:
-            raise ValueError(
-                f"Expected a Pareto front of version {_VERSION} or older. Received version {content['version']}: "
-                "upgrade tfmp to read it."
-            )
-        names = [field.name for field in dataclasses.fields(cls)]
-        missing = [name for name in names if name not in content]
-        if missing:
-            raise ValueError(f"Expected a Pareto front. Received one without {', '.join(missing)}.")
-        return cls(**{name: content[name] for name in names})
+        return _RECORD.read(source, lambda content: cls(**{name: content[name] for name in _RECORD.needed}))
 
     def to_csv(self, path: str | os.PathLike | None = None, *, overwrite: bool = False) -> str:
         """Returns one CSV line per point, and writes it to `path` if given.
@@ -154,7 +136,9 @@ class ParetoFront:
         writer = csv.DictWriter(text, list(columns), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-        return _returned_and_written(text.getvalue(), path, overwrite)
+        if path is not None:
+            write_atomically(path, text.getvalue(), overwrite=overwrite)
+        return text.getvalue()
 
     def __str__(self) -> str:
         front = self.front
@@ -176,16 +160,14 @@ def _signed(value, direction):
 
 
 def _check(point, name):
-    if not isinstance(point, Mapping):
-        raise TypeError(f"A point must be a mapping of names to values. Received: {point!r}")
     if name not in point:
         raise ValueError(f"Every point must have `{name}`. Received one with {', '.join(map(str, point)) or 'nothing'}")
-    value = point[name]
-    if not isinstance(value, numbers.Real) or isinstance(value, bool) or not math.isfinite(value):
-        raise ValueError(f"`{name}` of every point must be a finite number. Received: {value!r}")
+    check_number(name, point[name], where="Every point")
 
 
-def _returned_and_written(text, path, overwrite):
-    if path is not None:
-        write_atomically(path, text, overwrite=overwrite)
-    return text
+_RECORD = JsonRecord(
+    "tfmp.ParetoFront",
+    "a Pareto front",
+    "`ParetoFront.to_json`",
+    needed=tuple(field.name for field in dataclasses.fields(ParetoFront)),
+)

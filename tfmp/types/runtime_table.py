@@ -7,11 +7,11 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from tfmp.types.atomic_file import write_atomically
+from tfmp.types.checks import check_choice, check_instance, check_instances, check_number, check_numbers
 from tfmp.types.graph import Graph
+from tfmp.types.json_record import JsonRecord
 from tfmp.types.layer_shape import LayerShape
 
-_FORMAT, _VERSION = "tfmp.RuntimeTable", 1
 _HERE = ("name", "reads_network_input")  # what two layers of equal latency may differ in
 
 
@@ -32,7 +32,11 @@ class RuntimeRow:
     quartiles_us: tuple[float, float] = (0.0, 0.0)
 
     def __post_init__(self):
-        object.__setattr__(self, "quartiles_us", tuple(self.quartiles_us))
+        check_instance("shape", self.shape, LayerShape, "a `LayerShape`")
+        where = f"Layer `{self.shape.name}`"
+        check_choice("container_bits", self.container_bits, (8, 4, 2), where=where)
+        check_number("latency_us", self.latency_us, at_least=0, where=where)
+        object.__setattr__(self, "quartiles_us", check_numbers("quartiles_us", self.quartiles_us, count=2))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,6 +60,11 @@ class RuntimeTable:
     date: str = ""
 
     def __post_init__(self):
+        for name in ("conditions", "overhead_us"):
+            check_instance(name, getattr(self, name), Mapping, "a mapping")
+        check_instances("rows", self.rows, RuntimeRow, "`RuntimeRow`")
+        for network, overhead in self.overhead_us.items():
+            check_number("overhead_us", overhead, where=f"Network {network}")
         found = {(_key(row.shape), row.container_bits): row.latency_us for row in self.rows}
         object.__setattr__(self, "_latencies", found)
 
@@ -65,11 +74,7 @@ class RuntimeTable:
 
     def to_json(self, path=None, *, overwrite=False) -> str:
         """Returns the table as JSON and, given a path, writes it there, whole or not at all."""
-        content = {"format": _FORMAT, "version": _VERSION, **dataclasses.asdict(self)}
-        text = json.dumps(content, indent=1)
-        if path is not None:
-            write_atomically(path, text + "\n", overwrite=overwrite)
-        return text
+        return _RECORD.write(dataclasses.asdict(self), path, overwrite=overwrite)
 
     @classmethod
     def from_json(cls, path: str | os.PathLike) -> "RuntimeTable":
@@ -78,21 +83,16 @@ class RuntimeTable:
         Raises:
             ValueError: If the file holds no table, or one of a newer version.
         """
-        with open(path, encoding="utf-8") as file:
-            text = file.read()
-        try:
-            content = json.loads(text)
-            if content.pop("format") != _FORMAT:
-                raise ValueError("another format")
-            if content.pop("version") > _VERSION:
-                raise ValueError("written by a newer tfmp: upgrade to read it")
-            rows = tuple(RuntimeRow(LayerShape(**row.pop("shape")), **row) for row in content.pop("rows"))
-            return cls(rows=rows, **content)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ValueError(
-                f"Expected a table of latencies, as `tfmp.measure_runtime` writes. Received: {os.fspath(path)!r}, "
-                f"which is none ({error})."
-            ) from error
+        return _RECORD.read(path, cls._of)
+
+    @classmethod
+    def _of(cls, content):
+        rows = check_instances("rows", content.pop("rows"), dict, "measured layers")
+        rows = tuple(RuntimeRow(**{**row, "shape": LayerShape(**row["shape"])}) for row in rows)
+        return cls(rows=rows, **content)
+
+
+_RECORD = JsonRecord("tfmp.RuntimeTable", "a table of latencies", "`tfmp.measure_runtime`", needed=("rows",))
 
 
 def network_key(graph: Graph) -> str:

@@ -3,20 +3,13 @@
 import dataclasses
 import functools
 import itertools
-import json
 import math
 import os
 from typing import Any
 
-from tfmp.types.atomic_file import write_atomically
 from tfmp.types.block_choice import BlockCandidates
-
-_VERSION = 1
-
-
-def _check_positive(name, value):
-    if not hasattr(value, "__index__") or isinstance(value, bool) or value < 1:
-        raise ValueError(f"`{name} must be a positive integer. Received: {value!r}")
+from tfmp.types.checks import check_instance, check_instances, check_integer, check_integers
+from tfmp.types.json_record import JsonRecord
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +35,7 @@ class Stage:
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
-            _check_positive(f"{field.name}` of a stage", getattr(self, field.name))
+            check_integer(field.name, getattr(self, field.name), at_least=1, where="Stage")
 
 
 TABLE_1 = (
@@ -123,25 +116,20 @@ class SearchSpace:
     last_channels: int = 1280
 
     def __post_init__(self):
-        stages = tuple(stage if isinstance(stage, Stage) else _made(Stage, stage) for stage in self.stages)
+        check_instance("stages", self.stages, (list, tuple), "a list of `Stage`")
+        stages = tuple(stage if isinstance(stage, Stage) else _built(Stage, stage) for stage in self.stages)
         if not stages:
             raise ValueError("`stages` must hold at least one stage. Received none.")
         object.__setattr__(self, "stages", stages)
-        if len(tuple(self.stem)) != 2:
-            raise ValueError(f"`stem` must be (channels, strides). Received: {self.stem!r}")
-        object.__setattr__(self, "stem", tuple(self.stem))
-        for name, value in (
-            ("image_size", self.image_size),
-            ("num_classes", self.num_classes),
-            ("stem", self.stem[0]),
-            ("stem", self.stem[1]),
-            ("last_channels", self.last_channels),
-        ):
-            _check_positive(f"{name}`", value)
+        stem = check_integers("stem", self.stem, count=2, at_least=1, hint="Give (channels, strides)")
+        object.__setattr__(self, "stem", stem)
+        for name in ("image_size", "num_classes", "last_channels"):
+            object.__setattr__(self, name, check_integer(name, getattr(self, name), at_least=1))
         found = self.candidates
-        found = _made(BlockCandidates, found) if isinstance(found, dict) else found
+        found = _built(BlockCandidates, found) if isinstance(found, dict) else found
         if not isinstance(found, BlockCandidates):
-            found = tuple(each if isinstance(each, BlockCandidates) else _made(BlockCandidates, each) for each in found)
+            found = check_instances("candidates", found, (BlockCandidates, dict), "`BlockCandidates`")
+            found = tuple(_built(BlockCandidates, each) if isinstance(each, dict) else each for each in found)
             count = sum(stage.repeats for stage in stages)
             if len(found) != count:
                 raise ValueError(f"`candidates` must be one for each of {count} blocks. Received: {len(found)}")
@@ -197,10 +185,7 @@ class SearchSpace:
 
     def to_json(self, path: str | os.PathLike | None = None, *, overwrite: bool = False) -> str:
         """Returns the space as JSON and, given a path, writes it there; see `write_atomically` for errors."""
-        text = json.dumps({"format": "tfmp.SearchSpace", "version": _VERSION, **self.as_dict()}, indent=1) + "\n"
-        if path is not None:
-            write_atomically(path, text, overwrite=overwrite)
-        return text
+        return _RECORD.write(self.as_dict(), path, overwrite=overwrite)
 
     @classmethod
     def from_dict(cls, content) -> "SearchSpace":
@@ -209,21 +194,25 @@ class SearchSpace:
         Raises:
             ValueError: If an entry is unknown or no space can be made of it.
         """
-        marks = {"format", "version"}
-        return _made(cls, {key: value for key, value in dict(content).items() if key not in marks})
+        check_instance("content", content, dict, "a dict, as `SearchSpace.as_dict` returns it")
+        return _built(cls, {key: value for key, value in content.items() if key not in ("format", "version")})
 
     @classmethod
     def from_json(cls, source: str | os.PathLike) -> "SearchSpace":
-        """Reads a space from a path or from the JSON text itself."""
-        text = os.fspath(source)
-        if not text.lstrip().startswith("{"):
-            with open(source, encoding="utf-8") as file:
-                text = file.read()
-        return cls.from_dict(json.loads(text))
+        """Reads a space from a path or from the JSON text itself.
+
+        Raises:
+            ValueError: If it is no space, or one of a newer version.
+        """
+        return _RECORD.read(source, cls.from_dict)
 
 
-def _made(kind, arguments):
+_RECORD = JsonRecord("tfmp.SearchSpace", "a search space", "`SearchSpace.to_json`")
+
+
+def _built(kind, arguments):
     try:
+        check_instance("arguments", arguments, (dict, list, tuple), f"the arguments of `{kind.__name__}`")
         return kind(**arguments) if isinstance(arguments, dict) else kind(*arguments)
     except TypeError as error:
         raise ValueError(f"Expected the arguments of `{kind.__name__}`. Received: {arguments!r} ({error})") from error

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 
+from tfmp.types.checks import check_choice
 from tfmp.types.file_size import FileSize, content_bytes
 from tfmp.types.layer_shape import LayerShape
 
@@ -63,8 +64,7 @@ def weight_storage(shape: LayerShape, low: int, high: int, *, mode: str = "fast"
 
 def check_mode(mode: str):
     """Raises `ValueError` unless `mode` is one of `MODES`."""
-    if mode not in MODES:
-        raise ValueError(f"`mode` must be one of {', '.join(MODES)}. Received: {mode!r}")
+    check_choice("mode", mode, MODES)
 
 
 def filled_channels(channels: int, taps: int, container_bits: int) -> int:

@@ -139,12 +139,12 @@ def test_configurations_are_restored(config):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: MixedPrecisionQuantizeConfig((0, 2)), "takes 1 to 8 bits"),
+        (lambda: MixedPrecisionQuantizeConfig((0, 2)), "must be an integer from 1 to 8"),
         (lambda: MixedPrecisionQuantizeConfig((2, 2)), "must not hold a bit-width twice"),
         (lambda: MixedPrecisionQuantizeConfig(relaxation="hard"), "`relaxation` must be one of"),
         (lambda: MixedPrecisionQuantizeConfig(quantizer="round"), "`quantizer` must be one of"),
-        (lambda: FixedPrecisionQuantizeConfig((2, 4), 4), "`weight_bits` must be one bit-width"),
-        (lambda: FixedPrecisionQuantizeConfig(4, True), "`activation_bits` must be one bit-width"),
+        (lambda: FixedPrecisionQuantizeConfig((2, 4), 4), "`weight_bits` must be an integer"),
+        (lambda: FixedPrecisionQuantizeConfig(4, True), "`activation_bits` must be an integer"),
     ],
 )
 def test_arguments_are_checked(make, message):

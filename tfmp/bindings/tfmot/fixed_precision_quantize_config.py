@@ -2,6 +2,7 @@
 
 from tfmp.bindings.keras2.selecting_layer import register
 from tfmp.bindings.tfmot.mixed_precision_quantize_config import MixedPrecisionQuantizeConfig
+from tfmp.types.checks import check_integer
 
 
 @register
@@ -40,8 +41,4 @@ class FixedPrecisionQuantizeConfig(MixedPrecisionQuantizeConfig):
 
 
 def _one(bits, name):
-    if bits is None or (hasattr(bits, "__index__") and not isinstance(bits, bool)):
-        return bits
-    raise ValueError(
-        f"`{name}` must be one bit-width, an integer. Received: {bits!r}. `MixedPrecisionQuantizeConfig` takes several."
-    )
+    return bits if bits is None else check_integer(name, bits, hint="`MixedPrecisionQuantizeConfig` takes several")

@@ -3,6 +3,7 @@
 from tfmp.export.flatbuffer import activations, arrangements, convolutions, elementwise, passages, poolings
 from tfmp.export.flatbuffer.model_builder import ModelBuilder
 from tfmp.export.flatbuffer.tensor_table import TensorTable
+from tfmp.types.checks import check_choice, check_integer
 from tfmp.types.integer_graph import IntegerGraph
 
 SIGNATURE = "serving_default"
@@ -57,12 +58,11 @@ def write_tflite(
     Example:
         >>> content = write_tflite(graph, batch_size=8)
     """
-    check_batch_size(batch_size)
+    batch_size = check_integer("batch_size", batch_size, at_least=1)
     for argument, value in (("input_type", input_type), ("output_type", output_type)):
-        if value not in passages.NUMBER_TYPES:
-            raise ValueError(f"`{argument}` must be one of {', '.join(passages.NUMBER_TYPES)}. Received: {value!r}")
+        check_choice(argument, value, passages.NUMBER_TYPES)
     builder = ModelBuilder()
-    table = TensorTable(graph, builder, int(batch_size))
+    table = TensorTable(graph, builder, batch_size)
     inputs = {name: passages.add_input(table, name, input_type) for name in graph.inputs}
     for operation in graph.operations:
         missing = set(operation.inputs).difference(table.names)
@@ -81,9 +81,3 @@ def write_tflite(
     named = zip(graph.output_names, graph.outputs, strict=True)
     signatures = {SIGNATURE: (inputs, {output_name: table.index(name) for output_name, name in named})}
     return builder.finish(graph.name, signatures=signatures, description=description or graph.name)
-
-
-def check_batch_size(batch_size: int) -> None:
-    """Raises `ValueError` unless it is a positive integer."""
-    if isinstance(batch_size, bool) or not hasattr(batch_size, "__index__") or batch_size < 1:
-        raise ValueError(f"`batch_size` must be a positive integer. Received: {batch_size!r}")
