@@ -7,14 +7,14 @@ import pytest
 import tfmp
 from tests.costs.network_sizes import apart, check_size
 from tests.transform.fold_test import randomized
-from tfmp.networks import resnet18
+from tfmp import networks
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("bits", "largest_share"), [(4, 0.60), (2, 0.40)])
 def test_small_files_agree_as_fast_ones_do(bits, largest_share, tmp_path):
     keras.utils.set_random_seed(0)
-    model = randomized(resnet18.build(keras, image_size=64))
+    model = randomized(networks.get("resnet18")(keras, image_size=64))
     images = np.random.default_rng(0).normal(size=(8, 64, 64, 3)).astype(np.float32)
     relaxed = tfmp.relax(model, weight_bits=(2, 4), activation_bits=(2, 4), calibration=images)
     searched = [layer.name for layer in relaxed.layers if len(getattr(layer, "weight_bits", ())) > 1]

@@ -11,7 +11,7 @@ from tfmp import networks
 # with the stride in the 3x3 convolution. AlexNet: ungrouped, counted by hand. ResNet-8: MLPerf Tiny.
 # ResNet-20 to -56: by hand, with 1x1 shortcuts and moving statistics; GoogLeNet for small images: by hand. MobileNetV2:
 # parameters of keras.applications, MACs of torchvision. Those that DualPrecision has of its own: by hand from its
-# appendix C.
+# appendix C. MobileNetV1 for small images, by hand: 0.046 of MACs. MobileNetV3 for small images: the golden number.
 PUBLISHED = {
     "alexnet": (1.135, 62.4, 6),
     "resnet18": (1.814, 11.69, 19),
@@ -31,6 +31,8 @@ PUBLISHED = {
     "vgg11": (0.1528, 9.233866, 7),
     "mobilenet_v2": (0.3008, 3.538984, 51),
     "mobilenet_v2_cifar": (0.1890, 2.270794, 51),
+    "mobilenet_v1_cifar": (0.04635, 3.239114, 26),
+    "mobilenet_v3_cifar": (0.01717, 0.939592, 52),
 }
 
 
@@ -114,6 +116,12 @@ def test_groups_of_vgg11_are_whole_at_every_width():
 def test_unknown_fan_in_of_vgg11():
     with pytest.raises(ValueError, match="`fan_in` must be two positive integers. .* Give channels and side"):
         networks.get("vgg11")(keras, variant="c", fan_in=(3, 0))
+
+
+@pytest.mark.parametrize("depth", [10, 7, 8.0, "20"])
+def test_unknown_depth_of_residual_networks(depth):
+    with pytest.raises(ValueError, match="`depth` must be"):
+        networks.get("resnet20")(keras, depth=depth)
 
 
 def test_unknown_variant_of_vgg11():

@@ -1,20 +1,57 @@
-"""Networks as `build(keras, ...)`, one a file, for any Keras."""
+"""Networks of the literature as `build(keras, ...)`, for either Keras."""
 
+import functools
 import importlib
-import pkgutil
+from collections.abc import Callable
+from typing import Any
 
 from tfmp.types.checks import check_choice
 
+# Name to the file with its `build`, and the arguments of `build` that make it this network.
+_NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
+    "alexnet": ("alexnet", {}),
+    "digits_cnn": ("digits_cnn", {}),
+    "googlenet": ("googlenet", {}),
+    "googlenet_cifar": ("googlenet_cifar", {}),
+    "inception_v3": ("inception_v3", {}),
+    "inv_resnet26": ("inv_resnet26", {}),
+    "mobilenet_v1_cifar": ("mobilenet_v1_cifar", {}),
+    "mobilenet_v2": ("mobilenet_v2", {}),
+    "mobilenet_v2_cifar": (
+        "mobilenet_v2",
+        {"name": "mobilenet_v2_cifar", "strides": (1, 1, 1, 1, 2, 1, 1), "image_size": 32, "num_classes": 10},
+    ),
+    "mobilenet_v3_cifar": ("mobilenet_v3_cifar", {}),
+    "resnet8": ("cifar_resnet", {"depth": 8}),
+    "resnet18": ("preactivation_resnet", {"blocks": (2, 2, 2, 2)}),
+    "resnet20": ("cifar_resnet", {"depth": 20}),
+    "resnet26": ("cifar_resnet", {"depth": 26}),
+    "resnet32": ("cifar_resnet", {"depth": 32}),
+    "resnet38": ("cifar_resnet", {"depth": 38}),
+    "resnet44": ("cifar_resnet", {"depth": 44}),
+    "resnet50": ("preactivation_resnet", {"blocks": (3, 4, 6, 3), "bottleneck": True}),
+    "resnet50_cifar": ("cifar_resnet", {"depth": 50}),
+    "resnet56": ("cifar_resnet", {"depth": 56}),
+    "vgg11": ("vgg11", {}),
+}
+
 
 def names() -> tuple[str, ...]:
-    """Names that `get` knows, those of the files here."""
-    return tuple(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
+    """Names that `get` knows."""
+    return tuple(_NETWORKS)
 
 
-def get(name):
+def get(name: str) -> Callable[..., Any]:
     """Returns the `build` function of a network.
+
+    Its arguments are the Keras to build with and, by keyword, `image_size`, `num_classes` and `width`; what else a
+    network takes is in its file.
 
     Raises:
         ValueError: If the name is unknown.
+
+    Example:
+        >>> model = tfmp.networks.get("resnet20")(keras, width=0.5)
     """
-    return importlib.import_module(f"{__name__}.{check_choice('name', name, names())}").build
+    module, arguments = _NETWORKS[check_choice("name", name, _NETWORKS)]
+    return functools.partial(importlib.import_module(f"{__name__}.{module}").build, **arguments)
