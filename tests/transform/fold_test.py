@@ -168,9 +168,10 @@ def randomized(model, seed=0):
     rng = np.random.default_rng(seed)
     for layer in model.layers:
         for variable in getattr(layer, "weights", []):
-            shape, name = tuple(variable.shape), variable.path.split("/")[-1]
-            if name == "kernel":
-                fan_in = np.prod(shape[:2]) if isinstance(layer, layers.DepthwiseConv2D) else np.prod(shape[:-1])
+            shape, name = tuple(variable.shape), variable.name.split("/")[-1].split(":")[0]  # of either Keras
+            if name.endswith("kernel"):
+                depthwise = type(layer).__name__ == "DepthwiseConv2D"
+                fan_in = np.prod(shape[:2]) if depthwise else np.prod(shape[:-1])
                 value = rng.normal(0, 1.2 / np.sqrt(fan_in), shape)
             elif name == "gamma":
                 value = rng.choice([-1, 1], shape) * rng.uniform(0.5, 1.5, shape)

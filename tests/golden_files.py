@@ -1,0 +1,134 @@
+"""Saved fixed models and the files that they were exported to: both must stay readable and equal.
+
+    python -m tests.golden_files
+
+writes `tests/golden/files/` anew. Do so only where files are meant to change, and say which in the changelog.
+"""
+
+import pathlib
+import sys
+import zipfile
+
+import keras
+import numpy as np
+import tf_keras
+
+import tfmp
+from tests.transform import fold_test
+from tfmp.bindings import binding
+
+FOLDER = pathlib.Path(__file__).parent / "golden" / "files"
+MODES = ("fast", "small", "float")
+VERSION = b'"tfmp":"0.1.0"'  # of the library that wrote the files
+_PAIRS = [(3, 2), (1, 4), (4, 3), (2, 8), (8, 2), (5, 6)]
+
+
+def activations():
+    """Every activation that has an integer form."""
+    layers = keras.layers
+    x = image = keras.Input((6, 6, 3), name="image")
+    names = ("sigmoid", "tanh", "elu", "gelu", "swish", "hard_sigmoid", "hard_swish", "leaky_relu")
+    for number, name in enumerate(names):
+        x = layers.Conv2D(6, 1, activation=name, name=f"conv{number}")(x)
+    x = layers.PReLU(shared_axes=[1, 2], name="prelu")(layers.Conv2D(6, 1, name="before")(x))
+    x = layers.Multiply(name="gated")([x, layers.Conv2D(6, 1, activation="sigmoid", name="gate")(x)])
+    x = layers.GlobalAveragePooling2D(name="pool")(x)
+    return keras.Model(image, layers.Dense(4, activation="softmax", name="head")(x), name="activations")
+
+
+def movements():
+    """What moves values, and upsampling, transposed and separable convolutions."""
+    layers = keras.layers
+    x = image = keras.Input((8, 8, 3), name="image")
+    x = layers.Rescaling(2.0, offset=-1.0, name="rescaling")(image)
+    x = layers.SeparableConv2D(6, 3, activation="relu", name="separable")(x)
+    x = layers.Cropping2D(((1, 0), (0, 1)), name="crop")(x)
+    x = layers.Permute((2, 1, 3), name="permute")(x)
+    x = layers.UpSampling2D((2, 1), name="nearest")(x)
+    x = layers.Conv2D(4, 1, activation="relu", name="middle")(x)
+    x = layers.UpSampling2D(2, interpolation="bilinear", name="bilinear")(x)
+    x = layers.Conv2DTranspose(4, 3, strides=2, name="transposed")(x)
+    x = layers.Subtract(name="difference")([x, layers.Conv2D(4, 1, name="part")(x)])
+    x = layers.MaxPooling2D(4, name="max")(x * 0.5 + 0.25)
+    x = layers.Dense(5, name="hidden")(layers.Flatten(name="flat")(x))
+    x = layers.Flatten(name="rows")(layers.RepeatVector(3, name="repeat")(x))
+    return keras.Model(image, layers.Dense(4, name="head")(x), name="movements")
+
+
+def nested():
+    """A model that is called twice inside another."""
+    layers = keras.layers
+    part = keras.Input((6, 6, 2), name="part")
+    x = layers.BatchNormalization(name="bn")(layers.Conv2D(4, 3, padding="same", name="conv")(part))
+    backbone = keras.Model(part, layers.ReLU(name="relu")(x), name="backbone")
+    left, right = keras.Input((6, 6, 2), name="left"), keras.Input((6, 6, 2), name="right")
+    x = layers.Add(name="sum")([backbone(left), backbone(right)])
+    x = layers.Dense(6, activation="relu", name="hidden")(layers.Flatten(name="flat")(x))
+    return keras.Model({"one": left, "two": right}, layers.Dense(3, name="head")(x), name="nested")
+
+
+def inverted_residual():
+    """A block of MobileNetV2, in tf_keras."""
+    layers = tf_keras.layers
+    x = image = tf_keras.Input((8, 8, 3), name="image")
+    x = stem = layers.Conv2D(6, 3, padding="same", name="stem")(x)
+    x = layers.ReLU(6.0, name="expanded")(layers.BatchNormalization(name="bn1")(layers.Conv2D(12, 1, name="expand")(x)))
+    x = layers.DepthwiseConv2D(3, padding="same", use_bias=False, name="depthwise")(x)
+    x = layers.ReLU(6.0, name="filtered")(layers.BatchNormalization(name="bn2")(x))
+    x = layers.BatchNormalization(name="bn3")(layers.Conv2D(6, 1, name="project")(x))
+    x = layers.GlobalAveragePooling2D(name="pool")(layers.Add(name="add")([stem, x]))
+    return tf_keras.Model(image, layers.Dense(4, activation="softmax", name="head")(x), name="inverted_residual")
+
+
+def floats():
+    """Pairs of a model in floating point and arguments of `tfmp.relax`."""
+    for build in (*fold_test.MODELS.values(), activations, movements, nested):
+        yield build(), {}
+    for quantizer in ("hwgq", "dual_precision", ("linear", "moving_range")):
+        model = fold_test.residual()
+        name = quantizer if isinstance(quantizer, str) else quantizer[0]
+        yield keras.Model(model.inputs, model.outputs, name=name), {"quantizer": quantizer, "weight_bits": (2, 4)}
+    yield inverted_residual(), {}
+    yield tfmp.networks.get("resnet8")(tf_keras, image_size=12, width=0.25), {}
+
+
+def fixed_models():
+    """Yields fixed models with weights and ranges as after training."""
+    for model, arguments in floats():
+        fold_test.randomized(model)
+        data = fold_test.samples(model)
+        pairs = [(min(max(w, 2), 4), min(a, 4)) for w, a in _PAIRS] if "quantizer" in arguments else _PAIRS
+        yield fold_test.fixed_model(model, pairs, data, **arguments)
+
+
+def exported(fixed, mode, path) -> bytes:
+    """The file of a fixed model, with the version of the golden ones in its metadata."""
+    tfmp.export_tflite(fixed, path, mode=mode, overwrite=True)
+    return pathlib.Path(path).read_bytes().replace(f'"tfmp":"{tfmp.__version__}"'.encode(), VERSION)
+
+
+def _compress(path):
+    """Keras stores its archives as they are; HDF5 files of small models are nearly empty."""
+    with zipfile.ZipFile(path) as archive:
+        contents = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in contents.items():
+            archive.writestr(name, content)
+
+
+def main():
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for fixed in fixed_models():
+        framework = binding.framework_of(fixed)
+        path = FOLDER / f"{framework}_{fixed.name}.keras"
+        fixed.save(path)
+        _compress(path)
+        for mode in MODES:
+            path.with_suffix(f".{mode}.tflite").write_bytes(exported(fixed, mode, "/tmp/golden.tflite"))
+        print(path.name, path.stat().st_size)
+
+
+if __name__ == "__main__":
+    np.random.seed(0)
+    keras.utils.set_random_seed(0)
+    sys.exit(main())
