@@ -3,6 +3,7 @@
 #   make demo      the main job on small real images, from a Keras model to a TFLite file and an energy report
 #   make test      the tests, but the slow ones;  make slow  those alone
 #   make lint      ruff, rules and format
+#   make types     mypy
 #   make install   only the environment
 #   make clean     remove what builds and tests leave; .venv stays
 
@@ -15,7 +16,7 @@ export KERAS_BACKEND := tensorflow
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test slow lint clean
+.PHONY: help install demo test slow lint types clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -45,6 +46,9 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
+types: $(STAMP)
+	$(BIN)/mypy
+
 clean:
-	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find tfmp tests recipes tools -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

@@ -35,18 +35,18 @@ def dram_traffic(tilings: Tilings, hardware: Hardware) -> tuple[np.ndarray, np.n
         `ORDERS`.
     """
     traffic, largest = np.empty((2, len(TENSORS), len(ORDERS), len(tilings.pair)), np.int64)
-    for tensor, capacity in enumerate(capacity_bits(hardware)):
+    for tensor, capacity in enumerate(capacity_bits(hardware).tolist()):
         touched = TOUCHES[tensor]
         held = tilings.tensor_bits[tensor : tensor + 1]
         for loop, counts in enumerate(tilings.counts):  # doubles the sets: those without this loop, those with it
             held = np.concatenate([held, held * counts if touched[loop] else held])
         fits = held <= capacity
         traffic[tensor] = held[-1]
-        for loop in np.flatnonzero(~touched):
+        for loop in np.flatnonzero(~touched).tolist():
             traffic[tensor] *= np.where(fits, 1, tilings.counts[loop])[_INSIDE[:, loop]]
         resident = np.where(fits, held, 0)
         largest[tensor] = held[0]
-        for loop in np.flatnonzero(touched):
+        for loop in np.flatnonzero(touched).tolist():
             np.maximum(largest[tensor], resident[_INSIDE[:, loop] | 2**loop], out=largest[tensor])
     return traffic, largest
 

@@ -1,5 +1,6 @@
 """Memory accesses and energy of a schedule."""
 
+import functools
 from collections.abc import Mapping
 
 import numpy as np
@@ -81,9 +82,9 @@ def energy_nj(
 
     Waiting and leakage cost nothing in this model.
     """
-    parts = {"core": compute * hardware.core_nj_per_cycle}
+    parts: dict[str, np.ndarray] = {"core": compute * hardware.core_nj_per_cycle}
     for buffer in ("input_buffer", "weight_buffer", "output_buffer"):
         read_nj = reads[buffer] * getattr(hardware, f"{buffer}_read_nj_per_bit")
         parts[buffer] = read_nj + writes[buffer] * getattr(hardware, f"{buffer}_write_nj_per_bit")
     parts["dram"] = (reads["dram"] + writes["dram"]) * hardware.dram_nj_per_bit
-    return {"total": sum(parts.values())} | parts
+    return {"total": functools.reduce(np.add, parts.values())} | parts

@@ -4,6 +4,7 @@ import dataclasses
 import importlib.resources
 import json
 import os
+from importlib.resources.abc import Traversable
 from typing import Any
 
 from tfmp.simulator.sram import sram_energy_nj_per_bit
@@ -63,11 +64,11 @@ class Hardware:
     output_buffer_write_nj_per_bit: float
     dram_nj_per_bit: float
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_text("name", self.name, where="Hardware")
         for field in dataclasses.fields(self):
             if field.name != "name":
-                value = _checked_number(self.name, field.name, getattr(self, field.name), field.type)
+                value = _checked_number(self.name, field.name, getattr(self, field.name), is_integer=field.type is int)
                 object.__setattr__(self, field.name, value)
         if self.min_bits > self.max_bits:
             raise ValueError(
@@ -101,7 +102,7 @@ class Hardware:
         return _from_json(json.loads(text), f"preset `{name}`")
 
     @classmethod
-    def from_json(cls, path: str | os.PathLike) -> "Hardware":
+    def from_json(cls, path: str | os.PathLike[str]) -> "Hardware":
         """Loads hardware from a JSON object with every field of this class.
 
         A field is a number, or an object with `value`, `unit` and `source` like those of the presets.
@@ -157,7 +158,7 @@ def preset_names() -> tuple[str, ...]:
     return tuple(sorted(name.removesuffix(".json") for name in files if name.endswith(".json")))
 
 
-def _presets_folder():
+def _presets_folder() -> Traversable:
     return importlib.resources.files("tfmp.simulator").joinpath("presets")
 
 
@@ -201,8 +202,10 @@ _UNITS = {
 }
 
 
-def _checked_number(hardware: str, key: str, value: Any, kind: type) -> int | float:
+def _checked_number(hardware: str, key: str, value: Any, *, is_integer: bool) -> int | float:
     where = f"Hardware `{hardware}`"
-    if kind is int:
+    if is_integer:
         return check_integer(key, value, at_least=1, where=where)
-    return check_number(key, value, **({"above": 0} if key == "frequency_hz" else {"at_least": 0}), where=where)
+    if key == "frequency_hz":
+        return check_number(key, value, above=0, where=where)
+    return check_number(key, value, at_least=0, where=where)

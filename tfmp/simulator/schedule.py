@@ -98,7 +98,7 @@ def _best_orders(
     """For each row the best order, its cost and what breaks ties: total cycles and energy, or the other way round."""
     results = []
     for start in range(0, len(candidates.pair), _CHUNK_ROWS):
-        rows = candidates.take(np.s_[start : start + _CHUNK_ROWS])
+        rows = candidates.take(slice(start, start + _CHUNK_ROWS))
         traffic, largest = dram_traffic(rows, hardware)
         compute = compute_cycles(rows, convolution, hardware)
         cycles = compute + stall_cycles(compute, traffic, largest, hardware)
@@ -108,7 +108,8 @@ def _best_orders(
         least = cost.min(axis=0)
         tie_break = np.where(cost == least, tie_break, np.inf)
         results.append((tie_break.argmin(axis=0), least, tie_break.min(axis=0)))
-    return tuple(np.concatenate(parts) for parts in zip(*results, strict=True))
+    order, cost, tie_break = (np.concatenate(parts) for parts in zip(*results, strict=True))
+    return order, cost, tie_break
 
 
 def _describe(rows: Tilings, orders: np.ndarray, convolution: Convolution, hardware: Hardware) -> list[Schedule]:
@@ -139,5 +140,5 @@ def _describe(rows: Tilings, orders: np.ndarray, convolution: Convolution, hardw
             loop_order=tuple(LOOPS[loop] for loop in ORDERS[orders[row]]),
             dataflow=DATAFLOWS[dataflows[row]],
         )
-        for row in index
+        for row in index.tolist()
     ]

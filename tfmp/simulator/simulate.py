@@ -1,6 +1,7 @@
 """Cycles, memory accesses and energy of layers and networks on an accelerator."""
 
 import functools
+import itertools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -174,10 +175,9 @@ def cost_table(
     check_choice("quantity", quantity, QUANTITIES)
     for name, bits in (("weight_bits", weight_bits), ("activation_bits", activation_bits)):
         check_instance(name, bits, Sequence, "a list of bits")
-    pairs = [(weight, activation) for weight in weight_bits for activation in activation_bits]
-    for pair in pairs:
+    for pair in itertools.product(weight_bits, activation_bits):
         check_bits(*pair, hardware, shape.name)
-    pairs = tuple((int(weight), int(activation)) for weight, activation in pairs)
+    pairs = tuple((int(weight), int(activation)) for weight in weight_bits for activation in activation_bits)
     values = []
     if pairs:
         for schedule in _schedules(shape, encode(shape, depthwise), pairs, hardware, batch, objective):
@@ -201,7 +201,9 @@ def _schedules(
 
 
 @functools.lru_cache(maxsize=2048)
-def _cached_schedules(convolution, bits, hardware, batch, objective) -> tuple[Schedule, ...]:
+def _cached_schedules(
+    convolution: Convolution, bits: tuple[tuple[int, int], ...], hardware: Hardware, batch: int, objective: str
+) -> tuple[Schedule, ...]:
     return tuple(best_schedules(convolution, bits, hardware, batch, objective))
 
 
@@ -218,4 +220,5 @@ def _pair(layer_name: str, pair: tuple[int, int]) -> tuple[int, int]:
         raise ValueError(
             f"Layer `{layer_name}`: `bits` must give a pair (weight_bits, activation_bits). Received: {pair!r}"
         )
-    return tuple(pair)
+    weight_bits, activation_bits = pair
+    return weight_bits, activation_bits

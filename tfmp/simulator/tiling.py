@@ -37,13 +37,13 @@ class Tilings:
     counts: np.ndarray
     tensor_bits: np.ndarray
 
-    def take(self, rows: np.ndarray) -> "Tilings":
+    def take(self, rows: np.ndarray | slice) -> "Tilings":
         """Some of the rows."""
         return Tilings(*(getattr(self, field.name)[..., rows] for field in dataclasses.fields(self)))
 
 
-def ceil_div(numerator, denominator):
-    """Ceiling of a quotient of positive integers."""
+def ceil_div(numerator: np.ndarray, denominator: np.ndarray | int) -> np.ndarray:
+    """Ceiling of a quotient of positive integers, element by element."""
     return -(-numerator // denominator)
 
 
@@ -85,32 +85,39 @@ def tilings(convolution: Convolution, bits: Sequence[tuple[int, int]], hardware:
     tensor_bits = _tensor_bits(convolution, tile, weight_bits, activation_bits, lanes, hardware.output_lanes)
     exceeds = tensor_bits > capacity_bits(hardware)[:, None, None]
     fits = ~exceeds.any(axis=0)
-    for pair in np.flatnonzero(~fits.any(axis=1)):
+    for pair in np.flatnonzero(~np.any(fits, axis=1)).tolist():
         # Sizes grow with every tile size, so the first tiling is the smallest of each tensor.
         needed = ", ".join(
             f"the {_BUFFERS[TENSORS[tensor]]} holds {capacity_bits(hardware)[tensor]:,} of "
             f"{int(tensor_bits[tensor, pair, 0]):,} bits of {TENSORS[tensor]}"
-            for tensor in np.flatnonzero(exceeds[:, pair, 0])
+            for tensor in np.flatnonzero(exceeds[:, pair, 0]).tolist()
         )
         raise ValueError(
             f"no tiling fits `{hardware.name}` at {bits[pair][0]}-bit weights and {bits[pair][1]}-bit activations: in "
             f"the smallest tile {needed}. Choose fewer bits, or hardware with a larger buffer."
         )
-    pair, row = np.nonzero(fits)
-    tile, counts, tensor_bits = tile[:, row], ceil_div(limits, tile)[:, row], tensor_bits[:, pair, row]
-    _check_countable(convolution, tile, counts, tensor_bits, lanes[pair], hardware)
+    pairs, row = np.nonzero(fits)
+    tile, counts, tensor_bits = tile[:, row], ceil_div(limits, tile)[:, row], tensor_bits[:, pairs, row]
+    _check_countable(convolution, tile, counts, tensor_bits, lanes[pairs], hardware)
     return Tilings(
-        pair=pair,
-        weight_bits=weight_bits[pair],
-        activation_bits=activation_bits[pair],
-        lanes=lanes[pair],
+        pair=pairs,
+        weight_bits=weight_bits[pairs],
+        activation_bits=activation_bits[pairs],
+        lanes=lanes[pairs],
         tile=tile,
         counts=counts,
         tensor_bits=tensor_bits.astype(np.int64),
     )
 
 
-def _tensor_bits(convolution, tile, weight_bits, activation_bits, lanes, output_lanes) -> np.ndarray:
+def _tensor_bits(
+    convolution: Convolution,
+    tile: np.ndarray,
+    weight_bits: np.ndarray,
+    activation_bits: np.ndarray,
+    lanes: np.ndarray,
+    output_lanes: int,
+) -> np.ndarray:
     """`[3, pairs, tilings]` float64: exact where it could fit a buffer, and free of overflow where it could not."""
     batch, width, height, in_channels, out_channels = tile.astype(np.float64)
     weight_bits, activation_bits, lanes = (each[:, None] for each in (weight_bits, activation_bits, lanes))
@@ -127,7 +134,14 @@ def _tensor_bits(convolution, tile, weight_bits, activation_bits, lanes, output_
     return np.stack([weights, inputs, np.broadcast_to(outputs, inputs.shape)])
 
 
-def _check_countable(convolution, tile, counts, tensor_bits, lanes, hardware) -> None:
+def _check_countable(
+    convolution: Convolution,
+    tile: np.ndarray,
+    counts: np.ndarray,
+    tensor_bits: np.ndarray,
+    lanes: np.ndarray,
+    hardware: Hardware,
+) -> None:
     """Refuses layers of which some tiling's counters would overflow 64 bits."""
     batch, width, height, in_channels, out_channels = tile.astype(np.float64)
     taps = convolution.kernel_size[0] * convolution.kernel_size[1]

@@ -12,7 +12,7 @@ from tfmp.types.layer_shape import KINDS
 _FIELDS = [field.name for field in dataclasses.fields(LayerShape)]
 
 
-def read_workload(path: str | os.PathLike) -> list[LayerShape | tuple[str, str]]:
+def read_workload(path: str | os.PathLike[str]) -> list[LayerShape | tuple[str, str]]:
     """Reads a list of layers for `simulate`.
 
     The file holds a JSON list with one object per layer, in network order. A layer that the array runs has the fields
