@@ -3,6 +3,7 @@
 import collections
 import dataclasses
 
+from tfmp.bindings.sharing import LayerReference, Sharing, with_references
 from tfmp.types import Call, Graph, Submodel, Tensor, TensorRef
 
 
@@ -32,10 +33,11 @@ class GraphReader:
         self.layer_reader = layer_reader
         self.layers, self.calls, self.tensors, self.submodels = {}, [], {}, {}
         self._names, self._num_calls = {}, collections.Counter()
-        self._name_layers()
+        self._shared = self._with_names()
 
-    def _name_layers(self):
-        models = [(self.model, "")]
+    def _with_names(self):
+        """Names all layers; returns what is known of those that share variables, as arguments of `LayerReader.read`."""
+        models, layers = [(self.model, "")], {}
         while models:
             inner = []
             for model, path in models:
@@ -45,7 +47,20 @@ class GraphReader:
                     self._names[id(operation)] = name = _path(path, operation.name)
                     if self.has_structure(operation):
                         inner.append((operation, name))
+                    else:
+                        layers[name] = operation
             models = inner
+        sharing = Sharing({name: self.layer_reader.variables(layer) for name, layer in layers.items()})
+        self._references = {id(layer): LayerReference(name) for name, layer in layers.items()}
+        configs = sharing.connected(layers, lambda name: self._config_of(layers[name], name))
+        return {
+            name: {"config": config, "shared": sharing.counted_by[name], "holders": sharing.holders[name]}
+            for name, config in configs.items()
+        }
+
+    def _config_of(self, operation, name):
+        config = self.layer_reader.config(operation)
+        return with_references(config, self._references, name, self.layer_reader.package)
 
     def made_of(self, inputs, outputs) -> Graph:
         """The graph of all that was recorded."""
@@ -87,6 +102,7 @@ class GraphReader:
                 self.calls[-1],
                 self.tensors,
                 reads_network_input=bool(args) and self._is_input(self.calls[-1].inputs[:1]),
+                **(self._shared.get(name) or {"config": self._config_of(operation, name)}),
             )
         return [TensorRef(output) for output in outputs]
 

@@ -1,11 +1,51 @@
-"""From a `Layer` of the graph to a layer of either Keras."""
+"""From the layers of a graph to layers of either Keras."""
 
 import inspect
+
+from tfmp.bindings.nesting import local_name
+from tfmp.bindings.sharing import with_layers
 
 _OF_EVERY_LAYER = ("name", "trainable", "dtype")
 
 
-def build_layer(layer, name, *, made_classes, framework):
+class LayerBuilder:
+    """Builds the layers of a graph, each once, what they hold in common included.
+
+    Args:
+        graph: The `tfmp.types.Graph`.
+        made_classes: The classes of layers that transforms make, by kind; activations have the framework's own.
+        framework: The package, `keras` or `tf_keras`.
+        rename: Function of (layer, name), for classes whose constructor takes no name.
+    """
+
+    def __init__(self, graph, *, made_classes, framework, rename):
+        self._graph, self._framework, self._rename = graph, framework, rename
+        self._made_classes = made_classes
+        self._built = {}
+
+    def build(self):
+        """Returns the layers by name, in the order in which they first run."""
+        return {layer.name: self._layer(layer.name) for layer in self._graph.in_order()}
+
+    def _layer(self, name):
+        if name not in self._built:
+            layer, local = self._graph.layers[name], local_name(self._graph, name)
+            options = {"made_classes": self._made_classes, "framework": self._framework}
+            self._built[name] = built = build_layer(layer, local, held=self._held, **options)
+            if built.name != local:
+                self._rename(built, local)
+        return self._built[name]
+
+    def _held(self, reference):
+        """The layer that a `LayerReference` stands for."""
+        if reference.written is None:
+            return self._layer(reference.name)
+        if reference.name not in self._built:
+            self._built[reference.name] = self._framework.saving.deserialize_keras_object(reference.written)
+        return self._built[reference.name]
+
+
+def build_layer(layer, name, *, made_classes, framework, held=None):
     """Builds a layer of its own class or, for one that a transform made, of the class that its kind has.
 
     Args:
@@ -13,6 +53,7 @@ def build_layer(layer, name, *, made_classes, framework):
         name: The name that it gets, where its configuration has one.
         made_classes: The classes of layers that transforms make, by kind; activations have the framework's own.
         framework: The package, `keras` or `tf_keras`.
+        held: Function of a `tfmp.bindings.sharing.LayerReference` in the configuration that returns the layer.
 
     Raises:
         ValueError: If it does not build from its configuration; the message names it and says what to do.
@@ -24,7 +65,9 @@ def build_layer(layer, name, *, made_classes, framework):
     try:
         if issubclass(built_class, framework.layers.Lambda):
             return built_class(**config)
-        return built_class.from_config(_accepted(built_class, config))
+        config, scope = with_layers(config, held, framework)
+        with scope:
+            return built_class.from_config(_accepted(built_class, config))
     except Exception as error:
         raise ValueError(
             f"Layer `{layer.name}` ({built_class.__name__}) does not build again from its configuration: {error} Give "

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tfmp.bindings.kinds import MULTIPLYING, kind_and_attributes
+from tfmp.bindings.kinds import MULTIPLYING, OTHER, kind_and_attributes
 from tfmp.bindings.layer_shapes import layer_shape
 from tfmp.bindings.left_alone import reason_left_alone
 from tfmp.types import UNQUANTIZED, Layer, Selection
@@ -14,10 +14,12 @@ class LayerReader:
     A class of a framework adds:
 
     - `framework`: as in `Graph.framework`;
+    - `package`: the package of the framework;
     - `config(operation)`: all that is needed to build it again;
     - `known_as(operation, config, call)`: what `kind_and_attributes` looks it up by, and with which configuration;
-    - `weights(operation)`: its arrays by path;
-    - `num_parameters(operation)`: as in `Layer`.
+    - `variables(operation)`: its variables in order;
+    - `weights(operation, shared)`: its arrays by path, but for the variables at the positions `shared`;
+    - `num_parameters(operation, shared)`: as in `Layer`.
 
     Args:
         with_weights: If False, the arrays are left out.
@@ -26,7 +28,7 @@ class LayerReader:
     def __init__(self, with_weights):
         self.with_weights = with_weights
 
-    def read(self, operation, call, tensors, *, reads_network_input) -> Layer:
+    def read(self, operation, call, tensors, *, reads_network_input, config=None, shared=None, holders=()):
         """Returns what the graph says about a layer.
 
         Args:
@@ -34,16 +36,24 @@ class LayerReader:
             call: Its first `Call`.
             tensors: The graph's tensors by name, those of the call among them.
             reads_network_input: True if that call reads an input of the whole model.
+            config: Its configuration with references to layers that it holds; None to ask the operation.
+            shared: As in `Layer`.
+            holders: Names of layers that hold its variables as well. What they compute with them cannot be read, so
+                that no transform may change the layer.
         """
-        config = self.config(operation)
+        config = self.config(operation) if config is None else config
+        shared = dict(shared or {})
         if hasattr(operation, "get_vocabulary") and config.get("vocabulary") is None:
             # What a layer was adapted to is in no weight, and Keras writes into the configuration what it was given.
             config["vocabulary"] = operation.get_vocabulary(include_special_tokens=False) or None
         known_as, known_config = self.known_as(operation, config, call)
         kind, attributes = kind_and_attributes(known_as, known_config, call=call, framework=self.framework)
-        if kind == "other":
+        if holders:
+            names = ", ".join(f"`{name}`" for name in holders)
+            kind, attributes = OTHER, {"left_because": f"its variables are also those of {names}"}
+        elif kind == OTHER:
             attributes = {**attributes, "left_because": reason_left_alone(type(operation))}
-        weights = self.weights(operation) if self.with_weights or kind in MULTIPLYING.values() else {}
+        weights = self.weights(operation, shared) if self.with_weights or kind in MULTIPLYING.values() else {}
         shape = None
         if kind in MULTIPLYING.values():
             shape = layer_shape(
@@ -66,7 +76,8 @@ class LayerReader:
             activation=_selection(getattr(operation, "activation_selector", None)),
             coupled=getattr(operation, "is_coupled", False),
             trainable=getattr(operation, "trainable", True),
-            num_parameters=self.num_parameters(operation),
+            num_parameters=self.num_parameters(operation, shared),
+            shared=shared,
         )
 
 

@@ -70,7 +70,9 @@ class Layer:
             probabilities of either. Else every pair can be chosen.
         trainable: False if the user froze it.
         num_parameters: Numbers that the layer itself holds, kernel included; what quantizers and a search add is not
-            counted.
+            counted, nor what another layer counts.
+        shared: Position among the layer's variables to `(layer, position)` of a layer that holds the same variable and
+            counts it; its array is in the `weights` of that layer.
     """
 
     name: str
@@ -84,6 +86,7 @@ class Layer:
     coupled: bool = False
     trainable: bool = True
     num_parameters: int = 0
+    shared: Mapping[int, tuple[str, int]] = dataclasses.field(default_factory=dict)
 
     @property
     def is_searched(self) -> bool:

@@ -9,13 +9,14 @@ import tf_keras
 from tfmp.bindings.distilled_model import distilled_model
 from tfmp.bindings.keras2 import layers as searchable
 from tfmp.bindings.keras2.integer_graph import write_integer  # noqa: F401 (part of what a binding offers)
-from tfmp.bindings.keras2.layer_variables import assign_weights
+from tfmp.bindings.keras2.layer_variables import assign_weights, variables_by_path
 from tfmp.bindings.keras2.model_reader import ModelReader
 from tfmp.bindings.keras2.model_structure import check_readable, find_layer, model_class
 from tfmp.bindings.kinds import MULTIPLYING
-from tfmp.bindings.layer_builder import build_layer
+from tfmp.bindings.layer_builder import LayerBuilder, build_layer
 from tfmp.bindings.model_builder import ModelBuilder
-from tfmp.bindings.nesting import local_name, with_equal_uses
+from tfmp.bindings.nesting import with_equal_uses
+from tfmp.bindings.sharing import check_sharing
 from tfmp.types import TensorRef, map_references
 
 _MIXED_CLASSES = {kind: getattr(searchable, f"MixedPrecision{name}") for name, kind in MULTIPLYING.items()}
@@ -55,15 +56,16 @@ def write(graph):
     frozen model of tf_keras would stop the search for the bits of its layers.
     """
     graph = with_equal_uses(graph)
-    layers = {layer.name: _build_layer(layer, local_name(graph, layer.name)) for layer in graph.in_order()}
+    layers = LayerBuilder(graph, made_classes=_MADE_CLASSES, framework=tf_keras, rename=_rename).build()
     builder = _Builder(graph, layers)
     model = builder.make_model(*_ends(graph, builder.build()), graph.name, graph.config)
     for name, built in layers.items():
         weights = graph.layers[name].weights
-        assign_weights(built, weights)
+        assign_weights(built, weights, graph.layers[name].shared)
         selector = getattr(built, "weight_selector", None)
         if selector is not None and not any(path.startswith("weight_selector/") for path in weights):
             selector.calibrate(np.asarray(built.kernel))
+    check_sharing(graph, {name: list(variables_by_path(built).values()) for name, built in layers.items()})
     return model
 
 
@@ -81,7 +83,7 @@ def tensor_model(model, tensor_names):
     graph = read(model, weights=False)
     graph = dataclasses.replace(graph, outputs=[TensorRef(name) for name in tensor_names])
     layers = {
-        layer.name: _build_layer(layer, layer.name) if layer.kind == "input" else find_layer(model, layer.name)
+        layer.name: _build_input(layer) if layer.kind == "input" else find_layer(model, layer.name)
         for layer in graph.in_order()
     }
     inputs, outputs = _ends(graph, _Builder(graph, layers).build())
@@ -98,8 +100,9 @@ def _ends(graph, tensors):
     return map_references((graph.inputs, graph.outputs), lambda reference: tensors[reference.name])
 
 
-def _build_layer(layer, name):
-    built = build_layer(layer, name, made_classes=_MADE_CLASSES, framework=tf_keras)
-    if built.name != name:
-        built._name = name  # for classes whose constructor takes none; there is no public way
-    return built
+def _build_input(layer):
+    return build_layer(layer, layer.name, made_classes=_MADE_CLASSES, framework=tf_keras)
+
+
+def _rename(built, name):
+    built._name = name  # there is no public way

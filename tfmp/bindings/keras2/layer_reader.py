@@ -29,6 +29,7 @@ class KerasLayerReader(LayerReader):
     """Reads layers of tf_keras."""
 
     framework = "tf_keras"
+    package = tf_keras
 
     def config(self, operation):
         try:
@@ -54,8 +55,11 @@ class KerasLayerReader(LayerReader):
             config = {**config, "alpha": 1.0}
         return name, config
 
-    def weights(self, operation):
-        return layer_variables.layer_weights(operation)
+    def variables(self, operation):
+        return list(layer_variables.variables_by_path(operation).values())
 
-    def num_parameters(self, operation):
-        return layer_variables.num_parameters(operation)
+    def weights(self, operation, shared):
+        return layer_variables.layer_weights(operation, shared)
+
+    def num_parameters(self, operation, shared):
+        return layer_variables.num_parameters(operation, shared)

@@ -31,18 +31,21 @@ def variables_by_path(layer):
     return variables
 
 
-def layer_weights(layer):
-    """Returns a layer's arrays by path relative to the layer."""
-    return {path: variable.numpy() for path, variable in variables_by_path(layer).items()}
+def layer_weights(layer, shared=()):
+    """Returns a layer's arrays by path relative to the layer, but for the variables at the positions `shared`."""
+    return {path: variable.numpy() for path, variable in _counted(layer, shared).items()}
 
 
-def assign_weights(layer, weights):
+def assign_weights(layer, weights, shared=()):
     """Writes arrays into a layer's variables; see `tfmp.bindings.layer_weights.assign`."""
-    assign(layer, weights, variables=variables_by_path(layer) if weights else {}, framework=tf_keras)
+    assign(layer, weights, variables=_counted(layer, shared) if weights else {}, framework=tf_keras)
 
 
-def num_parameters(layer):
-    """Numbers in a layer's weights, what the search adds left out."""
-    return sum(
-        math.prod(v.shape) for path, v in variables_by_path(layer).items() if path.split("/")[0] not in _CHILDREN
-    )
+def num_parameters(layer, shared=()):
+    """Numbers in a layer's weights, what the search adds left out and the variables at the positions `shared`."""
+    return sum(math.prod(v.shape) for path, v in _counted(layer, shared).items() if path.split("/")[0] not in _CHILDREN)
+
+
+def _counted(layer, shared):
+    variables = variables_by_path(layer).items()
+    return {path: variable for position, (path, variable) in enumerate(variables) if position not in shared}

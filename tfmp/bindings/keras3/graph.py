@@ -8,13 +8,14 @@ import numpy as np
 from tfmp.bindings.distilled_model import distilled_model
 from tfmp.bindings.keras3 import layers as searchable
 from tfmp.bindings.keras3.integer_graph import write_integer  # noqa: F401 (part of what a binding offers)
-from tfmp.bindings.keras3.layer_variables import assign_weights
+from tfmp.bindings.keras3.layer_variables import assign_weights, variables_by_path
 from tfmp.bindings.keras3.model_reader import ModelReader
 from tfmp.bindings.keras3.model_structure import check_readable, find_operation, model_class
 from tfmp.bindings.kinds import MULTIPLYING
-from tfmp.bindings.layer_builder import build_layer
+from tfmp.bindings.layer_builder import LayerBuilder, build_layer
 from tfmp.bindings.model_builder import ModelBuilder
-from tfmp.bindings.nesting import local_name, with_equal_uses
+from tfmp.bindings.nesting import with_equal_uses
+from tfmp.bindings.sharing import check_sharing
 from tfmp.types import TensorRef, map_references
 
 _MIXED_CLASSES = {kind: getattr(searchable, f"MixedPrecision{name}") for name, kind in MULTIPLYING.items()}
@@ -52,7 +53,7 @@ def write(graph):
     selection become `MixedPrecision*` layers. Nested models are nested again.
     """
     graph = with_equal_uses(graph)
-    layers = {layer.name: _build_layer(layer, local_name(graph, layer.name)) for layer in graph.in_order()}
+    layers = LayerBuilder(graph, made_classes=_MADE_CLASSES, framework=keras, rename=_rename).build()
     builder = _Builder(graph, layers)
     inputs, outputs = _ends(graph, builder.build())
     model = builder.make_model(inputs, outputs, graph.name, graph.config)
@@ -60,12 +61,13 @@ def write(graph):
         _freeze(nested, trainable)
     for name, built in layers.items():
         weights = graph.layers[name].weights
-        assign_weights(built, weights)
+        assign_weights(built, weights, graph.layers[name].shared)
         selector = getattr(built, "weight_selector", None)
         if selector is not None and not any(path.startswith("weight_selector/") for path in weights):
             selector.calibrate(np.asarray(built.kernel))
         if graph.layers[name].kind != "quantize":  # frozen with the model that it was put into
             _freeze(built, graph.layers[name].trainable)
+    check_sharing(graph, {name: list(variables_by_path(built).values()) for name, built in layers.items()})
     return model
 
 
@@ -83,7 +85,7 @@ def tensor_model(model, tensor_names):
     graph = read(model, weights=False)
     graph = dataclasses.replace(graph, outputs=[TensorRef(name) for name in tensor_names])
     operations = {
-        layer.name: _build_layer(layer, layer.name) if layer.kind == "input" else find_operation(model, layer.name)
+        layer.name: _build_input(layer) if layer.kind == "input" else find_operation(model, layer.name)
         for layer in graph.in_order()
     }
     inputs, outputs = _ends(graph, _Builder(graph, operations).build())
@@ -108,7 +110,9 @@ def _freeze(built, trainable):
     built.trainable = trainable
 
 
-def _build_layer(layer, name):
-    built = build_layer(layer, name, made_classes=_MADE_CLASSES, framework=keras)
-    built.name = name  # also for classes whose constructor takes none
-    return built
+def _build_input(layer):
+    return build_layer(layer, layer.name, made_classes=_MADE_CLASSES, framework=keras)
+
+
+def _rename(built, name):
+    built.name = name

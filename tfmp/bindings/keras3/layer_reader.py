@@ -3,16 +3,20 @@
 import keras
 
 from tfmp.bindings.keras3 import layer_variables
-from tfmp.bindings.layer_reader import LayerReader
+from tfmp.bindings.layer_reader import LayerReader, no_configuration
 
 
 class KerasLayerReader(LayerReader):
     """Reads layers of Keras 3."""
 
     framework = "keras"
+    package = keras
 
     def config(self, operation):
-        config = operation.get_config()
+        try:
+            config = operation.get_config()
+        except NotImplementedError as error:
+            raise no_configuration(operation, self.framework) from error
         if isinstance(operation, keras.layers.Lambda):
             # A Python function is not rebuilt from its code: what it refers to would be missing.
             config |= {"function": operation.function, "mask": operation.mask, "arguments": operation.arguments}
@@ -23,8 +27,11 @@ class KerasLayerReader(LayerReader):
     def known_as(self, operation, config, call):
         return type(operation), config
 
-    def weights(self, operation):
-        return layer_variables.layer_weights(operation) if isinstance(operation, keras.layers.Layer) else {}
+    def variables(self, operation):
+        return list(layer_variables.variables_by_path(operation).values())
 
-    def num_parameters(self, operation):
-        return layer_variables.num_parameters(operation)
+    def weights(self, operation, shared):
+        return layer_variables.layer_weights(operation, shared)
+
+    def num_parameters(self, operation, shared):
+        return layer_variables.num_parameters(operation, shared)

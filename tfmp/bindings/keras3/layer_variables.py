@@ -8,22 +8,22 @@ import numpy as np
 from tfmp.bindings.layer_weights import assign
 
 
-def layer_weights(layer):
-    """Returns a layer's arrays by path relative to the layer."""
-    return {path: np.asarray(variable) for path, variable in _by_path(layer).items()}
+def layer_weights(operation, shared=()):
+    """Returns a layer's arrays by path relative to the layer, but for the variables at the positions `shared`."""
+    return {path: np.asarray(variable) for path, variable in _counted(operation, shared).items()}
 
 
-def assign_weights(layer, weights):
+def assign_weights(layer, weights, shared=()):
     """Writes arrays into a layer's variables; see `tfmp.bindings.layer_weights.assign`."""
-    assign(layer, weights, variables=_by_path(layer) if weights else {}, framework=keras)
+    assign(layer, weights, variables=_counted(layer, shared) if weights else {}, framework=keras)
 
 
-def num_parameters(operation):
-    """Numbers in a layer's weights, what the search adds left out."""
+def num_parameters(operation, shared=()):
+    """Numbers in a layer's weights, what the search adds left out and the variables at the positions `shared`."""
     if not isinstance(operation, keras.layers.Layer):
         return 0
     own = ("weight_selector", "activation_selector", "selection_cost", "candidate_kernels")
-    variables, weights = _by_path(operation), {id(weight) for weight in operation.weights}
+    variables, weights = _counted(operation, shared), {id(weight) for weight in operation.weights}
     return sum(
         math.prod(variable.shape)
         for path, variable in variables.items()
@@ -31,13 +31,21 @@ def num_parameters(operation):
     )
 
 
-def _by_path(layer):
+def variables_by_path(operation):
+    """Returns a layer's variables by path relative to the layer; none for an operation used without a layer."""
     variables = {}
-    for variable in layer.variables:
+    if not isinstance(operation, keras.layers.Layer):
+        return variables
+    for variable in operation.variables:
         segments = variable.path.split("/")
-        start = segments.index(layer.name) + 1 if layer.name in segments else 0
+        start = segments.index(operation.name) + 1 if operation.name in segments else 0
         path = "/".join(segments[start:])
         while path in variables:
             path += "'"
         variables[path] = variable
     return variables
+
+
+def _counted(operation, shared):
+    variables = variables_by_path(operation).items()
+    return {path: variable for position, (path, variable) in enumerate(variables) if position not in shared}

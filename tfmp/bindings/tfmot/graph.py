@@ -7,7 +7,7 @@ from tfmp.bindings.keras2 import graph as keras2
 from tfmp.bindings.keras2.graph import distilled  # noqa: F401 (part of what a binding offers)
 from tfmp.bindings.keras2.integer_graph import write_integer  # noqa: F401 (part of what a binding offers)
 from tfmp.bindings.tfmot.mixed_precision_quantize_wrapper import MixedPrecisionQuantizeWrapper
-from tfmp.bindings.tfmot.unwrapped import Unwrapper, wrapped_layer
+from tfmp.bindings.tfmot.unwrapped import Unwrapper, is_of_tfmot, wrapped_layer
 from tfmp.bindings.tfmot.wrapped import wrapped
 
 
@@ -22,9 +22,12 @@ def read(model, *, weights=True):
         weights: If False, the arrays are left out.
 
     Raises:
-        ValueError: If the model is not built, or a subclass whose structure cannot be read.
+        ValueError: If the model is not built, or a subclass whose structure cannot be read; or if a wrapper shares
+            variables with another layer.
     """
-    return Unwrapper(model, keras2.read(model, weights=weights), weights).run()
+    graph = keras2.read(model, weights=weights)
+    _check_not_shared(graph)
+    return Unwrapper(model, graph, weights).run()
 
 
 def write(graph):
@@ -59,6 +62,16 @@ def layer(model, path):
         if isinstance(found, tf_keras.Model) and path.startswith(f"{found.name}/"):
             return layer(found, path.removeprefix(f"{found.name}/"))
     return keras2.layer(model, path)
+
+
+def _check_not_shared(graph):
+    for layer in graph.layers.values():
+        for name in {name for name, _ in layer.shared.values()} & set(graph.layers):
+            if is_of_tfmot(layer) or is_of_tfmot(graph.layers[name]):
+                raise ValueError(
+                    f"Layers `{layer.name}` and `{name}` share variables, and one of them is in a wrapper of TFMOT, "
+                    "which cannot be shared. Do not annotate that layer."
+                )
 
 
 def _check_not_measured(wrapper):

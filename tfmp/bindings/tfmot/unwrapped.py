@@ -70,7 +70,7 @@ class Unwrapper:
 
     def _add(self, original, call):
         found = self.graph.layers[original.layer]
-        owner = keras2.layer(self.model, original.layer) if _is_of_tfmot(found) else None
+        owner = keras2.layer(self.model, original.layer) if is_of_tfmot(found) else None
         inner = None if owner is None else wrapped_layer(owner)
         if inner is not None:
             name = found.name.removesuffix(owner.name) + inner.name
@@ -233,11 +233,11 @@ class _InnerReader(KerasLayerReader):
             "activation": "linear" if _is_no_op(activation) else tf_keras.activations.serialize(activation),
         }
 
-    def weights(self, operation):
+    def weights(self, operation, shared=()):
         paths = layer_weights(self.owner).items()
         return {path: value for path, value in paths if "/" not in path and not path.endswith(_OWN_VARIABLES)}
 
-    def num_parameters(self, operation):
+    def num_parameters(self, operation, shared=()):
         return sum(value.size for value in self.weights(operation).values())
 
 
@@ -248,7 +248,8 @@ def _as_searchable(layer, arguments):
     return dataclasses.replace(layer, config={"class": found_class, "config": {**layer.config["config"], **arguments}})
 
 
-def _is_of_tfmot(layer):
+def is_of_tfmot(layer) -> bool:
+    """True for a layer of the graph that is a wrapper of TFMOT, or its quantizer of an input."""
     found_class = layer.config.get("class")
     modules = {base.__module__.split(".")[0] for base in found_class.__mro__} if isinstance(found_class, type) else ()
     return "tensorflow_model_optimization" in modules and (

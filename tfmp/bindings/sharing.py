@@ -1,0 +1,193 @@
+"""Which layers of a model hold the same variables, and what keeps them together when the model is built again."""
+
+import collections
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+_CLASS = "tfmp_held_layer"
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerReference:
+    """Stands for a layer inside the configuration of a layer that holds it.
+
+    Args:
+        name: Name in the graph; for a layer that the graph does not call, that of a holder and its own.
+        written: Class and configuration of such a layer, as Keras writes them; None for a layer of the graph.
+    """
+
+    name: str
+    written: Any = None
+
+
+class Sharing:
+    """Finds the variables that several layers of a model hold.
+
+    Of the layers that hold a variable, the one with the fewest variables counts it: a layer before those that hold it.
+
+    Args:
+        variables: Layer name to the variables of the layer, in their order.
+
+    Attributes:
+        counted_by: Layer name to a mapping from the position of a variable in the layer to `(layer, position)` of the
+            layer that counts the variable.
+        holders: Name of a layer that counts variables of others to the names of these.
+    """
+
+    def __init__(self, variables):
+        places = collections.defaultdict(list)
+        for name, held in variables.items():
+            for position, variable in enumerate(held):
+                places[id(variable)].append((name, position))
+        self.counted_by, self.holders = collections.defaultdict(dict), collections.defaultdict(list)
+        for shared in places.values():
+            counting, *others = sorted(shared, key=lambda place: len(variables[place[0]]))
+            for name, position in others:
+                self.counted_by[name][position] = counting
+                if name not in self.holders[counting[0]]:
+                    self.holders[counting[0]].append(name)
+
+    def connected(self, layers, config_of):
+        """Returns the configurations of the layers that share variables, with references to what they hold in common.
+
+        Args:
+            layers: Layer name to the layer.
+            config_of: Function of a layer name that returns its configuration.
+        """
+        configs = {name: config_of(name) for name in dict.fromkeys([*self.counted_by, *self.holders])}
+        for name, holders in self.holders.items():
+            key = type(layers[name]).__name__, layers[name].name
+            for holder in holders:
+                configs[holder], held = _connected(configs[holder], {key: LayerReference(name)})
+                if name not in held:  # both hold a third layer, which the model does not call
+                    parts = _written_layers(configs[name], name)
+                    for layer in (name, holder):
+                        configs[layer], _ = _connected(configs[layer], parts)
+        return configs
+
+
+def with_references(config, references, holder, framework):
+    """Returns a configuration with references in place of layers that stand in it as objects.
+
+    Args:
+        config: The configuration.
+        references: The references by the `id` of the layer; those that are new are added.
+        holder: Name of the layer whose configuration it is.
+        framework: The package, `keras` or `tf_keras`.
+    """
+
+    def reference(part):
+        if not isinstance(part, framework.layers.Layer):
+            return None
+        if id(part) not in references:
+            written = framework.saving.serialize_keras_object(part)
+            references[id(part)] = LayerReference(f"{holder}/{part.name}", written)
+        return references[id(part)]
+
+    return _mapped(config, reference)
+
+
+def with_layers(config, layer_of, framework):
+    """Returns a configuration with the layers that it refers to, and the scope in which it builds.
+
+    Args:
+        config: A configuration with `LayerReference`s.
+        layer_of: Function of a `LayerReference` that returns the layer.
+        framework: The package, `keras` or `tf_keras`.
+    """
+    layers = {}
+
+    class HeldLayer:
+        """Returns a layer that exists where Keras builds one from what it wrote."""
+
+        @classmethod
+        def from_config(cls, config):
+            return layers[config["name"]]
+
+    def resolved(part):
+        if isinstance(part, LayerReference):
+            return layer_of(part)
+        if not isinstance(part, Mapping) or not isinstance(part.get("config"), LayerReference):
+            return None
+        name = part["config"].name
+        layers[name] = layer_of(part["config"])
+        return {**part, "class_name": _CLASS, "registered_name": _CLASS, "module": None, "config": {"name": name}}
+
+    return _mapped(config, resolved), framework.saving.custom_object_scope({_CLASS: HeldLayer})
+
+
+def check_sharing(graph, variables):
+    """Raises `ValueError` unless the layers that were built share the variables that those of the user's model share.
+
+    Args:
+        graph: The `tfmp.types.Graph` that they were built from.
+        variables: Layer name to the variables of the layer, in their order.
+    """
+    expected = _groups({name: graph.layers[name].shared for name in variables})
+    wrong = expected ^ _groups(Sharing(variables).counted_by)
+    if wrong:
+        names = sorted({name for group in wrong for name, _ in group})
+        raise ValueError(
+            f"Layers {', '.join(f'`{name}`' for name in names)} of model `{graph.name}` share variables in a way that "
+            "their configurations do not say: a copy of the model would lose it. Make one layer an argument of the "
+            "other's constructor, and write it into the other's `get_config` with "
+            f"`{graph.framework}.saving.serialize_keras_object`; or give each layer variables of its own."
+        )
+
+
+def _groups(counted_by):
+    groups = collections.defaultdict(set)
+    for name, places in counted_by.items():
+        for position, counting in places.items():
+            groups[counting] |= {counting, (name, position)}
+    return {frozenset(group) for group in groups.values()}
+
+
+def _connected(config, references):
+    """A configuration with references in place of layers, given by class and name; and the names that it refers to."""
+    names = set()
+
+    def reference(part):
+        if isinstance(part, LayerReference):
+            names.add(part.name)
+            return part
+        found = references.get((part["class_name"], part["config"]["name"])) if _is_written_layer(part) else None
+        if found is None:
+            return None
+        names.add(found.name)
+        return {**part, "config": found}
+
+    return _mapped(config, reference), names
+
+
+def _written_layers(config, holder):
+    """References to the layers in a configuration, by class and name; layers inside of these are left out."""
+    found = {}
+
+    def collect(part):
+        if not _is_written_layer(part):
+            return None
+        found[part["class_name"], part["config"]["name"]] = LayerReference(f"{holder}/{part['config']['name']}", part)
+        return part
+
+    _mapped(config, collect)
+    return found
+
+
+def _is_written_layer(part):
+    if not isinstance(part, Mapping) or "class_name" not in part or not isinstance(part.get("config"), Mapping):
+        return False
+    return "name" in part["config"] and "trainable" in part["config"]
+
+
+def _mapped(config, function):
+    """Copies nested mappings, lists and tuples; what `function` returns takes the place of a part unless it is None."""
+    replaced = function(config)
+    if replaced is not None:
+        return replaced
+    if isinstance(config, Mapping):
+        return {key: _mapped(part, function) for key, part in config.items()}
+    if isinstance(config, list):  # those of TensorFlow included, which track what they hold
+        return [_mapped(part, function) for part in config]
+    return tuple(_mapped(part, function) for part in config) if type(config) is tuple else config
