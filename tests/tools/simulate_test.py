@@ -82,9 +82,9 @@ def test_networks_of_the_library_are_known_by_name():
     ("arguments", "message"),
     [
         ([], "give --uniform W,A or --assignment FILE"),
-        (["--uniform", "8"], "expected two integers W,A, received '8'"),
+        (["--uniform", "8"], "--uniform: must be two integers from 1 to 32. Received: (8,)"),
         (["--uniform", "8,9"], "Layer `conv`: `activation_bits` must be an integer from 1 to 8"),
-        (["--uniform", "8,8", "--hardware", "tpu"], "Presets: bit_fusion"),
+        (["--uniform", "8,8", "--hardware", "tpu"], "`name` must be 'bit_fusion'. Received: 'tpu'"),
         (["--uniform", "8,8", "--output", "x"], "--output needs --format json or csv"),
     ],
 )
