@@ -1,6 +1,9 @@
 import dataclasses
 import os
 import pathlib
+import subprocess
+import sys
+import textwrap
 import time
 
 import numpy as np
@@ -147,3 +150,27 @@ def test_says_what_is_wrong():
         Oracle(len, retries=-1)
     with pytest.raises(ValueError, match="only a process of its own can be stopped"):
         Oracle(len, timeout_seconds=3)
+
+
+def test_workers_do_not_import_from_the_current_folder(tmp_path):
+    program = tmp_path / "program" / "search.py"
+    program.parent.mkdir()
+    program.write_text(
+        textwrap.dedent("""
+            import os
+            from tfmp.search.oracle_worker import OracleWorker
+
+            def answer(argument):
+                return 2 * argument
+
+            if __name__ == "__main__":
+                print(OracleWorker(answer).ask(3), os.environ.get("PYTHONSAFEPATH"))
+        """)
+    )
+    (tmp_path / "pickle.py").write_text("open('marker', 'w').close()")
+    environment = {**os.environ, "PYTHONPATH": str(pathlib.Path(__file__).resolve().parents[2])}
+    environment.pop("PYTHONSAFEPATH", None)
+    command = [sys.executable, str(program)]
+    done = subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, text=True, env=environment)
+    assert done.stdout == "6.0 None\n", done.stderr
+    assert not (tmp_path / "marker").exists()

@@ -1,9 +1,14 @@
 """A process that answers for an oracle, and can be stopped."""
 
+import contextlib
 import multiprocessing
+import os
+import threading
 import traceback
 
 _START_SECONDS = 600  # in which a process imports what it needs
+_SAFE_PATH = "PYTHONSAFEPATH"
+_ENVIRONMENT = threading.Lock()  # workers are started from several threads
 
 
 class OracleFailure(Exception):
@@ -47,7 +52,7 @@ class OracleWorker:
         context = multiprocessing.get_context("spawn")
         connection, other = context.Pipe()
         process = context.Process(target=_serve, args=(other, self.function), daemon=True)
-        with other:
+        with other, _safe_path():
             process.start()
         self._process, self._connection = process, connection
         try:
@@ -70,6 +75,21 @@ class OracleWorker:
             self._process.join()
             self._connection.close()
             self._process = self._connection = None
+
+
+@contextlib.contextmanager
+def _safe_path():
+    """Lets processes start without the current folder on their path, before they take over the path of this one."""
+    with _ENVIRONMENT:
+        before = os.environ.get(_SAFE_PATH)
+        os.environ[_SAFE_PATH] = "1"
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ[_SAFE_PATH]
+            else:
+                os.environ[_SAFE_PATH] = before
 
 
 def _serve(connection, function):
