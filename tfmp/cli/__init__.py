@@ -7,8 +7,7 @@ import sys
 import traceback
 
 from tfmp.cli import compare, demo, errors, export, inspect, report, search, simulate, tune
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+from tfmp.cli.quiet_start import import_tensorflow_quietly
 
 _COMMANDS = (inspect, search, tune, export, compare, simulate, report, demo)
 
@@ -21,6 +20,8 @@ def main(arguments=None) -> int:
     - 2: an argument is none; one line names it.
     - 130: it was interrupted by Ctrl-C; one line says what is kept, and how to go on.
     """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import_tensorflow_quietly()
     parsed = _parser().parse_args(arguments)
     parsed.given = sys.argv[1:] if arguments is None else list(arguments)
     try:

@@ -1,6 +1,6 @@
 """`tfmp compare`."""
 
-from tfmp.cli.files import load_inputs, load_model_file
+from tfmp.cli.files import add_trust, load_inputs, load_model_file
 
 DESCRIPTION = "Run a TFLite file and compare it with the fixed model that it was exported from."
 
@@ -12,6 +12,7 @@ def add_arguments(command):
     command.add_argument("data", help="an .npz file with x_test or x_train")
     command.add_argument("--json", help="file to write the report to, besides printing it")
     command.add_argument("--overwrite", action="store_true")
+    add_trust(command)
 
 
 def run(arguments):
@@ -21,7 +22,9 @@ def run(arguments):
 
     if arguments.json:
         check_writable(arguments.json, arguments.overwrite)
-    report = tfmp.compare_tflite(load_model_file(arguments.model), arguments.file, load_inputs(arguments.data))
+    report = tfmp.compare_tflite(
+        load_model_file(arguments.model, arguments.trust), arguments.file, load_inputs(arguments.data)
+    )
     print(report)
     if arguments.json:
         report.to_json(arguments.json, overwrite=arguments.overwrite)

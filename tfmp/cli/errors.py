@@ -6,6 +6,8 @@ import zlib
 
 _OF_USERS = (OSError, TypeError, ValueError, ImportError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error)
 
+_FLAGS = {"overwrite=True": "--overwrite", "safe_mode=False": "--trust"}  # in Python, and on the command line
+
 
 def one_line(error) -> str | None:
     """Returns what an error says to the user, or None for one that only a bug can raise."""
@@ -18,7 +20,10 @@ def one_line(error) -> str | None:
         return f"out of memory. {error} Give a smaller --batch_size, or fewer data.".replace(".  ", ". ")
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         return f"{error.strerror}: {error.filename!r}. Check the path, and whether you may read and write there."
-    return str(error).replace("overwrite=True", "--overwrite") or type(error).__name__
+    text = str(error)
+    for argument, flag in _FLAGS.items():
+        text = text.replace(argument, flag)
+    return text or type(error).__name__
 
 
 def _first_line(text):

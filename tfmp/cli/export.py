@@ -2,7 +2,7 @@
 
 import pathlib
 
-from tfmp.cli.files import load_inputs, load_model_file
+from tfmp.cli.files import add_trust, load_inputs, load_model_file
 
 DESCRIPTION = "Write a fixed model as a TFLite file."
 
@@ -15,6 +15,7 @@ def add_arguments(command):
     command.add_argument("--labels", help="a text file with the name of one class a line")
     command.add_argument("--verify", help="an .npz file with x_test or x_train, run through both and compared")
     command.add_argument("--overwrite", action="store_true")
+    add_trust(command)
 
 
 def run(arguments):
@@ -25,7 +26,7 @@ def run(arguments):
     if arguments.labels:
         labels = pathlib.Path(arguments.labels).read_text(encoding="utf-8").splitlines()
     report = tfmp.export_tflite(
-        load_model_file(arguments.model),
+        load_model_file(arguments.model, arguments.trust),
         arguments.output,
         mode=arguments.mode,
         labels=labels,

@@ -6,13 +6,29 @@ import zipfile
 import zlib
 
 
-def load_model_file(path):
-    """A saved model of either Keras."""
-    import tfmp
+def add_trust(command):
+    """Adds the argument of a command that loads models."""
+    command.add_argument(
+        "--trust", action="store_true", help="load the model even if it holds code, such as Lambda layers, and run it"
+    )
 
-    if not os.path.exists(path):
-        raise FileNotFoundError(f"There is no file {path!r}. Expected a .keras file.")
-    return tfmp.load_model(path)
+
+def load_model_file(path, trust):
+    """A saved model of either Keras, without its compiled state, which may need a loss that only its user has.
+
+    Args:
+        path: The file.
+        trust: Whether to load a model that holds code.
+    """
+    from tfmp.bindings import binding
+    from tfmp.bindings.load_model import load_model
+
+    model = load_model(path, compile=False, safe_mode=not trust)
+    try:
+        binding.named(binding.framework_of(model)).check_readable(model)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{path!r}: {error}") from error
+    return model
 
 
 def load_arrays(path, *needed):
@@ -50,6 +66,21 @@ def class_indices(labels, count, model):
             f"of shape {labels.shape}, such as {', '.join(map(str, np.unique(labels)[-3:]))}"
         )
     return labels
+
+
+def arranged(inputs, model, name):
+    """An array in the structure in which a model takes its inputs: as it is, in a list or in a dict.
+
+    Args:
+        inputs: The array.
+        model: The model.
+        name: What errors call the array.
+    """
+    from tfmp.bindings import binding
+    from tfmp.data.model_inputs import ModelInputs
+
+    model_inputs = ModelInputs.of(binding.of(model).read(model, weights=False))
+    return model_inputs.arranged(model_inputs.named(inputs, name))
 
 
 def load_inputs(path):

@@ -1,6 +1,6 @@
 """`tfmp inspect`."""
 
-from tfmp.cli.files import load_model_file
+from tfmp.cli.files import add_trust, load_model_file
 
 DESCRIPTION = "List the layers of a model and what a search would do to each, or of a file."
 
@@ -8,6 +8,7 @@ DESCRIPTION = "List the layers of a model and what a search would do to each, or
 def add_arguments(command):
     """Adds the arguments of the command to its parser."""
     command.add_argument("model", help="a .keras file, or a .tflite file that tfmp wrote")
+    add_trust(command)
 
 
 def run(arguments):
@@ -15,4 +16,4 @@ def run(arguments):
     import tfmp
 
     is_file = arguments.model.endswith(".tflite")
-    print(tfmp.inspect(arguments.model if is_file else load_model_file(arguments.model)))
+    print(tfmp.inspect(arguments.model if is_file else load_model_file(arguments.model, arguments.trust)))

@@ -5,7 +5,7 @@ import pathlib
 import shutil
 
 from tfmp.cli.argument_types import bit_list, bit_pair, cost_bound, integer, number, seed
-from tfmp.cli.files import class_indices, load_arrays, load_model_file
+from tfmp.cli.files import add_trust, arranged, class_indices, load_arrays, load_model_file
 
 DESCRIPTION = "Search the bits of a model under a budget, train it at them, and save both."
 
@@ -37,6 +37,7 @@ def add_arguments(command):
     command.add_argument("--activation_bits", type=bit_list, default=(2, 3, 4), help="candidates (default: 2,3,4)")
     add_training(command, search_epochs=10, finetune_epochs=10)
     command.add_argument("--overwrite", action="store_true")
+    add_trust(command)
 
 
 def add_training(command, *, search_epochs, finetune_epochs):
@@ -76,8 +77,9 @@ def run(arguments):
         for path in (model_path, assignment_path):
             check_writable(path, arguments.overwrite)
     data = load_arrays(arguments.data, "x_train", "y_train")
-    model = load_model_file(arguments.model)
+    model = load_model_file(arguments.model, arguments.trust)
     x_train, y_train = data["x_train"], class_indices(data["y_train"], len(data["x_train"]), model)
+    inputs = arranged(x_train, model, "x_train")
     framework = importlib.import_module(binding.framework_of(model))  # that of the file
     ours = tfmp.keras2 if framework.__name__ == "tf_keras" else tfmp
     framework.utils.set_random_seed(arguments.seed)
@@ -85,7 +87,7 @@ def run(arguments):
 
     def fit(model, optimizer, epochs, **options):
         model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
-        model.fit(x_train, y_train, batch_size=arguments.batch_size, epochs=epochs, verbose=2, **options)
+        model.fit(inputs, y_train, batch_size=arguments.batch_size, epochs=epochs, verbose=2, **options)
 
     search_model = tfmp.relax(
         model,
@@ -107,7 +109,7 @@ def run(arguments):
     shutil.rmtree(folder / "backup", ignore_errors=True)
     print(assignment)
     if "x_test" in data and "y_test" in data:
-        accuracy = fixed.evaluate(data["x_test"], data["y_test"], verbose=0)[1]
+        accuracy = fixed.evaluate(arranged(data["x_test"], fixed, "x_test"), data["y_test"], verbose=0)[1]
         print(f"Accuracy on the test set: {accuracy:.2%}")
     print(f"Wrote {model_path} and {assignment_path}")
 

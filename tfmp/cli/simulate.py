@@ -1,16 +1,19 @@
 """`tfmp simulate`."""
 
+import os
+
 from tfmp.cli.argument_types import bit_pair, integer
-from tfmp.cli.files import load_hardware, load_model_file
+from tfmp.cli.files import add_trust, load_hardware, load_model_file
 from tfmp.simulator.convolution import DEPTHWISE_ENCODINGS
 from tfmp.simulator.schedule import OBJECTIVES
 
+_MODEL_ENDINGS = (".keras", ".h5", ".hdf5")
 DESCRIPTION = "Cycles, memory accesses and energy of a network on an accelerator."
 
 
 def add_arguments(command):
     """Adds the arguments of the command to its parser."""
-    command.add_argument("network", help="a .keras file, a JSON workload, or a name in tfmp.networks")
+    command.add_argument("network", help="a .keras or .h5 file, a JSON workload, or a name in tfmp.networks")
     command.add_argument("--uniform", type=bit_pair, help="bits W,A of all layers, or of those not in --assignment")
     command.add_argument("--assignment", help="JSON file of a bit assignment")
     command.add_argument("--hardware", default="bit_fusion", help="name of a preset, or a JSON file")
@@ -23,6 +26,7 @@ def add_arguments(command):
     command.add_argument("--format", choices=("table", "json", "csv"), default="table")
     command.add_argument("--output", help="file to write instead of printing, with --format json or csv")
     command.add_argument("--overwrite", action="store_true")
+    add_trust(command)
 
 
 def run(arguments):
@@ -38,8 +42,10 @@ def run(arguments):
         "objective": arguments.objective,
         "depthwise": arguments.depthwise,
     }
-    simulate = _simulate_workload if arguments.network.endswith(".json") else _simulate_model
-    report = simulate(arguments.network, assignment, arguments.uniform, options)
+    if arguments.network.endswith(".json"):
+        report = _simulate_workload(arguments.network, assignment, arguments.uniform, options)
+    else:
+        report = _simulate_model(arguments, assignment, options)
     if arguments.format == "table":
         print(report)
         return
@@ -61,13 +67,14 @@ def _simulate_workload(path, assignment, uniform, options):
     return simulate(layers, bits | dict(assignment.bits if assignment else {}), **options)
 
 
-def _simulate_model(name, assignment, uniform, options):
+def _simulate_model(arguments, assignment, options):
     import tfmp
 
+    name, uniform = arguments.network, arguments.uniform
     if uniform and assignment:
         raise ValueError("Give a model --uniform or --assignment, not both.")
-    if name.endswith(".keras"):
-        model = load_model_file(name)
+    if os.path.exists(name) or name.endswith(_MODEL_ENDINGS):
+        model = load_model_file(name, arguments.trust)
     else:
         import keras
 

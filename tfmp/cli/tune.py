@@ -4,11 +4,10 @@ import importlib
 import importlib.util
 import os
 import pathlib
-import sys
 
 from tfmp.cli import tune_width
 from tfmp.cli.argument_types import bit_list, cost_bound, integer, number
-from tfmp.cli.files import class_indices, load_arrays, load_model_file
+from tfmp.cli.files import add_trust, arranged, class_indices, load_arrays, load_model_file
 from tfmp.cli.search import add_training
 
 DESCRIPTION = "Try budgets and strategies, and leave the front of accuracy against cost; it resumes when stopped."
@@ -58,6 +57,7 @@ def add_arguments(command):
     command.add_argument(
         "--workers", type=integer(at_least=1), default=1, help="processes that run trials (default: 1)"
     )
+    add_trust(command)
     begin = command.add_mutually_exclusive_group()
     begin.add_argument("--resume", action="store_true", help="go on with what OUTPUT holds of the same settings")
     begin.add_argument("--overwrite", action="store_true", help="remove what OUTPUT holds of another tuning")
@@ -82,15 +82,15 @@ def run(arguments):
         tune_width.run(arguments)
         return
     data = load_arrays(arguments.data, "x_train", "y_train", "x_test", "y_test")
-    model = load_model_file(arguments.model)
+    model = load_model_file(arguments.model, arguments.trust)
     y_train = class_indices(data["y_train"], len(data["x_train"]), model)
     y_test = class_indices(data["y_test"], len(data["x_test"]), model)
+    x_train, x_test = (arranged(data[name], model, name) for name in ("x_train", "x_test"))
     tuner = _tuner(arguments, model, folder)
     if arguments.workers > 1 and not in_pool:
         _run_pool(arguments)
     else:
-        validation = (data["x_test"], y_test)
-        tuner.search(data["x_train"], y_train, validation_data=validation, batch_size=arguments.batch_size)
+        tuner.search(x_train, y_train, validation_data=(x_test, y_test), batch_size=arguments.batch_size)
     if not in_pool:
         _write_front(tuner, arguments, folder)
 
@@ -154,6 +154,7 @@ def _tuner(arguments, model, folder):
         project_name=folder.name,
         overwrite=arguments.overwrite,
         warm_start=arguments.warm_start,
+        safe_mode=not arguments.trust,
         **chosen,
     )
 
@@ -172,7 +173,7 @@ def _run_pool(arguments):
     import tfmp
     from tfmp.tuner.tuner_process import TAKES_UP
 
-    command = [sys.executable, "-m", "tfmp", *arguments.given]
+    command = tune_width.worker_command(arguments)
     # What was there is overwritten by now.
     tfmp.tuner.WorkerPool(command, arguments.workers, environment={TAKES_UP: "1"}).run()
 

@@ -9,7 +9,7 @@ import pathlib
 import sys
 
 from tfmp.cli.argument_types import bit_list, number, positive_numbers
-from tfmp.cli.files import class_indices, load_arrays, load_model_file
+from tfmp.cli.files import arranged, class_indices, load_arrays, load_model_file
 
 STRATEGY = "dual_precision"
 FIRST_STAGE = "precisions"
@@ -48,6 +48,7 @@ def run(arguments):
     build = _builder(arguments, data)
     first = build(sizes[0])
     y_train, y_test = (class_indices(data[f"y_{part}"], len(data[f"x_{part}"]), first) for part in ("train", "test"))
+    x_train, x_test = (arranged(data[name], first, name) for name in ("x_train", "x_test"))
     keras = importlib.import_module(binding.framework_of(first))
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=arguments.loss == "logits")
     hypermodel = tfmp.tuner.DualPrecisionHyperModel(
@@ -69,9 +70,8 @@ def run(arguments):
     if arguments.workers > 1 and not in_pool:
         _run_pools(arguments, stages=(FIRST_STAGE, "sizes") if len(sizes) > 1 else (FIRST_STAGE,))
     else:
-        validation = (data["x_test"], y_test)
-        options = {"validation_data": validation, "batch_size": arguments.batch_size, "stage": arguments.stage}
-        selection.search(data["x_train"], y_train, **options)
+        options = {"validation_data": (x_test, y_test), "batch_size": arguments.batch_size, "stage": arguments.stage}
+        selection.search(x_train, y_train, **options)
     if not in_pool:
         _write(selection, folder)
 
@@ -98,8 +98,13 @@ def _builder(arguments, data):
             return getattr(importlib.import_module(module), function)
         except (ImportError, AttributeError) as error:
             raise ValueError(f"Expected module:function, which returns a model given a width. {error}") from error
-    model = load_model_file(name)
+    model = load_model_file(name, arguments.trust)
     return lambda width: tfmp.scale_width(model, width, **ends)
+
+
+def worker_command(arguments, *more):
+    """The command line of a worker. It does not import from the current folder, which may be that of the data (-P)."""
+    return [sys.executable, "-P", "-m", "tfmp", *arguments.given, *more]
 
 
 def _run_pools(arguments, stages):
@@ -107,7 +112,7 @@ def _run_pools(arguments, stages):
     import tfmp
 
     for stage in stages:
-        command = [sys.executable, "-m", "tfmp", *arguments.given, f"--stage={stage}"]
+        command = worker_command(arguments, f"--stage={stage}")
         tfmp.tuner.WorkerPool(command, arguments.workers).run()
 
 

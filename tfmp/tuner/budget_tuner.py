@@ -45,8 +45,8 @@ class BudgetTuner(keras_tuner.Tuner, TuningResults):
             with the same choices; what a trial finds then depends on those before it.
         max_accuracy_drop: With `minimize`, how far the validation accuracy may fall below that of the float model.
         minimize: Name of a cost to be as small as that allows, found by bisection; the hypermodel needs no `budgets`.
-        **kwargs: `max_trials` without an oracle, and `overwrite`, `distribution_strategy` and `tuner_id` of
-            `keras_tuner.Tuner`.
+        **kwargs: `max_trials` without an oracle; `safe_mode`, as in `tfmp.load_model`, False if the model holds code;
+            and `overwrite`, `distribution_strategy` and `tuner_id` of `keras_tuner.Tuner`.
 
     Raises:
         ValueError: If the folder is that of another experiment, or arguments do not fit together.
@@ -77,6 +77,7 @@ class BudgetTuner(keras_tuner.Tuner, TuningResults):
         check_text("project_name", project_name)
         check_flag("warm_start", warm_start)
         max_trials, overwrite = kwargs.pop("max_trials", None), kwargs.pop("overwrite", False)
+        safe_mode = kwargs.pop("safe_mode", True)
         unknown = [name for name in kwargs if name not in _TUNER_ARGUMENTS]
         if unknown:
             raise TypeError(
@@ -107,7 +108,7 @@ class BudgetTuner(keras_tuner.Tuner, TuningResults):
                 )
             oracle = BisectionOracle(self._minimized, max_accuracy_drop, max_trials=max_trials)
         oracle = oracle or new_oracle("grid", _objective(hypermodel.training), max_trials=max_trials)
-        self.project = Project(os.path.join(directory, project_name))
+        self.project = Project(os.path.join(directory, project_name), safe_mode=safe_mode)
         identity = {"hypermodel": hypermodel.identity(), "oracle": _oracle_identity(oracle), "warm_start": warm_start}
         end_with_pool()
         self.project.open(identity, overwrite=overwrite and may_overwrite(), trial_bytes=hypermodel.trial_bytes)

@@ -15,6 +15,7 @@ from tfmp.tuner.folder_locks import LOCKS, FolderLocks
 from tfmp.tuner.identity import differences
 from tfmp.tuner.trial_record import TrialRecord
 from tfmp.types.atomic_file import write_atomically
+from tfmp.types.checks import check_flag
 
 _EXPERIMENT, _DATA, _SNAPSHOT = "experiment.json", "data.json", "snapshot.json"
 _FORMAT, _VERSION = "tfmp.tuner", 1
@@ -31,13 +32,14 @@ class Project:
 
     Args:
         folder: Where.
+        safe_mode: As in `tfmp.load_model`, for the models in it.
 
     Attributes:
         locks: Its `FolderLocks`.
     """
 
-    def __init__(self, folder):
-        self.folder = pathlib.Path(folder)
+    def __init__(self, folder, *, safe_mode=True):
+        self.folder, self.safe_mode = pathlib.Path(folder), check_flag("safe_mode", safe_mode)
         self.locks = FolderLocks(self.folder)
 
     def open(self, identity, *, overwrite=False, trial_bytes=0):
@@ -177,7 +179,7 @@ class Project:
             )
         if not record.is_completed:
             raise ValueError(f"Trial {trial_id} failed and left no model: {record.reason}")
-        return load_model(self.trial_folder(trial_id) / "fixed.keras")
+        return self._load(self.trial_folder(trial_id) / "fixed.keras")
 
     def saved_search(self, trial_id) -> pathlib.Path:
         """Path of the weights and logits at the end of a trial's search."""
@@ -206,10 +208,13 @@ class Project:
                 model = train()
                 with _folder_errors():
                     save_model(model, model_path)
-                metrics = evaluate(load_model(model_path))
+                metrics = evaluate(self._load(model_path))
                 with _folder_errors():
                     write_atomically(metrics_path, json.dumps(metrics, indent=1) + "\n", overwrite=True)
-        return load_model(model_path), json.loads(metrics_path.read_text(encoding="utf-8"))
+        return self._load(model_path), json.loads(metrics_path.read_text(encoding="utf-8"))
+
+    def _load(self, path):
+        return load_model(path, safe_mode=self.safe_mode)
 
 
 def _remove_half_written(folder):

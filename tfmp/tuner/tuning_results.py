@@ -9,13 +9,14 @@ class TuningResults:
 
     Args:
         folder: Folder of the project, `directory/project_name`.
+        safe_mode: As in `tfmp.load_model`, for the networks of trials.
 
     Example:
         >>> print(tfmp.tuner.TuningResults("tuning/budgets").pareto(x="energy_nj"))
     """
 
-    def __init__(self, folder):
-        self.project = Project(folder)
+    def __init__(self, folder, *, safe_mode=True):
+        self.project = Project(folder, safe_mode=safe_mode)
 
     def model(self, trial_id):
         """Returns the trained network of a trial, to be exported, simulated or trained on.

@@ -1,0 +1,57 @@
+"""What TensorFlow's libraries print as they are loaded."""
+
+import contextlib
+import importlib.abc
+import importlib.util
+import os
+import re
+import sys
+import tempfile
+
+# That a GPU driver is missing, which instructions are used: notes of libraries, none of them of use to whoever asks for
+# a report. They are written before TensorFlow reads TF_CPP_MIN_LOG_LEVEL.
+_NOTE = re.compile(rb"WARNING: All log messages before absl|I\d{4} |To enable the following instructions: ")
+
+
+class _QuietFinder(importlib.abc.MetaPathFinder):
+    """Finds TensorFlow as it would be found anyway, and loads it quietly, whoever is the first to import it."""
+
+    def find_spec(self, name, path=None, target=None):
+        if name != "tensorflow":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        if spec is not None:
+            load = spec.loader.exec_module
+
+            def load_quietly(module):
+                with _without_notes():
+                    load(module)
+
+            spec.loader.exec_module = load_quietly
+        return spec
+
+
+def import_tensorflow_quietly():
+    """Lets the first import of TensorFlow, if there is one, pass on warnings and errors of its libraries alone."""
+    if "tensorflow" not in sys.modules and not any(isinstance(finder, _QuietFinder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _QuietFinder())
+
+
+@contextlib.contextmanager
+def _without_notes():
+    """Holds back what is written to the descriptor of standard error, then passes on all but notes."""
+    try:
+        stderr = os.dup(2)
+    except OSError:  # it is closed
+        yield
+        return
+    with tempfile.TemporaryFile() as written:
+        os.dup2(written.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            written.seek(0)
+            os.write(2, b"".join(line for line in written if not _NOTE.match(line)))
