@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 import tfmp
-from tests.export.random_graphs import one_operation, residual_network, weights
+from tests.export.random_graphs import one_operation, weights
 from tfmp.export.flatbuffer.write_tflite import write_tflite
 from tfmp.export.interpreter import Interpreter
 from tfmp.types import Grid
@@ -55,15 +55,15 @@ def test_scores_in_codes(path):
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (INPUTS, r"must be \(inputs, labels\)"),
-        ((INPUTS, LABELS, LABELS), r"must be \(inputs, labels\)"),
-        (tf.data.Dataset.from_tensor_slices(INPUTS).batch(5), r"batches of such pairs"),
-        (tf.data.Dataset.from_tensor_slices((INPUTS, LABELS, LABELS)).batch(5), r"batches of such pairs"),
+        (INPUTS, r"must be \(inputs, targets\).*Received: ndarray"),
+        (tf.data.Dataset.from_tensor_slices(INPUTS).batch(5), r"or batches of these"),
+        ([(INPUTS, LABELS), (INPUTS, LABELS)], "A list is read as one array per input"),
         (tf.data.Dataset.from_tensor_slices((INPUTS, LABELS)).batch(5).take(0), "at least one sample"),
-        ((INPUTS, LABELS[:-1]), r"class indices of shape \(50,\).*Received: \(49,\)"),
+        ((INPUTS, LABELS[:-1]), r"equal length.*\(50, 6\), \(49,\)"),
+        ((INPUTS, LABELS[:, None, None]), r"class indices of shape \(50,\).*Received: \(50, 1, 1\)"),
         ((INPUTS, np.eye(5)[LABELS]), r"one-hot of shape \(50, 4\).*Received: \(50, 5\)"),
         ((INPUTS[:, :4], LABELS), "must have the shape"),
-        ((INPUTS[:0], LABELS[:0]), "must have the shape"),
+        ((INPUTS[:0], LABELS[:0]), "at least one sample"),
         ((INPUTS * np.nan, LABELS), "must be finite"),
         (({"input_0": INPUTS * np.inf}, LABELS), "must be finite"),
         ((INPUTS, LABELS + 1), "whole numbers from 0 to 3.*int64 labels, among them 1, 4"),
@@ -75,15 +75,6 @@ def test_scores_in_codes(path):
 def test_data_that_does_not_fit(data, message, path):
     with pytest.raises(ValueError, match=message):
         tfmp.evaluate_tflite(path, data)
-
-
-def test_files_that_are_no_classifier(path):
-    path.write_bytes(write_tflite(residual_network(0)))
-    with pytest.raises(ValueError, match="one output.*output_0, output_1"):
-        tfmp.evaluate_tflite(path, (np.zeros((2, 9, 8, 3), np.float32), [0, 1]))
-    path.write_bytes(write_tflite(classifier(units=1)))
-    with pytest.raises(ValueError, match="two classes or more"):
-        tfmp.evaluate_tflite(path, (INPUTS, np.ones((50, 1))))
 
 
 def test_files_that_are_none(tmp_path):

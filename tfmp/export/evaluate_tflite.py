@@ -1,64 +1,152 @@
-"""The accuracy of a file itself."""
+"""How good a file itself is."""
+
+from collections.abc import Mapping
 
 import numpy as np
-import tensorflow as tf
 
-from tfmp.data.batches import check_finite
+from tfmp.data.batches import labelled_batches, regrouped
+from tfmp.export.file_signature import file_signature
 from tfmp.export.interpreter import Interpreter
+from tfmp.export.output_metrics import (
+    ACCURACY,
+    check_metric,
+    default_names,
+    is_metric_object,
+    metric_name,
+    output_metric,
+)
+from tfmp.types.checks import received
+
+_BATCH_SIZE = 64
 
 
-def evaluate_tflite(path, data) -> float:
-    """Returns the share of samples that a TFLite classifier gets right, run in the interpreter.
+def evaluate_tflite(path, data, *, metrics=None) -> float | dict[str, float]:
+    """Runs a TFLite file in the interpreter and returns how well its outputs fit the targets.
+
+    Without `metrics`, an output is judged by what its targets are:
+
+    | Output | Targets | Figure |
+    |---|---|---|
+    | several numbers | class indices, or distributions such as one-hot vectors | `accuracy` of the largest |
+    | sigmoids | zeros and ones | `accuracy`, parted at 0.5 |
+    | one number | integers 0 and 1 | `accuracy` of a logit, parted at 0 |
+    | any | other numbers of its shape | `mae` and `mse` |
 
     Args:
-        path: A file with one output of scores per class; its inputs in floating point.
-        data: `(inputs, labels)` as arrays, or a `tf.data.Dataset` of batches of them. Labels are integers from 0, or
-            one-hot.
+        path: A file, of tfmp or of another converter.
+        data: (inputs, targets) or (inputs, targets, sample_weight), as arrays or in batches of any form, see
+            `tfmp.relax`. Several inputs, targets and weights are lists in the order of the model or dicts by the names
+            in the file. Where the file takes codes, other numbers are quantized, and arrays of its own type are codes.
+        metrics: `"accuracy"`, `"mae"`, `"mse"`; functions of (targets, outputs), called once with all samples and
+            averaged if they return an array; or metric objects of either Keras. One, or a list for every output, or a
+            dict of these by output.
 
     Returns:
-        Accuracy, 0 to 1.
+        The accuracy, 0 to 1, of a file with one output of classes if `metrics` is None. Else a dict of figures:
+        `{"mae": ..., "mse": ...}`; with several outputs `{"<output>_accuracy": ...}`. Weights count in all of them.
 
     Raises:
-        ValueError: If the file has several outputs or less than two classes, or the data has no samples, inputs that
-            are not finite, or labels that are no classes of the file.
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no complete TFLite file, the data have no samples, no targets or values that are not
+            finite, or inputs or targets do not fit the file.
+        TypeError: If the data have another form, or a metric is none.
+
+    Example:
+        >>> accuracy = tfmp.evaluate_tflite("model.tflite", (x_test, y_test))
+        >>> error = tfmp.evaluate_tflite("depth.tflite", (x_test, depth), metrics=["mae"])["mae"]
     """
     interpreter = Interpreter(path)
-    if len(interpreter.outputs) != 1:
-        raise ValueError(f"Expected a file with one output. Received one with {', '.join(interpreter.outputs)}.")
-    right, seen = 0, 0
-    for inputs, labels in _labelled(data):
-        check_finite(inputs, "Inputs")
-        scores = next(iter(interpreter.run(inputs).values()))
-        labels = _class_indices(np.asarray(labels), scores)
-        right += int((scores.argmax(-1) == labels).sum())
-        seen += labels.size
-    if not seen:
-        raise ValueError("Expected at least one sample. Received none.")
-    return right / seen
+    signature = file_signature(interpreter)
+    requested = None if metrics is None else _by_output(metrics, signature.outputs)
+    size = interpreter.batch_size * -(-_BATCH_SIZE // interpreter.batch_size)
+    collected = None
+    labelled = labelled_batches(data, inputs=signature.inputs, batch_size=size)
+    for arrays, targets, weights in regrouped(labelled, size):
+        outputs = _outputs(interpreter, arrays)
+        targets = _by_name(targets, signature.outputs, "targets")
+        if isinstance(weights, np.ndarray):  # one array counts for every output
+            weights = dict.fromkeys(outputs, weights)
+        weights = {} if weights is None else _by_name(weights, signature.outputs, "sample weights")
+        if collected is None:
+            requested = requested or {
+                name: default_names(array, outputs[name], name in signature.sigmoids) for name, array in targets.items()
+            }
+            _check_targets(targets, requested)
+            collected = _collectors(requested, signature)
+        for (output, _), metric in collected.items():
+            metric.add(targets[output], outputs[output], weights.get(output))
+    if metrics is None and list(requested.values()) == [(ACCURACY,)]:
+        return next(iter(collected.values())).result()
+    several = len(signature.outputs) > 1
+    return {f"{output}_{name}" if several else name: metric.result() for (output, name), metric in collected.items()}
 
 
-def _class_indices(labels, scores):
-    if scores.shape[-1] < 2:
-        raise ValueError(f"Expected scores of two classes or more. Received an output of shape {scores.shape}.")
-    if labels.shape == scores.shape:
-        return labels.argmax(-1)
-    if labels.shape not in (scores.shape[:-1], (*scores.shape[:-1], 1)):
+def _outputs(interpreter, arrays):
+    """The numbers of every output; inputs that are no codes yet are stored as the file takes them."""
+    stored = {
+        name: arrays[name] if arrays[name].dtype == tensor.dtype else tensor.stored(arrays[name])
+        for name, tensor in interpreter.inputs.items()
+    }
+    return {name: interpreter.outputs[name].values(found) for name, found in interpreter.run(stored).items()}
+
+
+def _by_output(metrics, outputs):
+    """Lists of metrics by output."""
+    if not isinstance(metrics, Mapping):
+        metrics = dict.fromkeys(outputs, metrics)
+    unknown = [name for name in metrics if name not in outputs]
+    if unknown or not metrics:
         raise ValueError(
-            f"Labels must be class indices of shape {scores.shape[:-1]}, or one-hot of shape {scores.shape}. "
-            f"Received: {labels.shape}"
+            f"`metrics` must have outputs of the file as keys, {', '.join(outputs)}. "
+            f"Received: {received(list(metrics))}"
         )
-    classes = scores.shape[-1]
-    if labels.dtype.kind not in "fiub" or not np.isin(labels, np.arange(classes)).all():
+    requested = {name: list(each) if isinstance(each, list | tuple) else [each] for name, each in metrics.items()}
+    if not all(requested.values()):
+        raise ValueError("`metrics` must hold at least one metric for each output that it names. Received: none.")
+    given = [metric for each in requested.values() for metric in each]
+    for metric in given:
+        check_metric(metric)
+    stateful = [id(metric) for metric in given if is_metric_object(metric)]
+    if len(set(stateful)) < len(stateful):
         raise ValueError(
-            f"Labels must be whole numbers from 0 to {classes - 1}, one for each class of the file. "
-            f"Received: {labels.dtype} labels, among them {', '.join(map(str, np.unique(labels)[[0, -1]]))}"
+            "A metric object of Keras collects one output. Received: one object for several. Give `metrics` as a dict "
+            f"with an object for each of the outputs {', '.join(outputs)}."
         )
-    return labels.reshape(scores.shape[:-1])
+    return requested
 
 
-def _labelled(data):
-    pairs = data.as_numpy_iterator() if isinstance(data, tf.data.Dataset) else [data]
-    for pair in pairs:
-        if not isinstance(pair, list | tuple) or len(pair) != 2:
-            raise ValueError("`data` must be (inputs, labels), or a `tf.data.Dataset` of batches of such pairs.")
-        yield pair
+def _collectors(requested, signature):
+    """Collectors by output and by the name of the metric."""
+    collected = {}
+    for output, metrics in requested.items():
+        for metric in metrics:
+            name = unique = metric_name(metric)
+            number = 0
+            while (output, unique) in collected:
+                number += 1
+                unique = f"{name}_{number}"
+            collected[output, unique] = output_metric(metric, output, output in signature.sigmoids)
+    return collected
+
+
+def _by_name(arrays, outputs, word):
+    """Arrays by the names of the outputs, of those that have any."""
+    if isinstance(arrays, np.ndarray):
+        arrays = [arrays]
+    if isinstance(arrays, list | tuple) and len(arrays) == len(outputs):
+        arrays = dict(zip(outputs, arrays, strict=True))
+    if not isinstance(arrays, Mapping) or not set(arrays) <= set(outputs):
+        found = f"the keys {', '.join(map(str, arrays))}" if isinstance(arrays, Mapping) else f"{len(arrays)} arrays"
+        raise ValueError(
+            f"`data` must have {word} for each output of the file, {', '.join(outputs)}: a list in this order, or a "
+            f"dict. Received: {found}"
+        )
+    return {name: array for name, array in arrays.items() if array is not None}
+
+
+def _check_targets(targets, requested):
+    missing = [name for name in requested if name not in targets]
+    if missing or not targets:
+        raise ValueError(
+            f"`data` must have targets for each output that is judged. Received: none for {', '.join(missing) or 'any'}"
+        )
