@@ -7,6 +7,7 @@ import tensorflow as tf
 from tests.data.forms import X, Y, batches_of
 from tfmp.data.batches import batches, first_samples, labelled_batches, named_batches, padded, parts_of, regrouped
 from tfmp.data.model_inputs import ModelInputs
+from tfmp.data.source import source_of
 from tfmp.types import Tensor, TensorRef
 
 IMAGES = np.arange(60, dtype=np.uint8).reshape(10, 6)
@@ -189,6 +190,19 @@ def test_samples_keep_their_order_in_batches_of_another_size(size):
     np.testing.assert_array_equal(np.concatenate([batch["a"] for batch in found]), X)
     np.testing.assert_array_equal(np.concatenate([batch["rest"][1] for batch in found]), Y)
     np.testing.assert_array_equal(first_samples(batches_of(X, 4), size), X[:size])
+
+
+def test_small_batches_are_joined_and_those_of_a_fixed_batch_are_whole():
+    def sizes(data, inputs, size):
+        return [len(batch["a"]) for batch in named_batches(data, inputs=inputs, batch_size=size)]
+
+    fixed = ModelInputs(A, {"a": Tensor("a", (4, 3))})
+    for data in (lambda: batches_of(X, 1), tf.data.Dataset.from_tensor_slices(X).batch(3)):
+        assert sizes(data, ONE, 1) == [len(batch) for batch in source_of(data, "").elements(1)]
+        assert sizes(data, ONE, 64) == [10] and sizes(data, ONE, 6) == [6, 4]
+    assert sizes(lambda: iter([X]), ONE, 4) == [10], "large ones stay"
+    for data in (X, lambda: batches_of(X, 1), lambda: iter([X])):
+        assert sizes(data, fixed, 64) == [4, 4, 2]
 
 
 def test_the_last_batch_is_padded_with_its_last_sample():

@@ -1,6 +1,7 @@
 """Every form of data is recognized, and what is none is refused with the way out."""
 
 import functools
+import itertools
 import math
 
 import h5py
@@ -45,7 +46,7 @@ def test_arrays_in_files_are_read_batch_by_batch(tmp_path):
     assert np.shares_memory(next(source_of(mapped, "`data`").elements(4)), mapped)
 
 
-def test_functions_and_data_sets_go_on_at_a_position():
+def test_functions_and_data_sets_repeat_from_a_position():
     for data in (
         tf.data.Dataset.from_tensor_slices(X).batch(4),
         lambda: batches_of(X, 4),
@@ -54,7 +55,11 @@ def test_functions_and_data_sets_go_on_at_a_position():
         source = source_of(data, "`data`")
         assert isinstance(source, StreamedBatches)
         np.testing.assert_array_equal(np.concatenate(list(source.elements(1))), X)
-    assert len(list(source_of(lambda: batches_of(X, 4), "`data`").elements_from(2))) == 1
+        repeated = itertools.islice(source.repeated_from(1), 6)
+        expected = itertools.islice(itertools.cycle(source.elements(1)), 1, 7)
+        for found, batch in zip(repeated, expected, strict=True):
+            np.testing.assert_array_equal(found, batch)
+    assert not list(source_of(lambda: [], "`data`").repeated_from(3))
 
 
 def test_a_data_set_that_tells_its_length_by_a_property_alone():

@@ -214,7 +214,7 @@ def test_bits_that_were_found_before_stay_decided(kit):
 def test_errors(kit, wrong):
     framework, ours = kit
     if wrong == "data":
-        with pytest.raises(ValueError, match="Selection data must be"):
+        with pytest.raises(ValueError, match="`selection_data` must be"):
             ours.MixedPrecisionSearch(BUDGET, selection_data=X)
     elif wrong == "threshold":
         with pytest.raises(ValueError, match="`freeze_above` must be a finite number above 0.5 and below 1"):

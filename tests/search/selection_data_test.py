@@ -59,6 +59,11 @@ def test_a_data_set_goes_on_where_another_stopped():
     assert sorted(sum(in_order[:3], [])) == list(range(10)) and in_order[3:6] == in_order[:3]
     assert inputs(SelectionData(dataset), range(5, 8)) == in_order[5:]
 
+    def function():
+        yield from dataset.as_numpy_iterator()
+
+    assert inputs(SelectionData(function), [*range(8), 2, 6]) == [*in_order, in_order[2], in_order[6]]
+
 
 def test_batches_with_an_index_are_each_taken_once_a_pass():
     data = SelectionData(Batches(4), seed=1)
@@ -78,15 +83,15 @@ def test_data_are_taken_as_they_are_or_made():
     ("data", "options", "message"),
     [
         (X, {}, "Received: ndarray"),
-        (3, {}, "Received: int"),
-        ((X,), {}, "Received 1 parts"),
+        ((X,), {}, "Received: tuple of 1"),
+        ([(X, Y), (X, Y)], {}, "A list is read as one array per input"),
         ((X, Y[:5]), {}, r"equal length.*\(10, 1\), \(5,\)"),
-        ((X, 3.0), {}, "equal length"),
+        ((X, 3.0), {}, "one entry per sample"),
         ((X[:0], Y[:0]), {}, "at least one"),
         ((X, Y), {"every": 0}, "`every`"),
         ((X, Y), {"batch_size": 2.5}, "`batch_size`"),
     ],
-    ids=["array", "number", "inputs alone", "lengths", "scalar", "empty", "every", "batch_size"],
+    ids=["array", "inputs alone", "list of batches", "lengths", "scalar", "empty", "every", "batch_size"],
 )
 def test_bad_data(data, options, message):
     with pytest.raises(ValueError, match=message):
@@ -94,7 +99,13 @@ def test_bad_data(data, options, message):
 
 
 def test_bad_batches():
-    with pytest.raises(ValueError, match="A batch of selection data.*Received"):
+    with pytest.raises(TypeError, match="`selection_data` must be an array.*Received: 3"):
+        SelectionData(3)
+    with pytest.raises(TypeError, match="can be read once only"):
+        SelectionData(iter([(X, Y)]))
+    with pytest.raises(ValueError, match="The targets of `selection_data` must be finite"):
+        SelectionData(lambda: [(X, Y + np.nan)]).batch(0)
+    with pytest.raises(ValueError, match="`selection_data` must be .inputs, targets.*Received: ndarray"):
         SelectionData(tf.data.Dataset.from_tensor_slices(X).batch(2)).batch(0)
     with pytest.raises(ValueError, match="at least one batch"):
         SelectionData(tf.data.Dataset.from_tensor_slices((X, Y)).batch(2).take(0)).batch(0)

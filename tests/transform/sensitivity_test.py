@@ -96,7 +96,7 @@ def test_one_tensor_at_a_time(activation, divergence, expected):
 
 def test_a_loss_of_ones_own():
     model = network()
-    labels = RNG.integers(5, size=len(X))
+    labels = reference(model).argmax(-1)
 
     def mean_loss(outputs):
         return -np.log(softmax(outputs)[np.arange(len(X)), labels]).mean()

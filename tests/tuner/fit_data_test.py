@@ -22,6 +22,7 @@ KINDS = {
     "arrays": ((X, Y), {"batch_size": 16}),
     "data set": ((tf.data.Dataset.from_tensor_slices((X, Y)).batch(16),), {}),
     "PyDataset": ((Batches(),), {}),
+    "function": ((lambda: (Batches()[index] for index in range(4)),), {"steps_per_epoch": 4}),
 }
 
 
@@ -65,6 +66,31 @@ def test_validation_weights_and_steps_are_those_of_fit(kind):
     assert data.evaluate(model)["loss"] == pytest.approx(expected, rel=1e-5)
     history = model.fit(**data.fit_arguments(), **given, epochs=1, verbose=0).history
     assert data.evaluate(model)["loss"] == pytest.approx(history["val_loss"][0], rel=1e-5)
+
+
+def test_functions_are_read_again_by_every_trial():
+    batches = lambda: ([list(each), y] for each, y in [((X, X[:, :1]), Y)] * 2)  # noqa: E731
+    data = FitData(batches, validation_data=batches)
+    assert data.steps_per_epoch() is None
+    (left, right), targets = data.first(3)
+    np.testing.assert_array_equal(np.concatenate([left, right], 1), np.concatenate([X[:3], X[:3, :1]], 1))
+    np.testing.assert_array_equal(targets, Y[:3])
+    for _ in range(2):
+        assert len(list(data.fit_arguments()["x"])) == len(list(data.validation_data)) == 2
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "error", "message"),
+    [
+        (iter([(X, Y)]), None, TypeError, "`x` must be data that can be read more than once"),
+        (None, None, TypeError, "`x` must be an array.*Received: None"),
+        (X, Y[:5], ValueError, "`x` and `y` must be arrays of equal length"),
+        (Batches(), Y, ValueError, "batches, which hold their targets"),
+    ],
+)
+def test_training_data_that_cannot_be_read(x, y, error, message):
+    with pytest.raises(error, match=message):
+        FitData(x, y, validation_data=VALIDATION)
 
 
 @pytest.mark.parametrize(

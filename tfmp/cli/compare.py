@@ -9,7 +9,7 @@ def add_arguments(command):
     """Adds the arguments of the command to its parser."""
     command.add_argument("model", help="a .keras file of a fixed model")
     command.add_argument("file", help="the .tflite file")
-    command.add_argument("data", help="an .npz file with x_test or x_train")
+    command.add_argument("data", help="an .npz file with x_test or x_train; of several inputs x_test/NAME each")
     command.add_argument("--json", help="file to write the report to, besides printing it")
     command.add_argument("--overwrite", action="store_true")
     add_trust(command)

@@ -13,7 +13,10 @@ def add_arguments(command):
     command.add_argument("output", help="the .tflite file")
     command.add_argument("--mode", default="fast", help="how weights are stored, see tfmp.export_tflite")
     command.add_argument("--labels", help="a text file with the name of one class a line")
-    command.add_argument("--verify", help="an .npz file with x_test or x_train, run through both and compared")
+    command.add_argument(
+        "--verify",
+        help="an .npz file with x_test or x_train (of several inputs x_test/NAME each), run through both and compared",
+    )
     command.add_argument("--overwrite", action="store_true")
     add_trust(command)
 

@@ -32,7 +32,7 @@ def load_model_file(path, trust):
 
 
 def load_arrays(path, *needed):
-    """The arrays of an .npz file by name."""
+    """The arrays of an .npz file by name; those named `x_train/left`, `x_train/right` are a dict `x_train`."""
     import numpy as np
 
     if not os.path.exists(path):
@@ -46,20 +46,27 @@ def load_arrays(path, *needed):
             f"Expected an .npz file, as `numpy.savez` writes it. Received: {path!r}, which cannot "
             f"be read ({error}). Write it again."
         ) from error
+    for name in [name for name in found if "/" in name]:
+        part, _, of = name.partition("/")
+        if not isinstance(found.setdefault(part, {}), dict):
+            raise ValueError(f"Expected either {part} or {part}/NAME for each input in {path!r}. Received both.")
+        found[part][of] = found.pop(name)
     missing = [name for name in needed if name not in found]
     if missing:
         raise ValueError(f"Expected {', '.join(needed)} in {path!r}. Missing: {', '.join(missing)}")
     return found
 
 
-def class_indices(labels, count, model):
+def class_indices(labels, inputs, model):
     """The labels, if they are what sparse cross-entropy takes: wrong ones it meets in the middle of training."""
     import numpy as np
+
+    from tfmp.data.batches import num_samples
 
     if len(model.outputs) != 1:
         raise ValueError(f"Expected a classifier with one output. Received a model with {len(model.outputs)}.")
     *places, classes = model.outputs[0].shape[1:]
-    shape = (count, *places)
+    shape = (num_samples(inputs), *places)
     if labels.shape not in (shape, (*shape, 1)) or not np.isin(labels, np.arange(classes)).all():
         raise ValueError(
             f"y_train must hold class indices from 0 to {classes - 1}, in the shape {shape}. Received: {labels.dtype} "
@@ -69,12 +76,12 @@ def class_indices(labels, count, model):
 
 
 def arranged(inputs, model, name):
-    """An array in the structure in which a model takes its inputs: as it is, in a list or in a dict.
+    """Inputs in the structure in which a model takes them: as they are, in a list or in a dict.
 
     Args:
-        inputs: The array.
+        inputs: An array, or a dict of arrays by input.
         model: The model.
-        name: What errors call the array.
+        name: What errors call them.
     """
     from tfmp.bindings import binding
     from tfmp.data.model_inputs import ModelInputs

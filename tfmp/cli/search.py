@@ -14,7 +14,9 @@ def add_arguments(command):
     """Adds the arguments of the command to its parser."""
     command.add_argument("model", help="a .keras file of a trained classifier")
     command.add_argument(
-        "data", help="an .npz file with x_train, y_train (integer labels) and, if there, x_test, y_test"
+        "data",
+        help="an .npz file with x_train (of several inputs x_train/NAME each), y_train (integer labels) and, if there, "
+        "x_test, y_test",
     )
     command.add_argument("output", help="folder for fixed.keras and assignment.json; made if missing")
     command.add_argument(
@@ -68,6 +70,7 @@ def run(arguments):
     import tfmp
     from tfmp.bindings import binding
     from tfmp.bindings.save_model import save_model
+    from tfmp.data.batches import first_samples
     from tfmp.types.atomic_file import check_writable
 
     budget = _budget(arguments)
@@ -78,7 +81,7 @@ def run(arguments):
             check_writable(path, arguments.overwrite)
     data = load_arrays(arguments.data, "x_train", "y_train")
     model = load_model_file(arguments.model, arguments.trust)
-    x_train, y_train = data["x_train"], class_indices(data["y_train"], len(data["x_train"]), model)
+    x_train, y_train = data["x_train"], class_indices(data["y_train"], data["x_train"], model)
     inputs = arranged(x_train, model, "x_train")
     framework = importlib.import_module(binding.framework_of(model))  # that of the file
     ours = tfmp.keras2 if framework.__name__ == "tf_keras" else tfmp
@@ -93,7 +96,7 @@ def run(arguments):
         model,
         weight_bits=arguments.weight_bits,
         activation_bits=arguments.activation_bits,
-        calibration=x_train[:512],
+        calibration=first_samples([x_train], 512),
         seed=arguments.seed,
     )
     # The backup makes the folder, when everything has turned out to fit.
@@ -102,7 +105,7 @@ def run(arguments):
     optimizer = ours.SelectionOptimizer(weights, framework.optimizers.Adam(0.02))
     fit(search_model, optimizer, arguments.search_epochs, callbacks=[search])
     assignment = tfmp.discretize(search_model, strategy="budget", budget=budget)
-    fixed = tfmp.fix(search_model, assignment, calibration=x_train[:2048])
+    fixed = tfmp.fix(search_model, assignment, calibration=first_samples([x_train], 2048))
     fit(fixed, framework.optimizers.Adam(arguments.learning_rate), arguments.finetune_epochs)
     save_model(fixed, model_path)
     assignment.to_json(assignment_path, overwrite=arguments.overwrite)

@@ -83,8 +83,8 @@ def run(arguments):
         return
     data = load_arrays(arguments.data, "x_train", "y_train", "x_test", "y_test")
     model = load_model_file(arguments.model, arguments.trust)
-    y_train = class_indices(data["y_train"], len(data["x_train"]), model)
-    y_test = class_indices(data["y_test"], len(data["x_test"]), model)
+    y_train = class_indices(data["y_train"], data["x_train"], model)
+    y_test = class_indices(data["y_test"], data["x_test"], model)
     x_train, x_test = (arranged(data[name], model, name) for name in ("x_train", "x_test"))
     tuner = _tuner(arguments, model, folder)
     if arguments.workers > 1 and not in_pool:

@@ -47,7 +47,7 @@ def run(arguments):
     data = load_arrays(arguments.data, "x_train", "y_train", "x_test", "y_test")
     build = _builder(arguments, data)
     first = build(sizes[0])
-    y_train, y_test = (class_indices(data[f"y_{part}"], len(data[f"x_{part}"]), first) for part in ("train", "test"))
+    y_train, y_test = (class_indices(data[f"y_{part}"], data[f"x_{part}"], first) for part in ("train", "test"))
     x_train, x_test = (arranged(data[name], first, name) for name in ("x_train", "x_test"))
     keras = importlib.import_module(binding.framework_of(first))
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=arguments.loss == "logits")

@@ -24,7 +24,9 @@ def batches(data: Any, *, graph: Graph, batch_size: int = _BATCH_SIZE, name: str
         data: An array; a list, tuple or dict of arrays for several inputs; a `tf.data.Dataset`, a `PyDataset` or
             `Sequence`, or a function that returns an iterator of batches, each in one of these forms.
         graph: The network that is to read the data.
-        batch_size: Samples in a batch of arrays; what comes in batches keeps its own.
+        batch_size: Samples in a batch of arrays. What comes in smaller batches is joined, so that one sample at a time
+            gives the statistics of many; larger batches stay. A model of a fixed batch gets whole ones of its size, of
+            which the last may be smaller, see `padded`.
         name: What errors call the data.
 
     Raises:
@@ -41,7 +43,8 @@ def named_batches(
     data: Any, *, inputs: ModelInputs, batch_size: int = _BATCH_SIZE, name: str = "`data`"
 ) -> Iterator[dict[str, np.ndarray]]:
     """Yields what `batches` does as arrays by the names of the inputs."""
-    yield from (arrays for arrays, *_ in _read(data, inputs, batch_size, name, labelled=False))
+    found = (arrays for arrays, *_ in _read(data, inputs, batch_size, name, labelled=False))
+    yield from regrouped(found, inputs.batch_size or batch_size, split=inputs.batch_size is not None)
 
 
 def labelled_batches(
@@ -105,16 +108,22 @@ def num_samples(batch: Any) -> int:
     return len(next(leaves(batch)))
 
 
-def regrouped(batches: Iterable[Any], size: int) -> Iterator[Any]:
-    """Yields the samples of batches in their order in batches of `size`, of which the last may be smaller."""
+def regrouped(batches: Iterable[Any], size: int, *, split: bool = True) -> Iterator[Any]:
+    """Yields the samples of batches in their order in batches of `size`, of which the last may be smaller.
+
+    Args:
+        batches: Structures of arrays.
+        size: How many samples make a batch.
+        split: False to leave batches larger than that as they are.
+    """
     waiting, count = [], 0
     for batch in batches:
         waiting.append(batch)
         count += num_samples(batch)
         if count >= size:
             joined = _joined(waiting)
-            whole = count - count % size
-            yield from (_samples(joined, start, start + size) for start in range(0, whole, size))
+            whole, step = (count - count % size, size) if split else (count, count)
+            yield from (_samples(joined, start, start + step) for start in range(0, whole, step))
             waiting, count = [_samples(joined, whole, count)] if count > whole else [], count - whole
     if count:
         yield _joined(waiting)

@@ -86,6 +86,12 @@ class IndexedBatches(Source):
             yield self.take(index)
             index += 1
 
+    def repeated_from(self, position: int) -> Iterator[Any]:
+        """Yields the batches over and over, without the first `position` of them."""
+        while self.count is None or self.count:
+            yield self.take(position if self.count is None else position % self.count)
+            position += 1
+
     def num_batches(self, batch_size):
         return np.inf if self.count is None else self.count
 
@@ -99,17 +105,24 @@ class StreamedBatches(Source):
             _check_function(data, name)
 
     def elements(self, batch_size):
-        yield from self.elements_from(0)
+        is_dataset = isinstance(self._data, tf.data.Dataset)
+        for batch in self._data.as_numpy_iterator() if is_dataset else self._called():
+            yield as_arrays(batch, self._name)
 
-    def elements_from(self, position: int) -> Iterator[Any]:
-        """Yields the batches after the first `position` of them."""
+    def repeated_from(self, position: int) -> Iterator[Any]:
+        """Yields the batches over and over, without the first `position` of them."""
         if isinstance(self._data, tf.data.Dataset):
-            batches = self._data.skip(position).as_numpy_iterator()
-        else:
-            batches = iter(self._called())
-            for _ in zip(range(position), batches, strict=False):
-                pass
-        yield from (as_arrays(batch, self._name) for batch in batches)
+            yield from StreamedBatches(self._data.repeat().skip(position), self._name).elements(1)
+            return
+        seen = 0
+        while True:
+            before = seen
+            for batch in self.elements(1):
+                seen += 1
+                if seen > position:
+                    yield batch
+            if seen == before:
+                return
 
     def num_batches(self, batch_size):
         if not isinstance(self._data, tf.data.Dataset):
@@ -167,6 +180,22 @@ def source_of(data: Any, name: str) -> Source:
     raise TypeError(f"{name} must be {FORMS}. Received: {received(data)}{way_out}")
 
 
+def as_dataset(data: Any, name: str) -> Any:
+    """Returns the `tf.data.Dataset` of a function of batches, which `fit` of Keras takes; other data as they are."""
+    source = source_of(data, name)
+    if not isinstance(source, StreamedBatches) or isinstance(data, tf.data.Dataset):
+        return data
+
+    def elements():  # TensorFlow reads a list as one tensor
+        yield from (_with_tuples(batch) for batch in source.elements(1))
+
+    first = next(elements(), None)
+    if first is None:
+        raise ValueError(f"{name} must hold at least one batch. Received none.")
+    specification = map_leaves(lambda array: tf.TensorSpec((None, *array.shape[1:]), array.dtype), first)
+    return tf.data.Dataset.from_generator(elements, output_signature=specification)
+
+
 def is_array(value: Any) -> bool:
     """True for arrays and tensors of any library, and for lists of plain numbers."""
     return hasattr(value, "__array__") or _is_plain(value) and isinstance(value, list | tuple)
@@ -207,6 +236,14 @@ def map_leaves(function: Callable[[Any], Any], structure: Any, *others: Any) -> 
     if isinstance(structure, list | tuple):
         return type(structure)(map_leaves(function, *values) for values in zip(structure, *others, strict=True))
     return function(structure, *others)
+
+
+def _with_tuples(structure):
+    if isinstance(structure, Mapping):
+        return {key: _with_tuples(value) for key, value in structure.items()}
+    if isinstance(structure, list | tuple):
+        return tuple(_with_tuples(value) for value in structure if value is not None)
+    return structure
 
 
 def _is_plain(value):

@@ -42,8 +42,7 @@ def export_tflite(
             INT4 or INT2, wherever the runtime computes them exactly and the file gets smaller. `"float"`: packed, for
             arithmetic in floating point, which takes any layer that TensorFlow's converter takes.
         verify: Inputs with which the file is run and compared with the model before it is written, as
-            `tfmp.compare_tflite` does: an array, a structure of arrays, or a `tf.data.Dataset` of which the first batch
-            is used.
+            `tfmp.compare_tflite` does, in any form that `tfmp.relax` takes.
         labels: Names of the classes, one for each number of the single output.
         batch_size: The fixed batch of the file.
         input_type: `"float32"`, `"int8"` or `"uint8"`; in mode `"float"` as the model's.

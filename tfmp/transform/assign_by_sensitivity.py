@@ -28,11 +28,12 @@ def assign_by_sensitivity(
     Args:
         model: What `tfmp.relax` returned, trained or not; or a model in floating point, which is then relaxed with the
             defaults of `tfmp.relax` for the names and candidates. It is not changed.
-        data: A few hundred inputs: an array, a structure of arrays or a `tf.data.Dataset`. With `loss` a pair,
-            (inputs, targets).
+        data: A few hundred inputs in any form that `tfmp.relax` takes, which are held in memory. With `loss` they have
+            targets: (inputs, targets), or batches of these.
         budget: A `tfmp.Budget`, or a list of several.
-        loss: Function of (targets, outputs), such as a loss object of Keras, whose increase is the harm. Without it the
-            harm is the divergence of the output from that of the network in floating point, which needs no targets.
+        loss: Function of (targets, outputs), such as a loss object of Keras, whose increase is the harm; of (targets,
+            outputs, sample_weight) if the data have weights. Without it the harm is the divergence of the output from
+            that of the network in floating point, which needs no targets.
         divergence: `"kl"`, for outputs that are probabilities or logits of classes; `"squared_error"`, in units of the
             output's variance; None takes `"kl"` where the output is a softmax.
         method: `"knapsack"` for the least sum; `"greedy"` to take the largest relief for its cost again and again,

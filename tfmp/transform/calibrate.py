@@ -31,7 +31,7 @@ def calibrate_ranges(model, float_model, data, *, least_squares=False):
     if not wanted:
         return
     names = list(dict.fromkeys(name for names in wanted.values() for name in names))
-    sample = _sample(float_model, names, list(batches(data, graph=graph)))
+    sample = _sample(float_model, names, batches(data, graph=graph))
     for layer_name, names in wanted.items():
         values = np.concatenate([sample[name] for name in names])
         binding.of(model).layer(model, layer_name).activation_selector.calibrate(values, least_squares=least_squares)
@@ -45,19 +45,39 @@ def _source(graph, tensor):
 
 
 def _sample(model, names, chunks):
-    """Returns up to 2**18 values of each tensor over all batches, the extremes among them, by name."""
+    """Returns up to 2**18 values of each tensor over all batches and the extremes among them, by name."""
     reader = binding.of(model).tensor_model(model, names)
-    collected = {name: [] for name in names}
-    share = max(1, _MAX_VALUES // len(chunks))
     rng = np.random.default_rng(0)
+    drawn = {name: _Drawn(rng) for name in names}
     for batch in chunks:
         outputs = reader(batch, training=False)  # `predict_on_batch` of a replicated model repeats the batch
         for name, values in zip(names, outputs if isinstance(outputs, list) else [outputs], strict=True):
-            values = np.asarray(values).ravel()
-            # Drawn, since every n-th value would be of one channel wherever n divides by their number.
-            drawn = rng.choice(values, share) if values.size > share else values
-            collected[name] += [drawn, [values.min(), values.max()]]
-    return {name: np.concatenate(values) for name, values in collected.items()}
+            drawn[name].add(np.asarray(values).ravel())
+    return {name: np.concatenate([each.values, each.extremes]) for name, each in drawn.items()}
+
+
+class _Drawn:
+    """Values drawn with equal chances from all that were added, however many; all of them while they are few.
+
+    Drawn, since every n-th value would be of one channel wherever n divides by their number.
+    """
+
+    def __init__(self, rng):
+        self._rng, self._seen = rng, 0
+        self.values = self.extremes = np.zeros(0, np.float32)
+
+    def add(self, values):
+        before, self._seen = self._seen, self._seen + values.size
+        if before <= _MAX_VALUES:
+            self.values = np.concatenate([self.values, values])
+            if self._seen > _MAX_VALUES:
+                self.values = self._rng.choice(self.values, _MAX_VALUES)
+        else:
+            replaced = self._rng.binomial(_MAX_VALUES, values.size / self._seen)
+            places = self._rng.choice(_MAX_VALUES, replaced, replace=False)
+            self.values[places] = self._rng.choice(values, replaced)
+        extremes = np.concatenate([self.extremes, values])
+        self.extremes = np.array([extremes.min(), extremes.max()], extremes.dtype)
 
 
 def reestimate_normalization(model, data):

@@ -28,8 +28,8 @@ def fix(search_model, assignment, *, calibration=None, post_training=False):
         search_model: What `tfmp.relax` returned, trained or not. It is not changed.
         assignment: A `BitAssignment`, or a mapping of layer names to `(weight_bits, activation_bits)`. It must name
             every searched layer; bits outside the candidates are allowed where the quantizer has them.
-        calibration: Inputs (array, structure of arrays or `tf.data.Dataset`) from which the statistics of batch
-            normalization are estimated again, since they depend on the bits.
+        calibration: Inputs in any form that `tfmp.relax` takes, from which the statistics of batch normalization are
+            estimated again, since they depend on the bits. With `post_training` they are held in memory.
         post_training: True if nothing is trained, neither a search before nor the network after: every quantizer then
             gets the range of least squared error on the calibration data at its bits, and biases and moving statistics
             are corrected, layer by layer, so that means and variances are those in floating point.

@@ -48,8 +48,9 @@ def relax(
         weight_bits: Candidates for every kernel.
         activation_bits: Candidates for every layer's input.
         quantizer: Name of a quantizer family, or a pair of names (weights, activations).
-        calibration: A few hundred inputs (array, structure of arrays or `tf.data.Dataset`) from which ranges start.
-            Without it they start from the first training batch, as suits a model that is not trained yet.
+        calibration: A few hundred inputs from which ranges start: arrays, a `tf.data.Dataset`, a `PyDataset` or a
+            function of batches, see docs/data.md. Without it they start from the first training batch, as suits a model
+            that is not trained yet.
         layers: The layers to search: a name, a pattern such as `"block*"`, a function of a `tfmp.types.Layer`, or a
             list of these. None searches all that can be.
         skip: The layers not to search, given likewise.

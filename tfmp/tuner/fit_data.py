@@ -6,6 +6,9 @@ import math
 import numpy as np
 import tensorflow as tf
 
+from tfmp.data.batches import regrouped
+from tfmp.data.source import Arrays, as_dataset, source_of
+
 _COMPARED = 64  # samples
 _PARTS = ("x", "y", "sample_weight")  # of validation data, in the order of `fit`
 _OWN = ("epochs", "initial_epoch", "validation_split", "validation_freq")
@@ -15,7 +18,8 @@ class FitData:
     """What `search` was given for `fit`.
 
     Args:
-        x: Inputs; or batches of inputs and targets, a `tf.data.Dataset` or a `PyDataset`.
+        x: Inputs; or batches of inputs and targets: a `tf.data.Dataset`, a `PyDataset` or a function that returns an
+            iterator of them.
         y: Targets, for inputs that are arrays.
         validation_data: What decides about a trial: a tuple as `fit` takes it, or batches.
         **options: More arguments of `fit`, such as `batch_size`.
@@ -34,20 +38,20 @@ class FitData:
             )
         if validation_data is None:
             raise ValueError("`search` needs `validation_data`, by which trials are judged. Received: None")
-        self.x, self.y = x, y
-        self.validation_data = tuple(validation_data) if isinstance(validation_data, list) else validation_data
+        self.x, self.y = as_dataset(x, "`x`"), y
+        self._source = source_of(self.x, "`x`")
+        if y is not None:
+            if not isinstance(self._source, Arrays):
+                raise ValueError("`y` goes with `x` as arrays. Received batches, which hold their targets, and `y`.")
+            self._source = source_of((self.x, y), "`x` and `y`")
+        validation_data = tuple(validation_data) if isinstance(validation_data, list) else validation_data
+        self.validation_data = as_dataset(validation_data, "`validation_data`")
         self._validation_options = {
             "batch_size": options.pop("validation_batch_size", None) or options.get("batch_size"),
             "steps": options.pop("validation_steps", None),
         }
         self._check_validation()
         self.options = options
-        self._is_batches = not isinstance(x, np.ndarray | tf.Tensor | list | tuple | dict)
-        if self._is_batches and not isinstance(x, tf.data.Dataset) and not hasattr(type(x), "__getitem__"):
-            raise TypeError(
-                "`search` needs training data that every trial can read again: arrays, a `tf.data.Dataset` or a "
-                f"`PyDataset`. Received: {type(x).__name__}"
-            )
 
     def _check_validation(self):
         data = self.validation_data
@@ -56,8 +60,7 @@ class FitData:
                 "`validation_data` must be inputs and targets, and sample weights if there are any, "
                 f"(x, y) or (x, y, sample_weight). Received: a tuple of {len(data)}"
             )
-        is_endless = isinstance(data, tf.data.Dataset) and data.cardinality() == tf.data.INFINITE_CARDINALITY
-        if is_endless and not self._validation_options["steps"]:
+        if source_of(data, "`validation_data`").num_batches(1) == math.inf and not self._validation_options["steps"]:
             raise ValueError("`validation_data` never end. Give `validation_steps`, or data that are not repeated.")
 
     def identity(self):
@@ -88,34 +91,17 @@ class FitData:
         """Number of training steps in an epoch; None if a data set does not know."""
         if self.options.get("steps_per_epoch"):
             return self.options["steps_per_epoch"]
-        if not self._is_batches:
-            return math.ceil(len(tf.nest.flatten(self.x)[0]) / (self.options.get("batch_size") or 32))
-        count = int(self.x.cardinality()) if isinstance(self.x, tf.data.Dataset) else len(self.x)
-        return count if count > 0 else None
+        count = self._source.num_batches(self.options.get("batch_size") or 32)
+        return None if count == math.inf else count
 
     def first(self, count):
         """The first inputs and targets, as arrays in their structures; targets are None if there are none."""
-        if not self._is_batches:
-            return tf.nest.map_structure(
-                lambda array: None if array is None else np.asarray(array[:count]), (self.x, self.y)
-            )
-        is_dataset = isinstance(self.x, tf.data.Dataset)
-        elements = self.x.as_numpy_iterator() if is_dataset else (self.x[index] for index in range(len(self.x)))
-        batches, seen = [], 0
-        for element in elements:
-            inputs, *others = element if isinstance(element, tuple) else (element,)
-            batches.append((inputs, others[0] if others else None))
-            seen += len(tf.nest.flatten(inputs)[0])
-            if seen >= count:
-                break
-        if not batches:
-            return None, None
-        inputs, targets = zip(*batches, strict=True)
-
-        def joined(parts):
-            return tf.nest.map_structure(lambda *arrays: np.concatenate(arrays)[:count], *parts)
-
-        return joined(inputs), None if targets[0] is None else joined(targets)
+        is_arrays = isinstance(self._source, Arrays)
+        elements = self._source.elements(count)
+        if is_arrays and self.y is None:
+            elements = ((inputs,) for inputs in elements)
+        parts = next(regrouped((each if isinstance(each, tuple) else (each,) for each in elements), count), ())
+        return (*parts, None, None)[:2]
 
 
 def _described(array):
