@@ -197,7 +197,7 @@ def test_bad_bits_and_models():
         tfmp.fix(relaxed, {**bits, "inside": (2, 16)})
     with pytest.raises(ValueError, match="`inside`.*two integers"):
         tfmp.fix(relaxed, {**bits, "inside": 2})
-    with pytest.raises(TypeError, match="map layer names"):
+    with pytest.raises(TypeError, match="mapping of layer names"):
         tfmp.fix(relaxed, [2, 2])
     with pytest.raises(ValueError, match="no layer whose bits are open"):
         tfmp.fix(residual(), bits)
