@@ -56,7 +56,7 @@ def test_a_class_that_nobody_registered_is_left_alone_and_says_so():
     custom_layers._registered.clear()
     model = around(own(0.5, name="own"))
     relaxed = tfmp.relax(model, weight_bits=8, activation_bits=8, calibration=data())
-    with pytest.raises(ValueError, match=r"`own` \(Clipped\) has no integer form.*tfmp.register_layer.*mode=\"float\""):
+    with pytest.raises(ValueError, match=r"`own` is a `Clipped`, which has no .*tfmp.register_layer.*mode=\"float\""):
         tfmp.fold(relaxed)
 
 

@@ -129,6 +129,23 @@ def test_assignment_survives_json_and_fixes_the_model(model, tmp_path):
     assert tfmp.cost(fixed, "bitops") == assignment.costs["bitops"]
 
 
+@pytest.mark.parametrize("strategy", ["argmax", "budget", "sample", "multinomial"])
+def test_one_candidate_is_the_decision(strategy):
+    x = np.random.default_rng(0).normal(size=(8, 8, 8, 3)).astype(np.float32)
+    relaxed = tfmp.relax(residual(), weight_bits=3, activation_bits=4, calibration=x)
+    budget = tfmp.Budget("bitops", like_uniform=(3, 4)) if strategy == "budget" else None
+    assignment = tfmp.discretize(relaxed, strategy=strategy, budget=budget)
+    assert assignment.bits == dict.fromkeys(MACS, (3, 4)), "without the first and the last layer"
+    kept = 64 * (64 * 9 * 3 * 4 + 5 * 3)
+    assert assignment.costs["bitops"] == kept + 12 * sum(MACS.values()) == tfmp.cost(relaxed, "bitops", assignment)
+    fixed = tfmp.fix(relaxed, assignment)
+    np.testing.assert_array_equal(fixed(x), relaxed(x))
+    wider = tfmp.fix(fixed, dict.fromkeys(MACS, (8, 8)))
+    assert tfmp.discretize(wider).bits == dict.fromkeys(MACS, (8, 8))
+    with pytest.raises(ValueError, match="budget of `bitops` cannot be met"):
+        tfmp.discretize(relaxed, strategy="budget", budget=tfmp.Budget("bitops", like_uniform=(2, 4)))
+
+
 def test_bad_arguments(model):
     with pytest.raises(ValueError, match="'argmax', 'budget', 'sample', 'multinomial'"):
         tfmp.discretize(model, strategy="wrong")

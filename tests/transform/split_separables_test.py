@@ -56,7 +56,7 @@ def test_both_parts_are_listed_priced_and_simulated():
     assert {row.name: row.macs for row in report.rows if row.macs} == macs
     assert report["both_depthwise"].status == report["both"].status == "searched"
     assert (report["up"].status, report["up"].reason) == (
-        *("kept", "a transposed convolution: the runtime computes it at 8 bits"),
+        *("8 bits", "a transposed convolution: the runtime computes it at 8 bits"),
     )
     assert tfmp.cost(model, "flops") == sum(macs.values())
     relaxed = tfmp.relax(model, weight_bits=(2, 4), activation_bits=(4,))

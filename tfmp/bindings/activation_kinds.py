@@ -28,6 +28,7 @@ _KINDS = {
     "gelu": ("gelu", {"approximate": False}),
     "softmax": ("softmax", {}),
 }
+NAMES = tuple(sorted(_KINDS))
 KINDS = frozenset({kind for kind, _ in _KINDS.values()} | {"prelu"})
 _IN_TF_KERAS = {"hard_sigmoid": ("hard_sigmoid", {"factor": 0.2, "offset": 0.5})}
 
@@ -42,6 +43,29 @@ def activation_name(config):
             return "custom"
         activation = activation.get("config")
     return activation if isinstance(activation, str) else "custom"
+
+
+def unknown(config):
+    """Returns the attributes of a layer that computes an activation which the library has no word for."""
+    names = ", ".join(NAMES)
+    return {
+        "function": _in_words(config),
+        "way_out": f"Give an activation by its name, one of {names}; or as a layer of its own",
+    }
+
+
+def _in_words(config):
+    """A name, a function or an object."""
+    activation = config.get("activation")
+    if isinstance(activation, str):
+        return f"`{activation}`"
+    if callable(activation):
+        return f"the function `{getattr(activation, '__name__', type(activation).__name__)}`"
+    if not isinstance(activation, dict) or "class_name" not in activation:
+        return "a lambda"  # of which Keras writes the code
+    if activation["class_name"] == "function":
+        return f"the function `{activation['config']}`"
+    return f"a `{activation['class_name']}` object"
 
 
 def of_name(name, framework):

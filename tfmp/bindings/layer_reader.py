@@ -4,7 +4,7 @@ import numpy as np
 
 from tfmp.bindings.kinds import MULTIPLYING, OTHER, kind_and_attributes
 from tfmp.bindings.layer_shapes import layer_shape
-from tfmp.bindings.left_alone import reason_left_alone
+from tfmp.bindings.left_alone import unknown_attributes
 from tfmp.types import UNQUANTIZED, Layer, Selection
 
 
@@ -52,7 +52,7 @@ class LayerReader:
             names = ", ".join(f"`{name}`" for name in holders)
             kind, attributes = OTHER, {"left_because": f"its variables are also those of {names}"}
         elif kind == OTHER:
-            attributes = {**attributes, "left_because": reason_left_alone(type(operation))}
+            attributes = {**attributes, **unknown_attributes(operation, known_config, attributes, self.framework)}
         weights = self.weights(operation, shared) if self.with_weights or kind in MULTIPLYING.values() else {}
         shape = None
         if kind in MULTIPLYING.values():

@@ -1,17 +1,154 @@
-"""Why no quantized form of a layer is known, by what its class is."""
+"""Why a layer has no integer form, and what to write instead."""
 
-_REASONS = {
-    "Wrapper": "it runs another layer its own way, which only that layer called directly would show",
-    "Bidirectional": "it runs another layer its own way, which only that layer called directly would show",
-    "RNN": "it is recurrent, and no quantized form of recurrent layers is known",
-    "Lambda": "a Python function: what it computes is hidden, unlike in `keras.ops` or a layer",
-    "Model": "a subclass of `keras.Model`: its structure is hidden in Python code; build it as "
-    "`keras.Model(inputs, outputs)` to search its layers",
-    "Sequential": "its layers can only be read once it is built",
+from tfmp.bindings import activation_kinds
+
+_FRAMEWORKS = ("keras", "tf_keras", "tfmp")
+_WRAPPED = (
+    "it runs another layer its own way, which has no integer form",
+    "Call that layer directly: `Dense` takes any number of axes",
+)
+# By the name of a class of Keras that the layer is, or inherits from: the reason and the way out.
+_BY_CLASS = {
+    "Wrapper": _WRAPPED,
+    "Bidirectional": _WRAPPED,
+    "RNN": ("it is recurrent, which has no integer form", ""),
+    "Lambda": (
+        "it is a Python function: what it computes is hidden, so it has no integer form",
+        "Compute it on the model's tensors or in a layer class of your own",
+    ),
+    "Model": (
+        "it is a subclass of `keras.Model`: its structure is hidden in Python code, so it has no integer form",
+        "Build it as `keras.Model(inputs, outputs)`",
+    ),
+    "Sequential": ("its layers can only be read once it is built", "Build it, or give it an `Input`"),
 }
+# Classes of which only a form has an integer form.
+_FORMS = {
+    "Add": "of two tensors or more, or of a tensor and a number or one number per channel",
+    "Subtract": "of two tensors, or of a tensor and a number or one number per channel",
+    "Multiply": "of two tensors or more, or of a tensor and a number or one number per channel",
+    "Divide": "by a number or by one number per channel",
+    "TrueDivide": "by a number or by one number per channel",
+    "Clip": "with 0 as its smallest value",
+    "ELU": "with `alpha=1`",
+    "Elu": "with `alpha=1`",
+    "Mean": "over height and width",
+    "Pad": "with zeros, and none around batch and channels",
+    "Permute": "that leaves the batch first",
+    "ReLU": "with `threshold=0`, and without `max_value` where it has a `negative_slope`",
+    "Softmax": "over the last axis",
+    "Transpose": "that leaves the batch first",
+    "UpSampling2D": '"nearest" or "bilinear"',
+}
+# The layer that may compute the same, by the name of a layer or an operation of Keras, or a function of TensorFlow.
+_LAYERS = {
+    "AdaptiveAveragePooling1D": "AveragePooling1D",
+    "AdaptiveAveragePooling2D": "AveragePooling2D",
+    "AdaptiveMaxPooling1D": "MaxPooling1D",
+    "AdaptiveMaxPooling2D": "MaxPooling2D",
+    "AveragePool": "AveragePooling2D",
+    "CenterCrop": "Cropping2D",
+    "Conv": "Conv2D",
+    "ConvTranspose": "Conv2DTranspose",
+    "DepthwiseConv": "DepthwiseConv2D",
+    "Dot": "Dense",
+    "Einsum": "Dense",
+    "EinsumDense": "Dense",
+    "GetItem": "Cropping2D",
+    "Matmul": "Dense",
+    "Max": "GlobalMaxPooling2D",
+    "MaxPool": "MaxPooling2D",
+    "Maximum": "ReLU",
+    "Mean": "GlobalAveragePooling2D",
+    "Repeat": "UpSampling2D",
+    "Resize": "UpSampling2D",
+    "Resizing": "UpSampling2D",
+    "Tile": "UpSampling2D",
+    "__operators__.getitem": "Cropping2D",
+    "clip_by_value": "ReLU",
+    "einsum": "Dense",
+    "expand_dims": "Reshape",
+    "image.resize": "UpSampling2D",
+    "linalg.matmul": "Dense",
+    "math.maximum": "ReLU",
+    "math.reduce_max": "GlobalMaxPooling2D",
+    "math.reduce_mean": "GlobalAveragePooling2D",
+    "nn.avg_pool": "AveragePooling2D",
+    "nn.batch_normalization": "BatchNormalization",
+    "nn.conv2d": "Conv2D",
+    "nn.depthwise_conv2d": "DepthwiseConv2D",
+    "nn.dropout": "Dropout",
+    "nn.leaky_relu": "LeakyReLU",
+    "nn.max_pool2d": "MaxPooling2D",
+    "nn.softmax": "Softmax",
+    "pad": "ZeroPadding2D",
+    "repeat": "UpSampling2D",
+    "reshape": "Reshape",
+    "squeeze": "Reshape",
+    "tile": "UpSampling2D",
+    "transpose": "Permute",
+}
+_AUGMENTING = ("Random", "RandAugment", "AugMix", "CutMix", "MixUp")
 
 
-def reason_left_alone(layer_class) -> str:
-    """Returns why a layer whose kind is `"other"` is left as it is; empty if its class says nothing particular."""
-    bases = [base for base in layer_class.__mro__ if base.__module__.split(".")[0] in ("keras", "tf_keras")]
-    return next((_REASONS[base.__name__] for base in bases if base.__name__ in _REASONS), "")
+def unknown_attributes(operation, config, attributes, framework) -> dict[str, str]:
+    """Returns what the attributes of a layer whose kind is `"other"` say about it.
+
+    Args:
+        operation: The layer, or the operation used without one.
+        config: Its configuration.
+        attributes: Its attributes in neutral terms.
+        framework: `"keras"` or `"tf_keras"`.
+
+    Returns:
+        `left_because`, why it has no integer form: a clause that begins with "it" or "its"; for an activation
+        `function` in its place, what it computes. `way_out`: a sentence without a full stop, empty if there is no
+        advice.
+    """
+    if type(operation).__name__ == "Activation" and _is_keras(type(operation)):
+        return activation_kinds.unknown(config)
+    reason, way_out = _reason_and_way_out(operation, config, attributes, framework)
+    return {"left_because": reason, "way_out": way_out}
+
+
+def _reason_and_way_out(operation, config, attributes, framework):
+    if attributes.get("data_format") == "channels_first":
+        return (
+            "its channels come first, which the runtime has no kernels for",
+            'Build it with `data_format="channels_last"`',
+        )
+    bases = [base.__name__ for base in type(operation).__mro__ if _is_keras(base)]
+    for base in bases:
+        if base in _BY_CLASS:
+            return _BY_CLASS[base]
+    name = type(operation).__name__
+    if not _is_keras(type(operation)):
+        return (
+            f"it is {_with_article(name)}, which has no integer form",
+            "If it computes what a known layer computes, say so with `tfmp.register_layer`",
+        )
+    if isinstance(config.get("function"), str):  # of TensorFlow, called on tensors of tf_keras
+        function = config["function"]
+        shown = "a slice" if function == "__operators__.getitem" else f"`tf.{function}`"
+        return f"it computes {shown}, which has no integer form", _use(_LAYERS.get(function), framework)
+    if name in _FORMS:
+        return f"it is {_with_article(name)} whose arguments have no integer form", f"Write one {_FORMS[name]}"
+    if not hasattr(operation, "trainable"):  # as layers have
+        return f"it is the operation `{name}`, which has no integer form", _use(_LAYERS.get(name), framework)
+    if name.startswith(_AUGMENTING) and name != "RandomCrop":
+        way_out = "Apply it to the training data, not in the model: at inference it does nothing"
+    else:
+        way_out = _use(_LAYERS.get(name), framework)
+    return f"it is {_with_article(name)}, which has no integer form", way_out
+
+
+def _is_keras(layer_class):
+    return layer_class.__module__.split(".")[0] in _FRAMEWORKS
+
+
+def _with_article(name):
+    return f"{'an' if name[0] in 'AEIOU' else 'a'} `{name}`"
+
+
+def _use(layer, framework):
+    return f"Where it computes the same, write `{framework}.layers.{layer}`" if layer else ""

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tfmp.search.chosen_layers import chosen_layers
 from tfmp.search.knapsack import Knapsack
 from tfmp.types import Graph
 
@@ -16,7 +17,7 @@ def most_probable(graph: Graph) -> dict[str, tuple[int, int]]:
             layer.weight.bits[int(np.argmax(layer.weight.probabilities))],
             layer.activation.bits[int(np.argmax(layer.activation.probabilities))],
         )
-        for layer in graph.searched
+        for layer in chosen_layers(graph)
     }
 
 
@@ -152,7 +153,7 @@ def _lists(priced, limit):
 def _tables(graph, function):
     """Layer name to the sums of the logs of what a function makes of the probabilities of its choices."""
     found = {}
-    for layer in graph.searched:
+    for layer in chosen_layers(graph):
         logs = [
             np.log(np.clip(function(tensor.probabilities), _SMALLEST_PROBABILITY, 1))
             for tensor in (layer.weight, layer.activation)
@@ -177,7 +178,7 @@ def sample(graph: Graph, rng: np.random.Generator, *, trials=1) -> dict[str, tup
         return int(rng.choice(winners))
 
     found = {}
-    for layer in graph.searched:
+    for layer in chosen_layers(graph):
         weight = draw(layer.weight)
         activation = weight if layer.coupled else draw(layer.activation)
         found[layer.name] = layer.weight.bits[weight], layer.activation.bits[activation]

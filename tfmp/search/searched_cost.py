@@ -4,6 +4,7 @@ import dataclasses
 import functools
 
 from tfmp import costs, quantizers
+from tfmp.search.chosen_layers import chosen_layers
 from tfmp.types import Graph, Selection
 
 
@@ -22,7 +23,7 @@ class SearchedCost:
     def __init__(self, graph: Graph, cost):
         self.graph = graph
         self.cost = costs.get(cost)
-        self.names = tuple(layer.name for layer in graph.searched)
+        self.names = tuple(layer.name for layer in chosen_layers(graph))
         self.sums = self.cost.sums(graph, self.names)
 
     @property

@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from tfmp import quantizers
+from tfmp.transform.candidates import check_range, check_zero
 from tfmp.types import Grid, Layer
 
 
@@ -13,11 +14,7 @@ def activation_grid(layer: Layer) -> Grid:
         ValueError: If its range was never calibrated, or no grid with a zero describes it.
     """
     quantizer, state = calibrated_quantizer(layer)
-    if quantizer.offset:
-        raise ValueError(
-            f"Layer `{layer.name}`: one signed bit has the levels -step and +step and no zero, which activations of a "
-            "file need. Use 2 bits or more for inputs that can be negative."
-        )
+    check_zero(layer)
     levels = quantizer.grid(tf.zeros((1,)), state)
     return Grid(float(levels.step), int(levels.low), int(levels.high))
 
@@ -32,11 +29,7 @@ def calibrated_quantizer(layer: Layer):
     quantizer = quantizers.get(selection.quantizer, bits=selection.bits[0], signed=selection.signed)
     prefix = "activation_selector/"
     state = {path.removeprefix(prefix): w for path, w in layer.weights.items() if path.startswith(prefix)}
-    if selection.quantizer == "linear":
-        raise ValueError(
-            f"Layer `{layer.name}`: `linear` takes the range of an activation anew from every batch, which a file "
-            'cannot. Use "moving_range" or "lsq" for activations, e.g. `quantizer=("linear", "moving_range")`.'
-        )
+    check_range(layer)
     if "seen" in state and not state["seen"] > 0:
         raise ValueError(
             f"Layer `{layer.name}` was never calibrated: the range of its input is unknown. Give `tfmp.relax` "

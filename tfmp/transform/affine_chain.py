@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 
+from tfmp.transform.fold_error import FoldError
 from tfmp.transform.normalization import channel_axis, fusable_normalization
 from tfmp.types import Call, Graph, Layer
 
@@ -67,12 +68,16 @@ def affine_chain(graph: Graph, call: Call) -> AffineChain:
     operation can be theirs, to a layer with a kernel or to what has to be stored.
 
     Raises:
-        ValueError: If the layer keeps another axis than that of the channels.
+        FoldError: If the layer keeps another axis than that of the channels.
     """
     layer = graph.layer_of(call)
     if not is_affine(graph, call):
         axes = ", ".join(map(str, _axes(layer)))
-        raise ValueError(f"Layer `{layer.name}` normalizes axis {axes}. Expected the last alone, that of the channels.")
+        raise FoldError(
+            layer.name,
+            f"it normalizes axis {axes}, where only the last, that of the channels, has an integer form",
+            'Normalize the last axis; or export with `mode="float"`.',
+        )
     total, low, high = affine_map(layer), *_bounds(layer)
     tensor = call.inputs[0]
     while True:

@@ -4,7 +4,7 @@ from tfmp.mixins.mixed_precision import quantizer_pair
 from tfmp.transform.affine_chain import FUSED_ACTIVATIONS
 from tfmp.transform.normalization import with_positive_gammas
 from tfmp.transform.pairwise_addition import with_pairwise_additions
-from tfmp.transform.plan import KEPT, plan
+from tfmp.transform.plan import EIGHT_BITS, FLOAT, plan
 from tfmp.transform.quantized_layer import KEPT_ARGUMENTS, quantized_layer
 from tfmp.transform.separate_activations import with_separate_activations
 from tfmp.transform.signs import non_negative_tensors
@@ -38,7 +38,7 @@ def with_annotated_layers(graph: Graph, ours, *, default, first_and_last="int8",
     plans = plan(graph, first_and_last=first_and_last, quantizer=quantizer_pair(default["quantizer"]))
     products = [layer.name for layer in graph.in_order() if layer.shape is not None]
     _check_kernels(graph, chosen)
-    kept_float = [name for name in products if plans[name].status == KEPT and first_and_last == "float"]
+    kept_float = [name for name in products if plans[name].status == FLOAT]
     chosen = {name: found for name, found in chosen.items() if found is not None or name not in kept_float}
     graph = with_positive_gammas(graph)
     integer = all(name in chosen or name in theirs for name in products)
@@ -48,7 +48,7 @@ def with_annotated_layers(graph: Graph, ours, *, default, first_and_last="int8",
     for name in products:
         if name in chosen:
             found = default if chosen[name] is None else chosen[name]
-            found = KEPT_ARGUMENTS if chosen[name] is None and plans[name].status == KEPT else found
+            found = KEPT_ARGUMENTS if chosen[name] is None and plans[name].status == EIGHT_BITS else found
             signed = found.get("signed_input")
             signed = plans[name].signed_input if signed is None else signed
             changed[name] = quantized_layer(graph, graph.layers[name], found, signed_input=signed)

@@ -4,6 +4,7 @@ import dataclasses
 
 from tfmp import costs, quantizers
 from tfmp.bindings import binding
+from tfmp.search.chosen_layers import chosen_layers
 from tfmp.transform.fix import check_assignment
 from tfmp.transform.split_separables import with_split_separables
 from tfmp.types import BitAssignment, Layer, Selection
@@ -29,7 +30,7 @@ def cost(model, cost, assignment=None) -> float:
             assignment = BitAssignment(assignment)
         check_assignment(graph, assignment)
         graph = graph.replace_layers(
-            {layer.name: _with_bits(layer, *assignment[layer.name]) for layer in graph.searched}
+            {layer.name: _with_bits(layer, *assignment[layer.name]) for layer in chosen_layers(graph)}
         )
     return costs.network_cost(graph, costs.get(cost))
 

@@ -8,6 +8,7 @@ from tfmp import costs
 from tfmp.bindings import binding
 from tfmp.search.assignment import most_probable, most_probable_within, sample
 from tfmp.search.budget import bounded, budgets_of
+from tfmp.search.chosen_layers import chosen_layers
 from tfmp.search.searched_cost import SearchedCost
 from tfmp.transform.finite_weights import check_finite_weights
 from tfmp.types import BitAssignment
@@ -25,7 +26,8 @@ def discretize(search_model, *, strategy="argmax", budget=None, seed=0, spend=Tr
     - `"sample"`, `"multinomial"`: drawn once, or the most frequent of 50 draws (EdMIPS, eq. 19).
 
     Args:
-        search_model: A relaxed model, trained with `tfmp.MixedPrecisionSearch`.
+        search_model: A relaxed model, trained with `tfmp.MixedPrecisionSearch`; with one candidate each, it has the
+            bits that are returned.
         strategy: One of the above.
         budget: A `tfmp.Budget`, or a list of several, for `"budget"`.
         seed: Integer, for the drawn ones.
@@ -37,7 +39,7 @@ def discretize(search_model, *, strategy="argmax", budget=None, seed=0, spend=Tr
 
     Raises:
         ValueError: If the strategy is unknown, the budget is missing, budgets cannot be met, alone or together, no
-            layer is searched, or the search diverged.
+            layer is quantized, or the search diverged.
 
     Example:
         >>> assignment = tfmp.discretize(search_model, strategy="budget", budget=search.budget)
@@ -51,8 +53,10 @@ def discretize(search_model, *, strategy="argmax", budget=None, seed=0, spend=Tr
         raise ValueError('`strategy="budget"` needs `budget=tfmp.Budget(...)`. Received: budget=None')
     graph = binding.of(search_model).read(search_model)
     check_finite_weights(graph)
-    if not graph.searched:
-        raise ValueError(f"Model `{graph.name}` has no layer whose bits are open. Expected a model from `tfmp.relax`.")
+    if not chosen_layers(graph):
+        raise ValueError(
+            f"Model `{graph.name}` has no layer whose bits are open or chosen. Expected a model from `tfmp.relax`."
+        )
     if strategy == "budget":
         bits = most_probable_within(*bounded(budget, graph), spend=spend)
     elif strategy == "argmax":

@@ -8,6 +8,7 @@ from tfmp import quantizers
 from tfmp.bindings import binding
 from tfmp.mixins.candidate_kernels import kernel_name
 from tfmp.mixins.mixed_precision import quantizer_pair
+from tfmp.search.chosen_layers import chosen_layers
 from tfmp.transform.calibrate import reestimate_normalization
 from tfmp.transform.finite_weights import check_finite_weights
 from tfmp.transform.floating_point import in_floating_point, own_weights
@@ -51,7 +52,7 @@ def fix(search_model, assignment, *, calibration=None, post_training=False):
     if not isinstance(assignment, BitAssignment):
         assignment = BitAssignment(assignment)
     check_assignment(graph, assignment)
-    changed = {layer.name: _fixed(layer, *assignment[layer.name]) for layer in graph.searched}
+    changed = {layer.name: _fixed(layer, *assignment[layer.name]) for layer in chosen_layers(graph)}
     fixed = bound.write(graph.replace_layers(changed))
     if post_training:
         quantize_after_training(fixed, in_floating_point(graph), calibration)
@@ -62,11 +63,10 @@ def fix(search_model, assignment, *, calibration=None, post_training=False):
 
 def check_assignment(graph: Graph, assignment: BitAssignment):
     """Raises `ValueError` unless the assignment names exactly the searched layers of the graph."""
-    searched = [layer.name for layer in graph.searched]
+    searched = [layer.name for layer in chosen_layers(graph)]
     if not searched:
         raise ValueError(
-            f"Model `{graph.name}` has no layer whose bits are open. Expected a model from `tfmp.relax` with more "
-            "than one candidate."
+            f"Model `{graph.name}` has no layer whose bits are open or chosen. Expected a model from `tfmp.relax`."
         )
     unknown = [name for name in assignment if name not in searched]
     missing = [name for name in searched if name not in assignment.bits]

@@ -1,11 +1,11 @@
 """From a fixed model to the network of integers that it is."""
 
-from tfmp import quantizers
 from tfmp.bindings import binding
-from tfmp.transform.affine_chain import FUSED_ACTIVATIONS
+from tfmp.transform.candidates import check_library
 from tfmp.transform.finite_weights import check_finite_weights
 from tfmp.transform.folder import Folder
 from tfmp.transform.rules.products import RULES as PRODUCTS
+from tfmp.transform.rules.products import check_product
 from tfmp.types import Graph, IntegerGraph
 from tfmp.types.weight_storage import check_mode
 
@@ -40,7 +40,7 @@ def fold_graph(graph: Graph, *, mode: str = "fast") -> IntegerGraph:
     check_fixed(graph)
     for layer in graph.in_order():
         if layer.kind in PRODUCTS:
-            _check_product(layer)
+            check_product(layer)
     return Folder(graph, mode).run()
 
 
@@ -53,35 +53,6 @@ def check_fixed(graph: Graph):
             f"The bits of these layers are still open: {names}. Call `tfmp.discretize` and `tfmp.fix` first."
         )
     for layer in graph.layers.values():
-        for tensor, selection in (("weights", layer.weight), ("input", layer.activation)):
-            if (
-                layer.is_quantized
-                and not selection.formats[0].is_float
-                and selection.quantizer not in quantizers.names()
-            ):
-                raise ValueError(
-                    f"Layer `{layer.name}`: its {tensor} are quantized by `{selection.quantizer}` of another library, "
-                    "whose levels are not those of a file. Give it one of its 8-bit configurations, or one of ours."
-                )
+        check_library(layer)
     if not any(layer.is_quantized for layer in graph.layers.values()):
         raise ValueError(f"Model `{graph.name}` has no quantized layer. Expected what `tfmp.fix` returned.")
-
-
-def _check_product(layer):
-    if layer.weight.formats[0].is_float or layer.activation.formats[0].is_float:
-        raise ValueError(
-            f"Layer `{layer.name}` has its weights or its input in floating point, which a network of integers cannot "
-            'hold. Give it bits for both, as `tfmp.relax` does unless `first_and_last="float"`; or export with '
-            '`mode="float"`.'
-        )
-    if layer.attributes.get("data_format") == "channels_first":
-        raise ValueError(
-            f"Layer `{layer.name}` has its channels first, which the runtime has no kernels for. Build the model with "
-            '`data_format="channels_last"`.'
-        )
-    activation = layer.attributes.get("activation", "linear")
-    if activation not in FUSED_ACTIVATIONS:
-        raise ValueError(
-            f"Layer `{layer.name}`: the activation {activation!r} is no part of an integer operator. Expected one of "
-            f"{', '.join(FUSED_ACTIVATIONS)}; make it a layer of its own, as `tfmp.relax` does."
-        )

@@ -5,11 +5,11 @@ import tensorflow as tf
 
 from tfmp import quantizers
 from tfmp.transform.affine_chain import AffineMap
+from tfmp.transform.candidates import check_kernel
 from tfmp.types import Layer
 from tfmp.types.weight_storage import LARGEST_PACKED_BIAS, weight_storage
 
 _CHANNEL_AXES = {"depthwise_conv2d": (-2, -1), "depthwise_conv1d": (-2, -1), "conv2d_transpose": (-2,)}
-_LARGEST_CODE = 127
 _LARGEST_BIAS = 2.0**30
 
 
@@ -84,15 +84,10 @@ def _in_container(codes, scale, bias, input_scale, *, container_bits=8):
 
 def kernel_codes(layer: Layer):
     """Returns `(integers, scale)` of a fixed layer's kernel, those of training."""
+    check_kernel(layer)
     prefix = "weight_selector/"
     state = {path.removeprefix(prefix): w for path, w in layer.weights.items() if path.startswith(prefix)}
     quantizer = quantizers.get(layer.weight.quantizer, bits=layer.weight.bits[0])
-    if quantizer.format.low < -_LARGEST_CODE or quantizer.format.high > _LARGEST_CODE:
-        raise ValueError(
-            f"Layer `{layer.name}`: {layer.weight.bits[0]} bits of `{quantizer.name}` have codes up to "
-            f"{quantizer.format.high}, which INT8 cannot hold. Use at most {layer.weight.bits[0] - 1} bits with it, or "
-            "another quantizer."
-        )
     axes = _CHANNEL_AXES.get(layer.kind, (-1,))
     integers, scale = quantizer.codes(tf.constant(layer.weights["kernel"]), state, channel_axes=axes)
     return np.asarray(integers), np.asarray(scale)

@@ -1,10 +1,12 @@
 """From the layers of a fixed network to integer operations."""
 
 from tfmp.transform.activation_grid import activation_grid
+from tfmp.transform.fold_error import FoldError, no_integer_form
+from tfmp.transform.folded_product import folded_product
 from tfmp.transform.integer_builder import Codes, IntegerBuilder
 from tfmp.transform.rules import MOVES, rule_of
 from tfmp.transform.signature_names import signature_inputs, signature_outputs
-from tfmp.types import Graph, Grid, IntegerGraph
+from tfmp.types import Graph, Grid, IntegerGraph, Layer
 
 
 class Folder:
@@ -24,19 +26,24 @@ class Folder:
         self.graph, self.mode, self.builder = graph, mode, IntegerBuilder()
         self.inputs = signature_inputs(graph)
         self.held: dict[tuple[str, Codes], str] = {}
+        self._grids: dict[str, Grid] = {}
 
     def run(self) -> IntegerGraph:
-        """Folds the whole network."""
+        """Folds the whole network.
+
+        Raises:
+            FoldError: If a layer has no integer form, or nothing quantizes a tensor that has to be stored.
+        """
         for tensor, name in self.inputs.items():
             self.builder.input(name, self.shape(tensor))
         # In the order of the network: a demand then finds what it reads and never reaches far back.
         for call in self.graph.calls:
             layer = self.graph.layer_of(call)
             if layer.is_quantized:
-                self.demand(call.inputs[0], Codes.all_of(activation_grid(layer)))
+                self.demand(call.inputs[0], Codes.all_of(self.grid(layer)))
         outputs = []
         for tensor in self.graph.output_names:
-            stored = self.stored(tensor, "the output of the model")
+            stored = self.stored(tensor, None)
             outputs.append(self.builder.add("dequantize", (stored,), f"{tensor}_output", self.shape(tensor), None))
         return self.builder.graph(self.graph.name, self.inputs.values(), outputs, signature_outputs(self.graph))
 
@@ -44,52 +51,71 @@ class Folder:
         """Sizes of a tensor of the graph."""
         return self.graph.tensors[tensor].shape
 
+    def grid(self, layer: Layer) -> Grid:
+        """Returns the codes of the input of a quantized layer."""
+        if layer.name not in self._grids:
+            self._grids[layer.name] = activation_grid(layer)
+        return self._grids[layer.name]
+
+    def product_constants(self, layer: Layer, after, input_scale: float):
+        """Returns the constants of a layer with a kernel and the bits of their container, see `folded_product`."""
+        return folded_product(layer, after, input_scale, mode=self.mode)
+
     def demand(self, tensor: str, codes: Codes) -> str:
         """Returns the name of the integer tensor that holds a tensor of the graph with these codes."""
         key = (tensor, codes)
         if key not in self.held:
             call = self.graph.producer(tensor)
-            self.held[key] = self._rule(self.graph.layer_of(call)).fold(self, call, codes)
+            self.held[key] = self._rule(call).fold(self, call, codes)
         return self.held[key]
 
-    def stored(self, tensor: str, reader: str) -> str:
+    def stored(self, tensor: str, reader: str | None) -> str:
         """Returns the name of the integer tensor of a tensor that the graph itself puts on a grid.
 
+        Args:
+            tensor: The tensor.
+            reader: Name of the layer that reads it, for the message; None for an output of the model.
+
         Raises:
-            ValueError: If nothing does; `reader` is who reads it, for the message.
+            FoldError: If nothing does.
         """
         return self.demand(tensor, Codes.all_of(self.stored_grid(tensor, reader)))
 
-    def stored_grid(self, tensor: str, reader: str) -> Grid:
+    def stored_grid(self, tensor: str, reader: str | None) -> Grid:
         """Returns the grid of such a tensor."""
         source = tensor
         while True:
             call = self.graph.producer(source)
             layer = self.graph.layer_of(call)
-            rule = self._rule(layer)
+            rule = self._rule(call)
             if rule.reads != MOVES or rule.joins:
                 break
             source = call.inputs[0]
         if layer.kind == "quantize":
-            return activation_grid(layer)
+            return self.grid(layer)
         if rule.grid is not None:
             return rule.grid
-        raise ValueError(
-            f"Tensor `{tensor}` is read by {reader} but nothing quantizes it. Models made by `tfmp.relax` have a "
-            "quantizer there; in a model built by hand, put a `tfmp.layers.Quantize` behind it."
+        read = "an output of the model" if reader is None else f"read by `{reader}`"
+        raise FoldError(
+            self.graph.producer(tensor).layer,
+            f"its output is {read}, and nothing quantizes it",
+            "Models made by `tfmp.relax` have a quantizer there; in a model built by hand, put a "
+            "`tfmp.layers.Quantize` after it.",
         )
 
     def requantized(self, tensor: str, made: str, own: Codes, codes: Codes) -> str:
         """`made`, which holds a tensor of the graph with the codes `own`, with the codes that are wanted."""
         return made if codes == own else self.builder.requantized(made, f"{tensor}_requantized", codes)
 
-    def _rule(self, layer):
+    def _rule(self, call):
+        layer = self.graph.layer_of(call)
         rule = rule_of(layer)
         if rule is None:
-            name = layer.config["class"].__name__ if "class" in layer.config else layer.kind
-            raise ValueError(
-                f"Layer `{layer.name}` ({name}) has no integer form, so the model cannot be folded. If it computes "
-                'what a known layer computes, say so with `tfmp.register_layer`; else export with `mode="float"`, '
-                "or leave it out of the model that is exported."
-            )
+            raise no_integer_form(layer, self._users_layer(call))
         return rule
+
+    def _users_layer(self, call):
+        """The name of the layer whose activation a transform made a layer of its own, or that of the layer itself."""
+        source = self.graph.producer(call.inputs[0]).layer if call.inputs else ""
+        is_part = self.graph.layers[call.layer].kind == "other" and call.layer.startswith(f"{source}_activation")
+        return source if source and is_part else call.layer

@@ -2,15 +2,19 @@
 
 import dataclasses
 import fnmatch
+from collections.abc import Mapping
 
-from tfmp.transform.rules import rule_of
+from tfmp.transform.fold_error import no_integer_form
+from tfmp.transform.rules import MOVES, rule_of
+from tfmp.transform.rules.activations import RULES as ACTIVATIONS
 from tfmp.transform.rules.products import RULES as PRODUCTS
 from tfmp.transform.signs import non_negative_tensors
 from tfmp.types import Graph, Layer
 from tfmp.types.checks import check_choice
 
-SEARCHED, KEPT, LEFT = "searched", "kept", "left alone"
+SEARCHED, EIGHT_BITS, FOLLOWS, FLOAT = "searched", "8 bits", "follows", "float"
 FIRST_AND_LAST = ("int8", "float", "search")
+_EACH_VALUE = (*ACTIVATIONS, "affine", "hard_sigmoid", "batch_normalization", "normalization", "quantize")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,8 +23,9 @@ class LayerPlan:
 
     Args:
         name: Name of the layer.
-        status: `"searched"`; `"kept"`, at 8 bits or in floating point; or `"left alone"`.
-        reason: Why it is not searched; empty if it is.
+        status: `"searched"`; `"8 bits"`; `"follows"` if it has no kernel and takes the grids of the layers around it;
+            or `"float"`.
+        reason: Why it is not searched; empty if it is, or follows.
         signed_input: True if its input can be negative.
     """
 
@@ -39,7 +44,8 @@ def plan(graph: Graph, *, layers=None, skip=None, first_and_last="int8", quantiz
             list of these; None for all that can be.
         skip: The layers not to search, given likewise.
         first_and_last: `"int8"` keeps the layers that read an input or lead to an output without another multiplying
-            layer between at 8 bits, `"float"` keeps them in floating point, `"search"` searches them.
+            layer between at 8 bits, `"float"` keeps them, and all that is not searched, in floating point, `"search"`
+            searches them.
         quantizer: Names of the weight and the activation quantizer.
 
     Returns:
@@ -59,33 +65,43 @@ def plan(graph: Graph, *, layers=None, skip=None, first_and_last="int8", quantiz
             continue
         signed = any(name not in positive for call in graph.calls if call.layer == layer.name for name in call.inputs)
         if layer.shape is None:
-            status, reason = LEFT, _why_left(layer)
+            status, reason = _without_search(layer)
         elif layers is not None and not chosen(layer):
-            status, reason = KEPT, "not among the chosen layers"
+            status, reason = EIGHT_BITS, "not among the chosen layers"
         elif skip is not None and skipped(layer):
-            status, reason = KEPT, "skipped by request"
-        elif layer.name in first and first_and_last != "search":
-            status, reason = KEPT, "first layer: it reads an input of the model"
-        elif layer.name in last and first_and_last != "search":
-            status, reason = KEPT, "last layer: it leads to an output of the model"
+            status, reason = EIGHT_BITS, "skipped by request"
+        elif (layer.name in first or layer.name in last) and first_and_last != "search":
+            status, reason = EIGHT_BITS, _position(first.get(layer.name), last.get(layer.name))
         elif layer.kind == "conv2d_transpose":
-            status, reason = KEPT, "a transposed convolution: the runtime computes it at 8 bits"
+            status, reason = EIGHT_BITS, "a transposed convolution: the runtime computes it at 8 bits"
         elif signed and quantizer[1] == "hwgq":
-            status, reason = KEPT, "its input can be negative, which half-wave quantization cannot represent"
+            status, reason = EIGHT_BITS, "its input can be negative, which half-wave quantization cannot represent"
         else:
             status, reason = SEARCHED, ""
+        if first_and_last == "float" and status in (EIGHT_BITS, FOLLOWS):
+            status = FLOAT
         plans[layer.name] = LayerPlan(layer.name, status, reason, signed)
     return plans
 
 
-def _why_left(layer: Layer) -> str:
+def _without_search(layer: Layer) -> tuple[str, str]:
+    """The status of a layer without a kernel whose bits could be searched, and the reason."""
     if layer.kind in PRODUCTS:
-        return "its output size is not fixed; give the model a fixed input shape"
-    if layer.attributes.get("data_format") == "channels_first":
-        return "channels come first, which the runtime has no kernels for"
+        return FLOAT, "its output size is not fixed; give the model a fixed input shape"
     if rule_of(layer) is None:
-        return layer.attributes.get("left_because") or "no quantized form of this layer is known"
-    return "it has no kernel"
+        return FLOAT, no_integer_form(layer, layer.name).clause
+    return FOLLOWS, ""
+
+
+def _position(after, before):
+    """Why a layer counts as the first or the last one; see `first_and_last_layers`, None for what it is not."""
+    if after == "":
+        return "first layer: it reads an input of the model"
+    if before == "":
+        return "last layer: it leads to an output of the model"
+    return (
+        f"the first layer with a kernel after `{after}`" if after else f"the last layer with a kernel before `{before}`"
+    )
 
 
 def matcher(selection, candidates, argument):
@@ -108,27 +124,39 @@ def matcher(selection, candidates, argument):
     return matches
 
 
-def first_and_last_layers(graph: Graph, multiplying):
-    """Names of the layers reached from an input, and from an output backwards, through no other of them.
+def first_and_last_layers(graph: Graph, multiplying) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """The layers reached from an input, and from an output backwards, through no other of them.
 
     Args:
         graph: The model.
         multiplying: Names of the layers that multiply.
+
+    Returns:
+        For either, layer name to the name of the closest layer on the way that mixes values, such as a recurrent one or
+        an average; to `""` where all on the way only move values, or map each by itself.
     """
-    first, reached = set(), set(graph.input_names)
-    for call in graph.calls:
-        if not any(name in reached for name in call.inputs):
-            continue
-        if call.layer in multiplying:
-            first.add(call.layer)
-        else:
-            reached.update(call.outputs)
-    last, needed = set(), set(graph.output_names)
-    for call in reversed(graph.calls):
-        if not any(name in needed for name in call.outputs):
-            continue
-        if call.layer in multiplying:
-            last.add(call.layer)
-        else:
-            needed.update(call.inputs)
+    first = _reached(graph, graph.calls, graph.input_names, multiplying, ("inputs", "outputs"))
+    last = _reached(graph, reversed(graph.calls), graph.output_names, multiplying, ("outputs", "inputs"))
     return first, last
+
+
+def _reached(graph, calls, ends, multiplying, sides):
+    reached, mixing = {}, dict.fromkeys(ends, "")
+    for call in calls:
+        near, far = (getattr(call, side) for side in sides)
+        seen = [mixing[name] for name in near if name in mixing]
+        if not seen:
+            continue
+        closest = min(seen)  # "" where one of the ways mixes nothing
+        if call.layer in multiplying:
+            reached[call.layer] = min(closest, reached.get(call.layer, closest))
+        else:
+            passed = closest if _keeps_apart(graph.layer_of(call)) else call.layer
+            mixing.update({name: min(passed, mixing.get(name, passed)) for name in far})
+    return reached
+
+
+def _keeps_apart(layer):
+    """True for layers that move values, or map each by itself."""
+    rule = rule_of(layer)
+    return layer.kind in ("input", *_EACH_VALUE) or (rule is not None and rule.reads == MOVES)

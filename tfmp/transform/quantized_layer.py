@@ -6,10 +6,11 @@ import zlib
 from tfmp.mixins.bit_selector import check_bits
 from tfmp.mixins.candidate_kernels import kernel_name
 from tfmp.mixins.mixed_precision import quantizer_pair
+from tfmp.search.chosen_layers import KEPT_BITS, KEPT_QUANTIZERS
 from tfmp.types import UNQUANTIZED, Graph, Layer, Selection
 
 # Of layers that are not searched.
-KEPT_ARGUMENTS = {"weight_bits": (8,), "activation_bits": (8,), "quantizer": ("linear", "moving_range")}
+KEPT_ARGUMENTS = {"weight_bits": (KEPT_BITS,), "activation_bits": (KEPT_BITS,), "quantizer": KEPT_QUANTIZERS}
 
 
 def quantized_layer(graph: Graph, layer: Layer, arguments, *, signed_input: bool) -> Layer:

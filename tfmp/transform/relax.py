@@ -1,19 +1,19 @@
 """From a float model to one that chooses its bits."""
 
+import warnings
+
 from tfmp.bindings import binding
 from tfmp.mixins.bit_selector import check_bits
 from tfmp.mixins.mixed_precision import check_coupled, quantizer_pair
 from tfmp.selection import check_relaxation
-from tfmp.transform.affine_chain import FUSED_ACTIVATIONS
 from tfmp.transform.calibrate import calibrate_ranges
+from tfmp.transform.candidates import check_kernel, check_range, check_zero
+from tfmp.transform.dry_run import fold_errors
 from tfmp.transform.finite_weights import check_finite_weights
-from tfmp.transform.normalization import with_positive_gammas
-from tfmp.transform.pairwise_addition import with_pairwise_additions
-from tfmp.transform.plan import KEPT, LEFT, SEARCHED, plan
-from tfmp.transform.quantized_layer import KEPT_ARGUMENTS, quantized_layer
-from tfmp.transform.separate_activations import with_separate_activations
+from tfmp.transform.outlook import integer_outlook
+from tfmp.transform.plan import SEARCHED, plan
+from tfmp.transform.relaxed_graph import relaxed_graph
 from tfmp.transform.split_separables import with_split_separables
-from tfmp.transform.storage import with_stored_tensors
 
 
 def relax(
@@ -68,8 +68,13 @@ def relax(
         A model of the same framework, not compiled.
 
     Raises:
-        ValueError: If bits are invalid, the model is unbuilt, a subclass or quantized already, a name matches no layer,
-            calibration data or weights are not finite, or no layer can be searched.
+        ValueError: If bits are invalid or such as no file can hold, the model is unbuilt, a subclass or quantized
+            already, a layer does not build again from its configuration, a name matches no layer, calibration data or
+            weights are not finite, or no layer can be searched.
+
+    Warns:
+        UserWarning: If the result cannot be exported in integers, unless `first_and_last` is `"float"`; the message
+            names the layer and the way out.
 
     Example:
         >>> search_model = tfmp.relax(model, calibration=x_train[:256])
@@ -89,10 +94,10 @@ def relax(
             f"Model `{graph.name}` is quantized already, by its layers {', '.join(quantized)}. Relax the model in "
             "floating point; to train on with what a search found, see `tfmp.fix`."
         )
-    plans = plan(graph, layers=layers, skip=skip, first_and_last=first_and_last, quantizer=pair)
-    if not any(entry.status == SEARCHED for entry in plans.values()):
-        reasons = "; ".join(f"{entry.name}: {entry.reason}" for entry in plans.values())
-        raise ValueError(f"Model `{graph.name}` has no layer whose bits can be searched. Its layers: {reasons}")
+    options = {"layers": layers, "skip": skip, "quantizer": pair}
+    plans = plan(graph, first_and_last=first_and_last, **options)
+    if not _searched(plans):
+        raise _nothing_to_search(graph, plans, _searched(plan(graph, first_and_last="search", **options)))
     arguments = {
         "weight_bits": weight_bits,
         "activation_bits": activation_bits,
@@ -104,19 +109,35 @@ def relax(
         "seed": seed,
     }
     integer = first_and_last != "float"
-    graph = with_positive_gammas(graph)
-    graph = with_pairwise_additions(with_separate_activations(graph, FUSED_ACTIVATIONS)) if integer else graph
-    float_graph, changed = graph, {}
+    float_graph, graph = relaxed_graph(graph, plans, arguments, integer=integer)
     for layer in graph.in_order():
-        entry = plans.get(layer.name)
-        if entry is None or entry.status == LEFT or (entry.status == KEPT and not integer):
-            continue
-        chosen = KEPT_ARGUMENTS if entry.status == KEPT else arguments
-        changed[layer.name] = quantized_layer(graph, layer, chosen, signed_input=entry.signed_input)
-    graph = graph.replace_layers(changed)
+        for check in (check_kernel, check_range, *((check_zero,) if integer else ())):
+            check(layer)
     if integer:
-        graph = with_stored_tensors(graph)
+        _warn_if_not_exportable(graph)
     relaxed = bound.write(graph)
     if calibration is not None:
         calibrate_ranges(relaxed, bound.write(float_graph), calibration)
     return relaxed
+
+
+def _searched(plans):
+    return [entry.name for entry in plans.values() if entry.status == SEARCHED]
+
+
+def _nothing_to_search(graph, plans, with_first_and_last):
+    reasons = "; ".join(f"{entry.name}: {entry.reason or entry.status}" for entry in plans.values())
+    way_out = (
+        f' Give `first_and_last="search"` to search {", ".join(with_first_and_last)}.' if with_first_and_last else ""
+    )
+    return ValueError(f"Model `{graph.name}` has no layer whose bits can be searched. Its layers: {reasons}.{way_out}")
+
+
+def _warn_if_not_exportable(graph):
+    outlook = integer_outlook(fold_errors(graph))
+    if outlook.answer == "no":
+        warnings.warn(
+            f"Model `{graph.name}` can be searched, but not exported in integers: {outlook.reason}. {outlook.way_out} "
+            "`tfmp.inspect` lists all layers.",
+            stacklevel=3,
+        )

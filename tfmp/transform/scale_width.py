@@ -56,7 +56,8 @@ def scale_width(model, multiplier, *, fixed_ends=False, keep=None):
         )
     kept = matcher(keep, list(graph.in_order()), "keep")
     kept = {layer.name for layer in graph.in_order() if kept(layer)}
-    first, last = first_and_last_layers(graph, {layer.name for layer in graph.in_order() if layer.kind in WITH_KERNELS})
+    with_kernels = {layer.name for layer in graph.in_order() if layer.kind in WITH_KERNELS}
+    first, last = map(set, first_and_last_layers(graph, with_kernels))
     flow = ChannelFlow(graph, kept | first if fixed_ends else kept)
     for name in last if fixed_ends else ():
         flow.counts.keep(flow.read[name])

@@ -9,7 +9,7 @@ from tfmp.types.integer_graph import Grid, IntegerGraph, IntegerOperation, Integ
 from tfmp.types.layer_report import LayerReport
 from tfmp.types.layer_shape import LayerShape
 from tfmp.types.layer_table import LayerRow, LayerTable
-from tfmp.types.model_report import ModelReport, ModelRow
+from tfmp.types.model_report import ExportOutlook, ModelReport, ModelRow
 from tfmp.types.network_report import NetworkReport
 from tfmp.types.pareto_front import ParetoFront
 from tfmp.types.search_space import SearchSpace, Stage
@@ -27,6 +27,7 @@ __all__ = [
     "Call",
     "CodeFormat",
     "DiscreteNetwork",
+    "ExportOutlook",
     "FileLayer",
     "FileTensor",
     "Graph",

@@ -209,7 +209,7 @@ def test_levels_that_no_file_has_are_named(tmp_path):
         search(model, epochs=1)
         fixed = tfmp.fix(model, tfmp.discretize(model))
         assert tfmp.cost(fixed, "bitops") > 0
-        with pytest.raises(ValueError, match="Layer `first`: its weights are quantized by `Wide`"):
+        with pytest.raises(ValueError, match="Layer `first` has its weights quantized by `Wide`"):
             tfmp.export_tflite(fixed, tmp_path / "wide.tflite")
         with pytest.raises(ValueError, match="Layer `first` is quantized by TFMOT's `WideConfig`"):
             tfmp.fix(model, tfmp.discretize(model), calibration=X, post_training=True)

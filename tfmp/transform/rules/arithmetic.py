@@ -3,6 +3,7 @@
 import math
 
 from tfmp.transform.affine_chain import affine_chain, affine_map
+from tfmp.transform.fold_error import FoldError
 from tfmp.transform.folded_product import folded_map
 from tfmp.transform.integer_builder import Codes
 from tfmp.transform.rules.products import fold_product
@@ -19,9 +20,10 @@ def fold_sum(folder, call, codes):
     """The sum, or the difference, of two stored tensors."""
     layer = folder.graph.layer_of(call)
     if len(call.inputs) != 2:
-        raise ValueError(
-            f"Layer `{layer.name}` adds {len(call.inputs)} tensors, the runtime adds two. Add them in pairs, as "
-            "`tfmp.relax` does where their shapes are equal."
+        raise FoldError(
+            layer.name,
+            f"it adds {len(call.inputs)} tensors, the runtime adds two",
+            "Add them in pairs, as `tfmp.relax` does where their shapes are equal.",
         )
     _check_ranks(folder, call, layer)
     own = codes
@@ -45,9 +47,10 @@ def fold_multiply(folder, call, codes):
     """The product of two stored tensors."""
     layer = folder.graph.layer_of(call)
     if len(call.inputs) != 2:
-        raise ValueError(
-            f"Layer `{layer.name}` multiplies {len(call.inputs)} tensors, the runtime multiplies two. Multiply them in "
-            "pairs, as `tfmp.relax` does where their shapes are equal."
+        raise FoldError(
+            layer.name,
+            f"it multiplies {len(call.inputs)} tensors, the runtime multiplies two",
+            "Multiply them in pairs, as `tfmp.relax` does where their shapes are equal.",
         )
     _check_ranks(folder, call, layer)
     parts = [folder.stored(source, layer.name) for source in call.inputs]
@@ -80,9 +83,11 @@ def fold_affine(folder, call, codes):
 def _check_ranks(folder, call, layer):
     shapes = [folder.shape(source) for source in call.inputs]
     if len(shapes[0]) != len(shapes[1]):
-        raise ValueError(
-            f"Layer `{layer.name}` reads tensors of {len(shapes[0])} and {len(shapes[1])} axes, the runtime broadcasts "
-            "those of equally many. Reshape the smaller one."
+        raise FoldError(
+            layer.name,
+            f"it reads tensors of {len(shapes[0])} and {len(shapes[1])} axes, the runtime broadcasts those of equally "
+            "many",
+            "Reshape the smaller one.",
         )
 
 

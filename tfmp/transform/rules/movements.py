@@ -2,6 +2,7 @@
 
 import math
 
+from tfmp.transform.fold_error import FoldError
 from tfmp.transform.integer_builder import Codes
 from tfmp.transform.rules.rule import MOVES, Rule, as_inputs
 
@@ -15,9 +16,10 @@ def fold_reshape(folder, call, codes):
     """Other sizes behind the batch."""
     layer, shape = folder.graph.layer_of(call), folder.shape(call.outputs[0])
     if math.prod(shape[1:]) != math.prod(folder.shape(call.inputs[0])[1:]):
-        raise ValueError(
-            f"Layer `{layer.name}` reshapes {folder.shape(call.inputs[0])} to {shape}: the batch must stay first, with "
-            "as many values in each sample."
+        raise FoldError(
+            layer.name,
+            f"it reshapes {folder.shape(call.inputs[0])} to {shape}, which mixes samples",
+            "The batch must stay first, with as many values in each sample.",
         )
     return _moved(folder, call, codes, "reshape", {})
 

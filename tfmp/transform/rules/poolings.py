@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tfmp.transform.fold_error import FoldError
 from tfmp.transform.integer_builder import Codes
 from tfmp.transform.rules.products import window_attributes
 from tfmp.transform.rules.rule import MOVES, Rule, as_inputs
@@ -74,7 +75,7 @@ def _window(folder, call):
 def _image(folder, source, name):
     shape = folder.builder.tensors[source].shape
     if len(shape) not in (3, 4):
-        raise ValueError(f"Layer `{name}` pools over {len(shape) - 2} axes. Expected one or two.")
+        raise FoldError(name, f"it pools over {len(shape) - 2} axes, the runtime over two", "Pool over one or two.")
     return folder.builder.as_rows(source, name) if len(shape) == 3 else source
 
 

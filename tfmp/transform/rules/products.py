@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from tfmp.transform.activation_grid import activation_grid
 from tfmp.transform.affine_chain import FUSED_ACTIVATIONS, AffineMap
-from tfmp.transform.folded_product import folded_product
+from tfmp.transform.fold_error import CHANNELS_FIRST, FoldError
 from tfmp.transform.integer_builder import Codes
 from tfmp.transform.rules.rule import QUANTIZES, Rule
 
@@ -25,19 +24,17 @@ def fold_product(folder, call, codes, *, after: AffineMap | None = None):
     clip = FUSED_ACTIVATIONS[layer.attributes.get("activation", "linear")]
     if clip is not None and after is None:  # with a map behind it, the codes have the clip already
         codes = codes.between(*clip)
-    own = activation_grid(layer)
+    own = folder.grid(layer)
     source = folder.demand(call.inputs[0], Codes.all_of(own))
-    constants, container_bits = folded_product(layer, after, own.scale, mode=folder.mode)
+    constants, container_bits = folder.product_constants(layer, after, own.scale)
     shape = graph.tensors[call.outputs[0]].shape
     attributes = window_attributes(layer, planar=layer.kind in _OPERATIONS)
     if layer.kind in _OPERATIONS:
         source = builder.as_rows(source, layer.name)
         if layer.attributes["padding"] == "causal":
-            before = (constants["kernel"].shape[1] - 1) * attributes["dilation"][1]
+            before = (layer.shape.kernel_size[1] - 1) * attributes["dilation"][1]
             source = builder.padded(source, f"{layer.name}_padding", ((0, 0), (before, 0)))
             attributes["padding"] = "valid"
-    elif layer.kind == "conv2d_transpose":
-        _check_transposed(layer)
     made = builder.add(
         _OPERATIONS.get(layer.kind, layer.kind),
         (source,),
@@ -67,12 +64,35 @@ def window_attributes(layer, *, planar):
     return found
 
 
-def _check_transposed(layer):
+def check_product(layer):
+    """Raises `FoldError` for a layer with a kernel that no operation of integers computes."""
+    if layer.attributes.get("data_format") == "channels_first":
+        raise FoldError(layer.name, *CHANNELS_FIRST)
+    if layer.shape is None:
+        raise FoldError(
+            layer.name, "its output size is not fixed, as those of a file are", "Give the model a fixed input shape."
+        )
+    if layer.weight.formats[0].is_float or layer.activation.formats[0].is_float:
+        raise FoldError(
+            layer.name,
+            "it has its weights or its input in floating point, which a network of integers cannot hold",
+            'Give it bits for both, as `tfmp.relax` does unless `first_and_last="float"`; or export with '
+            '`mode="float"`.',
+        )
+    activation = layer.attributes.get("activation", "linear")
+    if activation not in FUSED_ACTIVATIONS:
+        raise FoldError(
+            layer.name,
+            f"its activation {activation!r} is no part of an integer operator",
+            f"Expected one of {', '.join(FUSED_ACTIVATIONS)}; make it a layer of its own, as `tfmp.relax` does.",
+        )
     free = layer.attributes.get("output_padding")
-    if free is not None or any(step != 1 for step in np.ravel(layer.attributes.get("dilation_rate", 1))):
-        raise ValueError(
-            f"Layer `{layer.name}` is a transposed convolution with `output_padding` or dilation, which the runtime "
-            "does not compute. Leave both out."
+    dilated = any(step != 1 for step in np.ravel(layer.attributes.get("dilation_rate", 1)))
+    if layer.kind == "conv2d_transpose" and (free is not None or dilated):
+        raise FoldError(
+            layer.name,
+            "it is a transposed convolution with `output_padding` or dilation, which the runtime does not compute",
+            "Omit both.",
         )
 
 

@@ -1,6 +1,5 @@
 """Where codes come from: the inputs of the model, and the layers that store a tensor."""
 
-from tfmp.transform.activation_grid import activation_grid
 from tfmp.transform.integer_builder import Codes
 from tfmp.transform.rules.rule import QUANTIZES, Rule, as_inputs
 
@@ -13,7 +12,7 @@ def fold_input(folder, call, codes):
 
 def fold_quantize(folder, call, codes):
     """The stored codes, requantized for a reader that wants others."""
-    own = Codes.all_of(activation_grid(folder.graph.layer_of(call)))
+    own = Codes.all_of(folder.grid(folder.graph.layer_of(call)))
     return folder.requantized(call.outputs[0], folder.demand(call.inputs[0], own), own, codes)
 
 

@@ -1,0 +1,23 @@
+"""The layers whose bits a search chooses."""
+
+from tfmp.types import Graph, Layer
+
+# Of layers that are not searched but in integers.
+KEPT_BITS, KEPT_QUANTIZERS = 8, ("linear", "moving_range")
+
+
+def chosen_layers(graph: Graph) -> tuple[Layer, ...]:
+    """Returns the layers whose bits are open, in the order in which they first run.
+
+    Where none is, because they were relaxed with one candidate, or are fixed: those that have bits of their own, not
+    the ones that are kept at 8 bits.
+    """
+    if graph.searched:
+        return graph.searched
+    quantized = [layer for layer in graph.in_order() if layer.shape is not None and layer.is_quantized]
+    return tuple(layer for layer in quantized if not _is_kept(layer)) or tuple(quantized)
+
+
+def _is_kept(layer):
+    bits = layer.weight.bits == layer.activation.bits == (KEPT_BITS,)
+    return bits and (layer.weight.quantizer, layer.activation.quantizer) == KEPT_QUANTIZERS

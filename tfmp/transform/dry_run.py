@@ -1,0 +1,131 @@
+"""Folds a network without its values, to know beforehand what cannot be folded."""
+
+import dataclasses
+
+import numpy as np
+
+from tfmp.transform.candidates import check_kernel, check_library, check_range, check_zero
+from tfmp.transform.fold_error import FoldError, free_size
+from tfmp.transform.folder import Folder
+from tfmp.transform.integer_builder import Codes
+from tfmp.transform.rules import rule_of
+from tfmp.transform.rules.products import RULES as PRODUCTS
+from tfmp.transform.rules.products import check_product
+from tfmp.types import Graph, Grid, Layer
+
+_STAND_IN = Codes.all_of(Grid(1.0, -128, 127))
+_CHECKS = (check_library, check_range, check_zero, check_kernel)
+
+
+def fold_errors(graph: Graph) -> dict[str, FoldError]:
+    """Returns what keeps a network from becoming one of integers: the error of each such layer by its name.
+
+    All modes of integers have the same operations, so that the answer is that of all.
+
+    Args:
+        graph: A relaxed or fixed network; its bits may be open, its ranges unknown.
+    """
+    errors = free_sizes(graph)
+    if errors:
+        return errors
+    folder = DryRun(graph)
+    folder.run()
+    order = {layer.name: position for position, layer in enumerate(graph.in_order())}
+    return dict(sorted(folder.errors.items(), key=lambda item: order[item[0]]))
+
+
+def free_sizes(graph: Graph) -> dict[str, FoldError]:
+    """Returns the errors of the layers whose outputs are the first to have free sizes, as no file has them."""
+    errors = {}
+    for call in graph.calls:
+        read, written = ([graph.tensors[name].shape for name in names] for names in (call.inputs, call.outputs))
+        free = [shape for shape in written if None in shape[1:]]
+        if free and not any(None in shape[1:] for shape in read):
+            errors[call.layer] = free_size(call.layer, free[0])
+    return errors
+
+
+def with_stand_ins(graph: Graph) -> Graph:
+    """Returns a network that was read without its weights with numbers in place of those that folding looks at."""
+    channels = {call.layer: graph.tensors[call.outputs[0]].shape[-1] for call in graph.calls if call.outputs}
+    changed = {}
+    for layer in graph.in_order():
+        ones = np.ones(channels.get(layer.name) or 1, np.float32)
+        weights = {
+            "batch_normalization": {"moving_mean": 0 * ones, "moving_variance": ones},
+            "normalization": {"mean": 0 * ones, "variance": ones},
+            "prelu": {"alpha": ones},
+        }.get(layer.kind)
+        if weights is not None:
+            changed[layer.name] = dataclasses.replace(layer, weights={**weights, **layer.weights})
+    return graph.replace_layers(changed)
+
+
+class DryRun(Folder):
+    """The folder with stand-ins for scales and codes, which goes on after a layer that it cannot fold.
+
+    Args:
+        graph: A network whose bits may be open.
+
+    Attributes:
+        errors: Layer name to the error that folding it raises.
+    """
+
+    def __init__(self, graph: Graph):
+        super().__init__(graph, mode="fast")
+        self.errors: dict[str, FoldError] = {}
+        self._failed: set[str] = set()
+
+    def run(self):
+        for call in self.graph.calls:
+            layer = self.graph.layer_of(call)
+            if layer.is_quantized:
+                self._note(layer, _CHECKS)
+            if layer.kind in PRODUCTS and not self._note(layer, (check_product,)):
+                self._failed.update(call.outputs)
+            if rule_of(layer) is None:  # whatever may read it
+                for tensor in (*call.inputs, *call.outputs):
+                    self.demand(tensor, _STAND_IN)
+        return super().run()
+
+    def grid(self, layer: Layer) -> Grid:
+        widest = layer.activation.formats[-1]
+        return _STAND_IN.grid if widest.is_float else Grid(1.0, widest.low, widest.high)
+
+    def product_constants(self, layer: Layer, after, input_scale: float):
+        channels = layer.shape.out_channels
+        kernel = np.zeros((1, 1, channels, 1) if layer.kind == "conv2d_transpose" else (1, 1, 1, channels), np.int8)
+        scale, bias = np.ones(channels, np.float32), np.zeros(channels, np.int32)
+        return {"kernel": kernel, "kernel_scale": scale, "bias": bias}, 8
+
+    def demand(self, tensor: str, codes: Codes) -> str:
+        if tensor not in self._failed:
+            try:
+                return super().demand(tensor, codes)
+            except FoldError as error:
+                self._add(error)
+                self._failed.add(tensor)
+        if (tensor, codes) not in self.held:
+            name = f"{tensor}_stand_in"
+            self.held[tensor, codes] = self.builder.add("quantize", (), name, self.shape(tensor), codes)
+        return self.held[tensor, codes]
+
+    def stored_grid(self, tensor: str, reader: str | None) -> Grid:
+        try:
+            return super().stored_grid(tensor, reader)
+        except FoldError as error:
+            self._add(error)
+            return _STAND_IN.grid
+
+    def _note(self, layer, checks):
+        """Records the first check that a layer fails; returns whether it passes."""
+        try:
+            for check in checks:
+                check(layer)
+        except FoldError as error:
+            self._add(error)
+            return False
+        return True
+
+    def _add(self, error):
+        self.errors.setdefault(error.layer, error)

@@ -1,0 +1,35 @@
+"""Which modes of export a network has, before there is a file."""
+
+from collections.abc import Mapping
+
+from tfmp.transform.candidates import check_kernel, check_library, check_range
+from tfmp.transform.dry_run import free_sizes
+from tfmp.transform.fold_error import FoldError
+from tfmp.types import ExportOutlook, Graph
+
+
+def integer_outlook(errors: Mapping[str, FoldError]) -> ExportOutlook:
+    """Returns the outlook of the modes of integers from what `fold_errors` returns: the first layer counts."""
+    if not errors:
+        return ExportOutlook("yes")
+    first, *others = errors.values()
+    more = f" (and {len(others)} more)" if others else ""
+    return ExportOutlook("no", first.reason + more, first.way_out)
+
+
+def float_outlook(graph: Graph) -> ExportOutlook:
+    """Returns the outlook of mode `"float"`, in which TensorFlow's converter has the last word.
+
+    Args:
+        graph: A relaxed or fixed network; its bits may be open.
+    """
+    errors = free_sizes(graph)
+    for layer in graph.in_order():
+        try:
+            for check in (check_library, check_range, check_kernel):
+                check(layer)
+        except FoldError as error:
+            errors.setdefault(layer.name, error)
+    if errors:
+        return integer_outlook(errors)
+    return ExportOutlook("expected", "unless TensorFlow's converter has no operator for a layer: the export tells")
