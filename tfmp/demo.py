@@ -1,11 +1,11 @@
 """The whole job on real images in a few minutes: a Keras model in, a mixed-precision TFLite file and a report out."""
 
-import os
 import pathlib
 
 import numpy as np
 
 import tfmp
+from tfmp.types.atomic_file import check_writable
 
 _UNIFORM_BITS = (2, 2)
 _FLOAT_EPOCHS, _SEARCH_EPOCHS, _FINETUNE_EPOCHS = 25, 15, 25
@@ -32,23 +32,28 @@ def load_digits(seed=0):
     return (x_train, y_train), (x_test, y_test)
 
 
-def run(output="tfmp_demo", *, seed=0, verbose=0):
+def run(output="tfmp_demo", *, overwrite=False, seed=0, verbose=0):
     """Trains, searches, fixes, fine-tunes, exports and reports; prints a table and writes its files to a folder.
 
     Args:
-        output: Folder for `model.tflite`, `assignment.json` and `energy.json`; made if missing, its files replaced.
+        output: Folder for `model.tflite`, `assignment.json` and `energy.json`; made if missing.
+        overwrite: True to replace these files where they exist.
         seed: Integer; it decides weights, order and noise.
         verbose: As in `fit`.
 
     Returns:
         Accuracies on the test images by name: `float`, `uniform`, `mixed`, `file`.
+
+    Raises:
+        OSError: If a file exists and `overwrite` is False, or the folder cannot be written; before any training.
     """
     import keras
 
-    folder = pathlib.Path(output)
+    folder = pathlib.Path(output).absolute()
     folder.mkdir(parents=True, exist_ok=True)
-    if not os.access(folder, os.W_OK):
-        raise PermissionError(f"Cannot write to the folder {str(folder)!r}. Give another with --output.")
+    paths = {name: folder / name for name in ("model.tflite", "assignment.json", "energy.json")}
+    for path in paths.values():
+        check_writable(path, overwrite)
     keras.utils.set_random_seed(seed)
     (x_train, y_train), test = load_digits()
 
@@ -85,11 +90,10 @@ def run(output="tfmp_demo", *, seed=0, verbose=0):
     accuracies["mixed"] = train(fixed, _FINETUNE_EPOCHS, 2e-3)
 
     print("5/5 export, run the file, simulate the accelerator\n", flush=True)
-    path = folder / "model.tflite"
-    report = tfmp.export_tflite(fixed, path, verify=test[0], overwrite=True)
-    accuracies["file"] = tfmp.evaluate_tflite(path, test)
-    assignment.to_json(folder / "assignment.json", overwrite=True)
-    tfmp.simulate(fixed).to_json(folder / "energy.json", overwrite=True)
+    report = tfmp.export_tflite(fixed, paths["model.tflite"], verify=test[0], overwrite=overwrite)
+    accuracies["file"] = tfmp.evaluate_tflite(paths["model.tflite"], test)
+    assignment.to_json(paths["assignment.json"], overwrite=overwrite)
+    tfmp.simulate(fixed).to_json(paths["energy.json"], overwrite=overwrite)
 
     print(tfmp.layer_table(fixed))
     print()

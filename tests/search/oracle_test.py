@@ -84,6 +84,47 @@ def test_each_network_is_asked_for_once(tmp_path):
     np.testing.assert_array_equal(later(NETWORKS), first[:-1])
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a": 1}',
+        '{"a": 1}\n',
+        "notes of somebody\n",
+        "half a note",
+        '["a", 1.0]\n["b"]\n',
+        '["a", "b"]\n',
+        '["a", 1.0]\nhalf',
+        b"\xff\xfe\n",
+    ],
+)
+def test_a_file_of_something_else_stays_as_it_is(tmp_path, text):
+    path = tmp_path / "notes.json"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    before = path.read_bytes()
+    with pytest.raises(
+        ValueError, match="`cache_path` must be a file that an oracle wrote.*not changed; choose another"
+    ):
+        Oracle(lambda network: 1.0, cache_path=path)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("half", ["", "[", '["', '["b", 1'])
+def test_what_a_killed_run_wrote_half_is_taken_off(tmp_path, half):
+    path = tmp_path / "cache.jsonl"
+    path.write_text('["a", 1.5]\n' + half)
+    assert Oracle(lambda network: 1.0, cache_path=path).cache == {"a": 1.5}
+    assert path.read_text() == '["a", 1.5]\n'
+
+
+def test_a_relative_path_stays_where_it_was_given(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    oracle = Oracle(lambda network: 1.0, cache_path="cache.jsonl")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    oracle(NETWORKS[:1])
+    assert (tmp_path / "cache.jsonl").exists() and not (tmp_path / "elsewhere" / "cache.jsonl").exists()
+
+
 @pytest.mark.parametrize("way", ["raises", "is not finite"])
 def test_asks_again(way, tmp_path):
     oracle = Oracle(Unreliable(tmp_path / "count", way, 1))

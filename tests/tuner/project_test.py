@@ -35,6 +35,24 @@ def test_files_of_something_else_stay(tmp_path, overwrite):
     assert (tmp_path / "thesis.tex").read_text() == "years"
 
 
+def test_overwriting_removes_nothing_of_anybody_else(tmp_path):
+    project = Project(tmp_path)
+    project.open(IDENTITY)
+    for name in ("trial_0000/record.json", "trial_0000/fixed.keras", "float/width=1/model.keras", "tuner0.json"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("{}")
+    theirs = ["thesis.txt", "trial_0000/notes.txt", "float/weights.npy", "trial_list.json", "front.txt", ".hidden.tmp"]
+    for name in theirs:
+        (tmp_path / name).write_text(name)
+    project.clear()
+    left = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
+    assert [name for name in left if not name.startswith("locks")] == sorted(theirs)
+    assert all((tmp_path / name).read_text() == name for name in theirs)
+    assert not (tmp_path / "float" / "width=1").exists()
+    project.open(IDENTITY | {"more": 1})
+    assert project.records() == []
+
+
 def test_what_is_searched_is_not_overwritten(tmp_path):
     Project(tmp_path).open(IDENTITY)
     with (

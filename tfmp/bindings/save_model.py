@@ -1,35 +1,24 @@
 """Saving models of either Keras whole or not at all."""
 
-import os
+from tfmp.types.atomic_file import replacement
 
 
-def save_model(model, path):
+def save_model(model, path, *, overwrite=True):
     """Saves a model beside its final name and renames it, so that no reader ever sees half of it.
 
     Args:
         model: A model of either Keras.
-        path: A `.keras` file; one that exists is replaced.
+        path: A `.keras` file.
+        overwrite: False to refuse to replace one that exists.
+
+    Raises:
+        OSError: See `tfmp.types.atomic_file.replacement`.
     """
-    _save(model.save, os.fspath(path), ".keras")
+    with replacement(path, overwrite, suffix=".keras") as beside:
+        model.save(beside)
 
 
 def save_weights(model, path):
-    """Saves the weights of a model likewise.
-
-    Args:
-        model: A model of either Keras.
-        path: A `.weights.h5` file; one that exists is replaced.
-    """
-    _save(model.save_weights, os.fspath(path), ".weights.h5")
-
-
-def _save(save, path, suffix):
-    # Keras wants its suffix; the process id keeps two writers of one file apart.
-    beside = f"{path.removesuffix(suffix)}.{os.getpid()}.tmp{suffix}"
-    try:
-        save(beside)
-        os.replace(beside, path)
-    except BaseException:
-        if os.path.exists(beside):
-            os.unlink(beside)
-        raise
+    """Saves the weights of a model likewise; a `.weights.h5` file that exists is replaced."""
+    with replacement(path, True, suffix=".weights.h5") as beside:
+        model.save_weights(beside)

@@ -8,6 +8,7 @@ DESCRIPTION = "The whole job on scikit-learn's digits, in a few minutes."
 def add_arguments(command):
     """Adds the arguments of the command to its parser."""
     command.add_argument("--output", default="tfmp_demo", help="folder for its files (default: tfmp_demo)")
+    command.add_argument("--overwrite", action="store_true", help="replace the files of an earlier demo")
     command.add_argument("--seed", type=seed, default=0)
 
 
@@ -15,4 +16,4 @@ def run(arguments):
     """Runs the command."""
     from tfmp import demo
 
-    demo.run(arguments.output, seed=arguments.seed)
+    demo.run(arguments.output, overwrite=arguments.overwrite, seed=arguments.seed)

@@ -14,8 +14,9 @@ import numpy as np
 
 from tfmp.search.oracle_worker import OracleFailure, OracleWorker
 from tfmp.types.atomic_file import write_atomically
-from tfmp.types.checks import check_function, check_integer, check_number, check_path
+from tfmp.types.checks import check_function, check_integer, check_number, check_path, received
 from tfmp.types.discrete_network import DiscreteNetwork
+from tfmp.types.json_record import parse_json, read_text
 
 
 class Oracle:
@@ -30,7 +31,8 @@ class Oracle:
         workers: Processes that ask at the same time; 0 to ask in this process.
         timeout_seconds: After which a worker is killed and another one started; None waits for ever.
         retries: How often a network that failed is asked for again.
-        cache_path: File that keeps the answers, a line each, for this and later runs with the same function.
+        cache_path: File that keeps the answers, a line each, for this and later runs with the same function. A file of
+            something else is refused and stays as it is.
 
     Raises:
         ValueError: If a timeout comes without workers, a number is negative; in a call, if a network gets no number.
@@ -57,7 +59,7 @@ class Oracle:
             hint = "`timeout_seconds` needs workers: only a process of its own can be stopped"
             check_integer("workers", workers, at_least=1, hint=hint)
         if cache_path is not None:
-            check_path("cache_path", cache_path)
+            cache_path = os.path.abspath(check_path("cache_path", cache_path))
         if workers:
             _check_picklable(function)
         self.function, self.timeout_seconds, self.retries = function, timeout_seconds, retries
@@ -65,12 +67,7 @@ class Oracle:
         self.cache_path = cache_path
         self.cache: dict[str, float] = {}
         if cache_path is not None and os.path.exists(cache_path):
-            with open(cache_path, encoding="utf-8") as file:
-                text = file.read()
-            complete = text[: text.rfind("\n") + 1]
-            if complete != text:  # of a run that was killed as it wrote
-                write_atomically(cache_path, complete, overwrite=True)
-            self.cache.update(json.loads(line) for line in complete.splitlines())
+            self.cache.update(_read_cache(cache_path))
 
     def __call__(self, networks: Sequence[DiscreteNetwork]) -> np.ndarray:
         """Returns one number for each network, float64."""
@@ -136,6 +133,35 @@ class Oracle:
         """Ends the workers; the next call starts them again."""
         for worker in self.workers:
             worker.end()
+
+
+def _read_cache(path):
+    """The answers in a file; a last line that a killed run left half-written is taken off.
+
+    Raises:
+        ValueError: If it is another file.
+    """
+    try:
+        text = read_text(path)
+        complete, _, rest = text.rpartition("\n")
+        answers = [_answer(line) for line in complete.splitlines()]
+        if rest[:2] != '["'[: len(rest)]:
+            raise ValueError(f"the line {received(rest)} is no answer")
+    except ValueError as error:
+        raise ValueError(
+            f"`cache_path` must be a file that an oracle wrote, or a new one. Received: {path!r}: {error}. It was not "
+            "changed; choose another path"
+        ) from error
+    if rest:
+        write_atomically(path, f"{complete}\n" if complete else "", overwrite=True)
+    return answers
+
+
+def _answer(line):
+    pair = parse_json(line)
+    if not (isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str) and isinstance(pair[1], float)):
+        raise ValueError(f"the line {received(line)} is no answer")
+    return pair
 
 
 def _check_picklable(function):

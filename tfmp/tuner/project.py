@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import pathlib
-import shutil
 import tempfile
 
 import keras_tuner
@@ -19,6 +18,23 @@ from tfmp.types.checks import check_flag
 
 _EXPERIMENT, _DATA, _SNAPSHOT = "experiment.json", "data.json", "snapshot.json"
 _FORMAT, _VERSION = "tfmp.tuner", 1
+# What a tuner, keras-tuner itself and `tfmp tune` write, first what says which trials there are, last the mark.
+_WRITTEN = (
+    _SNAPSHOT,
+    "trial_*/record.json",
+    "trial_*/trial.json",
+    "trial_*/fixed.keras",
+    "trial_*/*.weights.h5",
+    "float/width=*/model.keras",
+    "float/width=*/metrics.json",
+    "oracle.json",
+    "tuner*.json",
+    "chief*.json",
+    *(f"front.{suffix}" for suffix in ("json", "csv", "png", "svg")),
+    _DATA,
+    _EXPERIMENT,
+)
+_FOLDERS = ("trial_*", "float/width=*", "float")
 
 
 class FolderError(keras_tuner.errors.FatalError, OSError):
@@ -81,20 +97,22 @@ class Project:
         return (self.folder / _EXPERIMENT).exists()
 
     def clear(self):
-        """Removes everything of the experiment in the folder.
+        """Removes what the experiment in the folder wrote; files of anybody else stay, with the folders that hold them.
 
         Raises:
             ValueError: If it is that of another program, or a process searches in it.
         """
         self._read(self.folder / _EXPERIMENT)
-        # Killed in between, it remains an experiment, of which nothing was tried.
-        order = {_SNAPSHOT: 0, _EXPERIMENT: 2}
         with self.locks.searching():
-            for path in sorted(self.folder.iterdir(), key=lambda path: order.get(path.name, 1)):
-                if path.is_dir() and path.name != LOCKS:
-                    shutil.rmtree(path)
-                elif path.name != LOCKS:
+            for pattern in _WRITTEN:  # killed in between, it remains an experiment, of which nothing was tried
+                inside, _, name = pattern.rpartition("/")
+                half_written = f"{inside}/.{name}.*.tmp*" if inside else f".{name}.*.tmp*"
+                for path in [*self.folder.glob(half_written), *self.folder.glob(pattern)]:
                     path.unlink()
+            for pattern in _FOLDERS:
+                for folder in self.folder.glob(pattern):
+                    if folder.is_dir() and not any(folder.iterdir()):
+                        folder.rmdir()
 
     def _check_space(self, trial_bytes):
         with tempfile.TemporaryFile(dir=self.folder) as file:

@@ -1,14 +1,30 @@
-"""Writing a file whole or not at all."""
+"""Atomic file writes: a file is written beside its final name, synchronized and renamed."""
 
+import contextlib
+import errno
+import hashlib
 import os
+import re
 import secrets
 import shutil
+import socket
+from collections.abc import Iterator
 
 from tfmp.types.checks import check_flag, check_instance, check_path
 
+_HOST = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
+_TEMPORARY = re.compile(r"(?P<host>[0-9a-f]{8})-(?P<process>\d+)-[0-9a-f]{8}\.tmp")
 
-def write_atomically(path: str | os.PathLike, content: str | bytes, overwrite: bool = False) -> None:
-    """Writes a file beside its final name and renames it, so that no reader ever sees half of it.
+_WAYS_OUT = {
+    errno.ENOSPC: "Make room, or choose another path",
+    errno.EDQUOT: "Make room, or choose another path",
+    errno.EROFS: "Choose another path",
+    errno.EACCES: "Choose another path",
+}
+
+
+def write_atomically(path: str | os.PathLike[str], content: str | bytes, overwrite: bool = False) -> None:
+    """Writes a file whole or not at all: no reader ever sees half of it, nor does one after a power loss.
 
     Args:
         path: Where to write. A symbolic link is followed.
@@ -20,36 +36,58 @@ def write_atomically(path: str | os.PathLike, content: str | bytes, overwrite: b
         FileNotFoundError: If the folder does not exist.
         IsADirectoryError, NotADirectoryError: If `path` is a folder, or its folder is none.
         PermissionError: If the folder cannot be written.
+        OSError: If there is no room; the message names the file.
         TypeError: If `content` is neither text nor bytes.
 
     Example:
         >>> write_atomically("report.json", "{}")
     """
     check_instance("content", content, (str, bytes), "text or bytes")
+    with replacement(path, overwrite) as beside, open(beside, "wb") as file:
+        file.write(content.encode("utf-8") if isinstance(content, str) else content)
+
+
+@contextlib.contextmanager
+def replacement(path: str | os.PathLike[str], overwrite: bool = False, *, suffix: str = "") -> Iterator[str]:
+    """Yields the name of an empty file to write to, which takes the place of `path` when the block ends.
+
+    If the block raises, nothing changes. What killed processes of this machine left of earlier attempts is removed.
+
+    Args:
+        path: The file. A symbolic link is followed.
+        overwrite: True to replace an existing file, whose permissions are kept.
+        suffix: How the name of the file beside has to end, for writers that look at it.
+
+    Raises:
+        OSError: As `write_atomically`.
+
+    Example:
+        >>> with replacement("model.keras", suffix=".keras") as beside:
+        ...     model.save(beside)
+    """
     target = check_writable(path, overwrite)
     folder, name = os.path.split(target)
-    beside = os.path.join(folder, f".{name}.{secrets.token_hex(4)}.tmp")
+    _remove_leftovers(folder, name)
+    beside = os.path.join(folder, f".{name}.{_HOST}-{os.getpid()}-{secrets.token_hex(4)}.tmp{suffix}")
     try:
-        # Not tempfile: its files are private to their owner, these follow the umask.
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
-    except PermissionError as error:
-        raise PermissionError(f"Cannot write to the folder {folder!r}. Choose another path than {path!r}.") from error
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content.encode("utf-8") if isinstance(content, str) else content)
-            file.flush()
-            os.fsync(file.fileno())
-        if os.path.exists(target):
-            if not overwrite:  # created by somebody else in the meantime
-                raise FileExistsError(_exists_message(target))
-            shutil.copymode(target, beside)
-        os.replace(beside, target)
-    except BaseException:
-        os.unlink(beside)
-        raise
+        try:
+            # Not tempfile: its files are private to their owner, these follow the umask.
+            os.close(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+            yield beside
+            _synchronize(beside)
+        except OSError as error:
+            if error.errno not in _WAYS_OUT:
+                raise
+            text = f"Cannot write: {error.strerror}. {_WAYS_OUT[error.errno]}"
+            raise type(error)(error.errno, text, target) from error
+        _take_the_place(beside, target, overwrite)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(beside)
+    _synchronize(folder)
 
 
-def check_writable(path: str | os.PathLike, overwrite: bool = False) -> str:
+def check_writable(path: str | os.PathLike[str], overwrite: bool = False) -> str:
     """Raises what `write_atomically` would, before the work is done whose result is to be written.
 
     Returns:
@@ -71,5 +109,60 @@ def check_writable(path: str | os.PathLike, overwrite: bool = False) -> str:
     return target
 
 
-def _exists_message(target: str) -> str:
+def _take_the_place(beside, target, overwrite):
+    if overwrite:
+        if os.path.exists(target):
+            shutil.copymode(target, beside)
+        os.replace(beside, target)
+        return
+    try:
+        os.link(beside, target)  # unlike a rename, it never replaces what somebody else made in the meantime
+    except FileExistsError:
+        raise FileExistsError(_exists_message(target)) from None
+    except OSError:  # a file system without hard links
+        if os.path.exists(target):
+            raise FileExistsError(_exists_message(target)) from None
+        os.replace(beside, target)
+
+
+def _remove_leftovers(folder, name):
+    """Removes files beside whose process on this machine is dead; of other machines nothing is known."""
+    prefix = f".{name}."
+    for entry in os.listdir(folder):
+        found = _TEMPORARY.match(entry[len(prefix) :]) if entry.startswith(prefix) else None
+        if found and found["host"] == _HOST and not _is_alive(int(found["process"])):
+            with contextlib.suppress(OSError):
+                os.unlink(os.path.join(folder, entry))
+
+
+def _is_alive(process):
+    if os.name == "nt":  # where signal 0 is a Ctrl-C
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):  # somebody else's
+        return True
+    return True
+
+
+def _synchronize(path):
+    """Waits until a file, or the names in a folder, are on the disk; some file systems cannot do so for folders."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:
+        if os.path.isdir(path):
+            return
+        raise
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        if not os.path.isdir(path):
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _exists_message(target):
     return f"The file {target!r} exists. Pass overwrite=True to replace it, or choose another path."
