@@ -44,13 +44,12 @@ def test_overwriting_removes_nothing_of_anybody_else(tmp_path):
     theirs = ["thesis.txt", "trial_0000/notes.txt", "float/weights.npy", "trial_list.json", "front.txt", ".hidden.tmp"]
     for name in theirs:
         (tmp_path / name).write_text(name)
-    project.clear()
+    project.open(IDENTITY | {"more": 1}, overwrite=True)
+    assert project.records() == []
     left = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
-    assert [name for name in left if not name.startswith("locks")] == sorted(theirs)
+    assert [name for name in left if not name.startswith("locks")] == sorted([*theirs, "experiment.json"])
     assert all((tmp_path / name).read_text() == name for name in theirs)
     assert not (tmp_path / "float" / "width=1").exists()
-    project.open(IDENTITY | {"more": 1})
-    assert project.records() == []
 
 
 def test_what_is_searched_is_not_overwritten(tmp_path):
