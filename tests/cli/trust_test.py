@@ -156,11 +156,10 @@ def test_inputs_are_given_in_the_structure_that_the_model_takes(tmp_path):
     hidden = keras.layers.Dense(4, activation="relu")(keras.layers.Dense(4, activation="relu")(image))
     outputs = keras.layers.Dense(3, activation="softmax")(hidden)
     epochs = ["--search_epochs", "1", "--finetune_epochs", "0"]
-    commands = {"search": [], "tune": ["--strategy", "uniform", "--budget", "bitops=2,2"]}
-    for structure, inputs in {"list": [image], "dict": {"image": image}}.items():
-        keras.Model(inputs, outputs).save(tmp_path / f"{structure}.keras")
-        for command, options in commands.items():
-            files = [str(tmp_path / name) for name in (f"{structure}.keras", "data.npz", f"{command}_{structure}")]
-            with warnings.catch_warnings():
-                warnings.filterwarnings("error", message="The structure of `inputs`")
-                assert cli.main([command, *files, *epochs, *options]) == 0
+    tune = ["tune", "--strategy", "uniform", "--budget", "bitops=2,2"]
+    for command, inputs in ((["search"], [image]), (tune, {"image": image})):
+        keras.Model(inputs, outputs).save(tmp_path / "model.keras")
+        files = [str(tmp_path / name) for name in ("model.keras", "data.npz", command[0])]
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", message="The structure of `inputs`")
+            assert cli.main([command[0], *files, *epochs, *command[1:]]) == 0

@@ -14,8 +14,8 @@ _MESSAGE_LENGTH = 300
 def load_model(path, *, custom_objects=None, compile=True, safe_mode=True):
     """Loads a saved model whose layers may be those of tfmp, into the Keras that saved it.
 
-    What the file says is read first: a model that cannot be built without running code of the file is refused, as
-    [What tfmp trusts](docs/trust.md) says. tf_keras alone refuses that in some formats only.
+    What the file says is read first: a model that cannot be built without running code of the file is refused. The
+    page docs/trust.md has the details; tf_keras refuses it in some formats only.
 
     Args:
         path: A `.keras` or `.h5` file, or the folder of a SavedModel. What tf_keras saved is loaded by tf_keras where

@@ -90,7 +90,8 @@ def run(arguments):
 
     def fit(model, optimizer, epochs, **options):
         model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
-        model.fit(inputs, y_train, batch_size=arguments.batch_size, epochs=epochs, verbose=2, **options)
+        if epochs:  # tf_keras takes no 0
+            model.fit(inputs, y_train, batch_size=arguments.batch_size, epochs=epochs, verbose=2, **options)
 
     search_model = tfmp.relax(
         model,
