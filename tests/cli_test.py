@@ -32,7 +32,7 @@ def folder(tmp_path_factory):
 def test_inspect_lists_every_layer_with_its_fate(folder, capsys):
     assert cli.main(["inspect", str(folder / "model.keras")]) == 0
     printed = capsys.readouterr().out
-    assert "kept: first layer" in printed and "kept: last layer" in printed
+    assert "8 bits: first layer" in printed and "8 bits: last layer" in printed
     assert next(line for line in printed.splitlines() if line.startswith("middle")).endswith("searched")
 
 
