@@ -76,7 +76,7 @@ def affine_chain(graph: Graph, call: Call) -> AffineChain:
         raise FoldError(
             layer.name,
             f"it normalizes axis {axes}, where only the last, that of the channels, has an integer form",
-            'Normalize the last axis; or export with `mode="float"`.',
+            'Normalize the last axis. Else `mode="float"` exports it.',
         )
     total, low, high = affine_map(layer), *_bounds(layer)
     tensor = call.inputs[0]
