@@ -67,7 +67,7 @@ class Subclass(keras.Model):
 def of_ones_own():
     subclass = Subclass()
     subclass.name = "subclass"
-    return with_between(python_lambda(), Own(name="own"), subclass, kl.RandomFlip(seed=0, name="augmentation"))
+    return with_between(python_lambda(), Own(name="own"), subclass, kl.UnitNormalization(name="unit_length"))
 
 
 def wrapped():
@@ -92,7 +92,7 @@ LEFT_ALONE = {
         "lambda": "Python function",
         "own": "it is an `Own`, which has no integer form",
         "subclass": "subclass of `keras.Model`",
-        "augmentation": "it is a `RandomFlip`, which",
+        "unit_length": "`UnitNormalization`, which",
     },
     wrapped: {"wrapper": "runs another layer"},
     recurrent: {"words_in": "it is an `Embedding`, which", "both_ways": "runs another layer", "gru": "recurrent"},

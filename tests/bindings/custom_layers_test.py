@@ -6,6 +6,8 @@ import re
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
+import tf_keras
 from keras import layers as kl
 
 import tfmp
@@ -22,9 +24,10 @@ def _forget(monkeypatch):
 
 def clipped():
     """The class of the page, registered as there."""
-    (program,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
     names = {"keras": keras, "tfmp": tfmp}
-    exec(program, names)
+    for program in re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL):
+        exec(program, names)
+    assert names["squash"] in custom_layers._registered
     return names["Clipped"]
 
 
@@ -77,11 +80,25 @@ def test_an_affine_layer_is_folded_into_the_convolution_before_it():
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        (("Twice", "relu"), TypeError, "`layer_class` must be a class of layers. Received: 'Twice'"),
+        ((Twice(), "relu"), TypeError, "`layer` must be a class, a .*Received: <Twice .* give the class"),
+        ((None, "relu"), TypeError, "`layer` must be a class, a function or the name of a function. Received: None"),
         ((Twice, "double"), ValueError, "`kind` must be one of 'identity', 'relu', .*Received: 'double'"),
         ((Twice, "conv2d"), ValueError, "`kind` must be one of"),
         ((Twice, "affine"), ValueError, "'affine' needs factor, offset. Give `attributes`"),
-        ((Twice, "relu", {"max_value": None}), TypeError, "`attributes` must be a function"),
+        ((Twice, "affine", {"factor": 2.0}), ValueError, "'affine' must hold factor, offset. Received: factor"),
+        ((Twice, "relu", "max_value"), TypeError, "`attributes` must be a dict, or a function"),
+        *(
+            (
+                (layer_class, "swish"),
+                ValueError,
+                "must be of your own: .* Register the function",
+            )
+            for layer_class in (
+                *(kl.Activation, kl.Lambda, kl.ReLU, kl.Conv2D, kl.Layer, tfmp.layers.Quantize),
+                *(tf_keras.layers.Activation, tf_keras.layers.Lambda, tf_keras.layers.Softmax),
+                type(tf.nn.softsign(tf_keras.Input((3,))).node.layer),
+            )
+        ),
     ],
     ids=str,
 )
@@ -93,8 +110,15 @@ def test_what_cannot_be_registered(arguments, error, message):
 def test_attributes_that_lack_something():
     tfmp.register_layer(Twice, "affine", lambda config: {"factor": 2.0})
     with pytest.raises(
-        ValueError, match=r"`twice` \(Twice\) is registered as 'affine', which needs factor, offset.*: factor"
+        ValueError, match=r"`twice` \(Twice\) is registered as 'affine', which needs factor, offset. Received: factor"
     ):
+        tfmp.inspect(around(Twice(name="twice")))
+
+
+@pytest.mark.parametrize("attributes", [lambda config: {"max_value": config["limit"]}, lambda config: None])
+def test_attributes_that_fail(attributes):
+    tfmp.register_layer(Twice, "relu", attributes)
+    with pytest.raises(ValueError, match=r"`twice` \(Twice\) .* function that fails: .*configuration, which has "):
         tfmp.inspect(around(Twice(name="twice")))
 
 

@@ -1,6 +1,9 @@
-"""The user's own layers, as kinds that the library knows."""
+"""The user's own layers and functions, as kinds that the library knows."""
 
-from tfmp.types.checks import check_choice, check_function, check_instance
+import inspect
+from collections.abc import Mapping
+
+from tfmp.types.checks import check_choice
 
 # What a kind needs to be told; the others need nothing.
 REGISTRABLE = {
@@ -31,55 +34,96 @@ REGISTRABLE = {
     "mean": ("keepdims",),
     "global_max_pool": (),
 }
-_registered = {}
+_FRAMEWORKS = ("keras", "tf_keras", "tensorflow", "tfmp", "tensorflow_model_optimization")
+_registered = {}  # class, function or name of a function to (kind, attributes)
 
 
-def register_layer(layer_class, kind, attributes=None):
-    """Tells the library what a layer class of your own computes, so that it is relaxed, folded and exported.
+def register_layer(layer, kind, attributes=None):
+    """Tells the library what a layer or a function of your own computes, so that it is relaxed, folded and exported.
 
-    Every layer of exactly this class is then treated as the named kind: what your `call` computes must be what the kind
-    computes, which nothing checks here; `tfmp.fold` against your model shows it. Layers with a kernel cannot be
-    registered, only those of `tfmp.layers` quantize one.
+    Every layer of exactly this class is then treated as the named kind, and so is every layer that applies this
+    function: `Activation(function)`, `Conv2D(activation=function)`, `Lambda(function)`. Where one is met, it runs on
+    random numbers and is compared with what the kind computes. Layers with a kernel cannot be registered, only those of
+    `tfmp.layers` quantize one; nor can the classes of Keras, which compute what their arguments say.
 
     Args:
-        layer_class: The class, of either Keras. Registering it again replaces what was said before.
+        layer: The class, a function, or the name under which Keras knows a function, `"package>name"`; of either Keras.
+            Registering it again replaces what was said before.
         kind: `"relu"`, `"swish"`, `"affine"`, ...: docs/layers.md has the list, with what each computes.
-        attributes: Function of the layer's configuration (`get_config()`) that returns a dict of the attributes that
-            the kind needs; None for kinds that need none.
+        attributes: Dict of the attributes that the kind needs, or a function of the layer's configuration
+            (`get_config()`) that returns it; None for kinds that need none.
 
     Raises:
-        ValueError: If the kind is unknown, or needs attributes.
-        TypeError: If `layer_class` is no class, or `attributes` no function.
+        ValueError: If the kind is unknown or needs attributes, or the class is one of Keras. `tfmp.inspect`,
+            `tfmp.relax` and all that read a model raise it if a layer computes something else than its kind.
+        TypeError: If `layer` is no class, function or name, or `attributes` no dict or function.
 
     Example:
         >>> tfmp.register_layer(Clipped, "relu", lambda config: {"max_value": config["limit"]})
+        >>> tfmp.register_layer(my_activation, "relu", {"max_value": 6.0})
     """
-    check_instance("layer_class", layer_class, type, "a class of layers")
-    if attributes is not None:
-        check_function("attributes", attributes, "a layer's configuration")
+    is_class = isinstance(layer, type)
+    if not isinstance(layer, str) and (not callable(layer) or (hasattr(layer, "get_config") and not is_class)):
+        raise TypeError(
+            f"`layer` must be a class, a function or the name of a function. Received: {layer!r}. Of a layer, give the "
+            "class."
+        )
+    if is_class and layer.__module__.split(".")[0] in _FRAMEWORKS:
+        raise ValueError(
+            f"`layer` must be of your own: what `{layer.__name__}` computes depends on its arguments. Register the "
+            "function that it applies, or a subclass that computes one thing. "
+            f"Received: {layer.__module__}.{layer.__name__}"
+        )
+    if attributes is not None and not callable(attributes) and not isinstance(attributes, Mapping):
+        raise TypeError(
+            f"`attributes` must be a dict, or a function of a layer's configuration. Received: {attributes!r}"
+        )
     check_choice("kind", kind, REGISTRABLE)
     if REGISTRABLE[kind] and attributes is None:
         raise ValueError(
-            f"A layer of kind {kind!r} needs {', '.join(REGISTRABLE[kind])}. Give `attributes`, a function of its "
-            "configuration that returns them as a dict."
+            f"A layer of kind {kind!r} needs {', '.join(REGISTRABLE[kind])}. Give `attributes`, a dict of these or a "
+            "function of its configuration that returns one."
         )
-    _registered[layer_class] = kind, attributes
+    if isinstance(attributes, Mapping):
+        _check_complete(kind, attributes, f"`attributes` of kind {kind!r} must hold")
+    _registered[_key(layer)] = kind, attributes
 
 
-def kind_and_attributes(layer_class, config):
-    """Returns what was registered for a class, or None.
+def registration(layer, config, subject):
+    """Returns `(kind, attributes)` as registered for a class, a function or a name, or None.
+
+    Args:
+        layer: The class, function or name.
+        config: Configuration of the layer.
+        subject: What errors call it.
 
     Raises:
         ValueError: If its attributes are not those of its kind.
     """
-    if layer_class not in _registered:
+    if _key(layer) not in _registered:
         return None
-    kind, function = _registered[layer_class]
-    attributes = {} if function is None else dict(function(config))
-    missing = [name for name in REGISTRABLE[kind] if name not in attributes]
-    if missing:
-        raise ValueError(
-            f"Layer `{config.get('name')}` ({layer_class.__name__}) is registered as {kind!r}, which needs "
-            f"{', '.join(REGISTRABLE[kind])}. Its `attributes` function returned: {', '.join(attributes) or 'nothing'}"
-        )
+    kind, attributes = _registered[_key(layer)]
+    if callable(attributes):
+        try:
+            attributes = dict(attributes(config))
+        except Exception as error:
+            raise ValueError(
+                f"{subject} is registered as {kind!r} with an `attributes` function that fails: {error!r}. It gets the "
+                f"layer's configuration, which has {', '.join(config)}, and has to return a dict."
+            ) from error
+    attributes = dict(attributes or {})
+    _check_complete(kind, attributes, f"{subject} is registered as {kind!r}, which needs")
     return kind, attributes
+
+
+def _key(layer):
+    """What a layer or function is found by: TensorFlow wraps one function of its own differently here and there."""
+    ours = getattr(layer, "__module__", None) or ""
+    return inspect.unwrap(layer) if ours.split(".")[0] == "tensorflow" else layer
+
+
+def _check_complete(kind, attributes, subject):
+    if not set(REGISTRABLE[kind]) <= set(attributes):
+        raise ValueError(
+            f"{subject} {', '.join(REGISTRABLE[kind])}. Received: {', '.join(map(str, attributes)) or 'nothing'}"
+        )

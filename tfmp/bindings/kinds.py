@@ -1,6 +1,6 @@
 """What a layer of either Keras computes, in words that no framework owns."""
 
-from tfmp.bindings import activation_kinds, custom_layers
+from tfmp.bindings import activation_kinds
 from tfmp.bindings.constant_operands import affine_attributes
 
 MULTIPLYING = {
@@ -14,6 +14,28 @@ MULTIPLYING = {
 OTHER = "other"
 _FRAMEWORKS = ("keras", "tf_keras", "tfmp")
 _MIXED_PREFIX = "MixedPrecision"
+_AUGMENTATIONS = (  # which change images in training alone
+    "AugMix",
+    "RandAugment",
+    "RandomBrightness",
+    "RandomColorDegeneration",
+    "RandomColorJitter",
+    "RandomContrast",
+    "RandomElasticTransform",
+    "RandomErasing",
+    "RandomFlip",
+    "RandomGaussianBlur",
+    "RandomGrayscale",
+    "RandomHue",
+    "RandomInvert",
+    "RandomPerspective",
+    "RandomRotation",
+    "RandomSaturation",
+    "RandomSharpness",
+    "RandomShear",
+    "RandomTranslation",
+    "RandomZoom",
+)
 _KINDS = {
     "InputLayer": "input",
     "Quantize": "quantize",
@@ -58,6 +80,7 @@ _KINDS = {
     "GaussianDropout": "identity",
     "GaussianNoise": "identity",
     "ActivityRegularization": "identity",
+    **dict.fromkeys(_AUGMENTATIONS, "identity"),
 }
 _ACTIVATION_CLASSES = (
     "Activation",
@@ -80,7 +103,7 @@ def kind_and_attributes(layer_class, config, *, call=None, framework="keras"):
 
     Args:
         layer_class: Its class, or the class of an operation used without a layer; or the name that such a class has.
-            The user's own classes are known if they are registered, whatever their name.
+            Classes of others are not known, whatever their name.
         config: Its configuration.
         call: One `tfmp.types.Call` of it: constants among its arguments make additions and products affine maps.
         framework: `"keras"` or `"tf_keras"`, which do not mean the same by every name.
@@ -89,9 +112,6 @@ def kind_and_attributes(layer_class, config, *, call=None, framework="keras"):
         `(kind, attributes)`; kind `"other"` for what the library has no word for.
     """
     if isinstance(layer_class, type):
-        own = custom_layers.kind_and_attributes(layer_class, config)
-        if own is not None:
-            return own
         known = layer_class.__module__.split(".")[0] in _FRAMEWORKS
         layer_class = layer_class.__name__ if known else ""
     attributes = {name: config[name] for name in _COPIED if name in config}

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tfmp.bindings.claims import claimed_activation, claimed_kind
 from tfmp.bindings.kinds import MULTIPLYING, OTHER, kind_and_attributes
 from tfmp.bindings.layer_shapes import layer_shape
 from tfmp.bindings.left_alone import unknown_attributes
@@ -46,8 +47,13 @@ class LayerReader:
         if hasattr(operation, "get_vocabulary") and config.get("vocabulary") is None:
             # What a layer was adapted to is in no weight, and Keras writes into the configuration what it was given.
             config["vocabulary"] = operation.get_vocabulary(include_special_tokens=False) or None
+        claim = claimed_kind(operation, config, call, tensors, self.package)
         known_as, known_config = self.known_as(operation, config, call)
-        kind, attributes = kind_and_attributes(known_as, known_config, call=call, framework=self.framework)
+        kind, attributes = claim or kind_and_attributes(known_as, known_config, call=call, framework=self.framework)
+        if claim is None and kind != OTHER and "activation" in config:
+            activation = claimed_activation(operation, config, call, tensors, self.package)
+            if activation is not None:
+                attributes = {**attributes, "activation_kind": activation}
         if holders:
             names = ", ".join(f"`{name}`" for name in holders)
             kind, attributes = OTHER, {"left_because": f"its variables are also those of {names}"}

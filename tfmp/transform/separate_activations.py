@@ -20,12 +20,12 @@ def with_separate_activations(graph: Graph, fused=()) -> Graph:
         for call in [call for call in graph.calls if call.layer == layer.name]:
             new_name = graph.unused_name(f"{layer.name}_activation")
             config = {"name": new_name, "activation": layer.config["config"]["activation"]}
-            known = activation_kinds.of_name(name, graph.framework)
+            known = layer.attributes.get("activation_kind") or activation_kinds.of_name(name, graph.framework)
             kind, attributes = known or ("other", activation_kinds.unknown(config))
             made = Layer(new_name, kind, config={"config": config}, attributes=attributes)
             graph = graph.insert_after(call.outputs[0], made)
         config = {**layer.config["config"], "activation": "linear"}
-        attributes = {**layer.attributes, "activation": "linear"}
+        attributes = {**layer.attributes, "activation": "linear", "activation_kind": None}
         changed = dataclasses.replace(layer, config={**layer.config, "config": config}, attributes=attributes)
         graph = graph.replace_layers({layer.name: changed})
     return graph

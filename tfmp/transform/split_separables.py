@@ -52,6 +52,7 @@ def _pointwise(graph, layer):
     rank = 1 if layer.kind.endswith("1d") else 2
     attributes = {"strides": (1,) * rank, "padding": "valid", "dilation_rate": (1,) * rank, "groups": 1}
     attributes["activation"] = layer.attributes.get("activation", "linear")
+    attributes["activation_kind"] = layer.attributes.get("activation_kind")
     return _part(graph, layer, layer.name, config, attributes, size=(1,) * rank)
 
 
