@@ -111,9 +111,9 @@ def agreement(report):
         "smallest_equal_share": min(o.equal_share for o in report.operators),
         "largest_operator_difference": max(o.largest_difference for o in report.operators),
         "first_operator_beyond_1": None if first is None else first.name,
-        "end_to_end_equal_share": report.equal_share,
-        "end_to_end_largest_difference": report.largest_difference,
-        "top1_agreement": report.top1_agreement,
+        "end_to_end_equal_share": report.folded.equal_share,
+        "end_to_end_largest_deviations": report.folded.largest_difference,
+        "top1_agreement": report.folded.top1_agreement,
         "outside_xnnpack": [f"{kind} {tensor}" for kind, tensor in report.outside_xnnpack],
     }
 

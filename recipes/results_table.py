@@ -171,7 +171,7 @@ def _keras_applications(records):
         "least equal",
         "largest difference",
         "outputs equal",
-        "top-1",
+        "same class as folded",
     ]
     return [*header, "float bytes", "fast bytes", "small bytes", "foreseen", "outside XNNPACK"], rows
 

@@ -70,14 +70,26 @@ def test_search_does_not_replace_what_exists(folder, capsys):
 def test_export_writes_a_verified_file(folder, capsys):
     output, fixed, data_path = folder / "model.tflite", str(folder / "out" / "fixed.keras"), str(folder / "data.npz")
     (folder / "labels.txt").write_text("cat\ndog\nowl\n")
+    reference = ["--reference", str(folder / "model.keras")]
     arguments = ["export", fixed, str(output), "--verify", data_path, "--labels", str(folder / "labels.txt")]
-    assert cli.main(arguments) == 0
-    assert "top-1 agreement" in capsys.readouterr().out
+    assert cli.main([*arguments, *reference]) == 0
+    shown = capsys.readouterr().out
+    assert "trained model  " in shown and "float model    " in shown and "not given" not in shown
     assert cli.main(["inspect", str(output)]) == 0
     assert "3 labels: cat, dog, owl" in capsys.readouterr().out
-    assert cli.main(["compare", fixed, str(output), data_path, "--json", str(folder / "report.json")]) == 0
-    assert "top-1 agreement" in capsys.readouterr().out
-    assert json.loads((folder / "report.json").read_text())["file"]["mode"] == "fast"
+    assert cli.main(["compare", fixed, str(output), data_path, *reference, "--json", str(folder / "report.json")]) == 0
+    assert "float model    " in capsys.readouterr().out
+    report = json.loads((folder / "report.json").read_text())
+    assert report["file"]["mode"] == "fast" and report["reference"]["num_samples"] == 16
+    assert report["trained"]["outputs"][0]["decision"] == "largest of 3"
+    for command in (["compare", fixed, str(output), data_path], [*arguments, "--overwrite"]):
+        assert cli.main([*command, "--tolerance", "trained_db=900"]) == 1
+        assert "Expected at least 900 dB" in capsys.readouterr().err
+        assert cli.main([*command, "--tolerance", "trained_db=none", "--tolerance", "trained_top1=0"]) == 0
+    for bound, message in {"trained=1": "must be one of 'operator_equal', ", "trained_top1=2": "at most 1"}.items():
+        with pytest.raises(SystemExit):
+            cli.main([*arguments, "--tolerance", bound])
+        assert message in capsys.readouterr().err
     with np.load(folder / "data.npz") as data:
         assert 0 <= tfmp.evaluate_tflite(output, (data["x_test"], data["y_test"])) <= 1
     assert cli.main(arguments) == 1

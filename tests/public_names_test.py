@@ -37,6 +37,7 @@ NAMES = [
     "SelectionData",
     "SelectionOptimizer",
     "BitAssignment",
+    "Tolerance",
     "costs.names",
     "costs.get",
     "quantizers.names",

@@ -13,6 +13,7 @@ _PUBLIC = {
     "MixedPrecisionSearch": "tfmp.bindings.keras3.callback",
     "SelectionData": "tfmp.search.selection_data",
     "SelectionOptimizer": "tfmp.bindings.keras3.optimizer",
+    "Tolerance": "tfmp.types",
     "BitAssignment": "tfmp.types",
     "build_network": "tfmp.networks._build_network",
     "compare_tflite": "tfmp.export.compare_tflite",

@@ -90,7 +90,7 @@ def run(output="tfmp_demo", *, overwrite=False, seed=0, verbose=0):
     accuracies["mixed"] = train(fixed, _FINETUNE_EPOCHS, 2e-3)
 
     print("5/5 export, run the file, simulate the accelerator\n", flush=True)
-    report = tfmp.export_tflite(fixed, paths["model.tflite"], verify=test[0], overwrite=overwrite)
+    report = tfmp.export_tflite(fixed, paths["model.tflite"], verify=test[0], reference=model, overwrite=overwrite)
     accuracies["file"] = tfmp.evaluate_tflite(paths["model.tflite"], test)
     assignment.to_json(paths["assignment.json"], overwrite=overwrite)
     tfmp.simulate(fixed).to_json(paths["energy.json"], overwrite=overwrite)

@@ -14,7 +14,7 @@ from tfmp.export.interpreter import Interpreter
 from tfmp.types import FileTensor
 
 IMAGES = np.random.default_rng(0).uniform(0, 1, (5, 9, 8, 3)).astype(np.float32)
-FIELDS = {"operators", "equal_share", "largest_difference", "top1_agreement", "outside_xnnpack"}
+FIELDS = {"operators", "folded", "trained", "outside_xnnpack"}
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +27,21 @@ def folded(graph):
     return write_integer(graph)
 
 
-def compare(graph, folded, content):
-    return agreement.integer_agreement(graph, folded, Interpreter(content), {"image": IMAGES})
+def compare(graph, folded, content, samples=({"image": IMAGES},)):
+    """The file beside the folded model, and beside what stands for a trained one: twice the folded model's outputs."""
+
+    def trained(image):
+        outputs = folded(image)
+        return [2 * np.asarray(outputs[name]) for name in graph.output_names]
+
+    return agreement.integer_agreement(
+        graph,
+        folded,
+        Interpreter(content),
+        samples,
+        models={"trained": trained},
+        decisions=dict.fromkeys(graph.output_names, "largest"),
+    )
 
 
 def with_constants(graph, kind, change):
@@ -48,7 +61,9 @@ def test_every_operator_that_writes_codes_is_compared(graph, folded, dtype, batc
     expected = [operation for operation in graph.operations if operation.kind != "dequantize"]
     assert [(each.name, each.kind) for each in found["operators"]] == [(each.output, each.kind) for each in expected]
     assert all(each.equal_share == 1 for each in found["operators"] if each.kind != "softmax")
-    assert found["top1_agreement"] == 1 and found["largest_difference"] <= 1 / 256
+    assert found["folded"].top1_agreement == found["trained"].top1_agreement == 1
+    assert found["folded"].signal_to_noise_db > 40 and found["folded"].num_samples == len(IMAGES)
+    assert found["trained"].signal_to_noise_db == pytest.approx(20 * np.log10(2), abs=0.1)
     passages = {"QUANTIZE"} if dtype == "uint8" else set()
     assert {kind for kind, _ in found["outside_xnnpack"]} == {"SOFTMAX", "AVERAGE_POOL_2D", *passages}
 
@@ -67,18 +82,27 @@ def test_a_difference_counts_where_it_is_made_and_only_there(graph, folded):
         elif each.kind != "softmax":
             assert each.equal_share == 1
     ends = integer_reference.run(graph, {"image": IMAGES}), given
-    pairs = [[end[name] for end in ends] for name in graph.outputs]
-    assert found["equal_share"] == pytest.approx(np.mean(np.concatenate([(a == b).ravel() for a, b in pairs])))
-    assert found["largest_difference"] == pytest.approx(max(np.abs(a - b).max() for a, b in pairs))
-    classes = np.concatenate([a.argmax(-1) == b.argmax(-1) for a, b in pairs])
-    assert found["top1_agreement"] == pytest.approx(classes.mean())
+    for output, name in zip(found["folded"].outputs, graph.outputs, strict=True):
+        expected, values = (np.asarray(end[name], np.float64) for end in ends)
+        assert output.equal_share == pytest.approx(np.mean(expected == values))
+        assert output.largest_difference == pytest.approx(np.abs(expected - values).max() / expected.std())
+        ratio = np.sum(expected**2) / np.sum((expected - values) ** 2)
+        assert output.signal_to_noise_db == pytest.approx(10 * np.log10(ratio))
+        assert output.top1_agreement == np.mean(expected.argmax(-1) == values.argmax(-1))
 
 
 def test_parts_make_the_whole(graph, folded, monkeypatch):
     content = write_tflite(with_constants(graph, "dense", lambda constants: {"bias": constants["bias"] + 99})[0])
     whole = compare(graph, folded, content)
-    monkeypatch.setattr(agreement, "_LARGEST_CHUNK", 1)
-    assert compare(graph, folded, content) == whole and whole["equal_share"] < 1
+    batches = [{"image": IMAGES[:2]}, {"image": IMAGES[2:]}]
+    for size in (agreement._LARGEST_CHUNK, 1):
+        monkeypatch.setattr(agreement, "_LARGEST_CHUNK", size)
+        parts = compare(graph, folded, content, batches)
+        assert parts["operators"] == whole["operators"] and whole["folded"].equal_share < 1
+        for model in ("folded", "trained"):
+            assert parts[model].num_samples == len(IMAGES)
+            for part, output in zip(parts[model].outputs, whole[model].outputs, strict=True):
+                assert dataclasses.asdict(part) == pytest.approx(dataclasses.asdict(output))
 
 
 @pytest.mark.parametrize(
@@ -95,7 +119,7 @@ def test_files_of_other_networks(change, message, graph, folded):
     interpreter = Interpreter(write_tflite(graph))
     other = dataclasses.replace(graph, **change(graph))
     with pytest.raises(ValueError, match=message + ".*export again"):
-        agreement.integer_agreement(other, folded, interpreter, {"image": IMAGES})
+        agreement.integer_agreement(other, folded, interpreter, [{"image": IMAGES}], models={}, decisions={})
 
 
 def rescaled(graph):
@@ -131,25 +155,22 @@ class Echo:
 
 
 @pytest.mark.parametrize("at_a_time", [1, 100])
-def test_floating_point_within_a_tolerance(at_a_time, monkeypatch):
+def test_floating_point(at_a_time, monkeypatch):
     monkeypatch.setattr(agreement, "_SAMPLES", at_a_time)
     rows = np.array([[1, 2, 3], [4, 5, 600], [7, 8, 9], [3, 2, 1]], np.float32)
-    errors = np.zeros((4, 3), np.float32)
-    errors[0, 0] = 2e-5  # of 3
-    errors[1, 0] = 4e-3  # of 600
-    errors[2, 2] = -3
-    found = agreement.float_agreement(lambda x: [x + errors[np.isin(rows[:, 0], x[:, 0])]], ["y"], Echo(3), {"x": rows})
-    assert found["equal_share"] == pytest.approx(11 / 12) and found["largest_difference"] == 3
-    assert found["top1_agreement"] == 0.75 and found["outside_xnnpack"] == (("GELU", "y"),)
 
+    def found(**models):
+        return agreement.float_agreement(
+            ["x"], ["y"], Echo(3), [{"x": rows[:3]}, {"x": rows[3:]}], models=models, decisions={"y": "largest"}
+        )
 
-def test_single_numbers_agree_within_a_part_of_the_largest():
-    values = np.array([[-10.0], [1.0], [2.0], [3.0]], np.float32)
-    errors = np.array([[0.4], [-0.4], [0.6], [0.0]], np.float32)
-    found = agreement.float_agreement(lambda x: [x + errors], ["y"], Echo(1), {"x": values})
-    assert found["top1_agreement"] == 0.75 and found["equal_share"] == 0.25
+    fields = found(trained=lambda x: [x], reference=lambda x: [x * np.array([1, 1, -1], np.float32)])
+    assert fields["trained"].equal_share == fields["trained"].top1_agreement == 1
+    assert fields["reference"].equal_share == pytest.approx(8 / 12) and fields["reference"].top1_agreement == 0.25
+    assert fields["reference"].num_samples == 4 and fields["outside_xnnpack"] == (("GELU", "y"),)
+    assert found(trained=lambda x: [x]).keys() == {"trained", "outside_xnnpack"}
 
 
 def test_files_of_other_ends():
     with pytest.raises(ValueError, match="echo.tflite, whose outputs are y, not z.*export again"):
-        agreement.float_agreement(lambda x: [x], ["z"], Echo(2), {"x": np.ones((1, 2))})
+        agreement.float_agreement(["x"], ["z"], Echo(2), [{"x": np.ones((1, 2))}], models={}, decisions={})

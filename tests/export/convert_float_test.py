@@ -52,11 +52,11 @@ def test_layers_without_integer_form(fixed, data, tmp_path):
         tfmp.export_tflite(fixed, path)
     report = tfmp.export_tflite(fixed, path, mode="float", verify=data, labels=list("abcde"))
     assert report.mode == "float" and report.operators == () and report.first_difference is None
-    assert report.equal_share > 0.9 and report.top1_agreement == 1
+    assert report.trained.equal_share > 0.9 and report.trained.top1_agreement == 1
     found = Interpreter(path).run({"image": data})["logits"]
     expected = fixed.predict(data, verbose=0)
     share = np.mean(np.abs(found - expected) <= 1e-5 * np.abs(expected).max(-1, keepdims=True))
-    assert report.equal_share == pytest.approx(share) and found.shape == expected.shape
+    assert report.trained.equal_share == pytest.approx(share) and found.shape == expected.shape
     file = tfmp.inspect(path)
     assert file == report.file and file.labels == tuple("abcde")
     containers = {layer.name: (layer.bits[0], layer.container) for layer in file.layers if layer.bits}
@@ -75,9 +75,9 @@ def test_batches_and_weights_that_changed(fixed, data, tmp_path):
     tfmp.export_tflite(fixed, path, mode="float", batch_size=5)
     assert Interpreter(path).batch_size == 5
     other = fixed_model(randomized(transformer(), seed=4), PAIRS, data)
-    assert tfmp.compare_tflite(fixed, path, data).top1_agreement == 1
+    assert tfmp.compare_tflite(fixed, path, data).trained.top1_agreement == 1
     report = tfmp.compare_tflite(other, path, data)
-    assert report.equal_share < 0.5 and report.top1_agreement < 1
+    assert report.trained.equal_share < 0.5 and report.trained.top1_agreement < 1
 
 
 def test_several_inputs_and_outputs_go_by_name(tmp_path):
@@ -86,7 +86,7 @@ def test_several_inputs_and_outputs_go_by_name(tmp_path):
     data = samples(model)
     fixed = fixed_model(model, PAIRS, data)
     report = tfmp.export_tflite(fixed, tmp_path / "model.tflite", mode="float", verify=data)
-    assert report.equal_share > 0.99
+    assert report.trained.equal_share > 0.99
     found, expected = Interpreter(tmp_path / "model.tflite").run(data), fixed.predict(data, verbose=0)
     assert set(found) == {"kind", "map"}
     for name, values in found.items():
@@ -99,7 +99,7 @@ def test_models_with_layers_in_floating_point(tmp_path):
     data = samples(model)
     fixed = fixed_model(model, PAIRS, data, first_and_last="float")
     report = tfmp.export_tflite(fixed, tmp_path / "model.tflite", mode="float", verify=data)
-    assert report.equal_share > 0.9 and "first" not in report.bits and "deep" in report.bits
+    assert report.trained.equal_share > 0.9 and "first" not in report.bits and "deep" in report.bits
     # Batch normalization of the converter's making: gammas of all signs, some zero.
     packed = [
         tensor.name for tensor in report.file.tensors if tensor.type.startswith("INT") and tensor.role == "weights"

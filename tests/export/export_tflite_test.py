@@ -18,7 +18,6 @@ from keras import layers
 import tfmp
 from tests.transform.fold_test import fixed_model, normalized, randomized, samples, several
 from tfmp.bindings.keras3 import graph as binding
-from tfmp.export import check_agreement
 from tfmp.export.interpreter import Interpreter
 from tfmp.transform.calibrate import reestimate_normalization
 
@@ -65,14 +64,14 @@ def test_report_and_metadata_tell_what_the_file_is(fixed, data, tmp_path):
     }
     assert {operator.layer for operator in report.operators} >= set(expected)
     assert report.operators[0].kind == "quantize" and report.outside_xnnpack == ()
-    for part in ("model.tflite", "every code equal", "1 bits as INT8 in 1", "top-1 agreement 100"):
+    for part in ("model.tflite", "compute every code", "1 bits as INT8 in 1", "trained model"):
         assert part in str(report)
     assert tfmp.compare_tflite(fixed, path, data) == report
 
 
 def test_export_without_verification(fixed, data, tmp_path):
     report = tfmp.export_tflite(fixed, tmp_path / "model.tflite")
-    assert report.operators == () and report.equal_share is None and "not verified" in str(report)
+    assert report.operators == () and report.trained is None and "not verified" in str(report)
     found = Interpreter(tmp_path / "model.tflite").run(data)["logits"]
     np.testing.assert_array_equal(found, tfmp.fold(fixed)(data))
 
@@ -97,7 +96,7 @@ def test_batch_size(fixed, data, tmp_path):
 def test_integer_doors(dtype, fixed, data, tmp_path):
     path = tmp_path / "model.tflite"
     report = tfmp.export_tflite(fixed, path, input_type=dtype, output_type=dtype, verify=data, batch_size=3)
-    assert report.equal_share == 1 and report.size_bytes == path.stat().st_size
+    assert report.folded.equal_share == 1 and report.size_bytes == path.stat().st_size
     interpreter = Interpreter(path)
     door, exit = interpreter.inputs["image"], interpreter.outputs["logits"]
     assert door.dtype == exit.dtype == dtype
@@ -119,7 +118,7 @@ def test_forms_of_verification_data(form, fixed, data, tmp_path):
         "dataset": dataset,
         "labelled dataset": dataset.map(lambda image: (image, 0)),
     }[form]
-    assert tfmp.export_tflite(fixed, tmp_path / "model.tflite", verify=verify).equal_share == 1
+    assert tfmp.export_tflite(fixed, tmp_path / "model.tflite", verify=verify).folded.equal_share == 1
 
 
 def test_several_inputs_and_outputs_go_by_name(tmp_path):
@@ -202,7 +201,7 @@ def test_labels_are_names(labels, fixed, tmp_path):
         tfmp.export_tflite(fixed, tmp_path / "model.tflite", labels=labels)
 
 
-@pytest.mark.parametrize("step", ["write_tflite", "with_own_metadata", "agreement", "write_atomically"])
+@pytest.mark.parametrize("step", ["write_tflite", "with_own_metadata", "compared", "write_atomically"])
 def test_an_interrupted_export_leaves_the_disk_as_it_was(step, fixed, data, tmp_path, monkeypatch):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
@@ -301,10 +300,9 @@ def test_an_operator_that_differs_is_named_and_nothing_written(
 
 def test_classes_that_differ(fixed, data, tmp_path, monkeypatch):
     with_changed_constant(monkeypatch, "logits", "kernel", swapped)
-    monkeypatch.setattr(check_agreement, "SMALLEST_EQUAL_SHARE", 0.0)
-    monkeypatch.setattr(check_agreement, "LARGEST_DIFFERENCE", 255)
-    with pytest.raises(ValueError, match="agree on the class of .* of the samples. Expected at least 99%"):
-        tfmp.export_tflite(fixed, tmp_path / "model.tflite", verify=data)
+    tolerance = tfmp.Tolerance(operator_equal=0, operator_difference=255, folded_db=None)
+    with pytest.raises(ValueError, match="`logits` .* far from that of the folded model.*class in at least 99%"):
+        tfmp.export_tflite(fixed, tmp_path / "model.tflite", verify=data, tolerance=tolerance)
     assert not list(tmp_path.iterdir())
 
 
@@ -326,4 +324,4 @@ def test_known_networks(name, tmp_path):
     assert len(report.bits) == len(assignment) + 2 and set(report.bits.values()) == {(4, 4), (8, 8)}
     for operator in report.operators:
         assert operator.largest_difference <= 1 and operator.equal_share >= 0.99, operator
-    assert report.top1_agreement >= 0.99
+    assert report.folded.top1_agreement >= 0.99

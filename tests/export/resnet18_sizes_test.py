@@ -23,6 +23,6 @@ def test_small_files_agree_as_fast_ones_do(bits, largest_share, tmp_path):
     small = check_size(fixed, tmp_path / "small.tflite", mode="small", verify=images)
     for report in (fast, small):
         assert all(operator.equal_share == 1 for operator in report.operators)
-        assert report.equal_share == 1 and report.outside_xnnpack == ()
+        assert report.folded.equal_share == 1 and report.outside_xnnpack == ()
     print(f"W{bits}A{bits}: fast {fast.size_bytes:,} bytes, small {small.size_bytes:,}")
     assert small.size_bytes <= largest_share * fast.size_bytes

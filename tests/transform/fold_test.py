@@ -16,6 +16,8 @@ from tfmp.bindings import binding
 from tfmp.transform.fold import fold_graph
 
 SAMPLES = 48
+# At few bits and with random weights, one rounding carries far.
+UNTRAINED = tfmp.Tolerance(trained_db=None, trained_top1=None)
 BITS = {
     "low": [(2, 2), (1, 2), (2, 1), (1, 1)],
     "mixed": [(3, 2), (1, 4), (4, 3), (2, 8), (8, 1)],
@@ -301,11 +303,12 @@ def stored_tensors(content):
 
 
 def check_file(fixed, data, path):
-    report = tfmp.export_tflite(fixed, path, verify=data)
+    report = tfmp.export_tflite(fixed, path, verify=data, tolerance=UNTRAINED)
     for operator in report.operators:
         tolerance = (1, 0.99) if operator.kind == "softmax" else (0, 1)
         assert operator.largest_difference <= tolerance[0] and operator.equal_share >= tolerance[1], operator
-    assert report.top1_agreement >= 0.99 and report.equal_share >= 0.99
+    assert report.folded.equal_share >= 0.99
+    assert all(output.top1_agreement is None or output.top1_agreement >= 0.99 for output in report.folded.outputs)
     return path.read_bytes()
 
 

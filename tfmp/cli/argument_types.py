@@ -1,8 +1,10 @@
 """What the texts of the command line are turned into, by the checks that the library has for its arguments."""
 
 import argparse
+import dataclasses
 
-from tfmp.types.checks import check_integer, check_integers, check_number, check_numbers
+from tfmp.types import Tolerance
+from tfmp.types.checks import check_choice, check_integer, check_integers, check_number, check_numbers
 
 _NAME = "value"  # argparse itself says which argument it was
 
@@ -43,6 +45,20 @@ def cost_bound(text):
     if not cost:
         raise argparse.ArgumentTypeError(f"must be COST=W,A or COST=LIMIT. Received: {text!r}")
     return (cost, None, bit_pair(bound)) if "," in bound else (cost, number(above=0)(bound), None)
+
+
+def tolerance_bound(text):
+    """A bound of a `Tolerance` as `(name, value)`, the value None for `none`."""
+    name, _, value = text.partition("=")
+    _checked(
+        check_choice, name, choices=[field.name for field in dataclasses.fields(Tolerance)], hint="Give NAME=VALUE"
+    )
+    bound = None if value == "none" else _parsed(int, value) if value.isdecimal() else _parsed(float, value)
+    try:
+        Tolerance(**{name: bound})
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return name, bound
 
 
 def _checked(check, value, **bounds):

@@ -1,8 +1,9 @@
 """`tfmp compare`."""
 
+from tfmp.cli.argument_types import tolerance_bound
 from tfmp.cli.files import add_trust, load_inputs, load_model_file
 
-DESCRIPTION = "Run a TFLite file and compare it with the fixed model that it was exported from."
+DESCRIPTION = "Run a TFLite file and compare it with the models that it comes from."
 
 
 def add_arguments(command):
@@ -10,6 +11,14 @@ def add_arguments(command):
     command.add_argument("model", help="a .keras file of a fixed model")
     command.add_argument("file", help="the .tflite file")
     command.add_argument("data", help="an .npz file with x_test or x_train; of several inputs x_test/NAME each")
+    command.add_argument("--reference", help="the .keras file in floating point that it comes from, compared, too")
+    command.add_argument(
+        "--tolerance",
+        type=tolerance_bound,
+        action="append",
+        metavar="NAME=VALUE",
+        help="what the file must keep, repeatable; without it all is reported and nothing is asked; see tfmp.Tolerance",
+    )
     command.add_argument("--json", help="file to write the report to, besides printing it")
     command.add_argument("--overwrite", action="store_true")
     add_trust(command)
@@ -22,8 +31,13 @@ def run(arguments):
 
     if arguments.json:
         check_writable(arguments.json, arguments.overwrite)
+    reference = load_model_file(arguments.reference, arguments.trust) if arguments.reference else None
     report = tfmp.compare_tflite(
-        load_model_file(arguments.model, arguments.trust), arguments.file, load_inputs(arguments.data)
+        load_model_file(arguments.model, arguments.trust),
+        arguments.file,
+        load_inputs(arguments.data),
+        reference=reference,
+        tolerance=tfmp.Tolerance(**dict(arguments.tolerance)) if arguments.tolerance else None,
     )
     print(report)
     if arguments.json:

@@ -2,6 +2,7 @@
 
 import pathlib
 
+from tfmp.cli.argument_types import tolerance_bound
 from tfmp.cli.files import add_trust, load_inputs, load_model_file
 
 DESCRIPTION = "Write a fixed model as a TFLite file."
@@ -15,7 +16,18 @@ def add_arguments(command):
     command.add_argument("--labels", help="a text file with the name of one class a line")
     command.add_argument(
         "--verify",
-        help="an .npz file with x_test or x_train (of several inputs x_test/NAME each), run through both and compared",
+        help="an .npz file with x_test or x_train (of several inputs x_test/NAME each), run through the file and its "
+        "models",
+    )
+    command.add_argument("--reference", help="the .keras file in floating point that it comes from, compared, too")
+    command.add_argument(
+        "--tolerance",
+        type=tolerance_bound,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="what the file must keep to be written, repeatable; see tfmp.Tolerance, for example trained_top1=0.95, "
+        "or trained_db=none to ask nothing",
     )
     command.add_argument("--overwrite", action="store_true")
     add_trust(command)
@@ -34,6 +46,8 @@ def run(arguments):
         mode=arguments.mode,
         labels=labels,
         verify=load_inputs(arguments.verify) if arguments.verify else None,
+        reference=load_model_file(arguments.reference, arguments.trust) if arguments.reference else None,
+        tolerance=tfmp.Tolerance(**dict(arguments.tolerance)),
         overwrite=arguments.overwrite,
     )
     print(report)

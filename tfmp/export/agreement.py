@@ -1,21 +1,29 @@
-"""How the results of a file compare with those of the model that it was written from."""
+"""How the results of a file compare with those of its models."""
 
 import math
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
 from tfmp.bindings.operation_arguments import operation_layer_name
 from tfmp.export.interpreter import Interpreter
-from tfmp.types import IntegerGraph, OperatorAgreement
+from tfmp.export.output_tally import OutputTally
+from tfmp.types import IntegerGraph, ModelAgreement, OperatorAgreement
 
 _LARGEST_CHUNK = 2**24  # codes of all tensors together
 _SAMPLES = 32  # at a time, in floating point
-_EQUAL = 1e-5  # of the largest in a row: how far apart numbers of a file in floating point count as equal
-_SAME = 0.05  # of the largest: how far apart single numbers count as the same result
 
 
-def integer_agreement(graph: IntegerGraph, folded, interpreter: Interpreter, samples) -> dict:
-    """Compares a file of integers with the network that it holds, operator by operator and from end to end.
+def integer_agreement(
+    graph: IntegerGraph,
+    folded,
+    interpreter: Interpreter,
+    samples: Iterable[Mapping[str, np.ndarray]],
+    *,
+    models: Mapping[str, Callable],
+    decisions: Mapping[str, str],
+) -> dict:
+    """Compares a file of integers with the network that it holds, operator by operator, and with models end to end.
 
     Every operator of the folded model gets the file's own input codes. Samples run through in parts, so that the codes
     of a deep network need little memory at a time.
@@ -24,7 +32,10 @@ def integer_agreement(graph: IntegerGraph, folded, interpreter: Interpreter, sam
         graph: The integer network.
         folded: The model that computes it.
         interpreter: The file.
-        samples: Arrays of numbers by the names of the graph's inputs.
+        samples: Batches, each arrays of numbers by the names of the graph's inputs.
+        models: By field of `TFLiteReport`, functions of arrays in the order of `graph.inputs` that return arrays in the
+            order of `graph.output_names`.
+        decisions: What each output decides, by its name; see `tfmp.transform.output_kind.decision`.
 
     Returns:
         The fields of a `TFLiteReport` that say how they agree.
@@ -35,16 +46,15 @@ def integer_agreement(graph: IntegerGraph, folded, interpreter: Interpreter, sam
     _check_same_network(graph, interpreter)
     operators = [operation for operation in graph.operations if graph.tensors[operation.output].grid is not None]
     tallies = {operation.output: _Tally() for operation in operators}
-    outputs = _OutputTally()
+    outputs = _Outputs(("folded", *models), graph.output_names, decisions)
     per_sample = sum(math.prod(tensor.shape[1:]) for tensor in interpreter.quantized_tensors.values())
     for part in _parts(samples, max(1, _LARGEST_CHUNK // per_sample), interpreter.batch_size):
         stored = {name: tensor.stored(part[name]) for name, tensor in interpreter.inputs.items()}
-        theirs = {**_with_inputs(graph, interpreter, interpreter.codes(stored), stored), **part}
-        ours = _own_results(graph, folded, theirs, tallies)
-        found = interpreter.run(stored)
-        for name, tensor in zip(graph.output_names, graph.outputs, strict=True):
-            values = interpreter.outputs[name].values(found[name])
-            outputs.add(ours[tensor], values, ours[tensor] == values)
+        file_codes = {**_with_inputs(graph, interpreter, interpreter.codes(stored), stored), **part}
+        computed = _folded_results(graph, folded, file_codes, tallies)
+        results = {name: function(*(part[key] for key in graph.inputs)) for name, function in models.items()}
+        results["folded"] = [computed[tensor] for tensor in graph.outputs]
+        outputs.add(part, results, interpreter.run(stored), interpreter)
     agreements = (
         OperatorAgreement(
             each.output, each.layer, each.kind, tallies[each.output].equal_share, tallies[each.output].largest
@@ -54,89 +64,104 @@ def integer_agreement(graph: IntegerGraph, folded, interpreter: Interpreter, sam
     return {"operators": tuple(agreements), **outputs.fields, "outside_xnnpack": _outside(interpreter)}
 
 
-def float_agreement(model, output_names, interpreter: Interpreter, samples) -> dict:
-    """Compares a file in floating point with a model from end to end; see `integer_agreement`.
+def float_agreement(
+    input_names: Iterable[str],
+    output_names: Iterable[str],
+    interpreter: Interpreter,
+    samples: Iterable[Mapping[str, np.ndarray]],
+    *,
+    models: Mapping[str, Callable],
+    decisions: Mapping[str, str],
+) -> dict:
+    """Compares a file in floating point with models from end to end; see `integer_agreement`.
 
     Args:
-        model: Function of arrays in the order of `samples` that returns arrays in the order of `output_names`.
-        output_names: Names of the file's outputs.
+        input_names: Names of the file's inputs, in the order of the arguments of `models`.
+        output_names: Names of the file's outputs, in the order of their results.
         interpreter: The file.
-        samples: Arrays by input name.
+        samples: Batches, each arrays by input name.
+        models: By field of `TFLiteReport`, functions of arrays that return arrays.
+        decisions: What each output decides, by its name.
     """
-    _check_same_ends(interpreter, samples, output_names)
-    outputs = _OutputTally()
+    input_names, output_names = tuple(input_names), tuple(output_names)
+    _check_same_ends(interpreter, input_names, output_names)
+    outputs = _Outputs(tuple(models), output_names, decisions)
     for part in _parts(samples, _SAMPLES, interpreter.batch_size):
         stored = {name: tensor.stored(part[name]) for name, tensor in interpreter.inputs.items()}
-        found = interpreter.run(stored)
-        for name, ours in zip(output_names, model(*(stored[name] for name in samples)), strict=True):
-            ours = np.asarray(ours)
-            outputs.add(ours, found[name], np.abs(found[name] - ours) <= _EQUAL * np.abs(ours).max(-1, keepdims=True))
+        results = {name: function(*(part[key] for key in input_names)) for name, function in models.items()}
+        outputs.add(part, results, interpreter.run(stored), interpreter)
     return {**outputs.fields, "outside_xnnpack": _outside(interpreter)}
 
 
+class _Outputs:
+    """Tallies of every output beside each model."""
+
+    def __init__(self, models, names, decisions):
+        self.num_samples = 0
+        self.tallies = {
+            model: [OutputTally(name, decisions[name], exact=model == "folded") for name in names] for model in models
+        }
+
+    def add(self, part, results, found, interpreter):
+        self.num_samples += len(next(iter(part.values())))
+        for model, tallies in self.tallies.items():
+            for tally, expected in zip(tallies, results[model], strict=True):
+                tally.add(expected, interpreter.outputs[tally.name].values(found[tally.name]))
+
+    @property
+    def fields(self):
+        return {
+            model: ModelAgreement(tuple(tally.agreement for tally in tallies), self.num_samples)
+            for model, tallies in self.tallies.items()
+        }
+
+
 class _Tally:
-    """Counts over all parts of the samples."""
+    """Counts of an operator's codes over all parts of the samples."""
 
     def __init__(self):
         self.count = self.equal = self.largest = 0
 
-    def add(self, difference, equal):
+    def add(self, difference):
         self.count += difference.size
-        self.equal += int(np.count_nonzero(equal))
-        self.largest = max(self.largest, difference.max(initial=0).item())
+        self.equal += int(np.count_nonzero(difference == 0))
+        self.largest = max(self.largest, int(difference.max(initial=0)))
 
     @property
     def equal_share(self):
         return self.equal / self.count
 
 
-class _OutputTally(_Tally):
-    def __init__(self):
-        super().__init__()
-        self.samples = self.same = self.reach = 0
+def run_operation(folded, operation, tensors) -> np.ndarray:
+    """Returns what a layer of a folded model computes.
 
-    def add(self, ours, theirs, equal):
-        difference = np.abs(ours - theirs)
-        super().add(difference, equal)
-        self.reach = max(self.reach, np.abs(ours).max(initial=0))
-        several = ours.shape[-1] > 1
-        same = ours.argmax(-1) == theirs.argmax(-1) if several else difference <= _SAME * self.reach
-        self.samples += same.size
-        self.same += int(np.count_nonzero(same))
-
-    @property
-    def fields(self):
-        return {
-            "equal_share": self.equal_share,
-            "largest_difference": float(self.largest),
-            "top1_agreement": self.same / self.samples,
-        }
+    Args:
+        folded: The folded model.
+        operation: The `IntegerOperation`.
+        tensors: Its inputs by name, among others.
+    """
+    layer = folded.get_layer(operation_layer_name(operation.name))
+    inputs = [np.asarray(tensors[name], np.float32) for name in operation.inputs]
+    return np.asarray(layer(inputs if len(inputs) > 1 else inputs[0]))
 
 
-def _own_results(graph, folded, theirs, tallies):
+def _folded_results(graph, folded, file_codes, tallies):
     """What the folded model computes from its own codes, and the tally of each operator given the file's.
 
     An operator runs once where both get the same codes.
     """
-    ours = {name: theirs[name] for name in graph.inputs}
+    own = {name: file_codes[name] for name in graph.inputs}
     for operation in graph.operations:
-        layer = folded.get_layer(operation_layer_name(operation.name))
-
-        def computed(tensors, layer=layer, names=operation.inputs):
-            inputs = [np.asarray(tensors[name], np.float32) for name in names]
-            return np.asarray(layer(inputs if len(inputs) > 1 else inputs[0]))
-
         if operation.output not in tallies:
-            ours[operation.output] = computed(ours)
+            own[operation.output] = run_operation(folded, operation, own)
             continue
-        expected = computed(theirs)
-        codes = theirs[operation.output]
-        difference = np.abs(expected - codes)
-        tallies[operation.output].add(difference.astype(np.int64), difference == 0)
-        same_inputs = all(ours[name] is theirs[name] for name in operation.inputs)
-        own = expected if same_inputs else computed(ours)
-        ours[operation.output] = codes if np.array_equal(own, codes) else own
-    return ours
+        expected = run_operation(folded, operation, file_codes)
+        codes = file_codes[operation.output]
+        tallies[operation.output].add(np.abs(expected - codes))
+        same_inputs = all(own[name] is file_codes[name] for name in operation.inputs)
+        result = expected if same_inputs else run_operation(folded, operation, own)
+        own[operation.output] = codes if np.array_equal(result, codes) else result
+    return own
 
 
 def _with_inputs(graph, interpreter, codes, stored):
@@ -149,10 +174,11 @@ def _with_inputs(graph, interpreter, codes, stored):
 
 
 def _parts(samples, count, batch_size):
-    """Parts of at most `count` samples, but whole batches of the file."""
+    """Parts of batches with at most `count` samples, but whole batches of the file."""
     count = max(1, count // batch_size) * batch_size
-    for start in range(0, len(next(iter(samples.values()))), count):
-        yield {name: array[start : start + count] for name, array in samples.items()}
+    for batch in samples:
+        for start in range(0, len(next(iter(batch.values()))), count):
+            yield {name: array[start : start + count] for name, array in batch.items()}
 
 
 def refuse(interpreter, what):

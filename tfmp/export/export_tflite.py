@@ -1,18 +1,17 @@
 """From a fixed model to a TFLite file."""
 
-import dataclasses
 from collections.abc import Iterable
 
 from tfmp.bindings import binding
-from tfmp.export.check_agreement import check_agreement
-from tfmp.export.compare_tflite import agreement
+from tfmp.export.compare_tflite import check_tolerance, compared
 from tfmp.export.convert_float import convert_float
 from tfmp.export.file_contents import file_contents
 from tfmp.export.file_metadata import FLOAT, MODES, quantized_bits, with_own_metadata
 from tfmp.export.flatbuffer.write_tflite import write_tflite
 from tfmp.export.interpreter import Interpreter
+from tfmp.export.reference_model import reference_function
 from tfmp.transform.fold import fold_graph
-from tfmp.types import TFLiteReport
+from tfmp.types import TFLiteReport, Tolerance
 from tfmp.types.atomic_file import check_writable, write_atomically
 from tfmp.types.checks import check_choice
 
@@ -23,13 +22,15 @@ def export_tflite(
     *,
     mode="fast",
     verify=None,
+    reference=None,
+    tolerance=Tolerance(),  # noqa: B008 (frozen)
     labels=(),
     batch_size=1,
     input_type="float32",
     output_type="float32",
     overwrite=False,
 ) -> TFLiteReport:
-    """Writes a fixed model as a TFLite file, and compares the file with the model.
+    """Writes a fixed model as a TFLite file, and compares the file with its models.
 
     The file computes what `tfmp.fold(fixed, mode=mode)` computes, in integers, with the codes that were trained; in
     mode `"float"` what `fixed` computes. Its signature, `"serving_default"`, has the names of the model's inputs and
@@ -41,8 +42,10 @@ def export_tflite(
         mode: How weights are stored. `"fast"`: in INT8, which the runtime's fastest kernels read. `"small"`: packed, as
             INT4 or INT2, wherever the runtime computes them exactly and the file gets smaller. `"float"`: packed, for
             arithmetic in floating point, which takes any layer that TensorFlow's converter takes.
-        verify: Inputs with which the file is run and compared with the model before it is written, as
-            `tfmp.compare_tflite` does, in any form that `tfmp.relax` takes.
+        verify: Inputs with which the file is run and compared with its models before it is written, as
+            `tfmp.compare_tflite` does, in any form that `tfmp.relax` takes. All are used.
+        reference: The model in floating point, which `tfmp.relax` was given, to be compared with, too; or None.
+        tolerance: The `Tolerance` that the file must keep to be written; None to write it whatever is found.
         labels: Names of the classes, one for each number of the single output.
         batch_size: The fixed batch of the file.
         input_type: `"float32"`, `"int8"` or `"uint8"`; in mode `"float"` as the model's.
@@ -54,16 +57,19 @@ def export_tflite(
 
     Raises:
         ValueError: If bits are open, a range was never calibrated, a layer has no integer form, an argument is
-            unknown, or the file and the model disagree. Nothing is written then.
+            unknown, or the file is further from one of its models than `tolerance` allows. Nothing is written then.
         OSError: If the file exists and `overwrite` is False, or the folder cannot be written.
 
     Example:
-        >>> report = tfmp.export_tflite(fixed, "model.tflite", verify=x_test[:256])
+        >>> report = tfmp.export_tflite(fixed, "model.tflite", verify=x_test[:256], reference=model)
     """
     check_choice("mode", mode, MODES)
     labels = _checked_labels(labels)
+    check_tolerance(tolerance)
     check_writable(path, overwrite)
     graph = binding.of(fixed).read(fixed)
+    if reference is not None:
+        _check_reference(reference, graph, verify)
     options = {"batch_size": batch_size, "input_type": input_type, "output_type": output_type}
     content = (
         convert_float(graph, **options) if mode == FLOAT else write_tflite(fold_graph(graph, mode=mode), **options)
@@ -72,10 +78,15 @@ def export_tflite(
     interpreter = Interpreter(content)
     report = TFLiteReport(file_contents(interpreter, path))
     if verify is not None:
-        report = dataclasses.replace(report, **agreement(fixed, interpreter, verify, mode=mode))
-        check_agreement(report)
+        report = compared(report, fixed, interpreter, verify, reference=reference, tolerance=tolerance)
     write_atomically(path, content, overwrite=overwrite)
     return report
+
+
+def _check_reference(reference, graph, verify):
+    if verify is None:
+        raise ValueError("`reference` is compared on the samples of `verify`. Received: a reference and verify=None")
+    reference_function(reference, graph)
 
 
 def _checked_labels(labels):

@@ -67,6 +67,7 @@ class Folder:
         if key not in self.held:
             call = self.graph.producer(tensor)
             self.held[key] = self._rule(call).fold(self, call, codes)
+            self.builder.store(self.held[key], tensor, quantizer=self.graph.layer_of(call).kind == "quantize")
         return self.held[key]
 
     def stored(self, tensor: str, reader: str | None) -> str:

@@ -57,6 +57,11 @@ class IntegerBuilder:
         self.tensors[name] = IntegerTensor(name, tuple(shape), None)
         return name
 
+    def store(self, name, source, *, quantizer=False):
+        """Says which tensor of the graph an integer tensor stores: the last of several, quantizers not counted."""
+        if not quantizer or not self.tensors[name].source:
+            self.tensors[name] = dataclasses.replace(self.tensors[name], source=source)
+
     def add(self, kind, inputs, name, shape, codes, *, attributes=None, constants=None, layer=""):
         """Adds an operation; `codes` are those of its output, None for floating point."""
         unique, number = name, 0

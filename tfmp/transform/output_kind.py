@@ -1,12 +1,73 @@
 """What the numbers are that a network returns."""
 
-from tfmp.types import Graph
+import tensorflow as tf
+
+from tfmp.bindings.activation_kinds import KINDS as ACTIVATIONS
+from tfmp.transform.signature_names import signature_outputs
+from tfmp.types import Graph, Layer
+
+LARGEST, SIDE = "largest", "side of 0.5"
+_REGRESSIONS = {  # losses of Keras by their names without underscores
+    *("mse", "mae", "mape", "msle", "huber", "huberloss", "logcosh", "cosinesimilarity", "poisson"),
+    *(f"mean{error}error" for error in ("squared", "absolute", "absolutepercentage", "squaredlogarithmic")),
+}
 
 
 def holds_probabilities(graph: Graph, tensor: str) -> bool:
     """True if a tensor is what comes from a softmax, be it that a quantizer stores it."""
+    return _function(_maker(graph, tensor, ("quantize", "identity"))) == "softmax"
+
+
+def decision(graph: Graph, tensor: str) -> str:
+    """Returns how an output decides among classes.
+
+    - `"largest"`: by the largest of two numbers or more on the last axis, which come from a softmax; or which come from
+      no activation, where the output is one row a sample: logits.
+    - `"side of 0.5"`: by each number, where they come from a sigmoid and the output is one row a sample.
+    - `""`: not at all.
+    """
+    shape = graph.tensors[tensor].shape
+    if holds_probabilities(graph, tensor):
+        return LARGEST if shape[-1] != 1 else ""
+    function = _function(_maker(graph, tensor, ("quantize", "identity", "reshape")))
+    if len(shape) != 2 or function in ("other", "custom"):
+        return ""
+    if function == "sigmoid":
+        return SIDE
+    return LARGEST if shape[-1] != 1 and function not in ACTIVATIONS - {"identity"} else ""
+
+
+def decisions(model, graph: Graph) -> dict[str, str]:
+    """Returns `decision` of every output by its name in a file; logits are none where the model learns a regression.
+
+    Args:
+        model: The model; its loss tells, if it is compiled.
+        graph: What its binding read.
+    """
+    losses = [loss for loss in tf.nest.flatten(getattr(model, "loss", None)) if loss is not None]
+    regression = bool(losses) and all(_loss_name(loss) in _REGRESSIONS for loss in losses)
+    found = {}
+    for name, tensor in zip(signature_outputs(graph), graph.output_names, strict=True):
+        found[name] = decision(graph, tensor)
+        if regression and not holds_probabilities(graph, tensor):
+            found[name] = ""
+    return found
+
+
+def _loss_name(loss):
+    name = loss if isinstance(loss, str) else getattr(loss, "__name__", type(loss).__name__)
+    return name.replace("_", "").lower()
+
+
+def _maker(graph, tensor, passing) -> Layer:
     layer = graph.layer_of(graph.producer(tensor))
-    while layer.kind in ("quantize", "identity"):
+    while layer.kind in passing:
         tensor = graph.producer(tensor).inputs[0]
         layer = graph.layer_of(graph.producer(tensor))
-    return layer.kind == "softmax" or layer.attributes.get("activation") == "softmax"
+    return layer
+
+
+def _function(layer):
+    """The activation that a layer ends with; its kind if it has none."""
+    activation = layer.attributes.get("activation", "linear") if layer.shape is not None else layer.kind
+    return layer.kind if activation == "linear" else activation

@@ -9,6 +9,7 @@ from tfmp.types.integer_graph import Grid, IntegerGraph, IntegerOperation, Integ
 from tfmp.types.layer_report import LayerReport
 from tfmp.types.layer_shape import LayerShape
 from tfmp.types.layer_table import LayerRow, LayerTable
+from tfmp.types.model_agreement import ModelAgreement, OutputAgreement
 from tfmp.types.model_report import ExportOutlook, ModelReport, ModelRow
 from tfmp.types.network_report import NetworkReport
 from tfmp.types.pareto_front import ParetoFront
@@ -16,6 +17,7 @@ from tfmp.types.search_space import SearchSpace, Stage
 from tfmp.types.submodel import Submodel
 from tfmp.types.tflite_file import FileLayer, FileTensor, StoredTensor, TFLiteFile
 from tfmp.types.tflite_report import OperatorAgreement, TFLiteReport
+from tfmp.types.tolerance import Tolerance
 from tfmp.types.width import Width
 
 __all__ = [
@@ -40,10 +42,12 @@ __all__ = [
     "LayerRow",
     "LayerShape",
     "LayerTable",
+    "ModelAgreement",
     "ModelReport",
     "ModelRow",
     "NetworkReport",
     "OperatorAgreement",
+    "OutputAgreement",
     "ParetoFront",
     "SearchSpace",
     "Selection",
@@ -54,6 +58,7 @@ __all__ = [
     "TFLiteReport",
     "Tensor",
     "TensorRef",
+    "Tolerance",
     "Width",
     "map_references",
 ]

@@ -82,11 +82,13 @@ class IntegerTensor:
         name: Unique in the graph.
         shape: Sizes, the batch first; None where the size is free.
         grid: Its codes; None for a floating-point tensor.
+        source: Name of the tensor of the user's model that it stores, `""` if it has none there.
     """
 
     name: str
     shape: tuple[int | None, ...]
     grid: Grid | None
+    source: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

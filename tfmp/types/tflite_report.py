@@ -1,4 +1,4 @@
-"""How a TFLite file compares with the model that it was written from."""
+"""How a TFLite file compares with its models."""
 
 import dataclasses
 import json
@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from tfmp.types.atomic_file import write_atomically
+from tfmp.types.model_agreement import ModelAgreement
 from tfmp.types.tflite_file import TFLiteFile
 
 _ROWS_SHOWN = 8
@@ -33,26 +34,26 @@ class OperatorAgreement:
 
 @dataclasses.dataclass(frozen=True)
 class TFLiteReport:
-    """What is in a file, and how its results compare with the model's.
+    """What is in a file, and how its results compare with those of three models.
 
-    The model is the folded one or, for a file in floating point, the fixed one.
+    The models are the folded one, which has the file's own arithmetic; the trained one, which was exported, as Keras
+    computes it; and the one in floating point that it came from. Agreement is no accuracy, which
+    `tfmp.evaluate_tflite` measures.
 
     Args:
         file: What is in it.
-        operators: Agreement per operator of a file of integers; empty if it was not verified.
-        equal_share: Share of equal output values end to end, None if not verified. In a file in floating point, of
-            those that differ by at most 1e-5 of the largest in their row.
-        largest_difference: Largest difference of an output value end to end, in units of the output.
-        top1_agreement: Share of samples whose largest output is the same; of outputs with a single number, of those
-            within 5 % of the largest.
+        operators: Agreement per operator of a file of integers with the folded model; empty if it was not verified.
+        folded: Agreement with the folded model from end to end; None for a file in floating point.
+        trained: The same with the trained model; None if the file was not verified.
+        reference: The same with the model in floating point; None if none was given.
         outside_xnnpack: `(kind, tensor)` of the operators that the file's runtime gives to slower kernels.
     """
 
     file: TFLiteFile
     operators: Sequence[OperatorAgreement] = ()
-    equal_share: float | None = None
-    largest_difference: float | None = None
-    top1_agreement: float | None = None
+    folded: ModelAgreement | None = None
+    trained: ModelAgreement | None = None
+    reference: ModelAgreement | None = None
     outside_xnnpack: Sequence[tuple[str, str]] = ()
 
     @property
@@ -84,6 +85,9 @@ class TFLiteReport:
         """Returns the report as JSON text, and writes it to `path` if given; see `write_atomically` for errors."""
         content = dataclasses.asdict(self)
         content["file"]["bytes_by_role"] = self.file.bytes_by_role
+        for name in ("folded", "trained", "reference"):
+            agreement = getattr(self, name)
+            content[name] = agreement and agreement.as_dict()
         content["first_difference"] = self.first_difference and self.first_difference.name
         text = json.dumps(content, indent=2) + "\n"
         if path is not None:
@@ -92,13 +96,9 @@ class TFLiteReport:
 
     def __str__(self):
         lines = [self.file.summary, *self._containers(), *self._largest()]
-        if self.equal_share is None:
+        if self.trained is None:
             return "\n".join([*lines, "  not verified"])
-        lines += self._operators()
-        lines.append(
-            f"  end to end: {self.equal_share:.4%} of the outputs equal, at most {self.largest_difference:g} apart, "
-            f"top-1 agreement {self.top1_agreement:.4%}"
-        )
+        lines += self._comparisons()
         if self.outside_xnnpack:
             kinds = Counter(kind for kind, _ in self.outside_xnnpack)
             lines.append("  not run by XNNPACK: " + ", ".join(f"{count} {kind}" for kind, count in kinds.items()))
@@ -117,17 +117,23 @@ class TFLiteReport:
         for layer in layers:
             yield f"    {layer.name:<{width}}  {layer.size_bytes:>12,} bytes  {layer.in_words}"
 
-    def _operators(self):
-        if not self.operators:
-            return
+    def _comparisons(self):
+        yield f"  the file beside its models, on {self.trained.num_samples} samples (agreement, not accuracy):"
+        integers = "none: a file in floating point"
+        yield f"    operators      {self._operators_in_words() if self.operators else integers}"
+        yield f"    folded model   {self.folded.in_words if self.folded else integers}"
+        yield f"    trained model  {self.trained.in_words}"
+        yield f"    float model    {self.reference.in_words if self.reference else 'not given, see `reference`'}"
         differing = [operator for operator in self.operators if operator.largest_difference]
-        equal = len(self.operators) - len(differing)
-        yield f"  {equal} of {len(self.operators)} operators: every code equal, given the file's own input codes"
         if self.first_difference:
-            yield f"  the first that differs by more than 1: {self.first_difference.name}"
+            yield f"  the first operator that differs by more than 1: {self.first_difference.name}"
         width = max([len(operator.name) for operator in differing], default=0)
         for operator in differing:
             yield (
                 f"    {operator.name:<{width}}  {operator.kind:<16}  {operator.equal_share:8.4%} equal, "
                 f"at most {operator.largest_difference} apart"
             )
+
+    def _operators_in_words(self):
+        equal = sum(not operator.largest_difference for operator in self.operators)
+        return f"{equal} of {len(self.operators)} compute every code of the folded model, given the same input codes"

@@ -5,6 +5,7 @@ from tf_keras import layers as kl
 
 import tfmp
 from tests.bindings.tfmot.networks import BITS, X, applied, network, quantization, search, train
+from tests.transform.fold_test import UNTRAINED
 from tfmp.bindings import binding
 
 EIGHT_BITS = quantization.default_8bit.Default8BitQuantizeRegistry()
@@ -106,14 +107,14 @@ def test_the_fixed_model_is_exported_as_that_of_a_relaxed_model(searched, tmp_pa
     files = []
     for position, model in enumerate(searched[0]):
         fixed = tfmp.fix(model, bits, calibration=X)
-        tfmp.export_tflite(fixed, tmp_path / f"{position}.tflite", verify=X)
+        tfmp.export_tflite(fixed, tmp_path / f"{position}.tflite", verify=X, tolerance=UNTRAINED)
         files.append((tmp_path / f"{position}.tflite").read_bytes())
     assert files[0] == files[1]
     loaded = reload(fixed, f"{tmp_path}/fixed.h5")
     np.testing.assert_array_equal(tfmp.fold(loaded).predict(X, verbose=0), tfmp.fold(fixed).predict(X, verbose=0))
     assert str(tfmp.simulate(loaded)) == str(tfmp.simulate(fixed))
     post = tfmp.fix(model, bits, calibration=X, post_training=True)
-    tfmp.export_tflite(post, tmp_path / "post.tflite", verify=X, mode="small")
+    tfmp.export_tflite(post, tmp_path / "post.tflite", verify=X, mode="small", tolerance=UNTRAINED)
 
 
 @pytest.mark.parametrize("suffix", [".h5", ""], ids=["h5", "saved_model"])
