@@ -67,6 +67,16 @@ def test_search_does_not_replace_what_exists(folder, capsys):
     assert (folder / "out" / "fixed.keras").read_bytes() == before
 
 
+def test_quantize_leaves_a_model_at_the_bits(folder, capsys):
+    files = [str(folder / name) for name in ("model.keras", "data.npz", "quantized.keras")]
+    assert cli.main(["quantize", *files, "--bits", "4,8"]) == 0
+    assert "taken" in capsys.readouterr().out
+    layers = [tfmp.load_model(files[2]).get_layer(name) for name in ("first", "middle", "last")]
+    assert [(*layer.weight_bits, *layer.activation_bits) for layer in layers] == [(8, 8), (4, 8), (8, 8)]
+    assert cli.main(["quantize", *files]) == 1
+    assert "exists" in capsys.readouterr().err
+
+
 def test_export_writes_a_verified_file(folder, capsys):
     output, fixed, data_path = folder / "model.tflite", str(folder / "out" / "fixed.keras"), str(folder / "data.npz")
     (folder / "labels.txt").write_text("cat\ndog\nowl\n")

@@ -16,6 +16,7 @@ NAMES = [
     "distill",
     "assign_by_sensitivity",
     "assign_by_validation",
+    "quantize",
     "random_assignment",
     "initialize_search",
     "export_tflite",

@@ -32,6 +32,7 @@ _PUBLIC = {
     "layer_table": "tfmp.export.layer_table",
     "load_model": "tfmp.bindings.load_model",
     "measure_runtime": "tfmp.export.measure_runtime",
+    "quantize": "tfmp.transform.quantize",
     "random_assignment": "tfmp.transform.random_assignment",
     "register_layer": "tfmp.bindings.custom_layers",
     "relax": "tfmp.transform.relax",
@@ -64,3 +65,10 @@ for _framework, _layers in _LAYERS.items():
     if _framework in sys.modules:
         # Models saved with our layers then load without `custom_objects`.
         importlib.import_module(_layers)
+
+
+def _searched_layers(model):
+    return importlib.import_module("tfmp.transform.searched_layers").searched_layers(model)
+
+
+importlib.import_module("tfmp.types").BitAssignment.layer_names = staticmethod(_searched_layers)

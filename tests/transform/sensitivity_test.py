@@ -8,7 +8,8 @@ from keras import layers as kl
 import tfmp
 from tfmp.bindings import binding
 from tfmp.quantizers.least_squares import data_step
-from tfmp.transform.sensitivity import divergence_of, measure_sensitivity
+from tfmp.transform.output_error import divergence_of
+from tfmp.transform.sensitivity import measure_sensitivity
 
 BITS = (1, 2, 4)
 RNG = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""The command line: `tfmp inspect | search | tune | export | compare | simulate | report | demo`, one file each."""
+"""The command line, `tfmp COMMAND`; a file for each command."""
 
 import argparse
 import importlib.metadata
@@ -6,10 +6,10 @@ import os
 import sys
 import traceback
 
-from tfmp.cli import compare, demo, errors, export, inspect, report, search, simulate, tune
+from tfmp.cli import compare, demo, errors, export, inspect, quantize, report, search, simulate, tune
 from tfmp.cli.quiet_start import import_tensorflow_quietly
 
-_COMMANDS = (inspect, search, tune, export, compare, simulate, report, demo)
+_COMMANDS = (inspect, quantize, search, tune, export, compare, simulate, report, demo)
 
 
 def main(arguments=None) -> int:

@@ -6,8 +6,9 @@ from tfmp.bindings import binding
 from tfmp.search.assignment import best_within, greedy_within
 from tfmp.search.budget import bounded, budgets_of
 from tfmp.transform.discretize import decided
+from tfmp.transform.output_error import DIVERGENCES
 from tfmp.transform.relax import relax
-from tfmp.transform.sensitivity import DIVERGENCES, measure_sensitivity
+from tfmp.transform.sensitivity import measure_sensitivity
 from tfmp.types import BitAssignment
 from tfmp.types.checks import check_choice, check_function
 

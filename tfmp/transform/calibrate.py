@@ -1,10 +1,14 @@
 """Ranges and statistics from data."""
 
+import math
+
 import numpy as np
 import tensorflow as tf
 
 from tfmp.bindings import binding
 from tfmp.data.batches import batches
+from tfmp.transform.channel_moments import ChannelMoments, moment_reader
+from tfmp.transform.normalization import channel_axis, has_last_channels
 
 _MAX_VALUES = 2**18
 
@@ -80,30 +84,80 @@ class _Drawn:
         self.extremes = np.array([extremes.min(), extremes.max()], extremes.dtype)
 
 
-def reestimate_normalization(model, data):
+def reestimate_normalization(model, data) -> dict[str, int]:
     """Sets the moving statistics of every batch normalization to their averages over the data.
 
     Changing bits changes what a normalization sees; this corrects it without training. Moving ranges follow too.
+    Channels about which the data say nothing keep their statistics: those that are all but constant, for a variance of
+    zero would blow up whatever they hold later, and all channels where there are few values.
 
     Args:
         model: A Keras model, trained; its other weights stay.
         data: As in `tfmp.data.batches.batches`.
+
+    Returns:
+        How many channels kept their statistics, by the name of their normalization.
     """
-    graph = binding.of(model).read(model, weights=False)
-    layers = [
-        binding.of(model).layer(model, layer.name) for layer in graph.in_order() if layer.kind == "batch_normalization"
-    ]
+    bound = binding.of(model)
+    graph = bound.read(model, weights=False)
+    layers = {layer.name: bound.layer(model, layer.name) for layer in graph.in_order() if _is_normalization(layer)}
+    layers = {name: layer for name, layer in layers.items() if layer.trainable}
     if not layers:
-        return
-    momenta = [layer.momentum for layer in layers]
+        return {}
+    before = {
+        name: [np.asarray(value, np.float64) for value in (layer.moving_mean, layer.moving_variance)]
+        for name, layer in layers.items()
+    }
+    momenta = [layer.momentum for layer in layers.values()]
     try:
         seen = 0
         for batch in batches(data, graph=graph):
             size = len(tf.nest.flatten(batch)[0])
-            for layer in layers:
+            for layer in layers.values():
                 layer.momentum = seen / (seen + size)  # the plain average over all samples so far
             model(batch, training=True)
             seen += size
     finally:
-        for layer, momentum in zip(layers, momenta, strict=True):
+        for layer, momentum in zip(layers.values(), momenta, strict=True):
             layer.momentum = momentum
+    found = {
+        name: ChannelMoments(
+            np.asarray(layer.moving_mean, np.float64),
+            np.asarray(layer.moving_variance, np.float64),
+            seen * _num_positions(graph, name),
+        )
+        for name, layer in layers.items()
+    }
+    counts = {name: _set_statistics(layers[name], moments, *before[name]) for name, moments in found.items()}
+    if any(counts.values()):
+        # Training normalizes such channels by the batch, and showed the layers after them something else.
+        tensors = {
+            name: [call.inputs[0] for call in graph.calls if call.layer == name]
+            for name in layers
+            if has_last_channels(graph, graph.layers[name])
+        }
+        read = moment_reader(model, tensors, lambda: batches(data, graph=graph))
+        for name in tensors:
+            counts[name] = _set_statistics(layers[name], read()[name], *before[name])
+    return counts
+
+
+def _set_statistics(layer, moments, mean, variance):
+    """Gives a normalization the moments where they are usable, else what it had; returns for how many not."""
+    usable = moments.usable(variance + layer.epsilon)
+    layer.moving_mean.assign(np.where(usable, moments.mean, mean))
+    layer.moving_variance.assign(np.where(usable, moments.variance, variance))
+    return int(np.sum(~usable))
+
+
+def _is_normalization(layer):
+    return layer.kind == "batch_normalization"
+
+
+def _num_positions(graph, name):
+    """Values of one channel in one sample, over all calls; sizes that are free count as 1."""
+    shapes = [graph.tensors[call.inputs[0]].shape for call in graph.calls if call.layer == name]
+    axis = channel_axis(graph.layers[name])
+    return sum(
+        math.prod(size or 1 for i, size in enumerate(shape) if i not in (0, axis % len(shape))) for shape in shapes
+    )

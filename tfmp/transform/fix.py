@@ -10,15 +10,17 @@ from tfmp.mixins.candidate_kernels import kernel_name
 from tfmp.mixins.mixed_precision import quantizer_pair
 from tfmp.search.chosen_layers import chosen_layers
 from tfmp.transform.calibrate import reestimate_normalization
+from tfmp.transform.familiar_data import is_familiar
 from tfmp.transform.finite_weights import check_finite_weights
 from tfmp.transform.floating_point import in_floating_point, own_weights
 from tfmp.transform.post_training import quantize_after_training
 from tfmp.types import BitAssignment, Graph, Layer, Selection
+from tfmp.types.checks import check_flag
 
 _SEARCH_ONLY = ("logits", "temperature", "mixture_variance", "sampling_step")
 
 
-def fix(search_model, assignment, *, calibration=None, post_training=False):
+def fix(search_model, assignment, *, calibration=None, post_training=False, loss=None, verbose=0):
     """Returns the network with the bits of an assignment: same layers, same names, weights inherited.
 
     Its quantizers start from the ranges that the search learned and are free from then on. Where each candidate had a
@@ -30,22 +32,32 @@ def fix(search_model, assignment, *, calibration=None, post_training=False):
         assignment: A `BitAssignment`, or a mapping of layer names to `(weight_bits, activation_bits)`. It must name
             every searched layer; bits outside the candidates are allowed where the quantizer has them.
         calibration: Inputs in any form that `tfmp.relax` takes, from which the statistics of batch normalization are
-            estimated again, since they depend on the bits. With `post_training` they are held in memory.
+            estimated again, since they depend on the bits. Channels that are constant there keep theirs. So do all,
+            with a warning, where the data do not look like what they were trained on. With `post_training` the inputs
+            are held in memory.
         post_training: True if nothing is trained, neither a search before nor the network after: every quantizer then
-            gets the range of least squared error on the calibration data at its bits, and biases and moving statistics
-            are corrected, layer by layer, so that means and variances are those in floating point.
+            gets the range of least squared error on the calibration data at its bits. Whether means and variances are
+            corrected layer by layer, normalizations estimated again, both or neither is decided by the error on a
+            quarter of the data, which is held out.
+        loss: With `post_training`, a function of (targets, outputs) such as a loss object of Keras, that is the error;
+            `calibration` is then (inputs, targets). Without it the error is the divergence of the output from that in
+            floating point.
+        verbose: 1 prints what `post_training` tried, took and changed.
 
     Returns:
         A model of the same framework, not compiled.
 
     Raises:
         ValueError: If the model is not relaxed or its weights are not finite, the assignment is for another model, bits
-            are out of range, or `post_training` comes without calibration data.
+            are out of range, `post_training` comes without calibration data, or `loss` without `post_training`.
     """
+    check_flag("post_training", post_training)
     if post_training and calibration is None:
         raise ValueError(
             "`post_training=True` needs `calibration`, a few hundred inputs, for ranges and biases. Received: None"
         )
+    if loss is not None and not post_training:
+        raise ValueError("`loss` decides what `post_training=True` does. Received a loss with `post_training=False`.")
     bound = binding.of(search_model)
     graph = bound.read(search_model)
     check_finite_weights(graph)
@@ -54,11 +66,23 @@ def fix(search_model, assignment, *, calibration=None, post_training=False):
     check_assignment(graph, assignment)
     changed = {layer.name: _fixed(layer, *assignment[layer.name]) for layer in chosen_layers(graph)}
     fixed = bound.write(graph.replace_layers(changed))
+    if calibration is None:
+        return fixed
+    floating = in_floating_point(graph)
+    # Its normalizations were trained at its bits if it was trained, else in floating point.
+    familiar = is_familiar(_models_of(search_model, floating), calibration)
     if post_training:
-        quantize_after_training(fixed, in_floating_point(graph), calibration)
-    elif calibration is not None:
+        report = quantize_after_training(fixed, floating, calibration, loss=loss, reestimate=familiar)
+        if verbose:
+            print(report)
+    elif familiar:
         reestimate_normalization(fixed, calibration)
     return fixed
+
+
+def _models_of(search_model, floating):
+    yield search_model
+    yield binding.of(search_model).write(floating)
 
 
 def check_assignment(graph: Graph, assignment: BitAssignment):

@@ -20,7 +20,7 @@ def inspect_model(model, *, quantizer="lsq", layers=None, skip=None, first_and_l
     plans = plan(graph, layers=layers, skip=skip, first_and_last=first_and_last, quantizer=pair)
     if not any(layer.is_quantized for layer in graph.layers.values()):
         arguments = {"weight_bits": (_BITS,), "activation_bits": (_BITS,), "quantizer": quantizer}
-        _, quantized = relaxed_graph(graph, plans, arguments, integer=first_and_last != "float")
+        _, quantized = relaxed_graph(graph, plans, lambda name: arguments, integer=first_and_last != "float")
     errors = fold_errors(quantized)
     rows = [_row(layer, plans[layer.name], errors.get(layer.name)) for layer in graph.in_order() if layer.name in plans]
     exports = {**dict.fromkeys(MODES, integer_outlook(errors)), "float": float_outlook(quantized)}

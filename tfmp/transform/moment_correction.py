@@ -1,15 +1,16 @@
 """What quantization does to means and variances, taken back without training."""
 
+import functools
+
 import numpy as np
-import tensorflow as tf
 
 from tfmp.bindings import binding
 from tfmp.data.batches import batches
-from tfmp.transform.normalization import channel_axis, fusable_normalization
+from tfmp.transform.channel_moments import moment_reader
+from tfmp.transform.normalization import fusable_normalization, has_last_channels
 from tfmp.types import Graph
 
-_SMALLEST_VARIANCE = 1e-12
-_STATISTICS = ("moving_mean", "moving_variance")
+STATISTICS = ("moving_mean", "moving_variance")
 
 
 class MomentCorrection:
@@ -27,18 +28,21 @@ class MomentCorrection:
 
     Attributes:
         carriers: Names of the layers that carry a correction, in the order of the network.
+        kept_channels: How many channels the last correction of a normalization left as they were, by carrier.
     """
 
     def __init__(self, graph: Graph, model, floating, data):
-        self._chunks = list(batches(data, graph=graph))
-        self._variables, self._exact, self._tensors, self._carrier_of = {}, {}, {}, {}
+        chunks = functools.partial(batches, data, graph=graph)
+        self._variables, self._exact, self._carrier_of, tensors = {}, {}, {}, {}
+        self._epsilon = {}
         bound = binding.of(model)
         for call in graph.calls:
             layer, normalization = graph.layer_of(call), fusable_normalization(graph, call)
             if layer.kind == "batch_normalization":
-                if channel_axis(layer) not in (-1, len(graph.tensors[call.outputs[0]].shape) - 1):
+                if not has_last_channels(graph, layer):
                     continue
-                paths, tensor = _STATISTICS, call.inputs[0]
+                paths, tensor = STATISTICS, call.inputs[0]
+                self._epsilon[layer.name] = layer.attributes["epsilon"]
             elif normalization is not None:
                 self._carrier_of[layer.name] = normalization.name
                 continue
@@ -49,27 +53,37 @@ class MomentCorrection:
                 continue
             for kept, owner in ((self._variables, model), (self._exact, floating)):
                 kept[layer.name] = {path: getattr(bound.layer(owner, layer.name), path) for path in paths}
-            self._tensors.setdefault(layer.name, []).append(tensor)
+            tensors.setdefault(layer.name, []).append(tensor)
         self.carriers = tuple(self._variables)
+        self.kept_channels = {}
         if self.carriers:
-            self._moments = self._reader(model)
-            self._wanted = self._reader(floating)()
+            self._moments = moment_reader(model, tensors, chunks)
+            self._wanted = moment_reader(floating, tensors, chunks)()
 
     def carrier(self, layer) -> str | None:
         """The name of the layer that carries the correction of a layer with a kernel, None if none does."""
         return self._carrier_of.get(layer)
 
     def correct(self, carrier):
-        """Corrects one tensor, given what the network before it computes now."""
-        mean, variance = self._moments()[carrier]
-        wanted_mean, wanted_variance = self._wanted[carrier]
-        if "bias" in self._variables[carrier]:
-            self.assign(carrier, {"bias": self.values(carrier)["bias"] + wanted_mean - mean})
+        """Corrects one tensor, given what the network before it computes now.
+
+        Channels of a normalization whose moments say nothing, in either network, are left as they are.
+        """
+        found, wanted = self._moments()[carrier], self._wanted[carrier]
+        values = self.values(carrier)
+        if "bias" in values:
+            self.assign(carrier, {"bias": values["bias"] + wanted.mean - found.mean})
             return
-        exact_mean, exact_variance = (np.asarray(self._exact[carrier][path]) for path in _STATISTICS)
-        quotient = variance / np.maximum(wanted_variance, _SMALLEST_VARIANCE)
-        moving_mean = mean - np.sqrt(quotient) * (wanted_mean - exact_mean)
-        self.assign(carrier, dict(zip(_STATISTICS, (moving_mean, quotient * exact_variance), strict=True)))
+        epsilon = self._epsilon[carrier]
+        exact_mean, exact_variance = (np.asarray(self._exact[carrier][path], np.float64) for path in STATISTICS)
+        usable = found.usable(exact_variance + epsilon) & wanted.usable(exact_variance + epsilon)
+        quotient = found.variance / np.where(usable, wanted.variance, 1)
+        variance = np.maximum(quotient * (exact_variance + epsilon) - epsilon, 0)
+        factor = np.sqrt((variance + epsilon) / (exact_variance + epsilon))
+        corrected = found.mean - factor * (wanted.mean - exact_mean), variance
+        pairs = zip(STATISTICS, corrected, strict=True)
+        self.assign(carrier, {path: np.where(usable, value, values[path]) for path, value in pairs})
+        self.kept_channels[carrier] = int(np.sum(~usable))
 
     def values(self, carrier):
         """The arrays that carry a correction, by their names in the layer."""
@@ -79,28 +93,3 @@ class MomentCorrection:
         """Writes what `values` returned, or would."""
         for path, value in values.items():
             self._variables[carrier][path].assign(value)
-
-    def _reader(self, model):
-        """A function that returns means and variances per channel over all data, by carrier."""
-        names = [tensor for tensors in self._tensors.values() for tensor in tensors]
-        tensors = binding.of(model).tensor_model(model, names)
-
-        @tf.function(reduce_retracing=True)
-        def powers(chunk):
-            outputs = [tf.cast(output, tf.float32) for output in tf.nest.flatten(tensors(chunk, training=False))]
-            return [
-                tf.stack([tf.reduce_mean(power, axis=range(power.shape.rank - 1)) for power in (x, tf.square(x))])
-                for x in outputs
-            ]
-
-        def moments():
-            sizes = [len(tf.nest.flatten(chunk)[0]) for chunk in self._chunks]
-            found = [[np.asarray(power, np.float64) for power in powers(chunk)] for chunk in self._chunks]
-            averages = iter([np.average(parts, axis=0, weights=sizes) for parts in zip(*found, strict=True)])
-            result = {}
-            for name, tensors_of in self._tensors.items():
-                mean, power = np.mean([next(averages) for _ in tensors_of], axis=0)
-                result[name] = mean, np.maximum(power - mean**2, 0)
-            return result
-
-        return moments

@@ -20,8 +20,7 @@ def fusable_normalization(graph: Graph, call) -> Layer | None:
     normalization = graph.layer_of(readers[0][0])
     num_calls = [sum(found[0].layer == normalization.name for found in readers)]
     num_calls += [sum(other.layer == name for other in graph.calls) for name in (layer.name, normalization.name)]
-    rank = len(graph.tensors[outputs[0]].shape)
-    if normalization.kind != "batch_normalization" or channel_axis(normalization) not in (-1, rank - 1):
+    if normalization.kind != "batch_normalization" or not has_last_channels(graph, normalization):
         return None
     return normalization if len(set(num_calls)) == 1 else None
 
@@ -30,6 +29,12 @@ def channel_axis(normalization: Layer) -> int:
     """The axis that a batch normalization keeps."""
     axis = normalization.attributes["axis"]
     return axis[0] if isinstance(axis, list | tuple) else axis
+
+
+def has_last_channels(graph: Graph, normalization: Layer) -> bool:
+    """True if a batch normalization keeps the last axis of what it reads."""
+    shapes = [graph.tensors[call.inputs[0]].shape for call in graph.calls if call.layer == normalization.name]
+    return all(channel_axis(normalization) in (-1, len(shape) - 1) for shape in shapes)
 
 
 def with_positive_gammas(graph: Graph) -> Graph:

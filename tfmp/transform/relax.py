@@ -109,7 +109,7 @@ def relax(
         "seed": seed,
     }
     integer = first_and_last != "float"
-    float_graph, graph = relaxed_graph(graph, plans, arguments, integer=integer)
+    float_graph, graph = relaxed_graph(graph, plans, lambda name: arguments, integer=integer)
     for layer in graph.in_order():
         for check in (check_kernel, check_range, *((check_zero,) if integer else ())):
             check(layer)

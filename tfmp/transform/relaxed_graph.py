@@ -1,6 +1,6 @@
 """From the graph of a float model to that of the model that chooses its bits."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tfmp.transform.affine_chain import FUSED_ACTIVATIONS
@@ -14,14 +14,14 @@ from tfmp.types import Graph
 
 
 def relaxed_graph(
-    graph: Graph, plans: Mapping[str, LayerPlan], arguments: Mapping[str, Any], *, integer: bool
+    graph: Graph, plans: Mapping[str, LayerPlan], arguments: Callable[[str], Mapping[str, Any]], *, integer: bool
 ) -> tuple[Graph, Graph]:
     """Quantizes the layers of a network as planned.
 
     Args:
         graph: The network, its separable convolutions split.
         plans: What becomes of each layer.
-        arguments: Those of the `MixedPrecision*` layers that are searched.
+        arguments: Function of the name of a searched layer that returns the arguments of its `MixedPrecision*` layer.
         integer: True if every tensor that integers have to store gets a quantizer; False if only the searched layers
             are quantized.
 
@@ -35,7 +35,7 @@ def relaxed_graph(
     for layer in graph.in_order():
         entry = plans.get(layer.name)
         if entry is not None and entry.status in (SEARCHED, EIGHT_BITS):
-            chosen = arguments if entry.status == SEARCHED else KEPT_ARGUMENTS
+            chosen = arguments(layer.name) if entry.status == SEARCHED else KEPT_ARGUMENTS
             changed[layer.name] = quantized_layer(graph, layer, chosen, signed_input=entry.signed_input)
     quantized = graph.replace_layers(changed)
     return graph, with_stored_tensors(quantized) if integer else quantized

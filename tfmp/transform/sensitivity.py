@@ -3,22 +3,16 @@
 import dataclasses
 
 import numpy as np
-import tensorflow as tf
 
 from tfmp import quantizers
 from tfmp.bindings import binding
-from tfmp.data.batches import batches, labelled_batches, num_samples
-from tfmp.data.model_inputs import ModelInputs
 from tfmp.transform.calibrate import calibrate_ranges
 from tfmp.transform.floating_point import in_floating_point, own_weights
 from tfmp.transform.moment_correction import MomentCorrection
-from tfmp.transform.output_kind import holds_probabilities
+from tfmp.transform.output_error import MeanLoss, read_samples
 from tfmp.transform.separate_activations import with_separate_activations
 from tfmp.types import Graph, Selection
-from tfmp.types.checks import check_choice
 
-DIVERGENCES = ("kl", "squared_error")
-_SMALLEST_PROBABILITY = 1e-7
 _CERTAIN = 1e4  # a logit beside which softmax leaves the others exactly nothing
 
 
@@ -67,38 +61,19 @@ class _Trials:
         floating_graph = with_separate_activations(in_floating_point(graph))
         graph = with_separate_activations(_with_finest(graph))
         self._model, floating = bound.write(graph), bound.write(floating_graph)
-        if loss is None:
-            self._chunks = list(batches(data, graph=graph, name="`data`"))
-            outputs = [floating(chunk, training=False) for chunk in self._chunks]
-            loss, references = divergence_of(graph, outputs, divergence), [(output,) for output in outputs]
-        else:
-            inputs = ModelInputs.of(graph)
-            labelled = list(labelled_batches(data, inputs=inputs))
-            self._chunks = [inputs.arranged(arrays) for arrays, *_ in labelled]
-            references = [(targets,) if weights is None else (targets, weights) for _, targets, weights in labelled]
-        self._pairs = tf.nest.map_structure(tf.constant, list(zip(self._chunks, references, strict=True)))
-        calibrate_ranges(self._model, floating, lambda: self._chunks, least_squares=True)
+        loss, samples = read_samples(graph, floating, data, loss=loss, divergence=divergence)
+        inputs = [each for each, _ in samples]
+        calibrate_ranges(self._model, floating, lambda: inputs, least_squares=True)
         self._selectors = {}
         for layer in graph.searched:
             built = bound.layer(self._model, layer.name)
             self._selectors[layer.name] = built.weight_selector, built.activation_selector
         for selector in (selector for pair in self._selectors.values() for selector in pair):
             _choose(selector, -1)
-        self._correction = MomentCorrection(graph, self._model, floating, lambda: self._chunks)
+        self._correction = MomentCorrection(graph, self._model, floating, lambda: inputs)
         for carrier in self._correction.carriers:
             self._correction.correct(carrier)
-
-        @tf.function(reduce_retracing=True)
-        def mean_loss(chunk, reference):
-            targets, *weights = reference
-            return tf.reduce_mean(tf.cast(loss(targets, self._model(chunk, training=False), *weights), tf.float32))
-
-        self._mean_loss = mean_loss
-
-    def loss(self):
-        """Mean over the samples."""
-        sizes = [num_samples(chunk) for chunk in self._chunks]
-        return float(np.average([float(self._mean_loss(*pair)) for pair in self._pairs], weights=sizes))
+        self.loss = MeanLoss(self._model, loss, samples)
 
     def losses(self, name, pair):
         """For each of a layer's two tensors, the loss at each of its candidates; none where it has no choice."""
@@ -119,48 +94,6 @@ class _Trials:
         value = self.loss()
         self._correction.assign(carrier, before)
         return value
-
-
-def divergence_of(graph: Graph, references, divergence=None):
-    """Returns the function of (reference outputs, outputs) that says how far they are apart, for each sample.
-
-    - `"kl"`: KL(reference || output) over the last axis, of probabilities where the output ends in a softmax, else of
-      the softmax of the outputs: for classifiers.
-    - `"squared_error"`: mean squared difference in units of the reference's variance.
-
-    Several outputs add up. None takes `"kl"` for outputs that end in a softmax and `"squared_error"` for others.
-
-    Args:
-        graph: The network.
-        references: The outputs in floating point, a structure for each batch.
-        divergence: One of the above, or None.
-    """
-    if divergence is not None:
-        check_choice("divergence", divergence, DIVERGENCES)
-    kinds = []
-    for position, name in enumerate(graph.output_names):
-        is_probability = holds_probabilities(graph, name)
-        values = np.concatenate([np.asarray(tf.nest.flatten(batch)[position]) for batch in references])
-        kinds.append((divergence or ("kl" if is_probability else "squared_error"), is_probability, values.var()))
-
-    def difference(reference, output, kind, is_probability, variance):
-        reference, output = tf.cast(reference, tf.float32), tf.cast(output, tf.float32)
-        if kind == "squared_error":
-            apart = tf.square(output - reference) / max(variance, 1e-12)
-        else:
-            logs = [_log_probabilities(values, is_probability) for values in (reference, output)]
-            apart = tf.reduce_sum(tf.exp(logs[0]) * (logs[0] - logs[1]), axis=-1, keepdims=True)
-        return tf.reduce_mean(apart, axis=range(1, apart.shape.rank))
-
-    def total(references, outputs):
-        flat = zip(tf.nest.flatten(references), tf.nest.flatten(outputs), kinds, strict=True)
-        return tf.add_n([difference(reference, output, *kind) for reference, output, kind in flat])
-
-    return total
-
-
-def _log_probabilities(values, is_probability):
-    return tf.math.log(tf.maximum(values, _SMALLEST_PROBABILITY)) if is_probability else tf.nn.log_softmax(values)
 
 
 def _with_finest(graph):

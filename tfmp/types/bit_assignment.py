@@ -1,8 +1,8 @@
 """The bits that a search decided on."""
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar
 
 from tfmp.types.checks import check_instance, check_integers, check_text
 from tfmp.types.json_record import JsonRecord
@@ -23,6 +23,9 @@ class BitAssignment:
         True
     """
 
+    # From a model to the names of its searched layers. `tfmp` sets it: here no framework is known.
+    layer_names: ClassVar[Callable[[Any], Iterable[str]]]
+
     bits: Mapping[str, tuple[int, int]]
     costs: Mapping[str, float] = dataclasses.field(default_factory=dict)
     provenance: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -37,6 +40,29 @@ class BitAssignment:
             bounds = {"count": 2, "at_least": 1, "at_most": 32}
             checked[name] = check_integers("bits", pair, **bounds, hint="Give those of the weights first", where=where)
         object.__setattr__(self, "bits", checked)
+
+    @classmethod
+    def uniform(cls, layers, weight_bits: int, activation_bits: int) -> "BitAssignment":
+        """Returns an assignment of the same bits to every layer.
+
+        Args:
+            layers: What `tfmp.relax` returned; a model in floating point, of which the layers are taken that
+                `tfmp.relax` searches by default; or names of layers.
+            weight_bits: Integer from 1 to 32.
+            activation_bits: Integer from 1 to 32.
+
+        Raises:
+            ValueError: If bits are out of range, or the model has no layer that is searched.
+            TypeError: If `layers` is neither a model nor names.
+
+        Example:
+            >>> BitAssignment.uniform(["conv1", "conv2"], 8, 4).bits
+            {'conv1': (8, 4), 'conv2': (8, 4)}
+        """
+        if isinstance(layers, str):
+            raise TypeError(f"`layers` must be a model or a list of names. Received: {layers!r}. Give `[{layers!r}]`.")
+        names = layers if isinstance(layers, Iterable) else cls.layer_names(layers)
+        return cls(dict.fromkeys(names, (weight_bits, activation_bits)))
 
     def __getitem__(self, layer_name: str) -> tuple[int, int]:
         return self.bits[layer_name]

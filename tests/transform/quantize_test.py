@@ -1,0 +1,162 @@
+"""Quantization after training in one call, against TensorFlow's own."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras
+from ai_edge_litert.interpreter import Interpreter
+
+import tfmp
+from tests.transform.small_networks import inputs_for, plain, residual, several, trained
+from tfmp import demo
+
+
+def decibels(exact, values):
+    exact = np.asarray(exact, np.float64)
+    return 10 * np.log10(exact.var() / np.square(exact - values).mean())
+
+
+def tensorflow_file(model, inputs):
+    """What TensorFlow's converter makes of a model in INT8."""
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: ([each[None]] for each in inputs)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = converter.inference_output_type = tf.int8
+    return converter.convert()
+
+
+def run_file(content, inputs):
+    """What a file computes, codes or numbers."""
+    interpreter = Interpreter(model_content=content)
+    read, written = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+    interpreter.resize_tensor_input(read["index"], inputs.shape)
+    interpreter.allocate_tensors()
+    if read["dtype"] == np.int8:
+        scale, zero = read["quantization"]
+        inputs = np.clip(np.rint(inputs / scale) + zero, -128, 127).astype(np.int8)
+    interpreter.set_tensor(read["index"], inputs)
+    interpreter.invoke()
+    outputs = interpreter.get_tensor(written["index"])
+    scale, zero = written["quantization"]
+    return (outputs.astype(np.float64) - zero) * scale if outputs.dtype == np.int8 else outputs
+
+
+@pytest.fixture(scope="module")
+def digits():
+    """The demo's network, trained for a few seconds, and its images."""
+    (x, y), test = demo.load_digits()
+    keras.utils.set_random_seed(0)
+    model = tfmp.networks.get("digits_cnn")(keras)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(5e-3), loss, metrics=["accuracy"])
+    model.fit(x, y, batch_size=64, epochs=4, verbose=0)
+    return model, x[:256], test
+
+
+def test_int8_is_as_close_to_floating_point_as_tensorflows_file(digits, tmp_path):
+    model, x, (x_test, y_test) = digits
+    exact = model.predict(x_test, verbose=0)
+    theirs = run_file(tensorflow_file(model, x[:100]), x_test)
+    fixed = tfmp.quantize(model, 8, calibration=x)
+    tfmp.export_tflite(fixed, tmp_path / "model.tflite", verify=x_test[:64])
+    mine = run_file((tmp_path / "model.tflite").read_bytes(), x_test)
+    assert decibels(exact, mine) > decibels(exact, theirs) - 1
+    accuracies = [np.mean(outputs.argmax(-1) == y_test) for outputs in (mine, theirs)]
+    assert accuracies[0] >= accuracies[1] - 0.003
+    np.testing.assert_allclose(fixed.predict(x_test, verbose=0), mine, atol=0.05 * exact.std())
+
+
+def test_no_way_of_fixing_is_better_than_the_documented_one(digits):
+    model, x, (x_test, _) = digits
+    exact = model.predict(x_test, verbose=0)
+    relaxed = tfmp.relax(model, weight_bits=(3, 4), activation_bits=(3, 4), calibration=x)
+    bits = tfmp.BitAssignment.uniform(relaxed, 4, 4)
+    assert bits == tfmp.BitAssignment.uniform(model, 4, 4)
+    best = decibels(exact, tfmp.fix(relaxed, bits, calibration=x, post_training=True).predict(x_test, verbose=0))
+    for options in ({}, {"calibration": x}):
+        assert best > decibels(exact, tfmp.fix(relaxed, bits, **options).predict(x_test, verbose=0)) - 0.3
+    once = tfmp.quantize(model, (4, 4), calibration=x)
+    assert decibels(exact, once.predict(x_test, verbose=0)) > best - 1
+
+
+def test_the_report_says_what_was_taken(digits, capsys):
+    model, x, _ = digits
+    tfmp.quantize(model, (3, 4), calibration=x, verbose=1)
+    printed = capsys.readouterr().out
+    assert "on 64 of 256 samples" in printed and "Divergence" in printed
+    lines = [line.removesuffix("  taken").rsplit(maxsplit=1) for line in printed.splitlines() if line.startswith("  ")]
+    errors = {name.strip(): float(error) for name, error in lines}
+    assert len(errors) == 6 and "ranges, normalization, some moments" in errors
+    taken = next(line for line in printed.splitlines() if line.endswith("taken"))
+    assert taken.split("  ")[1] == min(errors, key=errors.get)
+
+
+def test_labels_decide_by_the_loss(digits, capsys):
+    model, x, _ = digits
+    (_, y), _ = demo.load_digits()
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    tfmp.quantize(model, 3, calibration=(x, y[:256]), loss=loss, verbose=1)
+    assert "Loss, on 64 of 256" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("make", [plain, residual, several], ids=lambda make: make.__name__)
+@pytest.mark.filterwarnings("ignore:The calibration data do not look")
+def test_every_layer_has_the_bits_it_was_given(make):
+    model = trained(make())
+    before = [np.asarray(variable) for variable in model.variables]
+    names = tfmp.BitAssignment.uniform(model, 8, 8).bits
+    chosen = dict.fromkeys(list(names)[:1], (3, 5))
+    fixed = tfmp.quantize(model, chosen, calibration=inputs_for(model, 32))
+    for name in names:
+        layer = fixed.get_layer(name)
+        bits = chosen.get(name, (8, 8))
+        assert (layer.weight_bits, layer.activation_bits) == tuple((b,) for b in bits)
+    report = tfmp.inspect(fixed)
+    assert {row.weight_bits for row in report.rows if row.macs} <= {(8,), (3,)}
+    assert all(np.array_equal(a, b) for a, b in zip(before, model.variables, strict=True))
+
+
+def test_models_of_tf_keras():
+    x = np.random.default_rng(0).normal(size=(64, 6, 6, 2)).astype(np.float32)
+    layers = [tf_keras.layers.Conv2D(4, 3), tf_keras.layers.BatchNormalization(), tf_keras.layers.ReLU()]
+    model = tf_keras.Sequential(
+        [tf_keras.Input((6, 6, 2)), *layers, tf_keras.layers.Flatten(), tf_keras.layers.Dense(3)]
+    )
+    model.layers[1].moving_variance.assign(np.var(model.layers[0](x), axis=(0, 1, 2)))
+    model.layers[1].moving_mean.assign(np.mean(model.layers[0](x), axis=(0, 1, 2)))
+    fixed = tfmp.quantize(model, calibration=tf.data.Dataset.from_tensor_slices(x).batch(1))
+    assert isinstance(fixed, tf_keras.Model)
+    assert decibels(model(x), np.asarray(fixed(x))) > 30
+
+
+@pytest.mark.parametrize(
+    ("bits", "message"),
+    [
+        (0, "`bits` must be"),
+        (9, "`bits` must be"),
+        ((8, 8, 8), "`bits` must be"),
+        ("8", "`bits` must be an integer, a pair"),
+        (None, "`bits` must be an integer, a pair"),
+        ({"nowhere": (8, 8)}, "Received: nowhere"),
+        ({"inside": (9, 8)}, "1 to 8"),
+        ({"inside": 8}, "integers"),
+    ],
+)
+def test_bits_that_are_none(bits, message):
+    model = residual()
+    with pytest.raises(ValueError, match=message):
+        tfmp.quantize(model, bits, calibration=inputs_for(model))
+
+
+def test_models_that_are_none():
+    model = trained(residual())
+    with pytest.raises(ValueError, match="in floating point.*tfmp.fix"):
+        tfmp.quantize(tfmp.relax(model), calibration=inputs_for(model))
+    with pytest.raises(ValueError, match="must have a layer that can be quantized"):
+        tfmp.quantize(keras.Sequential([keras.Input((3,)), keras.layers.ReLU()]), calibration=np.ones((2, 3)))
+    with pytest.raises(TypeError, match="Keras model"):
+        tfmp.quantize("model.keras", calibration=inputs_for(model))
+    with pytest.raises(ValueError, match="finite"):
+        tfmp.quantize(model, calibration=np.full((4, 8, 8, 3), np.nan))

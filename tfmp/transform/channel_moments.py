@@ -1,0 +1,82 @@
+"""Means and variances of tensors, channel by channel."""
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+
+from tfmp.bindings import binding
+from tfmp.data.batches import num_samples
+
+_MIN_VALUES = 32
+_SMALLEST_SHARE = 1e-3
+_ROUNDING = 1e-6  # of the squared mean: what the difference of two float32 averages cannot tell from zero
+
+
+@dataclasses.dataclass(frozen=True)
+class ChannelMoments:
+    """Moments of one tensor over all positions of all samples.
+
+    Args:
+        mean: `[channels]` array, float64.
+        variance: `[channels]` array, float64.
+        count: Values that each channel has.
+    """
+
+    mean: np.ndarray
+    variance: np.ndarray
+    count: int
+
+    def usable(self, variance) -> np.ndarray:
+        """`[channels]` booleans: False where the moments say nothing about a channel that usually has a variance.
+
+        That is a channel that is all but constant here, and every channel of a tensor with few values.
+        """
+        smallest = np.maximum(_SMALLEST_SHARE * np.asarray(variance, np.float64), _ROUNDING * np.square(self.mean))
+        return (self.variance > smallest) & (self.count >= _MIN_VALUES)
+
+
+def moment_reader(model, tensors, batches):
+    """Returns a function that computes the moments that tensors of a model have now.
+
+    Args:
+        model: A Keras model.
+        tensors: A name of the caller's to the tensors over which its moments are averaged.
+        batches: Function that returns an iterator of batches, inputs of the model.
+
+    Returns:
+        A function without arguments, from which comes a dict of `ChannelMoments` by the caller's names.
+    """
+    names = [name for group in tensors.values() for name in group]
+    reader = binding.of(model).tensor_model(model, names)
+
+    @tf.function(reduce_retracing=True)
+    def powers(chunk):
+        outputs = [tf.cast(output, tf.float32) for output in tf.nest.flatten(reader(chunk, training=False))]
+        return [
+            (
+                tf.stack([tf.reduce_mean(power, axis=range(power.shape.rank - 1)) for power in (x, tf.square(x))]),
+                tf.size(x) // tf.shape(x)[-1],
+            )
+            for x in outputs
+        ]
+
+    def moments():
+        sizes, parts = [], []
+        for chunk in batches():
+            sizes.append(num_samples(chunk))
+            parts.append([(np.asarray(pair, np.float64), int(count)) for pair, count in powers(chunk)])
+        averages = iter(
+            [
+                (np.average([pair for pair, _ in batch], axis=0, weights=sizes), sum(count for _, count in batch))
+                for batch in zip(*parts, strict=True)
+            ]
+        )
+        result = {}
+        for name, group in tensors.items():
+            calls = [next(averages) for _ in group]
+            mean, power = np.mean([pair for pair, _ in calls], axis=0)
+            result[name] = ChannelMoments(mean, np.maximum(power - mean**2, 0), sum(count for _, count in calls))
+        return result
+
+    return moments

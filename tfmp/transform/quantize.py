@@ -1,0 +1,117 @@
+"""Quantization after training, in one call."""
+
+from collections.abc import Mapping
+
+from tfmp.bindings import binding
+from tfmp.mixins.bit_selector import check_bits
+from tfmp.mixins.mixed_precision import quantizer_pair
+from tfmp.transform.candidates import check_kernel, check_range, check_zero
+from tfmp.transform.familiar_data import is_familiar
+from tfmp.transform.finite_weights import check_finite_weights
+from tfmp.transform.floating_point import in_floating_point
+from tfmp.transform.plan import EIGHT_BITS, SEARCHED, plan
+from tfmp.transform.post_training import quantize_after_training
+from tfmp.transform.quantized_layer import KEPT_ARGUMENTS
+from tfmp.transform.relaxed_graph import relaxed_graph
+from tfmp.transform.split_separables import with_split_separables
+from tfmp.transform.storage import STORAGE_BITS
+from tfmp.types import BitAssignment
+from tfmp.types.checks import check_integers, is_integer, received
+
+
+def quantize(model, bits=8, *, calibration, quantizer="lsq", loss=None, verbose=0):
+    """Returns a model quantized after training, ready for `tfmp.export_tflite`.
+
+    Ranges are fitted to the calibration data; means, variances and normalizations are corrected where the error on a
+    quarter of the data, which is held out, becomes smaller by it. Layers whose bits are not given run at 8 bits, and so
+    do the tensors between layers.
+
+    Args:
+        model: A built Sequential or functional Keras model in floating point. It is not changed.
+        bits: An integer or a pair (weight bits, activation bits) for every layer but the first and the last, which
+            have 8 bits; or the bits of layers by name, a `BitAssignment` or a mapping to pairs.
+        calibration: A few hundred inputs: an array, a structure of arrays, a `tf.data.Dataset`, .... With `loss`,
+            (inputs, targets).
+        quantizer: Name of a quantizer family, or a pair of names (weights, activations), of the tensors with fewer than
+            8 bits. Kernels of 8 bits have a step for each output channel, activations of 8 bits a range from the
+            smallest to the largest value.
+        loss: Function of (targets, outputs), such as a loss object of Keras: the error. Without it the error is the
+            divergence of the output from that in floating point.
+        verbose: 1 prints what was tried, what was taken and what it changed.
+
+    Returns:
+        A model of the same framework, not compiled.
+
+    Raises:
+        ValueError: If bits are out of range, a name is no layer that can be quantized, the model is unbuilt or a
+            subclass, has no such layer or is quantized already, or data or weights are not finite.
+        TypeError: If `model` is no Keras model.
+
+    Example:
+        >>> fixed = tfmp.quantize(model, 8, calibration=x_train[:256])
+        >>> tfmp.export_tflite(fixed, "model.tflite", verify=x_test[:256])
+    """
+    pair = quantizer_pair(quantizer)
+    bound = binding.of(model)
+    graph = with_split_separables(bound.read(model))
+    check_finite_weights(graph)
+    if any(layer.is_quantized for layer in graph.in_order()):
+        raise ValueError(
+            f"`model` must be in floating point. Received: `{graph.name}`, which is relaxed or fixed. Give its bits to "
+            "`tfmp.fix(..., post_training=True)`."
+        )
+    plans = plan(graph, first_and_last="search", quantizer=pair)
+    quantizable = [name for name, entry in plans.items() if entry.status in (SEARCHED, EIGHT_BITS)]
+    if not quantizable:
+        raise ValueError(
+            f"`model` must have a layer that can be quantized. Received: `{graph.name}` with "
+            + "; ".join(f"{entry.name}: {entry.reason or entry.status}" for entry in plans.values())
+        )
+    chosen = _bits_by_layer(model, bits)
+    unknown = [name for name in chosen if name not in quantizable]
+    if unknown:
+        raise ValueError(
+            f"`bits` must name layers that can be quantized, of {', '.join(quantizable)}. Received: "
+            f"{', '.join(unknown)}"
+        )
+    arguments = {name: _arguments(*chosen[name], pair, plans[name].signed_input) for name in chosen}
+    _, graph = relaxed_graph(graph, plans, lambda name: arguments.get(name, KEPT_ARGUMENTS), integer=True)
+    for layer in graph.in_order():
+        for check in (check_kernel, check_range, check_zero):
+            check(layer)
+    fixed = bound.write(graph)
+    familiar = is_familiar([model], calibration)
+    report = quantize_after_training(fixed, in_floating_point(graph), calibration, loss=loss, reestimate=familiar)
+    if verbose:
+        print(report)
+    return fixed
+
+
+def _bits_by_layer(model, bits):
+    if isinstance(bits, BitAssignment):
+        return bits.bits
+    if isinstance(bits, Mapping):
+        return BitAssignment(bits).bits
+    pair = (bits, bits) if is_integer(bits) else bits
+    if not isinstance(pair, list | tuple):
+        raise ValueError(
+            "`bits` must be an integer, a pair (weight bits, activation bits), a `BitAssignment` or a mapping of layer "
+            f"names to pairs. Received: {received(bits)}"
+        )
+    pair = check_integers("bits", pair, count=2, at_least=1, at_most=STORAGE_BITS)
+    return {} if pair == (STORAGE_BITS, STORAGE_BITS) else BitAssignment.uniform(model, *pair).bits
+
+
+def _arguments(weight_bits, activation_bits, quantizer, signed_input):
+    """The arguments of a `MixedPrecision*` layer of fixed bits."""
+    weight, activation = (
+        kept if bits == STORAGE_BITS else name
+        for bits, name, kept in zip((weight_bits, activation_bits), quantizer, KEPT_ARGUMENTS["quantizer"], strict=True)
+    )
+    check_bits(weight_bits, "bits", weight, True)
+    check_bits(activation_bits, "bits", activation, signed_input)
+    return {
+        "weight_bits": (weight_bits,),
+        "activation_bits": (activation_bits,),
+        "quantizer": (weight, activation),
+    }

@@ -1,0 +1,26 @@
+"""The layers of a model whose bits are searched."""
+
+from tfmp.bindings import binding
+from tfmp.search.chosen_layers import chosen_layers
+from tfmp.transform.plan import SEARCHED, plan
+from tfmp.transform.split_separables import with_split_separables
+
+
+def searched_layers(model) -> tuple[str, ...]:
+    """Names of the layers that `tfmp.fix` takes bits of; of a model in floating point, that `tfmp.relax` would search.
+
+    Raises:
+        ValueError: If there are none.
+    """
+    graph = binding.of(model).read(model, weights=False)
+    if any(layer.is_quantized for layer in graph.in_order()):
+        names = tuple(layer.name for layer in chosen_layers(graph))
+    else:
+        plans = plan(with_split_separables(graph)).values()
+        names = tuple(entry.name for entry in plans if entry.status == SEARCHED)
+    if not names:
+        raise ValueError(
+            f"Model `{graph.name}` must have layers whose bits are searched. Received one without, since none multiplies "
+            "but the first and the last. Give the names of layers instead."
+        )
+    return names
