@@ -22,6 +22,7 @@ NAMES = [
     "export_tflite",
     "compare_tflite",
     "evaluate_tflite",
+    "searched_layers",
     "simulate",
     "measure_runtime",
     "cost",

@@ -37,6 +37,7 @@ _PUBLIC = {
     "register_layer": "tfmp.bindings.custom_layers",
     "relax": "tfmp.transform.relax",
     "scale_width": "tfmp.transform.scale_width",
+    "searched_layers": "tfmp.transform.searched_layers",
     "simulate": "tfmp.export.energy_report",
     "width_for_size": "tfmp.transform.width_for_size",
 }
@@ -65,10 +66,3 @@ for _framework, _layers in _LAYERS.items():
     if _framework in sys.modules:
         # Models saved with our layers then load without `custom_objects`.
         importlib.import_module(_layers)
-
-
-def _searched_layers(model):
-    return importlib.import_module("tfmp.transform.searched_layers").searched_layers(model)
-
-
-importlib.import_module("tfmp.types").BitAssignment.layer_names = staticmethod(_searched_layers)

@@ -1,7 +1,7 @@
 """`tfmp quantize`."""
 
 from tfmp.cli.argument_types import bit_list, integer
-from tfmp.cli.files import load_arrays, load_model_file
+from tfmp.cli.files import add_trust, arranged, load_arrays, load_model_file
 
 DESCRIPTION = "Quantize a model after training, for `tfmp export`."
 
@@ -9,7 +9,7 @@ DESCRIPTION = "Quantize a model after training, for `tfmp export`."
 def add_arguments(command):
     """Adds the arguments of the command to its parser."""
     command.add_argument("model", help="a .keras file of a trained model")
-    command.add_argument("data", help="an .npz file with x_train")
+    command.add_argument("data", help="an .npz file with x_train (of several inputs x_train/NAME each)")
     command.add_argument("output", help="the .keras file of the quantized model")
     command.add_argument(
         "--bits", type=bit_list, default=(8,), help="of weights and activations, N or W,A (default: 8)"
@@ -18,12 +18,14 @@ def add_arguments(command):
     samples = integer(at_least=1)
     command.add_argument("--samples", type=samples, default=256, help="inputs to calibrate with (default: 256)")
     command.add_argument("--overwrite", action="store_true")
+    add_trust(command)
 
 
 def run(arguments):
     """Runs the command."""
     import tfmp
     from tfmp.bindings.save_model import save_model
+    from tfmp.data.source import map_leaves
     from tfmp.types import BitAssignment
     from tfmp.types.atomic_file import check_writable
 
@@ -31,7 +33,9 @@ def run(arguments):
     bits = arguments.bits if len(arguments.bits) > 1 else arguments.bits[0]
     if arguments.assignment:
         bits = BitAssignment.from_json(arguments.assignment)
-    inputs = load_arrays(arguments.data, "x_train")["x_train"][: arguments.samples]
-    fixed = tfmp.quantize(load_model_file(arguments.model), bits, calibration=inputs, verbose=1)
+    model = load_model_file(arguments.model, arguments.trust)
+    inputs = arranged(load_arrays(arguments.data, "x_train")["x_train"], model, "x_train")
+    inputs = map_leaves(lambda array: array[: arguments.samples], inputs)
+    fixed = tfmp.quantize(model, bits, calibration=inputs, verbose=1)
     save_model(fixed, arguments.output)
     print(f"Wrote {arguments.output}")

@@ -9,6 +9,9 @@ from tfmp.transform.split_separables import with_split_separables
 def searched_layers(model) -> tuple[str, ...]:
     """Names of the layers that `tfmp.fix` takes bits of; of a model in floating point, that `tfmp.relax` would search.
 
+    Args:
+        model: A built Sequential or functional Keras model, relaxed, fixed or in floating point.
+
     Raises:
         ValueError: If there are none.
     """
@@ -20,7 +23,7 @@ def searched_layers(model) -> tuple[str, ...]:
         names = tuple(entry.name for entry in plans if entry.status == SEARCHED)
     if not names:
         raise ValueError(
-            f"Model `{graph.name}` must have layers whose bits are searched. Received one without, since none multiplies "
-            "but the first and the last. Give the names of layers instead."
+            f"Model `{graph.name}` must have layers whose bits are searched. Received one without: none multiplies but "
+            "the first and the last. Give the names of layers instead."
         )
     return names

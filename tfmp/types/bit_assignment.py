@@ -1,8 +1,9 @@
 """The bits that a search decided on."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from tfmp.types.checks import check_instance, check_integers, check_text
 from tfmp.types.json_record import JsonRecord
@@ -22,9 +23,6 @@ class BitAssignment:
         >>> BitAssignment.from_json(assignment.to_json()) == assignment
         True
     """
-
-    # From a model to the names of its searched layers. `tfmp` sets it: here no framework is known.
-    layer_names: ClassVar[Callable[[Any], Iterable[str]]]
 
     bits: Mapping[str, tuple[int, int]]
     costs: Mapping[str, float] = dataclasses.field(default_factory=dict)
@@ -61,8 +59,10 @@ class BitAssignment:
         """
         if isinstance(layers, str):
             raise TypeError(f"`layers` must be a model or a list of names. Received: {layers!r}. Give `[{layers!r}]`.")
-        names = layers if isinstance(layers, Iterable) else cls.layer_names(layers)
-        return cls(dict.fromkeys(names, (weight_bits, activation_bits)))
+        if not isinstance(layers, Iterable):
+            # Asked of the package, which is loaded whenever this is: nothing may be imported here that knows a Keras.
+            layers = sys.modules["tfmp"].searched_layers(layers)
+        return cls(dict.fromkeys(layers, (weight_bits, activation_bits)))
 
     def __getitem__(self, layer_name: str) -> tuple[int, int]:
         return self.bits[layer_name]
