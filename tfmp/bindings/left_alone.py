@@ -14,7 +14,8 @@ _BY_CLASS = {
     "RNN": ("it is recurrent, which has no integer form", ""),
     "Lambda": (
         "it is a Python function: what it computes is hidden, so it has no integer form",
-        "Compute it on the model's tensors or in a layer class of your own",
+        "Compute it on the model's tensors or in a layer class of your own, or say what the function computes with "
+        "`tfmp.register_layer`",
     ),
     "Model": (
         "it is a subclass of `keras.Model`: its structure is hidden in Python code, so it has no integer form",
