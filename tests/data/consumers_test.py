@@ -180,13 +180,13 @@ def test_the_tuner(form):
     np.testing.assert_array_equal(targets, LABELS[:10])
 
 
-@pytest.mark.parametrize("form", ["data set with targets", "PyDataset", "function"])
-def test_distillation_and_search_fit_what_the_tuner_hands_over(form, relaxed):
+def test_distillation_and_search_fit_what_the_tuner_hands_over():
+    batches = LABELLED["function"]
     training = tfmp.distill(tfmp.relax(build(), weight_bits=(2, 4), activation_bits=3), build())
     optimizer = tfmp.SelectionOptimizer(keras.optimizers.SGD(0.01), keras.optimizers.Adam(0.02))
     training.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    search = tfmp.MixedPrecisionSearch(BUDGET, selection_data=LABELLED[form])
-    fit_data = FitData(LABELLED[form], validation_data=LABELLED[form])
+    search = tfmp.MixedPrecisionSearch(BUDGET, selection_data=batches)
+    fit_data = FitData(batches, validation_data=batches)
     history = training.fit(**fit_data.fit_arguments(), callbacks=[search], verbose=0).history
     assert np.isfinite(history["loss"]).all()
     assert np.isfinite(fit_data.evaluate(training)["loss"])

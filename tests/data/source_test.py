@@ -5,6 +5,7 @@ import itertools
 import math
 
 import h5py
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -84,7 +85,8 @@ def test_a_data_set_that_tells_its_length_by_a_property_alone():
         (TorchLike(), TypeError, "of PyTorch. Give a function of its batches as arrays: `def batches"),
         ({1.0, 2.0}, TypeError, "Give a function of its batches"),
         (lambda count: batches_of(X, count), TypeError, "needs arguments. `functools.partial`"),
-        ([], ValueError, "0 arrays"),
+        ([], ValueError, r"Received: \[\], without arrays"),
+        (keras.Sequential([]), TypeError, "Received: <Sequential"),
         ([X, X[:3]], ValueError, r"equal length.*\(10, 3\), \(3, 3\).*np.concatenate.*np.stack.*function that yields"),
         (np.float32(3), ValueError, "one entry per sample"),
         ((X, 3.0), ValueError, "one entry per sample"),

@@ -7,7 +7,7 @@ from keras import layers as kl
 from tfmp.bindings.keras3 import graph as keras3
 from tfmp.data.batches import batches
 from tfmp.layers import Quantize
-from tfmp.transform.calibrate import reestimate_normalization
+from tfmp.transform.calibrate import _Drawn, reestimate_normalization
 
 
 def two_normalizations():
@@ -75,6 +75,20 @@ def test_moving_ranges_follow():
     model = keras.Sequential([keras.Input((4, 3)), kl.BatchNormalization(), Quantize(8, name="stored")])
     reestimate_normalization(model, DATA)
     assert model.get_layer("stored").activation_selector.is_calibrated
+
+
+def test_values_are_drawn_with_equal_chances_however_many_there_are():
+    drawn, few = _Drawn(np.random.default_rng(0)), _Drawn(np.random.default_rng(0))
+    chunks = [np.full(2**16, index, np.float32) for index in range(12)]  # three times as many as are kept
+    for chunk in chunks:
+        drawn.add(chunk)
+    few.add(chunks[0])
+    few.add(chunks[1][:5])
+    assert drawn.values.size == 2**18 and drawn.extremes.tolist() == [0, 11]
+    counts = np.bincount(drawn.values.astype(int), minlength=12)
+    deviation = np.sqrt(2**18 / 12 * (1 - 1 / 12))  # of a count of independent draws
+    assert np.abs(counts - 2**18 / 12).max() < 5 * deviation
+    assert few.values.size == 2**16 + 5, "all while they are few"
 
 
 def two_inputs(keyed=False):

@@ -41,10 +41,12 @@ class Arrays(Source):
     def __init__(self, data: Any, name: str):
         self.structure = as_arrays(data, name)
         arrays = list(leaves(self.structure))
-        if not arrays or any(len(array.shape) == 0 for array in arrays):
+        if not arrays:
+            raise ValueError(f"{name} must be {FORMS}. Received: {received(data)}, without arrays")
+        if any(len(array.shape) == 0 for array in arrays):
             raise ValueError(
-                f"{name} must be {FORMS}. Received: {type(data).__name__} of {len(arrays)} arrays of the shapes "
-                f"{_shapes(arrays)}. Arrays have one entry per sample."
+                f"{name} must be arrays with one entry per sample. Received: {type(data).__name__} of the shapes "
+                f"{_shapes(arrays)}"
             )
         if len({array.shape[0] for array in arrays}) > 1:
             raise ValueError(
@@ -174,9 +176,10 @@ def source_of(data: Any, name: str) -> Source:
     has_length = hasattr(data, "__len__") or hasattr(data, "num_batches")
     if has_length and hasattr(data, "__getitem__") and not isinstance(data, str | bytes | type):
         return IndexedBatches(data, name)
-    if callable(data):
+    if callable(data) and not _modules(data) & {"keras", "tf_keras"}:  # a model is no function of batches
         return StreamedBatches(data, name)
-    way_out = f". Give a function of its batches: {_AS_FUNCTION}" if isinstance(data, Iterable) else ""
+    is_loader = isinstance(data, Iterable) and not isinstance(data, str | bytes)
+    way_out = f". Give a function of its batches: {_AS_FUNCTION}" if is_loader else ""
     raise TypeError(f"{name} must be {FORMS}. Received: {received(data)}{way_out}")
 
 

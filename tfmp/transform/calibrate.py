@@ -73,15 +73,14 @@ class _Drawn:
     def add(self, values):
         before, self._seen = self._seen, self._seen + values.size
         if before <= _MAX_VALUES:
-            self.values = np.concatenate([self.values, values])
-            if self._seen > _MAX_VALUES:
-                self.values = self._rng.choice(self.values, _MAX_VALUES)
+            pool = np.concatenate([self.values, values]) if before else values
+            self.values = pool if self._seen <= _MAX_VALUES else self._rng.choice(pool, _MAX_VALUES)
         else:
             replaced = self._rng.binomial(_MAX_VALUES, values.size / self._seen)
             places = self._rng.choice(_MAX_VALUES, replaced, replace=False)
             self.values[places] = self._rng.choice(values, replaced)
-        extremes = np.concatenate([self.extremes, values])
-        self.extremes = np.array([extremes.min(), extremes.max()], extremes.dtype)
+        ends = [*self.extremes, values.min(), values.max()]
+        self.extremes = np.array([np.min(ends), np.max(ends)], values.dtype)
 
 
 def reestimate_normalization(model, data) -> dict[str, int]:
