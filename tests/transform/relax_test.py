@@ -374,7 +374,7 @@ def test_a_shared_layer_is_calibrated_on_all_its_inputs():
         (lambda x: np.where(x > 1, np.nan, x), "finite"),
         (lambda x: np.where(x > 1, np.inf, x), "finite"),
         (lambda x: x[:0], "at least one"),
-        (lambda x: [], "Received: list"),
+        (lambda x: [], "without arrays"),
         (lambda x: np.float32(3), "Received"),
         (lambda x: list(x), "one array for each of the 1 inputs.*np.stack"),
         (lambda x: tf.data.Dataset.from_tensor_slices(x[:0]).batch(4), "at least one"),
