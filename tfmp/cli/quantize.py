@@ -25,7 +25,7 @@ def run(arguments):
     """Runs the command."""
     import tfmp
     from tfmp.bindings.save_model import save_model
-    from tfmp.data.source import map_leaves
+    from tfmp.data.structure import map_leaves
     from tfmp.types import BitAssignment
     from tfmp.types.atomic_file import check_writable
 

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from tfmp.data.model_inputs import ModelInputs
-from tfmp.data.source import JOINED_BATCHES, Arrays, leaves, map_leaves, source_of
+from tfmp.data.source import JOINED_BATCHES, Arrays, source_of
+from tfmp.data.structure import leaves, map_leaves
 from tfmp.types import Graph
 from tfmp.types.checks import received
 

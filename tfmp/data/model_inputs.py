@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tfmp.data.source import leaves
+from tfmp.data.structure import leaves
 from tfmp.types import Graph, Tensor, TensorRef, map_references
 
 

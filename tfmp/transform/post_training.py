@@ -4,7 +4,7 @@ import numpy as np
 
 from tfmp.bindings import binding
 from tfmp.data.batches import num_samples
-from tfmp.data.source import map_leaves
+from tfmp.data.structure import map_leaves
 from tfmp.mixins.kept import kept
 from tfmp.transform.calibrate import calibrate_ranges, reestimate_normalization
 from tfmp.transform.moment_correction import STATISTICS, MomentCorrection
