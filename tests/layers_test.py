@@ -451,8 +451,8 @@ def test_annealing_hardens_the_mixture():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"weight_bits": ()}, "at least one"),
-        ({"weight_bits": (2, 2)}, "twice"),
+        ({"weight_bits": ()}, "one or more integers"),
+        ({"weight_bits": (2, 2)}, "different bit-widths"),
         ({"weight_bits": (0, 2)}, "1 to 8"),
         ({"activation_bits": (9,)}, "1 to 8"),
         ({"activation_bits": (2.0,)}, "2.0"),

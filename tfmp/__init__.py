@@ -63,6 +63,7 @@ def __dir__():
 
 _LAYERS = {"keras": "tfmp.layers", "tf_keras": "tfmp.keras2", "tensorflow_model_optimization": "tfmp.tfmot"}
 for _framework, _layers in _LAYERS.items():
-    if _framework in sys.modules:
+    # With another backend Keras has no models of ours; `tfmp.layers` says so to those who ask for it.
+    if _framework in sys.modules and (_framework != "keras" or sys.modules["keras"].config.backend() == "tensorflow"):
         # Models saved with our layers then load without `custom_objects`.
         importlib.import_module(_layers)

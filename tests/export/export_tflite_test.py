@@ -197,7 +197,7 @@ def test_bad_input_leaves_the_disk_as_it_was(arguments, message, fixed, data, tm
 
 @pytest.mark.parametrize("labels", ["abcde", [1, 2, 3, 4, 5], None])
 def test_labels_are_names(labels, fixed, tmp_path):
-    with pytest.raises(TypeError, match="`labels` must be a sequence of names"):
+    with pytest.raises(TypeError, match="`labels` must be a list of names"):
         tfmp.export_tflite(fixed, tmp_path / "model.tflite", labels=labels)
 
 

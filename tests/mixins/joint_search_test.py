@@ -160,7 +160,7 @@ def test_networks_that_spend_the_target():
     assert 0.99 * 94000 <= search.derive(samples=99, spend=0.99).provenance["cost"] <= 94000
     with pytest.raises(ValueError, match="and costs 93999.9 or more; they cost from 38705"):
         search.derive(samples=99, spend=0.999999)
-    with pytest.raises(ValueError, match="`spend` must be a finite number below 1 and at least 0. Received: 1.5"):
+    with pytest.raises(ValueError, match="`spend` must be a finite number at least 0 and below 1. Received: 1.5"):
         search.derive(samples=3, spend=1.5)
 
 

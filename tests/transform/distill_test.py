@@ -155,7 +155,7 @@ def test_a_class_with_a_training_step_of_its_own_is_kept(kit):
         ({"weight": -1.0}, ValueError, "`weight` must be a finite number above 0"),
         ({"teacher": "classes"}, ValueError, r"shapes of the student's.*Received: \[\(None, 4\)\]"),
         ({"teacher": "framework"}, ValueError, "models of one Keras"),
-        ({"teacher": None}, TypeError, "Expected a Keras model"),
+        ({"teacher": None}, TypeError, "must be a Keras model"),
         ({"student": "regression"}, ValueError, "two or more classes"),
     ],
     ids=str,

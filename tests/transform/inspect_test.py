@@ -88,7 +88,7 @@ def test_what_stays_in_floating_point_says_why():
 def test_unreadable_models():
     with pytest.raises(ValueError, match="not built"):
         tfmp.inspect(keras.Sequential([kl.Dense(2)]))
-    with pytest.raises(TypeError, match="Expected a Keras model"):
+    with pytest.raises(TypeError, match="must be a Keras model"):
         tfmp.inspect(3)
 
 

@@ -134,5 +134,5 @@ def test_wrong_arguments(arguments, error, message):
 def test_other_hypermodels_and_stages(tmp_path):
     with pytest.raises(TypeError, match="must be a `DualPrecisionHyperModel`"):
         DualPrecision(tiny.hypermodel())
-    with pytest.raises(ValueError, match='must be "precisions", "sizes" or None'):
+    with pytest.raises(ValueError, match="must be one of None, 'precisions', 'sizes'"):
         DualPrecision(hypermodel(), directory=tmp_path).search(**data(), stage="both")

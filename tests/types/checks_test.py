@@ -54,7 +54,7 @@ def test_what_is_no_such_number(value):
 
 def test_the_other_bounds_of_numbers():
     assert check_number("x", 0, at_least=0, below=1) == 0
-    with pytest.raises(ValueError, match="a finite number below 1 and at least 0. Received: 1"):
+    with pytest.raises(ValueError, match="a finite number at least 0 and below 1. Received: 1"):
         check_number("x", 1, at_least=0, below=1)
     with pytest.raises(ValueError, match="must be a finite number. Received: inf. Give a smaller one"):
         check_number("x", math.inf, hint="Give a smaller one")

@@ -88,7 +88,7 @@ def test_text_lists_the_front_alone():
 @pytest.mark.parametrize(
     ("points", "message"),
     [
-        pytest.param([{"x": 1}], "must have `y`. Received one with x", id="missing"),
+        pytest.param([{"x": 1}], "must have `y`. Received: {'x': 1}", id="missing"),
         pytest.param([{"x": 1, "y": float("nan")}], "Every point: `y` must be a finite number", id="nan"),
         pytest.param([{"x": "1", "y": 1}], "Every point: `x` must be a finite number", id="text"),
     ],

@@ -9,7 +9,8 @@ import traceback
 from tfmp.cli import compare, demo, errors, export, inspect, quantize, report, search, simulate, tune
 from tfmp.cli.quiet_start import import_tensorflow_quietly
 
-_COMMANDS = (inspect, quantize, search, tune, export, compare, simulate, report, demo)
+_MODULES = (inspect, quantize, search, tune, export, compare, simulate, report, demo)
+COMMANDS = tuple(module.__name__.rpartition(".")[-1] for module in _MODULES)
 
 
 def main(arguments=None) -> int:
@@ -27,7 +28,7 @@ def main(arguments=None) -> int:
     try:
         parsed.run(parsed)
     except KeyboardInterrupt:
-        kept = parsed.kept(parsed) or "Nothing is kept that a new run could go on from."
+        kept = parsed.kept(parsed) or "Nothing is kept."
         print(f"\ntfmp {parsed.command}: interrupted. {kept}", file=sys.stderr)
         return 130
     except Exception as error:
@@ -44,8 +45,7 @@ def main(arguments=None) -> int:
 def _parser():
     parser = argparse.ArgumentParser(prog="tfmp", description="Mixed precision for Keras models.")
     commands = parser.add_subparsers(dest="command", required=True)
-    for module in _COMMANDS:
-        name = module.__name__.rpartition(".")[-1]
+    for name, module in zip(COMMANDS, _MODULES, strict=True):
         command = commands.add_parser(name, help=module.DESCRIPTION, description=module.DESCRIPTION)
         command.set_defaults(run=module.run, kept=getattr(module, "kept", lambda arguments: None))
         module.add_arguments(command)

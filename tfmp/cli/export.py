@@ -1,9 +1,8 @@
 """`tfmp export`."""
 
-import pathlib
-
 from tfmp.cli.argument_types import tolerance_bound
-from tfmp.cli.files import add_trust, load_inputs, load_model_file
+from tfmp.cli.files import add_trust, load_inputs, load_model_file, read_labels
+from tfmp.types.weight_storage import MODES
 
 DESCRIPTION = "Write a fixed model as a TFLite file."
 
@@ -12,7 +11,8 @@ def add_arguments(command):
     """Adds the arguments of the command to its parser."""
     command.add_argument("model", help="a .keras file of a fixed model")
     command.add_argument("output", help="the .tflite file")
-    command.add_argument("--mode", default="fast", help="how weights are stored, see tfmp.export_tflite")
+    modes = (*MODES, "float")
+    command.add_argument("--mode", choices=modes, default="fast", help="how weights are stored, see tfmp.export_tflite")
     command.add_argument("--labels", help="a text file with the name of one class a line")
     command.add_argument(
         "--verify",
@@ -39,7 +39,7 @@ def run(arguments):
 
     labels = ()
     if arguments.labels:
-        labels = pathlib.Path(arguments.labels).read_text(encoding="utf-8").splitlines()
+        labels = read_labels(arguments.labels)
     report = tfmp.export_tflite(
         load_model_file(arguments.model, arguments.trust),
         arguments.output,

@@ -5,6 +5,8 @@ import struct
 import zipfile
 import zlib
 
+from tfmp.types.json_record import read_text
+
 
 def add_trust(command):
     """Adds the argument of a command that loads models."""
@@ -97,6 +99,16 @@ def load_inputs(path):
         if name in data:
             return data[name]
     raise ValueError(f"Expected x_test or x_train in {path!r}. Received: {', '.join(data)}")
+
+
+def read_labels(path):
+    """The lines of a text file."""
+    try:
+        return read_text(path).splitlines()
+    except ValueError as error:
+        raise ValueError(
+            f"Expected a text file with the name of one class a line. Received: {path!r}: {error}"
+        ) from error
 
 
 def load_hardware(name):

@@ -62,7 +62,7 @@ def kept(arguments):
     backup = pathlib.Path(arguments.output) / "backup"
     if not backup.is_dir() or not any(backup.iterdir()):
         return None
-    return f"{str(backup)!r} holds the search up to its last complete epoch. The same command goes on from there."
+    return f"{str(backup)!r} holds the search up to its last complete epoch. The same command goes on."
 
 
 def run(arguments):

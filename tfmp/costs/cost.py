@@ -8,6 +8,7 @@ import numpy as np
 
 from tfmp.costs.layer_sum import LayerSum
 from tfmp.types import CodeFormat, Graph, LayerShape
+from tfmp.types.checks import check_instance
 
 
 class Cost(abc.ABC):
@@ -75,6 +76,8 @@ def tables(graph: Graph, cost: Cost, layers=None) -> dict[str, np.ndarray]:
     Returns:
         Layer name to `[weight candidates, activation candidates]` array in the cost's unit.
     """
+    check_instance("graph", graph, Graph, "a `tfmp.types.Graph`")
+    check_instance("cost", cost, Cost, "a `tfmp.costs.Cost`")
     calls = collections.Counter(call.layer for call in graph.calls)
     return {
         layer.name: cost.table(layer.shape, layer.weight.formats, layer.activation.formats)

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 
 from tfmp.costs.cost import Cost
+from tfmp.types.checks import check_flag
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +29,9 @@ class ModelSize(Cost):
     name = "model_size"
     unit = "bits"
     per_call = False
+
+    def __post_init__(self):
+        check_flag("kernels_only", self.kernels_only)
 
     def table(self, shape, weight_formats, activation_formats):
         weight_bits = np.array([format.bits for format in weight_formats], np.float64)

@@ -122,18 +122,18 @@ class Table(Cost):
 
 
 def _from_csv(text):
-    rows = csv.DictReader(io.StringIO(text, newline=""))
-    columns = rows.fieldnames or []
+    rows = csv.reader(io.StringIO(text, newline=""))
+    columns = next(rows, [])
     if len(columns) != 4 or columns[:3] != _COLUMNS:
         raise ValueError(f"expected the columns {', '.join(_COLUMNS)} and one that is named after the unit")
     layers = {}
-    for row in rows:
+    for row in filter(None, rows):
         try:
-            layer, *bits, price = (row[column] for column in columns)
-            pair, price = tuple(map(int, bits)), float(price)
-        except (TypeError, ValueError) as error:
+            layer, weight_bits, activation_bits, price = row
+            pair, price = (int(weight_bits), int(activation_bits)), float(price)
+        except ValueError as error:
             expected = "a layer's name, two integers and a number"
-            raise ValueError(f"line {rows.line_num}: expected {expected}. Received: {list(row.values())}") from error
+            raise ValueError(f"line {rows.line_num}: expected {expected}. Received: {row}") from error
         prices = layers.setdefault(layer, {})
         if pair in prices:
             raise ValueError(f"line {rows.line_num}: layer `{layer}` has a price for these bits already. Keep one")

@@ -50,6 +50,7 @@ def compare_tflite(fixed, path, batch, *, reference=None, tolerance=None) -> TFL
         >>> report = tfmp.compare_tflite(fixed, "model.tflite", x_test[:256], reference=model)
     """
     check_tolerance(tolerance)
+    bound = binding.of(fixed, "fixed")
     interpreter = Interpreter(path)
     file = file_contents(interpreter, path)
     if file.mode not in MODES:
@@ -57,7 +58,7 @@ def compare_tflite(fixed, path, batch, *, reference=None, tolerance=None) -> TFL
             f"Expected a file of mode {' or '.join(MODES)}. Received: {interpreter.label} of mode {file.mode!r}, "
             f"written by tfmp {file.version}. Compare it with that version."
         )
-    graph = binding.of(fixed).read(fixed, weights=False)
+    graph = bound.read(fixed, weights=False)
     check_fixed(graph)
     bits = quantized_bits(graph)
     if bits != file.bits:

@@ -43,7 +43,7 @@ def simulate(
     uniform = assignment if isinstance(assignment, tuple) else None
     chosen = {}
     if assignment is not None and uniform is None:
-        assignment = assignment if isinstance(assignment, BitAssignment) else BitAssignment(assignment)
+        assignment = BitAssignment.of(assignment)
         check_assignment(graph, assignment)
         chosen = assignment.bits
     rows, bits = [], {}

@@ -13,7 +13,7 @@ from tfmp.export.reference_model import reference_function
 from tfmp.transform.fold import fold_graph
 from tfmp.types import TFLiteReport, Tolerance
 from tfmp.types.atomic_file import check_writable, write_atomically
-from tfmp.types.checks import check_choice
+from tfmp.types.checks import check_choice, check_instances
 
 
 def export_tflite(
@@ -67,7 +67,7 @@ def export_tflite(
     labels = _checked_labels(labels)
     check_tolerance(tolerance)
     check_writable(path, overwrite)
-    graph = binding.of(fixed).read(fixed)
+    graph = binding.of(fixed, "fixed").read(fixed)
     if reference is not None:
         _check_reference(reference, graph, verify)
     options = {"batch_size": batch_size, "input_type": input_type, "output_type": output_type}
@@ -90,7 +90,5 @@ def _check_reference(reference, graph, verify):
 
 
 def _checked_labels(labels):
-    named = isinstance(labels, Iterable) and not isinstance(labels, str)
-    if not named or not all(isinstance(label, str) for label in labels):
-        raise TypeError(f"`labels` must be a sequence of names. Received: {labels!r}")
-    return tuple(labels)
+    is_many = isinstance(labels, Iterable) and not isinstance(labels, str)
+    return check_instances("labels", tuple(labels) if is_many else labels, str, "names")

@@ -38,10 +38,10 @@ def file_contents(interpreter: Interpreter, path: str | os.PathLike) -> TFLiteFi
         about["tfmp"],
         interpreter.inputs,
         interpreter.outputs,
-        tuple(_layers(tensors, {name: tuple(pair) for name, pair in about["bits"].items()})),
+        tuple(_layers(tensors, about["bits"])),
         tuple(sorted(tensors, key=lambda tensor: -tensor.size_bytes - tensor.scale_bytes)),
         sum(len(model.buffers[entry.buffer].data) for entry in metadata),
-        tuple(about.get("labels", ())),
+        about["labels"],
     )
 
 

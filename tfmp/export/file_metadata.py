@@ -8,7 +8,9 @@ from ai_edge_litert import schema_py_generated as schema
 
 from tfmp.export.flatbuffer.packing import with_metadata
 from tfmp.export.interpreter import Interpreter
-from tfmp.types import Graph
+from tfmp.types import BitAssignment, Graph
+from tfmp.types.checks import check_instance, check_instances, check_text
+from tfmp.types.json_record import parse_json
 from tfmp.types.weight_storage import MODES as STORAGE_MODES
 
 METADATA_NAME = "tfmp"
@@ -69,14 +71,24 @@ def own_metadata(model: schema.ModelT, label: str) -> dict:
             "tfmp. Export the model with tfmp; `tfmp.evaluate_tflite` takes files of others."
         )
     try:
-        about = json.loads(bytes(model.buffers[entries[0].buffer].data))
+        about = check_instance("metadata", parse_json(_content(model, entries[0])), dict, "an object")
         if not _NEEDED <= set(about):
             raise ValueError(f"without {', '.join(sorted(_NEEDED - set(about)))}")
+        for name in ("tfmp", "mode"):
+            check_text(name, about[name])
+        about["bits"] = BitAssignment(about["bits"]).bits
+        about["labels"] = check_instances("labels", about.get("labels", ()), str, "names")
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"Expected metadata that tfmp can read in {label}. Received: {error}. Export the model again."
         ) from error
     return about
+
+
+def _content(model, entry):
+    if not 0 <= entry.buffer < len(model.buffers):
+        raise ValueError(f"a buffer with the number {entry.buffer}, of {len(model.buffers)}")
+    return bytes(() if (data := model.buffers[entry.buffer].data) is None else data)
 
 
 def quantized_bits(graph: Graph) -> dict[str, tuple[int, int]]:

@@ -11,6 +11,7 @@ from ai_edge_litert import interpreter as litert
 from tfmp.export.flatbuffer.write_tflite import SIGNATURE
 from tfmp.export.readable import TENSOR_SIGNATURE, with_readable_tensors
 from tfmp.types import FileTensor
+from tfmp.types.checks import check_path
 
 
 class Interpreter:
@@ -32,7 +33,7 @@ class Interpreter:
         if isinstance(source, bytes | bytearray):
             self.label, self.content = "the given bytes", bytes(source)
         else:
-            path = pathlib.Path(source)
+            path = pathlib.Path(check_path("path", source))
             if not path.is_file():
                 raise FileNotFoundError(f"Expected a TFLite file. Received: {str(path)!r}, which is no file.")
             self.label, self.content = repr(str(path)), path.read_bytes()

@@ -20,12 +20,13 @@ def layer_table(fixed, *, hardware="bit_fusion", batch=16) -> LayerTable:
     Raises:
         ValueError: If bits are open, or a layer is in floating point.
     """
+    bound = binding.of(fixed, "fixed")
     report = simulate(fixed, hardware=hardware, batch=batch)
     energy_nj = {}
     for row in report.layers:
         if row.modelled:
             energy_nj[row.name] = energy_nj.get(row.name, 0.0) + row.energy_nj["total"] / batch
-    graph = binding.of(fixed).read(fixed, weights=False)
+    graph = bound.read(fixed, weights=False)
     bitops = costs.tables(graph, costs.BitOps())
     size = costs.ModelSize()
     rows = []

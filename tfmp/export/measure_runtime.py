@@ -20,6 +20,7 @@ from tfmp.transform.fold import fold_graph
 from tfmp.transform.relax import relax
 from tfmp.transform.split_separables import with_split_separables
 from tfmp.types import Graph, LayerShape, map_references
+from tfmp.types.checks import check_choice, check_integer, check_path
 from tfmp.types.runtime_table import RuntimeRow, RuntimeTable, network_key
 from tfmp.types.weight_storage import PACKED_BITS, weight_storage
 
@@ -52,13 +53,15 @@ def measure_runtime(model, path, *, threads=1, batch_size=1, runs=15, verbose=0)
     Example:
         >>> table = tfmp.measure_runtime(model, "latency.json")
     """
+    path = pathlib.Path(check_path("path", path))
+    check_integer("batch_size", batch_size, at_least=1)
+    check_choice("verbose", verbose, (0, 1))
+    stopwatch = Stopwatch(threads=threads, runs=runs)
     if isinstance(model, str | os.PathLike):
         model = load_model(model)
-    path = pathlib.Path(path)
     table = _extendable(path, _conditions(threads, batch_size)) if path.exists() else None
     table = table or RuntimeTable(_conditions(threads, batch_size))
     graph = with_split_separables(binding.of(model).read(model, weights=False))
-    stopwatch = Stopwatch(threads=threads, runs=runs)
     for call in graph.calls:
         layer = graph.layer_of(call)
         if layer.shape is None:

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tfmp import quantizers, selection
 from tfmp.mixins.choice import Choice
+from tfmp.types.checks import check_integer, check_integers
 
 
 def check_bits(bits, name, quantizer, signed):
@@ -15,11 +16,14 @@ def check_bits(bits, name, quantizer, signed):
     Raises:
         ValueError: If there are none, one occurs twice, or one is out of the quantizer's range.
     """
-    candidates = tuple(bits) if isinstance(bits, Iterable) else (bits,)
-    if not candidates:
-        raise ValueError(f"`{name}` must hold at least one bit-width. Received: {bits!r}")
+    bounds = {"at_least": quantizers.get(quantizer, bits=quantizers.MAX_BITS).min_bits, "at_most": quantizers.MAX_BITS}
+    where = f"Quantizer `{quantizer}`"
+    if isinstance(bits, Iterable) and not isinstance(bits, str):
+        candidates = check_integers(name, bits if isinstance(bits, list) else tuple(bits), **bounds, where=where)
+    else:
+        candidates = (check_integer(name, bits, **bounds, where=where),)
     if len(set(candidates)) != len(candidates):
-        raise ValueError(f"`{name}` must not hold a bit-width twice. Received: {bits!r}")
+        raise ValueError(f"`{name}` must be different bit-widths. Received: {bits!r}")
     return tuple(sorted((quantizers.get(quantizer, bits=b, signed=signed) for b in candidates), key=lambda q: q.bits))
 
 

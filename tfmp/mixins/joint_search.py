@@ -16,7 +16,7 @@ from tfmp.search.joint_settings import JointSettings
 from tfmp.search.oracle import Oracle
 from tfmp.selection.gumbel_sample import gumbel_sample
 from tfmp.types import SearchSpace
-from tfmp.types.checks import check_function, check_instance, check_integer, check_number
+from tfmp.types.checks import check_function, check_instance, check_integer, check_number, check_path
 
 _FOR_WEIGHTS, _FOR_CONTROLLER, _FOR_COST = range(3)
 
@@ -77,6 +77,8 @@ class JointSearchMixin(NetworkDerivation, JointBackup):
         self.settings = check_instance("settings", settings, (JointSettings, type(None)), expected) or JointSettings()
         if loss is not None:
             check_function("loss", loss, "labels and logits")
+        if backup_dir is not None:
+            check_path("backup_dir", backup_dir)
         self.categoricals = Categoricals(space)
         self.cost_gradient = _cost_gradient(space, cost)
         self.supernet = self.make_supernet(space)

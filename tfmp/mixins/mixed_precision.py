@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tfmp import quantizers, selection
 from tfmp.mixins.bit_selector import check_bits
+from tfmp.types.checks import check_flag, check_integer
 
 
 class MixedPrecisionMixin:
@@ -40,9 +41,11 @@ class MixedPrecisionMixin:
     ):
         super().__init__(*args, **kwargs)
         selection.check_relaxation(relaxation)
-        if coupled:
-            check_coupled(weight_bits, activation_bits)
+        flags = {"shared_range": shared_range, "shared_weights": shared_weights, "coupled": coupled}
+        check_flags_and_seed({**flags, "signed_input": signed_input}, seed)
+        check_integer("num_calls", num_calls, at_least=1)
         weight_quantizer, activation_quantizer = quantizer_pair(quantizer)
+        given = weight_bits, activation_bits
         if weight_bits is not None:
             weight_bits = tuple(q.bits for q in check_bits(weight_bits, "weight_bits", weight_quantizer, True))
         if activation_bits is not None:
@@ -53,6 +56,8 @@ class MixedPrecisionMixin:
                 )
             found = check_bits(activation_bits, "activation_bits", activation_quantizer, signed_input)
             activation_bits = tuple(q.bits for q in found)
+        if coupled:
+            check_coupled(*given)
         self.weight_bits = weight_bits
         self.activation_bits = activation_bits
         self.quantizer = quantizer if isinstance(quantizer, str) else tuple(quantizer)
@@ -187,6 +192,13 @@ class MixedPrecisionMixin:
             "num_calls": self.num_calls,
             "seed": self.seed,
         }
+
+
+def check_flags_and_seed(flags, seed):
+    """Raises `ValueError` unless the flags, by name, are True or False and the seed is an integer from 0."""
+    for name, value in flags.items():
+        check_flag(name, value)
+    check_integer("seed", seed, at_least=0)
 
 
 def check_coupled(weight_bits, activation_bits):

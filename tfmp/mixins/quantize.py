@@ -1,6 +1,7 @@
 """A layer that only quantizes."""
 
 from tfmp.mixins.bit_selector import check_bits
+from tfmp.types.checks import check_flag
 
 
 class QuantizeMixin:
@@ -27,7 +28,7 @@ class QuantizeMixin:
         super().__init__(**kwargs)
         self.bits = check_bits(bits, "bits", quantizer, signed)[0].bits
         self.quantizer = quantizer
-        self.signed = signed
+        self.signed = check_flag("signed", signed)
         self.activation_selector = self.make_selector(
             self.bits, quantizer=quantizer, signed=signed, name="activation_selector"
         )

@@ -5,7 +5,8 @@ import importlib
 from collections.abc import Callable
 from typing import Any
 
-from tfmp.types.checks import check_choice
+from tfmp.networks._convolution import check_keras
+from tfmp.types.checks import check_choice, check_integer, check_number
 
 # Name to the file with its `build`, and the arguments of `build` that make it this network.
 _NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -48,10 +49,23 @@ def get(name: str) -> Callable[..., Any]:
     network takes is in its file.
 
     Raises:
-        ValueError: If the name is unknown.
+        ValueError: If the name is unknown; of the function, if a size or a width is not positive.
+        TypeError: Of the function, if it is given something else than a Keras.
 
     Example:
         >>> model = tfmp.networks.get("resnet20")(keras, width=0.5)
     """
     module, arguments = _NETWORKS[check_choice("name", name, _NETWORKS)]
-    return functools.partial(importlib.import_module(f"{__name__}.{module}").build, **arguments)
+    build = functools.partial(importlib.import_module(f"{__name__}.{module}").build, **arguments)
+
+    @functools.wraps(build)
+    def checked(keras, **options):
+        check_keras(keras)
+        for key in ("image_size", "num_classes"):
+            if key in options:
+                check_integer(key, options[key], at_least=1, where=f"Network `{name}`")
+        if "width" in options:
+            check_number("width", options["width"], above=0, where=f"Network `{name}`")
+        return build(keras, **options)
+
+    return checked

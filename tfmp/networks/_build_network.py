@@ -1,9 +1,10 @@
 """From a discrete network to a Keras model."""
 
-from tfmp.networks._convolution import classifier, convolution, normalization
+from tfmp.networks._convolution import check_keras, classifier, convolution, normalization
 from tfmp.networks._inverted_residual import inverted_residual
 from tfmp.transform.fix import fix
 from tfmp.transform.relax import relax
+from tfmp.types.checks import check_instance
 from tfmp.types.discrete_network import ENDS_BITS, DiscreteNetwork
 
 _ENDS = ("linear", "moving_range")
@@ -29,6 +30,8 @@ def build_network(keras, network: DiscreteNetwork, *, quantizer=_ENDS, calibrati
     Example:
         >>> model = tfmp.build_network(keras, search.derive())
     """
+    check_keras(keras)
+    check_instance("network", network, DiscreteNetwork, "a `tfmp.types.DiscreteNetwork`")
     bits = network.searched_bits
     model = float_network(keras, network)
     candidates = tuple(sorted({each for pair in bits.values() for each in pair})) or (ENDS_BITS,)

@@ -1,6 +1,17 @@
 """The convolution that the networks here are made of."""
 
+import types
+
+from tfmp.types.checks import check_instance
+
 WEIGHT_DECAY = 1e-4
+
+
+def check_keras(keras):
+    """Raises `TypeError` unless it is a module that layers and models are made with."""
+    check_instance("keras", keras, types.ModuleType, "the module `keras` or `tf_keras`")
+    if not (hasattr(keras, "layers") and hasattr(keras, "Input")):
+        raise TypeError(f"`keras` must be the module `keras` or `tf_keras`. Received: {keras!r}")
 
 
 def convolution(keras, x, filters, kernel_size, name, *, strides=1, padding="same", groups=1):

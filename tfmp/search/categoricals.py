@@ -3,6 +3,7 @@
 import numpy as np
 
 from tfmp.types.block_choice import CATEGORICALS
+from tfmp.types.checks import check_instance
 from tfmp.types.discrete_network import DiscreteNetwork
 from tfmp.types.search_space import SearchSpace
 
@@ -22,7 +23,7 @@ class Categoricals:
     """
 
     def __init__(self, space: SearchSpace):
-        self.space = space
+        self.space = check_instance("space", space, SearchSpace, "a `tfmp.types.SearchSpace`")
         self.counts = np.array([len(values) for block in space.blocks for values in block.candidates.fields])
         self.mask = (np.arange(self.counts.max()) < self.counts[:, None]).astype(np.float32)
 

@@ -59,7 +59,7 @@ def assign_by_validation(
     check_flag("spend", spend)
     if budget is not None:
         budgets_of(budget)
-    graph = binding.of(search_model).read(search_model)
+    graph = binding.of(search_model, "search_model").read(search_model)
     check_finite_weights(graph)
     if not graph.searched:
         raise ValueError(f"Model `{graph.name}` has no layer whose bits are open. Expected a model from `tfmp.relax`.")

@@ -26,8 +26,7 @@ def cost(model, cost, assignment=None) -> float:
     """
     graph = with_split_separables(binding.of(model).read(model, weights=False))
     if assignment is not None:
-        if not isinstance(assignment, BitAssignment):
-            assignment = BitAssignment(assignment)
+        assignment = BitAssignment.of(assignment)
         check_assignment(graph, assignment)
         graph = graph.replace_layers(
             {layer.name: _with_bits(layer, *assignment[layer.name]) for layer in chosen_layers(graph)}

@@ -51,7 +51,7 @@ def discretize(search_model, *, strategy="argmax", budget=None, seed=0, spend=Tr
         budgets_of(budget)
     if strategy == "budget" and budget is None:
         raise ValueError('`strategy="budget"` needs `budget=tfmp.Budget(...)`. Received: budget=None')
-    graph = binding.of(search_model).read(search_model)
+    graph = binding.of(search_model, "search_model").read(search_model)
     check_finite_weights(graph)
     if not chosen_layers(graph):
         raise ValueError(

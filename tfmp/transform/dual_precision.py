@@ -3,6 +3,7 @@
 from tfmp.bindings import binding
 from tfmp.transform.fix import fix
 from tfmp.transform.relax import relax
+from tfmp.types.checks import check_integer
 
 
 def dual_precision(
@@ -35,6 +36,9 @@ def dual_precision(
     Reference: DualPrecision, section 6
     """
     depthwise_bits = weight_bits if depthwise_bits is None else depthwise_bits
+    bits = {"weight_bits": weight_bits, "depthwise_bits": depthwise_bits, "activation_bits": activation_bits}
+    for name, value in bits.items():
+        check_integer(name, value, at_least=1, at_most=8)
     candidates = tuple(sorted({weight_bits, depthwise_bits}))
     relaxed = relax(
         model,

@@ -58,11 +58,10 @@ def fix(search_model, assignment, *, calibration=None, post_training=False, loss
         )
     if loss is not None and not post_training:
         raise ValueError("`loss` decides what `post_training=True` does. Received a loss with `post_training=False`.")
-    bound = binding.of(search_model)
+    bound = binding.of(search_model, "search_model")
     graph = bound.read(search_model)
     check_finite_weights(graph)
-    if not isinstance(assignment, BitAssignment):
-        assignment = BitAssignment(assignment)
+    assignment = BitAssignment.of(assignment)
     check_assignment(graph, assignment)
     changed = {layer.name: _fixed(layer, *assignment[layer.name]) for layer in chosen_layers(graph)}
     fixed = bound.write(graph.replace_layers(changed))

@@ -31,7 +31,9 @@ def fold(fixed, *, mode="fast"):
     Example:
         >>> np.mean(tfmp.fold(fixed).predict(x) == fixed.predict(x))
     """
-    return binding.of(fixed).write_integer(fold_graph(binding.of(fixed).read(fixed), mode=mode))
+    check_mode(mode)
+    bound = binding.of(fixed, "fixed")
+    return bound.write_integer(fold_graph(bound.read(fixed), mode=mode))
 
 
 def fold_graph(graph: Graph, *, mode: str = "fast") -> IntegerGraph:

@@ -27,9 +27,8 @@ def initialize_search(search_model, assignment, *, confidence=0.9):
     Example:
         >>> tfmp.initialize_search(search_model, assignment, confidence=0.8)
     """
-    graph = binding.of(search_model).read(search_model, weights=False)
-    if not isinstance(assignment, BitAssignment):
-        assignment = BitAssignment(assignment)
+    graph = binding.of(search_model, "search_model").read(search_model, weights=False)
+    assignment = BitAssignment.of(assignment)
     check_assignment(graph, assignment)
     logits = []
     for layer in graph.searched:

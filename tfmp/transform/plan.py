@@ -10,7 +10,7 @@ from tfmp.transform.rules.activations import RULES as ACTIVATIONS
 from tfmp.transform.rules.products import RULES as PRODUCTS
 from tfmp.transform.signs import non_negative_tensors
 from tfmp.types import Graph, Layer
-from tfmp.types.checks import check_choice
+from tfmp.types.checks import check_choice, check_instance
 
 SEARCHED, EIGHT_BITS, FOLLOWS, FLOAT = "searched", "8 bits", "follows", "float"
 FIRST_AND_LAST = ("int8", "float", "search")
@@ -108,15 +108,16 @@ def matcher(selection, candidates, argument):
     """A function that is True for the layers that a user's argument selects: names, patterns, functions of a layer."""
     if selection is None:
         return lambda layer: False
-    parts = [selection] if isinstance(selection, str) or callable(selection) else list(selection)
-    for part in parts:
+    expected = "a name, a pattern, a function of a layer, or a list of these"
+    parts = [selection] if isinstance(selection, str) or callable(selection) else selection
+    for part in check_instance(argument, parts, (list, tuple, set), expected):
         if isinstance(part, str) and not any(fnmatch.fnmatchcase(layer.name, part) for layer in candidates):
             raise ValueError(
                 f"`{argument}` names {part!r}, which matches no layer. "
                 f"There are: {', '.join(layer.name for layer in candidates) or 'none'}"
             )
-        if not isinstance(part, str) and not callable(part):
-            raise TypeError(f"`{argument}` takes names, patterns or functions of a layer. Received: {part!r}")
+        if not callable(part):
+            check_instance(argument, part, str, expected)
 
     def matches(layer):
         return any(fnmatch.fnmatchcase(layer.name, part) if isinstance(part, str) else part(layer) for part in parts)

@@ -4,9 +4,10 @@ import numpy as np
 
 from tfmp.bindings import binding
 from tfmp.search.assignment import random_within
-from tfmp.search.budget import bounded
+from tfmp.search.budget import bounded, budgets_of
 from tfmp.transform.discretize import decided
 from tfmp.types import BitAssignment
+from tfmp.types.checks import check_integer, check_number
 
 
 def random_assignment(model, budget, *, seed=0, tolerance=0.02) -> BitAssignment:
@@ -30,6 +31,9 @@ def random_assignment(model, budget, *, seed=0, tolerance=0.02) -> BitAssignment
     Example:
         >>> assignment = tfmp.random_assignment(search_model, tfmp.Budget("bitops", like_uniform=(2, 2)), seed=1)
     """
+    check_integer("seed", seed, at_least=0)
+    check_number("tolerance", tolerance, at_least=0, at_most=1)
+    budgets_of(budget)
     graph = binding.of(model).read(model, weights=False)
     if not graph.searched:
         raise ValueError(f"Model `{graph.name}` has no layer whose bits are open. Expected a model from `tfmp.relax`.")

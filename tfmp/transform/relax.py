@@ -4,7 +4,7 @@ import warnings
 
 from tfmp.bindings import binding
 from tfmp.mixins.bit_selector import check_bits
-from tfmp.mixins.mixed_precision import check_coupled, quantizer_pair
+from tfmp.mixins.mixed_precision import check_coupled, check_flags_and_seed, quantizer_pair
 from tfmp.selection import check_relaxation
 from tfmp.transform.calibrate import calibrate_ranges
 from tfmp.transform.candidates import check_kernel, check_range, check_zero
@@ -83,6 +83,8 @@ def relax(
     check_bits(weight_bits, "weight_bits", pair[0], True)
     check_bits(activation_bits, "activation_bits", pair[1], False)
     check_relaxation(relaxation)
+    flags = {"shared_range": shared_range, "shared_weights": shared_weights, "coupled": coupled}
+    check_flags_and_seed(flags, seed)
     if coupled:
         check_coupled(weight_bits, activation_bits)
     bound = binding.of(model)

@@ -80,6 +80,7 @@ class DualPrecisionHyperModel(MixedPrecisionHyperModel):
         self._options = {"weight_bits": list(weight_bits), "size_of": list(check_numbers("sizes", sizes, above=0))}
         first = build(sizes[0])
         self.framework, self._num_weights = KerasFramework(first), first.count_params()
+        training.check(self.framework.keras)
         graph = binding.of(first).read(first, weights=False)
         plans = plan(graph)
         searched = [layer for layer in graph.in_order() if layer.shape and plans[layer.name].status == SEARCHED]

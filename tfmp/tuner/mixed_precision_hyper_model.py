@@ -69,6 +69,7 @@ class MixedPrecisionHyperModel(keras_tuner.HyperModel):
         self._priced, self._budgets_of = {}, {}
         first = self.new_float_model(1.0)
         self.framework, self._num_weights = KerasFramework(first), first.count_params()
+        training.check(self.framework.keras)
         if budgets is not None:
             self.set_budgets(budgets)
 

@@ -41,6 +41,8 @@ def new_oracle(name, objective, *, max_trials=None, max_epochs=None, seed=None):
     """
     check_choice("name", name, _ORACLES)
     check_instance("objective", objective, (str, keras_tuner.Objective), "the name of a metric or an `Objective`")
+    if max_epochs is not None:
+        check_integer("max_epochs", max_epochs, at_least=1)
     if seed is not None:
         check_integer("seed", seed, at_least=0)
     options = {"seed": seed, "max_consecutive_failed_trials": math.inf}
@@ -48,7 +50,13 @@ def new_oracle(name, objective, *, max_trials=None, max_epochs=None, seed=None):
         if max_trials is not None:
             raise ValueError("Hyperband decides itself how many trials there are. Leave out `max_trials`.")
         if max_epochs is not None:
-            options["max_epochs"] = check_integer("max_epochs", max_epochs, at_least=1)
+            options["max_epochs"] = max_epochs
     else:
         options["max_trials"] = checked_max_trials(max_trials, None if name == "grid" else DEFAULT_TRIALS)
-    return _ORACLES[name](objective, **options)
+    try:
+        return _ORACLES[name](objective, **options)
+    except ValueError as error:
+        raise ValueError(
+            "`objective` must be the name of a metric whose direction is known, or a `keras_tuner.Objective`. "
+            f"Received: {objective!r}: {error}"
+        ) from error

@@ -48,8 +48,19 @@ class Training:
             check_integer(name, getattr(self, name), at_least=least)
         check_number("float_learning_rate", self.float_learning_rate, above=0)
         check_instance("metrics", self.metrics, (list, tuple), "a list of metrics")
+        for loss in tf.nest.flatten(self.loss):
+            if loss is not None and not callable(loss):
+                check_instance("loss", loss, str, "a loss, its name or a function, or a structure of these")
         if self.optimizer is not None:
             check_function("optimizer", self.optimizer, "the learning rate")
+
+    def check(self, keras):
+        """Raises `ValueError` if a name of a loss or of a metric is none of this Keras."""
+        for name, known, values in (("loss", keras.losses, self.loss), ("metrics", keras.metrics, self.metrics)):
+            for each in tf.nest.flatten(values):
+                # What `compile` itself resolves, by the shapes of the outputs.
+                if isinstance(each, str) and each not in ("accuracy", "acc", "crossentropy", "ce"):
+                    _check_known(name, each, known)
 
     def split(self, epochs: int) -> tuple[int, int]:
         """Returns how many of some epochs search and how many fine-tune, in the proportion of the two numbers."""
@@ -83,3 +94,11 @@ class Training:
         settings = {name: str(value) for name, value in optimizer.get_config().items() if name != "name"}
         content["optimizer"] = {"class": type(optimizer).__name__, **settings}
         return content
+
+
+def _check_known(name, value, known):
+    try:
+        known.get(value)
+    except ValueError as error:
+        where = known.__name__.split(".")[0]
+        raise ValueError(f'`{name}` must be known by {where}, as "mse" is. Received: {value!r}') from error

@@ -1,7 +1,10 @@
 """What a tuner found."""
 
+import os
+
 from tfmp.tuner.project import Project
 from tfmp.types import ParetoFront
+from tfmp.types.checks import check_path
 
 
 class TuningResults:
@@ -11,12 +14,20 @@ class TuningResults:
         folder: Folder of the project, `directory/project_name`.
         safe_mode: As in `tfmp.load_model`, for the networks of trials.
 
+    Raises:
+        FileNotFoundError: If it is none.
+
     Example:
         >>> print(tfmp.tuner.TuningResults("tuning/budgets").pareto(x="energy_nj"))
     """
 
     def __init__(self, folder, *, safe_mode=True):
-        self.project = Project(folder, safe_mode=safe_mode)
+        self.project = Project(check_path("folder", folder), safe_mode=safe_mode)
+        if not self.project.is_experiment:
+            raise FileNotFoundError(
+                "Expected the folder of a tuner, `directory/project_name`. Received: "
+                f"{os.fspath(folder)!r}, where no tuning was begun."
+            )
 
     def model(self, trial_id):
         """Returns the trained network of a trial, to be exported, simulated or trained on.

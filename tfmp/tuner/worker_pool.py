@@ -37,6 +37,8 @@ class WorkerPool:
         check_integer("num_workers", num_workers, at_least=1)
         self.restarts = check_integer("restarts", restarts, at_least=0)
         check_instance("command", command, (list, tuple), "a list, the program and its arguments")
+        if not command:
+            raise ValueError("`command` must be a program and its arguments. Received: an empty list")
         self.command = [os.fspath(check_path("command", each)) for each in command]
         self.environment = dict(environment or {})
         self.names = [_CHIEF, *(f"worker{index}" for index in range(num_workers))]

@@ -64,6 +64,18 @@ class BitAssignment:
             layers = sys.modules["tfmp"].searched_layers(layers)
         return cls(dict.fromkeys(layers, (weight_bits, activation_bits)))
 
+    @classmethod
+    def of(cls, assignment: "BitAssignment | Mapping[str, tuple[int, int]]") -> "BitAssignment":
+        """Returns the assignment itself, or that of a mapping.
+
+        Raises:
+            TypeError: If it is neither.
+        """
+        check_instance(
+            "assignment", assignment, (cls, Mapping), "a `BitAssignment`, or a mapping of layer names to pairs"
+        )
+        return assignment if isinstance(assignment, cls) else cls(assignment)
+
     def __getitem__(self, layer_name: str) -> tuple[int, int]:
         return self.bits[layer_name]
 

@@ -81,7 +81,7 @@ def check_number(
     Raises:
         ValueError: If it is no real number, NaN, infinite or out of bounds.
     """
-    bounds = {"above": above, "below": below, "at least": at_least, "at most": at_most}
+    bounds = {"at least": at_least, "above": above, "below": below, "at most": at_most}
     if not _is_number_within(value, bounds):
         raise ValueError(_message(name, f"a finite number{_bounds(bounds)}", value, hint, where))
     return float(value)

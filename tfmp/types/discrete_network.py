@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from tfmp.types.block_choice import BlockChoice
 from tfmp.types.checks import check_instance, check_instances
-from tfmp.types.json_record import JsonRecord
+from tfmp.types.json_record import JsonRecord, built_from
 from tfmp.types.layer_shape import LayerShape
 from tfmp.types.search_space import BlockPlace, SearchSpace
 
@@ -126,7 +126,7 @@ class DiscreteNetwork:
     @classmethod
     def _of(cls, content):
         blocks = check_instances("choices", content["choices"], dict, "blocks")
-        choices = [BlockChoice(**block) for block in blocks]
+        choices = [built_from(BlockChoice, block) for block in blocks]
         return cls(SearchSpace.from_dict(content["space"]), choices, content["provenance"])
 
     def __str__(self):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tfmp.types.atomic_file import write_atomically
-from tfmp.types.checks import check_integer, check_path, received
+from tfmp.types.checks import check_instance, check_integer, check_path, received
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,6 +81,21 @@ class JsonRecord:
         check_integer("version", content["version"], at_least=1, at_most=self.version, hint=hint)
 
 
+def built_from(kind: type, arguments: Any) -> Any:
+    """Returns an object of a class, from its arguments as a dict or a list.
+
+    Raises:
+        ValueError: If they are other arguments than it has.
+    """
+    try:
+        check_instance("arguments", arguments, (dict, list, tuple), "a dict or a list")
+        return kind(**arguments) if isinstance(arguments, dict) else kind(*arguments)
+    except TypeError as error:
+        raise ValueError(
+            f"Expected the arguments of `{kind.__name__}`. Received: {received(arguments)} ({error})"
+        ) from error
+
+
 def read_json(path: str | os.PathLike, label: str) -> Any:
     """Returns what a JSON file says, given what errors call it.
 
@@ -101,9 +116,12 @@ def read_text(path: str | os.PathLike) -> str:
         OSError: If the file cannot be read.
         ValueError: If it is not UTF-8.
     """
-    with open(check_path("path", path), "rb") as file:
-        content = file.read()
-    return _decoded(content)
+    try:
+        with open(check_path("path", path), "rb") as file:
+            return _decoded(file.read())
+    except FileNotFoundError as error:
+        place = f"There is no file {os.fspath(path)!r}"
+        raise FileNotFoundError(f"{place}, seen from {os.getcwd()!r}. Check the path.") from error
 
 
 def parse_json(text: str | bytes) -> Any:

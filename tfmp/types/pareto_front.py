@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tfmp.types.atomic_file import write_atomically
-from tfmp.types.checks import check_choice, check_instances, check_number, check_numbers, check_text
+from tfmp.types.checks import check_choice, check_instances, check_number, check_numbers, check_text, received
 from tfmp.types.json_record import JsonRecord
 
 DIRECTIONS = ("min", "max")
@@ -161,7 +161,7 @@ def _signed(value, direction):
 
 def _check(point, name):
     if name not in point:
-        raise ValueError(f"Every point must have `{name}`. Received one with {', '.join(map(str, point)) or 'nothing'}")
+        raise ValueError(f"Every point must have `{name}`. Received: {received(dict(point))}")
     check_number(name, point[name], where="Every point")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from tfmp.types.checks import check_choice, check_instance, check_instances, check_number, check_numbers
 from tfmp.types.graph import Graph
-from tfmp.types.json_record import JsonRecord
+from tfmp.types.json_record import JsonRecord, built_from
 from tfmp.types.layer_shape import LayerShape
 
 _HERE = ("name", "reads_network_input")  # what two layers of equal latency may differ in
@@ -88,8 +88,8 @@ class RuntimeTable:
     @classmethod
     def _of(cls, content):
         rows = check_instances("rows", content.pop("rows"), dict, "measured layers")
-        rows = tuple(RuntimeRow(**{**row, "shape": LayerShape(**row["shape"])}) for row in rows)
-        return cls(rows=rows, **content)
+        rows = [built_from(RuntimeRow, {**row, "shape": built_from(LayerShape, row["shape"])}) for row in rows]
+        return built_from(cls, {**content, "rows": tuple(rows)})
 
 
 _RECORD = JsonRecord("tfmp.RuntimeTable", "a table of latencies", "`tfmp.measure_runtime`", needed=("rows",))

@@ -8,8 +8,8 @@ import os
 from typing import Any
 
 from tfmp.types.block_choice import BlockCandidates
-from tfmp.types.checks import check_instance, check_instances, check_integer, check_integers
-from tfmp.types.json_record import JsonRecord
+from tfmp.types.checks import check_instance, check_instances, check_integer, check_integers, received
+from tfmp.types.json_record import JsonRecord, built_from
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,7 +117,7 @@ class SearchSpace:
 
     def __post_init__(self):
         check_instance("stages", self.stages, (list, tuple), "a list of `Stage`")
-        stages = tuple(stage if isinstance(stage, Stage) else _built(Stage, stage) for stage in self.stages)
+        stages = tuple(stage if isinstance(stage, Stage) else built_from(Stage, stage) for stage in self.stages)
         if not stages:
             raise ValueError("`stages` must hold at least one stage. Received none.")
         object.__setattr__(self, "stages", stages)
@@ -126,10 +126,10 @@ class SearchSpace:
         for name in ("image_size", "num_classes", "last_channels"):
             object.__setattr__(self, name, check_integer(name, getattr(self, name), at_least=1))
         found = self.candidates
-        found = _built(BlockCandidates, found) if isinstance(found, dict) else found
+        found = built_from(BlockCandidates, found) if isinstance(found, dict) else found
         if not isinstance(found, BlockCandidates):
             found = check_instances("candidates", found, (BlockCandidates, dict), "`BlockCandidates`")
-            found = tuple(_built(BlockCandidates, each) if isinstance(each, dict) else each for each in found)
+            found = tuple(built_from(BlockCandidates, each) if isinstance(each, dict) else each for each in found)
             count = sum(stage.repeats for stage in stages)
             if len(found) != count:
                 raise ValueError(f"`candidates` must be one for each of {count} blocks. Received: {len(found)}")
@@ -169,6 +169,8 @@ class SearchSpace:
 
     def with_architecture(self, network) -> "SearchSpace":
         """The same bits for the one architecture of a `DiscreteNetwork`, of this space or one with as many blocks."""
+        if not hasattr(network, "choices"):
+            raise TypeError(f"`network` must be a `DiscreteNetwork`. Received: {received(network)}")
         if len(network.choices) != len(self.blocks):
             raise ValueError(
                 f"Expected a network of {len(self.blocks)} blocks, as this space has. Received: {len(network.choices)}"
@@ -195,7 +197,7 @@ class SearchSpace:
             ValueError: If an entry is unknown or no space can be made of it.
         """
         check_instance("content", content, dict, "a dict, as `SearchSpace.as_dict` returns it")
-        return _built(cls, {key: value for key, value in content.items() if key not in ("format", "version")})
+        return built_from(cls, {key: value for key, value in content.items() if key not in ("format", "version")})
 
     @classmethod
     def from_json(cls, source: str | os.PathLike) -> "SearchSpace":
@@ -208,11 +210,3 @@ class SearchSpace:
 
 
 _RECORD = JsonRecord("tfmp.SearchSpace", "a search space", "`SearchSpace.to_json`")
-
-
-def _built(kind, arguments):
-    try:
-        check_instance("arguments", arguments, (dict, list, tuple), f"the arguments of `{kind.__name__}`")
-        return kind(**arguments) if isinstance(arguments, dict) else kind(*arguments)
-    except TypeError as error:
-        raise ValueError(f"Expected the arguments of `{kind.__name__}`. Received: {arguments!r} ({error})") from error

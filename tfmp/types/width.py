@@ -2,6 +2,8 @@
 
 import dataclasses
 
+from tfmp.types.checks import check_number
+
 
 @dataclasses.dataclass(frozen=True)
 class Width:
@@ -20,6 +22,10 @@ class Width:
     width: float
     size_bits: float
     target_bits: float
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            check_number(field.name, getattr(self, field.name), above=0)
 
     @property
     def relative_error(self) -> float:

@@ -292,7 +292,7 @@ def test_models_that_cannot_be_read():
     model(np.zeros((1, 4)))
     with pytest.raises(ValueError, match="subclass"):
         keras3.read(model)
-    with pytest.raises(TypeError, match="Expected a Keras"):
+    with pytest.raises(TypeError, match="must be a Keras model"):
         binding.of("model.keras")
     with pytest.raises(TypeError, match="Keras 3 model"):
         binding.of(kl.Dense(2)).read(kl.Dense(2))

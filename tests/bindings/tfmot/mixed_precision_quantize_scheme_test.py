@@ -139,8 +139,8 @@ def test_configurations_are_restored(config):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: MixedPrecisionQuantizeConfig((0, 2)), "must be an integer from 1 to 8"),
-        (lambda: MixedPrecisionQuantizeConfig((2, 2)), "must not hold a bit-width twice"),
+        (lambda: MixedPrecisionQuantizeConfig((0, 2)), "integers from 1 to 8"),
+        (lambda: MixedPrecisionQuantizeConfig((2, 2)), "must be different bit-widths"),
         (lambda: MixedPrecisionQuantizeConfig(relaxation="hard"), "`relaxation` must be one of"),
         (lambda: MixedPrecisionQuantizeConfig(quantizer="round"), "`quantizer` must be one of"),
         (lambda: FixedPrecisionQuantizeConfig((2, 4), 4), "`weight_bits` must be an integer"),

@@ -2,6 +2,7 @@
 
 import tf_keras
 
+from tfmp.bindings.optimizer_argument import optimizer_of
 from tfmp.bindings.selection_variables import group_of
 
 
@@ -20,6 +21,9 @@ class SelectionOptimizer(tf_keras.optimizers.Optimizer):
             weight decay included.
         name: Name of the optimizer.
 
+    Raises:
+        ValueError: If an optimizer is none.
+
     Attributes:
         holds_logits: True while the logits are left to steps of their own, which a search with `selection_data` takes.
 
@@ -29,9 +33,9 @@ class SelectionOptimizer(tf_keras.optimizers.Optimizer):
 
     def __init__(self, weights="sgd", selection="adam", *, ranges=None, name="selection_optimizer"):
         super().__init__(name=name)
-        self.weights_optimizer = _optimizer(weights, "weights")
-        self.selection_optimizer = _optimizer(selection, "selection")
-        self.ranges_optimizer = None if ranges is None else _optimizer(ranges, "ranges")
+        self.weights_optimizer = optimizer_of(tf_keras.optimizers, "weights", weights)
+        self.selection_optimizer = optimizer_of(tf_keras.optimizers, "selection", selection)
+        self.ranges_optimizer = None if ranges is None else optimizer_of(tf_keras.optimizers, "ranges", ranges)
         self.iterations = self.weights_optimizer.iterations
         self.holds_logits = False
 
@@ -115,13 +119,3 @@ class SelectionOptimizer(tf_keras.optimizers.Optimizer):
     @classmethod
     def from_config(cls, config, custom_objects=None):
         return cls(**config)
-
-
-def _optimizer(identifier, argument):
-    optimizer = tf_keras.optimizers.get(identifier)
-    if not isinstance(optimizer, tf_keras.optimizers.Optimizer):
-        raise ValueError(
-            f"`{argument}` must be a `tf_keras.optimizers.Optimizer` or its name. Received: {identifier!r}, a legacy "
-            "optimizer; take the class of the same name in `tf_keras.optimizers`."
-        )
-    return optimizer

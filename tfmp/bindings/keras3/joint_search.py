@@ -3,7 +3,9 @@
 import keras
 
 from tfmp.bindings.keras3.supernet import supernet
+from tfmp.bindings.optimizer_argument import optimizer_of
 from tfmp.mixins.joint_search import JointSearchMixin
+from tfmp.types.checks import check_instance
 
 
 class JointSearch(JointSearchMixin):  # noqa: D101 (the mixin says it)
@@ -17,8 +19,9 @@ class JointSearch(JointSearchMixin):  # noqa: D101 (the mixin says it)
 
     def make_optimizers(self, given):
         # Little momentum for the controller: it would carry the cost far below the target, where nothing stops it.
-        weights, controller = given or (
-            keras.optimizers.SGD(0.05, momentum=0.9),
-            keras.optimizers.Adam(0.02, beta_1=0.5),
-        )
-        return keras.optimizers.get(weights), keras.optimizers.get(controller)
+        if given is None:
+            return keras.optimizers.SGD(0.05, momentum=0.9), keras.optimizers.Adam(0.02, beta_1=0.5)
+        check_instance("optimizers", given, (list, tuple), "a pair, of the weights and of the controller")
+        if len(given) != 2:
+            raise ValueError(f"`optimizers` must be two, of the weights and of the controller. Received: {len(given)}")
+        return tuple(optimizer_of(keras.optimizers, "optimizers", each) for each in given)

@@ -2,6 +2,7 @@
 
 import keras
 
+from tfmp.bindings.optimizer_argument import optimizer_of
 from tfmp.bindings.selection_variables import group_of
 
 
@@ -19,6 +20,9 @@ class SelectionOptimizer(keras.optimizers.MultiOptimizer):
         ranges: Optimizer of the steps that quantizers learn, a name or an instance. None leaves them to `weights`, its
             weight decay included.
 
+    Raises:
+        ValueError: If an optimizer is none.
+
     Attributes:
         holds_logits: True while the logits are left to steps of their own, which a search with `selection_data` takes.
 
@@ -28,9 +32,9 @@ class SelectionOptimizer(keras.optimizers.MultiOptimizer):
 
     def __init__(self, weights="sgd", selection="adam", *, ranges=None, name="selection_optimizer", **kwargs):
         super().__init__(self._optimizer_for, name=name, **kwargs)
-        self.weights_optimizer = keras.optimizers.get(weights)
-        self.selection_optimizer = keras.optimizers.get(selection)
-        self.ranges_optimizer = None if ranges is None else keras.optimizers.get(ranges)
+        self.weights_optimizer = optimizer_of(keras.optimizers, "weights", weights)
+        self.selection_optimizer = optimizer_of(keras.optimizers, "selection", selection)
+        self.ranges_optimizer = None if ranges is None else optimizer_of(keras.optimizers, "ranges", ranges)
         self.holds_logits = False
 
     def _optimizer_for(self, variable):
