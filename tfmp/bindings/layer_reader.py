@@ -8,6 +8,8 @@ from tfmp.bindings.layer_shapes import layer_shape
 from tfmp.bindings.left_alone import unknown_attributes
 from tfmp.types import UNQUANTIZED, Layer, Selection
 
+_FRAMEWORKS = ("keras", "tf_keras", "tensorflow", "tfmp")
+
 
 class LayerReader:
     """Says in neutral terms what a layer is.
@@ -47,6 +49,7 @@ class LayerReader:
         if hasattr(operation, "get_vocabulary") and config.get("vocabulary") is None:
             # What a layer was adapted to is in no weight, and Keras writes into the configuration what it was given.
             config["vocabulary"] = operation.get_vocabulary(include_special_tokens=False) or None
+        _check_activation(operation, config, self.framework)
         claim = claimed_kind(operation, config, call, tensors, self.package)
         known_as, known_config = self.known_as(operation, config, call)
         kind, attributes = claim or kind_and_attributes(known_as, known_config, call=call, framework=self.framework)
@@ -84,6 +87,19 @@ class LayerReader:
             trainable=getattr(operation, "trainable", True),
             num_parameters=self.num_parameters(operation, shared),
             shared=shared,
+        )
+
+
+def _check_activation(operation, config, framework):
+    """Raises `ValueError` for a function that Keras writes down by its name alone, which is that of one of Keras."""
+    function = getattr(operation, "activation", None)
+    if not isinstance(config.get("activation"), str) or not callable(function):
+        return
+    if str(getattr(function, "__module__", "")).split(".")[0] not in _FRAMEWORKS:
+        raise ValueError(
+            f"Layer `{operation.name}` does not build again from its configuration: its activation, a function of your "
+            f"own, is there as {config['activation']!r}, which is one of Keras. Register the function with "
+            f"`{framework}.saving.register_keras_serializable`."
         )
 
 

@@ -12,6 +12,7 @@ from tfmp.transform.dry_run import fold_errors
 from tfmp.transform.finite_weights import check_finite_weights
 from tfmp.transform.outlook import integer_outlook
 from tfmp.transform.plan import SEARCHED, plan
+from tfmp.transform.rebuilt import check_rebuilt
 from tfmp.transform.relaxed_graph import relaxed_graph
 from tfmp.transform.split_separables import with_split_separables
 
@@ -88,7 +89,8 @@ def relax(
     if coupled:
         check_coupled(weight_bits, activation_bits)
     bound = binding.of(model)
-    graph = with_split_separables(bound.read(model))
+    original = bound.read(model)
+    graph = with_split_separables(original)
     check_finite_weights(graph)
     quantized = [layer.name for layer in graph.in_order() if layer.is_quantized]
     if quantized:
@@ -118,6 +120,7 @@ def relax(
     if integer:
         _warn_if_not_exportable(graph)
     relaxed = bound.write(graph)
+    check_rebuilt(bound, original, model, relaxed)
     if calibration is not None:
         calibrate_ranges(relaxed, bound.write(float_graph), calibration)
     return relaxed

@@ -1,0 +1,73 @@
+"""Whether the layers of a model compute the same once they are built again."""
+
+import numpy as np
+import tensorflow as tf
+
+from tfmp.mixins.kept import kept
+from tfmp.types import Graph, map_references
+
+_KNOWN = ("keras", "tf_keras", "tfmp")
+
+
+def check_rebuilt(bound, graph: Graph, model, rebuilt):
+    """Compares the layers of the user's own classes in a model with those built again from their configurations.
+
+    A configuration that forgets an argument builds a layer that computes something else. Layers that are random, or
+    that cannot be called by themselves, are not compared.
+
+    Args:
+        bound: The binding of the models.
+        graph: What it read of `model`.
+        model: The user's model.
+        rebuilt: A model that has the same layers, built again.
+
+    Raises:
+        ValueError: If a layer computes something else; the message names it.
+    """
+    calls = {call.layer: call for call in reversed(graph.calls)}
+    for layer in graph.in_order():
+        layer_class = layer.config.get("class")
+        if layer_class is None or layer_class.__module__.split(".")[0] in _KNOWN:
+            continue
+        inputs = _inputs(graph, calls[layer.name])
+        before, again = (_outputs(bound.layer(model, layer.name), inputs) for _ in range(2))
+        if before is None or not _are_close(before, again):
+            continue
+        after = _outputs(bound.layer(rebuilt, layer.name), inputs)
+        if not _are_close(before, after):
+            raise ValueError(
+                f"Layer `{layer.name}` ({layer_class.__name__}) computes something else when it is built again from "
+                "its configuration. Give its class a `get_config` that returns all arguments of its constructor."
+            )
+
+
+def _inputs(graph, call):
+    """The arguments of a call with random numbers for its tensors; free sizes are 2."""
+    rng = np.random.default_rng(0)
+
+    def numbers(reference):
+        tensor = graph.tensors[reference.name]
+        shape = [2 if size is None else size for size in tensor.shape]
+        return tf.cast(tf.constant(rng.normal(size=shape)), tensor.dtype)
+
+    return map_references((call.args, dict(call.kwargs)), numbers)
+
+
+def _outputs(layer, inputs):
+    """What a layer returns, flat; None if it cannot be called by itself."""
+    args, kwargs = inputs
+    try:
+        with kept(layer.variables):
+            return [np.asarray(output) for output in tf.nest.flatten(layer(*args, **kwargs))]
+    except Exception:  # whatever the user's code raises
+        return None
+
+
+def _are_close(outputs, others):
+    return others is not None and len(outputs) == len(others) and all(map(_is_close, outputs, others))
+
+
+def _is_close(one, other):
+    if one.shape != other.shape or not np.issubdtype(one.dtype, np.floating):
+        return np.array_equal(one, other)
+    return np.allclose(one, other, rtol=1e-4, atol=1e-5, equal_nan=True)
