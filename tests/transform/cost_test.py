@@ -86,7 +86,7 @@ def test_bad_arguments():
     model = relaxed_model()
     with pytest.raises(ValueError, match="bitops"):
         tfmp.cost(model, "wrong")
-    with pytest.raises(TypeError, match="name or a"):
+    with pytest.raises(TypeError, match="name of a cost or a"):
         tfmp.cost(model, 3)
     with pytest.raises(ValueError, match="it lacks: before_addition"):
         tfmp.cost(model, "bitops", {"inside": (1, 2)})
