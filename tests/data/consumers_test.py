@@ -90,7 +90,8 @@ def weights_of(model):
 
 
 def figures(report):
-    return [report.trained.top1_agreement, *(each.equal_share for each in report.operators)]
+    ends = [report.folded.equal_share, report.trained.signal_to_noise_db, report.trained.top1_agreement]
+    return [*ends, *(each.equal_share for each in report.operators)]
 
 
 def selected(data):

@@ -47,6 +47,11 @@ def test_one_tie_among_a_few_samples_is_no_failure(same, count, passes):
         check(report, trained_top1=None)
 
 
+def test_roundings_that_add_up_are_told_from_a_layer_that_differs():
+    with pytest.raises(ValueError, match="is near: the furthest, layer `clip`, is at 50.3 dB. .*Train longer"):
+        check(REPORT, trained_db=40, parting=lambda: ("clip", 50.3))
+
+
 def test_a_file_in_floating_point_has_no_layer_at_which_it_parts():
     report = dataclasses.replace(REPORT, operators=(), folded=None)
     with pytest.raises(ValueError, match="TensorFlow's converter wrote other arithmetic"):

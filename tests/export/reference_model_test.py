@@ -56,7 +56,7 @@ def test_models_that_are_no_reference(framework, fixed, tmp_path):
             reference_function(other, graph)
     with pytest.raises(ValueError, match="is not built"):
         reference_function(framework.Sequential([framework.layers.Dense(3)]), graph)
-    with pytest.raises(TypeError, match="`reference` must be the model in floating point.*Received: str"):
+    with pytest.raises(TypeError, match="`reference` must be a Keras model.*Received: 'model.keras'"):
         tfmp.export_tflite(fixed, tmp_path / "model.tflite", verify=[0], reference="model.keras")
     with pytest.raises(ValueError, match="compared on the samples of `verify`"):
         tfmp.export_tflite(fixed, tmp_path / "model.tflite", reference=wider)

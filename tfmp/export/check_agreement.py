@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from tfmp.export.first_parting import PARTED
 from tfmp.types import OutputAgreement, TFLiteReport, Tolerance
 
 _MODELS = {
@@ -63,6 +64,12 @@ def _way_out(model, parting):
     if not found:
         return f"TensorFlow's converter wrote other arithmetic. Compare parts of the model, or {setting}."
     layer, decibels = found
+    if decibels >= PARTED:
+        return (
+            "Given the trained model's own inputs, the integer form of every layer is near: the furthest, layer "
+            f"`{layer}`, is at {decibels:.1f} dB. Roundings add up, above all in a model that is hardly trained. Train "
+            f"longer, give layers more bits, or {setting}."
+        )
     return (
         f"The two part first at layer `{layer}`: given the trained model's own inputs, its integer form is at "
         f"{decibels:.1f} dB. If that layer is registered, see that it computes what `tfmp.register_layer` says; if few "

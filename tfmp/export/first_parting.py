@@ -9,7 +9,7 @@ from tfmp.export.output_tally import signal_to_noise_db
 from tfmp.types import Graph, IntegerGraph, map_references
 
 _SAMPLES = 8
-_PARTED = 15.0  # decibels
+PARTED = 15.0  # decibels
 
 
 def first_parting(fixed, graph: Graph, integers: IntegerGraph, folded, samples) -> tuple[str, float]:
@@ -47,6 +47,6 @@ def first_parting(fixed, graph: Graph, integers: IntegerGraph, folded, samples) 
             layer = graph.producer(tensor.source).layer
             ratios.setdefault(layer, signal_to_noise_db(codes, computed))
             tensors[operation.output] = codes
-    parted = (name for name, ratio in ratios.items() if ratio < _PARTED)
+    parted = (name for name, ratio in ratios.items() if ratio < PARTED)
     layer = next(parted, min(ratios, key=ratios.get))
     return layer, ratios[layer]

@@ -4,6 +4,7 @@ from tfmp.bindings import binding
 from tfmp.export.plain_function import PlainFunction
 from tfmp.transform.signature_names import signature_inputs
 from tfmp.types import Graph
+from tfmp.types.checks import received
 
 
 def reference_function(reference, graph: Graph):
@@ -20,7 +21,9 @@ def reference_function(reference, graph: Graph):
     try:
         own = binding.of(reference).read(reference, weights=False)
     except TypeError as error:
-        raise TypeError(f"`reference` must be the model in floating point. {error}") from error
+        raise TypeError(
+            f"`reference` must be a Keras model, the one in floating point. Received: {received(reference)}"
+        ) from error
     names, own_names = (list(signature_inputs(each).values()) for each in (graph, own))
     order = [names.index(name) for name in own_names] if set(names) == set(own_names) else range(len(names))
     ends = [
