@@ -62,7 +62,7 @@ CASES = {
         "by its name",
     ),
     "operation": (lambda: network(K3, lambda x: keras.ops.erf(x)), "`erf` is the operation `Erf`", "leave it out"),
-    "slice": (lambda: network(K3, lambda x: x[:, 1:]), "`get_item` is the operation", "keras.layers.Cropping2D"),
+    "slice": (lambda: network(K3, lambda x: x[:, 1:]), "is the operation `GetItem`", "keras.layers.Cropping2D"),
     "elu": (lambda: network(K3, K3.ELU(0.5, name="own")), "`own` is an `ELU` whose arguments", "`alpha=1`"),
     "class": (lambda: network(K3, Own(name="own")), "`own` is an `Own`", "tfmp.register_layer"),
     "lambda": (lambda: network(K3, K3.Lambda(doubled, name="own")), "`own` is a Python function", "class of your own"),

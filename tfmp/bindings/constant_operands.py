@@ -15,7 +15,7 @@ def affine_attributes(class_name, call):
     Returns:
         `("affine", {"factor": ..., "offset": ...})` for what is `factor * x + offset`, else None.
     """
-    operands = [*call.args, *(call.kwargs[key] for key in ("x1", "x2", "y") if key in call.kwargs)]
+    operands = _operands(call)
     if class_name == "Negative":
         return "affine", {"factor": -1.0, "offset": 0.0}
     if len(operands) != 2 or class_name not in _MAPS:
@@ -26,6 +26,31 @@ def affine_attributes(class_name, call):
         return None
     found = _MAPS[class_name](constant, first)
     return found and ("affine", dict(zip(("factor", "offset"), found, strict=True)))
+
+
+def comparison_attributes(call):
+    """Returns the attributes of a comparison: `operand`, what the tensor is compared with if that is a constant.
+
+    Args:
+        call: Its call.
+
+    Returns:
+        `{}` for two tensors; `{"operand": nested list, "operand_first": bool}` for a tensor and a constant; else None.
+    """
+    operands = _operands(call)
+    constants = [operand for operand in operands if not isinstance(operand, TensorRef)]
+    if len(operands) != 2 or len(constants) > 1:
+        return None
+    if not constants:
+        return {}
+    values = np.asarray(constants[0])
+    if values.dtype.kind not in "fiub":
+        return None
+    return {"operand": values.tolist(), "operand_first": not isinstance(operands[0], TensorRef)}
+
+
+def _operands(call):
+    return [*call.args, *(call.kwargs[key] for key in ("x1", "x2", "x", "y") if key in call.kwargs)]
 
 
 def _number(operand):

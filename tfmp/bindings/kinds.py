@@ -1,7 +1,8 @@
 """What a layer of either Keras computes, in words that no framework owns."""
 
 from tfmp.bindings import activation_kinds
-from tfmp.bindings.constant_operands import affine_attributes
+from tfmp.bindings.constant_operands import affine_attributes, comparison_attributes
+from tfmp.types.integer_graph import COMPARISONS
 
 MULTIPLYING = {
     "Conv2D": "conv2d",
@@ -80,6 +81,18 @@ _KINDS = {
     "GaussianDropout": "identity",
     "GaussianNoise": "identity",
     "ActivityRegularization": "identity",
+    "Cast": "cast",
+    "Argmax": "arg_max",
+    "Argmin": "arg_min",
+    "Greater": "greater",
+    "GreaterEqual": "greater_equal",
+    "Less": "less",
+    "LessEqual": "less_equal",
+    "Equal": "equal",
+    "NotEqual": "not_equal",
+    "LogicalAnd": "logical_and",
+    "LogicalOr": "logical_or",
+    "LogicalNot": "logical_not",
     **dict.fromkeys(_AUGMENTATIONS, "identity"),
 }
 _ACTIVATION_CLASSES = (
@@ -189,6 +202,18 @@ def _mean(config, call):
     return {} if config["axis"] in ((1, 2), [1, 2]) else None
 
 
+def _index(config, call):
+    return None if config.get("axis") in (None, 0) else {}  # over all samples, or across them
+
+
+def _comparison(config, call):
+    return {} if call is None else comparison_attributes(call)
+
+
+def _of_tensors(count):
+    return lambda config, call: {} if call is None or len(call.inputs) == count else None
+
+
 _OWN_ATTRIBUTES = {  # function of (configuration, call); None if the kind has no such form
     "add": _several,
     "subtract": _several,
@@ -201,5 +226,11 @@ _OWN_ATTRIBUTES = {  # function of (configuration, call); None if the kind has n
     "upsample": _upsampling,
     "repeat": _repetition,
     "mean": _mean,
+    "arg_max": _index,
+    "arg_min": _index,
+    **dict.fromkeys(COMPARISONS, _comparison),
+    "logical_and": _of_tensors(2),
+    "logical_or": _of_tensors(2),
+    "logical_not": _of_tensors(1),
 }
 KINDS = frozenset({*_KINDS.values(), *MULTIPLYING.values(), *activation_kinds.KINDS, "resize", OTHER})

@@ -57,6 +57,8 @@ class LayerReader:
             activation = claimed_activation(operation, config, call, tensors, self.package)
             if activation is not None:
                 attributes = {**attributes, "activation_kind": activation}
+        if kind == "cast" and _keeps_values(tensors[call.inputs[0]], tensors[call.outputs[0]]):
+            kind = "identity"
         if holders:
             names = ", ".join(f"`{name}`" for name in holders)
             kind, attributes = OTHER, {"left_because": f"its variables are also those of {names}"}
@@ -101,6 +103,11 @@ def _check_activation(operation, config, framework):
             f"own, is there as {config['activation']!r}, which is one of Keras. Register the function with "
             f"`{framework}.saving.register_keras_serializable`."
         )
+
+
+def _keeps_values(source, target) -> bool:
+    """True for a cast to floating point of what lies on a grid as it is: floats, and integers of 8 bits."""
+    return target.is_float and (source.is_float or source.dtype in ("uint8", "int8"))
 
 
 def no_configuration(operation, framework) -> ValueError:

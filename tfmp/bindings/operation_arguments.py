@@ -14,6 +14,7 @@ def operation_arguments(graph, operation):
         "grid": triple(operation.output),
         "attributes": dict(operation.attributes),
         "output_shape": graph.tensors[operation.output].shape,
+        "output_dtype": graph.tensors[operation.output].dtype,
         "constant_shapes": {name: value.shape for name, value in operation.constants.items()},
         "name": operation_layer_name(operation.name),
     }

@@ -4,6 +4,7 @@ import numpy as np
 
 from tfmp.costs.operation_sizes import OperationSizes
 from tfmp.types import Graph, Layer
+from tfmp.types.integer_graph import COMPARISONS, NUMBER_OPERATIONS, compared_type
 
 _UNCHANGED = ("identity", "relu")
 _MOVING = {  # operator, and how many constants say what it does
@@ -21,6 +22,8 @@ _SIGMOID, _RAMP = ("of the runtime", "sigmoid"), ("of the runtime", "hard_sigmoi
 _SCALAR = ("affine", "hard_sigmoid")
 _AFFINE = ("batch_normalization", "normalization", *_SCALAR)
 _ELEMENTWISE = {"add": "ADD", "subtract": "SUB", "multiply": "MUL"}
+_INDICES = ("arg_max", "arg_min")
+_NUMBERS = ("input", *NUMBER_OPERATIONS)
 _PRODUCTS = {
     "conv2d": "CONV_2D",
     "conv1d": "CONV_2D",
@@ -49,7 +52,7 @@ class _Structure:
     """
 
     def __init__(self, graph):
-        self.made, self._graph, self._held = OperationSizes(), graph, {}
+        self.made, self._graph, self._held, self._held_numbers = OperationSizes(), graph, {}, {}
         self._is_floating = not any(layer.is_quantized for layer in graph.layers.values())
 
     def run(self):
@@ -64,10 +67,16 @@ class _Structure:
             if layer.is_quantized or (self._is_floating and layer.kind in _PRODUCTS):
                 self._demand(call.inputs[0], grid)
         for name in self._graph.output_names:
+            if self._layer_of(name).kind in _NUMBERS:
+                self.made.outputs.append(self._numbers(name))
+                continue
             stored = self._demand(name, self._stored_grid(name))
             if not self._is_floating:
                 stored = self.made.add("DEQUANTIZE", [stored], f"{name}_output", self._shape(name), None)
             self.made.outputs.append(stored)
+
+    def _layer_of(self, tensor):
+        return self._graph.layer_of(self._graph.producer(tensor))
 
     def _shape(self, tensor):
         return self._graph.tensors[tensor].shape
@@ -82,12 +91,8 @@ class _Structure:
         call = self._graph.producer(tensor)
         layer = self._graph.layer_of(call)
         own, sources = self._own_grid(layer, call), call.inputs
-        if layer.kind == "input":
-            return (
-                tensor
-                if grid is None
-                else self.made.add("QUANTIZE", [tensor], f"{tensor}_codes", self._shape(tensor), grid)
-            )
+        if layer.kind in _NUMBERS:
+            return self._quantized(tensor, layer, grid)
         if layer.kind in _UNCHANGED:
             return self._demand(sources[0], grid)
         if layer.kind == "quantize":
@@ -102,6 +107,53 @@ class _Structure:
             return self._map(layer, call, grid)
         read = [self._demand(source, self._stored_grid(source)) for source in sources]
         return self._compute(layer, call, read, grid)
+
+    def _quantized(self, tensor, layer, grid):
+        """Numbers as codes; integers of 8 bits are some already."""
+        if grid is None:
+            return self._numbers(tensor)
+        own = layer.name
+        if layer.kind == "input" and self._graph.tensors[tensor].grid is not None and grid != own:
+            return self._requantized(tensor, self._demand(tensor, own), own, grid)
+        known = self._graph.tensors[tensor]
+        read = self._numbers(tensor) if known.grid is not None else self._numbers_as("float32", tensor)
+        return self.made.add("QUANTIZE", [read], f"{tensor}_codes", self._shape(tensor), grid)
+
+    def _numbers(self, tensor):
+        """Returns the name of the tensor that holds one of the graph's as numbers."""
+        if tensor not in self._held_numbers:
+            self._held_numbers[tensor] = self._make_numbers(tensor)
+        return self._held_numbers[tensor]
+
+    def _make_numbers(self, tensor):
+        call = self._graph.producer(tensor)
+        layer, shape = self._graph.layer_of(call), self._shape(tensor)
+        if layer.kind == "input":
+            return tensor
+        if layer.kind not in _NUMBERS:
+            stored = self._demand(tensor, self._stored_grid(tensor))
+            return (
+                stored if self._is_floating else self.made.add("DEQUANTIZE", [stored], f"{tensor}_numbers", shape, None)
+            )
+        if layer.kind == "cast":
+            return self.made.add("CAST", [self._numbers(source) for source in call.inputs], layer.name, shape, None)
+        dtype, options = "bool", {}
+        if layer.kind in _INDICES:
+            dtype, options = "float32", {"arguments": 1, "value": "axis"}
+        elif layer.kind in COMPARISONS:
+            operand = layer.attributes.get("operand")
+            options = {} if operand is None else {"arguments": 1, "value": str(operand)}
+            dtypes = [self._graph.tensors[source].dtype for source in call.inputs]
+            dtype = compared_type(dtypes, 0 if operand is None else operand)
+        read = [self._numbers_as(dtype, source) for source in call.inputs]
+        return self.made.add(layer.kind.upper(), read, layer.name, shape, None, **options)
+
+    def _numbers_as(self, dtype, tensor):
+        """Numbers of one of the graph's tensors in another type."""
+        numbers, known = self._numbers(tensor), self._graph.tensors[tensor]
+        if dtype == ("float32" if known.is_float else known.dtype):
+            return numbers
+        return self.made.add("CAST", [numbers], f"{tensor}_as_{dtype}", self._shape(tensor), None)
 
     def _stored_grid(self, tensor):
         """The grid of a tensor that its reader does not quantize."""

@@ -141,7 +141,10 @@ def run_operation(folded, operation, tensors) -> np.ndarray:
         tensors: Its inputs by name, among others.
     """
     layer = folded.get_layer(operation_layer_name(operation.name))
-    inputs = [np.asarray(tensors[name], np.float32) for name in operation.inputs]
+    inputs = [
+        np.asarray(tensors[name], None if grid is None else np.float32)  # numbers keep their type
+        for name, grid in zip(operation.inputs, layer.input_grids, strict=True)
+    ]
     return np.asarray(layer(inputs if len(inputs) > 1 else inputs[0]))
 
 
@@ -152,13 +155,14 @@ def _folded_results(graph, folded, file_codes, tallies):
     """
     own = {name: file_codes[name] for name in graph.inputs}
     for operation in graph.operations:
-        if operation.output not in tallies:
-            own[operation.output] = run_operation(folded, operation, own)
-            continue
         expected = run_operation(folded, operation, file_codes)
+        same_inputs = all(own[name] is file_codes[name] for name in operation.inputs)
+        if operation.output not in tallies:  # numbers, of which the file shows the last alone
+            file_codes[operation.output] = expected
+            own[operation.output] = expected if same_inputs else run_operation(folded, operation, own)
+            continue
         codes = file_codes[operation.output]
         tallies[operation.output].add(np.abs(expected - codes))
-        same_inputs = all(own[name] is file_codes[name] for name in operation.inputs)
         result = expected if same_inputs else run_operation(folded, operation, own)
         own[operation.output] = codes if np.array_equal(result, codes) else result
     return own

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from tfmp.export.first_parting import PARTED
+from tfmp.transform.output_kind import VALUE
 from tfmp.types import OutputAgreement, TFLiteReport, Tolerance
 
 _MODELS = {
@@ -45,7 +46,7 @@ def check_agreement(report: TFLiteReport, tolerance: Tolerance, parting: Callabl
 
 def _violated(output: OutputAgreement, decibels, share):
     """What was asked of an output and does not hold, in words; empty if all holds."""
-    if decibels is not None and output.signal_to_noise_db < decibels:
+    if decibels is not None and output.decision != VALUE and output.signal_to_noise_db < decibels:
         return f"at least {decibels:g} dB"
     # Among a few samples a single tie, which the last bit decides, is a large share.
     differing = 0 if share is None or output.top1_agreement is None else 1 - output.top1_agreement

@@ -11,6 +11,7 @@ from tfmp.export.flatbuffer.write_tflite import SIGNATURE
 from tfmp.export.packed_weights import pack_weights
 from tfmp.export.plain_function import PlainFunction
 from tfmp.transform.dequantized import dequantized
+from tfmp.transform.plain_indices import with_plain_indices
 from tfmp.transform.signature_names import signature_inputs, signature_outputs
 from tfmp.types import Graph
 from tfmp.types.checks import check_choice, check_integer
@@ -35,7 +36,7 @@ def convert_float(graph: Graph, *, batch_size: int = 1, input_type: str = "float
     for argument, value in (("input_type", input_type), ("output_type", output_type)):
         check_choice(argument, value, ("float32",), hint="Mode 'float' has no codes: use mode 'fast' or 'small'")
     batch_size = check_integer("batch_size", batch_size, at_least=1)
-    plain, codes = dequantized(graph)
+    plain, codes = dequantized(with_plain_indices(graph))
     network = binding.named(graph.framework).write(plain)  # its variables live as long as this name
     function = tf.function(
         PlainFunction(network, plain),
@@ -56,13 +57,13 @@ def convert_float(graph: Graph, *, batch_size: int = 1, input_type: str = "float
 
 
 def _specification(tensor, batch_size):
-    _, *sizes = tensor.shape
+    fixed_size, *sizes = tensor.shape
     if None in sizes:
         raise ValueError(
             f"Only the batch may be free in a file of fixed sizes. Received: shape {tensor.shape} of input "
             f"`{tensor.name}`. Build the model with a fixed input shape."
         )
-    return tf.TensorSpec((batch_size, *sizes), tensor.dtype)
+    return tf.TensorSpec((fixed_size or batch_size, *sizes), tensor.dtype)
 
 
 def _converted(function, name):

@@ -47,8 +47,9 @@ def export_tflite(
         reference: The model in floating point, which `tfmp.relax` was given, to be compared with, too; or None.
         tolerance: The `Tolerance` that the file must keep to be written; None to write it whatever is found.
         labels: Names of the classes, one for each number of the single output.
-        batch_size: The fixed batch of the file.
-        input_type: `"float32"`, `"int8"` or `"uint8"`; in mode `"float"` as the model's.
+        batch_size: The fixed batch of the file, unless that of the model is fixed.
+        input_type: `"float32"`, `"int8"` or `"uint8"`; in mode `"float"` as the model's. Inputs of integers and
+            Booleans keep their own type.
         output_type: The same for outputs.
         overwrite: True to replace an existing file.
 

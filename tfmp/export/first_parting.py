@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfmp.bindings import binding
+from tfmp.data.whole_batches import by_whole_batches
 from tfmp.export.agreement import run_operation
 from tfmp.export.output_tally import signal_to_noise_db
 from tfmp.types import Graph, IntegerGraph, map_references
@@ -37,7 +38,7 @@ def first_parting(fixed, graph: Graph, integers: IntegerGraph, folded, samples) 
     model = binding.of(fixed).tensor_model(fixed, sources)
     named = dict(zip(graph.input_names, samples.values(), strict=True))
     inputs = map_references(graph.inputs, lambda reference: named[reference.name])
-    trained = dict(zip(sources, map(np.asarray, tf.nest.flatten(model(inputs, training=False))), strict=True))
+    trained = dict(zip(sources, map(np.asarray, tf.nest.flatten(by_whole_batches(model)(inputs))), strict=True))
     tensors, ratios = dict(samples), {}
     for operation in integers.operations:
         tensor = integers.tensors[operation.output]

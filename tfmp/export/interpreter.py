@@ -144,7 +144,7 @@ class Interpreter:
                     f"Input {name!r} must have the shape (any, {', '.join(map(str, tensor.shape[1:]))}). "
                     f"Received: {array.shape}"
                 )
-            if tensor.scale is not None and array.dtype != tensor.dtype:
+            if tensor.scale is not None and array.dtype != tensor.dtype and not _are_codes(array, tensor):
                 raise ValueError(
                     f"Input {name!r} takes {tensor.dtype} codes, rint(x / {tensor.scale}) + {tensor.zero_point}. "
                     f"Received: {array.dtype}"
@@ -155,6 +155,12 @@ class Interpreter:
                 f"Expected as many examples in each input. Received: {[len(array) for array in arrays.values()]}"
             )
         return arrays
+
+
+def _are_codes(array, tensor):
+    """True for whole numbers that are their own codes, of whatever type."""
+    plain = tensor.scale == 1 and tensor.zero_point == 0
+    return plain and array.dtype.kind in "fiu" and np.array_equal(array.astype(tensor.dtype), array)
 
 
 def _tensors(details):

@@ -10,6 +10,7 @@ import numpy as np
 
 from tfmp.bindings import binding
 from tfmp.bindings.load_model import load_model
+from tfmp.data.model_inputs import ModelInputs
 from tfmp.export.flatbuffer.write_tflite import write_tflite
 from tfmp.export.one_layer import one_layer_graph
 from tfmp.export.stopwatch import Stopwatch
@@ -39,7 +40,7 @@ def measure_runtime(model, path, *, threads=1, batch_size=1, runs=15, verbose=0)
         model: A model in floating point, relaxed or fixed, or the path of one that was saved.
         path: The JSON file to write or to extend.
         threads: Threads of the runtime.
-        batch_size: The fixed batch of the files.
+        batch_size: The fixed batch of the files, unless that of the model is fixed.
         runs: How often to measure, each time for a few milliseconds; the first does not count.
         verbose: 1 prints a line for each layer.
 
@@ -59,9 +60,10 @@ def measure_runtime(model, path, *, threads=1, batch_size=1, runs=15, verbose=0)
     stopwatch = Stopwatch(threads=threads, runs=runs)
     if isinstance(model, str | os.PathLike):
         model = load_model(model)
+    graph = with_split_separables(binding.of(model).read(model, weights=False))
+    batch_size = ModelInputs.of(graph).batch_size or batch_size
     table = _extendable(path, _conditions(threads, batch_size)) if path.exists() else None
     table = table or RuntimeTable(_conditions(threads, batch_size))
-    graph = with_split_separables(binding.of(model).read(model, weights=False))
     for call in graph.calls:
         layer = graph.layer_of(call)
         if layer.shape is None:
@@ -170,5 +172,7 @@ def _noise(graph):
                 f"Input `{name}` has the shape {sizes}, whose free sizes no file can have. Build the model with a "
                 "fixed input shape."
             )
-        arrays[name] = rng.normal(size=(8, *sizes)).astype(np.float32)
+        values = rng.normal(size=(8, *sizes))
+        # Zeros and ones are indices, too.
+        arrays[name] = values.astype(np.float32) if graph.tensors[name].is_float else (values > 0).astype(np.int32)
     return map_references(graph.inputs, lambda reference: arrays[reference.name])

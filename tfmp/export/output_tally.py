@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from tfmp.transform.output_kind import LARGEST
+from tfmp.transform.output_kind import LARGEST, SIDE
 from tfmp.types import OutputAgreement
 
 _EQUAL = 1e-5  # of the largest in a row: how far apart numbers in floating point count as equal
@@ -49,8 +49,10 @@ class OutputTally:
         if self.decision == LARGEST:
             self.classes = expected.shape[-1]
             same = expected.argmax(-1) == found.argmax(-1)
-        else:
+        elif self.decision == SIDE:
             same = (expected >= 0.5) == (found >= 0.5)
+        else:
+            same = expected == found
         self.decisions += same.size
         self.same += int(np.count_nonzero(same))
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from tfmp.data.whole_batches import by_whole_batches
 from tfmp.types import Graph, TensorRef, map_references
 
 
@@ -20,7 +21,7 @@ class PlainFunction:
         """Takes tensors in the order of the graph's inputs, and returns them in the order of its outputs."""
         named = dict(zip(self._graph.input_names, tensors, strict=True))
         inputs = map_references(self._graph.inputs, lambda reference: named[reference.name])
-        return list(_leaves(self._graph.outputs, self._model(inputs, training=False)))
+        return list(_leaves(self._graph.outputs, by_whole_batches(self._model)(inputs)))
 
 
 def _leaves(structure, values):

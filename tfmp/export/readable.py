@@ -21,9 +21,9 @@ def with_readable_tensors(content: bytes) -> bytes:
     subgraph = model.subgraphs[0]
     computed = {int(index) for operator in subgraph.operators for index in operator.outputs}
     computed.update(map(int, subgraph.inputs))
+    tensors = {index: subgraph.tensors[index] for index in sorted(computed)}
     # Helpers of an operator have no name.
-    stored = (index for index in sorted(computed) if subgraph.tensors[index].type in _CODES)
-    names = {subgraph.tensors[index].name: index for index in stored if subgraph.tensors[index].name}
+    names = {tensor.name: index for index, tensor in tensors.items() if tensor.name and _holds_codes(tensor)}
     signature = schema.SignatureDefT()
     signature.signatureKey, signature.subgraphIndex = TENSOR_SIGNATURE, 0
     signature.inputs = model.signatureDefs[0].inputs
@@ -31,6 +31,11 @@ def with_readable_tensors(content: bytes) -> bytes:
     model.signatureDefs.append(signature)
     subgraph.outputs = np.array(list(dict.fromkeys([*map(int, subgraph.outputs), *names.values()])), np.int32)
     return pack(model)
+
+
+def _holds_codes(tensor):
+    """True for codes; a cast writes plain integers."""
+    return tensor.type in _CODES and tensor.quantization is not None and tensor.quantization.scale is not None
 
 
 def _entry(name, index):

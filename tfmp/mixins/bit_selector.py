@@ -175,6 +175,7 @@ class BitSelectorMixin:
             least_squares: True for the state of least squared error on them, which suits networks that are not trained
                 further; else the one that training starts from.
         """
+        values = np.asarray(values, np.float32)
         for candidate, state in self._distinct_states():
             fitted = candidate.least_squares_state(values) if least_squares else self._fitted(candidate, values)
             for name, value in fitted.items():

@@ -11,7 +11,7 @@ _DEFAULTS = {"padding": "valid", "dilation": (1, 1), "groups": 1, "keepdims": Fa
 class IntegerOperationMixin:
     """Computes one `tfmp.types.IntegerOperation` on codes, whole numbers in float32 tensors.
 
-    Its results are those of the file's runtime. It has no gradient.
+    Its results are those of the file's runtime. It has no gradient. Numbers that are no codes have their own dtype.
 
     Args:
         kind: Kind of the operation.
@@ -20,11 +20,23 @@ class IntegerOperationMixin:
         attributes: Of the operation.
         output_shape: Shape of the output, the batch first.
         constant_shapes: Shapes of the constants by name, empty for kinds without.
+        output_dtype: Dtype of an output of numbers; that of codes is float32.
 
     Input shape: as the operation's. Output shape: `output_shape`.
     """
 
-    def __init__(self, kind, *, input_grids, grid, attributes, output_shape, constant_shapes, **kwargs):
+    def __init__(
+        self,
+        kind,
+        *,
+        input_grids,
+        grid,
+        attributes,
+        output_shape,
+        constant_shapes,
+        output_dtype="float32",
+        **kwargs,
+    ):
         # A policy of mixed precision would cast codes to float16.
         super().__init__(**{"trainable": False, "dtype": "float32", **kwargs})
         self.supports_jit = False  # XLA rounds otherwise
@@ -34,6 +46,7 @@ class IntegerOperationMixin:
         self.attributes = dict(attributes)
         self.fixed_output_shape = tuple(output_shape)
         self.constant_shapes = {name: tuple(shape) for name, shape in constant_shapes.items()}
+        self.output_dtype = output_dtype
 
     def build(self, *_):
         # Codes and accumulators up to 2**53 are exact in float64 variables, int32 ones are not on every device.
@@ -48,7 +61,7 @@ class IntegerOperationMixin:
             low = max(self.grid.low, self.attributes.get("low", self.grid.low))
             high = min(self.grid.high, self.attributes.get("high", self.grid.high))
             outputs = integer.clip(outputs, low, high)
-        return tf.ensure_shape(outputs, self.fixed_output_shape)
+        return tf.ensure_shape(outputs, (None, *self.fixed_output_shape[1:]))  # a fixed batch is that of the file alone
 
     def _compute(self, tensors):
         x, grid, input_grid = tensors[0], self.grid, self.input_grids[0]
@@ -88,6 +101,8 @@ class IntegerOperationMixin:
                 return tf.concat(tensors, attributes["axis"])
             case "softmax":
                 return integer.softmax(x, input_grid=input_grid, grid=grid)
+            case _ if self.kind in integer.NUMBERS:
+                return integer.compute_numbers(self.kind, tensors, attributes=attributes, dtype=self.output_dtype)
         raise ValueError(f"Layer `{self.name}`: the operation {self.kind!r} is unknown.")
 
     def _product(self, x, attributes):
@@ -112,4 +127,5 @@ class IntegerOperationMixin:
             "attributes": self.attributes,
             "output_shape": self.fixed_output_shape,
             "constant_shapes": self.constant_shapes,
+            "output_dtype": self.output_dtype,
         }

@@ -139,6 +139,7 @@ class MixedPrecisionMixin:
         self.built = True
 
     def call(self, inputs, training=None):
+        inputs = inputs if inputs.dtype.is_floating else tf.cast(inputs, self.compute_dtype)
         if self.is_coupled:
             outputs = self._sum_over_pairs(inputs, training)
         else:

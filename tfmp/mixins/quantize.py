@@ -1,5 +1,7 @@
 """A layer that only quantizes."""
 
+import tensorflow as tf
+
 from tfmp.mixins.bit_selector import check_bits
 from tfmp.types.checks import check_flag
 
@@ -18,7 +20,7 @@ class QuantizeMixin:
     Attributes:
         activation_selector: Child layer with the single candidate.
 
-    Input and output shape: any, unchanged.
+    Input and output shape: any, unchanged. Integers and Booleans become numbers in floating point.
 
     Raises:
         ValueError: If the bits are out of range or the name is unknown.
@@ -38,6 +40,7 @@ class QuantizeMixin:
         self.built = True
 
     def call(self, inputs, training=None):
+        inputs = inputs if inputs.dtype.is_floating else tf.cast(inputs, self.compute_dtype)
         return self.activation_selector(inputs, training=training)
 
     def compute_output_shape(self, input_shape):

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tfmp.bindings import binding
 from tfmp.data.batches import batches
+from tfmp.data.whole_batches import by_whole_batches, fixed_batch_size, full_batches
 from tfmp.transform.channel_moments import ChannelMoments, moment_reader
 from tfmp.transform.normalization import channel_axis, has_last_channels
 
@@ -50,11 +51,11 @@ def _source(graph, tensor):
 
 def _sample(model, names, chunks):
     """Returns up to 2**18 values of each tensor over all batches and the extremes among them, by name."""
-    reader = binding.of(model).tensor_model(model, names)
+    read = by_whole_batches(binding.of(model).tensor_model(model, names))
     rng = np.random.default_rng(0)
     drawn = {name: _Drawn(rng) for name in names}
     for batch in chunks:
-        outputs = reader(batch, training=False)  # `predict_on_batch` of a replicated model repeats the batch
+        outputs = read(batch)  # `predict_on_batch` of a replicated model repeats the batch
         for name, values in zip(names, outputs if isinstance(outputs, list) else [outputs], strict=True):
             drawn[name].add(np.asarray(values).ravel())
     return {name: np.concatenate([each.values, each.extremes]) for name, each in drawn.items()}
@@ -110,7 +111,7 @@ def reestimate_normalization(model, data) -> dict[str, int]:
     momenta = [layer.momentum for layer in layers.values()]
     try:
         seen = 0
-        for batch in batches(data, graph=graph):
+        for batch in full_batches(batches(data, graph=graph), fixed_batch_size(model)):
             size = len(tf.nest.flatten(batch)[0])
             for layer in layers.values():
                 layer.momentum = seen / (seen + size)  # the plain average over all samples so far

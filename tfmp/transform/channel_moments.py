@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tfmp.bindings import binding
 from tfmp.data.batches import num_samples
+from tfmp.data.whole_batches import by_whole_batches, fixed_batch_size
 
 _MIN_VALUES = 32
 _SMALLEST_SHARE = 1e-3
@@ -48,11 +49,12 @@ def moment_reader(model, tensors, batches):
         A function without arguments, from which comes a dict of `ChannelMoments` by the caller's names.
     """
     names = [name for group in tensors.values() for name in group]
-    reader = binding.of(model).tensor_model(model, names)
+    tensor_model = binding.of(model).tensor_model(model, names)
+    read = by_whole_batches(tensor_model)
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=fixed_batch_size(tensor_model) is None)
     def powers(chunk):
-        outputs = [tf.cast(output, tf.float32) for output in tf.nest.flatten(reader(chunk, training=False))]
+        outputs = [tf.cast(output, tf.float32) for output in tf.nest.flatten(read(chunk))]
         return [
             (
                 tf.stack([tf.reduce_mean(power, axis=range(power.shape.rank - 1)) for power in (x, tf.square(x))]),

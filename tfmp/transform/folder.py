@@ -27,6 +27,9 @@ class Folder:
         self.inputs = signature_inputs(graph)
         self.held: dict[tuple[str, Codes], str] = {}
         self._grids: dict[str, Grid] = {}
+        self._numbers: dict[str, str] = {}
+        for tensor, name in self.inputs.items():
+            self.builder.input(name, self.shape(tensor), self._input_type(tensor))
 
     def run(self) -> IntegerGraph:
         """Folds the whole network.
@@ -34,8 +37,6 @@ class Folder:
         Raises:
             FoldError: If a layer has no integer form, or nothing quantizes a tensor that has to be stored.
         """
-        for tensor, name in self.inputs.items():
-            self.builder.input(name, self.shape(tensor))
         # In the order of the network: a demand then finds what it reads and never reaches far back.
         for call in self.graph.calls:
             layer = self.graph.layer_of(call)
@@ -43,6 +44,10 @@ class Folder:
                 self.demand(call.inputs[0], Codes.all_of(self.grid(layer)))
         outputs = []
         for tensor in self.graph.output_names:
+            rule = rule_of(self.graph.layer_of(self.graph.producer(tensor)))
+            if rule is not None and rule.numbers is not None:
+                outputs.append(self.numbers(tensor))
+                continue
             stored = self.stored(tensor, None)
             outputs.append(self.builder.add("dequantize", (stored,), f"{tensor}_output", self.shape(tensor), None))
         return self.builder.graph(self.graph.name, self.inputs.values(), outputs, signature_outputs(self.graph))
@@ -66,9 +71,32 @@ class Folder:
         key = (tensor, codes)
         if key not in self.held:
             call = self.graph.producer(tensor)
-            self.held[key] = self._rule(call).fold(self, call, codes)
-            self.builder.store(self.held[key], tensor, quantizer=self.graph.layer_of(call).kind == "quantize")
+            layer, rule = self.graph.layer_of(call), self._rule(call)
+            if rule.numbers is None and rule.reads != MOVES:
+                self._check_float(tensor)
+            self.held[key] = rule.fold(self, call, codes)
+            self.builder.store(self.held[key], tensor, quantizer=layer.kind == "quantize")
         return self.held[key]
+
+    def numbers(self, tensor: str) -> str:
+        """Returns the name of the tensor that holds a tensor of the graph as numbers, of its own dtype."""
+        if tensor not in self._numbers:
+            call = self.graph.producer(tensor)
+            numbers = self._rule(call).numbers
+            if numbers is not None:
+                self._numbers[tensor] = numbers(self, call)
+            else:
+                self._check_float(tensor)
+                stored, name = self.stored(tensor, self.graph.readers(tensor)[0].layer), f"{tensor}_numbers"
+                self._numbers[tensor] = self.builder.add("dequantize", (stored,), name, self.shape(tensor), None)
+        return self._numbers[tensor]
+
+    def numbers_as(self, dtype: str, tensor: str) -> str:
+        """Returns the name of the tensor that holds the numbers of a tensor of the graph in another type."""
+        numbers = self.numbers(tensor)
+        if self.builder.tensors[numbers].dtype == dtype:
+            return numbers
+        return self.builder.add("cast", (numbers,), f"{tensor}_as_{dtype}", self.shape(tensor), None, dtype=dtype)
 
     def stored(self, tensor: str, reader: str | None) -> str:
         """Returns the name of the integer tensor of a tensor that the graph itself puts on a grid.
@@ -94,8 +122,9 @@ class Folder:
             source = call.inputs[0]
         if layer.kind == "quantize":
             return self.grid(layer)
-        if rule.grid is not None:
-            return rule.grid
+        grid = self.graph.tensors[source].grid if layer.kind == "input" else rule.grid
+        if grid is not None:
+            return grid
         read = "an output of the model" if reader is None else f"read by `{reader}`"
         raise FoldError(
             self.graph.producer(tensor).layer,
@@ -107,6 +136,20 @@ class Folder:
     def requantized(self, tensor: str, made: str, own: Codes, codes: Codes) -> str:
         """`made`, which holds a tensor of the graph with the codes `own`, with the codes that are wanted."""
         return made if codes == own else self.builder.requantized(made, f"{tensor}_requantized", codes)
+
+    def _check_float(self, tensor):
+        known = self.graph.tensors[tensor]
+        if not known.is_float:
+            raise FoldError(
+                self.graph.producer(tensor).layer,
+                f"it computes {known.dtype} numbers, for which it has no integer form",
+                'Cast its inputs to float32 first; or export with `mode="float"`.',
+            )
+
+    def _input_type(self, tensor):
+        """That of the user's model; what calls itself a half float is given in single precision."""
+        known = self.graph.tensors[tensor]
+        return "float32" if known.is_float else known.dtype
 
     def _rule(self, call):
         layer = self.graph.layer_of(call)

@@ -52,9 +52,9 @@ class IntegerBuilder:
         self.operations: list[IntegerOperation] = []
         self.tensors: dict[str, IntegerTensor] = {}
 
-    def input(self, name, shape):
-        """Adds a floating-point input."""
-        self.tensors[name] = IntegerTensor(name, tuple(shape), None)
+    def input(self, name, shape, dtype="float32"):
+        """Adds an input, which has no grid."""
+        self.tensors[name] = IntegerTensor(name, tuple(shape), None, dtype)
         return name
 
     def store(self, name, source, *, quantizer=False):
@@ -62,8 +62,8 @@ class IntegerBuilder:
         if not quantizer or not self.tensors[name].source:
             self.tensors[name] = dataclasses.replace(self.tensors[name], source=source)
 
-    def add(self, kind, inputs, name, shape, codes, *, attributes=None, constants=None, layer=""):
-        """Adds an operation; `codes` are those of its output, None for floating point."""
+    def add(self, kind, inputs, name, shape, codes, *, attributes=None, constants=None, layer="", dtype="float32"):
+        """Adds an operation; `codes` are those of its output, None for numbers, which have a `dtype`."""
         unique, number = name, 0
         while unique in self.tensors:
             number += 1
@@ -73,7 +73,7 @@ class IntegerBuilder:
             grid = codes.grid
             if codes != Codes.all_of(grid):
                 attributes["low"], attributes["high"] = codes.low, codes.high
-        self.tensors[unique] = IntegerTensor(unique, tuple(shape), grid)
+        self.tensors[unique] = IntegerTensor(unique, tuple(shape), grid, dtype)
         operation = IntegerOperation(unique, kind, tuple(inputs), unique, attributes, constants, layer)
         self.operations.append(self._within_limits(operation) if constants else operation)
         return unique

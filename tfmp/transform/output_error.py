@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from tfmp.data.batches import batches, labelled_batches, num_samples
 from tfmp.data.model_inputs import ModelInputs
+from tfmp.data.whole_batches import by_whole_batches, fixed_batch_size
 from tfmp.transform.output_kind import holds_probabilities
 from tfmp.types import Graph
 from tfmp.types.checks import check_choice
@@ -30,7 +31,7 @@ def read_samples(graph: Graph, floating, data, *, loss=None, divergence=None, na
     """
     if loss is None:
         chunks = list(batches(data, graph=graph, name=name))
-        outputs = [floating(chunk, training=False) for chunk in chunks]
+        outputs = list(map(by_whole_batches(floating), chunks))
         return divergence_of(graph, outputs, divergence), [*zip(chunks, zip(outputs), strict=True)]
     inputs = ModelInputs.of(graph)
     labelled = labelled_batches(data, inputs=inputs, name=name)
@@ -53,10 +54,12 @@ class MeanLoss:
         self._weights = [num_samples(inputs) for inputs, _ in samples]
         self._samples = tf.nest.map_structure(tf.constant, samples)
 
-        @tf.function(reduce_retracing=True)
+        compute = by_whole_batches(model)
+
+        @tf.function(reduce_retracing=fixed_batch_size(model) is None)
         def mean_loss(inputs, reference):
             targets, *weights = reference
-            return tf.reduce_mean(tf.cast(loss(targets, model(inputs, training=False), *weights), tf.float32))
+            return tf.reduce_mean(tf.cast(loss(targets, compute(inputs), *weights), tf.float32))
 
         self._mean_loss = mean_loss
 
@@ -71,7 +74,8 @@ def divergence_of(graph: Graph, references, divergence=None):
       the softmax of the outputs: for classifiers.
     - `"squared_error"`: mean squared difference in units of the reference's variance.
 
-    Several outputs add up. None takes `"kl"` for outputs that end in a softmax and `"squared_error"` for others.
+    Several outputs add up, those in floating point; where there are none, the share of values that are not equal. None
+    takes `"kl"` for outputs that end in a softmax and `"squared_error"` for others.
 
     Args:
         graph: The network.
@@ -80,15 +84,20 @@ def divergence_of(graph: Graph, references, divergence=None):
     """
     if divergence is not None:
         check_choice("divergence", divergence, DIVERGENCES)
-    kinds = []
+    kinds, are_float = [], [graph.tensors[name].is_float for name in graph.output_names]
     for position, name in enumerate(graph.output_names):
+        if not are_float[position]:
+            kinds.append((None if any(are_float) else "mismatch", False, 1))
+            continue
         is_probability = holds_probabilities(graph, name)
         values = np.concatenate([np.asarray(tf.nest.flatten(batch)[position]) for batch in references])
         kinds.append((divergence or ("kl" if is_probability else "squared_error"), is_probability, values.var()))
 
     def difference(reference, output, kind, is_probability, variance):
         reference, output = tf.cast(reference, tf.float32), tf.cast(output, tf.float32)
-        if kind == "squared_error":
+        if kind == "mismatch":
+            apart = tf.cast(tf.not_equal(reference, output), tf.float32)
+        elif kind == "squared_error":
             apart = tf.square(output - reference) / max(variance, 1e-12)
         else:
             logs = [_log_probabilities(values, is_probability) for values in (reference, output)]
@@ -97,7 +106,7 @@ def divergence_of(graph: Graph, references, divergence=None):
 
     def total(references, outputs):
         flat = zip(tf.nest.flatten(references), tf.nest.flatten(outputs), kinds, strict=True)
-        return tf.add_n([difference(reference, output, *kind) for reference, output, kind in flat])
+        return tf.add_n([difference(reference, output, *kind) for reference, output, kind in flat if kind[0]])
 
     return total
 

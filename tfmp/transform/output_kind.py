@@ -5,8 +5,9 @@ import tensorflow as tf
 from tfmp.bindings.activation_kinds import KINDS as ACTIVATIONS
 from tfmp.transform.signature_names import signature_outputs
 from tfmp.types import Graph, Layer
+from tfmp.types.integer_graph import NUMBER_OPERATIONS
 
-LARGEST, SIDE = "largest", "side of 0.5"
+LARGEST, SIDE, VALUE = "largest", "side of 0.5", "value"
 _REGRESSIONS = {  # losses of Keras by their names without underscores
     *("mse", "mae", "mape", "msle", "huber", "huberloss", "logcosh", "cosinesimilarity", "poisson"),
     *(f"mean{error}error" for error in ("squared", "absolute", "absolutepercentage", "squaredlogarithmic")),
@@ -24,9 +25,18 @@ def decision(graph: Graph, tensor: str) -> str:
     - `"largest"`: by the largest of two numbers or more on the last axis, which come from a softmax; or which come from
       no activation, where the output is one row a sample: logits.
     - `"side of 0.5"`: by each number, where they come from a sigmoid and the output is one row a sample.
+    - `"value"`: by each index or Boolean, and what is cast from these; not by a number that is cut to an integer.
     - `""`: not at all.
     """
     shape = graph.tensors[tensor].shape
+    source, maker = tensor, graph.layer_of(graph.producer(tensor))
+    while maker.kind == "cast":
+        source = graph.producer(source).inputs[0]
+        maker = graph.layer_of(graph.producer(source))
+    if maker.kind in NUMBER_OPERATIONS or not graph.tensors[source].is_float or graph.tensors[tensor].dtype == "bool":
+        return VALUE
+    if source != tensor:
+        return ""
     if holds_probabilities(graph, tensor):
         return LARGEST if shape[-1] != 1 else ""
     function = _function(_maker(graph, tensor, ("quantize", "identity", "reshape")))
@@ -49,7 +59,7 @@ def decisions(model, graph: Graph) -> dict[str, str]:
     found = {}
     for name, tensor in zip(signature_outputs(graph), graph.output_names, strict=True):
         found[name] = decision(graph, tensor)
-        if regression and not holds_probabilities(graph, tensor):
+        if regression and found[name] != VALUE and not holds_probabilities(graph, tensor):
             found[name] = ""
     return found
 

@@ -12,4 +12,5 @@ def non_negative_tensors(graph: Graph) -> set[str]:
         rule = rule_of(layer)
         if rule is not None and rule.non_negative(layer, bool(call.inputs) and found.issuperset(call.inputs)):
             found.update(call.outputs)
+        found.update(name for name in call.outputs if graph.tensors[name].dtype.startswith(("uint", "bool")))
     return found

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tfmp.types.code_format import FLOAT, CodeFormat
+from tfmp.types.integer_graph import Grid
 from tfmp.types.layer_shape import LayerShape
 from tfmp.types.submodel import Submodel
 
@@ -26,6 +27,16 @@ class Tensor:
     name: str
     shape: tuple[int | None, ...]
     dtype: str = "float32"
+
+    @property
+    def is_float(self) -> bool:
+        """False for integers, Booleans and strings, which no quantizer may round."""
+        return "float" in self.dtype
+
+    @property
+    def grid(self) -> Grid | None:
+        """The codes that a tensor of 8-bit integers holds as it is; None for other tensors."""
+        return {"uint8": Grid(1, 0, 255), "int8": Grid(1, -128, 127)}.get(self.dtype)
 
 
 @dataclasses.dataclass(frozen=True)

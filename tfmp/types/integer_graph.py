@@ -1,13 +1,15 @@
 """A network of integer operations: what a file holds and what its runtime computes."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from tfmp.types.checks import check_choice
 
+COMPARISONS = ("greater", "greater_equal", "less", "less_equal", "equal", "not_equal")
+NUMBER_OPERATIONS = ("cast", "arg_max", "arg_min", *COMPARISONS, "logical_and", "logical_or", "logical_not")
 OPERATIONS = (
     "quantize",
     "dequantize",
@@ -29,6 +31,7 @@ OPERATIONS = (
     "reshape",
     "concatenate",
     "softmax",
+    *NUMBER_OPERATIONS,
 )
 ACTIVATIONS = ("sigmoid", "tanh", "elu", "leaky_relu", "gelu")
 
@@ -39,6 +42,12 @@ LARGEST_PRODUCT = 2.0**31 - 256
 
 # Smaller numbers have fewer digits; the runtime takes none of them for a scale, and ends the process for some.
 SMALLEST_SCALE = float(np.finfo(np.float32).smallest_normal)
+
+
+def compared_type(dtypes: Sequence[str], operand: Any = 0) -> str:
+    """Returns the type in which numbers are compared with each other or with a constant: wide integers in their own."""
+    is_whole = np.asarray(operand).dtype.kind in "iu"
+    return dtypes[0] if is_whole and set(dtypes) in ({"int32"}, {"int64"}) else "float32"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,13 +90,15 @@ class IntegerTensor:
     Args:
         name: Unique in the graph.
         shape: Sizes, the batch first; None where the size is free.
-        grid: Its codes; None for a floating-point tensor.
+        grid: Its codes; None for a tensor of numbers.
+        dtype: NumPy name of the numbers that it holds if it has no grid.
         source: Name of the tensor of the user's model that it stores, `""` if it has none there.
     """
 
     name: str
     shape: tuple[int | None, ...]
     grid: Grid | None
+    dtype: str = "float32"
     source: str = ""
 
 
@@ -117,6 +128,17 @@ class IntegerOperation:
     | reshape | | | |
     | concatenate | | axis | |
     | softmax | q(softmax(x * input scale) / scale), over the last axis | | |
+
+    Of tensors without a grid, with the output's dtype:
+
+    | kind | output numbers | attributes |
+    |---|---|---|
+    | cast | x, towards zero from float to integer | |
+    | arg_max, arg_min | index of the first largest or smallest number | axis, keepdims |
+    | greater, greater_equal, less, less_equal, equal, not_equal | x1 compared with x2 or `operand` | operand(_first) |
+    | logical_and, logical_or, logical_not | | |
+
+    `quantize` also reads the numbers of a uint8 or int8 tensor, on the grid that holds them all with scale 1.
 
     `conv2d` and `dense` have an attribute `container_bits`, 4 or 2 where the file is to pack their codes so; it changes
     no result. `multiplier[c] = float32(input_scale * kernel_scale[c] / output_scale)`; accumulators are exact integers.
@@ -187,14 +209,14 @@ class IntegerOperation:
 
 @dataclasses.dataclass(frozen=True)
 class IntegerGraph:
-    """An inference network in integers, from floating-point inputs to floating-point outputs.
+    """An inference network in integers, from numbers to numbers.
 
     Args:
         name: Name of the network.
         operations: In an order in which they can run.
         tensors: By name.
-        inputs: Names of the input tensors, all floating point.
-        outputs: Names of the output tensors, all floating point, in the order of `output_names`.
+        inputs: Names of the input tensors, none with a grid.
+        outputs: Names of the output tensors, none with a grid, in the order of `output_names`.
         output_names: What the user's model calls its outputs.
     """
 

@@ -10,8 +10,8 @@ def write_integer(graph):
     """Builds the model that computes an `IntegerGraph`, one layer per operation, outputs by their names."""
     tensors = {}
     for name in graph.inputs:
-        batch, *shape = graph.tensors[name].shape
-        tensors[name] = tf_keras.Input(shape, batch_size=batch, name=name.replace("/", "_"))
+        (batch, *shape), dtype = graph.tensors[name].shape, graph.tensors[name].dtype
+        tensors[name] = tf_keras.Input(shape, batch_size=batch, dtype=dtype, name=name.replace("/", "_"))
     for operation in graph.operations:
         layer = IntegerOperation(**operation_arguments(graph, operation))
         inputs = [tensors[name] for name in operation.inputs]

@@ -22,6 +22,20 @@ _FUNCTIONS = {
     "math.sigmoid": "Sigmoid",
     "math.tanh": "Tanh",
     "identity": "Identity",
+    "cast": "Cast",
+    "math.argmax": "Argmax",
+    "math.argmin": "Argmin",
+    "math.greater": "Greater",
+    "math.greater_equal": "GreaterEqual",
+    "math.less": "Less",
+    "math.less_equal": "LessEqual",
+    "math.equal": "Equal",
+    "math.not_equal": "NotEqual",
+    "__operators__.eq": "Equal",
+    "__operators__.ne": "NotEqual",
+    "math.logical_and": "LogicalAnd",
+    "math.logical_or": "LogicalOr",
+    "math.logical_not": "LogicalNot",
 }
 
 
@@ -51,6 +65,8 @@ class KerasLayerReader(LayerReader):
         name = _FUNCTIONS.get(config["function"], "")
         if name == "Concatenate":
             config = {**config, "axis": call.kwargs.get("axis", call.args[-1])}
+        elif name in ("Argmax", "Argmin"):
+            config = {**config, "axis": call.kwargs.get("axis", call.args[1] if len(call.args) > 1 else None)}
         elif name == "Elu":
             config = {**config, "alpha": 1.0}
         return name, config

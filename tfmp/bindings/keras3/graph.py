@@ -19,7 +19,11 @@ from tfmp.bindings.sharing import check_sharing
 from tfmp.types import TensorRef, map_references
 
 _MIXED_CLASSES = {kind: getattr(searchable, f"MixedPrecision{name}") for name, kind in MULTIPLYING.items()}
-_MADE_CLASSES = {**_MIXED_CLASSES, "quantize": searchable.Quantize}  # of layers that transforms make
+_MADE_CLASSES = {  # of layers that transforms make
+    **_MIXED_CLASSES,
+    **dict.fromkeys(("arg_max", "arg_min"), searchable.IntegerOperation),
+    "quantize": searchable.Quantize,
+}
 
 
 class _Builder(ModelBuilder):

@@ -8,8 +8,10 @@ from tfmp.bindings.operation_arguments import operation_arguments
 
 def write_integer(graph):
     """Builds the model that computes an `IntegerGraph`, one layer per operation, outputs by their names."""
+    given = [graph.tensors[name] for name in graph.inputs]
     tensors = {
-        name: keras.Input(batch_shape=graph.tensors[name].shape, name=name.replace("/", "_")) for name in graph.inputs
+        tensor.name: keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=tensor.name.replace("/", "_"))
+        for tensor in given
     }
     for operation in graph.operations:
         layer = IntegerOperation(**operation_arguments(graph, operation))

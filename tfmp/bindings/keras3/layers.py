@@ -93,6 +93,10 @@ class SelectionCost(_Statistics, SelectionCostMixin, keras.layers.Layer):  # noq
 class IntegerOperation(IntegerOperationMixin, keras.layers.Layer):  # noqa: D101 (the mixin says it)
     __doc__ = IntegerOperationMixin.__doc__
 
+    def compute_output_spec(self, *_):
+        """Its output, whose dtype is not that of the layer."""
+        return keras.KerasTensor(self.fixed_output_shape, dtype=self.output_dtype)
+
 
 @_register
 class Quantize(_Selecting, QuantizeMixin, keras.layers.Layer):  # noqa: D101 (the mixin says it)

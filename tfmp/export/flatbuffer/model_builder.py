@@ -15,7 +15,10 @@ _TENSOR_TYPES = {
     "int8": schema.TensorType.INT8,
     "uint8": schema.TensorType.UINT8,
     "int32": schema.TensorType.INT32,
+    "int64": schema.TensorType.INT64,
+    "bool": schema.TensorType.BOOL,
 }
+TYPE_CODES = _TENSOR_TYPES
 _PACKED_TYPES = {4: schema.TensorType.INT4, 2: schema.TensorType.INT2}
 
 

@@ -1,16 +1,27 @@
 """Operators between the caller's numbers and codes."""
 
+import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from tfmp.export.flatbuffer.model_builder import Quantization
 from tfmp.export.flatbuffer.tensor_table import INT8_LOW, UINT8_OFFSET, TensorTable
 from tfmp.types.integer_graph import IntegerOperation
 
 NUMBER_TYPES = ("float32", "int8", "uint8")
+INTEGERS = ("int8", "uint8")
 
 
 def add_input(table: TensorTable, name: str, dtype: str) -> int:
-    """Adds an input of the graph, as numbers or as the codes its quantization would give. Returns its index."""
-    if dtype == "float32":
+    """Adds an input of the graph, as numbers or as the codes its quantization would give. Returns its index.
+
+    Integers of 8 bits are the codes of their values; `dtype` is that of inputs in floating point.
+    """
+    own = table.graph.tensors[name].dtype
+    if own in INTEGERS:
+        index = table.builder.tensor(name, table.shape(name), dtype=own, quantization=Quantization((1.0,)))
+        table.alias(name, index)
+        return index
+    if dtype == "float32" or own != "float32":
         return table.index(name)
     readers = [operation for operation in table.graph.operations if name in operation.inputs]
     grids = {table.grid(operation.output) for operation in readers}
@@ -27,12 +38,16 @@ def add_input(table: TensorTable, name: str, dtype: str) -> int:
 
 def write_quantize(table: TensorTable, operation: IntegerOperation, dtype: str) -> None:
     """QUANTIZE; nothing where the input holds these codes already."""
-    source = table.index(operation.inputs[0])
-    if dtype == "float32":
+    source, own = table.index(operation.inputs[0]), table.graph.tensors[operation.inputs[0]].dtype
+    if own not in INTEGERS and dtype == "float32":
         table.add_operator(operation, "QUANTIZE", [source], version=1, options=schema.QuantizeOptionsT())
         return
     grid = table.grid(operation.output)
-    stored = INT8_LOW - grid.zero_point, grid.high
+    if own in INTEGERS:
+        limits, dtype = np.iinfo(own), own
+        stored = int(limits.min), int(limits.max)
+    else:
+        stored = INT8_LOW - grid.zero_point, grid.high
     if dtype == "int8" and table.bounds(operation) == stored:
         table.alias(operation.output, source)
         return

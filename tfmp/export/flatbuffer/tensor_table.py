@@ -62,9 +62,9 @@ class TensorTable:
     def index(self, name: str) -> int:
         """Index of a tensor in the file; adds it when it is new."""
         if name not in self._index:
-            grid = self.graph.tensors[name].grid
+            tensor, grid = self.graph.tensors[name], self.graph.tensors[name].grid
             if grid is None:
-                self._index[name] = self.builder.tensor(name, self.shape(name), dtype="float32")
+                self._index[name] = self.builder.tensor(name, self.shape(name), dtype=tensor.dtype)
             else:
                 self._index[name] = self.integers(name, name, zero_point=grid.zero_point)
         return self._index[name]

@@ -1,10 +1,10 @@
 """An `IntegerGraph` as the bytes of a TFLite file."""
 
-from tfmp.export.flatbuffer import activations, arrangements, convolutions, elementwise, passages, poolings
+from tfmp.export.flatbuffer import activations, arrangements, convolutions, elementwise, numbers, passages, poolings
 from tfmp.export.flatbuffer.model_builder import ModelBuilder
 from tfmp.export.flatbuffer.tensor_table import TensorTable
 from tfmp.types.checks import check_choice, check_integer
-from tfmp.types.integer_graph import IntegerGraph
+from tfmp.types.integer_graph import COMPARISONS, IntegerGraph
 
 SIGNATURE = "serving_default"
 
@@ -27,6 +27,11 @@ _WRITERS = {
     "reshape": arrangements.write_reshape,
     "concatenate": arrangements.write_concatenate,
     "softmax": elementwise.write_softmax,
+    "cast": numbers.write_cast,
+    "arg_max": numbers.write_index,
+    "arg_min": numbers.write_index,
+    **dict.fromkeys(COMPARISONS, numbers.write_comparison),
+    **dict.fromkeys(("logical_and", "logical_or", "logical_not"), numbers.write_logical),
 }
 
 
@@ -45,7 +50,8 @@ def write_tflite(
     Args:
         graph: The network.
         batch_size: The fixed size of the first axis.
-        input_type: `"float32"`, or `"int8"` or `"uint8"` to take codes: the tensor's quantization says which.
+        input_type: `"float32"`, or `"int8"` or `"uint8"` to take codes: the tensor's quantization says which. Inputs
+            of integers and Booleans keep their own type.
         output_type: The same for outputs.
         description: For humans; the name of the graph if empty.
 

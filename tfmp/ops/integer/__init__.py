@@ -11,14 +11,17 @@ are made in float64, where that changes nothing. XLA also rounds a product and a
 from tfmp.ops.integer.activation import activation
 from tfmp.ops.integer.arrangements import pad, resize, slice_codes
 from tfmp.ops.integer.elementwise import add, clip, dequantize, multiply, quantize, softmax
+from tfmp.ops.integer.numbers import NUMBERS, compute_numbers
 from tfmp.ops.integer.poolings import average_pool, max_pool, mean
 from tfmp.ops.integer.products import multiplier, product
 
 __all__ = [
+    "NUMBERS",
     "activation",
     "add",
     "average_pool",
     "clip",
+    "compute_numbers",
     "dequantize",
     "max_pool",
     "mean",

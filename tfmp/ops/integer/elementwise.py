@@ -12,8 +12,8 @@ def clip(codes, low, high):
 
 
 def quantize(x, *, grid):
-    """Codes of floating-point values."""
-    return tf.round(x * np.float32(1 / np.float32(grid.scale)))
+    """Codes of numbers."""
+    return tf.round(tf.cast(x, tf.float32) * np.float32(1 / np.float32(grid.scale)))
 
 
 def dequantize(x, *, input_grid):

@@ -1,7 +1,7 @@
 """A rule for every kind of layer that has an integer form, a module for each family."""
 
-from tfmp.transform.rules import activations, arithmetic, movements, poolings, products, storing
-from tfmp.transform.rules.rule import MOVES, QUANTIZES, STORED, Rule
+from tfmp.transform.rules import activations, arithmetic, movements, numbers, poolings, products, storing
+from tfmp.transform.rules.rule import MOVES, NUMBERS, QUANTIZES, STORED, Rule
 from tfmp.types import Layer
 
 RULES: dict[str, Rule] = {
@@ -11,9 +11,10 @@ RULES: dict[str, Rule] = {
     **arithmetic.RULES,
     **movements.RULES,
     **poolings.RULES,
+    **numbers.RULES,
 }
 
-__all__ = ["MOVES", "QUANTIZES", "RULES", "STORED", "Rule", "rule_of"]
+__all__ = ["MOVES", "NUMBERS", "QUANTIZES", "RULES", "STORED", "Rule", "rule_of"]
 
 
 def rule_of(layer: Layer) -> Rule | None:

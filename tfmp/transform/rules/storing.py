@@ -1,13 +1,25 @@
 """Where codes come from: the inputs of the model, and the layers that store a tensor."""
 
 from tfmp.transform.integer_builder import Codes
+from tfmp.transform.rules.numbers import fold_numbers
 from tfmp.transform.rules.rule import QUANTIZES, Rule, as_inputs
 
 
 def fold_input(folder, call, codes):
-    """Numbers of the caller, quantized."""
+    """Numbers of the caller, quantized; integers of 8 bits are codes as they are."""
     tensor = call.outputs[0]
+    grid = folder.graph.tensors[tensor].grid
+    if grid is None:
+        return fold_numbers(folder, call, codes)
+    own = Codes.all_of(grid)
+    if codes != own:
+        return folder.requantized(tensor, folder.demand(tensor, own), own, codes)
     return folder.builder.add("quantize", (folder.inputs[tensor],), f"{tensor}_codes", folder.shape(tensor), codes)
+
+
+def input_numbers(folder, call):
+    """What the caller gives."""
+    return folder.inputs[call.outputs[0]]
 
 
 def fold_quantize(folder, call, codes):
@@ -17,6 +29,6 @@ def fold_quantize(folder, call, codes):
 
 
 RULES = {
-    "input": Rule(fold_input),
+    "input": Rule(fold_input, numbers=input_numbers),
     "quantize": Rule(fold_quantize, reads=QUANTIZES, non_negative=as_inputs),
 }
