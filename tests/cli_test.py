@@ -127,6 +127,28 @@ def test_simulate_and_report_agree_on_the_energy(folder, capsys):
         (["search", "{model}", "{out}_hot.npz", "{out}5"], "in the shape (32,). Received: float64 of shape (32, 3)"),
         (["search", "{model}", "{model}", "{out}5"], "Missing: x_train, y_train"),
         (["search", "{model}", "{out}.npz", "{out}5"], "Expected an .npz file, as `numpy.savez` writes it"),
+        (
+            ["search", "{model}", "{out}_x_train.npz", "{out}5"],
+            "`x_train` must be finite. Received: NaN or infinity at index",
+        ),
+        (
+            ["search", "{model}", "{out}_x_test.npz", "{out}5"],
+            "`x_test` must be finite. Received: NaN or infinity at index",
+        ),
+        (["search", "{model}", "{out}_y_test.npz", "{out}5"], "`y_test` must hold class indices from 0 to 2"),
+        (
+            ["tune", "{model}", "{out}_x_train.npz", "{out}5"],
+            "`x_train` must be finite. Received: NaN or infinity at index",
+        ),
+        (
+            ["tune", "{model}", "{out}_x_test.npz", "{out}5"],
+            "`x_test` must be finite. Received: NaN or infinity at index",
+        ),
+        (["tune", "{model}", "{out}_y_test.npz", "{out}5"], "`y_test` must hold class indices from 0 to 2"),
+        (
+            ["tune", "{model}", "{out}_shape.npz", "{out}5"],
+            "have the shape (samples, 6, 6, 1). Received: (16, 5, 6",
+        ),
         (["search", "{model}", "{data}", "{data}"], "Expected a folder to write to"),
         (["search", "{model}", "{data}", "{out}4", "--limit", "1", "--like_uniform", "2,2"], "either --limit or"),
         (["search", "{model}", "{data}", "{out}6", "--limit", "1", "--budget", "bitops=2,2"], "Give either --budget"),
@@ -145,6 +167,12 @@ def test_errors_are_one_line_that_says_what_to_do(folder, capsys, arguments, mes
     with np.load(folder / "data.npz") as data:
         np.savez(folder / "other_more.npz", x_train=data["x_train"], y_train=data["y_train"] + 1)
         np.savez(folder / "other_hot.npz", x_train=data["x_train"], y_train=np.eye(3)[data["y_train"]])
+        arrays = dict(data)
+    for name in ("x_train", "x_test", "y_test"):
+        wrong = arrays[name].copy()
+        wrong[3] = np.pad([np.nan], (2, 3))[:, None] if wrong.ndim > 1 else 3
+        np.savez(folder / f"other_{name}.npz", **{**arrays, name: wrong})
+    np.savez(folder / "other_shape.npz", **{**arrays, "x_test": arrays["x_test"][:, 1:]})
     names = {"model": folder / "model.keras", "data": folder / "data.npz", "out": folder / "other"}
     assert cli.main([argument.format(**names) for argument in arguments]) == 1
     error = capsys.readouterr().err

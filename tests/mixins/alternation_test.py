@@ -144,7 +144,7 @@ def test_steps_are_counted_over_all_epochs(every, reported):
     for epochs in (range(0, 3), range(3, 8)):
         alternation = Alternation(data)
         alternation.training_steps = before
-        alternation.begin(lambda: lambda x, y, _: batches.append(int(y[0])))
+        alternation.begin(lambda: lambda x, y, _: batches.append(int(y[0])) or 0.0)
         for epoch in epochs:
             alternation.begin_epoch()
             for step in [*range(reported, 5, reported), 5]:  # an epoch has five steps

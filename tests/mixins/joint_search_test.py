@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import pathlib
 import signal
@@ -14,6 +15,7 @@ from tests.search_spaces import ONE
 from tfmp.search.cost_gradient import ExactGradient, Reinforce
 from tfmp.search.joint_settings import JointSettings
 from tfmp.search.network_cost import NetworkCost
+from tfmp.types.finite import NotFiniteError
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 RNG = np.random.default_rng(0)
@@ -26,7 +28,7 @@ def joint_search(weights_seed=1, **arguments):
     keras.utils.set_random_seed(weights_seed)
     optimizers = keras.optimizers.SGD(0.05, momentum=0.9), keras.optimizers.Adam(0.1)
     arguments = {"settings": JointSettings(weight_epochs=1, penalty=3.0), "optimizers": optimizers, **arguments}
-    return tfmp.JointSearch(ONE, arguments.pop("target", TARGET), **arguments)
+    return tfmp.JointSearch(arguments.pop("space", ONE), arguments.pop("target", TARGET), **arguments)
 
 
 def fit(search, epochs, **arguments):
@@ -55,20 +57,19 @@ def test_search_that_is_broken_off_ends_as_the_unbroken_one(tmp_path):
     fit(unbroken, 3)
     with pytest.raises(Killed):
         fit(start(backup_dir=tmp_path / "search"), 3, report=kill)
-    resumed = start(weights_seed=2, backup_dir=tmp_path / "search")
+    resumed = start(backup_dir=tmp_path / "search")
     fit(resumed, 3)
     assert resumed.history == unbroken.history and len(unbroken.history) == 3
     assert unbroken.history[0]["expected_cost"] is None and unbroken.history[2]["expected_cost"] > 0
     for found, expected in zip(values(resumed), values(unbroken), strict=True):
         np.testing.assert_array_equal(found, expected)
-    with pytest.raises(ValueError, match="belongs to another space, target.*`batch_size`"):
+    with pytest.raises(ValueError, match="another search. batch_size: 4 then, 8 now"):
         resumed.fit(DATA, DATA, epochs=4, batch_size=8, seed=5)
+    with pytest.raises(ValueError, match="has 3 complete epochs. Expected 2 or fewer"):
+        fit(resumed, 2)
     resumed.target = TARGET / 2
-    with pytest.raises(ValueError, match="belongs to another space, target"):
+    with pytest.raises(ValueError, match="another search. target: 60000.0 then, 30000.0 now"):
         fit(resumed, 4)
-    faster = keras.optimizers.SGD(0.1, momentum=0.9), keras.optimizers.Adam(0.1)
-    with pytest.raises(ValueError, match="belongs to another space, target.*optimizer"):
-        fit(start(backup_dir=tmp_path / "search", optimizers=faster), 4)
 
 
 def run(folder, *arguments):
@@ -96,6 +97,58 @@ def test_search_that_is_killed_in_every_epoch_ends_as_the_unbroken_one(cost, tmp
         assert one.files == other.files and len(one.files) > 50
         for array in one.files:
             np.testing.assert_array_equal(other[array], one[array])
+
+
+def changed_fit(folder, *, data=DATA, seed=5, **arguments):
+    joint_search(backup_dir=folder, **arguments).fit(data, DATA, epochs=3, batch_size=4, seed=seed)
+
+
+CHANGES = {
+    "weights": ({"weights_seed": 2}, "weights: .* then, .* now.*random weights are the same after `set_random_seed`"),
+    "model": ({"space": dataclasses.replace(ONE, last_channels=12)}, "space.last_channels: 8 then, 12 now"),
+    "bits": ({"space": ONE.with_bits(8)}, "space.candidates: .* then, .* now"),
+    "target": ({"target": 2 * TARGET}, "target: 60000.0 then, 120000.0 now"),
+    "settings": ({"settings": JointSettings(weight_epochs=2, penalty=3.0)}, "settings.weight_epochs: 1 then, 2 now"),
+    "rate": (
+        {"optimizers": (keras.optimizers.SGD(0.1, momentum=0.9), keras.optimizers.Adam(0.1))},
+        "optimizers.weights.learning_rate: 0.05\\d* then, 0.1",
+    ),
+    "loss": ({"loss": lambda labels, logits: 0.0}, "loss: 'tfmp.mixins.cross_entropy.cross_entropy' then"),
+    "cost": ({"cost": "bitops"}, "cost.cost: 'energy' then, 'bitops' now"),
+    "data": ({"data": (IMAGES + 1, DATA[1])}, "training: .*float32 .16, 6, 6, 3. .*then"),
+    "seed": ({"seed": 6}, "seed: 5 then, 6 now"),
+}
+
+
+@pytest.mark.slow
+def test_a_killed_search_is_not_taken_up_with_other_settings(tmp_path):
+    run(tmp_path, "exact", "behind", "0")
+    folder = tmp_path / "exact"
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    for changed, message in CHANGES.values():
+        with pytest.raises(ValueError, match=f"another search.*{message}"):
+            changed_fit(folder, **changed)
+    assert before == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}, "nothing is lost"
+    changed_fit(folder)
+
+
+def test_what_is_not_finite_ends_the_search(tmp_path):
+    """It is found in data before any work where they are arrays, else in the batch; it is never saved."""
+    wrong, search = IMAGES.copy(), joint_search(backup_dir=tmp_path / "search")
+    wrong[9, 0, 1, 2] = np.nan
+    batches = [(images[:8], DATA[1][:8]) for images in (IMAGES, wrong[8:])]
+    with pytest.raises(NotFiniteError, match=r"`training images` must be finite.* at index \[9, 0"):
+        search.fit((wrong, DATA[1]), DATA, epochs=1)
+    with pytest.raises(ValueError, match=r"`validation labels` must hold class indices from 0 to 2"):
+        search.fit(DATA, (IMAGES, DATA[1] + 1), epochs=1)
+    with pytest.raises(NotFiniteError, match=r"`images in step 2 of epoch 1` must be finite.* at index \[1"):
+        search.fit(batches, batches[:1], epochs=1)
+    assert not any(path.name.startswith("epoch") for path in (tmp_path / "search").iterdir())
+    with pytest.raises(NotFiniteError, match="variable `.*` is not finite before the first step"):
+        fit(search, 1)
+    rates = keras.optimizers.SGD(1e38), keras.optimizers.Adam(0.1)
+    with pytest.raises(NotFiniteError, match="loss of the weights is not finite in step .*The batch is: the"):
+        fit(joint_search(optimizers=rates), 2)
 
 
 @pytest.fixture(scope="module")

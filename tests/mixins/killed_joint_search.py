@@ -27,7 +27,7 @@ def die():
 def main(folder, cost, death, epoch):
     folder = pathlib.Path(folder)
     learned = Reinforce(ONE, NetworkCost("energy"), samples=3) if cost == "reinforce" else "energy"
-    search = joint_search(weights_seed=epoch, cost=learned, backup_dir=folder / cost)
+    search = joint_search(cost=learned, backup_dir=folder / cost)
     replace = os.replace
 
     def replace_or_die(source, target):

@@ -1,5 +1,6 @@
 import json
 import math
+import re
 
 import keras
 import keras_tuner
@@ -123,7 +124,7 @@ def test_started_again_it_repeats_nothing_and_takes_up_what_was_not_reached(tmp_
     assert path.read_text() == before and len(resumed.records()) == 2
     assert [record.budget for record in resumed.records()] == ["bitops like 1,1", "bitops like 2,2"]
     (x, y), validation = tiny.data()
-    with pytest.raises(ValueError, match=r"belongs to another experiment. training: \['float32 \[64, 4\]"):
+    with pytest.raises(ValueError, match=r"belongs to another experiment. training.x: 'float32 \[64, 4\]"):
         resumed.search(2 * x, y, validation_data=validation)
 
 
@@ -146,7 +147,9 @@ def test_a_loss_that_is_not_finite_is_the_reason(tmp_path):
     tuner = BudgetTuner(hypermodel, directory=tmp_path)
     tiny.search(tuner, batch_size=16)
     (record,) = tuner.records()
-    assert record.status == "failed" and "The loss is nan in epoch 1 of the search" in record.reason
+    assert record.status == "failed" and re.search(
+        "In the search: The loss is nan in batch . of epoch 1", record.reason
+    )
 
 
 @pytest.mark.slow
@@ -166,7 +169,7 @@ def test_a_search_starts_from_its_neighbour(tmp_path):
             {"choices": {"learning_rate": [0.1, 0.2]}}, "hypermodel.space.learning_rate: '0.001' then", id="new"
         ),
         pytest.param({"finetune_epochs": 2}, "hypermodel.training.finetune_epochs: 1 then, 2 now", id="training"),
-        pytest.param({"model": tiny.build(1.0)}, "hypermodel.model", id="model"),
+        pytest.param({"model": tiny.build(1.0)}, "hypermodel.weights: None then", id="model"),
     ],
 )
 def test_the_folder_of_another_experiment_is_left_alone(tmp_path_factory, arguments, message):

@@ -31,6 +31,21 @@ def kept_weights(variables, path_of):
     ]
 
 
+def start_variables(variables, path_of):
+    """Returns those that say what a search starts from: weights, statistics and logits.
+
+    Left out are ranges, which a calibration may find otherwise by a rounding, prices and random states.
+    """
+    return [variable for variable in variables if _is_of_start(path_of(variable).split(":")[0], variable.dtype)]
+
+
+def _is_of_start(path, dtype):
+    holder, _, name = path.rpartition("/")
+    if holder.endswith("_selector"):
+        return name == "logits"
+    return not holder.endswith("selection_cost") and "int" not in getattr(dtype, "name", dtype)
+
+
 def check_optimizer(optimizer, expected, name):
     """Raises `ValueError` unless an optimizer is of the expected class, which has a name for users."""
     if not isinstance(optimizer, expected):

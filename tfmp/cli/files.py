@@ -59,22 +59,40 @@ def load_arrays(path, *needed):
     return found
 
 
-def class_indices(labels, inputs, model):
-    """The labels, if they are what sparse cross-entropy takes: wrong ones it meets in the middle of training."""
-    import numpy as np
+def check_classification(data, model, parts=("train", "test")):
+    """Returns inputs and labels as a classifier takes them, all checked before any work.
 
+    Args:
+        data: Name to array, or to a dict of arrays by input, as `load_arrays` returns them.
+        model: The classifier.
+        parts: Which of `x_train` and `y_train`, `x_test` and `y_test` to check.
+
+    Returns:
+        The same names to inputs in the structure of the model's, and to labels.
+    """
+    from tfmp.bindings import binding
     from tfmp.data.batches import num_samples
+    from tfmp.data.model_inputs import ModelInputs
+    from tfmp.data.source import leaves
+    from tfmp.types.finite import check_class_indices, check_finite
 
     if len(model.outputs) != 1:
         raise ValueError(f"Expected a classifier with one output. Received a model with {len(model.outputs)}.")
+    inputs, found = ModelInputs.of(binding.of(model).read(model, weights=False)), {}
     *places, classes = model.outputs[0].shape[1:]
-    shape = (num_samples(inputs), *places)
-    if labels.shape not in (shape, (*shape, 1)) or not np.isin(labels, np.arange(classes)).all():
-        raise ValueError(
-            f"y_train must hold class indices from 0 to {classes - 1}, in the shape {shape}. Received: {labels.dtype} "
-            f"of shape {labels.shape}, such as {', '.join(map(str, np.unique(labels)[-3:]))}"
-        )
-    return labels
+    for part in parts:
+        x, y = f"x_{part}", f"y_{part}"
+        for array in leaves(data[x]):
+            check_finite(x, array)
+        arrays = inputs.named(data[x], f"`{x}`")
+        lengths = {len(array) for array in arrays.values()}
+        if len(lengths) > 1 or lengths == {0}:
+            raise ValueError(
+                f"`{x}` must hold one or more samples for every input. Received: {sorted(lengths)} samples"
+            )
+        check_class_indices(y, data[y], (num_samples(arrays), *places), classes)
+        found |= {x: inputs.arranged(arrays), y: data[y]}
+    return found
 
 
 def arranged(inputs, model, name):

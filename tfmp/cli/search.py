@@ -5,7 +5,7 @@ import pathlib
 import shutil
 
 from tfmp.cli.argument_types import bit_list, bit_pair, cost_bound, integer, number, seed
-from tfmp.cli.files import add_trust, arranged, class_indices, load_arrays, load_model_file
+from tfmp.cli.files import add_trust, check_classification, load_arrays, load_model_file
 
 DESCRIPTION = "Search the bits of a model under a budget, train it at them, and save both."
 
@@ -38,7 +38,11 @@ def add_arguments(command):
     command.add_argument("--weight_bits", type=bit_list, default=(1, 2, 3, 4), help="candidates (default: 1,2,3,4)")
     command.add_argument("--activation_bits", type=bit_list, default=(2, 3, 4), help="candidates (default: 2,3,4)")
     add_training(command, search_epochs=10, finetune_epochs=10)
-    command.add_argument("--overwrite", action="store_true")
+    command.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace what OUTPUT holds, and the backup of a search with other settings; one with the same goes on",
+    )
     add_trust(command)
 
 
@@ -71,6 +75,7 @@ def run(arguments):
     from tfmp.bindings import binding
     from tfmp.bindings.save_model import save_model
     from tfmp.data.batches import first_samples
+    from tfmp.mixins.search_backup import SearchBackup
     from tfmp.types.atomic_file import check_writable
 
     budget = _budget(arguments)
@@ -81,8 +86,9 @@ def run(arguments):
             check_writable(path, arguments.overwrite)
     data = load_arrays(arguments.data, "x_train", "y_train")
     model = load_model_file(arguments.model, arguments.trust)
-    x_train, y_train = data["x_train"], class_indices(data["y_train"], data["x_train"], model)
-    inputs = arranged(x_train, model, "x_train")
+    is_tested = "x_test" in data and "y_test" in data
+    checked = check_classification(data, model, ("train", "test") if is_tested else ("train",))
+    x_train, y_train = data["x_train"], data["y_train"]
     framework = importlib.import_module(binding.framework_of(model))  # that of the file
     ours = tfmp.keras2 if framework.__name__ == "tf_keras" else tfmp
     framework.utils.set_random_seed(arguments.seed)
@@ -91,7 +97,8 @@ def run(arguments):
     def fit(model, optimizer, epochs, **options):
         model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
         if epochs:  # tf_keras takes no 0
-            model.fit(inputs, y_train, batch_size=arguments.batch_size, epochs=epochs, verbose=2, **options)
+            options = {"batch_size": arguments.batch_size, "epochs": epochs, "verbose": 2, **options}
+            model.fit(checked["x_train"], y_train, **options)
 
     search_model = tfmp.relax(
         model,
@@ -101,7 +108,14 @@ def run(arguments):
         seed=arguments.seed,
     )
     # The backup makes the folder, when everything has turned out to fit.
-    search = ours.MixedPrecisionSearch(budget=budget, backup_dir=folder / "backup")
+    backup = SearchBackup(
+        folder / "backup",
+        overwrite=arguments.overwrite,
+        way_out="choose another OUTPUT, or pass --overwrite to remove it and start anew",
+    )
+    names = ("x_train", "y_train", "seed", "batch_size", "loss")
+    identity = {name: data[name] if name in data else getattr(arguments, name) for name in names}
+    search = ours.MixedPrecisionSearch(budget=budget, backup_dir=backup, identity=identity)
     weights = framework.optimizers.Adam(arguments.learning_rate)
     optimizer = ours.SelectionOptimizer(weights, framework.optimizers.Adam(0.02))
     fit(search_model, optimizer, arguments.search_epochs, callbacks=[search])
@@ -112,8 +126,8 @@ def run(arguments):
     assignment.to_json(assignment_path, overwrite=arguments.overwrite)
     shutil.rmtree(folder / "backup", ignore_errors=True)
     print(assignment)
-    if "x_test" in data and "y_test" in data:
-        accuracy = fixed.evaluate(arranged(data["x_test"], fixed, "x_test"), data["y_test"], verbose=0)[1]
+    if is_tested:
+        accuracy = fixed.evaluate(checked["x_test"], checked["y_test"], verbose=0)[1]
         print(f"Accuracy on the test set: {accuracy:.2%}")
     print(f"Wrote {model_path} and {assignment_path}")
 

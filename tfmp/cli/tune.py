@@ -7,7 +7,7 @@ import pathlib
 
 from tfmp.cli import tune_width
 from tfmp.cli.argument_types import bit_list, cost_bound, integer, number
-from tfmp.cli.files import add_trust, arranged, class_indices, load_arrays, load_model_file
+from tfmp.cli.files import add_trust, check_classification, load_arrays, load_model_file
 from tfmp.cli.search import add_training
 
 DESCRIPTION = "Try budgets and strategies, and leave the front of accuracy against cost; it resumes when stopped."
@@ -83,14 +83,13 @@ def run(arguments):
         return
     data = load_arrays(arguments.data, "x_train", "y_train", "x_test", "y_test")
     model = load_model_file(arguments.model, arguments.trust)
-    y_train = class_indices(data["y_train"], data["x_train"], model)
-    y_test = class_indices(data["y_test"], data["x_test"], model)
-    x_train, x_test = (arranged(data[name], model, name) for name in ("x_train", "x_test"))
+    data = check_classification(data, model)
     tuner = _tuner(arguments, model, folder)
     if arguments.workers > 1 and not in_pool:
         _run_pool(arguments)
     else:
-        tuner.search(x_train, y_train, validation_data=(x_test, y_test), batch_size=arguments.batch_size)
+        validation = (data["x_test"], data["y_test"])
+        tuner.search(data["x_train"], data["y_train"], validation_data=validation, batch_size=arguments.batch_size)
     if not in_pool:
         _write_front(tuner, arguments, folder)
 

@@ -9,7 +9,7 @@ import pathlib
 import sys
 
 from tfmp.cli.argument_types import bit_list, number, positive_numbers
-from tfmp.cli.files import arranged, class_indices, load_arrays, load_model_file
+from tfmp.cli.files import check_classification, load_arrays, load_model_file
 
 STRATEGY = "dual_precision"
 FIRST_STAGE = "precisions"
@@ -47,8 +47,7 @@ def run(arguments):
     data = load_arrays(arguments.data, "x_train", "y_train", "x_test", "y_test")
     build = _builder(arguments, data)
     first = build(sizes[0])
-    y_train, y_test = (class_indices(data[f"y_{part}"], data[f"x_{part}"], first) for part in ("train", "test"))
-    x_train, x_test = (arranged(data[name], first, name) for name in ("x_train", "x_test"))
+    data = check_classification(data, first)
     keras = importlib.import_module(binding.framework_of(first))
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=arguments.loss == "logits")
     hypermodel = tfmp.tuner.DualPrecisionHyperModel(
@@ -70,8 +69,9 @@ def run(arguments):
     if arguments.workers > 1 and not in_pool:
         _run_pools(arguments, stages=(FIRST_STAGE, "sizes") if len(sizes) > 1 else (FIRST_STAGE,))
     else:
-        options = {"validation_data": (x_test, y_test), "batch_size": arguments.batch_size, "stage": arguments.stage}
-        selection.search(x_train, y_train, **options)
+        validation = (data["x_test"], data["y_test"])
+        options = {"validation_data": validation, "batch_size": arguments.batch_size, "stage": arguments.stage}
+        selection.search(data["x_train"], data["y_train"], **options)
     if not in_pool:
         _write(selection, folder)
 

@@ -1,6 +1,9 @@
 """When the logits take steps of their own."""
 
+import math
+
 from tfmp.search.selection_data import SelectionData
+from tfmp.types.finite import NotFiniteError
 
 
 class Alternation:
@@ -29,10 +32,19 @@ class Alternation:
         self._steps_in_epoch = 0
 
     def after_batch(self, batch):
-        """Takes the steps that are due behind the training step with that number, from 0 in each epoch."""
+        """Takes the steps that are due after the training step with that number, from 0 in each epoch.
+
+        Raises:
+            ValueError: If a batch is not finite, or the loss on it.
+        """
         # Where `fit` runs several steps at once, it reports the last one alone.
         before, self.training_steps = self.training_steps, self.training_steps + batch + 1 - self._steps_in_epoch
         self._steps_in_epoch = batch + 1
         for position in range(before // self.data.every, self.training_steps // self.data.every):
             self._step = self._step or self._make_step()
-            self._step(*self.data.batch(position))
+            loss = float(self._step(*self.data.batch(position)))
+            if not math.isfinite(loss):
+                raise NotFiniteError(
+                    f"The loss on batch {position} of `selection_data`, which is finite, is {loss}: the training "
+                    "diverged. Lower the learning rate, or clip gradients."
+                )

@@ -21,7 +21,7 @@ def epoch_batches(data, epoch, batch_size, seed):
     """
     if callable(data):
         return data(epoch)
-    if not (isinstance(data, tuple | list) and len(data) == 2 and hasattr(data[0], "shape")):
+    if not is_pair_of_arrays(data):
         return data
     images, labels = data
     if len(images) != len(labels) or len(images) < batch_size:
@@ -31,6 +31,11 @@ def epoch_batches(data, epoch, batch_size, seed):
         )
     order = np.random.default_rng((seed, epoch)).permutation(len(images))
     return _Batches(images, labels, [order[i : i + batch_size] for i in range(0, len(order), batch_size)], batch_size)
+
+
+def is_pair_of_arrays(data) -> bool:
+    """True for images and labels as arrays, False for batches of them."""
+    return isinstance(data, tuple | list) and len(data) == 2 and hasattr(data[0], "shape")
 
 
 class _Batches:

@@ -5,7 +5,8 @@ import tensorflow as tf
 
 from tfmp.mixins.cross_entropy import cross_entropy
 from tfmp.mixins.epoch_batches import as_tensors, epoch_batches, iterate
-from tfmp.mixins.joint_backup import JointBackup, described
+from tfmp.mixins.joint_backup import JointBackup
+from tfmp.mixins.joint_checks import JointChecks
 from tfmp.mixins.kept import kept
 from tfmp.mixins.network_derivation import NetworkDerivation
 from tfmp.mixins.search_backup import SearchBackup
@@ -17,11 +18,12 @@ from tfmp.search.oracle import Oracle
 from tfmp.selection.gumbel_sample import gumbel_sample
 from tfmp.types import SearchSpace
 from tfmp.types.checks import check_function, check_instance, check_integer, check_number, check_path
+from tfmp.types.run_identity import described
 
 _FOR_WEIGHTS, _FOR_CONTROLLER, _FOR_COST = range(3)
 
 
-class JointSearchMixin(NetworkDerivation, JointBackup):
+class JointSearchMixin(NetworkDerivation, JointBackup, JointChecks):
     """Searches the blocks of a network and their bits at once, under a target for what the network costs.
 
     A supernet holds every network of the space, quantized throughout; a controller holds the logits of each choice. The
@@ -42,8 +44,9 @@ class JointSearchMixin(NetworkDerivation, JointBackup):
         optimizers: Those of the weights and of the controller.
         loss: Function of labels and logits to a scalar; cross-entropy by default, without label smoothing.
         backup_dir: Folder where each epoch leaves what a killed search needs to go on. Starting again with the same
-            arguments resumes behind the last complete epoch and ends as the unbroken search. Data, `loss` and an
-            oracle's function cannot be compared: that they are the same is up to the caller.
+            arguments resumes after the last complete epoch and ends as the unbroken search, also with more epochs.
+            Anything else that differs is an error that names it: the supernet's first weights, so set a random seed
+            before; arrays of data by all their values, batches by their number, functions by their name.
 
     Attributes:
         supernet: The model; its inputs are images and choices.
@@ -88,8 +91,9 @@ class JointSearchMixin(NetworkDerivation, JointBackup):
         self.controller_optimizer.build([self.logits])
         self.loss = loss or cross_entropy
         self.history = []
-        self._optimizers = [described(each) for each in (self.weights_optimizer, self.controller_optimizer)]
-        self._backup = None if backup_dir is None else SearchBackup(backup_dir)
+        optimizers = {"weights": self.weights_optimizer, "controller": self.controller_optimizer}
+        self._optimizers = described(optimizers)  # as they are now: callbacks may move a rate
+        self._backup = SearchBackup.of(backup_dir)
         self._train_weights = tf.function(self._weights_step, autograph=False)
         self._loss_gradient = tf.function(self._controller_gradient, autograph=False)
         self._restricted_loss = tf.function(self._loss_of_choices, autograph=False)
@@ -112,18 +116,24 @@ class JointSearchMixin(NetworkDerivation, JointBackup):
             `history`.
 
         Raises:
-            ValueError: If a part has no batch, a backup is of another search, or an oracle fails; the state behind the
-                last complete epoch is in `backup_dir` then.
+            ValueError: If a part has no batch, or data that are not finite; if a backup is of another search, a loss, a
+                gradient or a variable becomes NaN or infinite, or an oracle fails; the state after the last complete
+                epoch is in `backup_dir` then.
         """
         check_integer("epochs", epochs, at_least=1)
         check_integer("batch_size", batch_size, at_least=1)
         check_integer("seed", seed, at_least=0)
         if report is not None:
             check_function("report", report, "an entry of `history`")
-        identity = self._identity(seed, batch_size)
-        for epoch in range(self._resume(identity), epochs):
+        for name, part in (("training", training), ("validation", validation)):
+            self._check_data(name, part)
+        identity = None if self._backup is None else self._identity(training, validation, seed, batch_size)
+        first_epoch = self._resume(identity, epochs)
+        self._check_variables("before the first step")
+        for epoch in range(first_epoch, epochs):
             parts = (epoch_batches(part, epoch, batch_size, seed) for part in (training, validation))
             self.history.append({"epoch": epoch, **self._epoch(epoch, *parts, seed)})
+            self._check_variables(f"after epoch {epoch + 1}")
             if self._backup is not None:
                 self._save(epoch + 1, identity)
             if report is not None:
@@ -143,6 +153,7 @@ class JointSearchMixin(NetworkDerivation, JointBackup):
         for step, batch in enumerate(iterate(training)):
             noise = self._noise((seed, epoch, step, _FOR_WEIGHTS))
             losses.append(self._train_weights(*as_tensors(batch), noise, temperature))
+            self._check_step("loss of the weights", losses[-1], batch, epoch, step)
             due = (step + 1) * len(validation) // len(training)
             while epoch >= settings.weight_epochs and len(validation_losses) < due:
                 seeds = (seed, epoch, len(validation_losses))
@@ -151,6 +162,8 @@ class JointSearchMixin(NetworkDerivation, JointBackup):
                 pair = as_tensors(batch), as_tensors(next(validation_batches))
                 value, gradient = self._loss_gradient(*pair, noise, temperature, rate)
                 validation_losses.append(value)
+                self._check_step("loss of the controller", value, pair[1], epoch, step)
+                self._check_step("gradient of the controller", gradient, pair[1], epoch, step)
                 expected = self._move_logits(np.asarray(gradient, np.float64), (*seeds, _FOR_COST)) / self.target
         return {
             "loss": float(np.mean(losses)),

@@ -2,6 +2,7 @@
 
 import collections
 import copy
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from tfmp.search.budget import bounded, budgets_of
 from tfmp.search.lagrangian import DualAscent, FixedMultiplier, Multiplier
 from tfmp.search.penalty import Penalty
 from tfmp.search.searched_cost import SearchedCost
-from tfmp.types.checks import check_instance, check_numbers, check_path
+from tfmp.types.checks import check_instance, check_numbers
 
 
 class MixedPrecisionSearchMixin(SearchCallbackMixin):
@@ -35,13 +36,17 @@ class MixedPrecisionSearchMixin(SearchCallbackMixin):
         temperature: `(first, last)`: selectors with a temperature fall from one to the other over the epochs, by an
             equal factor each.
         backup_dir: Folder where each epoch leaves what a killed run needs to go on. Starting again with the same
-            arguments resumes behind the last complete epoch, and ends as the unbroken run where the order of the data
-            depends on the epoch alone (`shuffle=False`, or data that shuffle themselves by epoch).
+            arguments resumes after the last complete epoch, and ends as the unbroken run where the order of the data
+            depends on the epoch alone (`shuffle=False`, or data that shuffle themselves by epoch). More epochs go on
+            from there, too, unless a temperature falls over them; any other difference is an error that names it.
         selection_data: Held-out data on which the logits learn, in steps of their own, while all else learns in those
             of `fit`: a `tfmp.SelectionData`, or what one is made from, `(x, y)` or a `tf.data.Dataset`. The model needs
             a `SelectionOptimizer`. None updates both in one pass.
         freeze_above: Probability above which the most probable candidate of a tensor is taken for decided, and its
             logits stay, unless the budget could then no longer be met. None leaves all open.
+        identity: Mapping of what a callback cannot see, the data of `fit` and the seed of their order for example:
+            `{"x": x_train, "y": y_train, "seed": 0}`. A backup is taken up by a search that gives the same. Arrays are
+            compared by a digest, and must be finite. That data which are not given are the same is up to the caller.
 
     Logs, at the end of each epoch: `expected_cost` and `discrete_cost` (of the searched layers, normalized),
     `cost_gap` (their difference), `multiplier`, `selection_entropy` (mean over the selectors, 1 is undecided),
@@ -55,7 +60,9 @@ class MixedPrecisionSearchMixin(SearchCallbackMixin):
 
     Raises:
         ValueError: If not exactly one of `budget` and `eta` is given, or with it what belongs to the other; before
-            training, if the budget cannot be met, or the cost has no positive normalizer.
+            training, if the budget cannot be met, the cost has no positive normalizer, the backup is that of another
+            search, or weights or data are not finite; while training, if the loss or a variable is NaN or infinite.
+            Such a state is never saved.
     """
 
     def __init__(
@@ -69,6 +76,7 @@ class MixedPrecisionSearchMixin(SearchCallbackMixin):
         backup_dir=None,
         selection_data=None,
         freeze_above=None,
+        identity=None,
     ):
         super().__init__()
         if (budget is None) == (eta is None):
@@ -80,8 +88,6 @@ class MixedPrecisionSearchMixin(SearchCallbackMixin):
         if multiplier is not None:
             check_instance("multiplier", multiplier, Multiplier, "a `tfmp.search.Multiplier`")
         self.temperature = check_numbers("temperature", temperature, count=2, above=0, hint="Give (first, last)")
-        if backup_dir is not None:
-            check_path("backup_dir", backup_dir)
         if cost is not None:
             costs.get(cost)  # an unknown name fails here, not in the middle of a training
         self.budget = budget
@@ -90,10 +96,14 @@ class MixedPrecisionSearchMixin(SearchCallbackMixin):
         count = 1 if budget is None else len(budgets_of(budget))
         self._multipliers = [first, *(copy.deepcopy(first) for _ in range(count - 1))]
         self._multiplier_starts = [each.state() for each in self._multipliers]
-        self._backup = None if backup_dir is None else SearchBackup(backup_dir)
+        self._backup, self._run_identity = SearchBackup.of(backup_dir), None
         self._alternation = None if selection_data is None else Alternation(selection_data)
         self._decided = None if freeze_above is None else DecidedChoices(freeze_above)
         self.penalties, self.prepared_model = [], None
+        if identity is not None:
+            check_instance("identity", identity, Mapping, "a mapping", hint="Give {'x': x_train, 'y': y_train}")
+        self.identity = identity or {}
+        self._has_seen_data, self._epoch = False, 0
 
     def prepare(self, graph, layers):
         """Takes up a model.

@@ -5,8 +5,10 @@ import functools
 import numpy as np
 
 from tfmp.data.batches import parts_of
-from tfmp.data.source import Arrays, IndexedBatches, source_of
+from tfmp.data.source import Arrays, IndexedBatches, leaves, source_of
 from tfmp.types.checks import check_integer
+from tfmp.types.finite import check_finite
+from tfmp.types.run_identity import described
 
 _NAME = "`selection_data`"
 
@@ -28,7 +30,7 @@ class SelectionData:
             the same in every run.
 
     Raises:
-        ValueError: If the data are empty or have no targets, or a number is not positive.
+        ValueError: If the data are empty or have no targets, arrays are not finite, or a number is not positive.
         TypeError: If the data have another form, or can be read once only.
 
     Example:
@@ -38,13 +40,15 @@ class SelectionData:
     """
 
     def __init__(self, data, *, batch_size=32, every=1, seed=0):
-        batch_size = check_integer("batch_size", batch_size, at_least=1)
+        self._batch_size = check_integer("batch_size", batch_size, at_least=1)
         self.every = check_integer("every", every, at_least=1)
-        self.seed = check_integer("seed", seed, at_least=0)
+        self.seed, self._data = check_integer("seed", seed, at_least=0), data
         source = source_of(data, _NAME)
         if isinstance(source, Arrays):
             parts_of(source.take(slice(0, 1)), _NAME)
-            self._batches = _Shuffled(source.take, source.num_samples, batch_size, seed)
+            for array in leaves(source.structure):
+                check_finite("selection_data", array)
+            self._batches = _Shuffled(source.take, source.num_samples, self._batch_size, seed)
         elif isinstance(source, IndexedBatches) and source.count is not None:
             self._batches = _Shuffled(lambda order: source.take(order[0]), source.count, 1, seed)
         else:
@@ -54,6 +58,11 @@ class SelectionData:
     def of(cls, data):
         """Returns the data themselves, or data of the defaults of this class."""
         return data if isinstance(data, cls) else cls(data)
+
+    def identity(self):
+        """What two equal data share, in JSON; of batches their number, of arrays all values."""
+        settings = {"every": self.every, "seed": self.seed, "batch_size": self._batch_size}
+        return {**settings, "data": described(self._data)}
 
     def batch(self, position):
         """Returns `(x, y, sample_weight)` of the selection step with that number, from 0; the last may be None."""

@@ -23,6 +23,7 @@ from tfmp.tuner.trial_execution import TrialExecution
 from tfmp.tuner.tuner_process import end_with_pool, is_worker, may_overwrite, tuner_id
 from tfmp.tuner.tuning_results import TuningResults
 from tfmp.types.checks import check_flag, check_instance, check_number, check_path, check_text
+from tfmp.types.run_identity import version
 
 _TUNER_ARGUMENTS = ("overwrite", "distribution_strategy", "tuner_id")
 
@@ -109,7 +110,12 @@ class BudgetTuner(keras_tuner.Tuner, TuningResults):
             oracle = BisectionOracle(self._minimized, max_accuracy_drop, max_trials=max_trials)
         oracle = oracle or new_oracle("grid", _objective(hypermodel.training), max_trials=max_trials)
         self.project = Project(os.path.join(directory, project_name), safe_mode=safe_mode)
-        identity = {"hypermodel": hypermodel.identity(), "oracle": _oracle_identity(oracle), "warm_start": warm_start}
+        identity = {
+            "tfmp": version(),
+            "hypermodel": hypermodel.identity(),
+            "oracle": _oracle_identity(oracle),
+            "warm_start": warm_start,
+        }
         end_with_pool()
         self.project.open(identity, overwrite=overwrite and may_overwrite(), trial_bytes=hypermodel.trial_bytes)
         if is_worker():
@@ -137,10 +143,11 @@ class BudgetTuner(keras_tuner.Tuner, TuningResults):
             **fit_arguments: `validation_data`, by which trials are judged, and other arguments of `fit`.
 
         Raises:
-            ValueError: If there are no validation data, arrays are not those of the trials so far, or another process
-                searches in the folder.
+            ValueError: If there are no validation data, arrays are not finite, do not fit the network or are not those
+                of the trials so far, or another process searches in the folder.
         """
         data = FitData(x, y, **fit_arguments)
+        data.check(self.hypermodel.float_graph, self.hypermodel.training.loss)
         self.project.check_data(data.identity())
         self._progress = Progress(self.project, self._num_trials, self.oracle.objective) if verbose else None
         with contextlib.nullcontext() if is_worker() else self.project.locks.searching():
@@ -232,4 +239,6 @@ def _objective(training):
 
 def _oracle_identity(oracle):
     objective = oracle.objective
-    return {"type": type(oracle).__name__, "objective": objective.name, "direction": objective.direction}
+    of_hyperband = ("max_epochs", "factor")
+    settings = {name: getattr(oracle, name) for name in of_hyperband if hasattr(oracle, name)}
+    return {"type": type(oracle).__name__, "objective": objective.name, "direction": objective.direction, **settings}

@@ -1,7 +1,6 @@
 """What a tuner of width against precision builds."""
 
 import functools
-import hashlib
 import itertools
 import math
 from collections.abc import Mapping
@@ -20,6 +19,7 @@ from tfmp.tuner.strategies import register_strategy
 from tfmp.tuner.training import Training
 from tfmp.types import Width
 from tfmp.types.checks import check_instance, check_integer, check_integers, check_numbers
+from tfmp.types.graph_identity import graph_identity
 
 STRATEGY = "dual_precision"
 
@@ -81,9 +81,9 @@ class DualPrecisionHyperModel(MixedPrecisionHyperModel):
         first = build(sizes[0])
         self.framework, self._num_weights = KerasFramework(first), first.count_params()
         training.check(self.framework.keras)
-        graph = binding.of(first).read(first, weights=False)
-        plans = plan(graph)
-        searched = [layer for layer in graph.in_order() if layer.shape and plans[layer.name].status == SEARCHED]
+        self.float_graph = binding.of(first).read(first, weights=False)
+        layers, plans = self.float_graph.in_order(), plan(self.float_graph)
+        searched = [layer for layer in layers if layer.shape and plans[layer.name].status == SEARCHED]
         if not searched:
             raise ValueError(f"Model `{first.name}` has no layer whose precision can be chosen; see `tfmp.inspect`.")
         if any(is_depthwise(layer.shape) for layer in searched):
@@ -161,9 +161,8 @@ class DualPrecisionHyperModel(MixedPrecisionHyperModel):
 
     def identity(self) -> dict:
         """What two equal hypermodels share, in JSON."""
-        shapes = [list(weight.shape) for weight in self._build(self._options["size_of"][0]).weights]
         return {
-            "model": hashlib.sha256(repr(shapes).encode()).hexdigest(),
+            "model": graph_identity(self.float_graph),
             "space": {**self._options, **self._choices, "activation_bits": self._activation_bits},
             "training": self.training.identity(self.framework.keras),
             "seed": self.seed,

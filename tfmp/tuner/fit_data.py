@@ -1,15 +1,13 @@
 """The data that trials train and are judged on."""
 
-import hashlib
 import math
 
-import numpy as np
-import tensorflow as tf
+from tfmp.data.batches import num_samples, regrouped
+from tfmp.data.model_inputs import ModelInputs
+from tfmp.data.source import Arrays, as_dataset, leaves, source_of
+from tfmp.types.finite import check_class_indices, check_finite
+from tfmp.types.run_identity import described
 
-from tfmp.data.batches import regrouped
-from tfmp.data.source import Arrays, as_dataset, source_of
-
-_COMPARED = 64  # samples
 _PARTS = ("x", "y", "sample_weight")  # of validation data, in the order of `fit`
 _OWN = ("epochs", "initial_epoch", "validation_split", "validation_freq")
 
@@ -64,12 +62,29 @@ class FitData:
             raise ValueError("`validation_data` never end. Give `validation_steps`, or data that are not repeated.")
 
     def identity(self):
-        """What two equal data share, in JSON, as far as they are arrays: shapes, types and the first samples."""
-        parts = {"training": (self.x, self.y), "validation": self.validation_data}
+        """What two equal data share, in JSON: arrays all their values, batches their number and kind."""
         return {
-            name: [_described(a) for a in tf.nest.flatten(part) if isinstance(a, np.ndarray)]
-            for name, part in parts.items()
+            "training": {"x": described(self.x), "y": described(self.y)},
+            "validation": described(self.validation_data),
+            "options": described({**self.options, "validation_steps": self._validation_options["steps"]}),
         }
+
+    def check(self, graph, loss):
+        """Raises an error if arrays are not finite, or not what a network and its loss can read.
+
+        Args:
+            graph: The network.
+            loss: As in `compile`; labels are checked for a sparse cross-entropy.
+        """
+        training = (self.x, self.y, self.options.get("sample_weight")) if isinstance(self._source, Arrays) else ()
+        validation = self.validation_data if isinstance(self.validation_data, tuple) else ()
+        for where, parts in (("", training), ("validation_data ", validation)):
+            for name, part in zip(_PARTS, parts, strict=False):
+                for array in leaves(part):
+                    check_finite(f"{where}{name}", array)
+            if parts:
+                arrays = ModelInputs.of(graph).named(parts[0], f"`{where}x`")
+                _check_labels(f"{where}y", parts[1:2], num_samples(arrays), graph, loss)
 
     def fit_arguments(self):
         """Keyword arguments of `fit`."""
@@ -104,6 +119,14 @@ class FitData:
         return (*parts, None, None)[:2]
 
 
-def _described(array):
-    digest = hashlib.sha256(np.ascontiguousarray(array[:_COMPARED]).tobytes()).hexdigest()
-    return f"{array.dtype} {list(array.shape)} {digest[:16]}"
+def _check_labels(name, labels, count, graph, loss):
+    """Checks the labels, if any, of a sparse cross-entropy over one output of a known shape."""
+    *places, classes = graph.tensors[graph.output_names[0]].shape[1:]
+    if len(graph.output_names) == 1 and None not in places and _is_sparse(loss):
+        for array in leaves(labels):
+            check_class_indices(name, array, (count, *places), classes)
+
+
+def _is_sparse(loss):
+    name = loss if isinstance(loss, str) else getattr(loss, "__name__", type(loss).__name__)
+    return name.replace("_", "").lower() == "sparsecategoricalcrossentropy"

@@ -1,10 +1,8 @@
 """What a tuner builds."""
 
-import hashlib
 from collections.abc import Mapping
 
 import keras_tuner
-import numpy as np
 
 from tfmp.bindings import binding
 from tfmp.search.searched_cost import SearchedCost
@@ -16,6 +14,8 @@ from tfmp.tuner.quantities import cost_text
 from tfmp.tuner.search_space import RELAX_ARGUMENTS, SearchSpace
 from tfmp.tuner.training import Training
 from tfmp.types.checks import check_instance, check_integer
+from tfmp.types.graph_identity import graph_identity
+from tfmp.types.run_identity import array_digest
 
 
 class MixedPrecisionHyperModel(keras_tuner.HyperModel):
@@ -70,6 +70,7 @@ class MixedPrecisionHyperModel(keras_tuner.HyperModel):
         first = self.new_float_model(1.0)
         self.framework, self._num_weights = KerasFramework(first), first.count_params()
         training.check(self.framework.keras)
+        self.float_graph = binding.of(first).read(first, weights=False)
         if budgets is not None:
             self.set_budgets(budgets)
 
@@ -138,13 +139,9 @@ class MixedPrecisionHyperModel(keras_tuner.HyperModel):
 
     def identity(self) -> dict:
         """What two equal hypermodels share, in JSON: an experiment is taken up by no other."""
-        model = self.new_float_model(1.0)
-        digest = hashlib.sha256()
-        for array in model.get_weights():
-            digest.update(repr(array.shape).encode())
-            digest.update(np.ascontiguousarray(array).tobytes() if self.is_trained else b"")
         return {
-            "model": digest.hexdigest(),
+            "model": graph_identity(self.float_graph),
+            "weights": array_digest(*self._model.get_weights()) if self.is_trained else None,
             "space": self.space.identity(),
             "training": self.training.identity(self.framework.keras),
             "seed": self.seed,

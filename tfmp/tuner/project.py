@@ -11,10 +11,10 @@ import keras_tuner
 from tfmp.bindings.load_model import load_model
 from tfmp.bindings.save_model import save_model, save_weights
 from tfmp.tuner.folder_locks import LOCKS, FolderLocks
-from tfmp.tuner.identity import differences
 from tfmp.tuner.trial_record import TrialRecord
 from tfmp.types.atomic_file import write_atomically
 from tfmp.types.checks import check_flag
+from tfmp.types.run_identity import difference_text
 
 _EXPERIMENT, _DATA, _SNAPSHOT = "experiment.json", "data.json", "snapshot.json"
 _FORMAT, _VERSION = "tfmp.tuner", 1
@@ -137,12 +137,12 @@ class Project:
                 write_atomically(path, json.dumps(content, indent=1) + "\n", overwrite=True)
                 return
         found = self._read(path)
-        wrong = differences(found, identity, others=("format", "version"))
-        texts = [f"{where}: {was!r} then, {now!r} now" for where, was, now in wrong]
-        if texts:
+        text = difference_text(found, identity, others=("format", "version"))
+        if text:
             raise ValueError(
-                f"The folder {str(self.folder)!r} belongs to another experiment. {'; '.join(texts[:4])}. Take up "
-                "the old one with what it was started with, or give this one another `project_name`."
+                f"The folder {str(self.folder)!r} belongs to another experiment. {text}. Take up the old one with what "
+                "it was started with, give this one another `project_name`, or pass overwrite=True to remove the old "
+                "one."
             )
 
     @staticmethod

@@ -5,7 +5,7 @@ import json
 from tfmp import costs
 from tfmp.bindings import binding
 from tfmp.transform.split_separables import with_split_separables
-from tfmp.tuner.identity import described, digest
+from tfmp.types.run_identity import described, digest
 
 _RECORDED = ("bitops", "model_size", "tflite_bytes", "energy", "latency")
 _SUFFIXES = {"nJ": "_nj", "cycles": "_cycles", "bits": "_bits", "us": "_us"}

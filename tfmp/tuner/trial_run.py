@@ -9,6 +9,7 @@ import keras_tuner
 from tfmp.search.lagrangian import DualAscent
 from tfmp.transform.fix import fix
 from tfmp.transform.relax import relax
+from tfmp.types.finite import NotFiniteError
 
 _CALIBRATION = 512
 
@@ -116,13 +117,16 @@ class TrialRun:
         if not epochs:
             return
         self._compile(model, optimizer)
-        history = model.fit(
-            **self.data.fit_arguments(),
-            initial_epoch=first_epoch,
-            epochs=first_epoch + epochs,
-            callbacks=[*own, self.keras.callbacks.TerminateOnNaN(), *self.callbacks()],
-            verbose=self._verbose,
-        ).history
+        try:
+            history = model.fit(
+                **self.data.fit_arguments(),
+                initial_epoch=first_epoch,
+                epochs=first_epoch + epochs,
+                callbacks=[*own, self.keras.callbacks.TerminateOnNaN(), *self.callbacks()],
+                verbose=self._verbose,
+            ).history
+        except NotFiniteError as error:
+            raise keras_tuner.errors.FailedTrialError(f"In the {phase}: {error}") from error
         for epoch, loss in enumerate(history["loss"]):
             if not math.isfinite(loss):
                 raise keras_tuner.errors.FailedTrialError(

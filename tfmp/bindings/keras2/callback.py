@@ -5,6 +5,7 @@ import tf_keras
 from tfmp.bindings import binding
 from tfmp.bindings.keras2.optimizer import SelectionOptimizer
 from tfmp.bindings.keras2.selection_step import hold_logits, selection_step
+from tfmp.bindings.selection_variables import start_variables
 from tfmp.mixins.mixed_precision_search import MixedPrecisionSearchMixin
 
 
@@ -32,6 +33,14 @@ class MixedPrecisionSearch(MixedPrecisionSearchMixin, tf_keras.callbacks.Callbac
     def selection_step(self):
         """Returns the step of the logits alone."""
         return selection_step(self.model)
+
+    def named_variables(self):
+        """Pairs of the path and the values of every variable of the model."""
+        return ((variable.name, variable.numpy()) for variable in self.model.variables)
+
+    def start_variables(self):
+        """The variables that say what the search starts from, see `tfmp.bindings.selection_variables`."""
+        return start_variables(self.model.variables, lambda variable: variable.name)
 
     def backup_variables(self):
         """The variables of model and optimizer, in a fixed order."""

@@ -5,6 +5,7 @@ import keras
 from tfmp.bindings import binding
 from tfmp.bindings.keras3 import graph
 from tfmp.bindings.keras3.selection_step import hold_logits, selection_step
+from tfmp.bindings.selection_variables import start_variables
 from tfmp.mixins.mixed_precision_search import MixedPrecisionSearchMixin
 
 
@@ -31,6 +32,14 @@ class MixedPrecisionSearch(MixedPrecisionSearchMixin, keras.callbacks.Callback):
     def selection_step(self):
         """Returns the step of the logits alone."""
         return selection_step(self.model)
+
+    def named_variables(self):
+        """Pairs of the path and the values of every variable of the model."""
+        return ((variable.path, variable.numpy()) for variable in self.model.variables)
+
+    def start_variables(self):
+        """The variables that say what the search starts from, see `tfmp.bindings.selection_variables`."""
+        return start_variables(self.model.variables, lambda variable: variable.path)
 
     def backup_variables(self):
         """The variables of model and optimizer, in a fixed order."""

@@ -1,0 +1,101 @@
+"""A command that was killed goes on with the same settings alone."""
+
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.tuner import tiny_experiment as tiny
+from tfmp import cli
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SETTINGS = {
+    "search": {"search_epochs": "500", "finetune_epochs": "1", "like_uniform": "2,2"},
+    "tune": {"search_epochs": "500", "finetune_epochs": "1", "budget": "bitops=2,2"},
+}
+
+
+def arguments(folder, command, model="model.keras", data="data.npz", output=None, flags=(), **changed):
+    """Those of a command with some of its settings changed."""
+    files = [str(folder / name) for name in (model, data, output or command)]
+    settings = {"batch_size": "16", "loss": "logits", "seed": "3", **SETTINGS[command], **changed}
+    return [command, *files, *(text for name, value in settings.items() for text in (f"--{name}", value)), *flags]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Models, data, and what killed commands left."""
+    folder = tmp_path_factory.mktemp("killed")
+    (x_train, y_train), (x_test, y_test) = tiny.data()
+    arrays = {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test}
+    np.savez(folder / "data.npz", **arrays)
+    np.savez(folder / "other.npz", **{**arrays, "x_train": np.append(x_train[:-1], x_train[-1:] + 1e-6, axis=0)})
+    model = tiny.build()
+    model.save(folder / "model.keras")
+    tiny.build(width=2.0).save(folder / "wider.keras")
+    model.get_layer("first").bias.assign(np.full(8, 1e-6))
+    model.save(folder / "trained.keras")
+    keras.Sequential([keras.Input((4,)), *model.layers[1:], keras.layers.Softmax()]).save(folder / "deeper.keras")
+    command = [sys.executable, "-m", "tests.cli.killed_commands", str(folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return folder
+
+
+@pytest.fixture
+def eagerly():
+    """Compiling would take far longer than a few steps."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+def contents(folder):
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {path: path.read_bytes() for path in files if path.suffix not in (".lock", ".tmp")}  # half-written ones go
+
+
+CHANGES = {
+    "weights": ({"model": "trained.keras"}, r"weights: "),
+    "width": ({"model": "wider.keras"}, r"model.layers.dense.units: 8 then, 16 now"),
+    "architecture": ({"model": "deeper.keras"}, r"model.layers.softmax: 'nothing' then"),
+    "data": ({"data": "other.npz"}, r"x(_train)?: 'float32 \[64, 4\]"),
+    "candidates": ({"weight_bits": "1,2"}, r"weight_bits: .*1, ?2, ?3, ?4.* then, .*1, ?2\]"),
+    "learning rate": ({"learning_rate": "0.01"}, r"learning_rate: '?0.001\d*'? then, '?0.0(1|09999)"),
+    "seed": ({"seed": "4"}, r"seed: 3 then, 4 now"),
+    "batch size": ({"batch_size": "32"}, r"batch_size: 16 then, 32 now"),
+}
+BUDGETS = {
+    "search": ({"like_uniform": "1,2"}, r"costs.bitops.limit: 256.0 then, 128.0 now"),
+    "tune": ({"budget": "bitops=1,2"}, r"budgets: \['bitops like 2,2'\] then, \['bitops like 1,2'\] now"),
+}
+
+
+@pytest.mark.parametrize("command", SETTINGS)
+@pytest.mark.parametrize("kind", [*CHANGES, "budget"])
+def test_it_is_not_taken_up_with_other_settings(folder, capsys, command, kind):
+    changed, message = CHANGES.get(kind, BUDGETS[command])
+    before = contents(folder / command)
+    flags = ["--resume"] if command == "tune" else []
+    assert cli.main(arguments(folder, command, flags=flags, **changed)) == 1
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert re.search(message, error) and "--overwrite" in error, error
+    assert before.items() <= contents(folder / command).items(), "nothing is lost"
+
+
+def test_a_search_goes_on_with_the_same_settings_and_overwrites_others(folder, capsys, eagerly):
+    for changed, first_epoch in (({}, 2), ({"learning_rate": "0.01"}, 1)):
+        output = f"again-{first_epoch}"
+        shutil.copytree(folder / "search", folder / output)
+        epochs = len(list((folder / output / "backup").glob("epoch-*[0-9]")))
+        given = {"search_epochs": "3", "output": output, **changed}
+        assert cli.main(arguments(folder, "search", flags=["--overwrite"], **given)) == 0
+        printed = capsys.readouterr().out
+        assert "Epoch 3/3" in printed and ("Epoch 1/3" in printed) == bool(changed) and epochs
+        assert {path.name for path in (folder / output).iterdir()} == {"fixed.keras", "assignment.json"}

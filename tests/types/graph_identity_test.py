@@ -1,0 +1,48 @@
+"""Architectures of both Kerases, built twice in one process, where Keras gives other names the second time."""
+
+import json
+
+import keras
+import pytest
+import tf_keras
+
+import tfmp
+from tfmp.bindings import binding
+from tfmp.types.graph_identity import graph_identity
+from tfmp.types.run_identity import difference_text
+
+FRAMEWORKS = {"keras": keras, "tf_keras": tf_keras}
+
+
+@pytest.fixture(params=FRAMEWORKS)
+def framework(request):
+    return FRAMEWORKS[request.param]
+
+
+def identity(
+    framework, *, units=4, rate=0.1, momentum=0.9, crossed=False, bits=(1, 2), initializer="zeros", dtype=None
+):
+    kl = framework.layers
+    inputs = [framework.Input((6,)), framework.Input((6,))]
+    backbone = framework.Sequential([framework.Input((6,)), kl.Dense(units, dtype=dtype, bias_initializer=initializer)])
+    x = [kl.Dropout(rate)(kl.ReLU()(backbone(each))) for each in (inputs[::-1] if crossed else inputs)]
+    x = kl.Dense(4, activation="relu")(kl.BatchNormalization()(kl.Concatenate()(x)))
+    model = tfmp.relax(framework.Model(inputs, kl.Dense(2)(x)), weight_bits=bits)
+    return json.loads(json.dumps(graph_identity(binding.of(model).read(model, weights=False))))
+
+
+CHANGES = {
+    "units": ({"units": 5}, "layers.dense.units: 4 then, 5 now"),
+    "rate": ({"rate": 0.2}, "layers.identity.rate: 0.1 then, 0.2 now"),
+    "connections": ({"crossed": True}, "connections: "),
+    "bits": ({"bits": (1, 4)}, "layers.dense 2.weight_bits: [1, 2] then, [1, 4] now"),
+    "dtype": ({"dtype": "float64"}, "layers.dense.dtype"),
+}
+
+
+@pytest.mark.parametrize("kind", CHANGES)
+def test_what_differs_is_named(framework, kind):
+    changed, text = CHANGES[kind]
+    first = identity(framework)
+    assert difference_text(first, identity(framework, initializer="ones")) == "", "names and first values do not count"
+    assert text in difference_text(first, identity(framework, **changed))
