@@ -72,6 +72,27 @@ def test_errors_are_one_line_and_leave_nothing(folder, capsys, arguments, messag
     assert not (folder / "tuning").exists()
 
 
+@pytest.mark.parametrize("strategy", ["mixed", "dual_precision"])
+def test_a_folder_of_a_tuning_that_was_killed_as_it_began_is_free(folder, tmp_path, capsys, strategy):
+    project = tmp_path / "precisions" if strategy == "dual_precision" else tmp_path
+    (project / "locks").mkdir(parents=True)
+    (project / "locks" / "experiment").touch()
+    (project / ".experiment.json.0-1-2.tmp").write_text("{")
+    flags = ["--x=no" if strategy == "mixed" else "--budget=bitops=1"]  # an error that comes after
+
+    def error(*more):
+        files = [str(folder / "model.keras"), str(folder / "data.npz"), str(tmp_path)]
+        assert cli.main(["tune", *files, "--loss=logits", f"--strategy={strategy}", *flags, *more]) == 1
+        return capsys.readouterr().err
+
+    assert "holds no tuning to go on with. Leave out --resume to begin one" in error("--resume")
+    message = "--x must be one of" if strategy == "mixed" else "has --sizes in place of budgets"
+    assert message in error() and message in error("--overwrite")
+    (tmp_path / "thesis.txt").write_text("mine")
+    assert "holds files of something else: thesis.txt. Choose another OUTPUT" in error()
+    assert "holds files of something else: thesis.txt. Choose another OUTPUT" in error("--overwrite")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -1,5 +1,6 @@
 import json
 import math
+import pathlib
 import re
 
 import keras
@@ -187,6 +188,16 @@ def test_overwrite_begins_anew(tmp_path):
     tuner = BudgetTuner(other, directory=tmp_path, overwrite=True)
     assert tuner.records() == [] and not tuner.oracle.trials
     assert list(json.loads((tmp_path / "budgets" / "experiment.json").read_text()))[:2] == ["format", "version"]
+
+
+def test_a_change_of_the_current_folder_does_not_split_a_tuning(tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    tuner = BudgetTuner(tiny.hypermodel(strategies=["untrained"]), directory="tuning", max_trials=1)
+    monkeypatch.chdir("elsewhere")
+    tiny.search(tuner)
+    assert len(tuner.records()) == 1 and not any(pathlib.Path().iterdir())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["elsewhere", "tuning"]
 
 
 def test_one_process_at_a_time_searches(tmp_path):

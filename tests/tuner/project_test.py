@@ -9,6 +9,7 @@ from tests.tuner import tiny_experiment as tiny
 from tfmp.tuner import BudgetTuner
 from tfmp.tuner.project import FolderError, Project
 from tfmp.tuner.trial_record import TrialRecord
+from tfmp.types import disk_space
 
 IDENTITY = {"hypermodel": {"seed": 0, "space": {"budgets": [1, 2]}}}
 
@@ -77,7 +78,7 @@ def test_a_folder_that_cannot_be_written_is_an_error_before_training(tmp_path, m
     def refuse(*arguments, **options):
         raise OSError(errno.EROFS, "Read-only file system")
 
-    monkeypatch.setattr(module.tempfile, "TemporaryFile", refuse)
+    monkeypatch.setattr(disk_space.tempfile, "TemporaryFile", refuse)
     with pytest.raises(OSError, match="Read-only file system. Nothing was trained"):
         Project(tmp_path / "new").open(IDENTITY)
 

@@ -9,6 +9,7 @@ from tfmp.cli import tune_width
 from tfmp.cli.argument_types import bit_list, cost_bound, integer, number
 from tfmp.cli.files import add_trust, check_classification, load_arrays, load_model_file
 from tfmp.cli.search import add_training
+from tfmp.types.folder_locks import LOCKS
 
 DESCRIPTION = "Try budgets and strategies, and leave the front of accuracy against cost; it resumes when stopped."
 _ORACLES = ("grid", "random", "bayesian", "hyperband")
@@ -108,10 +109,19 @@ def _check_combination(arguments, of_width):
 
 
 def _check_folder(arguments, folder, project):
-    if arguments.resume and not (project / "experiment.json").exists():
+    """Tells a tuning to go on with from a folder that is free, as it also is after a kill before the first trial."""
+    is_begun = (project / "experiment.json").exists()
+    if arguments.resume and not is_begun:
         raise ValueError(f"The folder {str(folder)!r} holds no tuning to go on with. Leave out --resume to begin one.")
-    if folder.is_dir() and any(folder.iterdir()) and not (arguments.resume or arguments.overwrite):
-        raise ValueError(f"The folder {str(folder)!r} is not empty. Pass --resume to go on, or --overwrite.")
+    if is_begun and not (arguments.resume or arguments.overwrite):
+        raise ValueError(f"The folder {str(folder)!r} holds a tuning. Pass --resume to go on, or --overwrite.")
+    expected = {LOCKS, tune_width.FIRST_STAGE if project != folder else LOCKS}
+    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    others = sorted(name for name in names if not name.startswith(".") and name not in expected)
+    if others and not is_begun:
+        raise ValueError(
+            f"The folder {str(folder)!r} holds files of something else: {', '.join(others[:5])}. Choose another OUTPUT."
+        )
 
 
 def _tuner(arguments, model, folder):

@@ -74,7 +74,7 @@ class BudgetTuner(keras_tuner.Tuner, TuningResults):
         check_instance("hypermodel", hypermodel, MixedPrecisionHyperModel, "a `MixedPrecisionHyperModel`")
         if oracle is not None:
             check_instance("oracle", oracle, keras_tuner.Oracle, "a `keras_tuner.Oracle`")
-        check_path("directory", directory)
+        directory = os.path.abspath(check_path("directory", directory))
         check_text("project_name", project_name)
         check_flag("warm_start", warm_start)
         max_trials, overwrite = kwargs.pop("max_trials", None), kwargs.pop("overwrite", False)

@@ -41,7 +41,7 @@ class DualPrecision:
     def __init__(self, hypermodel, *, sizes=(0.5, 1.0), directory="."):
         check_instance("hypermodel", hypermodel, DualPrecisionHyperModel, "a `DualPrecisionHyperModel`")
         self.sizes = check_numbers("sizes", sizes, above=0) if sizes else ()
-        self.hypermodel, self._directory = hypermodel, os.fspath(check_path("directory", directory))
+        self.hypermodel, self._directory = hypermodel, os.path.abspath(check_path("directory", directory))
         self._tuners = {}
 
     def search(self, x=None, y=None, *, stage=None, **arguments):
@@ -71,7 +71,8 @@ class DualPrecision:
         Raises:
             ValueError: If a process searches in it.
         """
-        for folder in pathlib.Path(self._directory).glob("*"):
+        # The first stage goes last: it says that there is a selection, also to who is killed in between.
+        for folder in sorted(pathlib.Path(self._directory).glob("*"), reverse=True):
             project = Project(folder)
             if (folder.name == PRECISIONS or folder.name.startswith(f"{SIZES}-")) and project.is_experiment:
                 project.clear()

@@ -4,16 +4,16 @@ import contextlib
 import json
 import os
 import pathlib
-import tempfile
 
 import keras_tuner
 
 from tfmp.bindings.load_model import load_model
 from tfmp.bindings.save_model import save_model, save_weights
-from tfmp.tuner.folder_locks import LOCKS, FolderLocks
 from tfmp.tuner.trial_record import TrialRecord
 from tfmp.types.atomic_file import write_atomically
 from tfmp.types.checks import check_flag
+from tfmp.types.disk_space import check_space
+from tfmp.types.folder_locks import LOCKS, FolderLocks
 from tfmp.types.run_identity import difference_text
 
 _EXPERIMENT, _DATA, _SNAPSHOT = "experiment.json", "data.json", "snapshot.json"
@@ -55,7 +55,7 @@ class Project:
     """
 
     def __init__(self, folder, *, safe_mode=True):
-        self.folder, self.safe_mode = pathlib.Path(folder), check_flag("safe_mode", safe_mode)
+        self.folder, self.safe_mode = pathlib.Path(folder).absolute(), check_flag("safe_mode", safe_mode)
         self.locks = FolderLocks(self.folder)
 
     def open(self, identity, *, overwrite=False, trial_bytes=0):
@@ -71,25 +71,24 @@ class Project:
                 be overwritten.
             OSError: If it cannot be written, or there is too little space.
         """
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            names = [name for name in os.listdir(self.folder) if not name.startswith(".") and name != LOCKS]
-            if names and not self.is_experiment:
-                raise ValueError(
-                    f"The folder {str(self.folder)!r} holds files of something else: {', '.join(sorted(names)[:5])}. "
-                    "Choose another `directory` or `project_name`."
-                )
-            if overwrite and names:
-                self.clear()
-            self._check_space(trial_bytes)
-            self._check_identity(_EXPERIMENT, identity)
-        except OSError as error:
-            raise type(error)(
-                error.errno,
-                f"Cannot write to the tuner's folder: {error.strerror}. Nothing was trained. Choose another "
-                "`directory`, or make room",
-                str(self.folder),
-            ) from error
+        way_out = "Nothing was trained. Choose another `directory`, or make room"
+        check_space(self.folder, way_out=way_out)
+        if not self.is_experiment:
+            self._check_free()
+        elif overwrite:
+            self.clear()
+        check_space(self.folder, trial_bytes, way_out=way_out)
+        self._check_identity(_EXPERIMENT, identity)
+
+    def _check_free(self):
+        """Raises `ValueError` if the folder holds more than what a tuning leaves that was killed as it began."""
+        names = os.listdir(self.folder) if self.folder.exists() else []
+        names = sorted(name for name in names if not name.startswith(".") and name != LOCKS)
+        if names:
+            raise ValueError(
+                f"The folder {str(self.folder)!r} holds files of something else: {', '.join(names[:5])}. Choose "
+                "another `directory` or `project_name`."
+            )
 
     @property
     def is_experiment(self) -> bool:
@@ -113,11 +112,6 @@ class Project:
                 for folder in self.folder.glob(pattern):
                     if folder.is_dir() and not any(folder.iterdir()):
                         folder.rmdir()
-
-    def _check_space(self, trial_bytes):
-        with tempfile.TemporaryFile(dir=self.folder) as file:
-            if trial_bytes and hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(file.fileno(), 0, trial_bytes)  # quotas count, too
 
     def check_data(self, identity):
         """Raises `ValueError` if the trials so far had other data.

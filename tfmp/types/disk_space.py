@@ -1,0 +1,33 @@
+"""Room for what is to be written."""
+
+import errno
+import os
+import tempfile
+
+
+def check_space(
+    folder: str | os.PathLike[str], num_bytes: int = 0, *, way_out: str = "Make room, or choose another path"
+) -> None:
+    """Raises an error unless a folder can be written and has room, before the work is done that needs it.
+
+    Args:
+        folder: The folder; made if missing.
+        num_bytes: What is going to be written. Quotas count, where the system can tell.
+        way_out: What to do, for the error.
+
+    Raises:
+        OSError: If it cannot be written, or has no room; the message names it.
+
+    Example:
+        >>> check_space("output", num_bytes=10_000_000)
+    """
+    try:
+        os.makedirs(folder, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            if num_bytes and hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, num_bytes)
+    except OSError as error:
+        reason, number = error.strerror, error.errno
+        if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            reason, number = f"no space left for about {num_bytes / 1e6:,.1f} MB", errno.ENOSPC
+        raise OSError(number, f"Cannot write: {reason}. {way_out}", os.fspath(folder)) from error

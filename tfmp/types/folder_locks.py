@@ -1,0 +1,110 @@
+"""Locks of folders that several processes share."""
+
+import contextlib
+import os
+
+try:
+    import fcntl
+except ImportError:  # not on Windows, where two workers may both train the float model, and the last one's stays
+    fcntl = None
+
+LOCKS = "locks"
+
+_open_files = set()
+
+
+class FolderLocks:
+    """Files in the folder `locks` of a folder, each locked by one process at a time.
+
+    The lock of a process that dies is free, its forks do not keep it. What is no longer locked is removed.
+
+    Args:
+        folder: The folder.
+
+    Example:
+        >>> with FolderLocks("output").searching():
+        ...     pass
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]):
+        self._folder = os.path.abspath(folder)
+
+    @contextlib.contextmanager
+    def hold(self, name, *, wait=True):
+        """Lets one process at a time in.
+
+        Args:
+            name: Of what is locked.
+            wait: Whether to wait for the process that has it.
+
+        Raises:
+            BlockingIOError: If another process has it, and `wait` is False.
+        """
+        path = os.path.join(self._folder, LOCKS, name)
+        file = _locked_file(path, wait)
+        _open_files.add(file)
+        try:
+            yield
+        finally:
+            _open_files.discard(file)
+            with contextlib.suppress(OSError):
+                if os.path.getsize(path) == 0:
+                    os.unlink(path)  # before it is unlocked: whoever waits for it sees that, and opens another one
+                os.rmdir(os.path.dirname(path))
+            file.close()
+
+    @contextlib.contextmanager
+    def searching(self):
+        """Lets one process at a time search.
+
+        Raises:
+            ValueError: If another one does.
+        """
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(self.hold("search", wait=False))
+            except BlockingIOError as error:
+                raise ValueError(
+                    f"Another process searches in the folder {self._folder!r}. Wait for it, or end it."
+                ) from error
+            yield
+
+
+def _locked_file(path, wait):
+    locks = os.path.dirname(path)
+    while True:
+        os.makedirs(os.path.dirname(locks), exist_ok=True)
+        try:
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(locks)
+            file = open(path, "ab")  # which changes no file of anybody else
+        except FileNotFoundError:
+            continue  # another process has just removed a folder
+        try:
+            if fcntl is not None:
+                fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            if fcntl is None or _is_at(file, path):
+                return file
+        except BaseException:
+            file.close()
+            raise
+        file.close()
+
+
+def _is_at(file, path):
+    """Whether the file is still that of the path, which the process that had it may have removed."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
+    except FileNotFoundError:
+        return False
+
+
+def _close_in_fork():
+    """A fork that outlives its process, a reader of data for example, would keep the locks."""
+    for file in _open_files:
+        file.close()
+    _open_files.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_close_in_fork)
