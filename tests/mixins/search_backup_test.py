@@ -1,5 +1,9 @@
+import errno
+import gc
 import json
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -102,6 +106,7 @@ def test_overwriting_removes_the_epochs_of_another_search_alone(backup, tmp_path
     again = SearchBackup(tmp_path / "backup", overwrite=True)
     assert load(again)[0] == 3, "the same search goes on"
     assert load(again, identity={"seed": 1}) is None
+    again.release()
     assert os.listdir(backup.folder) == ["notes.txt"]
 
 
@@ -117,3 +122,66 @@ def test_a_relative_folder_stays_where_it_was_given(tmp_path, monkeypatch):
     monkeypatch.chdir("/")
     backup.save(1, arrays(1), identity=IDENTITY, state={})
     assert (tmp_path / "backup" / "epoch-00001").is_dir()
+
+
+def test_folders_of_somebody_else_are_no_epochs(tmp_path):
+    (tmp_path / "epoch-00001").mkdir()
+    (tmp_path / "epoch-00001" / "photo.jpg").write_text("mine")
+    backup = SearchBackup(tmp_path, overwrite=True)
+    assert load(backup) is None
+    with pytest.raises(OSError, match="not empty"):
+        backup.save(1, arrays(1), identity=IDENTITY, state={})
+    backup.release()
+    backup.remove()
+    assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")] == ["epoch-00001", "epoch-00001/photo.jpg"]
+
+
+def test_a_disk_that_fills_up_keeps_the_epochs_before(backup, monkeypatch):
+    def full(*arguments, **options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(np, "savez", full)
+        with pytest.raises(OSError, match="Cannot write: No space left.*Make room.*epoch-00004"):
+            backup.save(4, arrays(4), identity=IDENTITY, state={})
+    assert sorted(os.listdir(backup.folder)) == ["epoch-00002", "epoch-00003"]
+    assert load(backup)[0] == 3
+    monkeypatch.setattr("tfmp.types.disk_space.os.posix_fallocate", full)
+    with pytest.raises(ValueError, match="Received: .*backup.*no space left for about 0.0 MB. Make room"):
+        load(backup)
+
+
+def test_one_process_at_a_time_and_in_it_the_search_begun_last(backup):
+    load(backup)
+    child = f"""
+import sys
+from tfmp.mixins.search_backup import SearchBackup
+SearchBackup(sys.argv[1]).load({SHAPES}, identity={IDENTITY})
+"""
+
+    def other_process():
+        command = [sys.executable, "-c", child, backup.folder]
+        return subprocess.run(command, capture_output=True, text=True, check=False).stderr
+
+    assert f"Another process searches in the folder {backup.folder!r}. Wait for it, or end it." in other_process()
+    again = SearchBackup(backup.folder)  # that before was interrupted, and nobody ended it
+    assert load(again)[0] == 3
+    with pytest.raises(ValueError, match="Another search of this process has taken over the backup in"):
+        backup.save(4, arrays(4), identity=IDENTITY, state={})
+    backup.release()
+    assert "Another process" in other_process()
+    again.release()
+    assert other_process() == ""
+    load(SearchBackup(backup.folder))  # nobody keeps it
+    gc.collect()
+    assert other_process() == ""
+
+
+def test_a_change_of_the_current_folder_does_not_split_a_backup(tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    backup = SearchBackup("backup")
+    backup.save(1, arrays(1), identity=IDENTITY, state={})
+    monkeypatch.chdir("elsewhere")
+    backup.save(2, arrays(2), identity=IDENTITY, state={})
+    assert sorted(os.listdir(tmp_path / "backup")) == ["epoch-00001", "epoch-00002"]

@@ -1,5 +1,6 @@
 """How a joint search goes on when it was killed."""
 
+import contextlib
 import dataclasses
 import json
 
@@ -42,6 +43,15 @@ class JointBackup:
         values = [value_of(variable) for variable in self._variables()]
         state = {"cost_gradient": self.cost_gradient.state(), "history": self.history}
         self._backup.save(epoch, values, identity=identity, state=state)
+
+    @contextlib.contextmanager
+    def _resumed(self, identity, epochs):
+        """Yields the first epoch that is left to do; the backup's folder is locked meanwhile."""
+        try:
+            yield self._resume(identity, epochs)
+        finally:
+            if self._backup is not None:
+                self._backup.release()
 
     def _resume(self, identity, epochs):
         shapes = [variable.shape for variable in self._variables()]

@@ -128,16 +128,16 @@ class JointSearchMixin(NetworkDerivation, JointBackup, JointChecks):
         for name, part in (("training", training), ("validation", validation)):
             self._check_data(name, part)
         identity = None if self._backup is None else self._identity(training, validation, seed, batch_size)
-        first_epoch = self._resume(identity, epochs)
-        self._check_variables("before the first step")
-        for epoch in range(first_epoch, epochs):
-            parts = (epoch_batches(part, epoch, batch_size, seed) for part in (training, validation))
-            self.history.append({"epoch": epoch, **self._epoch(epoch, *parts, seed)})
-            self._check_variables(f"after epoch {epoch + 1}")
-            if self._backup is not None:
-                self._save(epoch + 1, identity)
-            if report is not None:
-                report(self.history[-1])
+        with self._resumed(identity, epochs) as first_epoch:
+            self._check_variables("before the first step")
+            for epoch in range(first_epoch, epochs):
+                parts = (epoch_batches(part, epoch, batch_size, seed) for part in (training, validation))
+                self.history.append({"epoch": epoch, **self._epoch(epoch, *parts, seed)})
+                self._check_variables(f"after epoch {epoch + 1}")
+                if self._backup is not None:
+                    self._save(epoch + 1, identity)
+                if report is not None:
+                    report(self.history[-1])
         return self.history
 
     def _epoch(self, epoch, training, validation, seed):

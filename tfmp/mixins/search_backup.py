@@ -1,26 +1,33 @@
 """What a killed search needs to go on."""
 
+import contextlib
 import json
+import math
 import os
 import re
 import shutil
-import tempfile
 import warnings
+import weakref
 import zipfile
 
 import numpy as np
 
+from tfmp.types.atomic_folder import new_folder
 from tfmp.types.checks import check_path
+from tfmp.types.disk_space import check_space
+from tfmp.types.folder_locks import FolderLocks
 from tfmp.types.run_identity import difference_text
 
 _STATE_FILE = "search.json"
 _ARRAYS_FILE = "variables.npz"
 _FORMAT, _VERSION = "tfmp.search", 1
-_EPOCH = re.compile(r"epoch-\d{5}")
+_EPOCH, _HALF_WRITTEN = re.compile(r"epoch-\d{5}"), re.compile(r"epoch-\d{5}\.tmp")
 _WEIGHTS = re.compile(r"(^| )weights: ")
+VALUE_BYTES = 4
 _KEPT_EPOCHS = 2  # one to go on from where the other is damaged
 # What reading a damaged epoch raises.
 _DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile)
+_HOLDERS = weakref.WeakValueDictionary()  # folder to the backup of this process that has its lock
 _WAY_OUT = "give another `backup_dir`, or remove the folder to start anew"
 
 
@@ -36,16 +43,34 @@ class SearchBackup:
     def __init__(self, folder: str | os.PathLike, *, overwrite: bool = False, way_out: str = _WAY_OUT):
         self.folder = os.path.abspath(os.fsdecode(check_path("backup_dir", folder)))
         self.overwrite, self.way_out = overwrite, way_out
+        self._held = contextlib.ExitStack()
 
     @classmethod
     def of(cls, folder):
         """Returns the backup itself, or that of a folder; None for None."""
         return folder if folder is None or isinstance(folder, cls) else cls(folder)
 
+    def epoch_folder(self, epoch: int) -> str:
+        """Where the state after a number of complete epochs is."""
+        return os.path.join(self.folder, f"epoch-{epoch:05d}")
+
     def epochs(self) -> list[str]:
         """Names of the folders of complete epochs, the last one first."""
         names = os.listdir(self.folder) if os.path.isdir(self.folder) else []
-        return sorted(filter(_EPOCH.fullmatch, names), reverse=True)
+        return sorted(filter(self._is_epoch, names), reverse=True)
+
+    def _is_epoch(self, name):
+        """Whether a name is that of an epoch that a search has left, damaged or not."""
+        files = (os.path.join(self.folder, name, file) for file in (_STATE_FILE, _ARRAYS_FILE))
+        return bool(_EPOCH.fullmatch(name)) and any(map(os.path.exists, files))
+
+    def needed_bytes(self, num_values: int) -> int:
+        """Room for the epochs to come: those that are kept, and the next one before the first of them goes.
+
+        Args:
+            num_values: How many numbers the variables of an epoch hold.
+        """
+        return max(1, _KEPT_EPOCHS + 1 - len(self.epochs())) * VALUE_BYTES * num_values
 
     def save(self, epoch, variables, *, identity, state):
         """Leaves an epoch's state, whole or not at all.
@@ -57,20 +82,20 @@ class SearchBackup:
             state: The rest of it; JSON.
 
         Raises:
-            ValueError: If a number of the state is NaN or infinite.
+            ValueError: If a number of the state is NaN or infinite, or a search of this process has taken over.
+            OSError: If it cannot be written. The epochs before are kept.
         """
         content = {"format": _FORMAT, "version": _VERSION, "epoch": epoch, "identity": identity, "state": state}
         text = json.dumps(content, allow_nan=False)
-        os.makedirs(self.folder, exist_ok=True)
-        final = os.path.join(self.folder, f"epoch-{epoch:05d}")
-        beside = f"{final}.tmp"
-        for leftover in (beside, final):
-            shutil.rmtree(leftover, ignore_errors=True)
-        os.makedirs(beside)
-        np.savez(os.path.join(beside, _ARRAYS_FILE), *variables)
-        with open(os.path.join(beside, _STATE_FILE), "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(beside, final)
+        if _HOLDERS.get(self.folder, self) is not self:
+            raise ValueError(f"Another search of this process has taken over the backup in {self.folder!r}.")
+        final = self.epoch_folder(epoch)
+        if os.path.basename(final) in self.epochs():
+            shutil.rmtree(final)
+        with new_folder(final) as beside:
+            np.savez(os.path.join(beside, _ARRAYS_FILE), *variables)
+            with open(os.path.join(beside, _STATE_FILE), "w", encoding="utf-8") as file:
+                file.write(text)
         names = self.epochs()
         kept = names[names.index(os.path.basename(final)) :][:_KEPT_EPOCHS]
         self._remove(keep=kept)
@@ -78,7 +103,8 @@ class SearchBackup:
     def load(self, shapes, *, identity, epochs=None, others=()):
         """Returns `(epoch, variables, state)` of the last complete epoch, or None if there is none.
 
-        If that epoch is damaged, it is the one before, with a warning.
+        If that epoch is damaged, it is the one before, with a warning. From then on the folder is locked for this
+        process, until `release`; a search of this process that was interrupted hands its lock over.
 
         Args:
             shapes: Shapes of the model's and the optimizer's variables, which the backup must have.
@@ -88,9 +114,18 @@ class SearchBackup:
 
         Raises:
             ValueError: If the backup belongs to another search, the message says in what it differs; if the backup has
-                more epochs than wanted, no epoch is intact, or the folder cannot be written.
+                more epochs than wanted, no epoch is intact, the folder cannot be written or has no room, or another
+                process searches in it.
         """
-        self._check_folder()
+        self._check_folder(shapes)
+        self._lock()
+        try:
+            return self._load(shapes, identity, epochs, others)
+        except BaseException:
+            self.release()
+            raise
+
+    def _load(self, shapes, identity, epochs, others):
         names, damaged, content = self.epochs(), [], None
         for name in names:
             try:
@@ -129,16 +164,34 @@ class SearchBackup:
             raise ValueError(f"{problem}; {self.way_out}.")
         self._remove(keep=())
 
-    def _remove(self, keep):
-        for name in os.listdir(self.folder):
-            if _EPOCH.fullmatch(name.removesuffix(".tmp")) and name not in keep:
-                shutil.rmtree(os.path.join(self.folder, name), ignore_errors=True)
+    def remove(self):
+        """Removes the backup, and its folder if nothing else is in it."""
+        self._remove(keep=())
+        with contextlib.suppress(OSError):
+            os.rmdir(self.folder)
 
-    def _check_folder(self):
+    def _remove(self, keep):
+        half_written = filter(_HALF_WRITTEN.fullmatch, os.listdir(self.folder))
+        for name in {*self.epochs(), *half_written} - set(keep):
+            shutil.rmtree(os.path.join(self.folder, name), ignore_errors=True)
+
+    def _lock(self):
+        holder = _HOLDERS.get(self.folder)
+        if holder is None:
+            self._held.enter_context(FolderLocks(self.folder).searching())
+        else:
+            self._held = holder._held.pop_all()
+        _HOLDERS[self.folder] = self
+
+    def release(self):
+        """Lets other processes search in the folder."""
+        if _HOLDERS.get(self.folder) is self:
+            del _HOLDERS[self.folder]
+            self._held.close()
+
+    def _check_folder(self, shapes):
         try:
-            os.makedirs(self.folder, exist_ok=True)
-            with tempfile.TemporaryFile(dir=self.folder):
-                pass
+            check_space(self.folder, self.needed_bytes(sum(math.prod(shape) for shape in shapes)))
         except OSError as error:
             raise ValueError(
                 f"`backup_dir` must be a folder that can be written. Received: {self.folder!r} ({error.strerror})"

@@ -163,3 +163,4 @@ class SearchCallbackMixin:
         self.hold_logits(False)
         if self._backup is not None:
             self.resume_at(None)  # the next `fit` starts where it is told
+            self._backup.release()

@@ -67,24 +67,21 @@ def replacement(path: str | os.PathLike[str], overwrite: bool = False, *, suffix
     """
     target = check_writable(path, overwrite)
     folder, name = os.path.split(target)
-    _remove_leftovers(folder, name)
+    remove_leftovers(target)
     beside = os.path.join(folder, f".{name}.{_HOST}-{os.getpid()}-{secrets.token_hex(4)}.tmp{suffix}")
     try:
         try:
             # Not tempfile: its files are private to their owner, these follow the umask.
             os.close(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
             yield beside
-            _synchronize(beside)
+            synchronize(beside)
         except OSError as error:
-            if error.errno not in _WAYS_OUT:
-                raise
-            text = f"Cannot write: {error.strerror}. {_WAYS_OUT[error.errno]}"
-            raise type(error)(error.errno, text, target) from error
+            raise with_way_out(error, target) from error
         _take_the_place(beside, target, overwrite)
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(beside)
-    _synchronize(folder)
+    synchronize(folder)
 
 
 def check_writable(path: str | os.PathLike[str], overwrite: bool = False) -> str:
@@ -109,6 +106,51 @@ def check_writable(path: str | os.PathLike[str], overwrite: bool = False) -> str
     return target
 
 
+def with_way_out(error: OSError, path: str | os.PathLike[str]) -> OSError:
+    """The error of a write, with the path and what to do where that is known."""
+    if error.errno not in _WAYS_OUT:
+        return error
+    # Not the error's own text: h5py gives pages.
+    text = f"Cannot write: {os.strerror(error.errno)}. {_WAYS_OUT[error.errno]}"
+    return OSError(error.errno, text, os.fspath(path))
+
+
+def link_or_copy(source: str | os.PathLike[str], path: str | os.PathLike[str], overwrite: bool = False) -> None:
+    """Gives a file a second name, or a copy where the file system has no such names, whole or not at all.
+
+    Args:
+        source: A file that is complete.
+        path: The other name.
+        overwrite: True to replace an existing file, whose permissions are kept.
+
+    Raises:
+        OSError: As `write_atomically`.
+    """
+    with replacement(path, overwrite) as beside:
+        os.unlink(beside)
+        try:
+            os.link(source, beside)
+        except OSError:
+            shutil.copyfile(source, beside)
+
+
+def synchronize(path):
+    """Waits until a file, or the names in a folder, are on the disk; some file systems cannot do so for folders."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:
+        if os.path.isdir(path):
+            return
+        raise
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        if not os.path.isdir(path):
+            raise
+    finally:
+        os.close(descriptor)
+
+
 def _take_the_place(beside, target, overwrite):
     if overwrite:
         if os.path.exists(target):
@@ -125,8 +167,9 @@ def _take_the_place(beside, target, overwrite):
         os.replace(beside, target)
 
 
-def _remove_leftovers(folder, name):
-    """Removes files beside whose process on this machine is dead; of other machines nothing is known."""
+def remove_leftovers(path: str | os.PathLike[str]) -> None:
+    """Removes what processes left beside a file that are dead, on this machine; of others nothing is known."""
+    folder, name = os.path.split(os.path.realpath(path))
     prefix = f".{name}."
     for entry in os.listdir(folder):
         found = _TEMPORARY.match(entry[len(prefix) :]) if entry.startswith(prefix) else None
@@ -145,23 +188,6 @@ def _is_alive(process):
     except (OSError, OverflowError):  # somebody else's
         return True
     return True
-
-
-def _synchronize(path):
-    """Waits until a file, or the names in a folder, are on the disk; some file systems cannot do so for folders."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except OSError:
-        if os.path.isdir(path):
-            return
-        raise
-    try:
-        os.fsync(descriptor)
-    except OSError:
-        if not os.path.isdir(path):
-            raise
-    finally:
-        os.close(descriptor)
 
 
 def _exists_message(target):
