@@ -57,8 +57,8 @@ def eagerly():
 
 
 def contents(folder):
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    return {path: path.read_bytes() for path in files if path.suffix not in (".lock", ".tmp")}  # half-written ones go
+    files = [path for path in folder.rglob("*") if path.is_file() and path.parent.name != "locks"]
+    return {path: path.read_bytes() for path in files if path.suffix != ".tmp"}  # half-written ones go
 
 
 CHANGES = {

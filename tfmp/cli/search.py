@@ -2,10 +2,11 @@
 
 import importlib
 import pathlib
-import shutil
 
 from tfmp.cli.argument_types import bit_list, bit_pair, cost_bound, integer, number, seed
 from tfmp.cli.files import add_trust, check_classification, load_arrays, load_model_file
+from tfmp.cli.search_results import SearchResults
+from tfmp.types.disk_space import check_space
 
 DESCRIPTION = "Search the bits of a model under a budget, train it at them, and save both."
 
@@ -64,26 +65,36 @@ def add_training(command, *, search_epochs, finetune_epochs):
 def kept(arguments):
     """What is left of an interrupted run, and how to go on."""
     backup = pathlib.Path(arguments.output) / "backup"
-    if not backup.is_dir() or not any(backup.iterdir()):
+    if not any(backup.glob("epoch-*[0-9]")):
         return None
     return f"{str(backup)!r} holds the search up to its last complete epoch. The same command goes on."
 
 
 def run(arguments):
     """Runs the command."""
+    from tfmp.mixins.search_backup import SearchBackup
+
+    budget = _budget(arguments)
+    folder = pathlib.Path(arguments.output)
+    backup = SearchBackup(
+        folder / "backup",
+        overwrite=arguments.overwrite,
+        way_out="choose another OUTPUT, or pass --overwrite to remove it and start anew",
+    )
+    last_epoch = backup.epoch_folder(arguments.search_epochs)
+    results = SearchResults(folder, last_epoch, arguments.finetune_epochs, overwrite=arguments.overwrite)
+    with results.locked():
+        _search(arguments, budget, backup, results)
+
+
+def _search(arguments, budget, backup, results):
+    """Searches and trains, as far as that is not done, and publishes the results."""
     import tfmp
     from tfmp.bindings import binding
     from tfmp.bindings.save_model import save_model
     from tfmp.data.batches import first_samples
-    from tfmp.mixins.search_backup import SearchBackup
-    from tfmp.types.atomic_file import check_writable
+    from tfmp.mixins.search_backup import VALUE_BYTES
 
-    budget = _budget(arguments)
-    folder = pathlib.Path(arguments.output)
-    model_path, assignment_path = folder / "fixed.keras", folder / "assignment.json"
-    if folder.exists():
-        for path in (model_path, assignment_path):
-            check_writable(path, arguments.overwrite)
     data = load_arrays(arguments.data, "x_train", "y_train")
     model = load_model_file(arguments.model, arguments.trust)
     is_tested = "x_test" in data and "y_test" in data
@@ -107,26 +118,31 @@ def run(arguments):
         calibration=first_samples([x_train], 512),
         seed=arguments.seed,
     )
-    # The backup makes the folder, when everything has turned out to fit.
-    backup = SearchBackup(
-        folder / "backup",
-        overwrite=arguments.overwrite,
-        way_out="choose another OUTPUT, or pass --overwrite to remove it and start anew",
-    )
+    num_values = 3 * search_model.count_params()  # Adam has two moments of each
+    check_space(results.folder, backup.needed_bytes(num_values) + VALUE_BYTES * num_values)
     names = ("x_train", "y_train", "seed", "batch_size", "loss")
     identity = {name: data[name] if name in data else getattr(arguments, name) for name in names}
     search = ours.MixedPrecisionSearch(budget=budget, backup_dir=backup, identity=identity)
     weights = framework.optimizers.Adam(arguments.learning_rate)
     optimizer = ours.SelectionOptimizer(weights, framework.optimizers.Adam(0.02))
     fit(search_model, optimizer, arguments.search_epochs, callbacks=[search])
-    assignment = tfmp.discretize(search_model, strategy="budget", budget=budget)
-    fixed = tfmp.fix(search_model, assignment, calibration=first_samples([x_train], 2048))
-    fit(fixed, framework.optimizers.Adam(arguments.learning_rate), arguments.finetune_epochs)
-    save_model(fixed, model_path)
-    assignment.to_json(assignment_path, overwrite=arguments.overwrite)
-    shutil.rmtree(folder / "backup", ignore_errors=True)
-    print(assignment)
+    if not results.are_written:
+        assignment = tfmp.discretize(search_model, strategy="budget", budget=budget)
+        fixed = tfmp.fix(search_model, assignment, calibration=first_samples([x_train], 2048))
+        fit(fixed, framework.optimizers.Adam(arguments.learning_rate), arguments.finetune_epochs)
+
+        def save(model_path, assignment_path):
+            save_model(fixed, model_path)
+            assignment.to_json(assignment_path, overwrite=True)
+
+        results.write(save)
+    results.publish()
+    backup.remove()
+    model_path, assignment_path = results.paths
+    print(tfmp.BitAssignment.from_json(assignment_path))
     if is_tested:
+        fixed = load_model_file(str(model_path), arguments.trust)
+        fixed.compile(loss=loss, metrics=["accuracy"])
         accuracy = fixed.evaluate(checked["x_test"], checked["y_test"], verbose=0)[1]
         print(f"Accuracy on the test set: {accuracy:.2%}")
     print(f"Wrote {model_path} and {assignment_path}")

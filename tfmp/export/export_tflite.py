@@ -1,5 +1,6 @@
 """From a fixed model to a TFLite file."""
 
+import os
 from collections.abc import Iterable
 
 from tfmp.bindings import binding
@@ -14,6 +15,7 @@ from tfmp.transform.fold import fold_graph
 from tfmp.types import TFLiteReport, Tolerance
 from tfmp.types.atomic_file import check_writable, write_atomically
 from tfmp.types.checks import check_choice, check_instances
+from tfmp.types.disk_space import check_space
 
 
 def export_tflite(
@@ -59,7 +61,7 @@ def export_tflite(
     Raises:
         ValueError: If bits are open, a range was never calibrated, a layer has no integer form, an argument is
             unknown, or the file is further from one of its models than `tolerance` allows. Nothing is written then.
-        OSError: If the file exists and `overwrite` is False, or the folder cannot be written.
+        OSError: If the file exists and `overwrite` is False, or the folder cannot be written or has no room.
 
     Example:
         >>> report = tfmp.export_tflite(fixed, "model.tflite", verify=x_test[:256], reference=model)
@@ -67,7 +69,7 @@ def export_tflite(
     check_choice("mode", mode, MODES)
     labels = _checked_labels(labels)
     check_tolerance(tolerance)
-    check_writable(path, overwrite)
+    target = check_writable(path, overwrite)
     graph = binding.of(fixed, "fixed").read(fixed)
     if reference is not None:
         _check_reference(reference, graph, verify)
@@ -76,6 +78,7 @@ def export_tflite(
         convert_float(graph, **options) if mode == FLOAT else write_tflite(fold_graph(graph, mode=mode), **options)
     )
     content = with_own_metadata(content, mode=mode, bits=quantized_bits(graph), labels=labels)
+    check_space(os.path.dirname(target), len(content))
     interpreter = Interpreter(content)
     report = TFLiteReport(file_contents(interpreter, path))
     if verify is not None:
