@@ -69,10 +69,10 @@ class SearchCallbackMixin:
             "freeze_above": None if self._decided is None else self._decided.threshold,
             "weights": at_start(model, folder, weights, is_resumed=is_resumed),
         }
-        has_temperature = any(selector.temperature is not None for selector in self._selectors())
-        if has_temperature or self._decided is not None:
+        is_drawn = any(getattr(layer, "relaxation", "") == "gumbel" for layer in self._layers.values())
+        if is_drawn or self._decided is not None:
             identity["names"] = list(self._layers)  # by which noise is drawn and decisions are kept
-        if has_temperature:
+        if any(selector.temperature is not None for selector in self._selectors()):
             identity["temperature"] = list(self.temperature)
             if self.params and self.temperature[0] != self.temperature[1]:
                 identity["epochs"] = self.params.get("epochs")

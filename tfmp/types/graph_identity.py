@@ -44,6 +44,8 @@ def _settings(config):
     if config.get("class_name") == "__lambda__":  # the text of its code is not the same in every process
         return "lambda"
     omitted = {"build_config", "name"} if _IN_LAYERS & config.keys() else {"build_config"}
+    if config.get("relaxation", "gumbel") != "gumbel":
+        omitted.add("seed")  # nothing is drawn, and layers of nested models have one that follows from their names
     return {
         str(key): _settings(value)
         for key, value in config.items()
