@@ -3,13 +3,12 @@ import os
 
 import pytest
 
-import tfmp.bindings.save_model as save_model
 import tfmp.tuner.project as module
 from tests.tuner import tiny_experiment as tiny
 from tfmp.tuner import BudgetTuner
 from tfmp.tuner.project import FolderError, Project
 from tfmp.tuner.trial_record import TrialRecord
-from tfmp.types import disk_space
+from tfmp.types import atomic_file, disk_space
 
 IDENTITY = {"hypermodel": {"seed": 0, "space": {"budgets": [1, 2]}}}
 
@@ -96,7 +95,7 @@ def test_a_disk_that_fills_up_ends_the_search_and_keeps_what_there_is(tmp_path, 
     tiny.search(BudgetTuner(hypermodel, directory=tmp_path, max_trials=1))
     tuner = BudgetTuner(hypermodel, directory=tmp_path, max_trials=2)
     with monkeypatch.context() as patched:
-        target, name = (module.TrialRecord, "write") if place == "record" else (save_model.os, "replace")
+        target, name = (module.TrialRecord, "write") if place == "record" else (atomic_file.os, "replace")
         patched.setattr(target, name, full)
         with pytest.raises(FolderError if place == "record" else OSError, match="No space left"):
             tiny.search(tuner)
