@@ -99,13 +99,12 @@ def test_unfamiliar_data_are_said_and_move_no_normalization(model):
     assert statistics_distance(model, NATURAL) < 0.01
     for data in (NATURAL * 255, NATURAL * 0.02, NATURAL + 3):
         assert statistics_distance(model, data) > 0.25
-        for options in ({}, {"post_training": True}):
-            with pytest.warns(UserWarning, match="calibration data do not look like"):
-                fixed = at_8_bits(model, data, calibration=data, **options)
-            if not options:
-                for name in ("norm", "last_norm"):
-                    moved = [np.asarray(each.get_layer(name).moving_variance) for each in (model, fixed)]
-                    np.testing.assert_array_equal(*moved)
+    for options in ({}, {"post_training": True}):
+        with pytest.warns(UserWarning, match="calibration data do not look like"):
+            fixed = at_8_bits(model, NATURAL[:64] * 255, calibration=NATURAL[:64] * 255, **options)
+        for name in () if options else ("norm", "last_norm"):
+            moved = [np.asarray(each.get_layer(name).moving_variance) for each in (model, fixed)]
+            np.testing.assert_array_equal(*moved)
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         fixed = at_8_bits(model, NATURAL, calibration=NATURAL)

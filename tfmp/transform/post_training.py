@@ -10,8 +10,7 @@ from tfmp.transform.calibrate import calibrate_ranges, reestimate_normalization
 from tfmp.transform.moment_correction import STATISTICS, MomentCorrection
 from tfmp.transform.output_error import MeanLoss, read_samples
 from tfmp.transform.separate_activations import with_separate_activations
-from tfmp.types import Graph
-from tfmp.types.post_training_report import PostTrainingReport
+from tfmp.types import Graph, PostTrainingReport
 
 _HELD_OUT = 4  # one sample of so many
 

@@ -74,6 +74,9 @@ def quantize(model, bits=8, *, calibration, quantizer="lsq", loss=None, verbose=
             f"`bits` must name layers that can be quantized, of {', '.join(quantizable)}. Received: "
             f"{', '.join(unknown)}"
         )
+    for name, pair_of in chosen.items():
+        if plans[name].status == EIGHT_BITS and pair_of != (STORAGE_BITS, STORAGE_BITS):
+            raise ValueError(f"`bits` of layer `{name}` must be (8, 8): {plans[name].reason}. Received: {pair_of}")
     arguments = {name: _arguments(*chosen[name], pair, plans[name].signed_input) for name in chosen}
     _, graph = relaxed_graph(graph, plans, lambda name: arguments.get(name, KEPT_ARGUMENTS), integer=True)
     for layer in graph.in_order():

@@ -13,6 +13,7 @@ from tfmp.types.model_agreement import ModelAgreement, OutputAgreement
 from tfmp.types.model_report import ExportOutlook, ModelReport, ModelRow
 from tfmp.types.network_report import NetworkReport
 from tfmp.types.pareto_front import ParetoFront
+from tfmp.types.post_training_report import PostTrainingReport
 from tfmp.types.search_space import SearchSpace, Stage
 from tfmp.types.submodel import Submodel
 from tfmp.types.tflite_file import FileLayer, FileTensor, StoredTensor, TFLiteFile
@@ -49,6 +50,7 @@ __all__ = [
     "OperatorAgreement",
     "OutputAgreement",
     "ParetoFront",
+    "PostTrainingReport",
     "SearchSpace",
     "Selection",
     "Stage",
