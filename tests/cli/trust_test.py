@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import tf_keras
 
+from tests import golden_files
 from tests.bindings import hostile_models as hostile
 from tfmp import cli
 from tfmp.cli import tune_width
@@ -141,10 +142,13 @@ def test_tensorflow_starts_quietly_and_errors_are_heard(folder):
         quiet_start.import_tensorflow_quietly()
         quiet_start.import_tensorflow_quietly()
         import tensorflow
+        from ai_edge_litert import interpreter
         assert not any(type(finder).__module__ == quiet_start.__name__ for finder in sys.meta_path)
+        interpreter.Interpreter(model_path=FILE).allocate_tensors()
         with quiet_start._without_notes():
             os.write(2, b"I0000 00:00:1.5 1 port.cc:1] a note\\nE0000 an error\\n")
     """
+    program = f"FILE = {str(golden_files.FOLDER / 'keras_plain.fast.tflite')!r}\n" + textwrap.dedent(program)
     assert run_in_process(program, folder).stderr == "E0000 an error\n"
 
 

@@ -10,16 +10,26 @@ import tempfile
 
 # That a GPU driver is missing, which instructions are used: notes of libraries, none of them of use to whoever asks for
 # a report. They are written before TensorFlow reads TF_CPP_MIN_LOG_LEVEL.
-_NOTE = re.compile(rb"WARNING: All log messages before absl|I\d{4} |To enable the following instructions: ")
+_NOTE = re.compile(rb"WARNING: All log messages before absl|I\d{4} |To enable the following instructions: |INFO: ")
+_RUNTIME = "ai_edge_litert.interpreter"
 
 
 class _QuietFinder(importlib.abc.MetaPathFinder):
-    """Finds TensorFlow as it would be found anyway, and loads it quietly, whoever is the first to import it."""
+    """Finds TensorFlow and the runtime of its files as they would be found anyway, and keeps them quiet.
+
+    Whoever is the first to import them, TensorFlow's libraries are loaded and the runtime's interpreters made without
+    their notes.
+    """
+
+    def __init__(self):
+        self._names = {"tensorflow", _RUNTIME}
 
     def find_spec(self, name, path=None, target=None):
-        if name != "tensorflow":
+        if name not in self._names:
             return None
-        sys.meta_path.remove(self)
+        self._names.remove(name)
+        if not self._names:
+            sys.meta_path.remove(self)
         spec = importlib.util.find_spec(name)
         if spec is not None:
             load = spec.loader.exec_module
@@ -27,9 +37,26 @@ class _QuietFinder(importlib.abc.MetaPathFinder):
             def load_quietly(module):
                 with _without_notes():
                     load(module)
+                if name == _RUNTIME:
+                    module.Interpreter = _quiet(module.Interpreter)
 
             spec.loader.exec_module = load_quietly
         return spec
+
+
+def _quiet(interpreter_class):
+    """The runtime's class without the note that says which delegate it made, against which it has no argument."""
+
+    class Interpreter(interpreter_class):
+        def __init__(self, *arguments, **options):
+            with _without_notes():
+                super().__init__(*arguments, **options)
+
+        def allocate_tensors(self):
+            with _without_notes():
+                super().allocate_tensors()
+
+    return Interpreter
 
 
 def import_tensorflow_quietly():
