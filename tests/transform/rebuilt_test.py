@@ -64,9 +64,16 @@ def test_functions_with_a_name_of_keras(package):
     def relu(x):
         return 2 * x
 
-    model = network(package, package.layers.Dense(4, activation=relu, name="own"))
-    for call in (tfmp.relax, tfmp.inspect):
-        with pytest.raises(ValueError, match="`own` does not build again.*'relu'.*register_keras_serializable"):
-            call(model)
+    def softsign(x):
+        return 2 * x
+
+    for function, message in (
+        (relu, "`own`: its activation `relu` is by its name the kind 'relu'.*computes something else"),
+        (softsign, "`own` does not build again.*'softsign'.*register_keras_serializable"),
+    ):
+        model = network(package, package.layers.Dense(4, activation=function, name="own"))
+        for call in (tfmp.relax, tfmp.inspect):
+            with pytest.raises(ValueError, match=message):
+                call(model)
     model = network(package, package.layers.Dense(4, activation=tf.nn.relu, name="own"))
     assert tfmp.inspect(model).exports["fast"].answer == "yes"

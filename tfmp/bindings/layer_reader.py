@@ -2,13 +2,14 @@
 
 import numpy as np
 
+from tfmp.bindings import activation_kinds
 from tfmp.bindings.claims import claimed_activation, claimed_kind
 from tfmp.bindings.kinds import MULTIPLYING, OTHER, kind_and_attributes
 from tfmp.bindings.layer_shapes import layer_shape
 from tfmp.bindings.left_alone import unknown_attributes
 from tfmp.types import UNQUANTIZED, Layer, Selection
 
-_FRAMEWORKS = ("keras", "tf_keras", "tensorflow", "tfmp")
+_FRAMEWORKS = ("keras", "tf_keras", "tensorflow", "tensorflow_model_optimization", "tfmp")
 
 
 class LayerReader:
@@ -93,9 +94,14 @@ class LayerReader:
 
 
 def _check_activation(operation, config, framework):
-    """Raises `ValueError` for a function that Keras writes down by its name alone, which is that of one of Keras."""
+    """Raises `ValueError` for a function that Keras writes down by its name alone, which is that of one of Keras.
+
+    Functions whose names are kinds of the library are compared by what they compute, see `claimed_activation`.
+    """
     function = getattr(operation, "activation", None)
     if not isinstance(config.get("activation"), str) or not callable(function):
+        return
+    if activation_kinds.of_name(config["activation"], framework) is not None:
         return
     if str(getattr(function, "__module__", "")).split(".")[0] not in _FRAMEWORKS:
         raise ValueError(
