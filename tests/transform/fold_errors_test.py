@@ -61,7 +61,7 @@ def test_a_float_model():
 
 
 def test_not_a_model():
-    with pytest.raises(TypeError, match="Keras model.*str"):
+    with pytest.raises(TypeError, match="`fixed` must be a Keras model. Received: 'model.keras'"):
         tfmp.fold("model.keras")
 
 
