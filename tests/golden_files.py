@@ -124,7 +124,8 @@ def main():
         fixed.save(path)
         _compress(path)
         for mode in MODES:
-            path.with_suffix(f".{mode}.tflite").write_bytes(exported(fixed, mode, "/tmp/golden.tflite"))
+            target = path.with_suffix(f".{mode}.tflite")
+            target.write_bytes(exported(fixed, mode, target))
         print(path.name, path.stat().st_size)
 
 

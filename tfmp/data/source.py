@@ -1,5 +1,6 @@
 """The forms of data, recognized without importing a Keras."""
 
+import abc
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -19,16 +20,16 @@ _TORCH_LIKE = ("torch", "torchvision", "torchdata", "lightning", "pytorch_lightn
 _AS_FUNCTION = "`def batches(): yield from ((x.numpy(), y.numpy()) for x, y in loader)`"
 
 
-class Source:
+class Source(abc.ABC):
     """Data that can be read again and again, in batches: arrays, tuples, lists and dicts of arrays."""
 
+    @abc.abstractmethod
     def elements(self, batch_size: int) -> Iterator[Any]:
         """Yields every batch once; those that come as batches keep their size."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def num_batches(self, batch_size: int) -> int | None:
         """How many `elements` yields; None if only reading all of them would tell, `math.inf` if they never end."""
-        raise NotImplementedError
 
 
 class Arrays(Source):
