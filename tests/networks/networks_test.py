@@ -11,7 +11,7 @@ from tfmp import networks
 # with the stride in the 3x3 convolution. AlexNet: ungrouped, counted by hand. ResNet-8: MLPerf Tiny.
 # ResNet-20 to -56: by hand, with 1x1 shortcuts and moving statistics; GoogLeNet for small images: by hand. MobileNetV2:
 # parameters of keras.applications, MACs of torchvision. Those that DualPrecision has of its own: by hand from its
-# appendix C. MobileNetV1 for small images, by hand: 0.046 of MACs. MobileNetV3 for small images: the golden number.
+# appendix C. The MobileNetV1 and V3 for small images have no published size: golden numbers.
 PUBLISHED = {
     "alexnet": (1.135, 62.4, 6),
     "resnet18": (1.814, 11.69, 19),
@@ -116,6 +116,12 @@ def test_groups_of_vgg11_are_whole_at_every_width():
 def test_unknown_fan_in_of_vgg11():
     with pytest.raises(ValueError, match="`fan_in` must be two positive integers. .* Give channels and side"):
         networks.get("vgg11")(keras, variant="c", fan_in=(3, 0))
+
+
+def test_a_quarter_of_mobilenet_v1_has_the_size_that_it_says():
+    model = networks.get("mobilenet_v1_cifar")(keras, width=0.25)
+    assert model.count_params() == 221_114
+    assert tfmp.cost(model, "flops") / 1e6 == pytest.approx(3.3, abs=0.05)
 
 
 @pytest.mark.parametrize("depth", [10, 7, 8.0, "20"])
