@@ -18,8 +18,8 @@ import numpy as np
 
 from recipes import experiment
 from tfmp import costs
-from tfmp.search import ExactGradient, NetworkCost, Reinforce
-from tfmp.types import SearchSpace
+from tfmp.joint import ArchitectureCost, ExactGradient, Reinforce
+from tfmp.joint.search_space import SearchSpace
 
 
 def measured(baseline):
@@ -34,7 +34,7 @@ def measured(baseline):
         exact = exact_gradient.estimate(logits)
         known = {
             str(samples): comparison(
-                Reinforce(space, NetworkCost(cost), samples=samples, baseline=baseline),
+                Reinforce(space, ArchitectureCost(cost), samples=samples, baseline=baseline),
                 logits,
                 exact,
                 config["num_estimates"],

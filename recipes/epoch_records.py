@@ -4,7 +4,7 @@ import json
 
 import keras
 
-from tfmp.types.atomic_file import write_atomically
+from tfmp.files.atomic_file import write_atomically
 
 
 class EpochRecords(keras.callbacks.Callback):

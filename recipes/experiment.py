@@ -21,7 +21,7 @@ import tensorflow as tf
 from absl import app, flags
 
 import tfmp
-from tfmp.types.atomic_file import write_atomically
+from tfmp.files.atomic_file import write_atomically
 
 CONFIGS = pathlib.Path(__file__).parent / "configs"
 RESULTS = pathlib.Path(__file__).parent / "results"

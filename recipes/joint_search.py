@@ -30,8 +30,10 @@ from recipes.datasets.image_folder import ImageFolder
 from recipes.datasets.mixed_images import MixedImages
 from recipes.image_sets import image_set
 from tfmp import plots
-from tfmp.mixins.epoch_batches import iterate
-from tfmp.types import BlockChoice, DiscreteNetwork, SearchSpace
+from tfmp.joint.block_spec import BlockSpec
+from tfmp.joint.discrete_network import DiscreteNetwork
+from tfmp.joint.epoch_batches import iterate
+from tfmp.joint.search_space import SearchSpace
 
 _BATCH = 16  # of what energy and latency are for, as in the paper
 
@@ -53,7 +55,7 @@ def search(run, space, *, target_mj, epochs, stage="search"):
         space,
         target_mj * 1e6,
         cost=tfmp.costs.Energy(batch=_BATCH),
-        settings=tfmp.search.JointSettings(**config["search"]),
+        settings=tfmp.joint.JointSettings(**config["search"]),
         optimizers=(
             keras.optimizers.SGD(rate, momentum=0.9, nesterov=True, clipvalue=config["clip"]),
             keras.optimizers.Adam(config["controller_learning_rate"], beta_1=0.5),
@@ -147,7 +149,7 @@ def trained(run, network):
     model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
     accuracy = float(model.evaluate(**images.test, verbose=0)[1])
     report = tfmp.simulate(model, batch=_BATCH).total
-    size_bits = tfmp.search.NetworkCost(tfmp.costs.ModelSize(kernels_only=True))(network)
+    size_bits = tfmp.joint.ArchitectureCost(tfmp.costs.ModelSize(kernels_only=True))(network)
     return {
         "accuracy": accuracy,
         "error": 1 - accuracy,
@@ -207,7 +209,7 @@ def run_stepwise(run):
 def run_reference(run):
     """Trains the blocks of MobileNetV2 at 8 bits."""
     space = space_of(run.config)
-    choice = BlockChoice(False, 6, 3, 8, 8)
+    choice = BlockSpec(False, 6, 3, 8, 8)
     return trained(run, DiscreteNetwork(space, [choice] * len(space.blocks)))
 
 

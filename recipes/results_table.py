@@ -19,7 +19,7 @@ from scipy import stats
 
 from recipes import width_tables
 from recipes.strategy_areas import strategy_areas
-from tfmp.types.atomic_file import write_atomically
+from tfmp.files.atomic_file import write_atomically
 
 FLAGS = flags.FLAGS
 

@@ -1,6 +1,6 @@
 """How large the fronts of strategies are, from the record of a run of `recipes.budget_front`."""
 
-from tfmp.types import ParetoFront
+from tfmp.reports import ParetoFront
 
 
 def front_of(record) -> ParetoFront:

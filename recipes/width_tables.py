@@ -7,7 +7,7 @@ import pathlib
 import numpy as np
 
 from tfmp import plots
-from tfmp.types import ParetoFront
+from tfmp.reports import ParetoFront
 
 _GROWN = "-grown"
 

@@ -8,7 +8,7 @@ import tf_keras
 
 import tfmp
 from tfmp.data.whole_batches import by_whole_batches, full_batches
-from tfmp.export.interpreter import Interpreter
+from tfmp.tflite.interpreter import Interpreter
 
 BATCH = 4
 KERASES = (keras, tf_keras)

@@ -58,18 +58,31 @@ NAMES = [
     "tuner.new_oracle",
     "tuner.WorkerPool",
     "tuner.register_strategy",
-    "search.JointSettings",
-    "search.Oracle",
-    "search.Reinforce",
-    "types.DiscreteNetwork",
-    "types.LayerShape",
-    "types.SearchSpace",
-    "types.BitAssignment",
+    "joint.JointSettings",
+    "joint.Oracle",
+    "joint.Reinforce",
+    "joint.DiscreteNetwork",
+    "graph.LayerShape",
+    "joint.SearchSpace",
+    "graph.BitAssignment",
     "simulator.simulate_layer",
     "simulator.Hardware",
     "simulator.Hardware.from_preset",
 ]
-MODULES = ["costs", "keras2", "layers", "quantizers", "search", "simulator", "tuner", "types"]
+MODULES = [
+    "costs",
+    "graph",
+    "joint",
+    "keras2",
+    "layers",
+    "plots",
+    "quantizers",
+    "reports",
+    "search",
+    "simulator",
+    "tfmot",
+    "tuner",
+]
 
 
 def everything():

@@ -56,8 +56,8 @@ def test_the_programs_on_costs():
     for program in programs_of("Costs and budgets", 2):
         program = program.replace("epochs=10", "epochs=1").replace("8e6", "1050")
         exec(compile(program, str(PAGE), "exec"), names)
-    shape = tfmp.types.LayerShape("conv1", "dense", in_channels=10, out_channels=10)
-    formats = [tfmp.types.CodeFormat(8, -127, 127)], [tfmp.types.CodeFormat(8, 0, 255)]
+    shape = tfmp.graph.LayerShape("conv1", "dense", in_channels=10, out_channels=10)
+    formats = [tfmp.graph.CodeFormat(8, -127, 127)], [tfmp.graph.CodeFormat(8, 0, 255)]
     assert names["prices"].table(shape, *formats) == 0.75 and names["serial"].table(shape, *formats) == 800
     assert len(names["search"].multiplier) == 2
     assert tfmp.cost(model, "model_size", names["assignment"]) <= 1050

@@ -1,7 +1,7 @@
 """Search spaces small enough for tests."""
 
-from tfmp.types.block_choice import BlockCandidates
-from tfmp.types.search_space import SearchSpace, Stage
+from tfmp.joint.block_spec import BlockCandidates
+from tfmp.joint.search_space import SearchSpace, Stage
 
 # 8 channels behind the stem, so that the first block may be skipped; odd sizes meet steps of 2.
 SMALL = SearchSpace([Stage(8, 1, 2), Stage(12, 2, 3)], image_size=11, num_classes=5, stem=(8, 1), last_channels=16)

@@ -3,7 +3,7 @@
 import itertools
 import math
 
-from tfmp.types import UNQUANTIZED, Call, CodeFormat, Graph, Layer, LayerShape, Selection, Tensor, TensorRef
+from tfmp.graph import UNQUANTIZED, Call, Candidates, CodeFormat, Graph, Layer, LayerShape, Tensor, TensorRef
 
 CONV = LayerShape("conv", "conv2d", (3, 3), (1, 1), 4, 8, 1, (5, 6), input_size=(7, 8))
 GROUPED = LayerShape("grouped", "conv2d", (3, 2), (2, 2), 8, 12, 4, (3, 3), input_size=(5, 6))
@@ -17,7 +17,7 @@ def selection(bits, probabilities=None, *, signed=True, quantizer="lsq"):
         CodeFormat(b, -(2 ** (b - 1)), max(1, 2 ** (b - 1) - 1)) if signed else CodeFormat(b, 0, 2**b - 1) for b in bits
     )
     probabilities = tuple(probabilities or [1 / len(bits)] * len(bits))
-    return Selection(formats, probabilities, quantizer, signed)
+    return Candidates(formats, probabilities, quantizer, signed)
 
 
 def layer(shape, weight=UNQUANTIZED, activation=UNQUANTIZED, *, num_extra_parameters=0):

@@ -8,8 +8,8 @@ import tf_keras
 
 import tfmp
 from tfmp.bindings import binding
-from tfmp.export.interpreter import Interpreter
-from tfmp.transform.signature_names import signature_outputs
+from tfmp.lowering.signature_names import signature_outputs
+from tfmp.tflite.interpreter import Interpreter
 
 CAST = {keras: keras.ops.cast, tf_keras: tf.cast}
 ARGMAX = {

@@ -5,7 +5,7 @@ import pathlib
 import numpy as np
 
 import tfmp
-from tfmp.types.atomic_file import check_writable
+from tfmp.files.atomic_file import check_writable
 
 _UNIFORM_BITS = (2, 2)
 _FLOAT_EPOCHS, _SEARCH_EPOCHS, _FINETUNE_EPOCHS = 25, 15, 25

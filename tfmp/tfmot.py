@@ -4,7 +4,7 @@ from tfmp.bindings.tfmot.fixed_precision_quantize_config import FixedPrecisionQu
 from tfmp.bindings.tfmot.mixed_precision_quantize_config import MixedPrecisionQuantizeConfig
 from tfmp.bindings.tfmot.mixed_precision_quantize_scheme import QuantizeSchemeBase
 from tfmp.bindings.tfmot.mixed_precision_quantize_wrapper import MixedPrecisionQuantizeWrapper
-from tfmp.transform.annotated import with_annotated_layers
+from tfmp.transform.edits.annotated import with_annotated_layers
 
 __all__ = [
     "FixedPrecisionQuantizeConfig",

@@ -32,7 +32,7 @@ from absl import app, flags
 
 import tfmp
 from tfmp import networks
-from tfmp.types.atomic_file import check_writable, write_atomically
+from tfmp.files.atomic_file import check_writable, write_atomically
 
 _RELAXATIONS = ("softmax", "annealed", "gumbel")
 

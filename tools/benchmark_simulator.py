@@ -13,9 +13,9 @@ import time
 import numpy as np
 from absl import app, flags
 
+from tfmp.files.atomic_file import write_atomically
+from tfmp.graph import LayerShape
 from tfmp.simulator import Hardware, cost_table, read_workload
-from tfmp.types import LayerShape
-from tfmp.types.atomic_file import write_atomically
 
 _WORKLOAD = flags.DEFINE_string(
     "workload", str(pathlib.Path(__file__).parent / "workloads" / "resnet50.json"), "JSON workload."

@@ -20,7 +20,7 @@ from absl import app, flags
 
 import tfmp
 from tfmp.bindings.activation_kinds import NAMES as ACTIVATIONS
-from tfmp.types.atomic_file import write_atomically
+from tfmp.files.atomic_file import write_atomically
 
 _CHECK = flags.DEFINE_bool("check", False, "Write nothing; fail if the page is not up to date.")
 PAGE = pathlib.Path(__file__).resolve().parents[1] / "docs" / "can_my_model_be_exported.md"

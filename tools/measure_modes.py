@@ -18,8 +18,8 @@ from absl import app, flags
 import tfmp
 from tfmp import networks
 from tfmp.costs import TFLiteBytes
-from tfmp.export.interpreter import Interpreter
-from tfmp.types.weight_storage import MODES
+from tfmp.lowering.weight_packing import MODES
+from tfmp.tflite.interpreter import Interpreter
 
 _BITS = flags.DEFINE_list("bits", ["8", "4", "2"], "Bits of weights and inputs of the layers that are searched.")
 _IMAGE_SIZE = flags.DEFINE_integer("image_size", None, "For a network of tfmp: height and width of its images.")

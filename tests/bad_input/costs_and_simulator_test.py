@@ -6,7 +6,7 @@ import pytest
 from tests.bad_input import rows as kinds
 from tests.bad_input.rows import check_refused, choice, given, instance, rows
 from tfmp import costs, quantizers, simulator
-from tfmp.types import LayerShape
+from tfmp.graph import LayerShape
 
 SHAPE = LayerShape("conv", "conv2d", (3, 3), in_channels=4, out_channels=8, output_size=(4, 4))
 PRICES = {"layers": {"conv": {(2, 2): 1.0}}, "unit": "ms"}
@@ -33,9 +33,9 @@ PRESET = ValueError, "'bit_fusion'", ["tpu", "", None, 3, []]
 ROWS = [
     *rows("get", costs.get, {}, cost=NO_COST),
     *rows("get", costs.get, {}, cost=(ValueError, "one of 'flops', 'bitops'", ["", "watts"])),
-    *rows("network_cost", costs.network_cost, {"cost": costs.BitOps()}, graph=instance("a `tfmp.types.Graph`")),
-    *rows("tables", costs.tables, {"cost": costs.BitOps()}, graph=instance("a `tfmp.types.Graph`")),
-    *rows("layer_cost", costs.layer_cost, {"table": np.ones((1, 1))}, layer=instance("a `tfmp.types.Layer`")),
+    *rows("network_cost", costs.network_cost, {"cost": costs.BitOps()}, graph=instance("a `tfmp.graph.Graph`")),
+    *rows("tables", costs.tables, {"cost": costs.BitOps()}, graph=instance("a `tfmp.graph.Graph`")),
+    *rows("layer_cost", costs.layer_cost, {"table": np.ones((1, 1))}, layer=instance("a `tfmp.graph.Layer`")),
     *rows(
         "Table",
         costs.Table,

@@ -11,9 +11,9 @@ import tfmp
 from tests.bad_input import rows as kinds
 from tests.bad_input.rows import check_refused, choice, given, rows
 from tfmp.bindings import binding
-from tfmp.export.file_metadata import METADATA_NAME
-from tfmp.export.flatbuffer.packing import with_metadata
-from tfmp.export.flatbuffer.write_tflite import write_tflite
+from tfmp.tflite.file_metadata import METADATA_NAME
+from tfmp.tflite.writer.packing import with_metadata
+from tfmp.tflite.writer.write_tflite import write_tflite
 from tfmp.transform.fold import fold_graph
 
 BUDGET = tfmp.Budget("bitops", like_uniform=(4, 4))

@@ -5,25 +5,25 @@ import os
 
 import pytest
 
-from tfmp import costs, types
+from tfmp import costs, graph, joint, reports
+from tfmp.costs.runtime_table import RuntimeRow, RuntimeTable
 from tfmp.simulator import Hardware, read_workload
-from tfmp.types.runtime_table import RuntimeRow, RuntimeTable
 
-SHAPE = types.LayerShape("conv", "conv2d", (3, 3), in_channels=4, out_channels=8)
-SPACE = types.SearchSpace([(8, 1, 1)], image_size=8, num_classes=10, stem=(8, 1), last_channels=16)
+SHAPE = graph.LayerShape("conv", "conv2d", (3, 3), in_channels=4, out_channels=8)
+SPACE = joint.SearchSpace([(8, 1, 1)], image_size=8, num_classes=10, stem=(8, 1), last_channels=16)
 RECORDS = [
-    types.BitAssignment({"conv": (2, 4)}),
-    types.ParetoFront([{"x": 1, "y": 2}], "x", "y"),
+    graph.BitAssignment({"conv": (2, 4)}),
+    reports.ParetoFront([{"x": 1, "y": 2}], "x", "y"),
     SPACE,
-    types.DiscreteNetwork(SPACE, [types.BlockChoice(False, 3, 5, 8, 4)]),
+    joint.DiscreteNetwork(SPACE, [joint.BlockSpec(False, 3, 5, 8, 4)]),
     RuntimeTable({"threads": 1}, (RuntimeRow(SHAPE, 8, 1.0),), {"a": 2.0}),
 ]
 # A key that the record must have, and a value that it cannot have.
 KEYS = {
-    types.BitAssignment: ("bits", {"conv": [2]}),
-    types.ParetoFront: ("points", [{"x": 1}]),
-    types.SearchSpace: ("stages", 3),
-    types.DiscreteNetwork: ("choices", [3]),
+    graph.BitAssignment: ("bits", {"conv": [2]}),
+    reports.ParetoFront: ("points", [{"x": 1}]),
+    joint.SearchSpace: ("stages", 3),
+    joint.DiscreteNetwork: ("choices", [3]),
     RuntimeTable: ("rows", [{"shape": {}}]),
 }
 # What each reader says about text that is no JSON for it.

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from tfmp.types.checks import received
+from tfmp.checks import received
 
 NAN, INFINITY, THING = math.nan, math.inf, object()
 

@@ -7,10 +7,10 @@ import pytest
 import tfmp
 from tests.bad_input import rows as kinds
 from tests.bad_input.rows import check_refused, choice, given, instance, rows
-from tfmp import networks, search, tuner, types
+from tfmp import joint, networks, search, tuner
 
-SPACE = types.SearchSpace([(8, 1, 1)], image_size=8, num_classes=10, stem=(8, 1), last_channels=16)
-NETWORK = types.DiscreteNetwork(SPACE, [types.BlockChoice(False, 3, 5, 8, 4)])
+SPACE = joint.SearchSpace([(8, 1, 1)], image_size=8, num_classes=10, stem=(8, 1), last_channels=16)
+NETWORK = joint.DiscreteNetwork(SPACE, [joint.BlockSpec(False, 3, 5, 8, 4)])
 DATA = np.zeros((8, 4), np.float32), np.zeros(8)
 PROBABILITY = ValueError, "a finite number at least 0", [-0.1, kinds.NAN, "1", True]
 BUDGET = TypeError, "a list of `tfmp.Budget`, or one", [3, "bitops", [], kinds.THING]
@@ -47,7 +47,7 @@ ROWS = [
     *rows("DualAscent", search.DualAscent, {}, learning_rate=kinds.POSITIVE_NUMBER, damping=kinds.NOT_NEGATIVE),
     *rows(
         "JointSettings",
-        search.JointSettings,
+        joint.JointSettings,
         {},
         order=choice("first", "second"),
         penalty=kinds.NOT_NEGATIVE,
@@ -61,15 +61,15 @@ ROWS = [
         "JointSearch",
         tfmp.JointSearch,
         {"space": SPACE, "target": 1e6},
-        space=instance("a `tfmp.types.SearchSpace`"),
+        space=instance("a `tfmp.joint.search_space.SearchSpace`"),
         target=kinds.POSITIVE_NUMBER,
-        settings=(TypeError, "`tfmp.search.JointSettings`", [3, {}, "fast"]),
+        settings=(TypeError, "`tfmp.joint.JointSettings`", [3, {}, "fast"]),
         loss=(TypeError, "a function of labels and logits", [3, "mse", []]),
         backup_dir=(TypeError, "a path", [3, [], b"x"]),
     ),
     *rows(
         "Oracle",
-        search.Oracle,
+        joint.Oracle,
         {"function": len},
         function=(TypeError, "a function of a `DiscreteNetwork`", FUNCTION),
         workers=kinds.NATURAL,
@@ -79,14 +79,14 @@ ROWS = [
     ),
     *rows(
         "Reinforce",
-        search.Reinforce,
+        joint.Reinforce,
         {"space": SPACE, "oracle": len},
-        space=instance("a `tfmp.types.SearchSpace`"),
+        space=instance("a `tfmp.joint.search_space.SearchSpace`"),
         samples=kinds.POSITIVE_INTEGER,
         baseline=choice("none", "moving_average", "leave_one_out"),
         momentum=PROBABILITY,
     ),
-    *rows("Categoricals", search.Categoricals, {}, space=instance("a `tfmp.types.SearchSpace`")),
+    *rows("Categoricals", joint.Categoricals, {}, space=instance("a `tfmp.joint.search_space.SearchSpace`")),
     *rows(
         "SelectionData",
         tfmp.SelectionData,
@@ -183,7 +183,7 @@ ROWS = [
         tfmp.build_network,
         {"keras": keras, "network": NETWORK},
         keras=instance("the module `keras` or `tf_keras`"),
-        network=instance("a `tfmp.types.DiscreteNetwork`"),
+        network=instance("a `tfmp.joint.discrete_network.DiscreteNetwork`"),
     ),
 ]
 

@@ -11,8 +11,8 @@ import tf_keras
 from keras import layers as kl
 
 import tfmp
-from tfmp.bindings import custom_layers, kinds
-from tfmp.transform.rules import RULES
+from tfmp.bindings import custom_layers, layer_kinds
+from tfmp.operators import RULES
 
 PAGE = pathlib.Path(__file__).resolve().parents[2] / "docs" / "layers.md"
 
@@ -132,4 +132,4 @@ def test_every_kind_that_is_said_has_a_rule_and_is_on_the_page():
     for kind, needed in custom_layers.REGISTRABLE.items():
         assert all(f"`{name}`" in shown[kind] for name in needed), kind
     split = {"separable_conv2d", "separable_conv1d"}
-    assert kinds.KINDS - {kinds.OTHER} - split == RULES.keys()
+    assert layer_kinds.KINDS - {layer_kinds.OTHER} - split == RULES.keys()

@@ -6,8 +6,8 @@ import pytest
 
 from tfmp.bindings.model_builder import ModelBuilder
 from tfmp.bindings.nesting import are_alike, border, calls_inside, local_name, with_equal_uses
-from tfmp.transform.storage import quantize_layer
-from tfmp.types import Call, Graph, Layer, Submodel, Tensor, TensorRef
+from tfmp.graph import Call, Graph, Layer, Submodel, Tensor, TensorRef
+from tfmp.transform.edits.activation_quantizers import quantize_layer
 
 
 def ref(name):

@@ -35,7 +35,7 @@ def test_tune_leaves_a_front_and_goes_on_only_when_told_to(folder, capsys):
     assert tune(folder, *budgets) == 1
     assert "Pass --resume to go on, or --overwrite" in capsys.readouterr().err
     assert tune(folder, *budgets, "--resume") == 0
-    front = tfmp.types.ParetoFront.from_json(output / "front.json")
+    front = tfmp.reports.ParetoFront.from_json(output / "front.json")
     assert [point["budget"] for point in front.points] == ["bitops like 2,2", "bitops like 3,3"]
     fixed = tfmp.load_model(output / f"trial_{front.points[1]['id']}" / "fixed.keras")
     assert fixed.get_layer("middle").weight_bits == (3,)

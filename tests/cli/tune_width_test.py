@@ -37,7 +37,7 @@ def test_one_command_selects_and_goes_on(folder, capsys, model):
     bits = ["--weight_bits=1,8", "--depthwise_bits=8", "--sizes=1,0.5"]
     assert tune(folder, model, *bits) == 0
     printed = capsys.readouterr().out
-    front = tfmp.types.ParetoFront.from_json(folder / "tuning" / "front.json")
+    front = tfmp.reports.ParetoFront.from_json(folder / "tuning" / "front.json")
     assert [(point["size_of"], point["depthwise_bits"]) for point in front.points] == [(1.0, 8), (1.0, 8), (0.5, 8)]
     best = max(front.points[:2], key=lambda point: point["val_accuracy"])["weight_bits"]
     assert front.points[2]["weight_bits"] == best
@@ -45,7 +45,7 @@ def test_one_command_selects_and_goes_on(folder, capsys, model):
     assert tune(folder, model, *bits) == 1
     assert "Pass --resume to go on, or --overwrite" in capsys.readouterr().err
     assert tune(folder, model, *bits, "--resume") == 0
-    assert tfmp.types.ParetoFront.from_json(folder / "tuning" / "front.json") == front
+    assert tfmp.reports.ParetoFront.from_json(folder / "tuning" / "front.json") == front
 
 
 def test_nothing_is_overwritten_by_a_command_that_fails(folder, capsys):
@@ -74,7 +74,7 @@ def test_trials_that_failed_are_shown(folder, capsys, monkeypatch):
 def test_workers_run_both_stages(folder):
     bits = ["--weight_bits=1,8", "--depthwise_bits=8", "--sizes=1,0.5"]
     assert tune(folder, str(folder / "model.keras"), *bits, "--workers=2") == 0
-    front = tfmp.types.ParetoFront.from_json(folder / "tuning" / "front.json")
+    front = tfmp.reports.ParetoFront.from_json(folder / "tuning" / "front.json")
     assert [point["size_of"] for point in front.points] == [1.0, 1.0, 0.5]
 
 

@@ -2,7 +2,7 @@ import pytest
 
 from tests.small_graphs import CONV, DENSE, GROUPED, chain, layer, selection
 from tfmp import costs
-from tfmp.types import FLOAT, CodeFormat, LayerShape
+from tfmp.graph import FLOAT, CodeFormat, LayerShape
 
 
 def test_values_of_the_input_times_their_bits_whatever_the_kernel():

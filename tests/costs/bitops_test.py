@@ -1,6 +1,6 @@
 from tests.small_graphs import CONV, DENSE, DEPTHWISE, GROUPED
 from tfmp.costs import BitOps
-from tfmp.types import FLOAT, CodeFormat, LayerShape
+from tfmp.graph import FLOAT, CodeFormat, LayerShape
 
 WEIGHTS = [CodeFormat(1, -1, 1), CodeFormat(3, -4, 3), CodeFormat(3, -7, 7), FLOAT]
 ACTIVATIONS = [CodeFormat(2, 0, 3), CodeFormat(8, 0, 255), FLOAT]

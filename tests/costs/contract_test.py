@@ -5,8 +5,8 @@ import pytest
 
 from tests.small_graphs import CONV, DENSE, GROUPED, assignments, searched_net
 from tfmp import costs
+from tfmp.graph import CodeFormat
 from tfmp.search import Budget, SearchedCost
-from tfmp.types import CodeFormat
 
 WEIGHTS = [CodeFormat(1, -1, 1), CodeFormat(2, -2, 1), CodeFormat(4, -8, 7), CodeFormat(8, -127, 127)]
 ACTIVATIONS = [CodeFormat(1, 0, 1), CodeFormat(4, 0, 15), CodeFormat(8, 0, 255)]

@@ -5,8 +5,8 @@ import pytest
 
 from tfmp.costs.cost import Cost
 from tfmp.costs.energy import Energy
+from tfmp.graph import FLOAT, CodeFormat, LayerShape
 from tfmp.simulator import Hardware, simulate_layer
-from tfmp.types import FLOAT, CodeFormat, LayerShape
 
 SHAPE = LayerShape("conv", "conv2d", (3, 3), (1, 1), 16, 32, 1, (8, 8))
 DEPTHWISE = LayerShape("dw", "depthwise_conv2d", (3, 3), (1, 1), 16, 16, groups=16, output_size=(8, 8))

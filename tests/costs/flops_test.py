@@ -2,7 +2,7 @@ import pytest
 
 from tests.small_graphs import CONV, DENSE, DEPTHWISE, GROUPED
 from tfmp.costs import Flops
-from tfmp.types import FLOAT, CodeFormat, LayerShape
+from tfmp.graph import FLOAT, CodeFormat, LayerShape
 
 
 @pytest.mark.parametrize(

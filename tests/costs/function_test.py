@@ -3,7 +3,7 @@ import pytest
 from tests.small_graphs import CONV, GROUPED, chain, layer, searched_net, selection
 from tfmp import costs
 from tfmp.costs import Function
-from tfmp.types import FLOAT, CodeFormat
+from tfmp.graph import FLOAT, CodeFormat
 
 
 def test_it_is_called_with_shape_and_bits():

@@ -4,8 +4,8 @@ import pytest
 from tfmp.costs.cost import Cost
 from tfmp.costs.energy import Energy
 from tfmp.costs.latency import Latency
+from tfmp.graph import FLOAT, CodeFormat, LayerShape
 from tfmp.simulator import simulate_layer
-from tfmp.types import FLOAT, CodeFormat, LayerShape
 
 SHAPE = LayerShape("conv", "conv2d", (3, 3), (1, 1), 16, 32, 1, (8, 8))
 FORMATS = [CodeFormat(2, -2, 1), CodeFormat(8, -128, 127)]

@@ -1,6 +1,6 @@
 from tests.small_graphs import CONV, DENSE, GROUPED, chain, layer, selection
 from tfmp.costs import ModelSize, network_cost
-from tfmp.types import FLOAT, CodeFormat, Layer
+from tfmp.graph import FLOAT, CodeFormat, Layer
 
 
 def test_bits_of_the_kernel_whatever_the_input():

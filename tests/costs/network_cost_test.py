@@ -3,7 +3,7 @@ import pytest
 
 from tests.small_graphs import CONV, DENSE, GROUPED, assignments, chain, layer, searched_net, selection
 from tfmp import costs
-from tfmp.types import Layer
+from tfmp.graph import Layer
 
 MACS = {"conv": 9 * 4 * 8 * 30, "grouped": 6 * 2 * 12 * 9, "depthwise": 9 * 12 * 9, "dense": 120, "head": 30}
 WEIGHTS = {"conv": 288, "grouped": 144, "depthwise": 108, "dense": 120, "head": 30}

@@ -8,10 +8,10 @@ import tfmp
 from tests.small_graphs import DENSE, chain, layer, selection
 from tfmp import costs
 from tfmp.bindings import binding
+from tfmp.costs.runtime_table import RuntimeRow, RuntimeTable, network_key
+from tfmp.graph import LayerShape
 from tfmp.search import Budget, SearchedCost
 from tfmp.search.assignment import most_probable_within
-from tfmp.types import LayerShape
-from tfmp.types.runtime_table import RuntimeRow, RuntimeTable, network_key
 
 # Large enough that the smallest file packs both.
 CONV = LayerShape("conv", "conv2d", (3, 3), (1, 1), 64, 64, 1, (8, 8))

@@ -6,9 +6,9 @@ import pytest
 from tests.small_graphs import CONV, DENSE, chain, layer, searched_net, selection
 from tfmp import costs
 from tfmp.costs import Table
+from tfmp.graph import FLOAT, CodeFormat
 from tfmp.search import Budget, SearchedCost
 from tfmp.search.assignment import most_probable_within
-from tfmp.types import FLOAT, CodeFormat
 
 W4, W8, A8 = CodeFormat(4, -8, 7), CodeFormat(8, -127, 127), CodeFormat(8, 0, 255)
 PRICES = {"conv": {(4, 8): 0.5, (8, 8): 0.75}}

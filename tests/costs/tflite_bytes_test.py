@@ -7,12 +7,12 @@ import pytest
 import tfmp
 from recipes.keras_applications import NETWORKS
 from tests.costs.network_sizes import apart, check_size, different_channels, tolerance
-from tests.export.small_mode_test import wide
 from tests.small_graphs import CONV, DENSE, DEPTHWISE, chain, layer, selection
+from tests.tflite.small_mode_test import wide
 from tests.transform import rules_test
 from tests.transform.fold_test import MODELS, fixed_model, randomized, samples
 from tfmp.costs import TFLiteBytes
-from tfmp.types import FLOAT, CodeFormat
+from tfmp.graph import FLOAT, CodeFormat
 
 PAIRS = {"uniform": [(2, 2)], "mixed": [(4, 4), (1, 2), (8, 8), (3, 3)]}
 
@@ -76,7 +76,7 @@ def searched(model):
 
 
 def test_a_layer_pays_for_containers_rather_than_bits():
-    large = tfmp.types.LayerShape("large", "conv2d", (3, 3), (1, 1), 64, 64, 1, (8, 8))
+    large = tfmp.graph.LayerShape("large", "conv2d", (3, 3), (1, 1), 64, 64, 1, (8, 8))
     formats = [CodeFormat(bits, -(2 ** (bits - 1)), 2 ** (bits - 1) - 1) for bits in (2, 3, 4, 5, 7)]
     formats = [CodeFormat(1, -1, 1), *formats, CodeFormat(8, -127, 127), FLOAT]
     small = TFLiteBytes().table(large, formats, [CodeFormat(4, 0, 15), CodeFormat(4, -8, 7), FLOAT])

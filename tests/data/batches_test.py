@@ -8,7 +8,7 @@ from tests.data.forms import X, Y, batches_of
 from tfmp.data.batches import batches, first_samples, labelled_batches, named_batches, padded, parts_of, regrouped
 from tfmp.data.model_inputs import ModelInputs
 from tfmp.data.source import source_of
-from tfmp.types import Tensor, TensorRef
+from tfmp.graph import Tensor, TensorRef
 
 IMAGES = np.arange(60, dtype=np.uint8).reshape(10, 6)
 

@@ -14,7 +14,7 @@ from keras import layers as kl
 
 import tfmp
 from tests.mixins import killed_search
-from tfmp.types.finite import NotFiniteError
+from tfmp.files.finite_values import NotFiniteError
 
 PROGRAM = Path(__file__).with_name("killed_search.py")
 DEATHS = {"softmax": "after_epoch", "gumbel": "while_saving", "alternating": "while_saving"}

@@ -10,7 +10,7 @@ import tfmp
 from tfmp import plots
 
 BITS = {"conv1": (4, 2), "conv2": (2, 3), "pointwise": (1, 4)}
-FRONT = tfmp.types.ParetoFront(
+FRONT = tfmp.reports.ParetoFront(
     [
         {"energy_nj": 3.0, "accuracy": 0.9, "strategy": "mixed"},
         {"energy_nj": 1.0, "accuracy": 0.7, "strategy": "mixed"},
@@ -20,9 +20,9 @@ FRONT = tfmp.types.ParetoFront(
     "energy_nj",
     "accuracy",
 )
-NETWORK = tfmp.types.DiscreteNetwork(
-    tfmp.types.SearchSpace([(16, 2, 2)], image_size=16, num_classes=10),
-    [tfmp.types.BlockChoice(False, 6, 5, 8, 4), tfmp.types.BlockChoice(True)],
+NETWORK = tfmp.joint.discrete_network.DiscreteNetwork(
+    tfmp.joint.search_space.SearchSpace([(16, 2, 2)], image_size=16, num_classes=10),
+    [tfmp.joint.block_spec.BlockSpec(False, 6, 5, 8, 4), tfmp.joint.block_spec.BlockSpec(True)],
 )
 FIGURES = {
     "bars": lambda: plots.bars({"W2A2": {"a": 1.0, "b": 2.0}, "W4A4": {"b": 3.0}}, y_label="accuracy, %"),

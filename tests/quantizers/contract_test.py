@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tests.quantizers.variable_state import build, numbers
 from tfmp import quantizers
-from tfmp.types import CodeFormat
+from tfmp.graph import CodeFormat
 
 WEIGHTS, ACTIVATIONS = (-1,), None  # channel axes of the two roles
 

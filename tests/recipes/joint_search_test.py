@@ -12,7 +12,8 @@ from recipes.datasets.augmented_images import AugmentedImages
 from recipes.datasets.mixed_images import MixedImages
 from recipes.image_sets import ImageSet
 from tests.search_spaces import ONE
-from tfmp.types import DiscreteNetwork, SearchSpace
+from tfmp.joint.discrete_network import DiscreteNetwork
+from tfmp.joint.search_space import SearchSpace
 
 RNG = np.random.default_rng(0)
 IMAGES, LABELS = RNG.normal(size=(40, 6, 6, 3)).astype(np.float32), RNG.integers(0, 3, 40)
@@ -29,13 +30,13 @@ def few_images(config, seed):
 def test_configurations_are_complete(name):
     config = experiment.load_config(name)
     space = joint_search.space_of(config)
-    exact = tfmp.search.ExactGradient(space)
+    exact = tfmp.joint.ExactGradient(space)
     least = exact.tables.constant + sum(table.min() for table in exact.tables.tables)
     largest = exact.tables.constant + sum(table.max() for table in exact.tables.tables)
     targets = [config["target_mj"], *(run["target_mj"] for run in config["runs"].values() if "target_mj" in run)]
     assert all(least < target * 1e6 < largest for target in targets)
     assert {run["method"] for run in config["runs"].values()} <= set(joint_search.METHODS)
-    tfmp.search.JointSettings(**config["search"])
+    tfmp.joint.JointSettings(**config["search"])
     if name in ("joint_imagenet", "joint_tiny_imagenet"):
         assert dict(space.as_dict(), num_classes=1000) == SearchSpace().as_dict()
 
@@ -128,7 +129,7 @@ def test_recipe_runs(monkeypatch, tmp_path):
     assert set(records) == set(names)
     for record in records.values():
         network = DiscreteNetwork.from_json(record["network"])
-        assert record["energy_mj"] == tfmp.search.NetworkCost()(network) / 1e6
+        assert record["energy_mj"] == tfmp.joint.ArchitectureCost()(network) / 1e6
         assert 0 <= record["accuracy"] <= 1 and record["kernel_bytes"] > 0
     assert len(records["joint"]["search"]["history"]) == 2
     blocks = [records[name]["blocks"][0].split(" [") for name in ("joint", "uniform2", "transferred")]

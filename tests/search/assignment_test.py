@@ -9,9 +9,9 @@ from scipy import stats
 
 from tests.small_graphs import CONV, DENSE, assignments, chain, layer, searched_net, selection
 from tfmp import costs
+from tfmp.graph import LayerShape
 from tfmp.search import SearchedCost
 from tfmp.search.assignment import best_within, most_probable, most_probable_within, sample
-from tfmp.types import LayerShape
 
 quick = hypothesis.settings(max_examples=150, deadline=None, derandomize=True)
 

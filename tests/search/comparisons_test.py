@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from tests.search.assignment_test import nets
 from tests.search.knapsack_test import COSTS, costs_of, two_layers
 from tests.small_graphs import assignments, chain, layer, selection
+from tfmp.graph import LayerShape
 from tfmp.search import Budget, SearchedCost
 from tfmp.search.assignment import best_within, greedy_within, random_within
 from tfmp.search.budget import bounded
-from tfmp.types import LayerShape
 
 quick = hypothesis.settings(max_examples=60, deadline=None, derandomize=True)
 

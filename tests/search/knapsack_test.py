@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from tests.search.assignment_test import log_probability, nets, reaches
 from tests.small_graphs import assignments, chain, layer, selection
 from tfmp import costs
+from tfmp.graph import LayerShape
 from tfmp.search import Budget, SearchedCost
 from tfmp.search.assignment import best_within, most_probable_within
 from tfmp.search.budget import bounded, budgets_of
 from tfmp.search.knapsack import least
-from tfmp.types import LayerShape
 
 quick = hypothesis.settings(max_examples=100, deadline=None, derandomize=True)
 COSTS = ("bitops", "model_size")

@@ -3,10 +3,10 @@ import pytest
 
 from tests.small_graphs import CONV, DENSE, chain, layer, searched_net, selection
 from tfmp import costs
+from tfmp.costs.runtime_table import RuntimeRow, RuntimeTable
 from tfmp.search import SearchedCost
 from tfmp.search.lagrangian import DualAscent, FixedMultiplier
 from tfmp.search.penalty import Penalty
-from tfmp.types.runtime_table import RuntimeRow, RuntimeTable
 
 PRICES = {(2, 2): 3.0, (2, 4): 5.0, (4, 2): 4.0, (4, 4): 7.0}
 MEASURED = RuntimeTable(rows=tuple(RuntimeRow(CONV, bits, 40.0 / bits) for bits in (4, 8)))

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.simulator import oracle
+from tfmp.graph import LayerShape
 from tfmp.simulator import Hardware, cost_table, simulate, simulate_layer
-from tfmp.types import LayerShape
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests" / "golden" / "bit_fusion"

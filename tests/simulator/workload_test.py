@@ -3,8 +3,8 @@ import pathlib
 
 import pytest
 
+from tfmp.graph import LayerShape
 from tfmp.simulator import read_workload, simulate
-from tfmp.types import LayerShape
 
 WORKLOADS = pathlib.Path(__file__).resolve().parents[2] / "tools" / "workloads"
 CONV = {

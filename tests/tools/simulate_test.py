@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tfmp.types import BitAssignment
+from tfmp.graph import BitAssignment
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TOOL = ROOT / "tools" / "simulate.py"

@@ -5,8 +5,8 @@ import pytest
 import tfmp
 from tests.transform.small_networks import inputs_for, outputs_of, plain, residual, several, shared_layer, trained
 from tfmp.bindings.keras3 import graph as keras3
+from tfmp.graph import BitAssignment
 from tfmp.quantizers.least_squares import data_step
-from tfmp.types import BitAssignment
 
 NETWORKS = [plain, residual, several, shared_layer]
 

@@ -10,7 +10,7 @@ from ai_edge_litert import schema_py_generated as schema
 from keras import layers
 
 import tfmp
-from tests.export import integer_reference
+from tests.tflite import integer_reference
 from tests.transform.segments import check_segments
 from tfmp.bindings import binding
 from tfmp.transform.fold import fold_graph

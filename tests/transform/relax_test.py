@@ -8,7 +8,7 @@ import tfmp
 from tests.transform.small_networks import inputs_for, outputs_of, plain, residual, several, shared_layer, trained
 from tfmp import layers
 from tfmp.bindings.keras3 import graph as keras3
-from tfmp.transform.normalization import with_positive_gammas
+from tfmp.operators.normalization import with_positive_gammas
 
 NETWORKS = [plain, residual, several, shared_layer]
 

@@ -5,7 +5,7 @@ import pytest
 
 import tfmp
 from tests.transform.small_networks import residual
-from tfmp.types import BitAssignment
+from tfmp.graph import BitAssignment
 
 
 def test_uniform_bits_of_named_layers_and_of_models():

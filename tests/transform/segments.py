@@ -2,13 +2,14 @@
 
 import numpy as np
 
-from tests.export import integer_reference
+from tests.tflite import integer_reference
 from tfmp.bindings import binding
+from tfmp.graph import map_references
+from tfmp.lowering.lowering import Lowering
+from tfmp.operators import rule_of
+from tfmp.operators.integer_builder import Codes
 from tfmp.transform.activation_grid import activation_grid
-from tfmp.transform.folder import Folder
-from tfmp.transform.integer_builder import Codes
-from tfmp.transform.rules import rule_of
-from tfmp.types import map_references
+from tfmp.transform.stored_values import StoredValues
 
 _MOVING = ("max_pool", "pad", "slice", "transpose", "reshape", "concatenate")
 _FLOAT32 = 0.004  # steps
@@ -35,7 +36,7 @@ class _Segments:
     def __init__(self, fixed, inputs, mode):
         self.fixed, self.bound = fixed, binding.of(fixed)
         self.graph = self.bound.read(fixed)
-        self.folder = Folder(self.graph, mode)
+        self.folder = Lowering(self.graph, StoredValues(mode))
         self.integers = self.folder.run()
         self.codes = integer_reference.run(self.integers, inputs)
         self.makers = {operation.output: operation for operation in self.integers.operations}

@@ -16,8 +16,8 @@ import time
 import tensorflow as tf
 
 from tests.tuner import tiny_experiment as tiny
+from tfmp.graph import BitAssignment
 from tfmp.tuner import BudgetTuner, register_strategy
-from tfmp.types import BitAssignment
 
 _PATIENCE = 6  # kills, after which a search may live longer and longer
 

@@ -5,10 +5,10 @@ import pytest
 
 import tfmp.tuner.project as module
 from tests.tuner import tiny_experiment as tiny
+from tfmp.files import atomic_file, disk_space
 from tfmp.tuner import BudgetTuner
 from tfmp.tuner.project import FolderError, Project
 from tfmp.tuner.trial_record import TrialRecord
-from tfmp.types import atomic_file, disk_space
 
 IDENTITY = {"hypermodel": {"seed": 0, "space": {"budgets": [1, 2]}}}
 

@@ -6,8 +6,8 @@ import tf_keras
 from keras_tuner import oracles
 
 from tests.tuner import tiny_experiment as tiny
+from tfmp.graph import BitAssignment
 from tfmp.tuner import BudgetTuner, register_strategy
-from tfmp.types import BitAssignment
 
 SCOPES = []
 

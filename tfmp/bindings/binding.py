@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-from tfmp.types.checks import received
+from tfmp.checks import received
 
 _BINDINGS = {"keras": "tfmp.bindings.keras3.graph", "tf_keras": "tfmp.bindings.keras2.graph"}
 _WRAPPERS = "tensorflow_model_optimization"  # of tf_keras layers: a binding of their own reads them

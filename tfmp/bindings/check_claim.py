@@ -5,7 +5,7 @@ import sys
 import numpy as np
 
 from tfmp.bindings.kind_values import kind_values
-from tfmp.types import map_references
+from tfmp.graph import map_references
 
 # Numbers that layers see: of small weights, normalized ones, sums over channels, pixels.
 _REACHES = (0.1, 1.0, 10.0, 300.0)

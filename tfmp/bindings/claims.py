@@ -3,7 +3,7 @@
 from tfmp.bindings import activation_kinds
 from tfmp.bindings.check_claim import check_claim
 from tfmp.bindings.custom_layers import registration
-from tfmp.types import Call, TensorRef
+from tfmp.graph import Call, TensorRef
 
 _FUNCTIONS = {"Activation": "activation", "Lambda": "function", "TFOpLambda": "function"}
 _RENAME = "Give it another name and register it with Keras under that, since Keras builds layers again by the name."

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tfmp.types import TensorRef
+from tfmp.graph import TensorRef
 
 
 def affine_attributes(class_name, call):

@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Mapping
 
-from tfmp.types.checks import check_choice
+from tfmp.checks import check_choice
 
 # What a kind needs to be told; the others need nothing.
 REGISTRABLE = {

@@ -4,7 +4,7 @@ import collections
 import dataclasses
 
 from tfmp.bindings.sharing import LayerReference, Sharing, with_references
-from tfmp.types import Call, Graph, Submodel, Tensor, TensorRef
+from tfmp.graph import Call, Graph, Submodel, Tensor, TensorRef
 
 
 class GraphReader:

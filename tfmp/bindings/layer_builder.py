@@ -12,7 +12,7 @@ class LayerBuilder:
     """Builds the layers of a graph, each once, what they hold in common included.
 
     Args:
-        graph: The `tfmp.types.Graph`.
+        graph: The `tfmp.graph.Graph`.
         made_classes: The classes of layers that transforms make, by kind; activations have the framework's own.
         framework: The package, `keras` or `tf_keras`.
         rename: Function of (layer, name), for classes whose constructor takes no name.
@@ -49,7 +49,7 @@ def build_layer(layer, name, *, made_classes, framework, held=None):
     """Builds a layer of its own class or, for one that a transform made, of the class that its kind has.
 
     Args:
-        layer: The `tfmp.types.Layer`.
+        layer: The `tfmp.graph.Layer`.
         name: The name that it gets, where its configuration has one.
         made_classes: The classes of layers that transforms make, by kind; activations have the framework's own.
         framework: The package, `keras` or `tf_keras`.

@@ -4,10 +4,10 @@ import numpy as np
 
 from tfmp.bindings import activation_kinds
 from tfmp.bindings.claims import claimed_activation, claimed_kind
-from tfmp.bindings.kinds import MULTIPLYING, OTHER, kind_and_attributes
+from tfmp.bindings.layer_kinds import MULTIPLYING, OTHER, kind_and_attributes
 from tfmp.bindings.layer_shapes import layer_shape
 from tfmp.bindings.left_alone import unknown_attributes
-from tfmp.types import UNQUANTIZED, Layer, Selection
+from tfmp.graph import UNQUANTIZED, Candidates, Layer
 
 _FRAMEWORKS = ("keras", "tf_keras", "tensorflow", "tensorflow_model_optimization", "tfmp")
 
@@ -134,4 +134,4 @@ def _selection(selector):
     if selector is None:
         return UNQUANTIZED
     probabilities = tuple(float(p) for p in np.asarray(selector.probabilities()))
-    return Selection(selector.formats, probabilities, selector.quantizer, selector.signed)
+    return Candidates(selector.formats, probabilities, selector.quantizer, selector.signed)

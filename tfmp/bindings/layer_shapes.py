@@ -2,7 +2,7 @@
 
 import math
 
-from tfmp.types import LayerShape
+from tfmp.graph import LayerShape
 
 _PLANAR = {"conv1d": "conv1d", "depthwise_conv1d": "depthwise_conv2d"}  # what has a height of 1, and its kind then
 

@@ -1,7 +1,7 @@
 """From the layers and calls of a graph to the tensors and models of a framework."""
 
 from tfmp.bindings.nesting import are_alike, border, calls_inside, local_name, names_in, uses_around
-from tfmp.types import Call, Graph, map_references
+from tfmp.graph import Call, Graph, map_references
 
 
 class ModelBuilder:
@@ -10,7 +10,7 @@ class ModelBuilder:
     A class of a framework adds:
 
     - `tree`: its module with `flatten` and `pack_sequence_as`;
-    - `make_input(tensor, config)`: a symbolic input like a `tfmp.types.Tensor`, by the framework's own configuration of
+    - `make_input(tensor, config)`: a symbolic input like a `tfmp.graph.Tensor`, by the framework's own configuration of
       that input in the user's model (None if it had none there);
     - `make_model(inputs, outputs, name, config)`: a model from structures of symbolic tensors, by the framework's own
       configuration of the user's model.

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from tfmp.types import Call, Graph, Layer, TensorRef, map_references
+from tfmp.graph import Call, Graph, Layer, TensorRef, map_references
 
 _FREE = ("name", "signed")  # in what the layers that transforms put into two uses of one model may differ
 

@@ -1,6 +1,6 @@
 """Optimizers that users give by name, by configuration or as they are."""
 
-from tfmp.types.checks import received
+from tfmp.checks import received
 
 
 def optimizer_of(optimizers, name, identifier):

@@ -121,7 +121,7 @@ def check_sharing(graph, variables):
     """Raises `ValueError` unless the layers that were built share the variables that those of the user's model share.
 
     Args:
-        graph: The `tfmp.types.Graph` that they were built from.
+        graph: The `tfmp.graph.Graph` that they were built from.
         variables: Layer name to the variables of the layer, in their order.
     """
     expected = _groups({name: graph.layers[name].shared for name in variables})

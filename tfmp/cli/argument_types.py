@@ -3,8 +3,8 @@
 import argparse
 import dataclasses
 
-from tfmp.types import Tolerance
-from tfmp.types.checks import check_choice, check_integer, check_integers, check_number, check_numbers
+from tfmp.checks import check_choice, check_integer, check_integers, check_number, check_numbers
+from tfmp.reports import Tolerance
 
 _NAME = "value"  # argparse itself says which argument it was
 

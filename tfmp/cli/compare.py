@@ -27,7 +27,7 @@ def add_arguments(command):
 def run(arguments):
     """Runs the command."""
     import tfmp
-    from tfmp.types.atomic_file import check_writable
+    from tfmp.files.atomic_file import check_writable
 
     if arguments.json:
         check_writable(arguments.json, arguments.overwrite)

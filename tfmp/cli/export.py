@@ -2,7 +2,7 @@
 
 from tfmp.cli.argument_types import tolerance_bound
 from tfmp.cli.files import add_trust, load_inputs, load_model_file, read_labels
-from tfmp.types.weight_storage import MODES
+from tfmp.lowering.weight_packing import MODES
 
 DESCRIPTION = "Write a fixed model as a TFLite file."
 

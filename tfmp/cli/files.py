@@ -5,7 +5,7 @@ import struct
 import zipfile
 import zlib
 
-from tfmp.types.json_record import read_text
+from tfmp.files.json_record import read_text
 
 
 def add_trust(command):
@@ -23,7 +23,7 @@ def load_model_file(path, trust):
         trust: Whether to load a model that holds code.
     """
     from tfmp.bindings import binding
-    from tfmp.bindings.load_model import load_model
+    from tfmp.bindings.saving.load_model import load_model
 
     model = load_model(path, compile=False, safe_mode=not trust)
     try:
@@ -74,7 +74,7 @@ def check_classification(data, model, parts=("train", "test")):
     from tfmp.data.batches import num_samples
     from tfmp.data.model_inputs import ModelInputs
     from tfmp.data.source import leaves
-    from tfmp.types.finite import check_class_indices, check_finite
+    from tfmp.files.finite_values import check_class_indices, check_finite
 
     if len(model.outputs) != 1:
         raise ValueError(f"Expected a classifier with one output. Received a model with {len(model.outputs)}.")

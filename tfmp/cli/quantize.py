@@ -24,10 +24,10 @@ def add_arguments(command):
 def run(arguments):
     """Runs the command."""
     import tfmp
-    from tfmp.bindings.save_model import save_model
+    from tfmp.bindings.saving.save_model import save_model
     from tfmp.data.structure import map_leaves
-    from tfmp.types import BitAssignment
-    from tfmp.types.atomic_file import check_writable
+    from tfmp.files.atomic_file import check_writable
+    from tfmp.graph import BitAssignment
 
     check_writable(arguments.output, arguments.overwrite)
     bits = arguments.bits if len(arguments.bits) > 1 else arguments.bits[0]

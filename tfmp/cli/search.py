@@ -6,7 +6,7 @@ import pathlib
 from tfmp.cli.argument_types import bit_list, bit_pair, cost_bound, integer, number, seed
 from tfmp.cli.files import add_trust, check_classification, load_arrays, load_model_file
 from tfmp.cli.search_results import SearchResults
-from tfmp.types.disk_space import check_space
+from tfmp.files.disk_space import check_space
 
 DESCRIPTION = "Search the bits of a model under a budget, train it at them, and save both."
 
@@ -91,7 +91,7 @@ def _search(arguments, budget, backup, results):
     """Searches and trains, as far as that is not done, and publishes the results."""
     import tfmp
     from tfmp.bindings import binding
-    from tfmp.bindings.save_model import save_model
+    from tfmp.bindings.saving.save_model import save_model
     from tfmp.data.batches import first_samples
     from tfmp.mixins.search_backup import VALUE_BYTES
 

@@ -7,9 +7,9 @@ import pathlib
 import shutil
 import tempfile
 
-from tfmp.types.atomic_file import check_writable, link_or_copy, remove_leftovers, synchronize
-from tfmp.types.atomic_folder import new_folder
-from tfmp.types.folder_locks import FolderLocks
+from tfmp.files.atomic_file import check_writable, link_or_copy, remove_leftovers, synchronize
+from tfmp.files.atomic_folder import new_folder
+from tfmp.files.folder_locks import FolderLocks
 
 MODEL, ASSIGNMENT = "fixed.keras", "assignment.json"
 

@@ -31,7 +31,7 @@ def add_arguments(command):
 
 def run(arguments):
     """Runs the command."""
-    from tfmp.types import BitAssignment
+    from tfmp.graph import BitAssignment
 
     if arguments.output and arguments.format == "table":
         raise ValueError("--output needs --format json or csv.")
@@ -56,8 +56,8 @@ def run(arguments):
 
 
 def _simulate_workload(path, assignment, uniform, options):
+    from tfmp.graph import LayerShape
     from tfmp.simulator import read_workload, simulate
-    from tfmp.types import LayerShape
 
     if uniform is None and assignment is None:
         raise ValueError("A workload has no bits of its own: give --uniform W,A or --assignment FILE.")

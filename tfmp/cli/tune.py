@@ -9,7 +9,7 @@ from tfmp.cli import tune_width
 from tfmp.cli.argument_types import bit_list, cost_bound, integer, number
 from tfmp.cli.files import add_trust, check_classification, load_arrays, load_model_file
 from tfmp.cli.search import add_training
-from tfmp.types.folder_locks import LOCKS
+from tfmp.files.folder_locks import LOCKS
 
 DESCRIPTION = "Try budgets and strategies, and leave the front of accuracy against cost; it resumes when stopped."
 _ORACLES = ("grid", "random", "bayesian", "hyperband")
@@ -170,7 +170,7 @@ def _tuner(arguments, model, folder):
 
 def _check_x(arguments, budgets):
     """Refuses what no trial will have recorded, before anything is trained."""
-    from tfmp.tuner.quantities import recorded_names
+    from tfmp.tuner.trial_metrics import recorded_names
 
     names = recorded_names([arguments.minimize] if arguments.minimize else [budget.cost for budget in budgets])
     known = ("val_loss", "val_accuracy", "accuracy_drop", "seconds", *names)

@@ -1,5 +1,6 @@
 """Costs: NumPy tables of what each layer pays for its bits."""
 
+from tfmp.checks import check_choice, check_instance
 from tfmp.costs.activation_memory import ActivationMemory
 from tfmp.costs.bitops import BitOps
 from tfmp.costs.cost import Cost, tables
@@ -14,7 +15,6 @@ from tfmp.costs.peak_activation_memory import PeakActivationMemory
 from tfmp.costs.runtime_latency import RuntimeLatency
 from tfmp.costs.table import Table
 from tfmp.costs.tflite_bytes import TFLiteBytes
-from tfmp.types.checks import check_choice, check_instance
 
 _REGISTRY = {
     cost.name: cost

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tfmp.checks import check_instance
 from tfmp.costs.layer_sum import LayerSum
-from tfmp.types import CodeFormat, Graph, LayerShape
-from tfmp.types.checks import check_instance
+from tfmp.graph import CodeFormat, Graph, LayerShape
 
 
 class Cost(abc.ABC):
@@ -76,7 +76,7 @@ def tables(graph: Graph, cost: Cost, layers=None) -> dict[str, np.ndarray]:
     Returns:
         Layer name to `[weight candidates, activation candidates]` array in the cost's unit.
     """
-    check_instance("graph", graph, Graph, "a `tfmp.types.Graph`")
+    check_instance("graph", graph, Graph, "a `tfmp.graph.Graph`")
     check_instance("cost", cost, Cost, "a `tfmp.costs.Cost`")
     calls = collections.Counter(call.layer for call in graph.calls)
     return {

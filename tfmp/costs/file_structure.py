@@ -3,8 +3,8 @@
 import numpy as np
 
 from tfmp.costs.operation_sizes import OperationSizes
-from tfmp.types import Graph, Layer
-from tfmp.types.integer_graph import COMPARISONS, NUMBER_OPERATIONS, compared_type
+from tfmp.graph import Graph, Layer
+from tfmp.graph.integer_graph import COMPARISONS, NUMBER_OPERATIONS, compared_type
 
 _UNCHANGED = ("identity", "relu")
 _MOVING = {  # operator, and how many constants say what it does

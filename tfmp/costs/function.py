@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from tfmp.checks import check_flag, check_function, check_number, check_text
 from tfmp.costs.cost import Cost
-from tfmp.types import LayerShape
-from tfmp.types.checks import check_flag, check_function, check_number, check_text
+from tfmp.graph import LayerShape
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from tfmp.types import Graph, Layer
-from tfmp.types.checks import check_instance
+from tfmp.checks import check_instance
+from tfmp.graph import Graph, Layer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +50,7 @@ class LayerSum:
 
 def layer_cost(layer, table, assignment=None) -> float:
     """Returns one layer's entry of its table under an assignment, or its expectation where there is none."""
-    check_instance("layer", layer, Layer, "a `tfmp.types.Layer`")
+    check_instance("layer", layer, Layer, "a `tfmp.graph.Layer`")
     if assignment is None or not layer.is_searched:
         return float((layer.pair_probabilities() * table).sum())
     weight_bits, activation_bits = assignment[layer.name]

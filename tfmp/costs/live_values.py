@@ -3,7 +3,7 @@
 import math
 
 from tfmp.costs.file_structure import file_structure
-from tfmp.types import Graph
+from tfmp.graph import Graph
 
 _FLOAT_BITS, _RUNTIME_BITS = 32, 8
 

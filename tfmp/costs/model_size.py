@@ -4,8 +4,8 @@ import dataclasses
 
 import numpy as np
 
+from tfmp.checks import check_flag
 from tfmp.costs.cost import Cost
-from tfmp.types.checks import check_flag
 
 
 @dataclasses.dataclass(frozen=True)

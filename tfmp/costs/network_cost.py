@@ -1,8 +1,8 @@
 """Costs of whole networks."""
 
+from tfmp.checks import check_instance
 from tfmp.costs.cost import Cost
-from tfmp.types import Graph
-from tfmp.types.checks import check_instance
+from tfmp.graph import Graph
 
 
 def network_cost(graph: Graph, cost, assignment=None) -> float:
@@ -16,7 +16,7 @@ def network_cost(graph: Graph, cost, assignment=None) -> float:
     Returns:
         Float in the cost's unit.
     """
-    check_instance("graph", graph, Graph, "a `tfmp.types.Graph`")
+    check_instance("graph", graph, Graph, "a `tfmp.graph.Graph`")
     check_instance("cost", cost, Cost, "a `tfmp.costs.Cost`")
     layers = [layer.name for layer in graph.in_order() if layer.shape is not None]
     return max(sum.of(graph, assignment) for sum in cost.sums(graph, layers)) + cost.outside(graph, layers)

@@ -5,7 +5,7 @@ import itertools
 import math
 from collections.abc import Hashable
 
-from tfmp.types.file_size import FileSize
+from tfmp.lowering.file_size import FileSize
 
 _ARGUMENTS = {"PAD": "paddings", "MEAN": "axes", "TRANSPOSE": "permutation", "SLICE": "begin"}
 _ARGUMENT_BYTES = 16

@@ -6,8 +6,8 @@ import os
 import numpy as np
 
 from tfmp.costs.cost import Cost
-from tfmp.types.runtime_table import RuntimeTable, network_key
-from tfmp.types.weight_storage import check_mode, weight_storage
+from tfmp.costs.runtime_table import RuntimeTable, network_key
+from tfmp.lowering.weight_packing import check_mode, weight_storage
 
 _COMMAND = '`tfmp.measure_runtime(model, "latency.json")`, or `python tools/measure_runtime.py model.keras`'
 
@@ -21,7 +21,7 @@ class RuntimeLatency(Cost):
     and a budget takes 8 bits.
 
     Args:
-        measurements: A `tfmp.types.RuntimeTable`, or the path of one that `tfmp.measure_runtime` wrote.
+        measurements: A `tfmp.costs.RuntimeTable`, or the path of one that `tfmp.measure_runtime` wrote.
         mode: That of the exported file. `"small"` packs weights; in `"fast"` all take 8 bits, and no choice of bits
             changes the latency.
 

@@ -5,11 +5,11 @@ from typing import ClassVar
 
 import numpy as np
 
+from tfmp.checks import check_choice, check_integer
 from tfmp.costs.cost import Cost
 from tfmp.simulator import Hardware, cost_table
 from tfmp.simulator.convolution import check_encoding
 from tfmp.simulator.schedule import OBJECTIVES
-from tfmp.types.checks import check_choice, check_integer
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from tfmp.checks import check_instance, check_integers, check_number, check_path, check_text
 from tfmp.costs.cost import Cost
-from tfmp.types.checks import check_instance, check_integers, check_number, check_path, check_text
-from tfmp.types.json_record import parse_json, read_text
+from tfmp.files.json_record import parse_json, read_text
 
 _COLUMNS = ["layer", "weight_bits", "activation_bits"]
 

@@ -7,8 +7,8 @@ import numpy as np
 
 from tfmp.costs.cost import Cost
 from tfmp.costs.file_structure import file_structure
-from tfmp.types.file_size import FileSize, content_bytes
-from tfmp.types.weight_storage import add_helpers, check_mode, weight_storage
+from tfmp.lowering.file_size import FileSize, content_bytes
+from tfmp.lowering.weight_packing import add_helpers, check_mode, weight_storage
 
 _FLOAT_BYTES = 4
 # Header, tables of the model and the subgraph, layouts of the tables, zero points of tensors.

@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
+from tfmp.checks import received
 from tfmp.data.model_inputs import ModelInputs
 from tfmp.data.source import JOINED_BATCHES, Arrays, source_of
 from tfmp.data.structure import leaves, map_leaves
-from tfmp.types import Graph
-from tfmp.types.checks import received
+from tfmp.graph import Graph
 
 _BATCH_SIZE = 64
 _PARTS = ("inputs", "targets", "sample weights")

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from tfmp.data.structure import leaves
-from tfmp.types import Graph, Tensor, TensorRef, map_references
+from tfmp.graph import Graph, Tensor, TensorRef, map_references
 
 
 class ModelInputs:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfmp.checks import received
 from tfmp.data.structure import as_arrays, is_array, leaves, map_leaves
-from tfmp.types.checks import received
 
 FORMS = (
     "an array, a list, tuple or dict of arrays, a `tf.data.Dataset`, a `PyDataset` (`Sequence` in tf_keras), or a "

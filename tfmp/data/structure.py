@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tfmp.types.checks import received
+from tfmp.checks import received
 
 
 def is_array(value: Any) -> bool:

@@ -2,8 +2,8 @@
 
 import math
 
+from tfmp.files.finite_values import NotFiniteError
 from tfmp.search.selection_data import SelectionData
-from tfmp.types.finite import NotFiniteError
 
 
 class Alternation:

@@ -5,9 +5,10 @@ from collections.abc import Iterable
 import numpy as np
 import tensorflow as tf
 
-from tfmp import quantizers, selection
-from tfmp.mixins.choice import Choice
-from tfmp.types.checks import check_integer, check_integers
+from tfmp import quantizers
+from tfmp.checks import check_integer, check_integers
+from tfmp.mixins.bit_logits import BitLogits
+from tfmp.relaxation import mixture, quantized, relative_variance
 
 
 def check_bits(bits, name, quantizer, signed):
@@ -30,8 +31,8 @@ def check_bits(bits, name, quantizer, signed):
 class BitSelectorMixin:
     """Quantizes one tensor by a relaxed choice among bit-widths.
 
-    Several candidates are mixed by `tfmp.selection.relaxed_choice` over one shared tensor, or over a tuple with one for
-    each; a single candidate is plain quantization, without logits.
+    Several candidates are mixed by `tfmp.relaxation.relaxed_choice` over one shared tensor, or over a tuple with one
+    for each; a single candidate is plain quantization, without logits.
 
     Args:
         bits: Candidates, integers within the quantizer's range.
@@ -45,7 +46,7 @@ class BitSelectorMixin:
 
     Attributes:
         bits: The candidates, in increasing order.
-        choice: The `Choice` among them.
+        choice: The `BitLogits` among them.
         logits, temperature, sampling_step: Its variables.
         mixture_variance: Scalar variable, activations only: relative variance of the mixture on one sample of the last
             training batch.
@@ -65,7 +66,7 @@ class BitSelectorMixin:
     ):
         super().__init__(**kwargs)
         self.quantizers = check_bits(bits, "bits", quantizer, signed)
-        self.choice = Choice(len(self.quantizers), relaxation=relaxation, seed=seed)
+        self.choice = BitLogits(len(self.quantizers), relaxation=relaxation, seed=seed)
         self.quantizer = quantizer
         self.signed = signed
         self.channel_axes = None if channel_axes is None else tuple(channel_axes)
@@ -93,7 +94,7 @@ class BitSelectorMixin:
 
     @property
     def formats(self):
-        """The codes of each candidate, as `tfmp.types.CodeFormat`."""
+        """The codes of each candidate, as `tfmp.graph.CodeFormat`."""
         return tuple(candidate.format for candidate in self.quantizers)
 
     def start_from(self, values):
@@ -140,8 +141,8 @@ class BitSelectorMixin:
                 self.mixture_variance.assign(tf.stop_gradient(self.relative_variance(inputs[:1])))
         options = {"shared": self.shared_range, "channel_axes": self.channel_axes}
         if separate:
-            return selection.quantized(inputs, self.quantizers, self._states, **options)
-        return selection.mixture(inputs, self.quantizers, self._states, self.choice.weights(training), **options)
+            return quantized(inputs, self.quantizers, self._states, **options)
+        return mixture(inputs, self.quantizers, self._states, self.choice.weights(training), **options)
 
     def _distinct_states(self):
         """Each state once, with the quantizer it was built by."""
@@ -157,8 +158,8 @@ class BitSelectorMixin:
         return tf.tensordot(self.probabilities(), tf.constant(self.bits, tf.float32), axes=1)
 
     def relative_variance(self, inputs):
-        """How far the candidates are from their mixture on a tensor; see `tfmp.selection.relative_variance`."""
-        return selection.relative_variance(
+        """How far the candidates are from their mixture on a tensor; see `tfmp.relaxation.relative_variance`."""
+        return relative_variance(
             inputs,
             self.quantizers,
             self._states,

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from tfmp.checks import check_number
 from tfmp.search.assignment import best_within
-from tfmp.types.checks import check_number
 
 
 class DecidedChoices:

@@ -5,9 +5,10 @@ from collections.abc import Iterable
 
 import tensorflow as tf
 
-from tfmp import quantizers, selection
+from tfmp import quantizers
+from tfmp.checks import check_flag, check_integer
 from tfmp.mixins.bit_selector import check_bits
-from tfmp.types.checks import check_flag, check_integer
+from tfmp.relaxation import check_relaxation
 
 
 class MixedPrecisionMixin:
@@ -40,7 +41,7 @@ class MixedPrecisionMixin:
         **kwargs,
     ):
         super().__init__(*args, **kwargs)
-        selection.check_relaxation(relaxation)
+        check_relaxation(relaxation)
         flags = {"shared_range": shared_range, "shared_weights": shared_weights, "coupled": coupled}
         check_flags_and_seed({**flags, "signed_input": signed_input}, seed)
         check_integer("num_calls", num_calls, at_least=1)

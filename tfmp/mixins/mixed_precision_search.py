@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from tfmp import costs
+from tfmp.checks import check_instance, check_numbers
 from tfmp.mixins.alternation import Alternation
 from tfmp.mixins.decided_choices import DecidedChoices
 from tfmp.mixins.search_backup import SearchBackup
@@ -16,7 +17,6 @@ from tfmp.search.budget import bounded, budgets_of
 from tfmp.search.lagrangian import DualAscent, FixedMultiplier, Multiplier
 from tfmp.search.penalty import Penalty
 from tfmp.search.searched_cost import SearchedCost
-from tfmp.types.checks import check_instance, check_numbers
 
 
 class MixedPrecisionSearchMixin(SearchCallbackMixin):
@@ -50,7 +50,7 @@ class MixedPrecisionSearchMixin(SearchCallbackMixin):
 
     Logs, at the end of each epoch: `expected_cost` and `discrete_cost` (of the searched layers, normalized),
     `cost_gap` (their difference), `multiplier`, `selection_entropy` (mean over the selectors, 1 is undecided),
-    `mixture_variance` (mean over the tensors, see `tfmp.selection.relative_variance`). With several budgets the first
+    `mixture_variance` (mean over the tensors, see `tfmp.relaxation.relative_variance`). With several budgets the first
     four are logged for each cost, `expected_cost/bitops`, and so is the `cost` of every step. With `freeze_above` there
     is `decided`, how many choices are.
 

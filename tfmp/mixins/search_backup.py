@@ -12,11 +12,11 @@ import zipfile
 
 import numpy as np
 
-from tfmp.types.atomic_folder import new_folder
-from tfmp.types.checks import check_path
-from tfmp.types.disk_space import check_space
-from tfmp.types.folder_locks import FolderLocks
-from tfmp.types.run_identity import difference_text
+from tfmp.checks import check_path
+from tfmp.files.atomic_folder import new_folder
+from tfmp.files.disk_space import check_space
+from tfmp.files.folder_locks import FolderLocks
+from tfmp.files.run_identity import difference_text
 
 _STATE_FILE = "search.json"
 _ARRAYS_FILE = "variables.npz"

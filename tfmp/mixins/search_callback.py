@@ -4,10 +4,10 @@ import math
 
 import numpy as np
 
+from tfmp.files.array_chunks import is_array
+from tfmp.files.finite_values import NotFiniteError, check_finite, names_not_finite
+from tfmp.files.run_identity import array_digest, described
 from tfmp.mixins.search_identity import at_start, search_identity
-from tfmp.types.array_chunks import is_array
-from tfmp.types.finite import NotFiniteError, check_finite, names_not_finite
-from tfmp.types.run_identity import array_digest, described
 
 _OF_FIT = ("steps", "epochs")  # of its identity a search knows these within `fit` alone
 

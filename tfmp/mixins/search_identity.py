@@ -2,8 +2,8 @@
 
 import weakref
 
-from tfmp.types.graph_identity import graph_identity
-from tfmp.types.run_identity import array_digest, described, version
+from tfmp.files.run_identity import array_digest, described, version
+from tfmp.graph.graph_identity import graph_identity
 
 _starts = weakref.WeakKeyDictionary()  # model or optimizer: folder of a backup to what it was at the start
 

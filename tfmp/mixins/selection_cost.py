@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from tfmp import selection
+from tfmp.relaxation import expected_cost
 
 
 class SelectionCostMixin:
@@ -38,7 +38,7 @@ class SelectionCostMixin:
         self.price.assign(np.asarray(price, np.float32))
 
     def call(self, weight_probabilities, activation_probabilities):
-        cost = selection.expected_cost(
+        cost = expected_cost(
             tf.convert_to_tensor(self.price), weight_probabilities, activation_probabilities, coupled=self.coupled
         )
         self.add_loss(cost / self.num_calls)

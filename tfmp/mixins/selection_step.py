@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from tfmp.mixins.kept import kept
+from tfmp.mixins.restoring import restoring
 
 
 class SelectionStep:
@@ -30,7 +30,7 @@ class SelectionStep:
         return self._run(x, y, weight)
 
     def _step(self, x, y, sample_weight):
-        with kept(self._kept):
+        with restoring(self._kept):
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(self._logits)
                 loss = self._loss(x, y, sample_weight)

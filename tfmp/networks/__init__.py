@@ -5,8 +5,8 @@ import importlib
 from collections.abc import Callable
 from typing import Any
 
+from tfmp.checks import check_choice, check_integer, check_number
 from tfmp.networks._convolution import check_keras
-from tfmp.types.checks import check_choice, check_integer, check_number
 
 # Name to the file with its `build`, and the arguments of `build` that make it this network.
 _NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {

@@ -1,11 +1,11 @@
 """From a discrete network to a Keras model."""
 
+from tfmp.checks import check_instance
+from tfmp.joint.discrete_network import ENDS_BITS, DiscreteNetwork
 from tfmp.networks._convolution import check_keras, classifier, convolution, normalization
 from tfmp.networks._inverted_residual import inverted_residual
 from tfmp.transform.fix import fix
 from tfmp.transform.relax import relax
-from tfmp.types.checks import check_instance
-from tfmp.types.discrete_network import ENDS_BITS, DiscreteNetwork
 
 _ENDS = ("linear", "moving_range")
 
@@ -31,7 +31,7 @@ def build_network(keras, network: DiscreteNetwork, *, quantizer=_ENDS, calibrati
         >>> model = tfmp.build_network(keras, search.derive())
     """
     check_keras(keras)
-    check_instance("network", network, DiscreteNetwork, "a `tfmp.types.DiscreteNetwork`")
+    check_instance("network", network, DiscreteNetwork, "a `tfmp.joint.discrete_network.DiscreteNetwork`")
     bits = network.searched_bits
     model = float_network(keras, network)
     candidates = tuple(sorted({each for pair in bits.values() for each in pair})) or (ENDS_BITS,)

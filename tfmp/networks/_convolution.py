@@ -2,7 +2,7 @@
 
 import types
 
-from tfmp.types.checks import check_instance
+from tfmp.checks import check_instance
 
 WEIGHT_DECAY = 1e-4
 

@@ -1,7 +1,7 @@
 """Residual networks for small images."""
 
+from tfmp.checks import check_integer
 from tfmp.networks._convolution import convolution, scaled
-from tfmp.types.checks import check_integer
 
 _STAGES = (16, 32, 64)
 

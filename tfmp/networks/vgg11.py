@@ -1,7 +1,7 @@
 """VGG-11 for small images."""
 
+from tfmp.checks import check_choice, check_integers
 from tfmp.networks._convolution import classifier, convolution, depthwise_convolution, normalization, scaled
-from tfmp.types.checks import check_choice, check_integers
 
 # Filters between the poolings, and how many convolutions behind the first are separable in each variant.
 _GROUPS = ((64,), (128,), (256, 256), (512, 512), (512, 512))

@@ -7,7 +7,7 @@ def pareto_front(front, *, group=None, x_label=None, y_label=None, title=None):
     """Returns all points of a front, and a staircase through those of each group that no other of it beats.
 
     Args:
-        front: A `tfmp.types.ParetoFront`.
+        front: A `tfmp.reports.ParetoFront`.
         group: Name of a value of the points, `"strategy"` for example: each of its values is a group of its own.
         x_label: What `x` is, with its unit; the name of the quantity by default.
         y_label: What `y` is.

@@ -4,7 +4,7 @@ import io
 import os
 import pathlib
 
-from tfmp.types.atomic_file import write_atomically
+from tfmp.files.atomic_file import write_atomically
 
 _DPI = 110
 

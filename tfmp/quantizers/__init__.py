@@ -1,12 +1,12 @@
 """Quantizers: what b bits can say of a tensor."""
 
+from tfmp.checks import check_choice
 from tfmp.quantizers.dual_precision import DualPrecision
 from tfmp.quantizers.hwgq import HWGQ
 from tfmp.quantizers.linear import Linear
 from tfmp.quantizers.lsq import LSQ
 from tfmp.quantizers.moving_range import MovingRange
 from tfmp.quantizers.quantizer import MAX_BITS, Quantizer
-from tfmp.types.checks import check_choice
 
 _REGISTRY = {quantizer.name: quantizer for quantizer in (LSQ, HWGQ, DualPrecision, Linear, MovingRange)}
 

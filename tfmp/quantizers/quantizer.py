@@ -8,8 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfmp import ops
-from tfmp.types import CodeFormat
-from tfmp.types.checks import check_flag, check_integer
+from tfmp.checks import check_flag, check_integer
+from tfmp.graph import CodeFormat
 
 MAX_BITS = 8
 

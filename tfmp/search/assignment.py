@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from tfmp.graph import Graph
 from tfmp.search.chosen_layers import chosen_layers
 from tfmp.search.knapsack import Knapsack
-from tfmp.types import Graph
 
 _SMALLEST_PROBABILITY = 1e-12
 _DRAWS = 100

@@ -5,10 +5,10 @@ import dataclasses
 import numpy as np
 
 from tfmp import costs
+from tfmp.checks import check_instances, check_integers, check_number
+from tfmp.graph import Graph
 from tfmp.search.knapsack import Knapsack
 from tfmp.search.searched_cost import SearchedCost
-from tfmp.types import Graph
-from tfmp.types.checks import check_instances, check_integers, check_number
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The layers whose bits a search chooses."""
 
-from tfmp.types import Graph, Layer
+from tfmp.graph import Graph, Layer
 
 # Of layers that are not searched but in integers.
 KEPT_BITS, KEPT_QUANTIZERS = 8, ("linear", "moving_range")

@@ -2,7 +2,7 @@
 
 import abc
 
-from tfmp.types.checks import check_number
+from tfmp.checks import check_number
 
 
 class Multiplier(abc.ABC):

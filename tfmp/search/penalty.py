@@ -1,6 +1,6 @@
 """What a cost adds to the loss."""
 
-from tfmp.types import CodeFormat
+from tfmp.graph import CodeFormat
 
 
 class Penalty:

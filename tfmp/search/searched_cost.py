@@ -4,8 +4,8 @@ import dataclasses
 import functools
 
 from tfmp import costs, quantizers
+from tfmp.graph import Candidates, Graph
 from tfmp.search.chosen_layers import chosen_layers
-from tfmp.types import Graph, Selection
 
 
 class SearchedCost:
@@ -82,4 +82,4 @@ def _one_format(selection, bits):
     found = [format for format in selection.formats if format.bits == bits]
     if not found:
         found = [quantizers.get(selection.quantizer, bits=bits, signed=selection.signed).format]
-    return Selection(tuple(found), quantizer=selection.quantizer, signed=selection.signed)
+    return Candidates(tuple(found), quantizer=selection.quantizer, signed=selection.signed)

@@ -4,11 +4,11 @@ import functools
 
 import numpy as np
 
+from tfmp.checks import check_integer
 from tfmp.data.batches import parts_of
 from tfmp.data.source import Arrays, IndexedBatches, leaves, source_of
-from tfmp.types.checks import check_integer
-from tfmp.types.finite import check_finite
-from tfmp.types.run_identity import described
+from tfmp.files.finite_values import check_finite
+from tfmp.files.run_identity import described
 
 _NAME = "`selection_data`"
 

@@ -2,8 +2,8 @@
 
 import dataclasses
 
-from tfmp.types import LayerShape
-from tfmp.types.checks import check_choice
+from tfmp.checks import check_choice
+from tfmp.graph import LayerShape
 
 DEPTHWISE_ENCODINGS = ("single_channel", "dense", "per_group")
 

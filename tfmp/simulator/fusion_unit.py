@@ -1,7 +1,7 @@
 """What one fusion unit computes in a cycle, and which bits it accepts."""
 
+from tfmp.checks import check_integer
 from tfmp.simulator.hardware import Hardware
-from tfmp.types.checks import check_integer
 
 
 def fusion_factor(weight_bits: int, activation_bits: int, hardware: Hardware) -> int:

@@ -7,9 +7,9 @@ import os
 from importlib.resources.abc import Traversable
 from typing import Any
 
+from tfmp.checks import check_choice, check_instance, check_integer, check_number, check_path, check_text
+from tfmp.files.json_record import read_json
 from tfmp.simulator.sram import sram_energy_nj_per_bit
-from tfmp.types.checks import check_choice, check_instance, check_integer, check_number, check_path, check_text
-from tfmp.types.json_record import read_json
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from tfmp.checks import check_choice, check_instance, check_integer
+from tfmp.graph import LayerShape
+from tfmp.reports.layer_report import LayerReport
+from tfmp.reports.network_report import NetworkReport
 from tfmp.simulator.convolution import Convolution, check_encoding, encode
 from tfmp.simulator.fusion_unit import check_bits
 from tfmp.simulator.hardware import Hardware
 from tfmp.simulator.schedule import OBJECTIVES, Schedule, best_schedules
-from tfmp.types import LayerShape
-from tfmp.types.checks import check_choice, check_instance, check_integer
-from tfmp.types.layer_report import LayerReport
-from tfmp.types.network_report import NetworkReport
 
 QUANTITIES = ("energy_nj", "latency_cycles")
 

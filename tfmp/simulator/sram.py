@@ -4,7 +4,7 @@ import functools
 import importlib.resources
 import json
 
-from tfmp.types.checks import check_choice, check_integer
+from tfmp.checks import check_choice, check_integer
 
 
 def sram_energy_nj_per_bit(bank_bytes: int, read_write_ports: int = 0) -> tuple[float, float]:

@@ -4,10 +4,10 @@ import dataclasses
 import os
 from typing import Any
 
-from tfmp.types import LayerShape
-from tfmp.types.checks import check_path
-from tfmp.types.json_record import read_json
-from tfmp.types.layer_shape import KINDS
+from tfmp.checks import check_path
+from tfmp.files.json_record import read_json
+from tfmp.graph import LayerShape
+from tfmp.graph.layer_shape import KINDS
 
 _FIELDS = [field.name for field in dataclasses.fields(LayerShape)]
 

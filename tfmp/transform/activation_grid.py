@@ -3,8 +3,8 @@
 import tensorflow as tf
 
 from tfmp import quantizers
-from tfmp.transform.candidates import check_range, check_zero
-from tfmp.types import Grid, Layer
+from tfmp.graph import Grid, Layer
+from tfmp.transform.candidate_checks import check_range, check_zero
 
 
 def activation_grid(layer: Layer) -> Grid:

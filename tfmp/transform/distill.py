@@ -1,9 +1,9 @@
 """A network that learns from another."""
 
 from tfmp.bindings import binding
+from tfmp.checks import check_number
 from tfmp.mixins.distillation import SoftTargets
 from tfmp.transform.output_kind import holds_probabilities
-from tfmp.types.checks import check_number
 
 
 def distill(student, teacher, *, temperature=4.0, weight=1.0):

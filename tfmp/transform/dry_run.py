@@ -4,14 +4,14 @@ import dataclasses
 
 import numpy as np
 
-from tfmp.transform.candidates import check_kernel, check_library, check_range, check_zero
-from tfmp.transform.fold_error import FoldError, free_size
-from tfmp.transform.folder import Folder
-from tfmp.transform.integer_builder import Codes
-from tfmp.transform.rules import rule_of
-from tfmp.transform.rules.products import RULES as PRODUCTS
-from tfmp.transform.rules.products import check_product
-from tfmp.types import Graph, Grid, Layer
+from tfmp.graph import Graph, Grid, Layer
+from tfmp.lowering.lowering import Lowering
+from tfmp.operators import rule_of
+from tfmp.operators.convolutions import RULES as PRODUCTS
+from tfmp.operators.convolutions import check_product
+from tfmp.operators.fold_error import FoldError, free_size
+from tfmp.operators.integer_builder import Codes
+from tfmp.transform.candidate_checks import check_kernel, check_library, check_range, check_zero
 
 _STAND_IN = Codes.all_of(Grid(1.0, -128, 127))
 _CHECKS = (check_library, check_range, check_zero, check_kernel)
@@ -61,7 +61,21 @@ def with_stand_ins(graph: Graph) -> Graph:
     return graph.replace_layers(changed)
 
 
-class DryRun(Folder):
+class StandIns:
+    """Grids and constants in place of those that a network has once it is trained."""
+
+    def grid(self, layer: Layer) -> Grid:
+        widest = layer.activation.formats[-1]
+        return _STAND_IN.grid if widest.is_float else Grid(1.0, widest.low, widest.high)
+
+    def kernel(self, layer: Layer, after, input_scale: float):
+        channels = layer.shape.out_channels
+        kernel = np.zeros((1, 1, channels, 1) if layer.kind == "conv2d_transpose" else (1, 1, 1, channels), np.int8)
+        scale, bias = np.ones(channels, np.float32), np.zeros(channels, np.int32)
+        return {"kernel": kernel, "kernel_scale": scale, "bias": bias}, 8
+
+
+class DryRun(Lowering):
     """The folder with stand-ins for scales and codes, which goes on after a layer that it cannot fold.
 
     Args:
@@ -72,7 +86,7 @@ class DryRun(Folder):
     """
 
     def __init__(self, graph: Graph):
-        super().__init__(graph, mode="fast")
+        super().__init__(graph, StandIns())
         self.errors: dict[str, FoldError] = {}
         self._failed: set[str] = set()
 
@@ -87,16 +101,6 @@ class DryRun(Folder):
                 for tensor in (*call.inputs, *call.outputs):
                     self.demand(tensor, _STAND_IN)
         return super().run()
-
-    def grid(self, layer: Layer) -> Grid:
-        widest = layer.activation.formats[-1]
-        return _STAND_IN.grid if widest.is_float else Grid(1.0, widest.low, widest.high)
-
-    def product_constants(self, layer: Layer, after, input_scale: float):
-        channels = layer.shape.out_channels
-        kernel = np.zeros((1, 1, channels, 1) if layer.kind == "conv2d_transpose" else (1, 1, 1, channels), np.int8)
-        scale, bias = np.ones(channels, np.float32), np.zeros(channels, np.int32)
-        return {"kernel": kernel, "kernel_scale": scale, "bias": bias}, 8
 
     def demand(self, tensor: str, codes: Codes) -> str:
         if tensor not in self._failed:

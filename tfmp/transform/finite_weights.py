@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tfmp.types import Graph
+from tfmp.graph import Graph
 
 
 def check_finite_weights(graph: Graph):

@@ -6,16 +6,16 @@ import numpy as np
 
 from tfmp import quantizers
 from tfmp.bindings import binding
+from tfmp.checks import check_flag
+from tfmp.graph import BitAssignment, Candidates, Graph, Layer
 from tfmp.mixins.candidate_kernels import kernel_name
 from tfmp.mixins.mixed_precision import quantizer_pair
 from tfmp.search.chosen_layers import chosen_layers
-from tfmp.transform.calibrate import reestimate_normalization
-from tfmp.transform.familiar_data import is_familiar
+from tfmp.transform.calibration.calibrate import reestimate_normalization
+from tfmp.transform.calibration.familiar_data import is_familiar
+from tfmp.transform.calibration.post_training import quantize_after_training
+from tfmp.transform.edits.without_quantizers import in_floating_point, own_weights
 from tfmp.transform.finite_weights import check_finite_weights
-from tfmp.transform.floating_point import in_floating_point, own_weights
-from tfmp.transform.post_training import quantize_after_training
-from tfmp.types import BitAssignment, Graph, Layer, Selection
-from tfmp.types.checks import check_flag
 
 _SEARCH_ONLY = ("logits", "temperature", "mixture_variance", "sampling_step")
 
@@ -118,7 +118,7 @@ def _fixed(layer: Layer, weight_bits: int, activation_bits: int) -> Layer:
         state = _state(layer.weights, f"{tensor}_selector", chosen, widest)
         weights.update({f"{tensor}_selector/{key}": value for key, value in state.items()})
         config[f"{tensor}_bits"] = (bits,)
-        selections[tensor] = Selection((chosen.format,), quantizer=name, signed=selection.signed)
+        selections[tensor] = Candidates((chosen.format,), quantizer=name, signed=selection.signed)
     own_kernel = f"candidate_kernels/{kernel_name(weight_bits)}"
     if own_kernel in layer.weights:
         weights["kernel"] = layer.weights[own_kernel]

@@ -1,13 +1,14 @@
 """From a fixed model to the network of integers that it is."""
 
 from tfmp.bindings import binding
-from tfmp.transform.candidates import check_library
+from tfmp.graph import Graph, IntegerGraph
+from tfmp.lowering.lowering import Lowering
+from tfmp.lowering.weight_packing import check_mode
+from tfmp.operators.convolutions import RULES as PRODUCTS
+from tfmp.operators.convolutions import check_product
+from tfmp.transform.candidate_checks import check_library
 from tfmp.transform.finite_weights import check_finite_weights
-from tfmp.transform.folder import Folder
-from tfmp.transform.rules.products import RULES as PRODUCTS
-from tfmp.transform.rules.products import check_product
-from tfmp.types import Graph, IntegerGraph
-from tfmp.types.weight_storage import check_mode
+from tfmp.transform.stored_values import StoredValues
 
 
 def fold(fixed, *, mode="fast"):
@@ -43,7 +44,7 @@ def fold_graph(graph: Graph, *, mode: str = "fast") -> IntegerGraph:
     for layer in graph.in_order():
         if layer.kind in PRODUCTS:
             check_product(layer)
-    return Folder(graph, mode).run()
+    return Lowering(graph, StoredValues(mode)).run()
 
 
 def check_fixed(graph: Graph):

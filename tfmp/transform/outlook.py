@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 
-from tfmp.transform.candidates import check_kernel, check_library, check_range
+from tfmp.graph import Graph
+from tfmp.operators.fold_error import FoldError
+from tfmp.reports import ExportOutlook
+from tfmp.transform.candidate_checks import check_kernel, check_library, check_range
 from tfmp.transform.dry_run import free_sizes
-from tfmp.transform.fold_error import FoldError
-from tfmp.types import ExportOutlook, Graph
 
 
 def integer_outlook(errors: Mapping[str, FoldError]) -> ExportOutlook:

@@ -3,9 +3,9 @@
 import tensorflow as tf
 
 from tfmp.bindings.activation_kinds import KINDS as ACTIVATIONS
-from tfmp.transform.signature_names import signature_outputs
-from tfmp.types import Graph, Layer
-from tfmp.types.integer_graph import NUMBER_OPERATIONS
+from tfmp.graph import Graph, Layer
+from tfmp.graph.integer_graph import NUMBER_OPERATIONS
+from tfmp.lowering.signature_names import signature_outputs
 
 LARGEST, SIDE, VALUE = "largest", "side of 0.5", "value"
 _REGRESSIONS = {  # losses of Keras by their names without underscores

@@ -3,20 +3,20 @@
 from collections.abc import Mapping
 
 from tfmp.bindings import binding
+from tfmp.checks import check_integers, is_integer, received
+from tfmp.graph import BitAssignment
 from tfmp.mixins.bit_selector import check_bits
 from tfmp.mixins.mixed_precision import quantizer_pair
-from tfmp.transform.candidates import check_kernel, check_range, check_zero
-from tfmp.transform.familiar_data import is_familiar
+from tfmp.transform.calibration.familiar_data import is_familiar
+from tfmp.transform.calibration.post_training import quantize_after_training
+from tfmp.transform.candidate_checks import check_kernel, check_range, check_zero
+from tfmp.transform.edits.activation_quantizers import STORAGE_BITS
+from tfmp.transform.edits.layer_plan import EIGHT_BITS, SEARCHED, plan
+from tfmp.transform.edits.quantized_layer import KEPT_ARGUMENTS
+from tfmp.transform.edits.relaxed_graph import relaxed_graph
+from tfmp.transform.edits.split_separables import with_split_separables
+from tfmp.transform.edits.without_quantizers import in_floating_point
 from tfmp.transform.finite_weights import check_finite_weights
-from tfmp.transform.floating_point import in_floating_point
-from tfmp.transform.plan import EIGHT_BITS, SEARCHED, plan
-from tfmp.transform.post_training import quantize_after_training
-from tfmp.transform.quantized_layer import KEPT_ARGUMENTS
-from tfmp.transform.relaxed_graph import relaxed_graph
-from tfmp.transform.split_separables import with_split_separables
-from tfmp.transform.storage import STORAGE_BITS
-from tfmp.types import BitAssignment
-from tfmp.types.checks import check_integers, is_integer, received
 
 
 def quantize(model, bits=8, *, calibration, quantizer="lsq", loss=None, verbose=0):

@@ -3,8 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
-from tfmp.mixins.kept import kept
-from tfmp.types import Graph, map_references
+from tfmp.graph import Graph, map_references
+from tfmp.mixins.restoring import restoring
 
 _KNOWN = ("keras", "tf_keras", "tfmp")
 
@@ -57,7 +57,7 @@ def _outputs(layer, inputs):
     """What a layer returns, flat; None if it cannot be called by itself."""
     args, kwargs = inputs
     try:
-        with kept(layer.variables):
+        with restoring(layer.variables):
             return [np.asarray(output) for output in tf.nest.flatten(layer(*args, **kwargs))]
     except Exception:  # whatever the user's code raises
         return None

@@ -5,16 +5,16 @@ import warnings
 from tfmp.bindings import binding
 from tfmp.mixins.bit_selector import check_bits
 from tfmp.mixins.mixed_precision import check_coupled, check_flags_and_seed, quantizer_pair
-from tfmp.selection import check_relaxation
-from tfmp.transform.calibrate import calibrate_ranges
-from tfmp.transform.candidates import check_kernel, check_range, check_zero
+from tfmp.relaxation import check_relaxation
+from tfmp.transform.calibration.calibrate import calibrate_ranges
+from tfmp.transform.candidate_checks import check_kernel, check_range, check_zero
 from tfmp.transform.dry_run import fold_errors
+from tfmp.transform.edits.layer_plan import SEARCHED, plan
+from tfmp.transform.edits.relaxed_graph import relaxed_graph
+from tfmp.transform.edits.split_separables import with_split_separables
 from tfmp.transform.finite_weights import check_finite_weights
 from tfmp.transform.outlook import integer_outlook
-from tfmp.transform.plan import SEARCHED, plan
 from tfmp.transform.rebuilt import check_rebuilt
-from tfmp.transform.relaxed_graph import relaxed_graph
-from tfmp.transform.split_separables import with_split_separables
 
 
 def relax(
@@ -52,7 +52,7 @@ def relax(
         calibration: A few hundred inputs from which ranges start: arrays, a `tf.data.Dataset`, a `PyDataset` or a
             function of batches, see docs/data.md. Without it they start from the first training batch, as suits a model
             that is not trained yet.
-        layers: The layers to search: a name, a pattern such as `"block*"`, a function of a `tfmp.types.Layer`, or a
+        layers: The layers to search: a name, a pattern such as `"block*"`, a function of a `tfmp.graph.Layer`, or a
             list of these. None searches all that can be.
         skip: The layers not to search, given likewise.
         first_and_last: `"int8"`, `"float"` (as EdMIPS; the network is then no integer network, nothing else is

@@ -2,8 +2,8 @@
 
 from tfmp.bindings import binding
 from tfmp.search.chosen_layers import chosen_layers
-from tfmp.transform.plan import SEARCHED, plan
-from tfmp.transform.split_separables import with_split_separables
+from tfmp.transform.edits.layer_plan import SEARCHED, plan
+from tfmp.transform.edits.split_separables import with_split_separables
 
 
 def searched_layers(model) -> tuple[str, ...]:

@@ -10,6 +10,8 @@ import keras_tuner
 import tensorflow as tf
 from keras_tuner.engine.tuner import maybe_distribute
 
+from tfmp.checks import check_flag, check_instance, check_number, check_path, check_text
+from tfmp.files.run_identity import version
 from tfmp.tuner.bisection_oracle import BisectionOracle
 from tfmp.tuner.budget_range import BudgetRange
 from tfmp.tuner.fit_data import FitData
@@ -18,12 +20,10 @@ from tfmp.tuner.oracle_snapshot import OracleSnapshot
 from tfmp.tuner.oracles import DEFAULT_TRIALS, checked_max_trials, new_oracle
 from tfmp.tuner.progress import Progress
 from tfmp.tuner.project import Project
-from tfmp.tuner.quantities import quantity_name
 from tfmp.tuner.trial_execution import TrialExecution
+from tfmp.tuner.trial_metrics import quantity_name
 from tfmp.tuner.tuner_process import end_with_pool, is_worker, may_overwrite, tuner_id
 from tfmp.tuner.tuning_results import TuningResults
-from tfmp.types.checks import check_flag, check_instance, check_number, check_path, check_text
-from tfmp.types.run_identity import version
 
 _TUNER_ARGUMENTS = ("overwrite", "distribution_strategy", "tuner_id")
 

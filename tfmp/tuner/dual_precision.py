@@ -3,12 +3,12 @@
 import os
 import pathlib
 
+from tfmp.checks import check_choice, check_instance, check_numbers, check_path
+from tfmp.reports import ParetoFront
 from tfmp.tuner.budget_tuner import BudgetTuner
 from tfmp.tuner.dual_precision_hyper_model import DualPrecisionHyperModel
 from tfmp.tuner.project import Project
-from tfmp.tuner.quantities import quantity_name
-from tfmp.types import ParetoFront
-from tfmp.types.checks import check_choice, check_instance, check_numbers, check_path
+from tfmp.tuner.trial_metrics import quantity_name
 
 PRECISIONS, SIZES = "precisions", "sizes"
 

@@ -8,18 +8,18 @@ from collections.abc import Mapping
 import keras_tuner
 
 from tfmp.bindings import binding
+from tfmp.checks import check_instance, check_integer, check_integers, check_numbers
 from tfmp.costs import ModelSize
+from tfmp.graph.graph_identity import graph_identity
 from tfmp.search.budget import Budget
-from tfmp.transform.dual_precision import dual_precision, is_depthwise
-from tfmp.transform.plan import SEARCHED, plan
-from tfmp.transform.width_for_size import kernel_bits, width_for_size
+from tfmp.transform.edits.layer_plan import SEARCHED, plan
 from tfmp.tuner.keras_framework import KerasFramework
 from tfmp.tuner.mixed_precision_hyper_model import MixedPrecisionHyperModel
 from tfmp.tuner.strategies import register_strategy
 from tfmp.tuner.training import Training
-from tfmp.types import Width
-from tfmp.types.checks import check_instance, check_integer, check_integers, check_numbers
-from tfmp.types.graph_identity import graph_identity
+from tfmp.width.dual_precision import dual_precision, is_depthwise
+from tfmp.width.width import Width
+from tfmp.width.width_for_size import kernel_bits, width_for_size
 
 STRATEGY = "dual_precision"
 
@@ -122,7 +122,7 @@ class DualPrecisionHyperModel(MixedPrecisionHyperModel):
         return values
 
     def network(self, values):
-        """Returns the untrained network of a trial and its `tfmp.types.Width`."""
+        """Returns the untrained network of a trial and its `tfmp.width.width.Width`."""
         bits = {name: values[name] for name in ("weight_bits", "depthwise_bits")}
         width = self._width(values)
         self.framework.keras.utils.set_random_seed(self.seed)  # whatever was built to find the width

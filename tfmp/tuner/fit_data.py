@@ -5,8 +5,8 @@ import math
 from tfmp.data.batches import num_samples, regrouped
 from tfmp.data.model_inputs import ModelInputs
 from tfmp.data.source import Arrays, as_dataset, leaves, source_of
-from tfmp.types.finite import check_class_indices, check_finite
-from tfmp.types.run_identity import described
+from tfmp.files.finite_values import check_class_indices, check_finite
+from tfmp.files.run_identity import described
 
 _PARTS = ("x", "y", "sample_weight")  # of validation data, in the order of `fit`
 _OWN = ("epochs", "initial_epoch", "validation_split", "validation_freq")

@@ -5,17 +5,17 @@ from collections.abc import Mapping
 import keras_tuner
 
 from tfmp.bindings import binding
+from tfmp.checks import check_instance, check_integer
+from tfmp.files.run_identity import array_digest
+from tfmp.graph.graph_identity import graph_identity
 from tfmp.search.searched_cost import SearchedCost
 from tfmp.transform.relax import relax
 from tfmp.tuner import strategies as known
 from tfmp.tuner.budget_range import BudgetRange
 from tfmp.tuner.keras_framework import KerasFramework
-from tfmp.tuner.quantities import cost_text
-from tfmp.tuner.search_space import RELAX_ARGUMENTS, SearchSpace
 from tfmp.tuner.training import Training
-from tfmp.types.checks import check_instance, check_integer
-from tfmp.types.graph_identity import graph_identity
-from tfmp.types.run_identity import array_digest
+from tfmp.tuner.trial_metrics import cost_text
+from tfmp.tuner.trial_space import RELAX_ARGUMENTS, SearchSpace
 
 
 class MixedPrecisionHyperModel(keras_tuner.HyperModel):

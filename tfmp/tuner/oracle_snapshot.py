@@ -5,7 +5,7 @@ import pathlib
 
 import keras_tuner
 
-from tfmp.types.atomic_file import write_atomically
+from tfmp.files.atomic_file import write_atomically
 
 
 class OracleSnapshot:

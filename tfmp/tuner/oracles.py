@@ -4,7 +4,7 @@ import math
 
 import keras_tuner
 
-from tfmp.types.checks import check_choice, check_instance, check_integer
+from tfmp.checks import check_choice, check_instance, check_integer
 
 _ORACLES = {
     "grid": keras_tuner.oracles.GridSearchOracle,

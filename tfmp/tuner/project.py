@@ -7,14 +7,14 @@ import pathlib
 
 import keras_tuner
 
-from tfmp.bindings.load_model import load_model
-from tfmp.bindings.save_model import save_model, save_weights
+from tfmp.bindings.saving.load_model import load_model
+from tfmp.bindings.saving.save_model import save_model, save_weights
+from tfmp.checks import check_flag
+from tfmp.files.atomic_file import write_atomically
+from tfmp.files.disk_space import check_space
+from tfmp.files.folder_locks import LOCKS, FolderLocks
+from tfmp.files.run_identity import difference_text
 from tfmp.tuner.trial_record import TrialRecord
-from tfmp.types.atomic_file import write_atomically
-from tfmp.types.checks import check_flag
-from tfmp.types.disk_space import check_space
-from tfmp.types.folder_locks import LOCKS, FolderLocks
-from tfmp.types.run_identity import difference_text
 
 _EXPERIMENT, _DATA, _SNAPSHOT = "experiment.json", "data.json", "snapshot.json"
 _FORMAT, _VERSION = "tfmp.tuner", 1

@@ -2,13 +2,13 @@
 
 import itertools
 
+from tfmp.assign.assign_by_sensitivity import assign_by_sensitivity
+from tfmp.assign.discretize import discretize
+from tfmp.assign.random_assignment import random_assignment
 from tfmp.bindings import binding
+from tfmp.checks import check_choice, check_function, check_text
+from tfmp.graph import BitAssignment
 from tfmp.search.searched_cost import SearchedCost
-from tfmp.transform.assign_by_sensitivity import assign_by_sensitivity
-from tfmp.transform.discretize import discretize
-from tfmp.transform.random_assignment import random_assignment
-from tfmp.types import BitAssignment
-from tfmp.types.checks import check_choice, check_function, check_text
 
 _STRATEGIES = {}
 _UNSPENT = 0.1  # share of a budget that random bits may leave: few layers cannot spend all of it

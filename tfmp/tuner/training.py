@@ -6,8 +6,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfmp.types.checks import check_function, check_instance, check_integer, check_number
-from tfmp.types.run_identity import described
+from tfmp.checks import check_function, check_instance, check_integer, check_number
+from tfmp.files.run_identity import described
 
 
 @dataclasses.dataclass(frozen=True)

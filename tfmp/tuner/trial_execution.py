@@ -5,10 +5,10 @@ import time
 
 from tfmp.tuner import strategies
 from tfmp.tuner.project import FolderError
-from tfmp.tuner.quantities import measured_costs
-from tfmp.tuner.search_space import budget_text
+from tfmp.tuner.trial_metrics import measured_costs
 from tfmp.tuner.trial_record import COMPLETED, FAILED, TrialRecord
 from tfmp.tuner.trial_run import TrialRun
+from tfmp.tuner.trial_space import budget_text
 
 
 class TrialExecution:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from tfmp.types.atomic_file import write_atomically
+from tfmp.files.atomic_file import write_atomically
 
 COMPLETED, FAILED = "completed", "failed"
 

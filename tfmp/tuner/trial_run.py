@@ -6,10 +6,10 @@ import math
 
 import keras_tuner
 
+from tfmp.files.finite_values import NotFiniteError
 from tfmp.search.lagrangian import DualAscent
 from tfmp.transform.fix import fix
 from tfmp.transform.relax import relax
-from tfmp.types.finite import NotFiniteError
 
 _CALIBRATION = 512
 

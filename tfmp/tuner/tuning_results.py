@@ -2,9 +2,9 @@
 
 import os
 
+from tfmp.checks import check_path
+from tfmp.reports import ParetoFront
 from tfmp.tuner.project import Project
-from tfmp.types import ParetoFront
-from tfmp.types.checks import check_path
 
 
 class TuningResults:

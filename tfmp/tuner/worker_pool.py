@@ -9,8 +9,8 @@ import sys
 import threading
 import time
 
+from tfmp.checks import check_instance, check_integer, check_path
 from tfmp.tuner.tuner_process import POOL_PIPE, TAKES_UP
-from tfmp.types.checks import check_instance, check_integer, check_path
 
 _CHIEF = "chief"
 _PATIENCE_SECONDS = 30

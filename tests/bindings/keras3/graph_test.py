@@ -6,8 +6,8 @@ from keras import ops
 
 from tfmp.bindings import binding
 from tfmp.bindings.keras3 import graph as keras3
+from tfmp.graph import LayerShape
 from tfmp.layers import MixedPrecisionConv2D, MixedPrecisionDense
-from tfmp.types import LayerShape
 
 
 def sequential():

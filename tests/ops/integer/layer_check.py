@@ -4,8 +4,8 @@ import numpy as np
 import tensorflow as tf
 from hypothesis import HealthCheck, settings
 
-from tests.export import integer_reference
-from tests.export.random_graphs import (
+from tests.tflite import integer_reference
+from tests.tflite.random_graphs import (
     random_codes,
 )
 from tfmp.bindings.keras3.integer_graph import operation_arguments

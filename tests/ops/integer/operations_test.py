@@ -7,17 +7,17 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.export import integer_reference
-from tests.export.operation_graphs import GRAPHS
-from tests.export.random_graphs import (
+from tests.ops.integer.layer_check import check, few, layer_of
+from tests.tflite import integer_reference
+from tests.tflite.operation_graphs import GRAPHS
+from tests.tflite.random_graphs import (
     clips,
     grids,
     numbers,
     one_operation,
     random_codes,
 )
-from tests.ops.integer.layer_check import check, few, layer_of
-from tfmp.types import Grid
+from tfmp.graph import Grid
 
 
 @pytest.mark.parametrize("kind", GRAPHS)

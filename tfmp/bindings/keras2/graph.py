@@ -12,12 +12,12 @@ from tfmp.bindings.keras2.integer_graph import write_integer  # noqa: F401 (part
 from tfmp.bindings.keras2.layer_variables import assign_weights, variables_by_path
 from tfmp.bindings.keras2.model_reader import ModelReader
 from tfmp.bindings.keras2.model_structure import check_readable, find_layer, model_class
-from tfmp.bindings.kinds import MULTIPLYING
 from tfmp.bindings.layer_builder import LayerBuilder, build_layer
+from tfmp.bindings.layer_kinds import MULTIPLYING
 from tfmp.bindings.model_builder import ModelBuilder
 from tfmp.bindings.nesting import with_equal_uses
 from tfmp.bindings.sharing import check_sharing
-from tfmp.types import TensorRef, map_references
+from tfmp.graph import TensorRef, map_references
 
 _MIXED_CLASSES = {kind: getattr(searchable, f"MixedPrecision{name}") for name, kind in MULTIPLYING.items()}
 _MADE_CLASSES = {**_MIXED_CLASSES, "quantize": searchable.Quantize}  # of layers that transforms make

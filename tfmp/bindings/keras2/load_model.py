@@ -3,8 +3,8 @@
 import tf_keras
 
 from tfmp.bindings.keras2 import layers, optimizer, saved_model  # noqa: F401 (registers the classes)
-from tfmp.bindings.load_model import check_loadable, loading_error
-from tfmp.bindings.model_file import read_model_file
+from tfmp.bindings.saving.load_model import check_loadable, loading_error
+from tfmp.bindings.saving.model_file import read_model_file
 
 
 def load_model(path, *, custom_objects=None, compile=True, safe_mode=True):

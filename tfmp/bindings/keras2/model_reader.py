@@ -6,7 +6,7 @@ import tf_keras
 from tfmp.bindings.graph_reader import GraphReader
 from tfmp.bindings.keras2.layer_reader import KerasLayerReader
 from tfmp.bindings.keras2.model_structure import has_structure, model_class, nodes_by_layer
-from tfmp.types import Tensor
+from tfmp.graph import Tensor
 
 
 class ModelReader(GraphReader):

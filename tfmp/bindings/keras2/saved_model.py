@@ -11,7 +11,7 @@ from tf_keras.protobuf.saved_metadata_pb2 import SavedMetadata
 # tf_keras reads the compiled state of an HDF5 file and of a SavedModel with it; there is no public way.
 from tf_keras.src.saving.legacy.saving_utils import compile_args_from_training_config
 
-from tfmp.bindings.model_file import SAVED_MODEL_METADATA, ModelFile, not_a_model
+from tfmp.bindings.saving.model_file import SAVED_MODEL_METADATA, ModelFile, not_a_model
 
 
 def with_configuration(file: ModelFile, custom_objects) -> ModelFile:

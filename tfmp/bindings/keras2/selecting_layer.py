@@ -5,8 +5,8 @@ import tf_keras
 
 from tfmp.mixins.bit_selector import BitSelectorMixin
 from tfmp.mixins.candidate_kernels import CandidateKernelsMixin
-from tfmp.mixins.integer_operation import IntegerOperationMixin
-from tfmp.mixins.quantize import QuantizeMixin
+from tfmp.mixins.integer_operation_layer import IntegerOperationMixin
+from tfmp.mixins.quantize_layer import QuantizeMixin
 from tfmp.mixins.selection_cost import SelectionCostMixin
 
 register = tf_keras.saving.register_keras_serializable(package="tfmp")

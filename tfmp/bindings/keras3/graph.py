@@ -11,12 +11,12 @@ from tfmp.bindings.keras3.integer_graph import write_integer  # noqa: F401 (part
 from tfmp.bindings.keras3.layer_variables import assign_weights, variables_by_path
 from tfmp.bindings.keras3.model_reader import ModelReader
 from tfmp.bindings.keras3.model_structure import check_readable, find_operation, model_class
-from tfmp.bindings.kinds import MULTIPLYING
 from tfmp.bindings.layer_builder import LayerBuilder, build_layer
+from tfmp.bindings.layer_kinds import MULTIPLYING
 from tfmp.bindings.model_builder import ModelBuilder
 from tfmp.bindings.nesting import with_equal_uses
 from tfmp.bindings.sharing import check_sharing
-from tfmp.types import TensorRef, map_references
+from tfmp.graph import TensorRef, map_references
 
 _MIXED_CLASSES = {kind: getattr(searchable, f"MixedPrecision{name}") for name, kind in MULTIPLYING.items()}
 _MADE_CLASSES = {  # of layers that transforms make

@@ -6,9 +6,9 @@ import keras
 
 from tfmp.mixins.bit_selector import BitSelectorMixin
 from tfmp.mixins.candidate_kernels import CandidateKernelsMixin
-from tfmp.mixins.integer_operation import IntegerOperationMixin
+from tfmp.mixins.integer_operation_layer import IntegerOperationMixin
 from tfmp.mixins.mixed_precision import MixedPrecisionMixin
-from tfmp.mixins.quantize import QuantizeMixin
+from tfmp.mixins.quantize_layer import QuantizeMixin
 from tfmp.mixins.selection_cost import SelectionCostMixin
 
 _register = keras.saving.register_keras_serializable(package="tfmp")

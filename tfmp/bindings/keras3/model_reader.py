@@ -13,7 +13,7 @@ from tfmp.bindings.keras3.model_structure import (
     map_histories,
     model_class,
 )
-from tfmp.types import TensorRef, map_references
+from tfmp.graph import TensorRef, map_references
 
 
 class ModelReader(GraphReader):

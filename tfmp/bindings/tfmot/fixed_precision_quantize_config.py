@@ -2,7 +2,7 @@
 
 from tfmp.bindings.keras2.selecting_layer import register
 from tfmp.bindings.tfmot.mixed_precision_quantize_config import MixedPrecisionQuantizeConfig
-from tfmp.types.checks import check_integer
+from tfmp.checks import check_integer
 
 
 @register

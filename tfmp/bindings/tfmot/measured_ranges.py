@@ -3,7 +3,7 @@
 import numpy as np
 from tensorflow_model_optimization.quantization.keras import quantizers
 
-from tfmp.types import UNQUANTIZED, CodeFormat, Selection
+from tfmp.graph import UNQUANTIZED, Candidates, CodeFormat
 
 # Those with a smallest and a largest value that they measured.
 _MEASURING = (quantizers.LastValueQuantizer, quantizers.MovingAverageQuantizer, quantizers.AllValuesQuantizer)
@@ -11,7 +11,7 @@ _FIXED_BITS = 8  # what `FixedQuantizer` computes, whatever its `num_bits`
 
 
 def activation_range(quantizer, arrays, name):
-    """Returns the `Selection` of a tensor between two layers and the state of its quantizer.
+    """Returns the `Candidates` of a tensor between two layers and the state of its quantizer.
 
     Args:
         quantizer: TFMOT's.
@@ -29,14 +29,14 @@ def activation_range(quantizer, arrays, name):
 
 
 def range_between(minimum, maximum, *, bits=8):
-    """Returns the `Selection` of a tensor with levels between two values and the state of its quantizer."""
+    """Returns the `Candidates` of a tensor with levels between two values and the state of its quantizer."""
     minimum, maximum = np.float32((minimum, maximum))
     state = {"minimum": minimum, "maximum": maximum, "seen": np.float32(maximum > minimum)}
-    return Selection((CodeFormat(bits, 0, 2**bits - 1),), quantizer="moving_range"), state
+    return Candidates((CodeFormat(bits, 0, 2**bits - 1),), quantizer="moving_range"), state
 
 
 def kernel_range(quantizer, arrays, name, kernel_shape):
-    """Returns the `Selection` of a kernel and the state of its quantizer.
+    """Returns the `Candidates` of a kernel and the state of its quantizer.
 
     Args:
         quantizer: TFMOT's, or None.
@@ -53,10 +53,10 @@ def kernel_range(quantizer, arrays, name, kernel_shape):
     if largest.ndim:  # by the last axis, which for a depthwise kernel is not yet the output channel
         largest = np.broadcast_to(largest, (*(1,) * (len(kernel_shape) - 2), *kernel_shape[-2:])).copy()
         largest = largest if name == "depthwise_kernel" else largest[..., :1, :]
-    return Selection((CodeFormat(quantizer.num_bits, -high, high),), quantizer="linear"), {"largest": largest}
+    return Candidates((CodeFormat(quantizer.num_bits, -high, high),), quantizer="linear"), {"largest": largest}
 
 
 def _foreign(quantizer):
     """A quantizer whose levels a file does not have; its name says so to who would fold it."""
     bits = min(8, int(getattr(quantizer, "num_bits", 8)))
-    return Selection((CodeFormat(bits, 0, 2**bits - 1),), quantizer=type(quantizer).__name__)
+    return Candidates((CodeFormat(bits, 0, 2**bits - 1),), quantizer=type(quantizer).__name__)

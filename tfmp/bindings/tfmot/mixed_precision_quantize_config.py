@@ -6,7 +6,7 @@ from tfmp.bindings.keras2.selecting_layer import register
 from tfmp.bindings.tfmot.selecting_quantizer import SelectingQuantizer
 from tfmp.mixins.bit_selector import check_bits
 from tfmp.mixins.mixed_precision import quantizer_pair
-from tfmp.selection import check_relaxation
+from tfmp.relaxation import check_relaxation
 
 
 @register

@@ -5,7 +5,7 @@ import abc
 from tensorflow_model_optimization.quantization.keras import QuantizeLayoutTransform, QuantizeRegistry, QuantizeScheme
 
 from tfmp.bindings.keras2 import graph as keras2
-from tfmp.bindings.kinds import MULTIPLYING, kind_and_attributes
+from tfmp.bindings.layer_kinds import MULTIPLYING, kind_and_attributes
 from tfmp.bindings.tfmot.graph import write
 from tfmp.bindings.tfmot.mixed_precision_quantize_config import MixedPrecisionQuantizeConfig
 

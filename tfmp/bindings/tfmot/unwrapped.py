@@ -10,11 +10,11 @@ from tfmp.bindings.keras2 import graph as keras2
 from tfmp.bindings.keras2 import layers as searchable
 from tfmp.bindings.keras2.layer_reader import KerasLayerReader
 from tfmp.bindings.keras2.layer_variables import layer_weights
-from tfmp.bindings.kinds import MULTIPLYING
+from tfmp.bindings.layer_kinds import MULTIPLYING
 from tfmp.bindings.tfmot.measured_ranges import activation_range, kernel_range, range_between
 from tfmp.bindings.tfmot.mixed_precision_quantize_config import kernel_name
 from tfmp.bindings.tfmot.mixed_precision_quantize_wrapper import MixedPrecisionQuantizeWrapper
-from tfmp.types import UNQUANTIZED, Call, Layer, TensorRef, map_references
+from tfmp.graph import UNQUANTIZED, Call, Layer, TensorRef, map_references
 
 # Before which of them TFMOT quantizes, and behind which; it says so in private attributes alone.
 _QUANTIZED_BEFORE = ("softmax", "sigmoid", "tanh", "gelu")

@@ -4,12 +4,12 @@ import dataclasses
 
 import tf_keras
 
-from tfmp.bindings.kinds import MULTIPLYING
+from tfmp.bindings.layer_kinds import MULTIPLYING
 from tfmp.bindings.nesting import local_name
 from tfmp.bindings.tfmot.fixed_precision_quantize_config import FixedPrecisionQuantizeConfig
 from tfmp.bindings.tfmot.mixed_precision_quantize_config import MixedPrecisionQuantizeConfig
 from tfmp.bindings.tfmot.mixed_precision_quantize_wrapper import MixedPrecisionQuantizeWrapper
-from tfmp.types import Graph, Layer
+from tfmp.graph import Graph, Layer
 
 PREFIX = "quant_"
 _OPTIONS = ("quantizer", "signed_input", "relaxation", "shared_range", "shared_weights", "seed")

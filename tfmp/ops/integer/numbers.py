@@ -16,7 +16,7 @@ NUMBERS = ("cast", *_COMPARISONS, *_LOGICAL, *_INDICES)
 
 
 def compute_numbers(kind, tensors, *, attributes, dtype):
-    """Computes an operation of `NUMBERS`; attributes as in `tfmp.types.IntegerOperation`.
+    """Computes an operation of `NUMBERS`; attributes as in `tfmp.graph.IntegerOperation`.
 
     Args:
         kind: Kind of the operation.

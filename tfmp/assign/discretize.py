@@ -1,0 +1,101 @@
+"""From a searched model to the bits it decided on."""
+
+import importlib.metadata
+
+import numpy as np
+
+from tfmp import costs
+from tfmp.bindings import binding
+from tfmp.checks import check_choice, check_flag, check_integer
+from tfmp.graph import BitAssignment
+from tfmp.search.assignment import most_probable, most_probable_within, sample
+from tfmp.search.budget import bounded, budgets_of
+from tfmp.search.chosen_layers import chosen_layers
+from tfmp.search.searched_cost import SearchedCost
+from tfmp.transform.finite_weights import check_finite_weights
+
+STRATEGIES = ("argmax", "budget", "sample", "multinomial")
+_TRIALS = 50  # EdMIPS, section 4.7
+
+
+def discretize(search_model, *, strategy="argmax", budget=None, seed=0, spend=True) -> BitAssignment:
+    """Returns the bits that a search decided on.
+
+    - `"argmax"`: each tensor at its most probable bits (EdMIPS, eq. 18), whatever it costs.
+    - `"budget"`: the most probable assignment within the budget, exactly; what is left of the budget is then spent.
+    - `"sample"`, `"multinomial"`: drawn once, or the most frequent of 50 draws (EdMIPS, eq. 19).
+
+    Args:
+        search_model: A relaxed model, trained with `tfmp.MixedPrecisionSearch`; with one candidate each, it has the
+            bits that are returned.
+        strategy: One of the above.
+        budget: A `tfmp.Budget`, or a list of several, for `"budget"`.
+        seed: Integer, for the drawn ones.
+        spend: If False, `"budget"` leaves unspent what the most probable assignment does not need.
+
+    Returns:
+        A `BitAssignment` with its BitOps, and each budget's cost: of the searched layers in its provenance, and of the
+        network where the budget bounds that.
+
+    Raises:
+        ValueError: If the strategy is unknown, the budget is missing, budgets cannot be met, alone or together, no
+            layer is quantized, or the search diverged.
+
+    Example:
+        >>> assignment = tfmp.discretize(search_model, strategy="budget", budget=search.budget)
+    """
+    check_choice("strategy", strategy, STRATEGIES)
+    check_integer("seed", seed, at_least=0)
+    check_flag("spend", spend)
+    if budget is not None:
+        budgets_of(budget)
+    if strategy == "budget" and budget is None:
+        raise ValueError('`strategy="budget"` needs `budget=tfmp.Budget(...)`. Received: budget=None')
+    graph = binding.of(search_model, "search_model").read(search_model)
+    check_finite_weights(graph)
+    if not chosen_layers(graph):
+        raise ValueError(
+            f"Model `{graph.name}` has no layer whose bits are open or chosen. Expected a model from `tfmp.relax`."
+        )
+    if strategy == "budget":
+        bits = most_probable_within(*bounded(budget, graph), spend=spend)
+    elif strategy == "argmax":
+        bits = most_probable(graph)
+    else:
+        bits = sample(graph, np.random.default_rng(seed), trials=1 if strategy == "sample" else _TRIALS)
+    return decided(graph, bits, strategy=strategy, budget=budget)
+
+
+def decided(graph, bits, *, strategy, budget=None, **provenance) -> BitAssignment:
+    """Returns the assignment of a relaxed graph with its costs and how it came about.
+
+    Args:
+        graph: The relaxed network.
+        bits: Layer name to a pair of bits.
+        strategy: What chose them.
+        budget: The `Budget` they were chosen under, a list of several, or None.
+        **provenance: More to be recorded.
+    """
+    measured = [costs.BitOps()]
+    provenance = {
+        "model": graph.name,
+        "strategy": strategy,
+        "tfmp": importlib.metadata.version("tfmp"),
+        **provenance,
+    }
+    if budget is not None:
+        budgets = budgets_of(budget)
+        entries = [_entry(each, graph, bits) for each in budgets]
+        provenance["budget"] = entries if isinstance(budget, list | tuple) else entries[0]
+        measured += [costs.get(each.cost) for each in budgets if each.limit is not None]
+    return BitAssignment(bits, {cost.name: costs.network_cost(graph, cost, bits) for cost in measured}, provenance)
+
+
+def _entry(budget, graph, bits):
+    cost = costs.get(budget.cost)
+    return {
+        "cost": cost.name,
+        "limit": budget.limit,
+        "like_uniform": budget.like_uniform,
+        "searched_layers": SearchedCost(graph, cost).of(bits),
+    }

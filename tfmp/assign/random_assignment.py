@@ -1,0 +1,41 @@
+"""Bits that nobody chose."""
+
+import numpy as np
+
+from tfmp.assign.discretize import decided
+from tfmp.bindings import binding
+from tfmp.checks import check_integer, check_number
+from tfmp.graph import BitAssignment
+from tfmp.search.assignment import random_within
+from tfmp.search.budget import bounded, budgets_of
+
+
+def random_assignment(model, budget, *, seed=0, tolerance=0.02) -> BitAssignment:
+    """Returns random bits that spend a budget: what the bits of a search have to be better than.
+
+    Every layer draws among its pairs of bits, each as likely; single layers are then drawn anew until the budget is
+    met, and spent.
+
+    Args:
+        model: What `tfmp.relax` returned, trained or not.
+        budget: A `tfmp.Budget`, or a list of several.
+        seed: Integer; equal seeds draw equal bits.
+        tolerance: Share of the budget that may stay unspent; of several, that of the one that is spent the most.
+
+    Returns:
+        A `BitAssignment`.
+
+    Raises:
+        ValueError: If the budget cannot be met or spent, or no layer is searched.
+
+    Example:
+        >>> assignment = tfmp.random_assignment(search_model, tfmp.Budget("bitops", like_uniform=(2, 2)), seed=1)
+    """
+    check_integer("seed", seed, at_least=0)
+    check_number("tolerance", tolerance, at_least=0, at_most=1)
+    budgets_of(budget)
+    graph = binding.of(model).read(model, weights=False)
+    if not graph.searched:
+        raise ValueError(f"Model `{graph.name}` has no layer whose bits are open. Expected a model from `tfmp.relax`.")
+    bits = random_within(*bounded(budget, graph), np.random.default_rng(seed), tolerance=tolerance)
+    return decided(graph, bits, strategy="random", budget=budget, seed=seed)

@@ -1,0 +1,130 @@
+"""How much a network suffers when one tensor has few bits."""
+
+import dataclasses
+
+import numpy as np
+
+from tfmp import quantizers
+from tfmp.bindings import binding
+from tfmp.graph import Candidates, Graph
+from tfmp.transform.calibration.calibrate import calibrate_ranges
+from tfmp.transform.calibration.moment_correction import MomentCorrection
+from tfmp.transform.calibration.output_error import MeanLoss, read_samples
+from tfmp.transform.edits.separate_activations import with_separate_activations
+from tfmp.transform.edits.without_quantizers import in_floating_point, own_weights
+
+_CERTAIN = 1e4  # a logit beside which softmax leaves the others exactly nothing
+
+
+def measure_sensitivity(graph: Graph, data, *, loss=None, divergence=None, verbose=0):
+    """Measures every candidate of every searched tensor by itself, all others as fine as they get.
+
+    The network is built anew with 8 bits added to every tensor's candidates and, for each candidate, the range of least
+    squared error on the data. One tensor at a time takes each of its candidates, the others at their finest, and the
+    layer's output is brought back to its mean and variance, as `tfmp.fix(..., post_training=True)` will. What the
+    network's output then loses against that with all tensors at their finest is the candidate's sensitivity.
+
+    Args:
+        graph: A relaxed network with its weights.
+        data: Inputs, as in `tfmp.data.batches.batches`, which are held in memory; with `loss`, with targets, as in
+            `labelled_batches`.
+        loss: Function of (targets, outputs), of which the mean over the samples counts, or of (targets, outputs,
+            sample_weight) where the data have weights; None for the divergence of the output from that of the
+            floating-point network, which needs no targets.
+        divergence: `"kl"` or `"squared_error"`; see `divergence_of`.
+        verbose: 1 prints a line for each layer.
+
+    Returns:
+        Layer name to a pair of arrays, one entry per candidate of its kernel and of its input.
+    """
+    trials = _Trials(graph, data, loss, divergence)
+    finest, found = trials.loss(), {}
+    for layer in graph.searched:
+        pair = (layer.weight, layer.activation)
+        losses = trials.losses(layer.name, pair)
+        found[layer.name] = tuple(np.array(values) - finest if values else np.zeros(1) for values in losses)
+        if not all(np.isfinite(values).all() for values in found[layer.name]):
+            raise ValueError(
+                f"Layer `{layer.name}`: the output is not finite at some of its candidates, {found[layer.name]}. Check "
+                "that the network in floating point and the loss are finite on the data."
+            )
+        if verbose:
+            print(f"{layer.name}: {'; '.join(map(_line, 'WA', pair, found[layer.name]))}", flush=True)
+    return found
+
+
+class _Trials:
+    """The network with one tensor at a time at one of its candidates."""
+
+    def __init__(self, graph, data, loss, divergence):
+        bound = binding.named(graph.framework)
+        floating_graph = with_separate_activations(in_floating_point(graph))
+        graph = with_separate_activations(_with_finest(graph))
+        self._model, floating = bound.write(graph), bound.write(floating_graph)
+        loss, samples = read_samples(graph, floating, data, loss=loss, divergence=divergence)
+        inputs = [each for each, _ in samples]
+        calibrate_ranges(self._model, floating, lambda: inputs, least_squares=True)
+        self._selectors = {}
+        for layer in graph.searched:
+            built = bound.layer(self._model, layer.name)
+            self._selectors[layer.name] = built.weight_selector, built.activation_selector
+        for selector in (selector for pair in self._selectors.values() for selector in pair):
+            _choose(selector, -1)
+        self._correction = MomentCorrection(graph, self._model, floating, lambda: inputs)
+        for carrier in self._correction.carriers:
+            self._correction.correct(carrier)
+        self.loss = MeanLoss(self._model, loss, samples)
+
+    def losses(self, name, pair):
+        """For each of a layer's two tensors, the loss at each of its candidates; none where it has no choice."""
+        found = []
+        for selector, selection in zip(self._selectors[name], pair, strict=True):
+            open_bits = selection.bits if len(selection.bits) > 1 else ()
+            found.append([self._loss_at(name, selector, bits) for bits in open_bits])
+            _choose(selector, -1)
+        return found
+
+    def _loss_at(self, name, selector, bits):
+        _choose(selector, selector.bits.index(bits))
+        carrier = self._correction.carrier(name)
+        if carrier is None:
+            return self.loss()
+        before = self._correction.values(carrier)
+        self._correction.correct(carrier)
+        value = self.loss()
+        self._correction.assign(carrier, before)
+        return value
+
+
+def _with_finest(graph):
+    """The relaxed network with 8 bits among each tensor's candidates, a range for each, and one chosen at a time."""
+    changed = {}
+    for layer in graph.searched:
+        config = {**layer.config["config"], "shared_range": False, "relaxation": "gumbel"}
+        config |= {"shared_weights": True, "coupled": False}  # one tensor at a time, of one kernel
+        selections = {}
+        for tensor, selection in (("weight", layer.weight), ("activation", layer.activation)):
+            if len(selection.formats) > 1:
+                config[f"{tensor}_bits"] = tuple(sorted({*selection.bits, quantizers.MAX_BITS}))
+                found = [
+                    quantizers.get(selection.quantizer, bits=bits, signed=selection.signed)
+                    for bits in config[f"{tensor}_bits"]
+                ]
+                formats = tuple(quantizer.format for quantizer in found)
+                equal = (1 / len(formats),) * len(formats)
+                selections[tensor] = Candidates(formats, equal, selection.quantizer, selection.signed)
+        changed[layer.name] = dataclasses.replace(
+            layer, config={**layer.config, "config": config}, weights=own_weights(layer), coupled=False, **selections
+        )
+    return graph.replace_layers(changed)
+
+
+def _choose(selector, index):
+    if selector is not None and selector.logits is not None:
+        logits = np.zeros(len(selector.bits), np.float32)
+        logits[index] = _CERTAIN
+        selector.logits.assign(logits)
+
+
+def _line(letter, selection, values):
+    return f"{letter} " + " ".join(f"{bits}: {value:.3g}" for bits, value in zip(selection.bits, values, strict=True))

@@ -1,0 +1,1 @@
+"""Saved models of either Keras: read, checked, written."""

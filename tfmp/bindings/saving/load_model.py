@@ -1,0 +1,93 @@
+"""Loading saved models of either Keras."""
+
+import importlib
+import importlib.util
+import sys
+
+from tfmp.bindings.saving.model_file import ModelFile, read_model_file
+from tfmp.bindings.saving.model_trust import check_trusted
+from tfmp.checks import check_flag
+
+_MESSAGE_LENGTH = 300
+
+
+def load_model(path, *, custom_objects=None, compile=True, safe_mode=True):
+    """Loads a saved model whose layers may be those of tfmp, into the Keras that saved it.
+
+    What the file says is read first: a model that cannot be built without running code of the file is refused. The
+    page docs/trust.md has the details; tf_keras refuses it in some formats only.
+
+    Args:
+        path: A `.keras` or `.h5` file, or the folder of a SavedModel. What tf_keras saved is loaded by tf_keras where
+            that is installed.
+        custom_objects: Classes and functions by name that the model needs, if they are not registered with Keras.
+        compile: Whether to restore the optimizer, the loss and the metrics.
+        safe_mode: False to load a model that holds code, such as `Lambda` layers: loading it runs that code.
+
+    Returns:
+        The model, of Keras 3 or tf_keras.
+
+    Raises:
+        OSError: If there is no such file, or it cannot be read.
+        ValueError: If it is no Keras model, damaged, holds code, or cannot be built; the message says which.
+        ImportError: If a SavedModel is to be loaded without tf_keras.
+
+    Example:
+        >>> model = tfmp.load_model("model.keras", compile=False)
+    """
+    file = read_model_file(path)
+    has_keras_2 = importlib.util.find_spec("tf_keras") is not None
+    if file.container == "saved_model" and not has_keras_2:
+        raise ImportError(f"{file.path!r} is a SavedModel, which tf_keras loads: `pip install 'tfmp[keras2]'`.")
+    binding = importlib.import_module(
+        f"tfmp.bindings.{'keras2' if file.is_of_keras_2 and has_keras_2 else 'keras3'}.load_model"
+    )
+    return binding.load_model(path, custom_objects=custom_objects, compile=compile, safe_mode=safe_mode)
+
+
+def check_loadable(file: ModelFile, framework, *, custom_objects, compile, safe_mode):
+    """Refuses what a framework cannot load, and what it could not load without running code.
+
+    Args:
+        file: The file.
+        framework: The module `keras` or `tf_keras`.
+        custom_objects: As in `load_model`.
+        compile: As in `load_model`.
+        safe_mode: As in `load_model`.
+
+    Raises:
+        ValueError: If so.
+    """
+    check_flag("compile", compile)
+    ending = {"zip": (".keras",), "hdf5": (".h5", ".hdf5")}.get(file.container, ())
+    if file.container == "hdf5" and framework.__name__ == "tf_keras":
+        ending = ()  # it looks at the content
+    if ending and not file.path.endswith(ending):
+        raise ValueError(
+            f"{file.path!r} holds a model as files that end in {ending[0]} do, and Keras goes by the name. Rename it."
+        )
+    if not check_flag("safe_mode", safe_mode):
+        return
+
+    def is_provided(name, module):
+        if framework.saving.get_registered_object(name, custom_objects=custom_objects) is not None:
+            return True
+        # tf_keras finds classes by module and name, also those that nobody registered.
+        module = sys.modules.get(module) if framework.__name__ == "tf_keras" and isinstance(module, str) else None
+        found = getattr(module, name, None)
+        return isinstance(found, type) and issubclass(found, framework.layers.Layer)
+
+    config = dict(file.config)
+    if not compile:
+        config.pop("compile_config", None)
+    check_trusted(file.path, config, is_provided)
+    if compile:
+        check_trusted(file.path, file.training_config, is_provided)
+
+
+def loading_error(path, error, *, compile) -> ValueError:
+    """Returns the error that names the file which a framework could not load."""
+    text = " ".join(str(error).partition("Full object config")[0].split()) or type(error).__name__
+    text = text if len(text) <= _MESSAGE_LENGTH else f"{text[:_MESSAGE_LENGTH]}..."
+    hint = " If only its compiled state is at fault, pass compile=False." if compile else ""
+    return ValueError(f"{path!r} cannot be loaded: {text.rstrip('.')}.{hint}")

@@ -1,0 +1,24 @@
+"""Saving models of either Keras whole or not at all."""
+
+from tfmp.files.atomic_file import replacement
+
+
+def save_model(model, path, *, overwrite=True):
+    """Saves a model beside its final name and renames it, so that no reader ever sees half of it.
+
+    Args:
+        model: A model of either Keras.
+        path: A `.keras` file.
+        overwrite: False to refuse to replace one that exists.
+
+    Raises:
+        OSError: See `tfmp.files.atomic_file.replacement`.
+    """
+    with replacement(path, overwrite, suffix=".keras") as beside:
+        model.save(beside)
+
+
+def save_weights(model, path):
+    """Saves the weights of a model likewise; a `.weights.h5` file that exists is replaced."""
+    with replacement(path, True, suffix=".weights.h5") as beside:
+        model.save_weights(beside)

@@ -1,0 +1,109 @@
+"""How long a runtime takes for layers, as measured on one machine."""
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from tfmp.checks import check_choice, check_instance, check_instances, check_number, check_numbers
+from tfmp.files.json_record import JsonRecord, built_from
+from tfmp.graph.graph import Graph
+from tfmp.graph.layer_shape import LayerShape
+
+_HERE = ("name", "reads_network_input")  # what two layers of equal latency may differ in
+
+
+@dataclasses.dataclass(frozen=True)
+class RuntimeRow:
+    """The latency of one layer with its weights in one container.
+
+    Args:
+        shape: The layer, under the name that it was measured by.
+        container_bits: 8, 4 or 2: what the file takes for a weight.
+        latency_us: Median over the runs.
+        quartiles_us: A quarter of the runs was below the first, a quarter above the second.
+    """
+
+    shape: LayerShape
+    container_bits: int
+    latency_us: float
+    quartiles_us: tuple[float, float] = (0.0, 0.0)
+
+    def __post_init__(self):
+        check_instance("shape", self.shape, LayerShape, "a `LayerShape`")
+        where = f"Layer `{self.shape.name}`"
+        check_choice("container_bits", self.container_bits, (8, 4, 2), where=where)
+        check_number("latency_us", self.latency_us, at_least=0, where=where)
+        object.__setattr__(self, "quartiles_us", check_numbers("quartiles_us", self.quartiles_us, count=2))
+
+
+@dataclasses.dataclass(frozen=True)
+class RuntimeTable:
+    """Latencies by shape and container, and what networks take beside their layers.
+
+    Args:
+        conditions: What must be equal for rows to be compared: machine, runtime, threads, batch size.
+        rows: One per shape and container; names of layers do not count.
+        overhead_us: By `network_key`: what the whole network took with all weights at 8 bits, less the sum of its
+            layers' rows. It may be negative, where operators run faster in a row than one by one.
+        date: Of the last measurement.
+
+    Example:
+        >>> RuntimeTable.from_json("latency.json").latency_us(shape, 8)
+    """
+
+    conditions: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    rows: tuple[RuntimeRow, ...] = ()
+    overhead_us: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    date: str = ""
+
+    def __post_init__(self):
+        for name in ("conditions", "overhead_us"):
+            check_instance(name, getattr(self, name), Mapping, "a mapping")
+        check_instances("rows", self.rows, RuntimeRow, "`RuntimeRow`")
+        for network, overhead in self.overhead_us.items():
+            check_number("overhead_us", overhead, where=f"Network {network}")
+        found = {(_key(row.shape), row.container_bits): row.latency_us for row in self.rows}
+        object.__setattr__(self, "_latencies", found)
+
+    def latency_us(self, shape: LayerShape, container_bits: int) -> float | None:
+        """Latency of a layer, None if it was not measured."""
+        return self._latencies.get((_key(shape), container_bits))
+
+    def to_json(self, path=None, *, overwrite=False) -> str:
+        """Returns the table as JSON and, given a path, writes it there, whole or not at all."""
+        return _RECORD.write(dataclasses.asdict(self), path, overwrite=overwrite)
+
+    @classmethod
+    def from_json(cls, path: str | os.PathLike) -> "RuntimeTable":
+        """Reads a table from a file.
+
+        Raises:
+            ValueError: If the file holds no table, or one of a newer version.
+        """
+        return _RECORD.read(path, cls._of)
+
+    @classmethod
+    def _of(cls, content):
+        rows = check_instances("rows", content.pop("rows"), dict, "measured layers")
+        rows = [built_from(RuntimeRow, {**row, "shape": built_from(LayerShape, row["shape"])}) for row in rows]
+        return built_from(cls, {**content, "rows": tuple(rows)})
+
+
+_RECORD = JsonRecord("tfmp.RuntimeTable", "a table of latencies", "`tfmp.measure_runtime`", needed=("rows",))
+
+
+def network_key(graph: Graph) -> str:
+    """A name for a network by the layers that multiply in it, in their order, whatever their bits and names."""
+    layers = [graph.layer_of(call) for call in graph.calls]
+    keys = [_key(layer.shape) for layer in layers if layer.shape is not None]
+    return hashlib.sha256(json.dumps(keys).encode()).hexdigest()[:16]
+
+
+def _key(shape):
+    fields = dataclasses.asdict(shape)
+    if shape.kind != "conv2d_transpose":
+        fields["input_size"] = None  # what follows from the others but for the padding
+    return tuple(value for name, value in fields.items() if name not in _HERE)

@@ -1,0 +1,194 @@
+"""Atomic file writes: a file is written beside its final name, synchronized and renamed."""
+
+import contextlib
+import errno
+import hashlib
+import os
+import re
+import secrets
+import shutil
+import socket
+from collections.abc import Iterator
+
+from tfmp.checks import check_flag, check_instance, check_path
+
+_HOST = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
+_TEMPORARY = re.compile(r"(?P<host>[0-9a-f]{8})-(?P<process>\d+)-[0-9a-f]{8}\.tmp")
+
+_WAYS_OUT = {
+    errno.ENOSPC: "Make room, or choose another path",
+    errno.EDQUOT: "Make room, or choose another path",
+    errno.EROFS: "Choose another path",
+    errno.EACCES: "Choose another path",
+}
+
+
+def write_atomically(path: str | os.PathLike[str], content: str | bytes, overwrite: bool = False) -> None:
+    """Writes a file whole or not at all: no reader ever sees half of it, nor does one after a power loss.
+
+    Args:
+        path: Where to write. A symbolic link is followed.
+        content: What to write; text is encoded as UTF-8, line ends unchanged.
+        overwrite: True to replace an existing file, whose permissions are kept.
+
+    Raises:
+        FileExistsError: If the file exists and `overwrite` is False.
+        FileNotFoundError: If the folder does not exist.
+        IsADirectoryError, NotADirectoryError: If `path` is a folder, or its folder is none.
+        PermissionError: If the folder cannot be written.
+        OSError: If there is no room; the message names the file.
+        TypeError: If `content` is neither text nor bytes.
+
+    Example:
+        >>> write_atomically("report.json", "{}")
+    """
+    check_instance("content", content, (str, bytes), "text or bytes")
+    with replacement(path, overwrite) as beside, open(beside, "wb") as file:
+        file.write(content.encode("utf-8") if isinstance(content, str) else content)
+
+
+@contextlib.contextmanager
+def replacement(path: str | os.PathLike[str], overwrite: bool = False, *, suffix: str = "") -> Iterator[str]:
+    """Yields the name of an empty file to write to, which takes the place of `path` when the block ends.
+
+    If the block raises, nothing changes. What killed processes of this machine left of earlier attempts is removed.
+
+    Args:
+        path: The file. A symbolic link is followed.
+        overwrite: True to replace an existing file, whose permissions are kept.
+        suffix: How the name of the file beside has to end, for writers that look at it.
+
+    Raises:
+        OSError: As `write_atomically`.
+
+    Example:
+        >>> with replacement("model.keras", suffix=".keras") as beside:
+        ...     model.save(beside)
+    """
+    target = check_writable(path, overwrite)
+    folder, name = os.path.split(target)
+    remove_leftovers(target)
+    beside = os.path.join(folder, f".{name}.{_HOST}-{os.getpid()}-{secrets.token_hex(4)}.tmp{suffix}")
+    try:
+        try:
+            # Not tempfile: its files are private to their owner, these follow the umask.
+            os.close(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+            yield beside
+            synchronize(beside)
+        except OSError as error:
+            raise with_way_out(error, target) from error
+        _take_the_place(beside, target, overwrite)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(beside)
+    synchronize(folder)
+
+
+def check_writable(path: str | os.PathLike[str], overwrite: bool = False) -> str:
+    """Raises what `write_atomically` would, before the work is done whose result is to be written.
+
+    Returns:
+        The path with symbolic links followed.
+    """
+    check_flag("overwrite", overwrite)
+    target = os.path.realpath(check_path("path", path))
+    folder = os.path.dirname(target)
+    if os.path.isdir(target):
+        raise IsADirectoryError(f"Expected the path of a file. Received the folder {target!r}.")
+    if os.path.exists(target) and not overwrite:
+        raise FileExistsError(_exists_message(target))
+    if not os.path.exists(folder):
+        raise FileNotFoundError(f"The folder {folder!r} does not exist. Create it first.")
+    if not os.path.isdir(folder):
+        raise NotADirectoryError(f"Expected a folder to write to. Received the file {folder!r}.")
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(f"Cannot write to the folder {folder!r}. Choose another path than {str(path)!r}.")
+    return target
+
+
+def with_way_out(error: OSError, path: str | os.PathLike[str]) -> OSError:
+    """The error of a write, with the path and what to do where that is known."""
+    if error.errno not in _WAYS_OUT:
+        return error
+    # Not the error's own text: h5py gives pages.
+    text = f"Cannot write: {os.strerror(error.errno)}. {_WAYS_OUT[error.errno]}"
+    return OSError(error.errno, text, os.fspath(path))
+
+
+def link_or_copy(source: str | os.PathLike[str], path: str | os.PathLike[str], overwrite: bool = False) -> None:
+    """Gives a file a second name, or a copy where the file system has no such names, whole or not at all.
+
+    Args:
+        source: A file that is complete.
+        path: The other name.
+        overwrite: True to replace an existing file, whose permissions are kept.
+
+    Raises:
+        OSError: As `write_atomically`.
+    """
+    with replacement(path, overwrite) as beside:
+        os.unlink(beside)
+        try:
+            os.link(source, beside)
+        except OSError:
+            shutil.copyfile(source, beside)
+
+
+def synchronize(path):
+    """Waits until a file, or the names in a folder, are on the disk; some file systems cannot do so for folders."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:
+        if os.path.isdir(path):
+            return
+        raise
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        if not os.path.isdir(path):
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _take_the_place(beside, target, overwrite):
+    if overwrite:
+        if os.path.exists(target):
+            shutil.copymode(target, beside)
+        os.replace(beside, target)
+        return
+    try:
+        os.link(beside, target)  # unlike a rename, it never replaces what somebody else made in the meantime
+    except FileExistsError:
+        raise FileExistsError(_exists_message(target)) from None
+    except OSError:  # a file system without hard links
+        if os.path.exists(target):
+            raise FileExistsError(_exists_message(target)) from None
+        os.replace(beside, target)
+
+
+def remove_leftovers(path: str | os.PathLike[str]) -> None:
+    """Removes what processes left beside a file that are dead, on this machine; of others nothing is known."""
+    folder, name = os.path.split(os.path.realpath(path))
+    prefix = f".{name}."
+    for entry in os.listdir(folder):
+        found = _TEMPORARY.match(entry[len(prefix) :]) if entry.startswith(prefix) else None
+        if found and found["host"] == _HOST and not _is_alive(int(found["process"])):
+            with contextlib.suppress(OSError):
+                os.unlink(os.path.join(folder, entry))
+
+
+def _is_alive(process):
+    if os.name == "nt":  # where signal 0 is a Ctrl-C
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):  # somebody else's
+        return True
+    return True
+
+
+def _exists_message(target):
+    return f"The file {target!r} exists. Pass overwrite=True to replace it, or choose another path."

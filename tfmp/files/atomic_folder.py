@@ -1,0 +1,42 @@
+"""Folders that are written whole or not at all."""
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+
+from tfmp.files.atomic_file import synchronize, with_way_out
+
+
+@contextlib.contextmanager
+def new_folder(path: str | os.PathLike[str]) -> Iterator[str]:
+    """Yields an empty folder to write files to, which gets its name when the block ends and all is on the disk.
+
+    One process at a time may do so. What a killed one left is removed.
+
+    Args:
+        path: The folder.
+
+    Raises:
+        OSError: If it cannot be written, or a folder of this name holds files; nothing half-written stays.
+
+    Example:
+        >>> with new_folder("backup/epoch-00001") as beside:
+        ...     np.savez(f"{beside}/variables.npz", *variables)
+    """
+    path = os.path.abspath(path)
+    beside = f"{path}.tmp"
+    try:
+        shutil.rmtree(beside, ignore_errors=True)
+        os.makedirs(beside)
+        yield beside
+        for name in os.listdir(beside):
+            synchronize(os.path.join(beside, name))
+        synchronize(beside)
+        os.replace(beside, path)
+        synchronize(os.path.dirname(path))
+    except BaseException as error:
+        shutil.rmtree(beside, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise with_way_out(error, path) from error
+        raise

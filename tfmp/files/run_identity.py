@@ -1,0 +1,137 @@
+"""What two equal runs share, in whatever process they run."""
+
+import dataclasses
+import hashlib
+import importlib.metadata
+import json
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from tfmp.files.array_chunks import array_chunks, is_array
+
+_LARGEST_LISTED = 64  # numbers; of larger arrays a digest counts
+_SHOWN_DIFFERENCES = 4
+_SHOWN_CHARACTERS = 60
+
+
+def version() -> str:
+    """Returns the version of this library."""
+    return importlib.metadata.version("tfmp")
+
+
+def described(value: Any) -> Any:
+    """Returns JSON of a setting in which no object's address in memory occurs.
+
+    Args:
+        value: A number, a text, an array, a function, a dataclass; a mapping or a sequence of such; what has a
+            `get_config`, an optimizer for example, whose name is left out; a `tf.data.Dataset`, of which the shapes,
+            types and number of its elements count; other batches, of which the number counts. Of another object only
+            the class counts.
+    """
+    if isinstance(value, float) and not math.isfinite(value):
+        return repr(value)  # JSON has no such numbers, and NaN differs from itself
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, type):
+        return _name(value)
+    if is_array(value):
+        is_listed = np.prod(np.shape(value)) <= _LARGEST_LISTED and value.dtype != object
+        return np.asarray(value).tolist() if is_listed else array_digest(value)
+    if isinstance(value, Mapping):
+        return {str(key): described(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        if len(value) > _LARGEST_LISTED and all(isinstance(each, int | float) for each in value):
+            return array_digest(np.asarray(value))
+        return [described(each) for each in value]
+    if dataclasses.is_dataclass(value):
+        return {field.name: described(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if hasattr(value, "element_spec"):
+        return {"elements": str(value.element_spec), "batches": int(value.cardinality())}
+    if hasattr(value, "get_config"):
+        return {"class": _name(type(value)), **_configuration(value)}
+    if hasattr(value, "__len__") and hasattr(value, "__getitem__"):
+        return {"class": _name(type(value)), "batches": len(value)}
+    return _name(value if hasattr(value, "__qualname__") else type(value))
+
+
+def _name(value):
+    return f"{value.__module__}.{value.__qualname__}"
+
+
+def _configuration(value):
+    try:
+        return _without_names(value.get_config())
+    except NotImplementedError:
+        return {}
+
+
+def _without_names(config):
+    """A configuration of Keras as JSON without the names in it, which Keras numbers within a process."""
+    found = {}
+    for key, value in config.items():
+        if isinstance(value, Mapping) and {"class_name", "config"} <= value.keys():
+            found[key] = {"class": value["class_name"], **_without_names(value["config"])}
+        elif key != "name" or len(config) == 1:  # alone it is a type, as of a `DTypePolicy`
+            found[key] = described(value)
+    return found
+
+
+def digest(value: Any) -> str:
+    """Returns eight characters that equal settings share."""
+    text = json.dumps(described(value), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def array_digest(*arrays: np.ndarray) -> str:
+    """Returns a text that arrays of the same types, shapes and values share; it reads 0.9 GB a second."""
+    found, texts = hashlib.sha256(), []
+    for array in arrays:
+        dtype = array.dtype if hasattr(array, "chunks") else np.asarray(array).dtype
+        texts.append(f"{dtype} {list(np.shape(array))}")
+        found.update(texts[-1].encode())
+        for _, rows in array_chunks(array):
+            found.update(repr(rows.tolist()).encode() if rows.dtype == object else rows.tobytes())
+    kinds = texts[0] if len(texts) == 1 else f"{len(texts)} arrays"
+    return f"{kinds} {found.hexdigest()[:16]}"
+
+
+def differences(found: Mapping, expected: Mapping, others=(), where: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Yields triples of a place, what stands there and what should, of two mappings in JSON.
+
+    Args:
+        found: What stands there.
+        expected: What should.
+        others: Names of `found` that may stand there besides.
+        where: Place of both.
+    """
+    for key in dict.fromkeys([*expected, *(key for key in found if key not in others)]):
+        was, now = found.get(key, "nothing"), expected.get(key, "nothing")
+        if _are_mappings(was, now):
+            was, now = dict(enumerate(was)), dict(enumerate(now))
+        if isinstance(was, dict) and isinstance(now, dict):
+            yield from differences(was, now, where=f"{where}{key}.")
+        elif was != now:
+            yield f"{where}{key}", was, now
+
+
+def _are_mappings(*values):
+    """True for lists of equally many mappings, of which one may differ."""
+    are_lists = all(isinstance(each, list) and each and isinstance(each[0], dict) for each in values)
+    return are_lists and len({len(each) for each in values}) == 1
+
+
+def difference_text(found: Mapping, expected: Mapping, others=()) -> str:
+    """Returns the first differences of two mappings in JSON in words, `seed: 0 then, 1 now`; "" if they are equal."""
+    texts = [
+        f"{where}: {_shown(was)} then, {_shown(now)} now" for where, was, now in differences(found, expected, others)
+    ]
+    more = f"; and {len(texts) - _SHOWN_DIFFERENCES} more" if len(texts) > _SHOWN_DIFFERENCES else ""
+    return "; ".join(texts[:_SHOWN_DIFFERENCES]) + more
+
+
+def _shown(value):
+    text = repr(value)
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."

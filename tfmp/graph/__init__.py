@@ -1,0 +1,28 @@
+"""The vocabulary of the library: models, layers, bits and integer networks as plain data, in NumPy alone."""
+
+from tfmp.graph.bit_assignment import BitAssignment
+from tfmp.graph.code_format import FLOAT, CodeFormat
+from tfmp.graph.graph import UNQUANTIZED, Call, Graph, Layer, Selection, Tensor, TensorRef, map_references
+from tfmp.graph.integer_graph import Grid, IntegerGraph, IntegerOperation, IntegerTensor
+from tfmp.graph.layer_shape import LayerShape
+from tfmp.graph.submodel import Submodel
+
+__all__ = [
+    "FLOAT",
+    "UNQUANTIZED",
+    "BitAssignment",
+    "Call",
+    "CodeFormat",
+    "Graph",
+    "Grid",
+    "IntegerGraph",
+    "IntegerOperation",
+    "IntegerTensor",
+    "Layer",
+    "LayerShape",
+    "Selection",
+    "Submodel",
+    "Tensor",
+    "TensorRef",
+    "map_references",
+]

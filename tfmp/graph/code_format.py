@@ -1,0 +1,60 @@
+"""Which integers a quantized tensor may hold."""
+
+import dataclasses
+
+from tfmp.checks import check_integer
+
+
+@dataclasses.dataclass(frozen=True)
+class CodeFormat:
+    """The integer codes of a quantized tensor: `x_q = codes * scale` with `low <= codes <= high`.
+
+    Mid-rise levels, which have no zero, are the odd integers times half a step: their codes reach further than their
+    bits, and `low`, `high` say how far.
+
+    Args:
+        bits: Width of the code, the unit of BitOps and of packed size; 32 for floating point.
+        low: Smallest code, or None for floating point.
+        high: Largest code, or None for floating point.
+
+    Raises:
+        ValueError: If `bits` is not an integer from 1 to 32, or `low` is not below `high`.
+    """
+
+    bits: int
+    low: int | None = None
+    high: int | None = None
+
+    def __post_init__(self):
+        check_integer("bits", self.bits, at_least=1, at_most=32)
+        for name in ("low", "high"):
+            if getattr(self, name) is not None:
+                check_integer(name, getattr(self, name))
+        if (self.low is None) != (self.high is None) or (self.low is not None and self.low >= self.high):
+            raise ValueError(f"`low` must be below `high`, or both None. Received: {self.low} and {self.high}")
+
+    @property
+    def is_float(self) -> bool:
+        return self.low is None
+
+    @property
+    def container_bits(self) -> int:
+        """Width of the narrowest TFLite type that holds every code: 2, 4 or 8; 32 for floating point.
+
+        Raises:
+            ValueError: If the codes span more than 8 bits.
+        """
+        if self.is_float:
+            return 32
+        for bits in (2, 4, 8):
+            if -(2 ** (bits - 1)) <= self.low and self.high < 2 ** (bits - 1):
+                return bits
+        if self.high - self.low < 256:  # a zero point moves an unsigned range into INT8
+            return 8
+        raise ValueError(
+            f"Codes from {self.low} to {self.high} do not fit 8 bits: mid-rise levels double the codes. "
+            "Use at most 7 bits with this quantizer, or another quantizer."
+        )
+
+
+FLOAT = CodeFormat(bits=32)

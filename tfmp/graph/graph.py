@@ -1,0 +1,303 @@
+"""A model as plain data: layers, tensors, and which layer call reads and writes which tensor."""
+
+import dataclasses
+import itertools
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from tfmp.graph.code_format import FLOAT, CodeFormat
+from tfmp.graph.integer_graph import Grid
+from tfmp.graph.layer_shape import LayerShape
+from tfmp.graph.submodel import Submodel
+
+
+@dataclasses.dataclass(frozen=True)
+class TensorRef:
+    """Stands for a tensor inside the arguments of a call."""
+
+    name: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Tensor:
+    """A tensor between two calls; `shape` has the batch first and None where a size is free."""
+
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: str = "float32"
+
+    @property
+    def is_float(self) -> bool:
+        """False for integers, Booleans and strings, which no quantizer may round."""
+        return "float" in self.dtype
+
+    @property
+    def grid(self) -> Grid | None:
+        """The codes that a tensor of 8-bit integers holds as it is; None for other tensors."""
+        return {"uint8": Grid(1, 0, 255), "int8": Grid(1, -128, 127)}.get(self.dtype)
+
+
+@dataclasses.dataclass(frozen=True)
+class Candidates:
+    """The candidates among which one tensor's precision is chosen; a fixed tensor has one.
+
+    Args:
+        formats: Candidate formats, in increasing bits.
+        probabilities: One per candidate, summing to 1.
+        quantizer: Name of the quantizer family.
+        signed: False if the tensor cannot be negative.
+    """
+
+    formats: tuple[CodeFormat, ...]
+    probabilities: tuple[float, ...] = (1.0,)
+    quantizer: str = ""
+    signed: bool = True
+
+    @property
+    def bits(self) -> tuple[int, ...]:
+        return tuple(format.bits for format in self.formats)
+
+
+UNQUANTIZED = Candidates((FLOAT,))
+
+
+@dataclasses.dataclass(frozen=True)
+class Layer:
+    """One layer of a model.
+
+    Args:
+        name: Unique in the graph; the name in the user's model, `"backbone/conv1"` for a layer of a nested model.
+        kind: What it computes, in words that no framework owns (`"conv2d"`, `"batch_normalization"`, `"add"`, ...);
+            `"other"` if the library has no word for it.
+        config: The framework's own configuration of the layer, from which its binding builds it again.
+        attributes: What transforms and exporters read, in neutral terms (`strides`, `padding`, `max_value`, ...).
+        weights: Arrays by path relative to the layer (`"kernel"`, `"weight_selector/step"`); empty if not read.
+        shape: For layers that multiply and accumulate, else None.
+        weight: Candidates of its kernel.
+        activation: Candidates of its input.
+        coupled: True if candidate i of the kernel goes with candidate i of the input: one choice, with the
+            probabilities of either. Else every pair can be chosen.
+        trainable: False if the user froze it.
+        num_parameters: Numbers that the layer itself holds, kernel included; what quantizers and a search add is not
+            counted, nor what another layer counts.
+        shared: Position among the layer's variables to `(layer, position)` of a layer that holds the same variable and
+            counts it; its array is in the `weights` of that layer.
+    """
+
+    name: str
+    kind: str
+    config: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    attributes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    weights: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    shape: LayerShape | None = None
+    weight: Candidates = UNQUANTIZED
+    activation: Candidates = UNQUANTIZED
+    coupled: bool = False
+    trainable: bool = True
+    num_parameters: int = 0
+    shared: Mapping[int, tuple[str, int]] = dataclasses.field(default_factory=dict)
+
+    @property
+    def is_searched(self) -> bool:
+        """True if a choice is left: more than one candidate for its kernel or its input."""
+        return len(self.weight.formats) > 1 or len(self.activation.formats) > 1
+
+    @property
+    def pairs(self) -> tuple[tuple[int, int], ...]:
+        """The positions of the candidates of kernel and input that can be chosen together."""
+        counts = len(self.weight.formats), len(self.activation.formats)
+        if self.coupled:
+            return tuple(zip(*map(range, counts), strict=True))
+        return tuple(itertools.product(*map(range, counts)))
+
+    def pair_probabilities(self, weight=None, activation=None) -> np.ndarray:
+        """`[W, A]` array of how likely each pair of candidates is, zero for those that cannot be chosen.
+
+        Args:
+            weight: Probabilities of the kernel's candidates in place of the layer's own.
+            activation: Those of the input's.
+        """
+        weight = self.weight.probabilities if weight is None else weight
+        if self.coupled:
+            return np.diag(np.asarray(weight, np.float64))
+        return np.outer(weight, self.activation.probabilities if activation is None else activation)
+
+    @property
+    def is_quantized(self) -> bool:
+        return not (self.weight.formats[0].is_float and self.activation.formats[0].is_float)
+
+
+@dataclasses.dataclass(frozen=True)
+class Call:
+    """One use of a layer: positional and keyword arguments with a `TensorRef` in place of every tensor.
+
+    `within` is the use of a nested model that it is part of, a key of `Graph.submodels`; `""` in the outermost model.
+    """
+
+    layer: str
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    outputs: tuple[str, ...]
+    within: str = ""
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return tuple(_references((self.args, self.kwargs)))
+
+
+@dataclasses.dataclass(frozen=True)
+class Graph:
+    """A model.
+
+    Args:
+        name: Name of the model.
+        layers: By name.
+        calls: In an order in which they can run.
+        tensors: By name.
+        inputs: The structure (tuple, list, dict) of the model's inputs with a `TensorRef` for every tensor.
+        outputs: The same for its outputs.
+        framework: Which binding read it and can build it again: `"keras"` or `"tf_keras"`.
+        submodels: The uses of nested models, outer ones before those inside; `Call.within` names them.
+        config: The framework's own configuration of the model.
+    """
+
+    name: str
+    layers: Mapping[str, Layer]
+    calls: tuple[Call, ...]
+    tensors: Mapping[str, Tensor]
+    inputs: Any
+    outputs: Any
+    framework: str
+    submodels: Mapping[str, Submodel] = dataclasses.field(default_factory=dict)
+    config: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        return tuple(_references(self.inputs))
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        return tuple(_references(self.outputs))
+
+    def producer(self, tensor: str) -> Call:
+        """The call that writes a tensor."""
+        return self._producers[tensor]
+
+    def readers(self, tensor: str) -> tuple[Call, ...]:
+        """The calls that read a tensor, once for each time they read it."""
+        return self._readers.get(tensor, ())
+
+    def layer_of(self, call: Call) -> Layer:
+        return self.layers[call.layer]
+
+    @property
+    def searched(self) -> tuple[Layer, ...]:
+        """The layers whose bits are open, in the order in which they first run."""
+        return tuple(layer for layer in self.in_order() if layer.is_searched)
+
+    def in_order(self) -> Iterator[Layer]:
+        """Every layer once, in the order in which it first runs."""
+        return (self.layers[name] for name in dict.fromkeys(call.layer for call in self.calls))
+
+    def replace_layers(self, layers: Mapping[str, Layer]) -> "Graph":
+        """The same graph with some layers replaced under their names."""
+        return dataclasses.replace(self, layers={**self.layers, **layers})
+
+    def insert_after(self, tensor: str, layer: Layer) -> "Graph":
+        """The same graph with a layer behind a tensor: whatever read the tensor then reads the layer's output.
+
+        The layer is called in the model that the tensor is made in. If the graph has it already, this is another call.
+        """
+        num_calls = sum(call.layer == layer.name for call in self.calls)
+        name = f"{layer.name}:call_{num_calls}" if num_calls else layer.name
+        output = TensorRef(name)
+
+        def redirect(reference):
+            return output if reference.name == tensor else reference
+
+        calls = []
+        for old in self.calls:
+            args, kwargs = map_references((old.args, dict(old.kwargs)), redirect)
+            calls.append(dataclasses.replace(old, args=args, kwargs=kwargs))
+            if tensor in old.outputs:
+                calls.append(Call(layer.name, (TensorRef(tensor),), {}, (name,), old.within))
+        return dataclasses.replace(
+            self,
+            layers={**self.layers, layer.name: layer},
+            calls=tuple(calls),
+            tensors={**self.tensors, name: dataclasses.replace(self.tensors[tensor], name=name)},
+            outputs=map_references(self.outputs, redirect),
+            submodels={use: _redirected(submodel, redirect) for use, submodel in self.submodels.items()},
+        )
+
+    def without(self, layers) -> "Graph":
+        """The same graph without some layers of one input and one output: who read the output reads the input."""
+        behind = {}  # in the order of the calls, so that chains end at what stays
+
+        def redirect(reference):
+            return behind.get(reference.name, reference)
+
+        calls = []
+        for call in self.calls:
+            args, kwargs = map_references((call.args, dict(call.kwargs)), redirect)
+            if call.layer in layers:
+                behind[call.outputs[0]] = TensorRef(next(_references((args, kwargs))))
+            else:
+                calls.append(dataclasses.replace(call, args=args, kwargs=kwargs))
+        return dataclasses.replace(
+            self,
+            layers={name: layer for name, layer in self.layers.items() if name not in layers},
+            calls=tuple(calls),
+            tensors={name: tensor for name, tensor in self.tensors.items() if name not in behind},
+            outputs=map_references(self.outputs, redirect),
+            submodels={use: _redirected(submodel, redirect) for use, submodel in self.submodels.items()},
+        )
+
+    def unused_name(self, name: str) -> str:
+        """`name`, or the first of `name_1`, `name_2`, ... that no layer or tensor has."""
+        candidate, number = name, 0
+        while candidate in self.layers or candidate in self.tensors:
+            number += 1
+            candidate = f"{name}_{number}"
+        return candidate
+
+    def __post_init__(self):
+        producers, readers = {}, {}
+        for call in self.calls:
+            for name in call.outputs:
+                producers[name] = call
+            for name in call.inputs:
+                readers[name] = (*readers.get(name, ()), call)
+        object.__setattr__(self, "_producers", producers)
+        object.__setattr__(self, "_readers", readers)
+
+
+def map_references(structure, function):
+    """Copies a nested structure of tuples, lists and dicts with `function(reference)` for every `TensorRef`."""
+    if isinstance(structure, TensorRef):
+        return function(structure)
+    if isinstance(structure, list | tuple):
+        return type(structure)(map_references(item, function) for item in structure)
+    if isinstance(structure, Mapping):
+        return {key: map_references(item, function) for key, item in structure.items()}
+    return structure
+
+
+def _redirected(submodel: Submodel, redirect) -> Submodel:
+    fields = ("inputs", "outputs", "arguments")
+    return dataclasses.replace(
+        submodel, **{field: map_references(getattr(submodel, field), redirect) for field in fields}
+    )
+
+
+def _references(structure) -> Iterator[str]:
+    if isinstance(structure, TensorRef):
+        yield structure.name
+    elif isinstance(structure, list | tuple):
+        for item in structure:
+            yield from _references(item)
+    elif isinstance(structure, Mapping):
+        for item in structure.values():
+            yield from _references(item)

@@ -1,0 +1,53 @@
+"""What two equal architectures share, whatever their layers are called."""
+
+import collections
+from collections.abc import Mapping
+from typing import Any
+
+from tfmp.files.run_identity import described, digest
+from tfmp.graph.graph import Graph, TensorRef, map_references
+
+_IN_LAYERS = {"trainable", "batch_shape", "batch_input_shape"}  # keys that the configuration of a layer has
+
+
+def graph_identity(graph: Graph) -> dict[str, Any]:
+    """Returns JSON of a network's layers and connections.
+
+    Layers go by kind and number, not by name: Keras gives other names to a model that is built again in one process.
+    Initial values of weights are not part of it.
+
+    Args:
+        graph: The network; its weights are not needed.
+    """
+    counts, layers, numbers = collections.Counter(), {}, {}
+    for layer in graph.in_order():
+        counts[layer.kind] += 1
+        numbers[layer.name] = len(numbers)
+        name = layer.kind if counts[layer.kind] == 1 else f"{layer.kind} {counts[layer.kind]}"
+        layers[name] = {"class": described(layer.config.get("class")), **_settings(layer.config.get("config", {}))}
+    tensors = {name: f"input {index}" for index, name in enumerate(graph.input_names)}
+    calls = []
+    for call in graph.calls:
+        for output in call.outputs:
+            tensors.setdefault(output, f"tensor {len(tensors)}")
+        arguments = map_references((call.args, dict(call.kwargs)), lambda tensor: TensorRef(tensors[tensor.name]))
+        calls.append([numbers[call.layer], arguments, [tensors[output] for output in call.outputs]])
+    return {"layers": layers, "connections": digest([calls, [tensors[name] for name in graph.output_names]])}
+
+
+def _settings(config):
+    """The configuration of a layer without its name, first values and code, also of layers inside it."""
+    if isinstance(config, list | tuple):
+        return [_settings(each) for each in config]
+    if not isinstance(config, Mapping):
+        return described(config)
+    if config.get("class_name") == "__lambda__":  # the text of its code is not the same in every process
+        return "lambda"
+    omitted = {"build_config", "name"} if _IN_LAYERS & config.keys() else {"build_config"}
+    if config.get("relaxation", "gumbel") != "gumbel":
+        omitted.add("seed")  # nothing is drawn, and layers of nested models have one that follows from their names
+    return {
+        str(key): _settings(value)
+        for key, value in config.items()
+        if key not in omitted and not str(key).endswith("_initializer")
+    }

@@ -1,0 +1,99 @@
+"""The shape of one layer that multiplies and accumulates."""
+
+import dataclasses
+import math
+
+from tfmp.checks import check_choice, check_flag, check_integer, check_integers, check_text
+
+KINDS = ("conv2d", "depthwise_conv2d", "conv2d_transpose", "conv1d", "dense")
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerShape:
+    """Everything a cost needs to know about a layer.
+
+    Args:
+        name: Name of the layer in the user's model.
+        kind: `"conv2d"`, `"depthwise_conv2d"`, `"conv2d_transpose"`, `"conv1d"` or `"dense"`.
+        kernel_size: Height and width of the kernel. A `conv1d` of size k is `(1, k)`, a `dense` layer `(1, 1)`.
+        strides: Height and width of the step between the windows that are read; between those that are written for a
+            `conv2d_transpose`.
+        in_channels: Channels of the input, over all groups.
+        out_channels: Channels of the output, over all groups.
+        groups: Number of groups; equal to `in_channels` for a depthwise convolution.
+        output_size: Height and width of the output. For a `dense` layer the number of positions it is applied to,
+            `(1, 1)` unless its input has more than two dimensions.
+        reads_network_input: True if the layer reads an input of the network.
+        input_size: Height and width of the input. A `conv2d_transpose` needs it; of other kinds only what counts their
+            inputs does, and None leaves it open. Equal to `output_size` for a `dense` layer.
+
+    Raises:
+        ValueError: If `kind` is unknown, a number is not a positive integer, or channels do not divide by `groups`.
+
+    Example:
+        >>> LayerShape("conv1", "conv2d", kernel_size=(3, 3), in_channels=16, out_channels=32, output_size=(8, 8)).macs
+        294912
+    """
+
+    name: str
+    kind: str
+    kernel_size: tuple[int, int] = (1, 1)
+    strides: tuple[int, int] = (1, 1)
+    in_channels: int = 1
+    out_channels: int = 1
+    groups: int = 1
+    output_size: tuple[int, int] = (1, 1)
+    reads_network_input: bool = False
+    input_size: tuple[int, int] | None = None
+
+    def __post_init__(self):
+        check_text("name", self.name)
+        where = f"Layer `{self.name}`"
+        check_choice("kind", self.kind, KINDS, where=where)
+        check_flag("reads_network_input", self.reads_network_input, where=where)
+        if self.kind == "conv2d_transpose" and self.input_size is None:
+            raise ValueError(f"Layer `{self.name}`: a conv2d_transpose needs `input_size`. Received: None")
+        if self.kind == "dense" and self.input_size is None:
+            object.__setattr__(self, "input_size", self.output_size)
+        for field in ("kernel_size", "strides", "output_size", *(() if self.input_size is None else ("input_size",))):
+            hint = "Give height and width"
+            pair = check_integers(field, getattr(self, field), count=2, at_least=1, hint=hint, where=where)
+            object.__setattr__(self, field, pair)
+        for field in ("in_channels", "out_channels", "groups"):
+            object.__setattr__(self, field, check_integer(field, getattr(self, field), at_least=1, where=where))
+        for field in ("in_channels", "out_channels"):
+            if getattr(self, field) % self.groups:
+                raise ValueError(
+                    f"Layer `{self.name}`: `{field}` must be divisible by `groups`. "
+                    f"Received: {getattr(self, field)} and {self.groups}"
+                )
+
+    @property
+    def num_weights(self) -> int:
+        """Entries of the kernel, bias not counted."""
+        return math.prod(self.kernel_size) * (self.in_channels // self.groups) * self.out_channels
+
+    @property
+    def num_inputs(self) -> int:
+        """Values of the input for one sample.
+
+        Raises:
+            ValueError: If `input_size` was left open.
+        """
+        if self.input_size is None:
+            raise ValueError(f"Layer `{self.name}`: `input_size` is not known. Give its height and width.")
+        return math.prod(self.input_size) * self.in_channels
+
+    @property
+    def num_outputs(self) -> int:
+        """Values of the output for one sample."""
+        return math.prod(self.output_size) * self.out_channels
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates for one sample: |f| w h / s**2 of EdMIPS, eq. 8, with the groups counted.
+
+        A transposed convolution multiplies every input by the whole kernel.
+        """
+        positions = self.input_size if self.kind == "conv2d_transpose" else self.output_size
+        return self.num_weights * math.prod(positions)

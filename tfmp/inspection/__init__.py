@@ -1,0 +1,1 @@
+"""What a model or a file holds and costs."""

@@ -1,0 +1,51 @@
+"""What the library can do with a model."""
+
+from tfmp.bindings import binding
+from tfmp.graph import Layer
+from tfmp.lowering.weight_packing import MODES
+from tfmp.mixins.mixed_precision import quantizer_pair
+from tfmp.reports import ModelReport, ModelRow
+from tfmp.transform.dry_run import fold_errors, with_stand_ins
+from tfmp.transform.edits.layer_plan import EIGHT_BITS, FLOAT, FOLLOWS, LayerPlan, plan
+from tfmp.transform.edits.relaxed_graph import relaxed_graph
+from tfmp.transform.edits.split_separables import with_split_separables
+from tfmp.transform.outlook import float_outlook, integer_outlook
+
+_BITS = 4  # of every quantizer, in place of the candidates
+
+
+def inspect_model(model, *, quantizer="lsq", layers=None, skip=None, first_and_last="int8") -> ModelReport:
+    """Lists the layers of a Keras model; see `tfmp.inspect`."""
+    pair = quantizer_pair(quantizer)
+    graph = quantized = with_stand_ins(with_split_separables(binding.of(model).read(model, weights=False)))
+    plans = plan(graph, layers=layers, skip=skip, first_and_last=first_and_last, quantizer=pair)
+    if not any(layer.is_quantized for layer in graph.layers.values()):
+        arguments = {"weight_bits": (_BITS,), "activation_bits": (_BITS,), "quantizer": quantizer}
+        _, quantized = relaxed_graph(graph, plans, lambda name: arguments, integer=first_and_last != "float")
+    errors = fold_errors(quantized)
+    rows = [_row(layer, plans[layer.name], errors.get(layer.name)) for layer in graph.in_order() if layer.name in plans]
+    exports = {**dict.fromkeys(MODES, integer_outlook(errors)), "float": float_outlook(quantized)}
+    return ModelReport(graph.name, tuple(rows), exports)
+
+
+def _row(layer: Layer, entry: LayerPlan, error) -> ModelRow:
+    status, reason = entry.status, entry.reason
+    if layer.is_quantized and layer.shape is not None:
+        status, reason = ("searching", "") if layer.is_searched else ("fixed", "")
+    elif layer.is_quantized:
+        status, reason = EIGHT_BITS, "it stores its input"
+    elif error is not None and status == FOLLOWS:
+        status, reason = FLOAT, error.clause
+    elif error is not None and status != FLOAT:
+        reason = "; ".join(filter(None, (reason, error.clause)))
+    return ModelRow(
+        layer.name,
+        layer.kind,
+        status,
+        reason,
+        layer.shape.macs if layer.shape else 0,
+        layer.num_parameters,
+        layer.weight.bits,
+        layer.activation.bits,
+        MODES if error is not None else (),
+    )

@@ -1,0 +1,39 @@
+"""Bits, BitOps, bytes and energy of a model, layer by layer."""
+
+from tfmp import costs
+from tfmp.bindings import binding
+from tfmp.inspection.simulate import simulate
+from tfmp.reports import LayerRow, LayerTable
+
+
+def layer_table(fixed, *, hardware="bit_fusion", batch=16) -> LayerTable:
+    """Returns what every layer of a fixed model costs.
+
+    Args:
+        fixed: What `tfmp.fix` returned.
+        hardware: A `tfmp.simulator.Hardware`, or the name of a preset.
+        batch: Samples that the accelerator runs together.
+
+    Returns:
+        A `LayerTable`; `print` it. A layer that is called twice counts twice.
+
+    Raises:
+        ValueError: If bits are open, or a layer is in floating point.
+    """
+    bound = binding.of(fixed, "fixed")
+    report = simulate(fixed, hardware=hardware, batch=batch)
+    energy_nj = {}
+    for row in report.layers:
+        if row.modelled:
+            energy_nj[row.name] = energy_nj.get(row.name, 0.0) + row.energy_nj["total"] / batch
+    graph = bound.read(fixed, weights=False)
+    bitops = costs.tables(graph, costs.BitOps())
+    size = costs.ModelSize()
+    rows = []
+    for name, table in bitops.items():
+        layer = graph.layers[name]
+        bits = size.table(layer.shape, layer.weight.formats, layer.activation.formats)[0, 0]
+        rows.append(
+            LayerRow(name, layer.weight.bits[0], layer.activation.bits[0], table[0, 0], bits / 8, energy_nj[name])
+        )
+    return LayerTable(tuple(rows), report.hardware)

@@ -1,0 +1,73 @@
+"""The energy of a model on an accelerator."""
+
+from tfmp import simulator
+from tfmp.bindings import binding
+from tfmp.graph import BitAssignment
+from tfmp.reports import NetworkReport
+from tfmp.transform.edits.split_separables import with_split_separables
+from tfmp.transform.fix import check_assignment
+
+_NOT_COUNTED = ("input", "identity", "reshape", "quantize")
+
+
+def simulate(
+    model,
+    *,
+    assignment=None,
+    hardware="bit_fusion",
+    batch=16,
+    objective="latency",
+    depthwise="single_channel",
+) -> NetworkReport:
+    """Simulates a model on an accelerator, layer by layer.
+
+    Args:
+        model: A Keras model: in floating point, relaxed or fixed.
+        assignment: A `BitAssignment` or a mapping for the searched layers of a relaxed model, or a pair
+            `(weight_bits, activation_bits)` for every layer that multiplies, which a model in floating point needs.
+        hardware: A `tfmp.simulator.Hardware`, or the name of a preset.
+        batch: Samples that run together.
+        objective: `"latency"` or `"energy"`: what each layer's schedule minimizes first.
+        depthwise: How a depthwise layer is laid out; see `tfmp.simulator.simulate_layer`.
+
+    Returns:
+        A `NetworkReport` in the order in which the layers run; what the array does not compute (pooling, addition,
+        normalization) has a row marked not modelled.
+
+    Raises:
+        ValueError: If a layer has no bits, or they do not fit the hardware.
+
+    Example:
+        >>> print(tfmp.simulate(fixed, hardware="bit_fusion", batch=16))
+    """
+    graph = with_split_separables(binding.of(model).read(model, weights=False))
+    uniform = assignment if isinstance(assignment, tuple) else None
+    chosen = {}
+    if assignment is not None and uniform is None:
+        assignment = BitAssignment.of(assignment)
+        check_assignment(graph, assignment)
+        chosen = assignment.bits
+    rows, bits = [], {}
+    for call in graph.calls:
+        layer = graph.layer_of(call)
+        if layer.kind in _NOT_COUNTED:
+            continue
+        if layer.shape is None:
+            rows.append((layer.name, layer.kind))
+            continue
+        rows.append(layer.shape)
+        bits[layer.name] = uniform or chosen.get(layer.name) or _own_bits(layer)
+    return simulator.simulate(rows, bits, hardware, batch, objective=objective, depthwise=depthwise)
+
+
+def _own_bits(layer):
+    if layer.is_searched:
+        raise ValueError(
+            f"The bits of layer `{layer.name}` are still open. Give `assignment=`, from `tfmp.discretize` for example."
+        )
+    if layer.weight.formats[0].is_float or layer.activation.formats[0].is_float:
+        raise ValueError(
+            f"Layer `{layer.name}` is in floating point, which the array does not compute. Give its bits: "
+            "`assignment=(8, 8)` for all layers, or quantize the model first."
+        )
+    return layer.weight.bits[0], layer.activation.bits[0]

@@ -1,0 +1,91 @@
+"""The independent choices of a search space as rows of numbers."""
+
+import numpy as np
+
+from tfmp.checks import check_instance
+from tfmp.joint.block_spec import CATEGORICALS
+from tfmp.joint.discrete_network import DiscreteNetwork
+from tfmp.joint.search_space import SearchSpace
+
+
+class Categoricals:
+    """Five categorical distributions a block: skip, expansion, kernel size and the two bits.
+
+    They are rows of one matrix, padded to the longest: row 5 l + i is the i-th field of block l. Padding has the
+    probability 0, whatever its logits.
+
+    Args:
+        space: The search space.
+
+    Attributes:
+        counts: `[rows]` integers, candidates of each row.
+        mask: `[rows, width]`, 1.0 where there is a candidate.
+    """
+
+    def __init__(self, space: SearchSpace):
+        self.space = check_instance("space", space, SearchSpace, "a `tfmp.joint.search_space.SearchSpace`")
+        self.counts = np.array([len(values) for block in space.blocks for values in block.candidates.fields])
+        self.mask = (np.arange(self.counts.max()) < self.counts[:, None]).astype(np.float32)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and width."""
+        return self.mask.shape
+
+    def probabilities(self, logits) -> np.ndarray:
+        """`[rows, width]` float64: softmax of each row over its candidates."""
+        masked = np.where(self.mask > 0, np.asarray(logits, np.float64), -np.inf)
+        powers = np.exp(masked - masked.max(axis=1, keepdims=True))
+        return powers / powers.sum(axis=1, keepdims=True)
+
+    def sample(self, probabilities, count, seed) -> np.ndarray:
+        """`[count, rows]` integers: independent draws, the same for the same seed."""
+        uniform = np.random.default_rng(seed).random((count, self.shape[0], 1))
+        # The last candidate takes what rounding leaves between the sum of the probabilities and 1.
+        return np.minimum((uniform >= np.cumsum(probabilities, axis=1)).sum(axis=2), self.counts - 1)
+
+    def most_probable(self, probabilities) -> np.ndarray:
+        """`[rows]` integers, the first among equals."""
+        return np.argmax(probabilities, axis=1)
+
+    def one_hot(self, indices) -> np.ndarray:
+        """`[..., rows, width]` float32 with a 1 at each index."""
+        return (np.asarray(indices)[..., None] == np.arange(self.shape[1])).astype(np.float32)
+
+    def log_probability(self, probabilities, indices) -> float:
+        """Natural logarithm of the probability of a network; what a skipped block would have been does not count."""
+        indices = np.asarray(indices)
+        drawn = np.take_along_axis(np.asarray(probabilities, np.float64), indices[:, None], axis=1)
+        drawn = drawn.reshape(-1, len(CATEGORICALS))
+        skips = zip(self.space.blocks, indices[:: len(CATEGORICALS)], strict=True)
+        drawn[[place.candidates.skip[index] for place, index in skips], 1:] = 1.0
+        with np.errstate(divide="ignore"):
+            return float(np.log(drawn).sum())
+
+    def gradient(self, probabilities, of_probabilities) -> np.ndarray:
+        """`[rows, width]`: the gradient for the logits, from that for the probabilities."""
+        mean = (probabilities * of_probabilities).sum(axis=1, keepdims=True)
+        return probabilities * (of_probabilities - mean)
+
+    def block_rows(self, matrix) -> list[list[np.ndarray]]:
+        """A matrix as its candidates' numbers, by block and field."""
+        rows = [row[:count] for row, count in zip(np.asarray(matrix), self.counts, strict=True)]
+        size = len(CATEGORICALS)
+        return [rows[start : start + size] for start in range(0, len(rows), size)]
+
+    def network(self, indices, **provenance) -> DiscreteNetwork:
+        """The network with the candidates at these indices."""
+        per_block = np.asarray(indices).reshape(-1, len(CATEGORICALS))
+        choices = [
+            block.candidates.choice(row.tolist()) for block, row in zip(self.space.blocks, per_block, strict=True)
+        ]
+        return DiscreteNetwork(self.space, choices, provenance)
+
+    def indices(self, network: DiscreteNetwork) -> np.ndarray:
+        """`[rows]` integers of a network of the space.
+
+        Raises:
+            ValueError: If it has a value that is no candidate.
+        """
+        pairs = zip(self.space.blocks, network.choices, strict=True)
+        return np.concatenate([block.candidates.indices(choice) for block, choice in pairs])

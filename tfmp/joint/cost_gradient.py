@@ -1,0 +1,147 @@
+"""How the controller learns what its networks cost."""
+
+import abc
+import hashlib
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tfmp.checks import check_choice, check_integer, check_number
+from tfmp.joint.architecture_cost import ArchitectureCost, BlockTables
+from tfmp.joint.categoricals import Categoricals
+from tfmp.joint.discrete_network import DiscreteNetwork
+from tfmp.joint.oracle import Oracle
+from tfmp.joint.search_space import SearchSpace
+
+
+class CostEstimate(NamedTuple):
+    """The expected cost under the present logits.
+
+    Args:
+        expected: In the cost's unit.
+        gradient: `[rows, width]`, for the logits, in the same unit.
+    """
+
+    expected: float
+    gradient: np.ndarray
+
+
+class CostGradient(abc.ABC):
+    """Estimates the expected cost of the controller's networks, and its gradient."""
+
+    @abc.abstractmethod
+    def estimate(self, logits, seed) -> CostEstimate:
+        """Returns expectation and gradient.
+
+        Args:
+            logits: `[rows, width]` array.
+            seed: Integers that decide what is drawn, if anything is.
+        """
+
+    @abc.abstractmethod
+    def cost_of(self, network: DiscreteNetwork) -> float:
+        """Returns the cost of one network."""
+
+    def identity(self) -> dict[str, Any]:
+        """What a resumed search must share, JSON."""
+        return {}
+
+    def state(self) -> dict[str, Any]:
+        """What a resumed search needs, JSON."""
+        return {}
+
+    def restore(self, state):  # noqa: B027 (most have no state)
+        """Takes up a state."""
+
+
+class ExactGradient(CostGradient):
+    """The exact expectation, for costs that are sums over blocks.
+
+    Args:
+        space: The search space.
+        cost: Name of a cost, or a `tfmp.costs.Cost`; see `ArchitectureCost`.
+    """
+
+    def __init__(self, space: SearchSpace, cost="energy"):
+        self.tables = BlockTables(space, cost)
+        self._network_cost = ArchitectureCost(cost)
+
+    def estimate(self, logits, seed=()):
+        probabilities = self.tables.categoricals.probabilities(logits)
+        return CostEstimate(self.tables.expectation(probabilities), self.tables.gradient(probabilities))
+
+    def cost_of(self, network):
+        return self._network_cost(network)
+
+    def identity(self):
+        prices = [np.float64(self.tables.constant), *self.tables.tables]
+        digest = hashlib.sha256(b"".join(each.tobytes() for each in prices)).hexdigest()
+        return {"cost": self._network_cost.cost.name, "prices": digest}
+
+
+BASELINES = ("none", "moving_average", "leave_one_out")
+
+
+class Reinforce(CostGradient):
+    """The score-function estimate, for any oracle (eq. 7).
+
+    gradient = 1/k sum_i (J(a_i) - b_i) d log p(a_i) / d logits,  a_1 ... a_k drawn from p
+
+    Args:
+        space: The search space.
+        oracle: `Oracle`, or a function from a `DiscreteNetwork` to a number.
+        samples: Networks drawn for each estimate, k.
+        baseline: b: `"none"` (the paper's), `"moving_average"` of what was drawn before, or `"leave_one_out"`, the mean
+            of the other samples. None of them changes the gradient's mean; they change its variance.
+        momentum: Share of the moving average that is kept. The average is also the `expected` cost of an estimate.
+
+    Raises:
+        ValueError: If `baseline` is unknown, or there are too few samples for it.
+
+    Reference: Williams, 1992; Gong et al., 2019, eq. 7
+    """
+
+    def __init__(self, space: SearchSpace, oracle, *, samples=8, baseline="moving_average", momentum=0.9):
+        check_choice("baseline", baseline, BASELINES)
+        check_integer("samples", samples, at_least=2 if baseline == "leave_one_out" else 1)
+        check_number("momentum", momentum, at_least=0, below=1)
+        self.categoricals = Categoricals(space)
+        self.oracle = oracle if isinstance(oracle, Oracle) else Oracle(oracle)
+        self.samples, self.baseline, self.momentum = samples, baseline, momentum
+        self.average = None
+
+    def estimate(self, logits, seed):
+        probabilities = self.categoricals.probabilities(logits)
+        drawn = self.categoricals.sample(probabilities, self.samples, seed)
+        costs = self.oracle([self.categoricals.network(indices) for indices in drawn])
+        advantages = costs - self._baseline(costs)
+        scores = self.categoricals.one_hot(drawn) - probabilities
+        gradient = np.tensordot(advantages, scores, axes=(0, 0)) / self.samples
+        mean = float(costs.mean())
+        kept = 0.0 if self.average is None else self.momentum
+        self.average = mean if self.average is None else kept * self.average + (1 - kept) * mean
+        return CostEstimate(self.average, gradient)
+
+    def cost_of(self, network):
+        return float(self.oracle([network])[0])
+
+    def _baseline(self, costs):
+        others = (costs.sum() - costs) / max(1, self.samples - 1)
+        if self.baseline == "none":
+            return np.zeros_like(costs)
+        if self.baseline == "leave_one_out" or self.average is None and self.samples > 1:
+            return others
+        return costs if self.average is None else np.full_like(costs, self.average)  # one sample says nothing alone
+
+    def identity(self):
+        function = self.oracle.function
+        name = getattr(function, "__qualname__", type(function).__qualname__)
+        return {"oracle": name, "samples": self.samples, "baseline": self.baseline, "momentum": self.momentum}
+
+    def state(self):
+        # Asked again, a board may answer otherwise; answers with a file of their own need no second place.
+        return {"average": self.average, "answers": {} if self.oracle.cache_path else self.oracle.cache}
+
+    def restore(self, state):
+        self.average = state["average"]
+        self.oracle.cache.update(state["answers"])

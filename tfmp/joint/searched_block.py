@@ -1,0 +1,134 @@
+"""A block of a supernet."""
+
+import dataclasses
+
+import tensorflow as tf
+
+from tfmp import quantizers
+from tfmp.joint.block_spec import CATEGORICALS, BlockCandidates
+from tfmp.joint.choice_quantizer import chosen_maximum
+from tfmp.joint.search_space import BlockPlace
+from tfmp.relaxation.masked_mixture import centres, first_channels, masked_mixture
+
+
+class SearchedBlockMixin:
+    """A mobile inverted bottleneck that is every block of its candidates at once.
+
+    There is one kernel for each of its convolutions, those of the largest candidate: small depthwise kernels are the
+    centre of the largest, few channels are the first of them. Parts and bits are mixed in the kernels and in the
+    inputs, so that the block costs three convolutions whatever the number of candidates. Weights and inputs are always
+    quantized: kernels from their maximum for each output channel, inputs from a moving range.
+
+    With a one-hot choice it computes what the block of that choice does. Hidden channels that are not chosen are
+    computed too, but read by nobody: normalization and depthwise convolution keep channels apart, the projection's
+    kernel is zero there, and ranges leave them out.
+
+    Args:
+        place: `tfmp.joint.BlockPlace`, or its fields as a dict.
+        first_row: Where its five choices start among the rows of `choices`.
+
+    Input: the images' tensor, and `choices`, `[rows, width]`: weights that sum to 1 over the candidates of each row.
+    """
+
+    def __init__(self, place, *, first_row=0, **kwargs):
+        super().__init__(**kwargs)
+        if not isinstance(place, BlockPlace):
+            place = BlockPlace(**{**place, "candidates": BlockCandidates(**place["candidates"])})
+        self.place, self.first_row = place, first_row
+        candidates = place.candidates
+        self.hidden_sizes = [each * place.in_channels for each in candidates.expansion]
+        self.is_searched = candidates.skip != (True,)
+        self.pointwise_quantizers = [quantizers.get("linear", bits=bits) for bits in candidates.pointwise_bits]
+        self.depthwise_quantizers = [quantizers.get("linear", bits=bits) for bits in candidates.depthwise_bits]
+        if not self.is_searched:
+            return
+        for part, bits, signed in (
+            ("expand", candidates.pointwise_bits, True),
+            ("depthwise", candidates.depthwise_bits, False),
+            ("project", candidates.pointwise_bits, False),
+        ):
+            setattr(self, f"{part}_range", self.make_range(bits, signed=signed, name=f"{part}_range"))
+            setattr(self, f"{part}_bn", self.make_normalization(name=f"{part}_bn"))
+        if place.is_residual:  # what an addition reads is stored at 8 bits
+            self.input_quantizer = self.make_quantizer(name="input_quantizer")
+            self.output_quantizer = self.make_quantizer(name="output_quantizer")
+
+    def build(self, inputs_shape, choices_shape):
+        if self.is_searched:
+            self._build_parts(tuple(inputs_shape), tuple(choices_shape))
+        self.built = True
+
+    def _build_parts(self, shape, choices_shape):
+        place, hidden, side = self.place, self.hidden_sizes[-1], self.place.candidates.kernel_size[-1]
+        kernels = {
+            "expand": (1, 1, place.in_channels, hidden),
+            "depthwise": (side, side, hidden, 1),
+            "project": (1, 1, hidden, place.out_channels),
+        }
+        inner, outer = (*shape[:-1], hidden), (shape[0], place.output_size, place.output_size, hidden)
+        read = {"expand": shape, "depthwise": inner, "project": outer}
+        made = {"expand": inner, "depthwise": outer, "project": (*outer[:-1], place.out_channels)}
+        for part, kernel_shape in kernels.items():
+            kernel = self.add_weight(name=f"{part}_kernel", shape=kernel_shape, initializer="he_normal")
+            setattr(self, f"{part}_kernel", kernel)
+            getattr(self, f"{part}_range").build(read[part], choices_shape[-1:])
+            getattr(self, f"{part}_bn").build(made[part])
+        if place.is_residual:
+            self.input_quantizer.build(shape)
+            self.output_quantizer.build(made["project"])
+
+    def call(self, inputs, choices, training=None):
+        if not self.is_searched:
+            return tf.identity(inputs)
+        rows = (
+            choices[self.first_row + index, : len(values)] for index, values in enumerate(self.place.candidates.fields)
+        )
+        chosen = dict(zip(CATEGORICALS, rows, strict=True))
+        x = self.input_quantizer(inputs, training=training) if self.place.is_residual else inputs
+        y = self._block(x, chosen, training)
+        if self.place.is_residual:
+            y = x + self.output_quantizer(y, training=training)
+        if len(self.place.candidates.skip) == 1:
+            return y
+        return chosen["skip"][0] * y + chosen["skip"][1] * inputs
+
+    def _block(self, x, chosen, training):
+        pointwise, depthwise, expansion = chosen["pointwise_bits"], chosen["depthwise_bits"], chosen["expansion"]
+        candidates, strides = self.place.candidates, self.place.strides
+        whole = first_channels([self.place.in_channels])
+        x = self.expand_range(x, pointwise, training=training)
+        kernel = tf.convert_to_tensor(self.expand_kernel)
+        kernel = masked_mixture(kernel, whole, (1.0,), self.pointwise_quantizers, pointwise, channel_axes=(-1,))
+        x = tf.nn.relu6(self.expand_bn(tf.nn.conv2d(x, kernel, 1, "SAME"), training=training))
+
+        observed = chosen_maximum(x, self.hidden_sizes, expansion) if training else None
+        x = self.depthwise_range(x, depthwise, observed=observed, training=training)
+        kernel = masked_mixture(
+            tf.convert_to_tensor(self.depthwise_kernel),
+            centres(candidates.kernel_size),
+            chosen["kernel_size"],
+            self.depthwise_quantizers,
+            depthwise,
+            channel_axes=(-2, -1),
+        )
+        x = tf.nn.depthwise_conv2d(x, kernel, [1, strides, strides, 1], "SAME")
+        x = tf.nn.relu6(self.depthwise_bn(x, training=training))
+
+        observed = chosen_maximum(x, self.hidden_sizes, expansion) if training else None
+        x = self.project_range(x, pointwise, observed=observed, training=training)
+        kernel = masked_mixture(
+            tf.convert_to_tensor(self.project_kernel),
+            first_channels(self.hidden_sizes),
+            expansion,
+            self.pointwise_quantizers,
+            pointwise,
+            channel_axes=(-1,),
+        )
+        return self.project_bn(tf.nn.conv2d(x, kernel, 1, "SAME"), training=training)
+
+    def compute_output_shape(self, inputs_shape, choices_shape=None):
+        size = self.place.output_size
+        return (inputs_shape[0], size, size, self.place.out_channels)
+
+    def get_config(self):
+        return {**super().get_config(), "place": dataclasses.asdict(self.place), "first_row": self.first_row}

@@ -1,0 +1,1 @@
+"""From the layers of a network to integer operations."""

@@ -1,0 +1,160 @@
+"""From the layers of a fixed network to integer operations."""
+
+from tfmp.graph import Graph, Grid, IntegerGraph, Layer
+from tfmp.lowering.signature_names import signature_inputs, signature_outputs
+from tfmp.operators import MOVES, rule_of
+from tfmp.operators.fold_error import FoldError, no_integer_form
+from tfmp.operators.integer_builder import Codes, IntegerBuilder
+
+
+class Lowering:
+    """Demands every tensor with the codes that its reader wants; the rules of the layers' kinds make them.
+
+    Args:
+        graph: A fixed network.
+        values: Gives the grid of the input of a layer, `grid(layer)`, and the constants of a layer with a kernel,
+            `kernel(layer, after, input_scale)`.
+
+    Attributes:
+        builder: Collects the operations.
+        inputs: Name of a tensor that is an input of the graph to the name that the integer network has for it.
+        held: `(tensor, codes)` to the name of the integer tensor that holds a tensor of the graph with these codes.
+    """
+
+    def __init__(self, graph: Graph, values):
+        self.graph, self.values, self.builder = graph, values, IntegerBuilder()
+        self.inputs = signature_inputs(graph)
+        self.held: dict[tuple[str, Codes], str] = {}
+        self._grids: dict[str, Grid] = {}
+        self._numbers: dict[str, str] = {}
+        for tensor, name in self.inputs.items():
+            self.builder.input(name, self.shape(tensor), self._input_type(tensor))
+
+    def run(self) -> IntegerGraph:
+        """Folds the whole network.
+
+        Raises:
+            FoldError: If a layer has no integer form, or nothing quantizes a tensor that has to be stored.
+        """
+        # In the order of the network: a demand then finds what it reads and never reaches far back.
+        for call in self.graph.calls:
+            layer = self.graph.layer_of(call)
+            if layer.is_quantized:
+                self.demand(call.inputs[0], Codes.all_of(self.grid(layer)))
+        outputs = []
+        for tensor in self.graph.output_names:
+            rule = rule_of(self.graph.layer_of(self.graph.producer(tensor)))
+            if rule is not None and rule.numbers is not None:
+                outputs.append(self.numbers(tensor))
+                continue
+            stored = self.stored(tensor, None)
+            outputs.append(self.builder.add("dequantize", (stored,), f"{tensor}_output", self.shape(tensor), None))
+        return self.builder.graph(self.graph.name, self.inputs.values(), outputs, signature_outputs(self.graph))
+
+    def shape(self, tensor: str) -> tuple[int | None, ...]:
+        """Sizes of a tensor of the graph."""
+        return self.graph.tensors[tensor].shape
+
+    def grid(self, layer: Layer) -> Grid:
+        """Returns the codes of the input of a quantized layer."""
+        if layer.name not in self._grids:
+            self._grids[layer.name] = self.values.grid(layer)
+        return self._grids[layer.name]
+
+    def demand(self, tensor: str, codes: Codes) -> str:
+        """Returns the name of the integer tensor that holds a tensor of the graph with these codes."""
+        key = (tensor, codes)
+        if key not in self.held:
+            call = self.graph.producer(tensor)
+            layer, rule = self.graph.layer_of(call), self._rule(call)
+            if rule.numbers is None and rule.reads != MOVES:
+                self._check_float(tensor)
+            self.held[key] = rule.fold(self, call, codes)
+            self.builder.store(self.held[key], tensor, quantizer=layer.kind == "quantize")
+        return self.held[key]
+
+    def numbers(self, tensor: str) -> str:
+        """Returns the name of the tensor that holds a tensor of the graph as numbers, of its own dtype."""
+        if tensor not in self._numbers:
+            call = self.graph.producer(tensor)
+            numbers = self._rule(call).numbers
+            if numbers is not None:
+                self._numbers[tensor] = numbers(self, call)
+            else:
+                self._check_float(tensor)
+                stored, name = self.stored(tensor, self.graph.readers(tensor)[0].layer), f"{tensor}_numbers"
+                self._numbers[tensor] = self.builder.add("dequantize", (stored,), name, self.shape(tensor), None)
+        return self._numbers[tensor]
+
+    def numbers_as(self, dtype: str, tensor: str) -> str:
+        """Returns the name of the tensor that holds the numbers of a tensor of the graph in another type."""
+        numbers = self.numbers(tensor)
+        if self.builder.tensors[numbers].dtype == dtype:
+            return numbers
+        return self.builder.add("cast", (numbers,), f"{tensor}_as_{dtype}", self.shape(tensor), None, dtype=dtype)
+
+    def stored(self, tensor: str, reader: str | None) -> str:
+        """Returns the name of the integer tensor of a tensor that the graph itself puts on a grid.
+
+        Args:
+            tensor: The tensor.
+            reader: Name of the layer that reads it, for the message; None for an output of the model.
+
+        Raises:
+            FoldError: If nothing does.
+        """
+        return self.demand(tensor, Codes.all_of(self.stored_grid(tensor, reader)))
+
+    def stored_grid(self, tensor: str, reader: str | None) -> Grid:
+        """Returns the grid of such a tensor."""
+        source = tensor
+        while True:
+            call = self.graph.producer(source)
+            layer = self.graph.layer_of(call)
+            rule = self._rule(call)
+            if rule.reads != MOVES or rule.joins:
+                break
+            source = call.inputs[0]
+        if layer.kind == "quantize":
+            return self.grid(layer)
+        grid = self.graph.tensors[source].grid if layer.kind == "input" else rule.grid
+        if grid is not None:
+            return grid
+        read = "an output of the model" if reader is None else f"read by `{reader}`"
+        raise FoldError(
+            self.graph.producer(tensor).layer,
+            f"its output is {read}, and nothing quantizes it",
+            "Models made by `tfmp.relax` have a quantizer there; in a model built by hand, put a "
+            "`tfmp.layers.Quantize` after it.",
+        )
+
+    def requantized(self, tensor: str, made: str, own: Codes, codes: Codes) -> str:
+        """`made`, which holds a tensor of the graph with the codes `own`, with the codes that are wanted."""
+        return made if codes == own else self.builder.requantized(made, f"{tensor}_requantized", codes)
+
+    def _check_float(self, tensor):
+        known = self.graph.tensors[tensor]
+        if not known.is_float:
+            raise FoldError(
+                self.graph.producer(tensor).layer,
+                f"it computes {known.dtype} numbers, for which it has no integer form",
+                'Cast its inputs to float32 first; or export with `mode="float"`.',
+            )
+
+    def _input_type(self, tensor):
+        """That of the user's model; what calls itself a half float is given in single precision."""
+        known = self.graph.tensors[tensor]
+        return "float32" if known.is_float else known.dtype
+
+    def _rule(self, call):
+        layer = self.graph.layer_of(call)
+        rule = rule_of(layer)
+        if rule is None:
+            raise no_integer_form(layer, self._users_layer(call))
+        return rule
+
+    def _users_layer(self, call):
+        """The name of the layer whose activation a transform made a layer of its own, or that of the layer itself."""
+        source = self.graph.producer(call.inputs[0]).layer if call.inputs else ""
+        is_part = self.graph.layers[call.layer].kind == "other" and call.layer.startswith(f"{source}_activation")
+        return source if source and is_part else call.layer

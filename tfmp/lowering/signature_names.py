@@ -1,0 +1,37 @@
+"""What a file calls the inputs and outputs of a model: by the names that the user's model has."""
+
+from collections.abc import Mapping
+
+from tfmp.graph import Graph, TensorRef
+
+_INSERTED = ("_quantizer", "_activation")
+
+
+def signature_inputs(graph: Graph) -> dict[str, str]:
+    """Returns names in the file by input tensor of the graph."""
+    return dict(zip(graph.input_names, _names(graph.inputs, graph.input_names), strict=True))
+
+
+def signature_outputs(graph: Graph) -> tuple[str, ...]:
+    """Returns names in the file, in the order of the graph's outputs."""
+    return _names(graph.outputs, [_users_tensor(graph, tensor) for tensor in graph.output_names])
+
+
+def _users_tensor(graph, tensor):
+    """What the user's model calls an output: the tensor before the layers that a transform put behind it."""
+    inserted = call = graph.producer(tensor)
+    while len(call.inputs) == 1:
+        source = call.inputs[0]
+        call = graph.producer(source)
+        if inserted.layer.startswith(tuple(call.layer + ending for ending in _INSERTED)):
+            return _users_tensor(graph, source)
+        if graph.layer_of(call).kind != "quantize":
+            break
+    return tensor
+
+
+def _names(structure, names):
+    """The keys of inputs or outputs that come as a dict, else the names of the tensors."""
+    if isinstance(structure, Mapping) and all(isinstance(entry, TensorRef) for entry in structure.values()):
+        names = structure
+    return tuple(str(name).replace(":", "_") for name in names)

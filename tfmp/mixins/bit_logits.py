@@ -1,0 +1,76 @@
+"""The choice among candidates."""
+
+import tensorflow as tf
+
+from tfmp.relaxation import check_relaxation, probabilities, relaxed_choice
+
+LOGIT_START = 0.01  # EdMIPS, section 5.1
+
+
+class BitLogits:
+    """A logit for each candidate, and what its relaxation needs; nothing where there is one candidate.
+
+    It is no layer: the selector that builds it has its variables, and another selector can share the choice.
+
+    Args:
+        num_candidates: How many there are.
+        relaxation: `"softmax"`, `"annealed"` or `"gumbel"`.
+        seed: Integer, for Gumbel noise.
+
+    Attributes:
+        logits: `[num_candidates]` variable, None for a single candidate.
+        temperature: Scalar variable, for `"annealed"` and `"gumbel"`.
+        sampling_step: Scalar variable, for `"gumbel"`: how often one was drawn.
+    """
+
+    def __init__(self, num_candidates, *, relaxation="softmax", seed=0):
+        check_relaxation(relaxation)
+        self.num_candidates = num_candidates
+        self.relaxation = relaxation
+        self.seed = seed
+        self.logits = self.temperature = self.sampling_step = None
+
+    @property
+    def is_open(self) -> bool:
+        """True if there is more than one candidate."""
+        return self.num_candidates > 1
+
+    def build(self, selector):
+        """Makes the variables in a selector, once."""
+        if not self.is_open or self.logits is not None:
+            return
+        self.logits = selector.add_weight(
+            name="logits",
+            shape=(self.num_candidates,),
+            initializer=lambda shape, dtype=None, **_: tf.fill(shape, tf.constant(LOGIT_START)),
+            trainable=True,
+        )
+        if self.relaxation != "softmax":
+            self.temperature = selector.add_statistic(name="temperature", shape=(), initializer="ones")
+        if self.relaxation == "gumbel":
+            self.sampling_step = selector.add_statistic(name="sampling_step", shape=(), initializer="zeros")
+
+    def weights(self, training):
+        """Returns the weights with which the candidates are mixed now; while training, each call draws anew."""
+        if not self.is_open:
+            return (1.0,)
+        seed = (self.seed, 0)
+        if training and self.sampling_step is not None:
+            step = tf.convert_to_tensor(self.sampling_step)
+            seed = (self.seed, tf.cast(step, tf.int32))
+            self.sampling_step.assign(step + 1)
+        return relaxed_choice(
+            self.logits,
+            relaxation=self.relaxation,
+            temperature=1.0 if self.temperature is None else tf.convert_to_tensor(self.temperature),
+            seed=seed,
+            training=bool(training),
+        )
+
+    def probabilities(self):
+        """`[num_candidates]` tensor: how likely each candidate is, at the present temperature if it is annealed."""
+        if not self.is_open:
+            return tf.ones((1,))
+        logits = tf.convert_to_tensor(self.logits)
+        annealed = self.relaxation == "annealed"
+        return probabilities(logits / tf.convert_to_tensor(self.temperature) if annealed else logits)

@@ -1,0 +1,50 @@
+"""A layer that only quantizes."""
+
+import tensorflow as tf
+
+from tfmp.checks import check_flag
+from tfmp.mixins.bit_selector import check_bits
+
+
+class QuantizeMixin:
+    """Quantizes its input: the place where a tensor of the integer network is stored.
+
+    `tfmp.relax` puts one, at 8 bits, behind every tensor that has several readers or a reader that does not quantize
+    its own input (additions, poolings, the outputs), so that the model trained last is the model shipped.
+
+    Args:
+        bits: Integer within the quantizer's range.
+        quantizer: Name of the quantizer family.
+        signed: False for tensors that cannot be negative.
+
+    Attributes:
+        activation_selector: Child layer with the single candidate.
+
+    Input and output shape: any, unchanged. Integers and Booleans become numbers in floating point.
+
+    Raises:
+        ValueError: If the bits are out of range or the name is unknown.
+    """
+
+    def __init__(self, bits=8, *, quantizer="moving_range", signed=True, **kwargs):
+        super().__init__(**kwargs)
+        self.bits = check_bits(bits, "bits", quantizer, signed)[0].bits
+        self.quantizer = quantizer
+        self.signed = check_flag("signed", signed)
+        self.activation_selector = self.make_selector(
+            self.bits, quantizer=quantizer, signed=signed, name="activation_selector"
+        )
+
+    def build(self, input_shape):
+        self.activation_selector.build(tuple(input_shape))
+        self.built = True
+
+    def call(self, inputs, training=None):
+        inputs = inputs if inputs.dtype.is_floating else tf.cast(inputs, self.compute_dtype)
+        return self.activation_selector(inputs, training=training)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {**super().get_config(), "bits": self.bits, "quantizer": self.quantizer, "signed": self.signed}

@@ -1,0 +1,39 @@
+"""Products per channel as the integers of a file."""
+
+import numpy as np
+
+from tfmp.graph.runtime_limits import LARGEST_PACKED_BIAS
+from tfmp.operators.affine_chain import AffineMap
+
+_LARGEST_BIAS = 2.0**30
+
+
+def folded_map(found: AffineMap, channels: int, input_scale: float) -> dict[str, np.ndarray]:
+    """Returns the constants of an affine map that stands alone, `[channels]` each: a product per channel."""
+    factor, shift = (np.broadcast_to(values, (channels,)) for values in (found.factor, found.shift))
+    constants = in_container(np.where(factor < 0, -1, 1)[None], np.abs(factor), shift, input_scale)
+    return {**constants, "kernel": constants["kernel"][0]}
+
+
+def in_container(codes, scale, bias, input_scale, *, container_bits=8):
+    """Constants from `[taps, channels]` codes, their scales, and biases as real numbers."""
+    input_scale = np.float64(np.float32(input_scale))
+    # Half of what the runtime takes, since the scale is rounded.
+    largest_bias = _LARGEST_BIAS if container_bits == 8 else LARGEST_PACKED_BIAS / 2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        room = largest_bias / (np.abs(bias) / (input_scale * scale))
+    # A channel whose factor is (all but) zero holds its bias alone.
+    vanishing = ~(room > 1)
+    codes = np.where(vanishing, 0, codes)
+    scale = np.where(vanishing, np.maximum(np.abs(bias) / (input_scale * largest_bias), 1e-12), scale)
+    # The kernels of INT8 take no -128, those of packed codes take all.
+    largest = 2 ** (container_bits - 1) - 1
+    smallest = -largest if container_bits == 8 else -largest - 1
+    most = min(largest / max(1, codes.max()), smallest / min(-1, codes.min()))
+    shift = np.floor(np.log2(np.minimum(most, np.where(vanishing, 1, room))))
+    scale = (scale / 2**shift).astype(np.float32)
+    return {
+        "kernel": (codes * 2**shift).astype(np.int8),
+        "kernel_scale": scale,
+        "bias": np.rint(bias / (input_scale * scale)).astype(np.int32),
+    }

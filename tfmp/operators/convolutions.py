@@ -1,0 +1,106 @@
+"""Layers with a kernel."""
+
+import numpy as np
+
+from tfmp.operators.affine_chain import FUSED_ACTIVATIONS, AffineMap
+from tfmp.operators.fold_error import CHANNELS_FIRST, FoldError
+from tfmp.operators.integer_builder import Codes
+from tfmp.operators.operator import QUANTIZES, Rule
+
+_NON_NEGATIVE = ("relu", "relu6", "sigmoid", "hard_sigmoid", "softmax", "softplus", "exponential")
+_OPERATIONS = {"conv1d": "conv2d", "depthwise_conv1d": "depthwise_conv2d"}
+
+
+def fold_product(folder, call, codes, *, after: AffineMap | None = None):
+    """A product of codes, with its bias, the affine map behind it and the clip of a ReLU.
+
+    Args:
+        folder: The folder.
+        call: The layer's call.
+        codes: Those of the output of the map.
+        after: The map behind the product that the same operation computes, or None.
+    """
+    layer, graph, builder = folder.graph.layer_of(call), folder.graph, folder.builder
+    clip = FUSED_ACTIVATIONS[layer.attributes.get("activation", "linear")]
+    if clip is not None and after is None:  # with a map behind it, the codes have the clip already
+        codes = codes.between(*clip)
+    own = folder.grid(layer)
+    source = folder.demand(call.inputs[0], Codes.all_of(own))
+    constants, container_bits = folder.values.kernel(layer, after, own.scale)
+    shape = graph.tensors[call.outputs[0]].shape
+    attributes = window_attributes(layer, planar=layer.kind in _OPERATIONS)
+    if layer.kind in _OPERATIONS:
+        source = builder.as_rows(source, layer.name)
+        if layer.attributes["padding"] == "causal":
+            before = (layer.shape.kernel_size[1] - 1) * attributes["dilation"][1]
+            source = builder.padded(source, f"{layer.name}_padding", ((0, 0), (before, 0)))
+            attributes["padding"] = "valid"
+    made = builder.add(
+        _OPERATIONS.get(layer.kind, layer.kind),
+        (source,),
+        layer.name,
+        (shape[0], 1, *shape[1:]) if layer.kind in _OPERATIONS else shape,
+        codes,
+        attributes={**attributes, "container_bits": container_bits},
+        constants=constants,
+        layer=layer.name,
+    )
+    return builder.reshaped(made, f"{layer.name}_sequence", shape)
+
+
+def window_attributes(layer, *, planar):
+    """Strides, padding and window of a layer as `IntegerOperation` names and shapes them, pairs of height and width.
+
+    `planar` says that the layer runs over one axis, which becomes the width of rows of height 1.
+    """
+    names = {"dilation_rate": "dilation"}
+    wanted = ("strides", "padding", "pool_size", "dilation_rate", "groups")
+    found = {names.get(key, key): layer.attributes[key] for key in wanted if key in layer.attributes}
+    for key in ("strides", "dilation", "pool_size"):
+        if found.get(key) is not None:
+            value = found[key]
+            pair = tuple(value) if isinstance(value, list | tuple) else (value,)
+            found[key] = (1, *pair) if planar else (pair * 2)[:2]
+    return found
+
+
+def check_product(layer):
+    """Raises `FoldError` for a layer with a kernel that no operation of integers computes."""
+    if layer.attributes.get("data_format") == "channels_first":
+        raise FoldError(layer.name, *CHANNELS_FIRST)
+    if layer.shape is None:
+        raise FoldError(
+            layer.name, "its output size is not fixed, as those of a file are", "Give the model a fixed input shape."
+        )
+    if layer.weight.formats[0].is_float or layer.activation.formats[0].is_float:
+        raise FoldError(
+            layer.name,
+            "it has its weights or its input in floating point, which a network of integers cannot hold",
+            'Give it bits for both, as `tfmp.relax` does unless `first_and_last="float"`; or export with '
+            '`mode="float"`.',
+        )
+    activation = layer.attributes.get("activation", "linear")
+    if activation not in FUSED_ACTIVATIONS:
+        raise FoldError(
+            layer.name,
+            f"its activation {activation!r} is no part of an integer operator",
+            f"Expected one of {', '.join(FUSED_ACTIVATIONS)}; make it a layer of its own, as `tfmp.relax` does.",
+        )
+    free = layer.attributes.get("output_padding")
+    dilated = any(step != 1 for step in np.ravel(layer.attributes.get("dilation_rate", 1)))
+    if layer.kind == "conv2d_transpose" and (free is not None or dilated):
+        raise FoldError(
+            layer.name,
+            "it is a transposed convolution with `output_padding` or dilation, which the runtime does not compute",
+            "Omit both.",
+        )
+
+
+def _non_negative(layer, inputs):
+    return layer.attributes.get("activation") in _NON_NEGATIVE
+
+
+PRODUCT = Rule(fold_product, reads=QUANTIZES, non_negative=_non_negative)
+RULES = dict.fromkeys(
+    ("conv2d", "depthwise_conv2d", "conv2d_transpose", "conv1d", "depthwise_conv1d", "dense"), PRODUCT
+)

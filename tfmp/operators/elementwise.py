@@ -1,0 +1,107 @@
+"""Sums and products of tensors, and affine maps."""
+
+import math
+
+from tfmp.graph import Grid
+from tfmp.operators.affine_chain import affine_chain, affine_map
+from tfmp.operators.channel_products import folded_map
+from tfmp.operators.convolutions import fold_product
+from tfmp.operators.fold_error import FoldError
+from tfmp.operators.integer_builder import Codes
+from tfmp.operators.operator import Rule, always, as_inputs
+
+# XNNPACK adds tensors whose scales are from 2**-10 to below 2**8 times the sum's.
+_SMALLEST_ADDEND, _LARGEST_ADDEND = 2.0**-9, 2.0**7
+# It multiplies tensors whose scales have a product from 2**-16 to below 2**8 times the output's.
+_SMALLEST_PRODUCT, _LARGEST_PRODUCT = 2.0**-15, 2.0**7
+
+
+def fold_sum(folder, call, codes):
+    """The sum, or the difference, of two stored tensors."""
+    layer = folder.graph.layer_of(call)
+    if len(call.inputs) != 2:
+        raise FoldError(
+            layer.name,
+            f"it adds {len(call.inputs)} tensors, the runtime adds two",
+            "Add them in pairs, as `tfmp.relax` does where their shapes are equal.",
+        )
+    _check_ranks(folder, call, layer)
+    own = codes
+    grids = [folder.stored_grid(source, layer.name) for source in call.inputs]
+    largest = max(grid.scale for grid in grids)
+    if largest > _LARGEST_ADDEND * codes.grid.scale:  # a sum that was always zero when its range was found
+        own = Codes.all_of(Grid(largest, -128, 127))
+    parts = []
+    for source, grid in zip(call.inputs, grids, strict=True):
+        part = folder.stored(source, layer.name)
+        if grid.scale < _SMALLEST_ADDEND * own.grid.scale:
+            coarse = Codes.all_of(Grid(_SMALLEST_ADDEND * own.grid.scale, grid.low, grid.high))
+            part = folder.builder.requantized(part, f"{source}_requantized", coarse)
+        parts.append(part)
+    shape = folder.shape(call.outputs[0])
+    made = folder.builder.add(layer.kind, parts, layer.name, shape, own, layer=layer.name)
+    return folder.requantized(call.outputs[0], made, own, codes)
+
+
+def fold_multiply(folder, call, codes):
+    """The product of two stored tensors."""
+    layer = folder.graph.layer_of(call)
+    if len(call.inputs) != 2:
+        raise FoldError(
+            layer.name,
+            f"it multiplies {len(call.inputs)} tensors, the runtime multiplies two",
+            "Multiply them in pairs, as `tfmp.relax` does where their shapes are equal.",
+        )
+    _check_ranks(folder, call, layer)
+    parts = [folder.stored(source, layer.name) for source in call.inputs]
+    return multiplied(folder, parts, layer.name, call.outputs[0], codes)
+
+
+def multiplied(folder, parts, name, tensor, codes):
+    """Adds the product of two integer tensors, which is the tensor of the graph, and returns its name."""
+    own, unit = codes, math.prod(folder.builder.tensors[part].grid.scale for part in parts)
+    if unit > _LARGEST_PRODUCT * codes.grid.scale:  # every product but zero is beyond the codes, on this grid and that
+        own = Codes.all_of(Grid(unit, -128, 127))
+    elif unit < _SMALLEST_PRODUCT * codes.grid.scale:  # the largest product is code 1 or 2
+        own = Codes.all_of(Grid(unit * 2.0**9, -128, 127))
+    made = folder.builder.add("multiply", parts, name, folder.shape(tensor), own, layer=name)
+    return folder.requantized(tensor, made, own, codes)
+
+
+def fold_affine(folder, call, codes):
+    """An affine map: along with the product before it, or of a stored tensor."""
+    layer, chain = folder.graph.layer_of(call), affine_chain(folder.graph, call)
+    codes = codes.between(chain.low, chain.high)
+    if chain.product is not None:
+        return fold_product(folder, chain.product, codes, after=chain.map)
+    stored, grid = folder.stored(chain.source, layer.name), folder.stored_grid(chain.source, layer.name)
+    channels = folder.shape(chain.source)[-1]
+    constants = folded_map(chain.map, channels, grid.scale)
+    return folder.builder.scaled(stored, layer.name, codes, constants, layer=layer.name)
+
+
+def _check_ranks(folder, call, layer):
+    shapes = [folder.shape(source) for source in call.inputs]
+    if len(shapes[0]) != len(shapes[1]):
+        raise FoldError(
+            layer.name,
+            f"it reads tensors of {len(shapes[0])} and {len(shapes[1])} axes, the runtime broadcasts those of equally "
+            "many",
+            "Reshape the smaller one.",
+        )
+
+
+def _keeps_sign(layer, inputs):
+    found = affine_map(layer)
+    return inputs and bool((found.factor >= 0).all() and (found.shift >= 0).all())
+
+
+RULES = {
+    "add": Rule(fold_sum, non_negative=as_inputs),
+    "subtract": Rule(fold_sum),
+    "multiply": Rule(fold_multiply, non_negative=as_inputs),
+    "affine": Rule(fold_affine, non_negative=_keeps_sign),
+    "hard_sigmoid": Rule(fold_affine, non_negative=always),
+    "batch_normalization": Rule(fold_affine),
+    "normalization": Rule(fold_affine),
+}

@@ -1,0 +1,148 @@
+"""Builds an integer network operation by operation."""
+
+import dataclasses
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from tfmp.graph import Grid, IntegerGraph, IntegerOperation, IntegerTensor
+from tfmp.graph.runtime_limits import LARGEST_PRODUCT
+
+_SMALLEST_FACTOR, _LARGEST_FACTOR = 2.0**-40, 255.0
+_LARGEST_PRODUCT = LARGEST_PRODUCT / 2  # float32 scales round
+_ONCE = {"strides": (1, 1), "padding": "valid", "dilation": (1, 1)}
+
+
+class Codes(NamedTuple):
+    """What a tensor may hold: codes of a grid, from `low` to `high`."""
+
+    grid: Grid
+    low: int
+    high: int
+
+    @classmethod
+    def all_of(cls, grid: Grid) -> "Codes":
+        """All codes of a grid."""
+        return cls(grid, grid.low, grid.high)
+
+    def rectified(self, max_value: float | None) -> "Codes":
+        """Those that a ReLU leaves: none below zero, none above `max_value` if it is given."""
+        return self.between(0.0, math.inf if max_value is None else max_value)
+
+    def between(self, low: float, high: float) -> "Codes":
+        """Those of values from `low`, at most 0, to `high`, above it."""
+        smallest, largest = (
+            None if math.isinf(bound) else int(np.rint(bound / self.grid.scale)) for bound in (low, high)
+        )
+        return Codes(
+            self.grid,
+            self.low if smallest is None else max(self.low, smallest),
+            self.high if largest is None else max(min(self.high, largest), 1),
+        )
+
+
+class IntegerBuilder:
+    """Collects tensors and operations; a method for what takes more than one of them.
+
+    Every method returns the name of the tensor that it made.
+    """
+
+    def __init__(self):
+        self.operations: list[IntegerOperation] = []
+        self.tensors: dict[str, IntegerTensor] = {}
+
+    def input(self, name, shape, dtype="float32"):
+        """Adds an input, which has no grid."""
+        self.tensors[name] = IntegerTensor(name, tuple(shape), None, dtype)
+        return name
+
+    def store(self, name, source, *, quantizer=False):
+        """Says which tensor of the graph an integer tensor stores: the last of several, quantizers not counted."""
+        if not quantizer or not self.tensors[name].source:
+            self.tensors[name] = dataclasses.replace(self.tensors[name], source=source)
+
+    def add(self, kind, inputs, name, shape, codes, *, attributes=None, constants=None, layer="", dtype="float32"):
+        """Adds an operation; `codes` are those of its output, None for numbers, which have a `dtype`."""
+        unique, number = name, 0
+        while unique in self.tensors:
+            number += 1
+            unique = f"{name}_{number}"
+        attributes, constants, grid = dict(attributes or {}), dict(constants or {}), None
+        if codes is not None:
+            grid = codes.grid
+            if codes != Codes.all_of(grid):
+                attributes["low"], attributes["high"] = codes.low, codes.high
+        self.tensors[unique] = IntegerTensor(unique, tuple(shape), grid, dtype)
+        operation = IntegerOperation(unique, kind, tuple(inputs), unique, attributes, constants, layer)
+        self.operations.append(self._within_limits(operation) if constants else operation)
+        return unique
+
+    def _within_limits(self, operation):
+        """The operation with scales that the runtime takes: before or behind a dead tensor they can be far off.
+
+        No grid has a code beyond +-255, so that from a factor of 255 on every accumulator but zero saturates, and below
+        a factor of 2**-33 none reaches code 1. An accumulator that could overflow gets the largest factor that cannot.
+        """
+        input_scale, scale = (
+            np.float64(self.tensors[name].grid.scale) for name in (operation.inputs[0], operation.output)
+        )
+        largest = np.minimum(_LARGEST_FACTOR, _LARGEST_PRODUCT / np.maximum(operation.reach, 1))
+        bounds = np.array([np.full_like(largest, _SMALLEST_FACTOR), largest]) * scale / input_scale
+        limited = np.clip(operation.constants["kernel_scale"], *bounds).astype(np.float32)
+        return dataclasses.replace(operation, constants={**operation.constants, "kernel_scale": limited})
+
+    def requantized(self, source, name, codes):
+        """The same values on another grid."""
+        channels = self.tensors[source].shape[-1]
+        constants = {
+            "kernel": np.ones(channels, np.int8),
+            "kernel_scale": np.ones(channels, np.float32),
+            "bias": np.zeros(channels, np.int32),
+        }
+        return self.scaled(source, name, codes, constants)
+
+    def scaled(self, source, name, codes, constants, *, layer=""):
+        """A product per channel, `[channels]` constants, as a depthwise convolution whatever the rank."""
+        shape = self.tensors[source].shape
+        image = (shape[0], *(1,) * (4 - len(shape)), *shape[1:])
+        source = self.reshaped(source, f"{name}_image", image)
+        constants = {**constants, "kernel": constants["kernel"].reshape(1, 1, -1, 1)}
+        made = self.add(
+            "depthwise_conv2d", (source,), name, image, codes, attributes=_ONCE, constants=constants, layer=layer
+        )
+        return self.reshaped(made, f"{name}_values", shape)
+
+    def reshaped(self, source, name, shape):
+        """The same values with other sizes behind the batch; the tensor itself if it has them."""
+        tensor = self.tensors[source]
+        if tensor.shape == tuple(shape):
+            return source
+        return self.add("reshape", (source,), name, shape, Codes.all_of(tensor.grid))
+
+    def as_rows(self, source, name):
+        """A sequence as images of height 1."""
+        batch, length, channels = self.tensors[source].shape
+        return self.reshaped(source, f"{name}_image", (batch, 1, length, channels))
+
+    def padded(self, source, name, paddings):
+        """Zeros around, `(before, after)` for each axis between batch and channels."""
+        batch, *sizes, channels = self.tensors[source].shape
+        shape = (batch, *(size + sum(sides) for size, sides in zip(sizes, paddings, strict=True)), channels)
+        codes = Codes.all_of(self.tensors[source].grid)
+        return self.add("pad", (source,), name, shape, codes, attributes={"paddings": paddings})
+
+    def repeated(self, source, name, axis, count, shape):
+        """Everything behind an axis `count` times in a row: what `shape` then has more of on the axis after it."""
+        batch, *sizes = self.tensors[source].shape
+        codes, inner = Codes.all_of(self.tensors[source].grid), math.prod(sizes[axis:])
+        rows = self.reshaped(source, f"{name}_rows", (batch, math.prod(sizes[:axis]), inner))
+        wide = (batch, math.prod(sizes[:axis]), count * inner)
+        made = self.add("concatenate", (rows,) * count, f"{name}_copies", wide, codes, attributes={"axis": 2})
+        return self.reshaped(made, name, shape)
+
+    def graph(self, name, inputs, outputs, output_names) -> IntegerGraph:
+        """The network so far."""
+        return IntegerGraph(
+            name, tuple(self.operations), self.tensors, tuple(inputs), tuple(outputs), tuple(output_names)
+        )

@@ -1,0 +1,16 @@
+"""Which tensors of a network cannot be negative."""
+
+from tfmp.graph import Graph
+from tfmp.operators import rule_of
+
+
+def non_negative_tensors(graph: Graph) -> set[str]:
+    """Returns the names of the tensors that the graph shows to be non-negative, whatever the weights and inputs."""
+    found = set()
+    for call in graph.calls:
+        layer = graph.layer_of(call)
+        rule = rule_of(layer)
+        if rule is not None and rule.non_negative(layer, bool(call.inputs) and found.issuperset(call.inputs)):
+            found.update(call.outputs)
+        found.update(name for name in call.outputs if graph.tensors[name].dtype.startswith(("uint", "bool")))
+    return found

@@ -1,0 +1,16 @@
+"""Relaxed choice among quantizers of one tensor."""
+
+from tfmp.relaxation.expected_cost import expected_cost
+from tfmp.relaxation.mixture import mixture, quantized, relative_variance
+from tfmp.relaxation.relaxed_choice import RELAXATIONS, check_relaxation, probabilities, relaxed_choice
+
+__all__ = [
+    "RELAXATIONS",
+    "check_relaxation",
+    "expected_cost",
+    "mixture",
+    "probabilities",
+    "quantized",
+    "relative_variance",
+    "relaxed_choice",
+]

@@ -1,0 +1,56 @@
+"""From selection logits to the weights of a mixture."""
+
+import tensorflow as tf
+
+from tfmp.checks import check_choice
+
+RELAXATIONS = ("softmax", "annealed", "gumbel")
+
+
+def probabilities(logits):
+    """softmax(logits): how likely each candidate is (EdMIPS, eq. 11)."""
+    return tf.nn.softmax(tf.convert_to_tensor(logits))
+
+
+def relaxed_choice(logits, *, relaxation, temperature=1.0, seed=(0, 0), training=True):
+    """Returns the weights with which candidates are mixed.
+
+    - `"softmax"`: softmax(logits), the paper's.
+    - `"annealed"`: softmax(logits / temperature), which hardens as the temperature falls.
+    - `"gumbel"`: one candidate per call, sampled from softmax(logits); its gradient is that of
+      softmax((logits + Gumbel noise) / temperature), passed straight through. Outside training, the most likely one.
+
+    Args:
+        logits: `[candidates]` tensor.
+        relaxation: One of `RELAXATIONS`.
+        temperature: Scalar, positive.
+        seed: Two integers that decide the noise; equal seeds give equal noise on every replica.
+        training: Python boolean.
+
+    Returns:
+        `[candidates]` tensor that sums to 1.
+
+    Raises:
+        ValueError: If `relaxation` is unknown.
+
+    Reference: Jang et al., 2017, https://arxiv.org/abs/1611.01144
+    """
+    check_relaxation(relaxation)
+    logits = tf.convert_to_tensor(logits)
+    if relaxation == "softmax":
+        return tf.nn.softmax(logits)
+    temperature = tf.cast(temperature, logits.dtype)
+    if relaxation == "annealed":
+        return tf.nn.softmax(logits / temperature)
+    if not training:
+        return tf.one_hot(tf.argmax(logits), logits.shape[0], dtype=logits.dtype)
+    uniform = tf.random.stateless_uniform(logits.shape, seed=seed, minval=1e-7, maxval=1.0, dtype=logits.dtype)
+    noisy = logits - tf.math.log(-tf.math.log(uniform))
+    soft = tf.nn.softmax(noisy / temperature)
+    hard = tf.one_hot(tf.argmax(noisy), logits.shape[0], dtype=logits.dtype)
+    return tf.stop_gradient(hard - soft) + soft
+
+
+def check_relaxation(relaxation):
+    """Raises `ValueError` if the name is unknown."""
+    check_choice("relaxation", relaxation, RELAXATIONS)

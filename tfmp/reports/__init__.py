@@ -1,0 +1,33 @@
+"""What is returned to be read: reports that print as tables and write JSON."""
+
+from tfmp.reports.layer_report import LayerReport
+from tfmp.reports.layer_table import LayerRow, LayerTable
+from tfmp.reports.model_agreement import ModelAgreement, OutputAgreement
+from tfmp.reports.model_report import ExportOutlook, ModelReport, ModelRow
+from tfmp.reports.network_report import NetworkReport
+from tfmp.reports.pareto_front import ParetoFront
+from tfmp.reports.post_training_report import PostTrainingReport
+from tfmp.reports.tflite_file import FileLayer, FileTensor, StoredTensor, TFLiteFile
+from tfmp.reports.tflite_report import OperatorAgreement, TFLiteReport
+from tfmp.reports.tolerance import Tolerance
+
+__all__ = [
+    "ExportOutlook",
+    "FileLayer",
+    "FileTensor",
+    "LayerReport",
+    "LayerRow",
+    "LayerTable",
+    "ModelAgreement",
+    "ModelReport",
+    "ModelRow",
+    "NetworkReport",
+    "OperatorAgreement",
+    "OutputAgreement",
+    "ParetoFront",
+    "PostTrainingReport",
+    "StoredTensor",
+    "TFLiteFile",
+    "TFLiteReport",
+    "Tolerance",
+]

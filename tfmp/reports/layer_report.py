@@ -1,0 +1,118 @@
+"""What one layer costs on an accelerator."""
+
+import csv
+import dataclasses
+import io
+import json
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tfmp.files.atomic_file import write_atomically
+
+MEMORIES = ("input_buffer", "weight_buffer", "output_buffer", "dram")
+ENERGIES = ("total", "core", "input_buffer", "weight_buffer", "output_buffer", "dram")
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerReport:
+    """Cycles, memory traffic and energy of one layer for a whole batch.
+
+    A layer that the accelerator does not run (pooling, addition, normalization) has `modelled=False`, and None or
+    empty where the numbers would be: its cost is unknown, not zero.
+
+    Args:
+        name: Name of the layer.
+        kind: Kind of the layer, `"conv2d"` for example.
+        modelled: Whether the numbers below exist.
+        weight_bits: Width of the weights, bits.
+        activation_bits: Width of the input, bits.
+        depthwise: How a depthwise layer was encoded, None for other layers.
+        macs: Multiply-accumulates for the whole batch, of the convolution that the array runs: more than the layer
+            needs where `depthwise` is `"dense"`, and for transposed convolutions.
+        compute_cycles: Cycles in which the array computes.
+        stall_cycles: Cycles in which it waits for memory.
+        total_cycles: Their sum.
+        reads_bits: Bits read from each of `MEMORIES`.
+        writes_bits: Bits written to each of `MEMORIES`.
+        energy_nj: Energy in nJ: `"total"` and its parts, see `ENERGIES`.
+        latency_ms: `total_cycles` in milliseconds.
+        schedule: How the layer was run: `repeats` (once per group; the numbers above count all of them), `im2col`,
+            `tile` (sizes), `loop_order` (inner loop first), `dataflow`. Other schedules may cost the same.
+
+    Example:
+        >>> print(LayerReport("pool", "max_pooling2d", modelled=False))
+        pool (max_pooling2d): not modelled
+    """
+
+    name: str
+    kind: str
+    modelled: bool = True
+    weight_bits: int | None = None
+    activation_bits: int | None = None
+    depthwise: str | None = None
+    macs: int | None = None
+    compute_cycles: int | None = None
+    stall_cycles: int | None = None
+    total_cycles: int | None = None
+    reads_bits: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    writes_bits: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    energy_nj: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    latency_ms: float | None = None
+    schedule: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The fields by name, nested as here, ready for JSON."""
+        return dataclasses.asdict(self)
+
+    def as_row(self) -> dict[str, Any]:
+        """The fields by column, flat, the unit at the end of each name: `dram_reads_bits`, `core_energy_nj`."""
+        row = {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(self)
+            if field.name not in ("reads_bits", "writes_bits", "energy_nj", "schedule")
+        }
+        row.update({f"{memory}_reads_bits": self.reads_bits.get(memory) for memory in MEMORIES})
+        row.update({f"{memory}_writes_bits": self.writes_bits.get(memory) for memory in MEMORIES})
+        row.update({f"{part}_energy_nj": self.energy_nj.get(part) for part in ENERGIES})
+        return row
+
+    def to_json(self, path: str | os.PathLike | None = None, *, overwrite: bool = False) -> str:
+        """Returns the report as JSON text, and writes it to `path` if given; see `write_atomically` for errors."""
+        return _returned_and_written(json.dumps(self.as_dict(), indent=2) + "\n", path, overwrite)
+
+    def to_csv(self, path: str | os.PathLike | None = None, *, overwrite: bool = False) -> str:
+        """Returns the report as CSV text, names and numbers, and writes it to `path` if given."""
+        return _returned_and_written(csv_text([self]), path, overwrite)
+
+    def __str__(self) -> str:
+        if not self.modelled:
+            return f"{self.name} ({self.kind}): not modelled"
+        encoding = f", depthwise as {self.depthwise}" if self.depthwise else ""
+        lines = [
+            f"{self.name} ({self.kind}{encoding}): {self.weight_bits}-bit weights, "
+            f"{self.activation_bits}-bit activations, {self.macs:,} MACs",
+            f"{self.total_cycles:,} cycles = {self.compute_cycles:,} compute + {self.stall_cycles:,} stall, "
+            f"{self.latency_ms:.6g} ms",
+            f"{'':<14} {'read, bits':>20} {'written, bits':>20} {'energy, nJ':>20}",
+        ]
+        for part in ENERGIES[1:] + ENERGIES[:1]:
+            reads, writes = (f"{bits[part]:,}" if part in bits else "" for bits in (self.reads_bits, self.writes_bits))
+            lines.append(f"{part:<14} {reads:>20} {writes:>20} {self.energy_nj[part]:>20,.3f}")
+        return "\n".join(lines)
+
+
+def csv_text(reports: Sequence[LayerReport]) -> str:
+    """CSV with one line per report under a line of column names; empty cells where not modelled."""
+    columns = list(LayerReport(name="", kind="").as_row())
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(report.as_row() for report in reports)
+    return text.getvalue()
+
+
+def _returned_and_written(text: str, path: str | os.PathLike | None, overwrite: bool) -> str:
+    if path is not None:
+        write_atomically(path, text, overwrite=overwrite)
+    return text

@@ -1,0 +1,114 @@
+"""What a network costs on an accelerator."""
+
+import dataclasses
+import json
+import math
+import os
+from typing import Any
+
+from tfmp.files.atomic_file import write_atomically
+from tfmp.reports.layer_report import ENERGIES, MEMORIES, LayerReport, csv_text
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkReport:
+    """The reports of all layers, in network order, and their sum.
+
+    Args:
+        layers: One report per call of a layer, those that are not modelled included.
+        hardware: Name of the hardware.
+        batch: Samples in the batch that the numbers are for.
+        objective: What each layer's schedule minimizes, `"latency"` or `"energy"`.
+        depthwise: How depthwise layers are encoded.
+
+    Example:
+        >>> print(NetworkReport((), hardware="bit_fusion", batch=16).total.total_cycles)
+        0
+    """
+
+    layers: tuple[LayerReport, ...]
+    hardware: str
+    batch: int
+    objective: str = "latency"
+    depthwise: str = "single_channel"
+
+    @property
+    def total(self) -> LayerReport:
+        """The sum over the modelled layers: a report named `"total"` of kind `"network"`, without bits."""
+        layers = [layer for layer in self.layers if layer.modelled]
+
+        def sums(field, keys, add):
+            return {key: add(getattr(layer, field)[key] for layer in layers) for key in keys}
+
+        return LayerReport(
+            name="total",
+            kind="network",
+            macs=sum(layer.macs for layer in layers),
+            compute_cycles=sum(layer.compute_cycles for layer in layers),
+            stall_cycles=sum(layer.stall_cycles for layer in layers),
+            total_cycles=sum(layer.total_cycles for layer in layers),
+            reads_bits=sums("reads_bits", MEMORIES, sum),
+            writes_bits=sums("writes_bits", MEMORIES, sum),
+            energy_nj=sums("energy_nj", ENERGIES, math.fsum),
+            latency_ms=math.fsum(layer.latency_ms for layer in layers),
+        )
+
+    @property
+    def not_modelled(self) -> tuple[str, ...]:
+        """Names of the layers whose cost is not part of the total."""
+        return tuple(layer.name for layer in self.layers if not layer.modelled)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Settings, total and layers by name, nested, ready for JSON."""
+        settings = {
+            field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name != "layers"
+        }
+        total = self.total.as_dict()
+        del total["weight_bits"], total["activation_bits"], total["depthwise"], total["schedule"]
+        return settings | {"total": total, "layers": [layer.as_dict() for layer in self.layers]}
+
+    def to_json(self, path: str | os.PathLike | None = None, *, overwrite: bool = False) -> str:
+        """Returns the report as JSON text, and writes it to `path` if given; see `write_atomically` for errors."""
+        text = json.dumps(self.as_dict(), indent=2) + "\n"
+        if path is not None:
+            write_atomically(path, text, overwrite=overwrite)
+        return text
+
+    def to_csv(self, path: str | os.PathLike | None = None, *, overwrite: bool = False) -> str:
+        """Returns one CSV line per layer, and writes it to `path` if given. No line for the total: columns add up."""
+        text = csv_text(self.layers)
+        if path is not None:
+            write_atomically(path, text, overwrite=overwrite)
+        return text
+
+    def __str__(self) -> str:
+        rows = [("layer", "kind", "bits W/A", "MACs", "cycles", "of them stall", "latency, ms", "energy, nJ")]
+        rows += [_row(layer) for layer in (*self.layers, self.total)]
+        widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+        lines = [
+            f"{self.hardware}, batch {self.batch}, schedules of least {self.objective}, "
+            f"depthwise layers as {self.depthwise}"
+        ]
+        for row in rows:
+            cells = [
+                cell.ljust(width) if column < 3 else cell.rjust(width)
+                for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+            ]
+            lines.append("  ".join(cells).rstrip())
+        lines.insert(len(lines) - 1, "-" * max(len(line) for line in lines[1:]))
+        return "\n".join(lines)
+
+
+def _row(layer: LayerReport) -> tuple[str, ...]:
+    if not layer.modelled:
+        return layer.name, layer.kind, "not modelled", "", "", "", "", ""
+    return (
+        layer.name,
+        layer.kind,
+        "" if layer.weight_bits is None else f"{layer.weight_bits}/{layer.activation_bits}",
+        f"{layer.macs:,}",
+        f"{layer.total_cycles:,}",
+        f"{layer.stall_cycles:,}",
+        f"{layer.latency_ms:,.6f}",
+        f"{layer.energy_nj['total']:,.3f}",
+    )

@@ -1,0 +1,139 @@
+"""How a TFLite file compares with its models."""
+
+import dataclasses
+import json
+import os
+from collections import Counter
+from collections.abc import Sequence
+
+from tfmp.files.atomic_file import write_atomically
+from tfmp.reports.model_agreement import ModelAgreement
+from tfmp.reports.tflite_file import TFLiteFile
+
+_ROWS_SHOWN = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class OperatorAgreement:
+    """One operator, given the file's own input codes.
+
+    Args:
+        name: Name of the tensor that it writes.
+        layer: Layer of the user's model that it computes, empty if none.
+        kind: What it computes.
+        equal_share: Share of output codes that are equal, 0 to 1.
+        largest_difference: Of two output codes.
+    """
+
+    name: str
+    layer: str
+    kind: str
+    equal_share: float
+    largest_difference: int
+
+
+@dataclasses.dataclass(frozen=True)
+class TFLiteReport:
+    """What is in a file, and how its results compare with those of three models.
+
+    The models are the folded one, which has the file's own arithmetic; the trained one, which was exported, as Keras
+    computes it; and the one in floating point that it came from. Agreement is no accuracy, which
+    `tfmp.evaluate_tflite` measures.
+
+    Args:
+        file: What is in it.
+        operators: Agreement per operator of a file of integers with the folded model; empty if it was not verified.
+        folded: Agreement with the folded model from end to end; None for a file in floating point.
+        trained: The same with the trained model; None if the file was not verified.
+        reference: The same with the model in floating point; None if none was given.
+        outside_xnnpack: `(kind, tensor)` of the operators that the file's runtime gives to slower kernels.
+    """
+
+    file: TFLiteFile
+    operators: Sequence[OperatorAgreement] = ()
+    folded: ModelAgreement | None = None
+    trained: ModelAgreement | None = None
+    reference: ModelAgreement | None = None
+    outside_xnnpack: Sequence[tuple[str, str]] = ()
+
+    @property
+    def path(self) -> str:
+        """The file."""
+        return self.file.path
+
+    @property
+    def size_bytes(self) -> int:
+        """Of the whole file."""
+        return self.file.size_bytes
+
+    @property
+    def mode(self) -> str:
+        """How its weights are stored."""
+        return self.file.mode
+
+    @property
+    def bits(self) -> dict[str, tuple[int, int]]:
+        """Layer name to `(weight_bits, activation_bits)`."""
+        return self.file.bits
+
+    @property
+    def first_difference(self) -> OperatorAgreement | None:
+        """The first operator that differs by more than 1, None if there is none."""
+        return next((operator for operator in self.operators if operator.largest_difference > 1), None)
+
+    def to_json(self, path: str | os.PathLike | None = None, *, overwrite: bool = False) -> str:
+        """Returns the report as JSON text, and writes it to `path` if given; see `write_atomically` for errors."""
+        content = dataclasses.asdict(self)
+        content["file"]["bytes_by_role"] = self.file.bytes_by_role
+        for name in ("folded", "trained", "reference"):
+            agreement = getattr(self, name)
+            content[name] = agreement and agreement.as_dict()
+        content["first_difference"] = self.first_difference and self.first_difference.name
+        text = json.dumps(content, indent=2) + "\n"
+        if path is not None:
+            write_atomically(path, text, overwrite=overwrite)
+        return text
+
+    def __str__(self):
+        lines = [self.file.summary, *self._containers(), *self._largest()]
+        if self.trained is None:
+            return "\n".join([*lines, "  not verified"])
+        lines += self._comparisons()
+        if self.outside_xnnpack:
+            kinds = Counter(kind for kind, _ in self.outside_xnnpack)
+            lines.append("  not run by XNNPACK: " + ", ".join(f"{count} {kind}" for kind, count in kinds.items()))
+        return "\n".join(lines)
+
+    def _containers(self):
+        layers = [layer for layer in self.file.layers if layer.bits and layer.container]
+        counts = Counter((layer.bits[0], layer.container) for layer in layers)
+        words = [f"{bits} bits as {container} in {count}" for (bits, container), count in sorted(counts.items())]
+        yield f"  weights of {len(layers)} layers: " + ", ".join(words)
+
+    def _largest(self):
+        layers = sorted(self.file.layers, key=lambda layer: -layer.size_bytes)[:_ROWS_SHOWN]
+        width = max([len(layer.name) for layer in layers], default=0)
+        yield f"  largest of {len(self.file.layers)} layers:"
+        for layer in layers:
+            yield f"    {layer.name:<{width}}  {layer.size_bytes:>12,} bytes  {layer.in_words}"
+
+    def _comparisons(self):
+        yield f"  the file beside its models, on {self.trained.num_samples} samples (agreement, not accuracy):"
+        integers = "none: a file in floating point"
+        yield f"    operators      {self._operators_in_words() if self.operators else integers}"
+        yield f"    folded model   {self.folded.in_words if self.folded else integers}"
+        yield f"    trained model  {self.trained.in_words}"
+        yield f"    float model    {self.reference.in_words if self.reference else 'not given, see `reference`'}"
+        differing = [operator for operator in self.operators if operator.largest_difference]
+        if self.first_difference:
+            yield f"  the first operator that differs by more than 1: {self.first_difference.name}"
+        width = max([len(operator.name) for operator in differing], default=0)
+        for operator in differing:
+            yield (
+                f"    {operator.name:<{width}}  {operator.kind:<16}  {operator.equal_share:8.4%} equal, "
+                f"at most {operator.largest_difference} apart"
+            )
+
+    def _operators_in_words(self):
+        equal = sum(not operator.largest_difference for operator in self.operators)
+        return f"{equal} of {len(self.operators)} compute every code of the folded model, given the same input codes"

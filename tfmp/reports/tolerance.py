@@ -1,0 +1,53 @@
+"""How far a file may be from the models that it is compared with."""
+
+import dataclasses
+
+from tfmp.checks import check_integer, check_number
+
+
+@dataclasses.dataclass(frozen=True)
+class Tolerance:
+    """What `tfmp.export_tflite(verify=)` asks of a file before it is written.
+
+    Each signal-to-noise ratio is that of the worst output; each top-1 agreement that of the worst output with classes,
+    of which one sample may differ, however few there are. None asks nothing.
+
+    Args:
+        operator_equal: Share of an operator's codes that equal the folded model's, 0 to 1.
+        operator_difference: Largest difference of two codes of an operator.
+        folded_db: Signal-to-noise ratio to the folded model, in decibels.
+        folded_top1: Top-1 agreement with the folded model, 0 to 1.
+        trained_db: The same for the model that was exported, as Keras computes it.
+        trained_top1: The same.
+        reference_db: The same for the `reference`, the model in floating point.
+        reference_top1: The same.
+
+    Raises:
+        ValueError: If a share is outside 0 to 1, or a number is no finite one.
+
+    Example:
+        >>> tolerance = tfmp.Tolerance(trained_top1=0.95, reference_db=20.0)
+    """
+
+    operator_equal: float = 0.99
+    operator_difference: int = 1
+    folded_db: float | None = 15.0
+    folded_top1: float | None = 0.99
+    trained_db: float | None = 15.0
+    trained_top1: float | None = 0.98
+    reference_db: float | None = None
+    reference_top1: float | None = None
+
+    def __post_init__(self):
+        check_number("operator_equal", self.operator_equal, at_least=0, at_most=1)
+        check_integer("operator_difference", self.operator_difference, at_least=0)
+        for model in ("folded", "trained", "reference"):
+            decibels, share = self.of(model)
+            if decibels is not None:
+                check_number(f"{model}_db", decibels)
+            if share is not None:
+                check_number(f"{model}_top1", share, at_least=0, at_most=1)
+
+    def of(self, model: str) -> tuple[float | None, float | None]:
+        """Returns the least decibels and the least top-1 agreement for `"folded"`, `"trained"` or `"reference"`."""
+        return getattr(self, f"{model}_db"), getattr(self, f"{model}_top1")

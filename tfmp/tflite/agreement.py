@@ -1,0 +1,221 @@
+"""How the results of a file compare with those of its models."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+
+import numpy as np
+
+from tfmp.bindings.operation_arguments import operation_layer_name
+from tfmp.graph import IntegerGraph
+from tfmp.reports import ModelAgreement, OperatorAgreement
+from tfmp.tflite.interpreter import Interpreter
+from tfmp.tflite.output_tally import OutputTally
+
+_LARGEST_CHUNK = 2**24  # codes of all tensors together
+_SAMPLES = 32  # at a time, in floating point
+
+
+def integer_agreement(
+    graph: IntegerGraph,
+    folded,
+    interpreter: Interpreter,
+    samples: Iterable[Mapping[str, np.ndarray]],
+    *,
+    models: Mapping[str, Callable],
+    decisions: Mapping[str, str],
+) -> dict:
+    """Compares a file of integers with the network that it holds, operator by operator, and with models end to end.
+
+    Every operator of the folded model gets the file's own input codes. Samples run through in parts, so that the codes
+    of a deep network need little memory at a time.
+
+    Args:
+        graph: The integer network.
+        folded: The model that computes it.
+        interpreter: The file.
+        samples: Batches, each arrays of numbers by the names of the graph's inputs.
+        models: By field of `TFLiteReport`, functions of arrays in the order of `graph.inputs` that return arrays in the
+            order of `graph.output_names`.
+        decisions: What each output decides, by its name; see `tfmp.transform.output_kind.decision`.
+
+    Returns:
+        The fields of a `TFLiteReport` that say how they agree.
+
+    Raises:
+        ValueError: If the file is of another network.
+    """
+    _check_same_network(graph, interpreter)
+    operators = [operation for operation in graph.operations if graph.tensors[operation.output].grid is not None]
+    tallies = {operation.output: _Tally() for operation in operators}
+    outputs = _Outputs(("folded", *models), graph.output_names, decisions)
+    per_sample = sum(math.prod(tensor.shape[1:]) for tensor in interpreter.quantized_tensors.values())
+    for part in _parts(samples, max(1, _LARGEST_CHUNK // per_sample), interpreter.batch_size):
+        stored = {name: tensor.stored(part[name]) for name, tensor in interpreter.inputs.items()}
+        file_codes = {**_with_inputs(graph, interpreter, interpreter.codes(stored), stored), **part}
+        computed = _folded_results(graph, folded, file_codes, tallies)
+        results = {name: function(*(part[key] for key in graph.inputs)) for name, function in models.items()}
+        results["folded"] = [computed[tensor] for tensor in graph.outputs]
+        outputs.add(part, results, interpreter.run(stored), interpreter)
+    agreements = (
+        OperatorAgreement(
+            each.output, each.layer, each.kind, tallies[each.output].equal_share, tallies[each.output].largest
+        )
+        for each in operators
+    )
+    return {"operators": tuple(agreements), **outputs.fields, "outside_xnnpack": _outside(interpreter)}
+
+
+def float_agreement(
+    input_names: Iterable[str],
+    output_names: Iterable[str],
+    interpreter: Interpreter,
+    samples: Iterable[Mapping[str, np.ndarray]],
+    *,
+    models: Mapping[str, Callable],
+    decisions: Mapping[str, str],
+) -> dict:
+    """Compares a file in floating point with models from end to end; see `integer_agreement`.
+
+    Args:
+        input_names: Names of the file's inputs, in the order of the arguments of `models`.
+        output_names: Names of the file's outputs, in the order of their results.
+        interpreter: The file.
+        samples: Batches, each arrays by input name.
+        models: By field of `TFLiteReport`, functions of arrays that return arrays.
+        decisions: What each output decides, by its name.
+    """
+    input_names, output_names = tuple(input_names), tuple(output_names)
+    _check_same_ends(interpreter, input_names, output_names)
+    outputs = _Outputs(tuple(models), output_names, decisions)
+    for part in _parts(samples, _SAMPLES, interpreter.batch_size):
+        stored = {name: tensor.stored(part[name]) for name, tensor in interpreter.inputs.items()}
+        results = {name: function(*(part[key] for key in input_names)) for name, function in models.items()}
+        outputs.add(part, results, interpreter.run(stored), interpreter)
+    return {**outputs.fields, "outside_xnnpack": _outside(interpreter)}
+
+
+class _Outputs:
+    """Tallies of every output beside each model."""
+
+    def __init__(self, models, names, decisions):
+        self.num_samples = 0
+        self.tallies = {
+            model: [OutputTally(name, decisions[name], exact=model == "folded") for name in names] for model in models
+        }
+
+    def add(self, part, results, found, interpreter):
+        self.num_samples += len(next(iter(part.values())))
+        for model, tallies in self.tallies.items():
+            for tally, expected in zip(tallies, results[model], strict=True):
+                tally.add(expected, interpreter.outputs[tally.name].values(found[tally.name]))
+
+    @property
+    def fields(self):
+        return {
+            model: ModelAgreement(tuple(tally.agreement for tally in tallies), self.num_samples)
+            for model, tallies in self.tallies.items()
+        }
+
+
+class _Tally:
+    """Counts of an operator's codes over all parts of the samples."""
+
+    def __init__(self):
+        self.count = self.equal = self.largest = 0
+
+    def add(self, difference):
+        self.count += difference.size
+        self.equal += int(np.count_nonzero(difference == 0))
+        self.largest = max(self.largest, int(difference.max(initial=0)))
+
+    @property
+    def equal_share(self):
+        return self.equal / self.count
+
+
+def run_operation(folded, operation, tensors) -> np.ndarray:
+    """Returns what a layer of a folded model computes.
+
+    Args:
+        folded: The folded model.
+        operation: The `IntegerOperation`.
+        tensors: Its inputs by name, among others.
+    """
+    layer = folded.get_layer(operation_layer_name(operation.name))
+    inputs = [
+        np.asarray(tensors[name], None if grid is None else np.float32)  # numbers keep their type
+        for name, grid in zip(operation.inputs, layer.input_grids, strict=True)
+    ]
+    return np.asarray(layer(inputs if len(inputs) > 1 else inputs[0]))
+
+
+def _folded_results(graph, folded, file_codes, tallies):
+    """What the folded model computes from its own codes, and the tally of each operator given the file's.
+
+    An operator runs once where both get the same codes.
+    """
+    own = {name: file_codes[name] for name in graph.inputs}
+    for operation in graph.operations:
+        expected = run_operation(folded, operation, file_codes)
+        same_inputs = all(own[name] is file_codes[name] for name in operation.inputs)
+        if operation.output not in tallies:  # numbers, of which the file shows the last alone
+            file_codes[operation.output] = expected
+            own[operation.output] = expected if same_inputs else run_operation(folded, operation, own)
+            continue
+        codes = file_codes[operation.output]
+        tallies[operation.output].add(np.abs(expected - codes))
+        result = expected if same_inputs else run_operation(folded, operation, own)
+        own[operation.output] = codes if np.array_equal(result, codes) else result
+    return own
+
+
+def _with_inputs(graph, interpreter, codes, stored):
+    """The codes of all tensors of the graph: those of a file that takes codes are its inputs."""
+    for operation in graph.operations:
+        if operation.kind == "quantize" and operation.output not in codes:
+            name = operation.inputs[0]
+            codes[operation.output] = stored[name].astype(np.int32) - interpreter.inputs[name].zero_point
+    return codes
+
+
+def _parts(samples, count, batch_size):
+    """Parts of batches with at most `count` samples, but whole batches of the file."""
+    count = max(1, count // batch_size) * batch_size
+    for batch in samples:
+        for start in range(0, len(next(iter(batch.values()))), count):
+            yield {name: array[start : start + count] for name, array in batch.items()}
+
+
+def refuse(interpreter, what):
+    """Raises the error of a file that is of another model."""
+    raise ValueError(
+        f"Expected the file of this model, as it is now. Received: {interpreter.label}, {what}. Compare it with the "
+        "model that it was exported from, or export again."
+    )
+
+
+def _check_same_ends(interpreter, inputs, outputs):
+    for ends, names in (("inputs", inputs), ("outputs", outputs)):
+        if set(getattr(interpreter, ends)) != set(names):
+            refuse(interpreter, f"whose {ends} are {', '.join(getattr(interpreter, ends))}, not {', '.join(names)}")
+
+
+def _check_same_network(graph, interpreter):
+    _check_same_ends(interpreter, graph.inputs, graph.output_names)
+    for operation in graph.operations:
+        name = operation.output
+        tensor, grid = interpreter.quantized_tensors.get(name), graph.tensors[name].grid
+        if tensor is None and operation.kind == "quantize":
+            tensor = interpreter.inputs[operation.inputs[0]]
+        if grid is None:
+            continue
+        if tensor is None:
+            refuse(interpreter, f"which has no tensor `{name}`")
+        if tensor.shape[1:] != tuple(graph.tensors[name].shape[1:]):
+            refuse(interpreter, f"whose tensor `{name}` has the shape {tensor.shape}, not {graph.tensors[name].shape}")
+        if np.float32(tensor.scale or 0) != np.float32(grid.scale):
+            refuse(interpreter, f"whose tensor `{name}` has the scale {tensor.scale}, not {grid.scale}")
+
+
+def _outside(interpreter):
+    return tuple(interpreter.operators_outside_xnnpack())

@@ -1,0 +1,78 @@
+"""What is too far from its models to be written."""
+
+from collections.abc import Callable
+
+from tfmp.reports import OutputAgreement, TFLiteReport, Tolerance
+from tfmp.tflite.first_difference import PARTED
+from tfmp.transform.output_kind import VALUE
+
+_MODELS = {
+    "folded": "the folded model, which has the file's own arithmetic",
+    "trained": "the trained model, as Keras computes it",
+    "reference": "the model in floating point",
+}
+
+
+def check_agreement(report: TFLiteReport, tolerance: Tolerance, parting: Callable) -> None:
+    """Raises `ValueError` if a file is further from one of its models than a tolerance allows.
+
+    Args:
+        report: How the file agrees with its models.
+        tolerance: What is asked.
+        parting: Function that returns the layer at which the folded model leaves the trained one, with the decibels
+            there; or None.
+    """
+    for operator in report.operators:
+        if (
+            operator.largest_difference > tolerance.operator_difference
+            or operator.equal_share < tolerance.operator_equal
+        ):
+            raise ValueError(
+                f"Operator `{operator.name}` ({operator.kind}) of the file differs from the folded model: "
+                f"{operator.equal_share:.2%} of its codes are equal, the largest difference is "
+                f"{operator.largest_difference}. Expected at least {tolerance.operator_equal:.0%} and at most "
+                f"{tolerance.operator_difference}. This runtime rounds otherwise than the one that was tested."
+            )
+    for model, words in _MODELS.items():
+        agreement = getattr(report, model)
+        for output in () if agreement is None else agreement.outputs:
+            expected = _violated(output, *tolerance.of(model))
+            if expected:
+                raise ValueError(
+                    f"Output `{output.name}` of the file is too far from that of {words}, on {agreement.num_samples} "
+                    f"samples: {output.in_words}. Expected {expected}. {_way_out(model, parting)}"
+                )
+
+
+def _violated(output: OutputAgreement, decibels, share):
+    """What was asked of an output and does not hold, in words; empty if all holds."""
+    if decibels is not None and output.decision != VALUE and output.signal_to_noise_db < decibels:
+        return f"at least {decibels:g} dB"
+    # Among a few samples a single tie, which the last bit decides, is a large share.
+    differing = 0 if share is None or output.top1_agreement is None else 1 - output.top1_agreement
+    if differing and differing > 1 - share and round(differing * output.num_decisions) > 1:
+        return f"the same class in at least {share:.0%}"
+    return ""
+
+
+def _way_out(model, parting):
+    if model == "folded":
+        return "No single operator differs beyond its tolerance. Judge the file by `tfmp.evaluate_tflite`."
+    setting = f"set `tolerance=tfmp.Tolerance({model}_db=..., {model}_top1=...)`"
+    if model == "reference":
+        return f"Train longer, give layers more bits, or {setting}."
+    found = parting()
+    if not found:
+        return f"TensorFlow's converter wrote other arithmetic. Compare parts of the model, or {setting}."
+    layer, decibels = found
+    if decibels >= PARTED:
+        return (
+            "Given the trained model's own inputs, the integer form of every layer is near: the furthest, layer "
+            f"`{layer}`, is at {decibels:.1f} dB. Roundings add up, above all in a model that is hardly trained. Train "
+            f"longer, give layers more bits, or {setting}."
+        )
+    return (
+        f"The two part first at layer `{layer}`: given the trained model's own inputs, its integer form is at "
+        f"{decibels:.1f} dB. If that layer is registered, see that it computes what `tfmp.register_layer` says; if few "
+        f"bits explain it, {setting}."
+    )

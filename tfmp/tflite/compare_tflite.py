@@ -1,0 +1,107 @@
+"""A file against the models that it was written from."""
+
+import dataclasses
+import functools
+
+from tfmp.bindings import binding
+from tfmp.checks import check_instance
+from tfmp.data.batches import named_batches
+from tfmp.data.model_inputs import ModelInputs
+from tfmp.lowering.signature_names import signature_inputs, signature_outputs
+from tfmp.reports import TFLiteReport, Tolerance
+from tfmp.tflite.agreement import float_agreement, integer_agreement, refuse
+from tfmp.tflite.check_agreement import check_agreement
+from tfmp.tflite.file_contents import file_contents
+from tfmp.tflite.file_metadata import FLOAT, MODES, quantized_bits
+from tfmp.tflite.first_difference import first_parting
+from tfmp.tflite.interpreter import Interpreter
+from tfmp.tflite.plain_function import PlainFunction
+from tfmp.tflite.reference_model import reference_function
+from tfmp.transform.fold import check_fixed, fold_graph
+from tfmp.transform.output_kind import decisions
+
+_SAMPLES = 256  # read at a time
+
+
+def compare_tflite(fixed, path, batch, *, reference=None, tolerance=None) -> TFLiteReport:
+    """Runs a file and compares what it computes with the models that it comes from.
+
+    A file of integers is compared with `tfmp.fold(fixed, mode=)`: every operator, given the file's own input codes, and
+    from end to end. Every file is compared from end to end with `fixed` itself, as Keras computes it, and with the
+    model in floating point if that is given.
+
+    Args:
+        fixed: The model that was exported, with the weights that it had then.
+        path: The file.
+        batch: Inputs in any form of data, see `tfmp.relax`. All are used, a part at a time.
+        reference: The model in floating point, which `tfmp.relax` was given; or None.
+        tolerance: A `Tolerance` that the file must keep; None to report whatever is found.
+
+    Returns:
+        A `TFLiteReport`; `print` it. `report.first_difference` is the first operator that differs by more than 1.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is truncated, no TFLite file, not written by tfmp or of another model, the batch is
+            empty, not finite or of another shape, `reference` has other inputs or outputs, or the file is further off
+            than `tolerance` allows.
+
+    Example:
+        >>> report = tfmp.compare_tflite(fixed, "model.tflite", x_test[:256], reference=model)
+    """
+    check_tolerance(tolerance)
+    bound = binding.of(fixed, "fixed")
+    interpreter = Interpreter(path)
+    file = file_contents(interpreter, path)
+    if file.mode not in MODES:
+        raise ValueError(
+            f"Expected a file of mode {' or '.join(MODES)}. Received: {interpreter.label} of mode {file.mode!r}, "
+            f"written by tfmp {file.version}. Compare it with that version."
+        )
+    graph = bound.read(fixed, weights=False)
+    check_fixed(graph)
+    bits = quantized_bits(graph)
+    if bits != file.bits:
+        names = [name for name in {**bits, **file.bits} if bits.get(name) != file.bits.get(name)]
+        refuse(interpreter, f"in which layers have other bits: {', '.join(names)}")
+    return compared(TFLiteReport(file), fixed, interpreter, batch, reference=reference, tolerance=tolerance)
+
+
+def compared(report, fixed, interpreter, batch, *, reference, tolerance) -> TFLiteReport:
+    """Returns a report with how its file agrees with its models; see `compare_tflite`.
+
+    Raises:
+        ValueError: If the file is further off than `tolerance` allows, unless that is None.
+    """
+    bound = binding.of(fixed)
+    graph = bound.read(fixed, weights=report.mode != FLOAT)
+    names = tuple(signature_inputs(graph).values())
+    models = {"trained": PlainFunction(fixed, graph)}
+    if reference is not None:
+        models["reference"] = reference_function(reference, graph)
+    arguments = {"models": models, "decisions": decisions(fixed, graph)}
+    samples = _named_samples(graph, batch)
+    if report.mode == FLOAT:
+        fields = float_agreement(names, signature_outputs(graph), interpreter, samples, **arguments)
+        parting = None
+    else:
+        integers = fold_graph(graph, mode=report.mode)
+        folded = bound.write_integer(integers)
+        fields = integer_agreement(integers, folded, interpreter, samples, **arguments)
+        parting = functools.partial(first_parting, fixed, graph, integers, folded)
+    report = dataclasses.replace(report, **fields)
+    if tolerance is not None:
+        check_agreement(report, tolerance, lambda: parting and parting(next(_named_samples(graph, batch))))
+    return report
+
+
+def check_tolerance(tolerance):
+    """Raises `TypeError` unless it is a `Tolerance` or None."""
+    check_instance("tolerance", tolerance, (Tolerance, type(None)), "a `tfmp.Tolerance`, or None")
+
+
+def _named_samples(graph, batch):
+    """Batches of the data, as arrays by the names that the file has for the inputs of a model."""
+    names = signature_inputs(graph)
+    for arrays in named_batches(batch, inputs=ModelInputs.of(graph), batch_size=_SAMPLES, name="Verification data"):
+        yield {name: arrays[tensor] for tensor, name in names.items()}

@@ -1,0 +1,152 @@
+"""How good a file itself is."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from tfmp.checks import received
+from tfmp.data.batches import labelled_batches, regrouped
+from tfmp.tflite.file_signature import file_signature
+from tfmp.tflite.interpreter import Interpreter
+from tfmp.tflite.output_metrics import (
+    ACCURACY,
+    check_metric,
+    default_names,
+    is_metric_object,
+    metric_name,
+    output_metric,
+)
+
+_BATCH_SIZE = 64
+
+
+def evaluate_tflite(path, data, *, metrics=None) -> float | dict[str, float]:
+    """Runs a TFLite file in the interpreter and returns how well its outputs fit the targets.
+
+    Without `metrics`, an output is judged by what its targets are:
+
+    | Output | Targets | Figure |
+    |---|---|---|
+    | several numbers | class indices, or distributions such as one-hot vectors | `accuracy` of the largest |
+    | sigmoids | zeros and ones | `accuracy`, parted at 0.5 |
+    | one number | integers 0 and 1 | `accuracy` of a logit, parted at 0 |
+    | any | other numbers of its shape | `mae` and `mse` |
+
+    Args:
+        path: A file, of tfmp or of another converter.
+        data: (inputs, targets) or (inputs, targets, sample_weight), as arrays or in batches of any form, see
+            `tfmp.relax`. Several inputs, targets and weights are lists in the order of the model or dicts by the names
+            in the file. Where the file takes codes, other numbers are quantized, and arrays of its own type are codes.
+        metrics: `"accuracy"`, `"mae"`, `"mse"`; functions of (targets, outputs), called once with all samples and
+            averaged if they return an array; or metric objects of either Keras. One, or a list for every output, or a
+            dict of these by output.
+
+    Returns:
+        The accuracy, 0 to 1, of a file with one output of classes if `metrics` is None. Else a dict of figures:
+        `{"mae": ..., "mse": ...}`; with several outputs `{"<output>_accuracy": ...}`. Weights count in all of them.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no complete TFLite file, the data have no samples, no targets or values that are not
+            finite, or inputs or targets do not fit the file.
+        TypeError: If the data have another form, or a metric is none.
+
+    Example:
+        >>> accuracy = tfmp.evaluate_tflite("model.tflite", (x_test, y_test))
+        >>> error = tfmp.evaluate_tflite("depth.tflite", (x_test, depth), metrics=["mae"])["mae"]
+    """
+    interpreter = Interpreter(path)
+    signature = file_signature(interpreter)
+    requested = None if metrics is None else _by_output(metrics, signature.outputs)
+    size = interpreter.batch_size * -(-_BATCH_SIZE // interpreter.batch_size)
+    collected = None
+    labelled = labelled_batches(data, inputs=signature.inputs, batch_size=size)
+    for arrays, targets, weights in regrouped(labelled, size):
+        outputs = _outputs(interpreter, arrays)
+        targets = _by_name(targets, signature.outputs, "targets")
+        if isinstance(weights, np.ndarray):  # one array counts for every output
+            weights = dict.fromkeys(outputs, weights)
+        weights = {} if weights is None else _by_name(weights, signature.outputs, "sample weights")
+        if collected is None:
+            requested = requested or {
+                name: default_names(array, outputs[name], name in signature.sigmoids) for name, array in targets.items()
+            }
+            _check_targets(targets, requested)
+            collected = _collectors(requested, signature)
+        for (output, _), metric in collected.items():
+            metric.add(targets[output], outputs[output], weights.get(output))
+    if metrics is None and list(requested.values()) == [(ACCURACY,)]:
+        return next(iter(collected.values())).result()
+    several = len(signature.outputs) > 1
+    return {f"{output}_{name}" if several else name: metric.result() for (output, name), metric in collected.items()}
+
+
+def _outputs(interpreter, arrays):
+    """The numbers of every output; inputs that are no codes yet are stored as the file takes them."""
+    stored = {
+        name: arrays[name] if arrays[name].dtype == tensor.dtype else tensor.stored(arrays[name])
+        for name, tensor in interpreter.inputs.items()
+    }
+    return {name: interpreter.outputs[name].values(found) for name, found in interpreter.run(stored).items()}
+
+
+def _by_output(metrics, outputs):
+    """Lists of metrics by output."""
+    if not isinstance(metrics, Mapping):
+        metrics = dict.fromkeys(outputs, metrics)
+    unknown = [name for name in metrics if name not in outputs]
+    if unknown or not metrics:
+        raise ValueError(
+            f"`metrics` must have outputs of the file as keys, {', '.join(outputs)}. "
+            f"Received: {received(list(metrics))}"
+        )
+    requested = {name: list(each) if isinstance(each, list | tuple) else [each] for name, each in metrics.items()}
+    if not all(requested.values()):
+        raise ValueError("`metrics` must hold at least one metric for each output that it names. Received: none.")
+    given = [metric for each in requested.values() for metric in each]
+    for metric in given:
+        check_metric(metric)
+    stateful = [id(metric) for metric in given if is_metric_object(metric)]
+    if len(set(stateful)) < len(stateful):
+        raise ValueError(
+            "A metric object of Keras collects one output. Received: one object for several. Give `metrics` as a dict "
+            f"with an object for each of the outputs {', '.join(outputs)}."
+        )
+    return requested
+
+
+def _collectors(requested, signature):
+    """Collectors by output and by the name of the metric."""
+    collected = {}
+    for output, metrics in requested.items():
+        for metric in metrics:
+            name = unique = metric_name(metric)
+            number = 0
+            while (output, unique) in collected:
+                number += 1
+                unique = f"{name}_{number}"
+            collected[output, unique] = output_metric(metric, output, output in signature.sigmoids)
+    return collected
+
+
+def _by_name(arrays, outputs, word):
+    """Arrays by the names of the outputs, of those that have any."""
+    if isinstance(arrays, np.ndarray):
+        arrays = [arrays]
+    if isinstance(arrays, list | tuple) and len(arrays) == len(outputs):
+        arrays = dict(zip(outputs, arrays, strict=True))
+    if not isinstance(arrays, Mapping) or not set(arrays) <= set(outputs):
+        found = f"the keys {', '.join(map(str, arrays))}" if isinstance(arrays, Mapping) else f"{len(arrays)} arrays"
+        raise ValueError(
+            f"`data` must have {word} for each output of the file, {', '.join(outputs)}: a list in this order, or a "
+            f"dict. Received: {found}"
+        )
+    return {name: array for name, array in arrays.items() if array is not None}
+
+
+def _check_targets(targets, requested):
+    missing = [name for name in requested if name not in targets]
+    if missing or not targets:
+        raise ValueError(
+            f"`data` must have targets for each output that is judged. Received: none for {', '.join(missing) or 'any'}"
+        )

@@ -1,0 +1,98 @@
+"""From a fixed model to a TFLite file."""
+
+import os
+from collections.abc import Iterable
+
+from tfmp.bindings import binding
+from tfmp.checks import check_choice, check_instances
+from tfmp.files.atomic_file import check_writable, write_atomically
+from tfmp.files.disk_space import check_space
+from tfmp.reports import TFLiteReport, Tolerance
+from tfmp.tflite.compare_tflite import check_tolerance, compared
+from tfmp.tflite.convert_float import convert_float
+from tfmp.tflite.file_contents import file_contents
+from tfmp.tflite.file_metadata import FLOAT, MODES, quantized_bits, with_own_metadata
+from tfmp.tflite.interpreter import Interpreter
+from tfmp.tflite.reference_model import reference_function
+from tfmp.tflite.writer.write_tflite import write_tflite
+from tfmp.transform.fold import fold_graph
+
+
+def export_tflite(
+    fixed,
+    path,
+    *,
+    mode="fast",
+    verify=None,
+    reference=None,
+    tolerance=Tolerance(),  # noqa: B008 (frozen)
+    labels=(),
+    batch_size=1,
+    input_type="float32",
+    output_type="float32",
+    overwrite=False,
+) -> TFLiteReport:
+    """Writes a fixed model as a TFLite file, and compares the file with its models.
+
+    The file computes what `tfmp.fold(fixed, mode=mode)` computes, in integers, with the codes that were trained; in
+    mode `"float"` what `fixed` computes. Its signature, `"serving_default"`, has the names of the model's inputs and
+    outputs; its metadata carry the bits of every layer, `tfmp.inspect(path)` reads them.
+
+    Args:
+        fixed: What `tfmp.fix` returned, trained or calibrated.
+        path: The file to write.
+        mode: How weights are stored. `"fast"`: in INT8, which the runtime's fastest kernels read. `"small"`: packed, as
+            INT4 or INT2, wherever the runtime computes them exactly and the file gets smaller. `"float"`: packed, for
+            arithmetic in floating point, which takes any layer that TensorFlow's converter takes.
+        verify: Inputs with which the file is run and compared with its models before it is written, as
+            `tfmp.compare_tflite` does, in any form that `tfmp.relax` takes. All are used.
+        reference: The model in floating point, which `tfmp.relax` was given, to be compared with, too; or None.
+        tolerance: The `Tolerance` that the file must keep to be written; None to write it whatever is found.
+        labels: Names of the classes, one for each number of the single output.
+        batch_size: The fixed batch of the file, unless that of the model is fixed.
+        input_type: `"float32"`, `"int8"` or `"uint8"`; in mode `"float"` as the model's. Inputs of integers and
+            Booleans keep their own type.
+        output_type: The same for outputs.
+        overwrite: True to replace an existing file.
+
+    Returns:
+        A `TFLiteReport`; `print` it.
+
+    Raises:
+        ValueError: If bits are open, a range was never calibrated, a layer has no integer form, an argument is
+            unknown, or the file is further from one of its models than `tolerance` allows. Nothing is written then.
+        OSError: If the file exists and `overwrite` is False, or the folder cannot be written or has no room.
+
+    Example:
+        >>> report = tfmp.export_tflite(fixed, "model.tflite", verify=x_test[:256], reference=model)
+    """
+    check_choice("mode", mode, MODES)
+    labels = _checked_labels(labels)
+    check_tolerance(tolerance)
+    target = check_writable(path, overwrite)
+    graph = binding.of(fixed, "fixed").read(fixed)
+    if reference is not None:
+        _check_reference(reference, graph, verify)
+    options = {"batch_size": batch_size, "input_type": input_type, "output_type": output_type}
+    content = (
+        convert_float(graph, **options) if mode == FLOAT else write_tflite(fold_graph(graph, mode=mode), **options)
+    )
+    content = with_own_metadata(content, mode=mode, bits=quantized_bits(graph), labels=labels)
+    check_space(os.path.dirname(target), len(content))
+    interpreter = Interpreter(content)
+    report = TFLiteReport(file_contents(interpreter, path))
+    if verify is not None:
+        report = compared(report, fixed, interpreter, verify, reference=reference, tolerance=tolerance)
+    write_atomically(path, content, overwrite=overwrite)
+    return report
+
+
+def _check_reference(reference, graph, verify):
+    if verify is None:
+        raise ValueError("`reference` is compared on the samples of `verify`. Received: a reference and verify=None")
+    reference_function(reference, graph)
+
+
+def _checked_labels(labels):
+    is_many = isinstance(labels, Iterable) and not isinstance(labels, str)
+    return check_instances("labels", tuple(labels) if is_many else labels, str, "names")

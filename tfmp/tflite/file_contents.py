@@ -1,0 +1,99 @@
+"""What stands in a file."""
+
+import os
+import re
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from tfmp.reports import FileLayer, StoredTensor, TFLiteFile
+from tfmp.reports.tflite_file import BIASES, OTHER, WEIGHTS
+from tfmp.tflite.file_metadata import METADATA_NAME, own_metadata
+from tfmp.tflite.interpreter import Interpreter
+from tfmp.tflite.writer.packing import unpack
+
+_TYPE_NAMES = {value: name for name, value in vars(schema.TensorType).items() if isinstance(value, int)}
+_WIDTHS = {"": 0, "INT2": 2, "INT4": 4, "INT8": 8, "FLOAT32": 32}
+
+
+def file_contents(interpreter: Interpreter, path: str | os.PathLike) -> TFLiteFile:
+    """Reads what a file holds and what it says about itself.
+
+    Args:
+        interpreter: The file.
+        path: What the result calls it.
+
+    Raises:
+        ValueError: If tfmp did not write it.
+    """
+    model = unpack(interpreter.content)
+    about = own_metadata(model, interpreter.label)
+    tensors = _stored_tensors(model)
+    metadata = [entry for entry in model.metadata if entry.name == METADATA_NAME.encode()]
+    return TFLiteFile(
+        os.fspath(path),
+        model.subgraphs[0].name.decode(),
+        len(interpreter.content),
+        about["mode"],
+        about["tfmp"],
+        interpreter.inputs,
+        interpreter.outputs,
+        tuple(_layers(tensors, about["bits"])),
+        tuple(sorted(tensors, key=lambda tensor: -tensor.size_bytes - tensor.scale_bytes)),
+        sum(len(model.buffers[entry.buffer].data) for entry in metadata),
+        about["labels"],
+    )
+
+
+def _stored_tensors(model):
+    found, counted = [], {b""}
+    for tensor in model.subgraphs[0].tensors:
+        content = model.buffers[tensor.buffer].data
+        if content is None or not len(content):
+            continue
+        vectors = [_bytes(tensor.quantization, name) for name in ("scale", "zeroPoint")]
+        scale_bytes = sum(len(vector) for vector in vectors if vector not in counted)
+        type_name = _TYPE_NAMES[tensor.type]
+        shape = () if tensor.shape is None else tuple(map(int, tensor.shape))
+        found.append(
+            StoredTensor(
+                (tensor.name or b"").decode(),
+                _role(type_name, shape, vectors[0] != b""),
+                type_name,
+                shape,
+                0 if tensor.buffer in counted else len(content),
+                scale_bytes,
+            )
+        )
+        counted.update(vectors, [tensor.buffer])
+    return found
+
+
+def _bytes(quantization, name):
+    """A vector of a tensor's quantization; the file may hold equal ones once."""
+    vector = getattr(quantization, name, None)
+    return b"" if vector is None else np.asarray(vector).tobytes()
+
+
+def _role(type_name, shape, quantized):
+    floating = type_name == "FLOAT32"
+    if (quantized and type_name in ("INT8", "INT4", "INT2")) or (floating and sum(np.array(shape) > 1) > 1):
+        return WEIGHTS
+    return BIASES if floating or (quantized and type_name == "INT32") else OTHER
+
+
+def _layers(tensors, bits):
+    """The quantized layers in the order of the network, then what else has weights or biases."""
+    by_layer = {name: [] for name in bits}
+    for tensor in tensors:  # those without a name gather windows
+        # A layer that is called again has a number behind its name there.
+        once = re.sub(r"_\d+$", "", tensor.operator)
+        name = once if tensor.operator not in bits and once in bits else tensor.operator
+        by_layer.setdefault(name, []).append(tensor)
+    for name, own in by_layer.items():
+        if name in bits or any(tensor.role != OTHER for tensor in own):
+            containers = [tensor.type for tensor in own if tensor.role == WEIGHTS]
+            # What the converter of mode "float" fused beyond recognition is there in floating point.
+            nothing = "FLOAT32" if name in bits else ""
+            widest = max(containers, key=lambda container: _WIDTHS.get(container, 0), default=nothing)
+            yield FileLayer(name, bits.get(name), widest, sum(each.size_bytes + each.scale_bytes for each in own))

@@ -1,0 +1,100 @@
+"""What a file says about itself."""
+
+import importlib.metadata
+import json
+from collections.abc import Mapping, Sequence
+
+from ai_edge_litert import schema_py_generated as schema
+
+from tfmp.checks import check_instance, check_instances, check_text
+from tfmp.files.json_record import parse_json
+from tfmp.graph import BitAssignment, Graph
+from tfmp.lowering.weight_packing import MODES as STORAGE_MODES
+from tfmp.tflite.interpreter import Interpreter
+from tfmp.tflite.writer.packing import with_metadata
+
+METADATA_NAME = "tfmp"
+FLOAT = "float"
+MODES = (*STORAGE_MODES, FLOAT)
+_NEEDED = {"tfmp", "mode", "bits"}
+
+
+def with_own_metadata(
+    content: bytes, *, mode: str, bits: Mapping[str, tuple[int, int]], labels: Sequence[str]
+) -> bytes:
+    """Returns a file that says what it is.
+
+    Args:
+        content: Bytes of a file.
+        mode: How its weights are stored.
+        bits: Layer name to `(weight_bits, activation_bits)`.
+        labels: Names of the classes, or none.
+
+    Raises:
+        ValueError: If there are labels, but not one for each number of a single output.
+    """
+    interpreter = Interpreter(content)
+    shapes = [tensor.shape for tensor in interpreter.outputs.values()]
+    if labels and (len(shapes) != 1 or shapes[0][-1] != len(labels)):
+        raise ValueError(
+            "`labels` must name every number of the model's output, and there must be one output. Received: "
+            f"{len(labels)} labels for outputs of shape {', '.join(map(str, shapes))}"
+        )
+    about = {
+        "tfmp": importlib.metadata.version("tfmp"),
+        "mode": mode,
+        "bits": {name: list(pair) for name, pair in bits.items()},
+        "inputs": {name: tensor.in_words for name, tensor in interpreter.inputs.items()},
+        "outputs": {name: tensor.in_words for name, tensor in interpreter.outputs.items()},
+    }
+    if labels:
+        about["labels"] = list(labels)
+    # As long in every mode, so that a small file is never larger than a fast one.
+    text = json.dumps(about, separators=(",", ":")) + " " * (max(map(len, MODES)) - len(mode))
+    return with_metadata(content, {METADATA_NAME: text.encode()})
+
+
+def own_metadata(model: schema.ModelT, label: str) -> dict:
+    """Returns what `with_own_metadata` wrote.
+
+    Args:
+        model: The file.
+        label: What errors call it.
+
+    Raises:
+        ValueError: If the file says nothing, or in another way.
+    """
+    entries = [entry for entry in model.metadata or [] if entry.name == METADATA_NAME.encode()]
+    if not entries:
+        raise ValueError(
+            f"Expected a TFLite file that `tfmp.export_tflite` wrote. Received: {label}, which has no metadata of "
+            "tfmp. Export the model with tfmp; `tfmp.evaluate_tflite` takes files of others."
+        )
+    try:
+        about = check_instance("metadata", parse_json(_content(model, entries[0])), dict, "an object")
+        if not _NEEDED <= set(about):
+            raise ValueError(f"without {', '.join(sorted(_NEEDED - set(about)))}")
+        for name in ("tfmp", "mode"):
+            check_text(name, about[name])
+        about["bits"] = BitAssignment(about["bits"]).bits
+        about["labels"] = check_instances("labels", about.get("labels", ()), str, "names")
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"Expected metadata that tfmp can read in {label}. Received: {error}. Export the model again."
+        ) from error
+    return about
+
+
+def _content(model, entry):
+    if not 0 <= entry.buffer < len(model.buffers):
+        raise ValueError(f"a buffer with the number {entry.buffer}, of {len(model.buffers)}")
+    return bytes(() if (data := model.buffers[entry.buffer].data) is None else data)
+
+
+def quantized_bits(graph: Graph) -> dict[str, tuple[int, int]]:
+    """Returns layer name to `(weight_bits, activation_bits)` of every layer with quantized weights."""
+    return {
+        layer.name: (layer.weight.bits[0], layer.activation.bits[0])
+        for layer in graph.in_order()
+        if layer.shape is not None and layer.is_quantized
+    }

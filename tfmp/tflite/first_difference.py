@@ -1,0 +1,53 @@
+"""The layer at which a folded model leaves the model that it was folded from."""
+
+import numpy as np
+import tensorflow as tf
+
+from tfmp.bindings import binding
+from tfmp.data.whole_batches import by_whole_batches
+from tfmp.graph import Graph, IntegerGraph, map_references
+from tfmp.tflite.agreement import run_operation
+from tfmp.tflite.output_tally import signal_to_noise_db
+
+_SAMPLES = 8
+PARTED = 15.0  # decibels
+
+
+def first_parting(fixed, graph: Graph, integers: IntegerGraph, folded, samples) -> tuple[str, float]:
+    """Compares every operation of a folded model with the trained model, given the trained model's own inputs.
+
+    Both are compared as codes of the operation's output, so that what the trained model rounds later does not count.
+
+    Args:
+        fixed: The trained model.
+        graph: What its binding read.
+        integers: The integer network.
+        folded: The model that computes it.
+        samples: Arrays by the names of the inputs; the first few are used.
+
+    Returns:
+        Name of the first layer below 15 dB, else of the one with the fewest; and its signal-to-noise ratio in decibels.
+    """
+    samples = {name: np.asarray(array[:_SAMPLES]) for name, array in samples.items()}
+    stored = [
+        operation
+        for operation in integers.operations
+        if integers.tensors[operation.output].grid is not None and integers.tensors[operation.output].source
+    ]
+    sources = list(dict.fromkeys(integers.tensors[operation.output].source for operation in stored))
+    model = binding.of(fixed).tensor_model(fixed, sources)
+    named = dict(zip(graph.input_names, samples.values(), strict=True))
+    inputs = map_references(graph.inputs, lambda reference: named[reference.name])
+    trained = dict(zip(sources, map(np.asarray, tf.nest.flatten(by_whole_batches(model)(inputs))), strict=True))
+    tensors, ratios = dict(samples), {}
+    for operation in integers.operations:
+        tensor = integers.tensors[operation.output]
+        tensors[operation.output] = computed = run_operation(folded, operation, tensors)
+        if operation in stored:
+            codes = np.clip(np.rint(trained[tensor.source] / tensor.grid.scale), tensor.grid.low, tensor.grid.high)
+            layer = graph.producer(tensor.source).layer
+            ratios.setdefault(layer, signal_to_noise_db(codes, computed))
+            tensors[operation.output] = codes
+    parted = (name for name, ratio in ratios.items() if ratio < PARTED)
+    layer = next(parted, min(ratios, key=ratios.get))
+    return layer, ratios[layer]

@@ -1,0 +1,173 @@
+"""Runs a TFLite file."""
+
+import functools
+import os
+import pathlib
+from collections.abc import Mapping
+
+import numpy as np
+from ai_edge_litert import interpreter as litert
+
+from tfmp.checks import check_path
+from tfmp.reports import FileTensor
+from tfmp.tflite.expose_tensors import TENSOR_SIGNATURE, with_readable_tensors
+from tfmp.tflite.writer.write_tflite import SIGNATURE
+
+
+class Interpreter:
+    """A loaded TFLite file that takes batches of any size, on the CPU with XNNPACK.
+
+    Args:
+        source: Path of the file, or its bytes.
+        threads: Threads of the runtime.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is truncated, no TFLite file, or has no signature of fixed batch size.
+
+    Example:
+        >>> probabilities = Interpreter("model.tflite").run(images)["probabilities"]
+    """
+
+    def __init__(self, source: str | os.PathLike | bytes, *, threads: int = 1):
+        if isinstance(source, bytes | bytearray):
+            self.label, self.content = "the given bytes", bytes(source)
+        else:
+            path = pathlib.Path(check_path("path", source))
+            if not path.is_file():
+                raise FileNotFoundError(f"Expected a TFLite file. Received: {str(path)!r}, which is no file.")
+            self.label, self.content = repr(str(path)), path.read_bytes()
+        self._interpreter = self._load(self.content, num_threads=threads)
+        signatures = self._interpreter.get_signature_list()
+        if SIGNATURE not in signatures:
+            raise ValueError(
+                f"Expected a TFLite file with the signature {SIGNATURE!r}. Received: {self.label} with signatures "
+                f"{sorted(signatures)}. Export the model again."
+            )
+        self._runner = self._interpreter.get_signature_runner(SIGNATURE)
+        self.inputs = _tensors(self._runner.get_input_details())
+        self.outputs = _tensors(self._runner.get_output_details())
+        sizes = {tensor.shape[0] if tensor.shape else 0 for tensor in self.inputs.values()}
+        if len(sizes) != 1 or min(sizes) < 1:
+            raise ValueError(
+                f"Expected inputs of one fixed batch size. Received: sizes {sorted(sizes)} in {self.label}."
+            )
+        self.batch_size = sizes.pop()
+
+    def run(self, inputs: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Computes the outputs.
+
+        Args:
+            inputs: One array, or arrays by input name, all with the same first size. Codes where the file takes codes.
+
+        Returns:
+            Arrays by output name.
+        """
+        return self._run(self._runner, inputs)
+
+    def codes(self, inputs: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Computes every quantized tensor of the file, by the same kernels as `run`.
+
+        Args:
+            inputs: As for `run`.
+
+        Returns:
+            int32 codes, the zero points taken off, by name of the tensor in the file.
+        """
+        stored = self._run(self._readable, inputs)
+        tensors = self.quantized_tensors
+        return {name: stored[name].astype(np.int32) - tensors[name].zero_point for name in tensors}
+
+    @functools.cached_property
+    def quantized_tensors(self) -> dict[str, FileTensor]:
+        """Every tensor that `codes` returns, by its name in the file."""
+        return _tensors(self._readable.get_output_details())
+
+    @functools.cached_property
+    def _readable(self):
+        self._readable_interpreter = self._load(with_readable_tensors(self.content))
+        return self._readable_interpreter.get_signature_runner(TENSOR_SIGNATURE)
+
+    def operators_outside_xnnpack(self) -> list[tuple[str, str]]:
+        """Lists operators that the runtime's own kernels compute, slower and with other rounding than XNNPACK's.
+
+        Returns:
+            Kind, as in the schema, and name of the first output tensor of each, in the order of execution.
+        """
+        interpreter = self._load(self.content, experimental_disable_delegate_node_fusion=True)
+        # The runtime tells what it delegates nowhere else. With fusion off, a delegated operator is followed by a node
+        # DELEGATE that writes the same tensors.
+        nodes = interpreter._get_ops_details()
+        names = {tensor["index"]: tensor["name"] for tensor in interpreter.get_tensor_details()}
+        delegated = {index for node in nodes if node["op_name"] == "DELEGATE" for index in node["outputs"]}
+        return [
+            (node["op_name"], names[node["outputs"][0]])
+            for node in nodes
+            if node["op_name"] != "DELEGATE" and not delegated.intersection(node["outputs"])
+        ]
+
+    def _load(self, content, **arguments):
+        try:
+            interpreter = litert.Interpreter(model_content=content, **arguments)
+            interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            raise ValueError(
+                f"Expected a complete TFLite file that this runtime can run. Received: {self.label}, "
+                f"{len(self.content)} bytes; copy or export it again. The runtime says: {' '.join(str(error).split())}"
+            ) from error
+        return interpreter
+
+    def _run(self, runner, inputs):
+        arrays = self._arrays(inputs)
+        count = len(next(iter(arrays.values())))
+        results = []
+        for start in range(0, count, self.batch_size):
+            batch = {name: array[start : start + self.batch_size] for name, array in arrays.items()}
+            missing = start + self.batch_size - count
+            if missing > 0:
+                batch = {name: np.concatenate([x, np.repeat(x[-1:], missing, axis=0)]) for name, x in batch.items()}
+            results.append(runner(**batch))
+        return {name: np.concatenate([result[name] for result in results])[:count] for name in results[0]}
+
+    def _arrays(self, inputs):
+        if not isinstance(inputs, Mapping):
+            if len(self.inputs) != 1:
+                raise ValueError(f"Expected arrays by name for the inputs {sorted(self.inputs)}. Received: one array.")
+            inputs = dict.fromkeys(self.inputs, inputs)
+        if set(inputs) != set(self.inputs):
+            raise ValueError(f"Expected the inputs {sorted(self.inputs)}. Received: {sorted(inputs)}")
+        arrays = {}
+        for name, tensor in self.inputs.items():
+            array = np.asarray(inputs[name])
+            if array.ndim != len(tensor.shape) or array.shape[1:] != tensor.shape[1:] or not len(array):
+                raise ValueError(
+                    f"Input {name!r} must have the shape (any, {', '.join(map(str, tensor.shape[1:]))}). "
+                    f"Received: {array.shape}"
+                )
+            if tensor.scale is not None and array.dtype != tensor.dtype and not _are_codes(array, tensor):
+                raise ValueError(
+                    f"Input {name!r} takes {tensor.dtype} codes, rint(x / {tensor.scale}) + {tensor.zero_point}. "
+                    f"Received: {array.dtype}"
+                )
+            arrays[name] = np.ascontiguousarray(array, tensor.dtype)
+        if len({len(array) for array in arrays.values()}) != 1:
+            raise ValueError(
+                f"Expected as many examples in each input. Received: {[len(array) for array in arrays.values()]}"
+            )
+        return arrays
+
+
+def _are_codes(array, tensor):
+    """True for whole numbers that are their own codes, of whatever type."""
+    plain = tensor.scale == 1 and tensor.zero_point == 0
+    return plain and array.dtype.kind in "fiu" and np.array_equal(array.astype(tensor.dtype), array)
+
+
+def _tensors(details):
+    tensors = {}
+    for name, detail in details.items():
+        scales = detail["quantization_parameters"]["scales"]
+        zero_points = detail["quantization_parameters"]["zero_points"]
+        scale, zero_point = (float(scales[0]), int(zero_points[0])) if len(scales) else (None, None)
+        tensors[name] = FileTensor(tuple(map(int, detail["shape"])), detail["dtype"].__name__, scale, zero_point)
+    return tensors

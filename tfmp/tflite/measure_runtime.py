@@ -1,0 +1,178 @@
+"""Latency of a network's layers in the runtime, on this machine."""
+
+import datetime
+import importlib.metadata
+import os
+import pathlib
+import platform
+
+import numpy as np
+
+from tfmp.bindings import binding
+from tfmp.bindings.saving.load_model import load_model
+from tfmp.checks import check_choice, check_integer, check_path
+from tfmp.costs.runtime_table import RuntimeRow, RuntimeTable, network_key
+from tfmp.data.model_inputs import ModelInputs
+from tfmp.graph import Graph, LayerShape, map_references
+from tfmp.lowering.weight_packing import PACKED_BITS, weight_storage
+from tfmp.tflite.one_layer import one_layer_graph
+from tfmp.tflite.stopwatch import Stopwatch
+from tfmp.tflite.writer.write_tflite import write_tflite
+from tfmp.transform.calibration.calibrate import calibrate_ranges
+from tfmp.transform.edits.split_separables import with_split_separables
+from tfmp.transform.edits.without_quantizers import in_floating_point
+from tfmp.transform.fix import fix
+from tfmp.transform.fold import fold_graph
+from tfmp.transform.relax import relax
+
+_FINEST_BITS = 8
+
+
+def measure_runtime(model, path, *, threads=1, batch_size=1, runs=15, verbose=0) -> RuntimeTable:
+    """Measures each layer with a kernel, in every container its weights may take, and writes a table of latencies.
+
+    What is measured is what is exported: a file of the one layer, packed or not. The containers of a layer take turns,
+    run after run, so that what disturbs the machine disturbs all alike; the median counts. At last comes the whole
+    network with all weights at 8 bits. A file that exists is extended by what it lacks, after every layer, so that a
+    run that was broken off goes on.
+
+    Args:
+        model: A model in floating point, relaxed or fixed, or the path of one that was saved.
+        path: The JSON file to write or to extend.
+        threads: Threads of the runtime.
+        batch_size: The fixed batch of the files, unless that of the model is fixed.
+        runs: How often to measure, each time for a few milliseconds; the first does not count.
+        verbose: 1 prints a line for each layer.
+
+    Returns:
+        The table, for `tfmp.costs.RuntimeLatency`.
+
+    Raises:
+        ValueError: If the file holds no table, or one measured under other conditions; if the model cannot be folded,
+            or an input has a free size.
+
+    Example:
+        >>> table = tfmp.measure_runtime(model, "latency.json")
+    """
+    path = pathlib.Path(check_path("path", path))
+    check_integer("batch_size", batch_size, at_least=1)
+    check_choice("verbose", verbose, (0, 1))
+    stopwatch = Stopwatch(threads=threads, runs=runs)
+    if isinstance(model, str | os.PathLike):
+        model = load_model(model)
+    graph = with_split_separables(binding.of(model).read(model, weights=False))
+    batch_size = ModelInputs.of(graph).batch_size or batch_size
+    table = _extendable(path, _conditions(threads, batch_size)) if path.exists() else None
+    table = table or RuntimeTable(_conditions(threads, batch_size))
+    for call in graph.calls:
+        layer = graph.layer_of(call)
+        if layer.shape is None:
+            continue
+        missing = [bits for bits in containers(layer.shape) if table.latency_us(layer.shape, bits) is None]
+        if not missing:
+            continue
+        files = {bits: _file(one_layer_graph(graph, call, bits), batch_size) for bits in missing}
+        rows = [RuntimeRow(layer.shape, bits, *found) for bits, found in stopwatch.measure(files).items()]
+        table = _extended(table, path, rows=(*table.rows, *rows))
+        if verbose:
+            print(
+                f"{layer.name}: {', '.join(f'{r.container_bits} bits {r.latency_us:.1f} us' for r in rows)}", flush=True
+            )
+    if network_key(graph) not in table.overhead_us:
+        whole = write_tflite(fold_graph(_at_eight_bits(model)), batch_size=batch_size)
+        latency_us = stopwatch.measure({"whole": whole})["whole"][0]
+        layers = [graph.layer_of(call).shape for call in graph.calls]
+        overhead = latency_us - sum(table.latency_us(shape, _FINEST_BITS) for shape in layers if shape is not None)
+        table = _extended(table, path, overhead_us={**table.overhead_us, network_key(graph): overhead})
+        if verbose:
+            print(
+                f"{graph.name}: {latency_us:.1f} us at 8 bits, of which {overhead:.1f} us beside its layers", flush=True
+            )
+    return table
+
+
+def containers(shape: LayerShape) -> tuple[int, ...]:
+    """The containers, 8 bits first, that some mode of export may choose for a layer's weights."""
+    ranges = [(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) for bits in PACKED_BITS]
+    packed = {weight_storage(shape, low, high, mode="small").container_bits for low, high in ranges}
+    return tuple(sorted({_FINEST_BITS} | packed, reverse=True))
+
+
+def _conditions(threads, batch_size):
+    return {
+        "machine": platform.machine(),
+        "processor": _processor(),
+        "system": platform.system(),
+        "cpus": os.cpu_count(),
+        "threads": threads,
+        "batch_size": batch_size,
+        "ai_edge_litert": importlib.metadata.version("ai-edge-litert"),
+    }
+
+
+def _processor():
+    """Its name; `platform.processor` has none on Linux."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            names = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]
+    except OSError:
+        names = []
+    return names[0] if names else platform.processor()
+
+
+def _extendable(path, conditions):
+    table = RuntimeTable.from_json(path)
+    differing = {key: (table.conditions.get(key), value) for key, value in conditions.items()}
+    differing = {key: pair for key, pair in differing.items() if pair[0] != pair[1]}
+    if differing:
+        raise ValueError(
+            f"{str(path)!r} was measured under other conditions: "
+            + ", ".join(f"{key} {there!r} there, {here!r} now" for key, (there, here) in differing.items())
+            + ". Rows of both do not compare: write to another file."
+        )
+    return table
+
+
+def _extended(table, path, **changes):
+    today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    fields = {"rows": table.rows, "overhead_us": table.overhead_us, **changes}
+    table = RuntimeTable(table.conditions, date=today, **fields)
+    table.to_json(path, overwrite=True)
+    return table
+
+
+def _file(graph, batch_size):
+    return write_tflite(graph, batch_size=batch_size, input_type="int8", output_type="int8")
+
+
+def _at_eight_bits(model) -> Graph:
+    """A network that can be folded: the latency does not depend on ranges, so that noise calibrates them."""
+    bound = binding.of(model)
+    graph = bound.read(model)
+    if not any(layer.is_quantized for layer in graph.layers.values()):
+        eight = (_FINEST_BITS,)
+        model = relax(model, weight_bits=eight, activation_bits=eight, first_and_last="search")
+        graph = bound.read(model)
+    floating = in_floating_point(graph)
+    if graph.searched:
+        model = fix(model, {layer.name: (_FINEST_BITS, _FINEST_BITS) for layer in graph.searched})
+    else:
+        model = bound.write(graph)
+    calibrate_ranges(model, bound.write(floating), _noise(graph))
+    return bound.read(model)
+
+
+def _noise(graph):
+    rng = np.random.default_rng(0)
+    arrays = {}
+    for name in graph.input_names:
+        sizes = graph.tensors[name].shape[1:]
+        if None in sizes:
+            raise ValueError(
+                f"Input `{name}` has the shape {sizes}, whose free sizes no file can have. Build the model with a "
+                "fixed input shape."
+            )
+        values = rng.normal(size=(8, *sizes))
+        # Zeros and ones are indices, too.
+        arrays[name] = values.astype(np.float32) if graph.tensors[name].is_float else (values > 0).astype(np.int32)
+    return map_references(graph.inputs, lambda reference: arrays[reference.name])

@@ -1,0 +1,34 @@
+"""A model as a function of arrays, whatever the structure of its inputs and outputs."""
+
+from collections.abc import Mapping
+
+from tfmp.data.whole_batches import by_whole_batches
+from tfmp.graph import Graph, TensorRef, map_references
+
+
+class PlainFunction:
+    """Calls a model at inference with one tensor per input, and returns its outputs as a list.
+
+    Args:
+        model: A Keras model.
+        graph: What its binding read.
+    """
+
+    def __init__(self, model, graph: Graph):
+        self._model, self._graph = model, graph
+
+    def __call__(self, *tensors) -> list:
+        """Takes tensors in the order of the graph's inputs, and returns them in the order of its outputs."""
+        named = dict(zip(self._graph.input_names, tensors, strict=True))
+        inputs = map_references(self._graph.inputs, lambda reference: named[reference.name])
+        return list(_leaves(self._graph.outputs, by_whole_batches(self._model)(inputs)))
+
+
+def _leaves(structure, values):
+    """What stands in `values` where `structure` has its references."""
+    if isinstance(structure, TensorRef):
+        yield values
+    else:
+        keys = structure if isinstance(structure, Mapping) else range(len(structure))
+        for key in keys:
+            yield from _leaves(structure[key], values[key])

@@ -1,0 +1,43 @@
+"""The model in floating point that a file is compared with."""
+
+from tfmp.bindings import binding
+from tfmp.checks import received
+from tfmp.graph import Graph
+from tfmp.lowering.signature_names import signature_inputs
+from tfmp.tflite.plain_function import PlainFunction
+
+
+def reference_function(reference, graph: Graph):
+    """Returns a model as a function of arrays, in the order of another model's inputs and outputs.
+
+    Args:
+        reference: A Keras model with the same inputs and outputs; inputs go by name where the names are the same.
+        graph: The other model.
+
+    Raises:
+        TypeError: If it is no Keras model.
+        ValueError: If its inputs or outputs have other shapes.
+    """
+    try:
+        own = binding.of(reference).read(reference, weights=False)
+    except TypeError as error:
+        raise TypeError(
+            f"`reference` must be a Keras model, the one in floating point. Received: {received(reference)}"
+        ) from error
+    names, own_names = (list(signature_inputs(each).values()) for each in (graph, own))
+    order = [names.index(name) for name in own_names] if set(names) == set(own_names) else range(len(names))
+    ends = [
+        ("inputs", [graph.input_names[i] for i in order], own.input_names),
+        ("outputs", graph.output_names, own.output_names),
+    ]
+    for what, expected, found in ends:
+        shapes = [
+            [each.tensors[name].shape[1:] for name in tensors] for each, tensors in ((graph, expected), (own, found))
+        ]
+        if shapes[0] != shapes[1]:
+            raise ValueError(
+                f"`reference` must have the {what} of the exported model, of the shapes {shapes[0]} for each sample. "
+                f"Received: model `{own.name}` with {shapes[1]}. Give the model that `tfmp.relax` was given."
+            )
+    function = PlainFunction(reference, own)
+    return lambda *arrays: function(*(arrays[i] for i in order))

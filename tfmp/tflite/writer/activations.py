@@ -1,0 +1,51 @@
+"""Operators that compute a function of every value."""
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from tfmp.graph.integer_graph import ACTIVATIONS, Grid, IntegerOperation
+from tfmp.tflite.writer.tensor_table import TensorTable
+
+# The grids that the format's specification gives to functions with a bounded range.
+FIXED_GRIDS = {"sigmoid": Grid(1 / 256, 0, 255), "tanh": Grid(1 / 128, -128, 127)}
+# Factors of LEAKY_RELU beyond these are left to a kernel that rounds twice.
+_SMALLEST_FACTOR, _LARGEST_FACTOR = 2.0**-8, 2.0**7 - 2.0**-8
+
+
+def write_activation(table: TensorTable, operation: IntegerOperation) -> None:
+    """LOGISTIC, TANH, ELU, LEAKY_RELU or GELU."""
+    function, grid = operation.attributes["function"], table.grid(operation.output)
+    if function not in ACTIVATIONS:
+        raise ValueError(
+            f"`function` must be one of {', '.join(ACTIVATIONS)}. Received: {function!r} at operation "
+            f"{operation.name!r}. Compose it of these, additions and products."
+        )
+    if grid != FIXED_GRIDS.get(function, grid):
+        raise ValueError(
+            f"{function} writes {FIXED_GRIDS[function]}. Received: {grid} at operation {operation.name!r}. Requantize "
+            "its output, and give narrower bounds as `low` and `high`."
+        )
+    kind, version, options = {"sigmoid": "LOGISTIC", "tanh": "TANH"}.get(function, function.upper()), 1, None
+    if function == "leaky_relu":
+        version, options = 2, _leaky_options(table, operation)
+    elif function == "gelu":
+        version, options = 2, schema.GeluOptionsT()
+        options.approximate = bool(operation.attributes.get("approximate", False))
+    inputs = [table.index(operation.inputs[0])]
+    # The rounding of some depends on the zero point, so that none writes into a helper tensor.
+    table.add_operator(operation, kind, inputs, version=version, options=options, keeps_zero_point=True)
+
+
+def _leaky_options(table, operation):
+    options = schema.LeakyReluOptionsT()
+    options.alpha = float(np.float32(operation.attributes["negative_slope"]))
+    scale = np.float32(table.grid(operation.output).scale)
+    ratio = np.float32(table.grid(operation.inputs[0]).scale) / scale
+    factors = ratio, abs(ratio * np.float32(options.alpha))
+    if not all(_SMALLEST_FACTOR <= factor <= _LARGEST_FACTOR for factor in factors):
+        raise ValueError(
+            "The input scale of leaky_relu, and that times its slope, must be from 2**-8 to 127.996 times the "
+            f"output scale. Received: {factors[0]} and {factors[1]} times at operation {operation.name!r}. "
+            "Requantize the input, or use a ReLU for a slope of almost zero."
+        )
+    return options

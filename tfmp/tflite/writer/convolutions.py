@@ -1,0 +1,173 @@
+"""Operators that multiply by constant codes: convolutions and dense layers."""
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from tfmp.graph.integer_graph import IntegerOperation
+from tfmp.graph.runtime_limits import LARGEST_PRODUCT, SMALLEST_SCALE
+from tfmp.tflite.writer.gathered_windows import filled_input, gathered_windows, packed_bits_of
+from tfmp.tflite.writer.model_builder import Quantization
+from tfmp.tflite.writer.tensor_table import TensorTable
+
+PADDINGS = {"same": schema.Padding.SAME, "valid": schema.Padding.VALID}
+_KERNEL_LIMIT = 127
+# With a larger factor from accumulator to output XNNPACK refuses, and with it the runtime, the whole file.
+_MULTIPLIER_LIMIT = 2.0**8
+
+
+def write_conv2d(table: TensorTable, operation: IntegerOperation) -> None:
+    """CONV_2D: kernel `[out, h, w, in / groups]`; the runtime finds the groups from the sizes.
+
+    A packed kernel is read by FULLY_CONNECTED alone, which gets all that a window covers as the channels of a position.
+    """
+    kernel = operation.constants["kernel"]
+    options = schema.Conv2DOptionsT()
+    set_window(options, operation)
+    channels = table.shape(operation.inputs[0])[-1]
+    groups = operation.attributes.get("groups", 1)
+    if kernel.ndim != 4 or channels != kernel.shape[2] * groups or kernel.shape[3] % groups:
+        raise ValueError(
+            f"`kernel` must be [height, width, {channels} / groups, filters], the filters a multiple of groups. "
+            f"Received: shape {kernel.shape}, groups={groups} at operation {operation.name!r}."
+        )
+    if packed_bits_of(operation):
+        source, kernel = gathered_windows(table, operation)
+        _add_fully_connected(table, operation, source, kernel)
+        return
+    inputs = _with_constants(table, operation, kernel.transpose(3, 0, 1, 2), axis=0)
+    table.add_operator(operation, "CONV_2D", inputs, version=6 if groups > 1 else 3, options=options)
+
+
+def write_depthwise_conv2d(table: TensorTable, operation: IntegerOperation) -> None:
+    """DEPTHWISE_CONV_2D: kernel `[1, h, w, channels * depth_multiplier]`."""
+    kernel = operation.constants["kernel"]
+    channels = table.shape(operation.inputs[0])[-1]
+    if kernel.ndim != 4 or kernel.shape[2] != channels:
+        raise ValueError(
+            f"`kernel` must be [height, width, {channels}, depth_multiplier]. Received: shape {kernel.shape} at "
+            f"operation {operation.name!r}."
+        )
+    add_depthwise(table, operation, kernel)
+
+
+def add_depthwise(table: TensorTable, operation: IntegerOperation, kernel: np.ndarray, **arguments) -> None:
+    """Appends a depthwise convolution by the operation's constants and an `[h, w, channels, multiplier]` kernel."""
+    height, width, channels, depth_multiplier = kernel.shape
+    options = schema.DepthwiseConv2DOptionsT()
+    set_window(options, operation)
+    options.depthMultiplier = depth_multiplier
+    flat = kernel.reshape(1, height, width, channels * depth_multiplier)
+    inputs = _with_constants(table, operation, flat, axis=3)
+    table.add_operator(operation, "DEPTHWISE_CONV_2D", inputs, version=3, options=options, **arguments)
+
+
+def write_dense(table: TensorTable, operation: IntegerOperation) -> None:
+    """FULLY_CONNECTED over the last axis: kernel `[out, in]`, one scale per row."""
+    kernel = operation.constants["kernel"]
+    shape = table.shape(operation.inputs[0])
+    if kernel.ndim != 2 or kernel.shape[0] != shape[-1]:
+        raise ValueError(
+            f"`kernel` must be [{shape[-1]}, units]. Received: shape {kernel.shape} at operation {operation.name!r}."
+        )
+    source, kernel = filled_input(table, operation) if packed_bits_of(operation) else (None, kernel)
+    _add_fully_connected(table, operation, source, kernel)
+
+
+def _add_fully_connected(table, operation, source, kernel):
+    """FULLY_CONNECTED with an `[in, out]` kernel; `source` is the index of its input if that is not the operation's."""
+    options = schema.FullyConnectedOptionsT()
+    options.keepNumDims = len(table.shape(operation.output)) > 2
+    inputs = _with_constants(table, operation, kernel.T, axis=0)
+    if source is not None:
+        inputs[0] = source
+    table.add_operator(operation, "FULLY_CONNECTED", inputs, version=5 if options.keepNumDims else 4, options=options)
+
+
+def write_conv2d_transpose(table: TensorTable, operation: IntegerOperation) -> None:
+    """TRANSPOSE_CONV: kernel `[out, h, w, in]`, the output's shape ahead of the input."""
+    kernel = operation.constants["kernel"]
+    channels = table.shape(operation.inputs[0])[-1]
+    if kernel.ndim != 4 or kernel.shape[3] != channels:
+        raise ValueError(
+            f"`kernel` must be [height, width, filters, {channels}]. Received: shape {kernel.shape} at operation "
+            f"{operation.name!r}."
+        )
+    options = schema.TransposeConvOptionsT()
+    set_window(options, operation)
+    strides = np.array([options.strideH, options.strideW])
+    # XNNPACK refuses kernels smaller than the strides; taps of zeros change neither result nor shape.
+    kernel = np.pad(kernel, [*((0, count) for count in np.maximum(strides - kernel.shape[:2], 0)), (0, 0), (0, 0)])
+    beyond = kernel.shape[:2] - strides if options.padding == schema.Padding.VALID else 0
+    expected, shape = tuple(table.shape(operation.inputs[0])[1:3] * strides + beyond), table.shape(operation.output)
+    if shape[1:3] != expected:
+        raise ValueError(
+            f"`conv2d_transpose` makes {expected} of height and width. Received: {shape[1:3]} at operation "
+            f"{operation.name!r}. Leave `output_padding` away; put a `pad` or `slice` operation behind it."
+        )
+    source, kernel, bias = _with_constants(table, operation, kernel.transpose(2, 0, 1, 3), axis=0)
+    shape = table.builder.constant(f"{operation.name}/shape", np.array(shape, np.int32))
+    table.add_operator(operation, "TRANSPOSE_CONV", [shape, kernel, source, bias], version=4, options=options)
+
+
+def set_window(options: object, operation: IntegerOperation) -> None:
+    """Sets padding, strides and dilation of an options object that has them."""
+    padding = operation.attributes.get("padding", "valid")
+    if padding not in PADDINGS:
+        raise ValueError(
+            f"`padding` must be 'same' or 'valid'. Received: {padding!r} at operation {operation.name!r}. "
+            "Put a `pad` operation before it for other paddings."
+        )
+    options.padding = PADDINGS[padding]
+    options.strideH, options.strideW = operation.attributes.get("strides", (1, 1))
+    if "dilationHFactor" in vars(options):
+        options.dilationHFactor, options.dilationWFactor = operation.attributes.get("dilation", (1, 1))
+
+
+def _with_constants(table, operation, kernel, axis):
+    kernel_scale = np.asarray(operation.constants["kernel_scale"])
+    bias = np.asarray(operation.constants["bias"])
+    channels = (kernel.shape[axis],)
+    if kernel.dtype != np.int8 or kernel.size == 0 or np.abs(kernel.astype(np.int16)).max() > _KERNEL_LIMIT:
+        raise ValueError(
+            f"`kernel` must hold int8 codes from -{_KERNEL_LIMIT} to {_KERNEL_LIMIT}: with -128, kernels that add two "
+            f"products in 16 bits overflow. Received: {kernel.dtype} codes at operation {operation.name!r}, from "
+            f"{kernel.min(initial=0)} to {kernel.max(initial=0)}. Quantize 8-bit kernels symmetrically."
+        )
+    if bias.dtype != np.int32 or bias.shape != channels or kernel_scale.shape != channels:
+        raise ValueError(
+            f"`bias` must be int32 and `kernel_scale` float32, both {channels}. Received: {bias.dtype} {bias.shape} "
+            f"and {kernel_scale.dtype} {kernel_scale.shape} at operation {operation.name!r}."
+        )
+    kernel_scale = kernel_scale.astype(np.float32)
+    input_scale = np.float32(table.grid(operation.inputs[0]).scale)
+    bias_scale = input_scale * kernel_scale
+    multiplier = bias_scale / np.float32(table.grid(operation.output).scale)
+    smallest = np.minimum(kernel_scale, bias_scale)
+    if not np.all((smallest >= SMALLEST_SCALE) & (multiplier < _MULTIPLIER_LIMIT)):
+        raise ValueError(
+            f"`kernel_scale` and `input_scale * kernel_scale` must be positive, from {SMALLEST_SCALE:.3g}, and "
+            f"`input_scale * kernel_scale / output_scale` below 256. Received: scales from {smallest.min()}, factors "
+            f"to {multiplier.max()} at operation {operation.name!r}. Recalibrate its ranges; give a channel without "
+            "weights any other scale."
+        )
+    product = (multiplier.astype(np.float64) * operation.reach).max()
+    if product >= LARGEST_PRODUCT:
+        raise ValueError(
+            f"`input_scale * kernel_scale / output_scale`, times the largest accumulator, must be below "
+            f"{LARGEST_PRODUCT:.0f}: beyond, the runtime overflows. Received: {product:.4g} at operation "
+            f"{operation.name!r}. Give the channel a smaller scale: its output is out of range all the same."
+        )
+    packed_bits = packed_bits_of(operation)
+    # One scale per channel even when all are equal: some ARM kernels round differently with a single scale.
+    of_kernel = Quantization(tuple(kernel_scale.tolist()), axis=axis)
+    of_bias = Quantization(tuple(bias_scale.tolist()))
+    return [
+        table.index(operation.inputs[0]),
+        table.builder.constant(
+            f"{operation.name}/kernel",
+            kernel,
+            quantization=of_kernel,
+            packed_bits=packed_bits,
+        ),
+        table.builder.constant(f"{operation.name}/bias", bias, quantization=of_bias),
+    ]

@@ -1,0 +1,74 @@
+"""Operators on values: sums and products of two tensors, and softmax."""
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from tfmp.graph.integer_graph import Grid, IntegerOperation
+from tfmp.tflite.writer.tensor_table import TensorTable
+
+SOFTMAX_GRID = Grid(1 / 256, 0, 255)
+# XNNPACK leaves factors beyond these to a kernel that rounds twice.
+_SMALLEST_RATIO, _LARGEST_RATIO = 2.0**-10, 2.0**8
+_SMALLEST_FACTOR, _LARGEST_FACTOR = 2.0**-16, 2.0**8
+
+
+def write_add(table: TensorTable, operation: IntegerOperation) -> None:
+    """ADD of two tensors."""
+    _write_sum(table, operation, "ADD", schema.AddOptionsT())
+
+
+def write_subtract(table: TensorTable, operation: IntegerOperation) -> None:
+    """SUB of two tensors."""
+    _write_sum(table, operation, "SUB", schema.SubOptionsT())
+
+
+def write_multiply(table: TensorTable, operation: IntegerOperation) -> None:
+    """MUL of two tensors."""
+    _check_shapes(table, operation)
+    first, second, scale = (np.float32(table.grid(name).scale) for name in (*operation.inputs, operation.output))
+    factor = first * second / scale
+    if not _SMALLEST_FACTOR <= factor < _LARGEST_FACTOR:
+        raise ValueError(
+            "The product of the input scales of `multiply` must be from 2**-16 to below 256 times the output scale. "
+            f"Received: {factor} times at operation {operation.name!r}. Requantize an input or choose another output "
+            "grid."
+        )
+    inputs = [table.index(name) for name in operation.inputs]
+    table.add_operator(operation, "MUL", inputs, version=2, options=schema.MulOptionsT())
+
+
+def _write_sum(table, operation, kind, options):
+    _check_shapes(table, operation)
+    scale = np.float32(table.grid(operation.output).scale)
+    ratios = [np.float32(table.grid(name).scale) / scale for name in operation.inputs]
+    if not all(_SMALLEST_RATIO <= ratio < _LARGEST_RATIO for ratio in ratios):
+        raise ValueError(
+            f"The input scales of `{operation.kind}` must be from 2**-10 to below 256 times the output scale. "
+            f"Received: {ratios[0]} and {ratios[1]} times at operation {operation.name!r}. Requantize the input that "
+            "is far off."
+        )
+    inputs = [table.index(name) for name in operation.inputs]
+    table.add_operator(operation, kind, inputs, version=2, options=options)
+
+
+def _check_shapes(table, operation):
+    """Two inputs whose sizes, axis by axis, are equal or 1."""
+    shapes = [table.shape(name) for name in operation.inputs]
+    fit = len(shapes) == 2 and len(shapes[0]) == len(shapes[1])
+    if not fit or any(len({1, *sizes}) > 2 for sizes in zip(*shapes, strict=True)):
+        raise ValueError(
+            f"`{operation.kind}` takes two inputs of one rank, their sizes equal or 1. Received: {shapes} at operation "
+            f"{operation.name!r}. Reshape the smaller one."
+        )
+
+
+def write_softmax(table: TensorTable, operation: IntegerOperation) -> None:
+    """SOFTMAX over the last axis."""
+    grid = table.grid(operation.output)
+    if grid != SOFTMAX_GRID:
+        raise ValueError(f"`softmax` writes {SOFTMAX_GRID}. Received: {grid} at operation {operation.name!r}.")
+    options = schema.SoftmaxOptionsT()
+    options.beta = 1.0
+    inputs = [table.index(operation.inputs[0])]
+    reach = (grid.low, grid.high)
+    table.add_operator(operation, "SOFTMAX", inputs, version=2, options=options, reach=reach, keeps_zero_point=True)

@@ -1,0 +1,161 @@
+"""The input of a packed kernel: everything that one output is computed from, side by side in the last axis."""
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from tfmp.graph.integer_graph import IntegerOperation
+from tfmp.graph.runtime_limits import LARGEST_INPUT, LARGEST_PACKED_BIAS, LARGEST_PACKED_SUM
+from tfmp.lowering.weight_packing import LARGEST_CONCATENATION, filled_channels
+from tfmp.tflite.writer.model_builder import Quantization
+from tfmp.tflite.writer.tensor_table import TensorTable
+
+
+def packed_bits_of(operation: IntegerOperation) -> int | None:
+    """Returns 4 or 2 if the kernel of an operation is to be packed, after a look at its constants."""
+    bits = operation.attributes.get("container_bits", 8)
+    if bits == 8:
+        return None
+    if operation.kind not in ("conv2d", "dense"):
+        raise ValueError(
+            f"`conv2d` and `dense` may have packed kernels. Received: {bits} bits at operation {operation.name!r}, "
+            f"`{operation.kind}`. Give it `container_bits=8`."
+        )
+    kernel, bias = (np.asarray(operation.constants[name], np.int64) for name in ("kernel", "bias"))
+    smallest, largest = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+    if kernel.min() < smallest or kernel.max() > largest:
+        raise ValueError(
+            f"A kernel in {bits} bits holds codes from {smallest} to {largest}. Received: {kernel.min()} to "
+            f"{kernel.max()} at operation {operation.name!r}. Give it `container_bits=8`."
+        )
+    sums = LARGEST_INPUT * np.abs(kernel).reshape(-1, kernel.shape[-1]).sum(0)
+    if np.abs(bias).max() > LARGEST_PACKED_BIAS or sums.max() > LARGEST_PACKED_SUM:
+        raise ValueError(
+            f"Sums of packed codes may reach {LARGEST_PACKED_SUM}, biases {LARGEST_PACKED_BIAS}: beyond, the runtime "
+            f"overflows. Received: {sums.max()} and {np.abs(bias).max()} at operation {operation.name!r}. Give it "
+            "`container_bits=8`."
+        )
+    return bits
+
+
+def gathered_windows(table: TensorTable, operation: IntegerOperation) -> tuple[int, np.ndarray]:
+    """Appends the operators that gather the windows of a convolution, all of which XNNPACK runs.
+
+    Rows first, then columns: a window of K x K takes 2 K slices instead of K * K. Where the stride is larger than 1, a
+    reshape before the slices puts the rows, or columns, of one step side by side, since XNNPACK slices without strides.
+
+    Returns:
+        Index of the `[batch, height, width, columns * rows * channels]` tensor, and the kernel as `[in, out]` matrix.
+    """
+    kernel = operation.constants["kernel"]
+    rows, columns, channels, filters = kernel.shape
+    attributes = operation.attributes
+    strides, dilation = attributes.get("strides", (1, 1)), attributes.get("dilation", (1, 1))
+    if attributes.get("groups", 1) > 1 or any(s > 1 < d for s, d in zip(strides, dilation, strict=True)):
+        raise ValueError(
+            f"Groups, or strides together with dilation, have no packed form. Received: {dict(attributes)} at "
+            f"operation {operation.name!r}. Give it `container_bits=8`."
+        )
+    _, *output, _ = table.shape(operation.output)
+    filled = filled_channels(channels, rows * columns, attributes["container_bits"])
+    codes = _Codes(table, operation)
+    codes.pad([*_paddings(codes.shape[1:3], output, operation), (0, filled - channels)])
+    codes.gather_rows(output[0], rows, strides[0], dilation[0])
+    codes.gather_columns(output[1], columns, strides[1], dilation[1])
+    kernel = np.pad(kernel, [(0, 0), (0, 0), (0, filled - channels), (0, 0)])
+    return codes.index, kernel.transpose(1, 0, 2, 3).reshape(-1, filters)
+
+
+def filled_input(table: TensorTable, operation: IntegerOperation) -> tuple[int, np.ndarray]:
+    """Returns the input of a dense layer and its `[in, out]` kernel, with zeros where a row does not fill its bytes."""
+    kernel = operation.constants["kernel"]
+    missing = filled_channels(len(kernel), 1, operation.attributes["container_bits"]) - len(kernel)
+    codes = _Codes(table, operation)
+    codes.pad([*((0, 0) for _ in codes.shape[1:-1]), (0, missing)])
+    return codes.index, np.pad(kernel, [(0, missing), (0, 0)])
+
+
+def _paddings(sizes, output, operation):
+    """What lies before and behind each axis: padding, and what fills the last step."""
+    kernel, attributes = operation.constants["kernel"], operation.attributes
+    steps = zip(attributes.get("strides", (1, 1)), attributes.get("dilation", (1, 1)), strict=True)
+    for size, count, window, (stride, dilation) in zip(sizes, output, kernel.shape, steps, strict=False):
+        before = 0
+        if attributes.get("padding", "valid") == "same":
+            before = max(0, (count - 1) * stride + (window - 1) * dilation + 1 - size) // 2
+        if stride > 1:
+            needed = max(count + (window - 1) // stride, -(-(before + size) // stride)) * stride
+        else:
+            needed = max(count + (window - 1) * dilation, before + size)
+        yield before, needed - before - size
+
+
+class _Codes:
+    """The codes of an operation's input on their way, through operators that only move them."""
+
+    def __init__(self, table, operation):
+        name = operation.inputs[0]
+        grid = table.grid(name)
+        self.index, self.shape = table.index(name), table.shape(name)
+        self._builder, self._quantization = table.builder, Quantization((grid.scale,), grid.zero_point)
+
+    def pad(self, paddings):
+        """Puts code 0 before and behind every axis but the batch."""
+        if np.any(paddings):
+            paddings = [(0, 0), *paddings]
+            shape = [size + sum(pair) for size, pair in zip(self.shape, paddings, strict=True)]
+            self.index = self._moved("PAD", [self.index, self._constant(paddings)], shape, version=2)
+            self.shape = tuple(shape)
+
+    def gather_rows(self, count, window, stride, dilation):
+        """Brings the rows of every window into the channels."""
+        batch, height, width, channels = self.shape
+        if stride > 1:
+            self._reshape((batch, height // stride, stride * width, channels))
+        offsets = [divmod(row * dilation, stride) for row in range(window)]
+        size = (batch, count, width, channels)
+        self._join([((0, step, inside * width, 0), size) for step, inside in offsets])
+
+    def gather_columns(self, count, window, stride, dilation):
+        """Brings the columns of every window into the channels; those of one step are neighbours already."""
+        batch, height, width, channels = self.shape
+        if stride > 1:
+            self._reshape((batch, height, width // stride, stride * channels))
+        starts = range(0, window, stride)
+        self._join(
+            [
+                ((0, 0, start * dilation // stride, 0), (batch, height, count, min(stride, window - start) * channels))
+                for start in starts
+            ]
+        )
+
+    def _reshape(self, shape):
+        self.index = self._moved("RESHAPE", [self.index, self._constant(shape)], shape, version=1)
+        self.shape = shape
+
+    def _join(self, boxes):
+        """Puts boxes, pairs of begin and size, side by side in the channels."""
+        parts = [(self._slice(begin, size), size[-1]) for begin, size in boxes]
+        while len(parts) > 1:
+            first, parts = parts[:LARGEST_CONCATENATION], parts[LARGEST_CONCATENATION:]
+            channels = sum(count for _, count in first)
+            options = schema.ConcatenationOptionsT()
+            options.axis = len(self.shape) - 1
+            shape = (*boxes[0][1][:-1], channels)
+            indices = [index for index, _ in first]
+            parts.insert(0, (self._moved("CONCATENATION", indices, shape, version=2, options=options), channels))
+        ((self.index, channels),) = parts
+        self.shape = (*boxes[0][1][:-1], channels)
+
+    def _slice(self, begin, size):
+        if size == self.shape:
+            return self.index
+        inputs = [self.index, self._constant(begin), self._constant(size)]
+        return self._moved("SLICE", inputs, size, version=2)
+
+    def _constant(self, values):
+        return self._builder.constant("", np.array(values, np.int32))
+
+    def _moved(self, kind, inputs, shape, *, version, options=None):
+        output = self._builder.tensor("", shape, dtype="int8", quantization=self._quantization)
+        self._builder.operator(kind, inputs, [output], version=version, options=options)
+        return output

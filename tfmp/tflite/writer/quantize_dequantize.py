@@ -1,0 +1,70 @@
+"""Operators between the caller's numbers and codes."""
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from tfmp.graph.integer_graph import IntegerOperation
+from tfmp.tflite.writer.model_builder import Quantization
+from tfmp.tflite.writer.tensor_table import INT8_LOW, UINT8_OFFSET, TensorTable
+
+NUMBER_TYPES = ("float32", "int8", "uint8")
+INTEGERS = ("int8", "uint8")
+
+
+def add_input(table: TensorTable, name: str, dtype: str) -> int:
+    """Adds an input of the graph, as numbers or as the codes its quantization would give. Returns its index.
+
+    Integers of 8 bits are the codes of their values; `dtype` is that of inputs in floating point.
+    """
+    own = table.graph.tensors[name].dtype
+    if own in INTEGERS:
+        index = table.builder.tensor(name, table.shape(name), dtype=own, quantization=Quantization((1.0,)))
+        table.alias(name, index)
+        return index
+    if dtype == "float32" or own != "float32":
+        return table.index(name)
+    readers = [operation for operation in table.graph.operations if name in operation.inputs]
+    grids = {table.grid(operation.output) for operation in readers}
+    if len(grids) != 1 or any(operation.kind != "quantize" for operation in readers):
+        raise ValueError(
+            f"An input of type {dtype} needs one grid for all its readers. Received: {len(grids)} grids at input "
+            f"{name!r}. Use `input_type='float32'`."
+        )
+    zero_point = grids.pop().zero_point + (UINT8_OFFSET if dtype == "uint8" else 0)
+    index = table.integers(name, readers[0].output, zero_point=zero_point, dtype=dtype)
+    table.alias(name, index)
+    return index
+
+
+def write_quantize(table: TensorTable, operation: IntegerOperation, dtype: str) -> None:
+    """QUANTIZE; nothing where the input holds these codes already."""
+    source, own = table.index(operation.inputs[0]), table.graph.tensors[operation.inputs[0]].dtype
+    if own not in INTEGERS and dtype == "float32":
+        table.add_operator(operation, "QUANTIZE", [source], version=1, options=schema.QuantizeOptionsT())
+        return
+    grid = table.grid(operation.output)
+    if own in INTEGERS:
+        limits, dtype = np.iinfo(own), own
+        stored = int(limits.min), int(limits.max)
+    else:
+        stored = INT8_LOW - grid.zero_point, grid.high
+    if dtype == "int8" and table.bounds(operation) == stored:
+        table.alias(operation.output, source)
+        return
+    options = schema.QuantizeOptionsT()
+    table.add_operator(operation, "QUANTIZE", [source], version=1, options=options, reach=stored, keeps_zero_point=True)
+
+
+def write_dequantize(table: TensorTable, operation: IntegerOperation, dtype: str) -> None:
+    """DEQUANTIZE; nothing where the caller takes codes, and QUANTIZE to UINT8 where he takes these."""
+    source = table.index(operation.inputs[0])
+    if dtype == "int8":
+        table.alias(operation.output, source)
+    elif dtype == "uint8":
+        zero_point = table.grid(operation.inputs[0]).zero_point + UINT8_OFFSET
+        target = table.integers(operation.output, operation.inputs[0], zero_point=zero_point, dtype=dtype)
+        table.builder.operator("QUANTIZE", [source], [target], version=1, options=schema.QuantizeOptionsT())
+        table.alias(operation.output, target)
+    else:
+        target = table.index(operation.output)
+        table.builder.operator("DEQUANTIZE", [source], [target], version=2, options=schema.DequantizeOptionsT())

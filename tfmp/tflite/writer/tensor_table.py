@@ -1,0 +1,142 @@
+"""The tensors of an `IntegerGraph` in a TFLite model."""
+
+import math
+from collections.abc import Sequence
+
+from ai_edge_litert import schema_py_generated as schema
+
+from tfmp.graph.integer_graph import Grid, IntegerGraph, IntegerOperation
+from tfmp.tflite.writer.model_builder import ModelBuilder, Quantization
+
+INT8_LOW, INT8_HIGH = -128, 127
+UINT8_OFFSET = 128
+ANY_CODE = (-math.inf, math.inf)
+# XNNPACK joins tensors without the activation that the schema lets this operator have.
+_NOT_FUSED = "CONCATENATION"
+
+
+class TensorTable:
+    """Gives every tensor of a graph its place in the file and keeps its codes between `low` and `high`.
+
+    INT8 holds `code + zero_point` and saturates at both ends, which is an exact clip where an end of the range falls on
+    an end of INT8. The grid's own zero point puts `high` there. A `low` that is left over goes to a fused ReLU where it
+    is 0, else to a helper tensor whose zero point puts `low` on -128; QUANTIZE between equal scales, which the runtime
+    computes exactly, then moves the codes on. MAXIMUM would say the same, but XNNPACK does not run it on INT8.
+
+    Args:
+        graph: The network.
+        builder: Receives tensors and operators.
+        batch_size: Size of the free first axis.
+    """
+
+    def __init__(self, graph: IntegerGraph, builder: ModelBuilder, batch_size: int):
+        self.graph = graph
+        self.builder = builder
+        self._batch_size = batch_size
+        self._index = {}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the tensors placed so far."""
+        return tuple(self._index)
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Sizes in the file."""
+        sizes = self.graph.tensors[name].shape
+        if None in sizes[1:]:
+            raise ValueError(
+                f"Only the batch may be free in a file of fixed sizes. Received: shape {sizes} of tensor {name!r}. "
+                "Build the model with a fixed input shape."
+            )
+        return tuple(self._batch_size if size is None else size for size in sizes)
+
+    def grid(self, name: str) -> Grid:
+        """Grid of a tensor that must have one."""
+        grid = self.graph.tensors[name].grid
+        if grid is None:
+            raise ValueError(
+                f"Expected a quantized tensor. Received: floating-point tensor {name!r}. Quantize it first."
+            )
+        return grid
+
+    def index(self, name: str) -> int:
+        """Index of a tensor in the file; adds it when it is new."""
+        if name not in self._index:
+            tensor, grid = self.graph.tensors[name], self.graph.tensors[name].grid
+            if grid is None:
+                self._index[name] = self.builder.tensor(name, self.shape(name), dtype=tensor.dtype)
+            else:
+                self._index[name] = self.integers(name, name, zero_point=grid.zero_point)
+        return self._index[name]
+
+    def alias(self, name: str, index: int) -> None:
+        """Lets a tensor of the graph be one that the file has already."""
+        self._index[name] = index
+
+    def integers(self, label: str, like: str, *, zero_point: int, dtype: str = "int8") -> int:
+        """Adds a tensor with the shape and scale of the graph's tensor `like` and a zero point of its own."""
+        quantization = Quantization((self.grid(like).scale,), zero_point)
+        return self.builder.tensor(label, self.shape(like), dtype=dtype, quantization=quantization)
+
+    def same_grid(self, operation: IntegerOperation) -> None:
+        """Checks that an operation that only moves codes reads and writes one scale and zero point."""
+        output = self.grid(operation.output)
+        for name in operation.inputs:
+            grid = self.grid(name)
+            if (grid.scale, grid.high) != (output.scale, output.high):
+                raise ValueError(
+                    f"`{operation.kind}` moves codes without changing them: its tensors must share scale and `high`. "
+                    f"Received: {grid} and {output} at operation {operation.name!r}. Requantize the input first."
+                )
+
+    def bounds(self, operation: IntegerOperation) -> tuple[int, int]:
+        """Smallest and largest code of an operation's output."""
+        grid = self.grid(operation.output)
+        low = max(grid.low, operation.attributes.get("low", grid.low))
+        high = min(grid.high, operation.attributes.get("high", grid.high))
+        if not low <= 0 <= high:
+            raise ValueError(
+                f"Code 0 must lie between the bounds of a tensor. Received: {low} to {high} at operation "
+                f"{operation.name!r}. Widen its grid or its `low` and `high`."
+            )
+        return low, high
+
+    def add_operator(
+        self,
+        operation: IntegerOperation,
+        kind: str,
+        inputs: Sequence[int],
+        *,
+        version: int,
+        options: object | None = None,
+        reach: tuple[float, float] = ANY_CODE,
+        keeps_zero_point: bool = False,
+    ) -> None:
+        """Appends the operator that computes the output of an operation, and what clips it.
+
+        Args:
+            operation: Names output, `low` and `high`.
+            kind: Name in the schema's `BuiltinOperator`.
+            inputs: Indices of tensors.
+            version: The operator's version in the schema.
+            options: Object of the schema; receives the fused activation if it has one.
+            reach: Smallest and largest code that can come before clipping.
+            keeps_zero_point: If true, the operator must write with the zero point of the output's grid.
+        """
+        name, grid = operation.output, self.grid(operation.output)
+        low, high = self.bounds(operation)
+        zero_points = []
+        if low > reach[0]:
+            if low == 0 and kind != _NOT_FUSED and "fusedActivationFunction" in vars(options or object):
+                options.fusedActivationFunction = schema.ActivationFunctionType.RELU
+            elif low > INT8_LOW - grid.zero_point:
+                zero_points.append(INT8_LOW - low)
+        if grid.high > high < reach[1]:
+            zero_points.append(INT8_HIGH - high)
+        if zero_points and keeps_zero_point:
+            zero_points.insert(0, grid.zero_point)
+        helpers = [self.integers(f"{name}/unclipped", name, zero_point=point) for point in zero_points]
+        chain = [*helpers, self.index(name)]
+        self.builder.operator(kind, inputs, chain[:1], version=version, options=options)
+        for source, target in zip(chain, chain[1:], strict=False):
+            self.builder.operator("QUANTIZE", [source], [target], version=1, options=schema.QuantizeOptionsT())

@@ -1,0 +1,1 @@
+"""Ranges and statistics from data, without training."""

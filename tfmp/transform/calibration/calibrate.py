@@ -1,0 +1,163 @@
+"""Ranges and statistics from data."""
+
+import math
+
+import numpy as np
+import tensorflow as tf
+
+from tfmp.bindings import binding
+from tfmp.data.batches import batches
+from tfmp.data.whole_batches import by_whole_batches, fixed_batch_size, full_batches
+from tfmp.operators.normalization import channel_axis, has_last_channels
+from tfmp.transform.calibration.channel_moments import ChannelMoments, moment_reader
+
+_MAX_VALUES = 2**18
+
+
+def calibrate_ranges(model, float_model, data, *, least_squares=False):
+    """Sets the range of every activation quantizer of a model from what its float model computes on the data.
+
+    Args:
+        model: A relaxed or fixed model.
+        float_model: The same network without quantizers, its tensors under the same names.
+        data: As in `tfmp.data.batches.batches`.
+        least_squares: True for the ranges of least squared error, of kernels too, for networks that are not trained
+            further; else activations get the ranges that training starts from, and kernels keep theirs.
+    """
+    graph = binding.of(model).read(model, weights=False)
+    wanted = {}
+    for call in graph.calls:
+        layer = graph.layer_of(call)
+        if not layer.activation.formats[0].is_float:
+            wanted.setdefault(layer.name, []).append(_source(graph, call.inputs[0]))
+        if least_squares and not layer.weight.formats[0].is_float:
+            built = binding.of(model).layer(model, layer.name)
+            built.weight_selector.calibrate(np.asarray(built.kernel), least_squares=True)
+    if not wanted:
+        return
+    names = list(dict.fromkeys(name for names in wanted.values() for name in names))
+    sample = _sample(float_model, names, batches(data, graph=graph))
+    for layer_name, names in wanted.items():
+        values = np.concatenate([sample[name] for name in names])
+        binding.of(model).layer(model, layer_name).activation_selector.calibrate(values, least_squares=least_squares)
+
+
+def _source(graph, tensor):
+    """The tensor of the float model behind the quantizers that a transform put in."""
+    while graph.layer_of(graph.producer(tensor)).kind == "quantize":
+        tensor = graph.producer(tensor).inputs[0]
+    return tensor
+
+
+def _sample(model, names, chunks):
+    """Returns up to 2**18 values of each tensor over all batches and the extremes among them, by name."""
+    read = by_whole_batches(binding.of(model).tensor_model(model, names))
+    rng = np.random.default_rng(0)
+    drawn = {name: _Drawn(rng) for name in names}
+    for batch in chunks:
+        outputs = read(batch)  # `predict_on_batch` of a replicated model repeats the batch
+        for name, values in zip(names, outputs if isinstance(outputs, list) else [outputs], strict=True):
+            drawn[name].add(np.asarray(values).ravel())
+    return {name: np.concatenate([each.values, each.extremes]) for name, each in drawn.items()}
+
+
+class _Drawn:
+    """Values drawn with equal chances from all that were added, however many; all of them while they are few.
+
+    Drawn, since every n-th value would be of one channel wherever n divides by their number.
+    """
+
+    def __init__(self, rng):
+        self._rng, self._seen = rng, 0
+        self.values = self.extremes = np.zeros(0, np.float32)
+
+    def add(self, values):
+        before, self._seen = self._seen, self._seen + values.size
+        if before <= _MAX_VALUES:
+            pool = np.concatenate([self.values, values]) if before else values
+            self.values = pool if self._seen <= _MAX_VALUES else self._rng.choice(pool, _MAX_VALUES)
+        else:
+            replaced = self._rng.binomial(_MAX_VALUES, values.size / self._seen)
+            places = self._rng.choice(_MAX_VALUES, replaced, replace=False)
+            self.values[places] = self._rng.choice(values, replaced)
+        ends = [*self.extremes, values.min(), values.max()]
+        self.extremes = np.array([np.min(ends), np.max(ends)], values.dtype)
+
+
+def reestimate_normalization(model, data) -> dict[str, int]:
+    """Sets the moving statistics of every batch normalization to their averages over the data.
+
+    Changing bits changes what a normalization sees; this corrects it without training. Moving ranges follow too.
+    Channels about which the data say nothing keep their statistics: those that are all but constant, for a variance of
+    zero would blow up whatever they hold later, and all channels where there are few values.
+
+    Args:
+        model: A Keras model, trained; its other weights stay.
+        data: As in `tfmp.data.batches.batches`.
+
+    Returns:
+        How many channels kept their statistics, by the name of their normalization.
+    """
+    bound = binding.of(model)
+    graph = bound.read(model, weights=False)
+    layers = {layer.name: bound.layer(model, layer.name) for layer in graph.in_order() if _is_normalization(layer)}
+    layers = {name: layer for name, layer in layers.items() if layer.trainable}
+    if not layers:
+        return {}
+    before = {
+        name: [np.asarray(value, np.float64) for value in (layer.moving_mean, layer.moving_variance)]
+        for name, layer in layers.items()
+    }
+    momenta = [layer.momentum for layer in layers.values()]
+    try:
+        seen = 0
+        for batch in full_batches(batches(data, graph=graph), fixed_batch_size(model)):
+            size = len(tf.nest.flatten(batch)[0])
+            for layer in layers.values():
+                layer.momentum = seen / (seen + size)  # the plain average over all samples so far
+            model(batch, training=True)
+            seen += size
+    finally:
+        for layer, momentum in zip(layers.values(), momenta, strict=True):
+            layer.momentum = momentum
+    found = {
+        name: ChannelMoments(
+            np.asarray(layer.moving_mean, np.float64),
+            np.asarray(layer.moving_variance, np.float64),
+            seen * _num_positions(graph, name),
+        )
+        for name, layer in layers.items()
+    }
+    counts = {name: _set_statistics(layers[name], moments, *before[name]) for name, moments in found.items()}
+    if any(counts.values()):
+        # Training normalizes such channels by the batch, and showed the layers after them something else.
+        tensors = {
+            name: [call.inputs[0] for call in graph.calls if call.layer == name]
+            for name in layers
+            if has_last_channels(graph, graph.layers[name])
+        }
+        read = moment_reader(model, tensors, lambda: batches(data, graph=graph))
+        for name in tensors:
+            counts[name] = _set_statistics(layers[name], read()[name], *before[name])
+    return counts
+
+
+def _set_statistics(layer, moments, mean, variance):
+    """Gives a normalization the moments where they are usable, else what it had; returns for how many not."""
+    usable = moments.usable(variance + layer.epsilon)
+    layer.moving_mean.assign(np.where(usable, moments.mean, mean))
+    layer.moving_variance.assign(np.where(usable, moments.variance, variance))
+    return int(np.sum(~usable))
+
+
+def _is_normalization(layer):
+    return layer.kind == "batch_normalization"
+
+
+def _num_positions(graph, name):
+    """Values of one channel in one sample, over all calls; sizes that are free count as 1."""
+    shapes = [graph.tensors[call.inputs[0]].shape for call in graph.calls if call.layer == name]
+    axis = channel_axis(graph.layers[name])
+    return sum(
+        math.prod(size or 1 for i, size in enumerate(shape) if i not in (0, axis % len(shape))) for shape in shapes
+    )

@@ -1,0 +1,67 @@
+"""Whether data look like what the normalizations of a network were trained on."""
+
+import warnings
+
+import numpy as np
+
+from tfmp.bindings import binding
+from tfmp.data.batches import batches
+from tfmp.operators.normalization import has_last_channels
+from tfmp.transform.calibration.channel_moments import moment_reader
+
+# In nats. Natural data of seven networks have 0.00 to 0.01; noise, inverted or rescaled images 0.2 to 10^5.
+_LARGEST_DISTANCE = 0.25
+
+
+def is_familiar(models, data) -> bool:
+    """True if data are for one of several models as what its normalizations were trained on; else warns.
+
+    Args:
+        models: Models with the same inputs.
+        data: As in `tfmp.data.batches.batches`.
+    """
+    distances = []
+    for model in models:
+        distances.append(statistics_distance(model, data))
+        if distances[-1] <= _LARGEST_DISTANCE:
+            return True
+    warnings.warn(
+        "The calibration data do not look like what the batch normalizations were trained on: what these read is "
+        f"{min(distances):.2g} nats from their moving statistics, at most {_LARGEST_DISTANCE} is expected. So the "
+        "statistics are kept. Give inputs as the network will see them, preprocessed as in training. If they are, the "
+        "moving statistics have not settled: train longer, or with a smaller momentum.",
+        stacklevel=3,
+    )
+    return False
+
+
+def statistics_distance(model, data) -> float:
+    """How far what the normalizations read on the data is from their moving statistics, 0 without normalizations.
+
+    Each channel has the Kullback-Leibler divergence of two Gaussians, N(mean, variance) of the data from that of the
+    moving statistics, epsilon in both variances; a layer the median of its channels, so that silent ones do not count;
+    the network the mean of its layers.
+
+    Returns:
+        Float in nats.
+    """
+    bound = binding.of(model)
+    graph = bound.read(model)
+    tensors = {
+        layer.name: [call.inputs[0] for call in graph.calls if call.layer == layer.name]
+        for layer in graph.in_order()
+        if layer.kind == "batch_normalization" and has_last_channels(graph, layer)
+    }
+    if not tensors:
+        return 0.0
+    found = moment_reader(model, tensors, lambda: batches(data, graph=graph))()
+    distances = [_distance(graph.layers[name], moments) for name, moments in found.items()]
+    return float(np.mean(distances))
+
+
+def _distance(normalization, moments):
+    mean, variance = (np.asarray(normalization.weights[f"moving_{name}"], np.float64) for name in ("mean", "variance"))
+    epsilon = normalization.attributes["epsilon"]
+    quotient = (moments.variance + epsilon) / (variance + epsilon)
+    shift = np.square(moments.mean - mean) / (variance + epsilon)
+    return np.median((quotient - 1 - np.log(quotient) + shift) / 2)

@@ -1,0 +1,95 @@
+"""What quantization does to means and variances, taken back without training."""
+
+import functools
+
+import numpy as np
+
+from tfmp.bindings import binding
+from tfmp.data.batches import batches
+from tfmp.graph import Graph
+from tfmp.operators.normalization import fusable_normalization, has_last_channels
+from tfmp.transform.calibration.channel_moments import moment_reader
+
+STATISTICS = ("moving_mean", "moving_variance")
+
+
+class MomentCorrection:
+    """Brings tensors back to the mean and variance that they have, channel by channel, in floating point.
+
+    A normalization carries the correction of what it reads in its moving mean and variance, so that what it writes has
+    the mean and variance of before. A quantized layer that no normalization follows carries that of its product in its
+    bias, the mean alone; without a bias it is left as it is.
+
+    Args:
+        graph: A relaxed or fixed network, its activations in layers of their own (`with_separate_activations(graph)`).
+        model: The model of that graph, changed in place.
+        floating: The model of the same network in floating point, its tensors under the same names.
+        data: As in `tfmp.data.batches.batches`.
+
+    Attributes:
+        carriers: Names of the layers that carry a correction, in the order of the network.
+        kept_channels: How many channels the last correction of a normalization left as they were, by carrier.
+    """
+
+    def __init__(self, graph: Graph, model, floating, data):
+        chunks = functools.partial(batches, data, graph=graph)
+        self._variables, self._exact, self._carrier_of, tensors = {}, {}, {}, {}
+        self._epsilon = {}
+        bound = binding.of(model)
+        for call in graph.calls:
+            layer, normalization = graph.layer_of(call), fusable_normalization(graph, call)
+            if layer.kind == "batch_normalization":
+                if not has_last_channels(graph, layer):
+                    continue
+                paths, tensor = STATISTICS, call.inputs[0]
+                self._epsilon[layer.name] = layer.attributes["epsilon"]
+            elif normalization is not None:
+                self._carrier_of[layer.name] = normalization.name
+                continue
+            elif layer.shape is not None and layer.is_quantized and "bias" in layer.weights:
+                self._carrier_of[layer.name] = layer.name
+                paths, tensor = ("bias",), call.outputs[0]
+            else:
+                continue
+            for kept, owner in ((self._variables, model), (self._exact, floating)):
+                kept[layer.name] = {path: getattr(bound.layer(owner, layer.name), path) for path in paths}
+            tensors.setdefault(layer.name, []).append(tensor)
+        self.carriers = tuple(self._variables)
+        self.kept_channels = {}
+        if self.carriers:
+            self._moments = moment_reader(model, tensors, chunks)
+            self._wanted = moment_reader(floating, tensors, chunks)()
+
+    def carrier(self, layer) -> str | None:
+        """The name of the layer that carries the correction of a layer with a kernel, None if none does."""
+        return self._carrier_of.get(layer)
+
+    def correct(self, carrier):
+        """Corrects one tensor, given what the network before it computes now.
+
+        Channels of a normalization whose moments say nothing, in either network, are left as they are.
+        """
+        found, wanted = self._moments()[carrier], self._wanted[carrier]
+        values = self.values(carrier)
+        if "bias" in values:
+            self.assign(carrier, {"bias": values["bias"] + wanted.mean - found.mean})
+            return
+        epsilon = self._epsilon[carrier]
+        exact_mean, exact_variance = (np.asarray(self._exact[carrier][path], np.float64) for path in STATISTICS)
+        usable = found.usable(exact_variance + epsilon) & wanted.usable(exact_variance + epsilon)
+        quotient = found.variance / np.where(usable, wanted.variance, 1)
+        variance = np.maximum(quotient * (exact_variance + epsilon) - epsilon, 0)
+        factor = np.sqrt((variance + epsilon) / (exact_variance + epsilon))
+        corrected = found.mean - factor * (wanted.mean - exact_mean), variance
+        pairs = zip(STATISTICS, corrected, strict=True)
+        self.assign(carrier, {path: np.where(usable, value, values[path]) for path, value in pairs})
+        self.kept_channels[carrier] = int(np.sum(~usable))
+
+    def values(self, carrier):
+        """The arrays that carry a correction, by their names in the layer."""
+        return {path: np.asarray(variable) for path, variable in self._variables[carrier].items()}
+
+    def assign(self, carrier, values):
+        """Writes what `values` returned, or would."""
+        for path, value in values.items():
+            self._variables[carrier][path].assign(value)

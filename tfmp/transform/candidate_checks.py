@@ -1,0 +1,56 @@
+"""Candidates that no file can hold."""
+
+from tfmp import quantizers
+from tfmp.graph import Layer
+from tfmp.operators.fold_error import FoldError
+
+_LARGEST_CODE = 127
+
+
+def check_library(layer: Layer):
+    """Raises `FoldError` if a quantizer of another library quantizes a layer."""
+    for tensor, selection in (("weights", layer.weight), ("input", layer.activation)):
+        if not selection.formats[0].is_float and selection.quantizer not in quantizers.names():
+            raise FoldError(
+                layer.name,
+                f"it has its {tensor} quantized by `{selection.quantizer}` of another library, whose levels are not "
+                "those of a file",
+                "Give it one of its 8-bit configurations, or one of ours.",
+            )
+
+
+def check_kernel(layer: Layer):
+    """Raises `FoldError` if INT8 cannot hold the codes of one of a kernel's candidates."""
+    for candidate in layer.weight.formats:
+        if not candidate.is_float and not -_LARGEST_CODE <= candidate.low < candidate.high <= _LARGEST_CODE:
+            raise FoldError(
+                layer.name,
+                f"it has {candidate.bits} bits of `{layer.weight.quantizer}` for its weights, whose codes up to "
+                f"{candidate.high} INT8 cannot hold",
+                f"Use at most {candidate.bits - 1} bits with it, or another quantizer.",
+            )
+
+
+def check_range(layer: Layer):
+    """Raises `FoldError` if the range of a layer's input is another one in every batch."""
+    if layer.activation.quantizer == "linear":
+        raise FoldError(
+            layer.name,
+            "it has `linear` for its input, which takes the range anew from every batch, where a file has one",
+            'Use "moving_range" or "lsq" for activations, e.g. `quantizer=("linear", "moving_range")`.',
+        )
+
+
+def check_zero(layer: Layer):
+    """Raises `FoldError` if one of the candidates of a layer's input has no level at zero, as integers need."""
+    selection = layer.activation
+    for candidate in selection.formats:
+        if candidate.is_float:
+            continue
+        if quantizers.get(selection.quantizer, bits=candidate.bits, signed=selection.signed).offset:
+            raise FoldError(
+                layer.name,
+                f"it has {candidate.bits} bit for an input that can be negative: the levels -step and +step have no "
+                "zero, which integer files need",
+                "Use 2 bits or more for its input, or put a ReLU before it.",
+            )

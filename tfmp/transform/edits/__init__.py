@@ -1,0 +1,1 @@
+"""One edit of a graph a file."""

@@ -1,0 +1,86 @@
+"""Where an integer network stores its tensors, and at 8 bits unless a reader says otherwise."""
+
+import dataclasses
+
+from tfmp.graph import Candidates, CodeFormat, Graph, Layer
+from tfmp.operators import MOVES, NUMBERS, STORED, rule_of
+from tfmp.operators.affine_chain import affine_chain, is_affine
+from tfmp.operators.nonnegativity import non_negative_tensors
+
+STORAGE_BITS = 8
+
+
+def with_stored_tensors(graph: Graph) -> Graph:
+    """Puts an 8-bit quantizer behind every tensor that the integer network has to store and no layer quantizes.
+
+    A tensor whose only reader quantizes its own input is stored on that reader's grid, through any pooling, padding or
+    reshaping between them. A tensor with several readers, or read by an addition, an average, an activation or the
+    outside, gets a layer `<producer>_quantizer`; low-bit readers then requantize from it, in training as in the file.
+
+    Tensors of integers and Booleans are left alone, and what only comparisons and their like read of the numbers that
+    others of them made. Wider integers that are read like numbers with a fraction get a quantizer, too.
+    """
+    on_grid: set[str] = set()
+    for call in graph.calls:
+        for tensor in call.outputs:
+            layer = graph.layer_of(call)
+            rule = rule_of(layer)
+            moves = rule is not None and rule.reads == MOVES and not rule.joins
+            if (
+                layer.kind == "quantize"
+                or (rule is not None and rule.grid is not None)
+                or (layer.kind == "input" and graph.tensors[tensor].grid is not None)
+                or (moves and call.inputs[0] in on_grid)
+            ):
+                on_grid.add(tensor)
+            elif _needs_storage(graph, tensor):
+                name = graph.unused_name(f"{layer.name}_quantizer")
+                signed = tensor not in non_negative_tensors(graph)
+                graph = graph.insert_after(tensor, quantize_layer(name, signed=signed))
+                graph = _with_float(graph, name)
+                on_grid.add(name)
+                on_grid.add(tensor)
+    return graph
+
+
+def _with_float(graph, name):
+    """The graph with the output of a quantizer in floating point, whatever it reads."""
+    tensor = graph.tensors[name]
+    if tensor.is_float:
+        return graph
+    return dataclasses.replace(graph, tensors={**graph.tensors, name: dataclasses.replace(tensor, dtype="float32")})
+
+
+def quantize_layer(name, *, signed, bits=STORAGE_BITS):
+    """Returns the layer that stores a tensor."""
+    return Layer(
+        name,
+        "quantize",
+        config={"config": {"name": name, "bits": bits, "signed": signed}},
+        activation=Candidates((CodeFormat(bits, 0, 2**bits - 1),), quantizer="moving_range", signed=signed),
+    )
+
+
+def _needs_storage(graph, tensor):
+    readers = graph.readers(tensor)
+    rules = [rule_of(graph.layer_of(reader)) for reader in readers]
+    if not graph.tensors[tensor].is_float:
+        makes_floats = all(graph.tensors[name].is_float for reader in readers for name in reader.outputs)
+        return bool(readers) and makes_floats and all(rule is not None and rule.reads == STORED for rule in rules)
+    producer = rule_of(graph.layer_of(graph.producer(tensor)))
+    if producer is not None and producer.numbers is not None:
+        is_given_back = tensor in graph.output_names and not graph.producer(tensor).inputs
+        if not is_given_back and all(rule is not None and rule.reads == NUMBERS for rule in rules):
+            return False
+    if len(readers) != 1 or tensor in graph.output_names:
+        return True
+    reader = graph.layer_of(readers[0])
+    rule = rule_of(reader)
+    if rule is None or rule.reads == MOVES or reader.kind == "quantize":
+        return False
+    if rule.reads == NUMBERS:
+        return True
+    if rule.reads == STORED:
+        chain = affine_chain(graph, readers[0]) if is_affine(graph, readers[0]) else None
+        return chain is None or (chain.source == tensor and chain.product is None)
+    return reader.activation.formats[0].is_float

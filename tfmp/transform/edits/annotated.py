@@ -1,0 +1,87 @@
+"""From the annotated layers of a float network to the network that quantizes them."""
+
+from tfmp.graph import Graph
+from tfmp.mixins.mixed_precision import quantizer_pair
+from tfmp.operators.affine_chain import FUSED_ACTIVATIONS
+from tfmp.operators.nonnegativity import non_negative_tensors
+from tfmp.operators.normalization import with_positive_gammas
+from tfmp.transform.edits.activation_quantizers import quantize_layer, with_stored_tensors
+from tfmp.transform.edits.layer_plan import EIGHT_BITS, FLOAT, plan
+from tfmp.transform.edits.pairwise_addition import with_pairwise_additions
+from tfmp.transform.edits.quantized_layer import KEPT_ARGUMENTS, quantized_layer
+from tfmp.transform.edits.separate_activations import with_separate_activations
+from tfmp.transform.edits.split_separables import with_split_separables
+
+
+def with_annotated_layers(graph: Graph, ours, *, default, first_and_last="int8", theirs=(), stored=()) -> Graph:
+    """Quantizes some layers of a network, each with arguments of its own.
+
+    If every layer with a kernel is quantized, the network becomes one of integers: every tensor that it stores gets a
+    quantizer, as `tfmp.relax` does. Else only what the named layers need is quantized.
+
+    Args:
+        graph: The network in floating point.
+        ours: Layer name to the arguments of the `MixedPrecision*` layer that it becomes; None for the default.
+        default: Arguments of the layers without any, unless `first_and_last` keeps them at 8 bits.
+        first_and_last: As in `tfmp.relax`.
+        theirs: Names of layers that another library quantizes, but for their inputs.
+        stored: Those of them whose output it quantizes.
+
+    Raises:
+        ValueError: If a layer with arguments has no kernel.
+    """
+    chosen = dict(ours)
+    names = set(graph.layers)
+    graph = with_split_separables(graph)
+    for name in [name for name in ours if f"{name}_depthwise" in set(graph.layers) - names]:
+        chosen[f"{name}_depthwise"] = ours[name]
+    plans = plan(graph, first_and_last=first_and_last, quantizer=quantizer_pair(default["quantizer"]))
+    products = [layer.name for layer in graph.in_order() if layer.shape is not None]
+    _check_kernels(graph, chosen)
+    kept_float = [name for name in products if plans[name].status == FLOAT]
+    chosen = {name: found for name, found in chosen.items() if found is not None or name not in kept_float}
+    graph = with_positive_gammas(graph)
+    integer = all(name in chosen or name in theirs for name in products)
+    if integer:
+        graph = with_pairwise_additions(with_separate_activations(graph, FUSED_ACTIVATIONS))
+    changed = {}
+    for name in products:
+        if name in chosen:
+            found = default if chosen[name] is None else chosen[name]
+            found = KEPT_ARGUMENTS if chosen[name] is None and plans[name].status == EIGHT_BITS else found
+            signed = found.get("signed_input")
+            signed = plans[name].signed_input if signed is None else signed
+            changed[name] = quantized_layer(graph, graph.layers[name], found, signed_input=signed)
+    graph = graph.replace_layers(changed)
+    graph, placeholders = _with_placeholders(graph, stored)
+    graph = with_stored_tensors(graph) if integer else _with_quantized_inputs(graph, theirs)
+    return graph.without(placeholders)
+
+
+def _check_kernels(graph, chosen):
+    without = [name for name, found in chosen.items() if found is not None and graph.layers[name].shape is None]
+    if without:
+        raise ValueError(
+            f"These layers have a configuration of their own but no kernel that could be quantized: "
+            f"{', '.join(without)}. Annotate them without a configuration, or not at all."
+        )
+
+
+def _with_placeholders(graph, stored):
+    """The graph with quantizers where the other library will have some, and their names."""
+    placeholders = set()
+    for call in [call for call in graph.calls if call.layer in stored]:
+        name = graph.unused_name(f"{call.layer}_output")
+        graph = graph.insert_after(call.outputs[0], quantize_layer(name, signed=True))
+        placeholders.add(name)
+    return graph, placeholders
+
+
+def _with_quantized_inputs(graph, theirs):
+    for call in [call for call in graph.calls if call.layer in theirs and graph.layer_of(call).shape is not None]:
+        tensor = next(other for other in graph.calls if other.outputs == call.outputs).inputs[0]
+        producer = graph.layer_of(graph.producer(tensor))
+        if producer.kind != "quantize":
+            name = graph.unused_name(f"{producer.name}_quantizer")
+            graph = graph.insert_after(tensor, quantize_layer(name, signed=tensor not in non_negative_tensors(graph)))
+    return graph

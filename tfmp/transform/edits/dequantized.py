@@ -1,0 +1,42 @@
+"""A fixed model whose kernels are plain numbers."""
+
+import dataclasses
+
+import numpy as np
+
+from tfmp.graph import UNQUANTIZED, Graph
+from tfmp.transform.activation_grid import calibrated_quantizer
+from tfmp.transform.fold import check_fixed
+from tfmp.transform.stored_kernel import kernel_codes
+
+_LARGEST_CODE = 127
+
+
+def dequantized(graph: Graph) -> tuple[Graph, dict[str, np.ndarray]]:
+    """Returns a fixed network with every quantized kernel replaced by its codes times their scale, and the codes.
+
+    It computes the same at inference. Inputs of layers are quantized as before.
+
+    Returns:
+        The network; and by layer name the codes of its kernel as INT8, for those that INT8 can hold.
+
+    Raises:
+        ValueError: If bits are open, nothing is quantized, or a range was never calibrated.
+    """
+    check_fixed(graph)
+    changed, codes = {}, {}
+    for layer in graph.in_order():
+        if not layer.activation.formats[0].is_float:
+            calibrated_quantizer(layer)
+        if layer.weight.formats[0].is_float:
+            continue
+        integers, scale = kernel_codes(layer)
+        if np.abs(integers).max() <= _LARGEST_CODE:
+            codes[layer.name] = integers.astype(np.int8)
+        weights = {path: value for path, value in layer.weights.items() if not path.startswith("weight_selector/")}
+        weights["kernel"] = (integers * scale).astype(np.float32)
+        config = {**layer.config["config"], "weight_bits": None}
+        changed[layer.name] = dataclasses.replace(
+            layer, config={**layer.config, "config": config}, weights=weights, weight=UNQUANTIZED
+        )
+    return graph.replace_layers(changed), codes

@@ -1,0 +1,163 @@
+"""What happens to each layer of a model, and why."""
+
+import dataclasses
+import fnmatch
+from collections.abc import Mapping
+
+from tfmp.checks import check_choice, check_instance
+from tfmp.graph import Graph, Layer
+from tfmp.operators import MOVES, rule_of
+from tfmp.operators.activations import RULES as ACTIVATIONS
+from tfmp.operators.convolutions import RULES as PRODUCTS
+from tfmp.operators.fold_error import no_integer_form
+from tfmp.operators.nonnegativity import non_negative_tensors
+
+SEARCHED, EIGHT_BITS, FOLLOWS, FLOAT = "searched", "8 bits", "follows", "float"
+FIRST_AND_LAST = ("int8", "float", "search")
+_EACH_VALUE = (*ACTIVATIONS, "affine", "hard_sigmoid", "batch_normalization", "normalization", "quantize")
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerPlan:
+    """The fate of one layer.
+
+    Args:
+        name: Name of the layer.
+        status: `"searched"`; `"8 bits"`; `"follows"` if it has no kernel and takes the grids of the layers around it;
+            or `"float"`.
+        reason: Why it is not searched; empty if it is, or follows.
+        signed_input: True if its input can be negative.
+    """
+
+    name: str
+    status: str
+    reason: str = ""
+    signed_input: bool = True
+
+
+def plan(graph: Graph, *, layers=None, skip=None, first_and_last="int8", quantizer=("lsq", "lsq")):
+    """Decides which layers are searched.
+
+    Args:
+        graph: The model.
+        layers: The layers to search: a name, a pattern such as `"block*/conv*"`, a function from `Layer` to bool, or a
+            list of these; None for all that can be.
+        skip: The layers not to search, given likewise.
+        first_and_last: `"int8"` keeps the layers that read an input or lead to an output without another multiplying
+            layer between at 8 bits, `"float"` keeps them, and all that is not searched, in floating point, `"search"`
+            searches them.
+        quantizer: Names of the weight and the activation quantizer.
+
+    Returns:
+        Layer name to `LayerPlan`, in the order in which the layers run.
+
+    Raises:
+        ValueError: If a name or pattern matches no layer that multiplies, or `first_and_last` is unknown.
+    """
+    check_choice("first_and_last", first_and_last, FIRST_AND_LAST)
+    multiplying = [layer for layer in graph.in_order() if layer.shape is not None]
+    chosen, skipped = matcher(layers, multiplying, "layers"), matcher(skip, multiplying, "skip")
+    first, last = first_and_last_layers(graph, {layer.name for layer in multiplying})
+    positive = non_negative_tensors(graph)
+    plans = {}
+    for layer in graph.in_order():
+        if layer.kind == "input":
+            continue
+        signed = any(name not in positive for call in graph.calls if call.layer == layer.name for name in call.inputs)
+        if layer.shape is None:
+            status, reason = _without_search(layer)
+        elif layers is not None and not chosen(layer):
+            status, reason = EIGHT_BITS, "not among the chosen layers"
+        elif skip is not None and skipped(layer):
+            status, reason = EIGHT_BITS, "skipped by request"
+        elif (layer.name in first or layer.name in last) and first_and_last != "search":
+            status, reason = EIGHT_BITS, _position(first.get(layer.name), last.get(layer.name))
+        elif layer.kind == "conv2d_transpose":
+            status, reason = EIGHT_BITS, "a transposed convolution: the runtime computes it at 8 bits"
+        elif signed and quantizer[1] == "hwgq":
+            status, reason = EIGHT_BITS, "its input can be negative, which half-wave quantization cannot represent"
+        else:
+            status, reason = SEARCHED, ""
+        if first_and_last == "float" and status in (EIGHT_BITS, FOLLOWS):
+            status = FLOAT
+        plans[layer.name] = LayerPlan(layer.name, status, reason, signed)
+    return plans
+
+
+def _without_search(layer: Layer) -> tuple[str, str]:
+    """The status of a layer without a kernel whose bits could be searched, and the reason."""
+    if layer.kind in PRODUCTS:
+        return FLOAT, "its output size is not fixed; give the model a fixed input shape"
+    if rule_of(layer) is None:
+        return FLOAT, no_integer_form(layer, layer.name).clause
+    return FOLLOWS, ""
+
+
+def _position(after, before):
+    """Why a layer counts as the first or the last one; see `first_and_last_layers`, None for what it is not."""
+    if after == "":
+        return "first layer: it reads an input of the model"
+    if before == "":
+        return "last layer: it leads to an output of the model"
+    return (
+        f"the first layer with a kernel after `{after}`" if after else f"the last layer with a kernel before `{before}`"
+    )
+
+
+def matcher(selection, candidates, argument):
+    """A function that is True for the layers that a user's argument selects: names, patterns, functions of a layer."""
+    if selection is None:
+        return lambda layer: False
+    expected = "a name, a pattern, a function of a layer, or a list of these"
+    parts = [selection] if isinstance(selection, str) or callable(selection) else selection
+    for part in check_instance(argument, parts, (list, tuple, set), expected):
+        if isinstance(part, str) and not any(fnmatch.fnmatchcase(layer.name, part) for layer in candidates):
+            raise ValueError(
+                f"`{argument}` names {part!r}, which matches no layer. "
+                f"There are: {', '.join(layer.name for layer in candidates) or 'none'}"
+            )
+        if not callable(part):
+            check_instance(argument, part, str, expected)
+
+    def matches(layer):
+        return any(fnmatch.fnmatchcase(layer.name, part) if isinstance(part, str) else part(layer) for part in parts)
+
+    return matches
+
+
+def first_and_last_layers(graph: Graph, multiplying) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """The layers reached from an input, and from an output backwards, through no other of them.
+
+    Args:
+        graph: The model.
+        multiplying: Names of the layers that multiply.
+
+    Returns:
+        For either, layer name to the name of the closest layer on the way that mixes values, such as a recurrent one or
+        an average; to `""` where all on the way only move values, or map each by itself.
+    """
+    first = _reached(graph, graph.calls, graph.input_names, multiplying, ("inputs", "outputs"))
+    last = _reached(graph, reversed(graph.calls), graph.output_names, multiplying, ("outputs", "inputs"))
+    return first, last
+
+
+def _reached(graph, calls, ends, multiplying, sides):
+    reached, mixing = {}, dict.fromkeys(ends, "")
+    for call in calls:
+        near, far = (getattr(call, side) for side in sides)
+        seen = [mixing[name] for name in near if name in mixing]
+        if not seen:
+            continue
+        closest = min(seen)  # "" where one of the ways mixes nothing
+        if call.layer in multiplying:
+            reached[call.layer] = min(closest, reached.get(call.layer, closest))
+        else:
+            passed = closest if _keeps_apart(graph.layer_of(call)) else call.layer
+            mixing.update({name: min(passed, mixing.get(name, passed)) for name in far})
+    return reached
+
+
+def _keeps_apart(layer):
+    """True for layers that move values, or map each by itself."""
+    rule = rule_of(layer)
+    return layer.kind in ("input", *_EACH_VALUE) or (rule is not None and rule.reads == MOVES)

@@ -1,0 +1,57 @@
+"""One layer of a graph as one that quantizes its kernel and its input."""
+
+import dataclasses
+import zlib
+
+from tfmp.graph import UNQUANTIZED, Candidates, Graph, Layer
+from tfmp.mixins.bit_selector import check_bits
+from tfmp.mixins.candidate_kernels import kernel_name
+from tfmp.mixins.mixed_precision import quantizer_pair
+from tfmp.search.chosen_layers import KEPT_BITS, KEPT_QUANTIZERS
+
+# Of layers that are not searched.
+KEPT_ARGUMENTS = {"weight_bits": (KEPT_BITS,), "activation_bits": (KEPT_BITS,), "quantizer": KEPT_QUANTIZERS}
+
+
+def quantized_layer(graph: Graph, layer: Layer, arguments, *, signed_input: bool) -> Layer:
+    """Returns a layer with a kernel as a `MixedPrecision*` one, its candidates equally probable.
+
+    Args:
+        graph: The graph that calls it.
+        layer: The layer, in floating point.
+        arguments: Of the `MixedPrecision*` layer: `weight_bits`, `activation_bits`, `quantizer`, ...; bits are None for
+            a tensor that stays in floating point.
+        signed_input: True if its input can be negative.
+    """
+    weight_quantizer, activation_quantizer = quantizer_pair(arguments["quantizer"])
+    weight = _uniform(arguments["weight_bits"], "weight_bits", weight_quantizer, True)
+    around = layer.name.rpartition("/")[0]
+    if around and "seed" in arguments:  # layers of one name in several nested models draw noise of their own
+        arguments = {**arguments, "seed": zlib.crc32(f"{arguments['seed']}/{around}".encode())}
+    config = {
+        **layer.config["config"],
+        **arguments,
+        "signed_input": signed_input,
+        "num_calls": sum(call.layer == layer.name for call in graph.calls),
+    }
+    return dataclasses.replace(
+        layer,
+        config={"config": config},
+        weights={**layer.weights, **({} if arguments.get("shared_weights", True) else _copies(layer, weight.bits))},
+        weight=weight,
+        activation=_uniform(arguments["activation_bits"], "activation_bits", activation_quantizer, signed_input),
+        coupled=arguments.get("coupled", False),
+    )
+
+
+def _copies(layer, bits):
+    """The kernel for each candidate but the widest."""
+    return {f"candidate_kernels/{kernel_name(b)}": layer.weights["kernel"] for b in bits[:-1]}
+
+
+def _uniform(bits, name, quantizer, signed) -> Candidates:
+    if bits is None:
+        return UNQUANTIZED
+    candidates = check_bits(bits, name, quantizer, signed)
+    formats = tuple(candidate.format for candidate in candidates)
+    return Candidates(formats, (1 / len(formats),) * len(formats), candidates[0].name, candidates[0].signed)

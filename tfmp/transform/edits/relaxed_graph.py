@@ -1,0 +1,41 @@
+"""From the graph of a float model to that of the model that chooses its bits."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tfmp.graph import Graph
+from tfmp.operators.affine_chain import FUSED_ACTIVATIONS
+from tfmp.operators.normalization import with_positive_gammas
+from tfmp.transform.edits.activation_quantizers import with_stored_tensors
+from tfmp.transform.edits.layer_plan import EIGHT_BITS, SEARCHED, LayerPlan
+from tfmp.transform.edits.pairwise_addition import with_pairwise_additions
+from tfmp.transform.edits.quantized_layer import KEPT_ARGUMENTS, quantized_layer
+from tfmp.transform.edits.separate_activations import with_separate_activations
+
+
+def relaxed_graph(
+    graph: Graph, plans: Mapping[str, LayerPlan], arguments: Callable[[str], Mapping[str, Any]], *, integer: bool
+) -> tuple[Graph, Graph]:
+    """Quantizes the layers of a network as planned.
+
+    Args:
+        graph: The network, its separable convolutions split.
+        plans: What becomes of each layer.
+        arguments: Function of the name of a searched layer that returns the arguments of its `MixedPrecision*` layer.
+        integer: True if every tensor that integers have to store gets a quantizer; False if only the searched layers
+            are quantized.
+
+    Returns:
+        The network in floating point, with the layers that both have; and the quantized one.
+    """
+    graph = with_positive_gammas(graph)
+    if integer:
+        graph = with_pairwise_additions(with_separate_activations(graph, FUSED_ACTIVATIONS))
+    changed = {}
+    for layer in graph.in_order():
+        entry = plans.get(layer.name)
+        if entry is not None and entry.status in (SEARCHED, EIGHT_BITS):
+            chosen = arguments(layer.name) if entry.status == SEARCHED else KEPT_ARGUMENTS
+            changed[layer.name] = quantized_layer(graph, layer, chosen, signed_input=entry.signed_input)
+    quantized = graph.replace_layers(changed)
+    return graph, with_stored_tensors(quantized) if integer else quantized

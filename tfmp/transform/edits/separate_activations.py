@@ -1,0 +1,31 @@
+"""Activations as layers of their own."""
+
+import dataclasses
+
+from tfmp.bindings import activation_kinds
+from tfmp.graph import Graph, Layer
+
+
+def with_separate_activations(graph: Graph, fused=()) -> Graph:
+    """Moves the activations of layers with a kernel into layers of their own, `<name>_activation`, behind them.
+
+    Args:
+        graph: The network.
+        fused: Names of activations that stay where they are; `"linear"` is none.
+    """
+    for layer in list(graph.in_order()):
+        name = layer.attributes.get("activation", "linear")
+        if layer.shape is None or name == "linear" or name in fused:
+            continue
+        for call in [call for call in graph.calls if call.layer == layer.name]:
+            new_name = graph.unused_name(f"{layer.name}_activation")
+            config = {"name": new_name, "activation": layer.config["config"]["activation"]}
+            known = layer.attributes.get("activation_kind") or activation_kinds.of_name(name, graph.framework)
+            kind, attributes = known or ("other", activation_kinds.unknown(config))
+            made = Layer(new_name, kind, config={"config": config}, attributes=attributes)
+            graph = graph.insert_after(call.outputs[0], made)
+        config = {**layer.config["config"], "activation": "linear"}
+        attributes = {**layer.attributes, "activation": "linear", "activation_kind": None}
+        changed = dataclasses.replace(layer, config={**layer.config, "config": config}, attributes=attributes)
+        graph = graph.replace_layers({layer.name: changed})
+    return graph

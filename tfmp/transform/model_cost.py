@@ -1,0 +1,47 @@
+"""What a model costs."""
+
+import dataclasses
+
+from tfmp import costs, quantizers
+from tfmp.bindings import binding
+from tfmp.graph import BitAssignment, Candidates, Layer
+from tfmp.search.chosen_layers import chosen_layers
+from tfmp.transform.edits.split_separables import with_split_separables
+from tfmp.transform.fix import check_assignment
+
+
+def cost(model, cost, assignment=None) -> float:
+    """Returns what a whole network costs.
+
+    Args:
+        model: A Keras model: in floating point, relaxed or fixed.
+        cost: Name of a cost (`tfmp.costs.names()`), or a `tfmp.costs.Cost`.
+        assignment: For a relaxed model, the bits of its searched layers; without it, the expected cost.
+
+    Returns:
+        Float in the cost's unit; layers without a price (pooling, normalization) count nothing.
+
+    Raises:
+        ValueError: If the cost is unknown, the assignment is for another model, or its bits are out of range.
+    """
+    graph = with_split_separables(binding.of(model).read(model, weights=False))
+    if assignment is not None:
+        assignment = BitAssignment.of(assignment)
+        check_assignment(graph, assignment)
+        graph = graph.replace_layers(
+            {layer.name: _with_bits(layer, *assignment[layer.name]) for layer in chosen_layers(graph)}
+        )
+    return costs.network_cost(graph, costs.get(cost))
+
+
+def _with_bits(layer: Layer, weight_bits: int, activation_bits: int) -> Layer:
+    """The layer at one pair of bits, candidates or not."""
+    selections = {}
+    for tensor, selection, bits in (
+        ("weight", layer.weight, weight_bits),
+        ("activation", layer.activation, activation_bits),
+    ):
+        if not selection.formats[0].is_float:
+            chosen = quantizers.get(selection.quantizer, bits=bits, signed=selection.signed)
+            selections[tensor] = Candidates((chosen.format,), quantizer=selection.quantizer, signed=selection.signed)
+    return dataclasses.replace(layer, **selections)

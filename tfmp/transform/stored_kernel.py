@@ -1,0 +1,62 @@
+"""The kernel and bias of a layer as the integers of a file."""
+
+import numpy as np
+import tensorflow as tf
+
+from tfmp import quantizers
+from tfmp.graph import Layer
+from tfmp.lowering.weight_packing import weight_storage
+from tfmp.operators.affine_chain import AffineMap
+from tfmp.operators.channel_products import in_container
+from tfmp.transform.candidate_checks import check_kernel
+
+_CHANNEL_AXES = {"depthwise_conv2d": (-2, -1), "depthwise_conv1d": (-2, -1), "conv2d_transpose": (-2,)}
+
+
+def stored_kernel(layer: Layer, after: AffineMap | None, input_scale: float, *, mode: str = "fast"):
+    """Returns the constants of a layer with a kernel, with the affine map behind it (a normalization) folded in.
+
+    The codes are those of training. The map multiplies their scales, channel by channel; a negative factor negates the
+    channel's codes. Codes that leave room in their container are shifted up with their scale shifted down,
+    which refines the grid of the bias without changing a product.
+
+    Args:
+        layer: A fixed layer, its weights read.
+        after: The map of what alone reads its output, or None.
+        input_scale: Scale of its input's codes.
+        mode: How the file stores weights, `tfmp.lowering.weight_packing.MODES`.
+
+    Returns:
+        `kernel` int8, `kernel_scale` float32 and `bias` int32 per output channel, by name; and the bits that the file
+        takes for a code.
+    """
+    codes, scale = kernel_codes(layer)
+    channels = layer.shape.out_channels
+    transposed = layer.kind == "conv2d_transpose"  # its filters are [height, width, out, in]
+    codes = np.swapaxes(codes, -1, -2) if transposed else codes
+    by_channel = codes.reshape(-1, channels)
+    scale = np.broadcast_to(np.asarray(scale, np.float64).reshape(-1), (channels,))
+    bias = np.asarray(layer.weights.get("bias", np.zeros(channels)), np.float64)
+    if after is not None:
+        bias = after(bias)
+        by_channel = np.where(after.factor < 0, -by_channel, by_channel)
+        scale = scale * np.abs(after.factor)
+    # By the format rather than the codes that happen to occur: what a cost foresees.
+    low = min(layer.weight.formats[0].low, int(by_channel.min()))
+    high = max(layer.weight.formats[0].high, int(by_channel.max()))
+    container_bits = weight_storage(layer.shape, low, high, mode=mode).container_bits
+    constants = in_container(by_channel, scale, bias, input_scale, container_bits=container_bits)
+    kernel = constants["kernel"].reshape(codes.shape)
+    kernel = np.swapaxes(kernel, -1, -2) if transposed else kernel
+    return {**constants, "kernel": kernel[None] if layer.kind.endswith("conv1d") else kernel}, container_bits
+
+
+def kernel_codes(layer: Layer):
+    """Returns `(integers, scale)` of a fixed layer's kernel, those of training."""
+    check_kernel(layer)
+    prefix = "weight_selector/"
+    state = {path.removeprefix(prefix): w for path, w in layer.weights.items() if path.startswith(prefix)}
+    quantizer = quantizers.get(layer.weight.quantizer, bits=layer.weight.bits[0])
+    axes = _CHANNEL_AXES.get(layer.kind, (-1,))
+    integers, scale = quantizer.codes(tf.constant(layer.weights["kernel"]), state, channel_axes=axes)
+    return np.asarray(integers), np.asarray(scale)

@@ -1,0 +1,25 @@
+"""The values of a fixed network as a file stores them: grids of activations, kernels and biases."""
+
+from tfmp.graph import Grid, Layer
+from tfmp.operators.affine_chain import AffineMap
+from tfmp.transform.activation_grid import activation_grid
+from tfmp.transform.stored_kernel import stored_kernel
+
+
+class StoredValues:
+    """What lowering asks of the layers of a fixed network.
+
+    Args:
+        mode: How the file stores weights, `tfmp.lowering.weight_packing.MODES`.
+    """
+
+    def __init__(self, mode: str):
+        self._mode = mode
+
+    def grid(self, layer: Layer) -> Grid:
+        """Returns the codes of the input of a quantized layer, see `activation_grid`."""
+        return activation_grid(layer)
+
+    def kernel(self, layer: Layer, after: AffineMap | None, input_scale: float):
+        """Returns the constants of a layer with a kernel and the bits of their container, see `stored_kernel`."""
+        return stored_kernel(layer, after, input_scale, mode=self._mode)

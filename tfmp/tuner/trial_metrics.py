@@ -1,0 +1,107 @@
+"""What trials measure besides the accuracy, and what it is called."""
+
+import json
+
+from tfmp import costs
+from tfmp.bindings import binding
+from tfmp.files.run_identity import described, digest
+from tfmp.transform.edits.split_separables import with_split_separables
+
+_RECORDED = ("bitops", "model_size", "tflite_bytes", "energy", "latency")
+_SUFFIXES = {"nJ": "_nj", "cycles": "_cycles", "bits": "_bits", "us": "_us"}
+
+
+def quantity_name(cost) -> str:
+    """How records call a cost: its name and its unit, and the settings in which it is not the default of its name.
+
+    `energy_nj`, `tflite_bytes`, `energy_nj:batch=1`
+    """
+    cost = costs.get(cost)
+    return cost.name + _SUFFIXES.get(cost.unit, "") + _settings_text(cost)
+
+
+def cost_text(cost) -> str:
+    """How budgets call a cost: a text as it was given; else its name and its settings, `energy:batch=1`."""
+    return cost if isinstance(cost, str) else cost.name + _settings_text(cost)
+
+
+def cost_digests(given) -> dict[str, str]:
+    """What is behind the names of costs: `cost_text` to a digest, for all but the defaults of the library's names.
+
+    Args:
+        given: Costs, as budgets have them.
+
+    Raises:
+        ValueError: If different costs would be recorded under one name.
+    """
+    known = {quantity_name(name): _digest(costs.get(name)) for name in _RECORDED}
+    found = {}
+    for cost in given:
+        own, name = _digest(costs.get(cost)), quantity_name(cost)
+        if known.setdefault(name, own) != own:
+            raise ValueError(
+                f"Trials would record two different costs as {name!r}. Give one of them another `name`, or tune it in "
+                "a project of its own."
+            )
+        default = _default(costs.get(cost).name)
+        if default is None or _digest(default) != own:
+            found[cost_text(cost)] = own
+    return found
+
+
+def recorded_names(given) -> tuple[str, ...]:
+    """Names of all that a trial measures besides its metrics, if every cost can be priced.
+
+    Args:
+        given: The costs of the budgets.
+    """
+    return tuple(dict.fromkeys(map(quantity_name, [*_RECORDED, *given])))
+
+
+def measured_costs(model, budget) -> dict[str, float]:
+    """Everything that a network costs, by `quantity_name`; what cannot be priced is left out.
+
+    Args:
+        model: The network at fixed bits.
+        budget: A `tfmp.Budget`, whose cost is measured too.
+    """
+    graph, found = with_split_separables(binding.of(model).read(model, weights=False)), {}
+    for cost in map(costs.get, [*_RECORDED, budget.cost]):
+        try:
+            found[quantity_name(cost)] = float(costs.network_cost(graph, cost))
+        except ValueError:  # energy and cycles of a layer in floating point
+            continue
+    return found
+
+
+def _default(name):
+    """The cost of one of the library's names; None for other names, and where it has to be measured first."""
+    try:
+        return costs.get(name) if name in costs.names() else None
+    except ValueError:
+        return None
+
+
+def _settings_text(cost):
+    default = _default(cost.name)
+    if default is None:
+        return ""
+    if type(cost) is not type(default):
+        return f":{type(cost).__qualname__}"
+    texts = [
+        f"{name}={_short(value)}"
+        for name, value in vars(cost).items()
+        if described(value) != described(getattr(default, name, None))
+    ]
+    return f":{','.join(texts)}" if texts else ""
+
+
+def _short(value):
+    """A setting, or the name of one with many parts and a digest of them."""
+    if hasattr(value, "name"):
+        return f"{value.name}-{digest(value)}"
+    return value if isinstance(value, str) else json.dumps(described(value), separators=(",", ":"))
+
+
+def _digest(cost):
+    return digest({"class": type(cost), "name": cost.name, "unit": cost.unit, **vars(cost)})

@@ -1,0 +1,160 @@
+"""What trials differ in."""
+
+import inspect
+import itertools
+import json
+import math
+from collections.abc import Mapping
+
+from tfmp.checks import check_instances
+from tfmp.search.budget import Budget
+from tfmp.transform.relax import relax
+from tfmp.tuner.budget_range import BudgetRange
+from tfmp.tuner.trial_metrics import cost_digests, cost_text
+
+# Every one can be a list of values to choose from; rates can be a pair, the ends of a range.
+RATES = {"learning_rate": 1e-3, "search_learning_rate": 1e-3, "selection_learning_rate": 0.02}
+OTHERS = {"width": 1.0, "multiplier": {}, "temperature": (1.0, 0.1)}
+RELAX_ARGUMENTS = tuple(name for name in inspect.signature(relax).parameters if name not in ("model", "calibration"))
+
+_STRUCTURAL = ("width", *RELAX_ARGUMENTS)
+
+
+class SearchSpace:
+    """The hyperparameters of a tuner, and what they mean.
+
+    Values are chosen by their texts, as keras-tuner takes no tuples: `"[2,4]"` for the candidates `(2, 4)`.
+
+    Args:
+        budgets: A list of `Budget`, or a `BudgetRange`.
+        strategies: Names of strategies.
+        choices: Name to a value; to a list of values to choose from; or, for a learning rate, to the pair of ends of a
+            range. Names are those of `RATES`, `OTHERS` and `RELAX_ARGUMENTS`.
+
+    Raises:
+        TypeError: If a name is unknown, or a budget is none.
+        ValueError: If there is nothing to choose from, something twice, or two costs of one name.
+    """
+
+    def __init__(self, budgets, strategies, choices):
+        known = [*RATES, *OTHERS, *RELAX_ARGUMENTS]
+        unknown = [name for name in choices if name not in known]
+        if unknown:
+            raise TypeError(f"`choices` can be {', '.join(known)}. Received: {', '.join(unknown)}")
+        self.fixed = {**RATES, **OTHERS}
+        self.ranges, self._lists = {}, {}
+        if isinstance(budgets, BudgetRange):
+            self.budgets = budgets
+            self._cost_digests = cost_digests([budgets.cost])
+        else:
+            check_instances("budgets", budgets, Budget, "`tfmp.Budget`, or a `BudgetRange`")
+            self._cost_digests = cost_digests([budget.cost for budget in budgets])
+            self.budgets = _by_text("budgets", budgets, budget_text)
+        self._lists["strategy"] = _by_text("strategies", strategies)
+        for name, value in choices.items():
+            if isinstance(value, list):
+                self._lists[name] = _by_text(name, value)
+            elif name in RATES and isinstance(value, tuple):
+                self.ranges[name] = value
+            else:
+                self.fixed[name] = value
+
+    @property
+    def open_names(self):
+        """Names of what has more than one value, budgets aside."""
+        return [*self.ranges, *(name for name, options in self._lists.items() if len(options) > 1)]
+
+    def structures(self):
+        """Yields the values, as mappings, of everything that decides what budgets can be met: all but the rates."""
+        names = [name for name in self._lists if name in _STRUCTURAL]
+        for texts in itertools.product(*(self._lists[name] for name in names)):
+            chosen = dict(zip(names, texts, strict=True))
+            yield {**self.fixed, **{name: self._lists[name][text] for name, text in chosen.items()}}, chosen
+
+    def declare(self, hp, budgets_of):
+        """Registers all hyperparameters and returns the values that they have now.
+
+        Where some choices leave fewer budgets than others, those that matter become one hyperparameter, and each of its
+        values has another one for its budgets: no oracle ever proposes a budget that no assignment meets.
+
+        Args:
+            hp: keras-tuner's `HyperParameters`.
+            budgets_of: Function of the values of a structure that returns the texts of the budgets it can meet, or a
+                `BudgetRange`.
+
+        Returns:
+            Name to value, with `"budget"` and `"strategy"`.
+        """
+        structures = [(structure, chosen, budgets_of(structure)) for structure, chosen in self.structures()]
+        depends = any(found != structures[0][-1] for *_, found in structures)
+        values = dict(self.fixed)
+        for name, options in self._lists.items():
+            if not (depends and name in _STRUCTURAL):
+                values[name] = options[hp.Choice(name, list(options))]
+        for name, (low, high) in self.ranges.items():
+            values[name] = hp.Float(name, low, high, sampling="log")
+        if not depends:
+            return values | {"budget": self._declare_budget(hp, "budget", structures[0][-1])}
+        texts = ["; ".join(f"{name}={text}" for name, text in chosen.items()) for _, chosen, _ in structures]
+        decided = hp.Choice("structure", texts)
+        for text, (structure, chosen, found) in zip(texts, structures, strict=True):
+            with hp.conditional_scope("structure", [text]):
+                budget = self._declare_budget(hp, f"budget with {text}", found)
+            if text == decided:
+                values |= {name: structure[name] for name in chosen} | {"budget": budget}
+        return values
+
+    def size(self, budgets_of):
+        """The number of combinations; None if there is a range."""
+        if self.ranges or isinstance(self.budgets, BudgetRange):
+            return None
+        structures = sum(len(budgets_of(structure)) for structure, _ in self.structures())
+        others = [options for name, options in self._lists.items() if name not in _STRUCTURAL]
+        return structures * math.prod(map(len, others))
+
+    def _declare_budget(self, hp, name, found):
+        if isinstance(found, BudgetRange):
+            limit = hp.Float(name, found.low, found.high, sampling="log")
+            return None if limit is None else Budget(found.cost, limit=limit)
+        return self.budgets.get(hp.Choice(name, found))  # None where it is not active
+
+    def identity(self):
+        """What two equal spaces share, in JSON."""
+        budgets = self.budgets
+        if isinstance(budgets, BudgetRange):
+            budgets = f"BudgetRange(cost={cost_text(budgets.cost)!r}, low={budgets.low!r}, high={budgets.high!r})"
+        else:
+            budgets = list(budgets)
+        costs = {"costs": self._cost_digests} if self._cost_digests else {}
+        lists = {name: list(options) for name, options in self._lists.items()}
+        fixed = {name: _text(value) for name, value in self.fixed.items()}
+        ranges = {name: list(ends) for name, ends in self.ranges.items()}
+        return {"budgets": budgets, **costs, **fixed, **ranges, **lists}
+
+
+def budget_text(budget: Budget) -> str:
+    """How a budget is called among the hyperparameters: `bitops like 2,2`, `tflite_bytes up to 20000`."""
+    cost = cost_text(budget.cost)
+    if budget.like_uniform is not None:
+        return f"{cost} like {','.join(map(str, budget.like_uniform))}"
+    return f"{cost} up to {budget.limit:.12g}"
+
+
+def _by_text(name, values, text_of=None):
+    found = {}
+    for value in values:
+        text = (text_of or _text)(value)
+        if text in found:
+            raise ValueError(f"`{name}` must be different values. Received twice: {text}")
+        found[text] = value
+    if not found:
+        raise ValueError(f"`{name}` must hold at least one value to choose from. Received none")
+    return found
+
+
+def _text(value):
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Mapping | list | tuple | int | float) or value is None:
+        return json.dumps(value, separators=(",", ":"), sort_keys=True)
+    return getattr(value, "__qualname__", type(value).__qualname__)

@@ -1,0 +1,1 @@
+"""Networks of other widths, and what they cost."""

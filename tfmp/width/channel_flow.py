@@ -1,0 +1,239 @@
+"""Which channels of a network must be as many as which others."""
+
+from tfmp.graph import Graph
+from tfmp.width.channel_counts import ChannelCounts
+
+_WITH_FILTERS = ("conv1d", "conv2d", "conv2d_transpose", "separable_conv1d", "separable_conv2d", "dense")
+_DEPTHWISE = ("depthwise_conv1d", "depthwise_conv2d")
+_WINDOWS = ("max_pool", "average_pool", "pad", "crop", "upsample", "resize")
+_GLOBAL = ("mean", "global_max_pool")
+WITH_KERNELS = (*_WITH_FILTERS, *_DEPTHWISE)
+# Layers whose weights follow their input, without a size of their own in the configuration.
+FOLLOWERS = ("BatchNormalization", "LayerNormalization", "GroupNormalization", "RMSNormalization", "PReLU")
+_ATTENTION = ("MultiHeadAttention", "GroupQueryAttention")
+
+
+class ChannelFlow:
+    """Follows the channels of a graph from the layers that make them to those that read them.
+
+    Args:
+        graph: The model.
+        kept: Names of layers whose outputs keep their channels.
+
+    Attributes:
+        counts: The unknowns, a `ChannelCounts`.
+        axes: Tensor name to the size of each axis, whole numbers or counts.
+        made: Name of each layer with filters, units or embeddings to the count of its output channels.
+        read: Name of each layer with a kernel to the count of its input channels.
+        groups: Name of each layer that has a group for each input channel to their count.
+
+    Raises:
+        ValueError: If a layer does something to channels that is not known, or cannot be done at other widths; the
+            message names it.
+    """
+
+    def __init__(self, graph: Graph, kept):
+        self.graph, self.counts = graph, ChannelCounts()
+        self.axes, self.made, self.read, self.groups = {}, {}, {}, {}
+        for call in graph.calls:
+            layer = graph.layer_of(call)
+            try:
+                outputs = self._outputs(layer, call, kept)
+            except ValueError as error:
+                raise ValueError(
+                    f"Layer `{layer.name}` ({layer.config['class'].__name__}) cannot get other channels: {error}. Name "
+                    "it, or the layers before it, in `keep`: what they return then keeps its channels."
+                ) from error
+            for name, axes in zip(call.outputs, outputs, strict=True):
+                for count in axes if layer.name in kept else ():
+                    self.counts.keep(count)
+                self.axes[name] = graph.tensors[name].shape if layer.name in kept else axes
+        for name in graph.output_names:
+            for count in self.axes[name]:
+                self.counts.keep(count)
+
+    def shape(self, tensor, multiplier):
+        """The shape of a tensor in the network whose channels are multiplied."""
+        return tuple(self.counts.value(count, multiplier) for count in self.axes[tensor])
+
+    def _outputs(self, layer, call, kept):
+        original = [self.graph.tensors[name].shape for name in call.outputs]
+        inputs = [self.axes[name] for name in call.inputs]
+        scaled = any(isinstance(count, tuple) for axes in inputs for count in axes)
+        rule = self._rule(layer)
+        if rule is not None and (scaled or layer.kind in WITH_KERNELS or rule == self._embedded):
+            return [rule(layer, inputs, original[0])]
+        if layer.config["class"].__name__ in _ATTENTION and layer.name not in kept:
+            raise ValueError("its heads have a width of their own, `key_dim`, which does not follow what it reads")
+        adapted = layer.kind == "normalization"
+        if not scaled and (rule is not None or adapted or not layer.num_parameters or layer.name in kept):
+            return original
+        if scaled and len(original) == 1 and all(self.graph.tensors[name].shape == original[0] for name in call.inputs):
+            return [
+                self._merged(layer, inputs, original[0])
+            ]  # what changes no size is taken to work channel by channel
+        if layer.name in kept:
+            return original
+        reason = layer.attributes.get("left_because")
+        raise ValueError("what it does to channels is not known" + (f" ({reason})" if reason else ""))
+
+    def _rule(self, layer):
+        if layer.kind in _WITH_FILTERS:
+            return self._filtered
+        if layer.kind in _DEPTHWISE:
+            return self._depthwise
+        if layer.kind in _WINDOWS:
+            return self._windowed
+        if layer.kind in _GLOBAL:
+            return self._pooled
+        if layer.config["class"].__name__ in FOLLOWERS:
+            return self._normalized
+        if layer.config["class"].__name__ == "Embedding":
+            return self._embedded
+        return {
+            "add": self._merged,
+            "subtract": self._merged,
+            "multiply": self._merged,
+            "affine": self._affine,
+            "concatenate": self._concatenated,
+            "reshape": self._reshaped,
+            "permute": self._permuted,
+            "repeat": self._repeated,
+        }.get(layer.kind)
+
+    def _filtered(self, layer, inputs, original):
+        """Convolutions and dense layers: their filters are theirs to choose."""
+        axis = _channel_axis(layer)
+        source = self._reads(layer, inputs[0], axis)
+        groups = layer.attributes.get("groups", 1)
+        if groups > 1 and groups == self.counts.original(source) and isinstance(source, tuple):
+            self.groups[layer.name] = source
+            made = self.made.setdefault(layer.name, self.counts.times(source, original[axis] // groups))
+        else:
+            made = self.made.setdefault(layer.name, self.counts.new(original[axis]))
+            for count in (source, made) if groups > 1 else ():
+                if isinstance(count, tuple):
+                    self.counts.require_multiple(count, groups)
+        return self._with(original, axis, made)
+
+    def _embedded(self, layer, inputs, original):
+        return self._with(original, -1, self.made.setdefault(layer.name, self.counts.new(original[-1])))
+
+    def _depthwise(self, layer, inputs, original):
+        axis = _channel_axis(layer)
+        source = self._reads(layer, inputs[0], axis)
+        return self._with(original, axis, self.counts.times(source, layer.attributes["depth_multiplier"]))
+
+    def _reads(self, layer, axes, axis):
+        """The channels that a kernel covers, one number over all calls of its layer."""
+        self._check_only(axes, axis)
+        first = self.read.setdefault(layer.name, axes[axis])
+        if first is not axes[axis]:
+            self.counts.tie(first, axes[axis])
+        return axes[axis]
+
+    def _windowed(self, layer, inputs, original):
+        axis = _channel_axis(layer)
+        self._check_only(inputs[0], axis)
+        return self._with(original, axis, inputs[0][axis])
+
+    def _pooled(self, layer, inputs, original):
+        axis = _channel_axis(layer)
+        self._check_only(inputs[0], axis)
+        return self._with(original, axis if len(original) == len(inputs[0]) else -1, inputs[0][axis])
+
+    def _normalized(self, layer, inputs, original):
+        axis = layer.config["config"].get("axis", -1)
+        groups = layer.config["config"].get("groups", 1)
+        for position in [axis] if isinstance(axis, int) else axis:
+            first = self.read.setdefault(f"{layer.name}:{position}", inputs[0][position])
+            self.counts.tie(first, inputs[0][position])
+            if groups > 1 and isinstance(first, tuple):
+                if groups == self.counts.original(first):
+                    self.groups[layer.name] = first
+                else:
+                    self.counts.require_multiple(first, groups)
+        return inputs[0]
+
+    def _merged(self, layer, inputs, original):
+        """Element by element; an axis of 1 is repeated along the others."""
+        merged = []
+        for back in range(len(original), 0, -1):
+            present = [axes[-back] for axes in inputs if len(axes) >= back]
+            full = [count for count in present if self.counts.original(count) == original[-back]]
+            for count in present:
+                if self.counts.original(count) != original[-back]:
+                    self.counts.keep(count)
+            for count in full[1:]:
+                self.counts.tie(full[0], count)
+            merged.append(full[0] if full else original[-back])
+        return tuple(merged)
+
+    def _affine(self, layer, inputs, original):
+        constants = [layer.attributes[name] for name in ("factor", "offset")]
+        if any(getattr(constant, "size", 1) > 1 or isinstance(constant, list | tuple) for constant in constants):
+            self.counts.keep(inputs[0][-1])  # one constant for each channel
+        return inputs[0]
+
+    def _concatenated(self, layer, inputs, original):
+        axis = layer.attributes.get("axis", -1) % len(original)
+        joined = list(
+            self._merged(layer, [(*axes[:axis], *axes[axis + 1 :]) for axes in inputs], _without(original, axis))
+        )
+        count = inputs[0][axis]
+        for axes in inputs[1:]:
+            count = self.counts.plus(count, axes[axis])
+        return (*joined[:axis], count, *joined[axis:])
+
+    def _permuted(self, layer, inputs, original):
+        return tuple(inputs[0][axis] for axis in layer.attributes["permutation"])
+
+    def _repeated(self, layer, inputs, original):
+        return (original[0], original[1], inputs[0][-1])
+
+    def _reshaped(self, layer, inputs, original):
+        """Axes that are split or joined: those of equal size at both ends stay, one between takes the channels."""
+        source, old = list(inputs[0]), [self.counts.original(count) for count in inputs[0]]
+        start = end = 0
+        while start < min(len(old), len(original)) and old[start] == original[start]:
+            start += 1
+        while end < min(len(old), len(original)) - start and old[-1 - end] == original[-1 - end]:
+            end += 1
+        inner, made = source[start : len(source) - end], list(original[start : len(original) - end])
+        scaled = [count for count in inner if isinstance(count, tuple)]
+        if scaled:
+            if len(scaled) > 1 or None in (*inner, *made):
+                raise ValueError(f"it makes {original} of {tuple(old)}, where channels lose their own axis")
+            self._place(made, scaled[0])
+        return (*source[:start], *made, *source[len(source) - end :])
+
+    def _place(self, made, count):
+        """Puts a count into the last new axis that is a multiple or a part of it."""
+        size = self.counts.original(count)
+        for position in range(len(made) - 1, -1, -1):
+            if made[position] % size == 0:
+                made[position] = self.counts.times(count, made[position] // size)
+                return
+            if size % made[position] == 0 and made[position] > 1:
+                made[position] = self.counts.divided(count, size // made[position])
+                return
+        raise ValueError(f"no axis of {tuple(made)} takes its {size} channels")
+
+    def _with(self, original, axis, count):
+        axes = list(original)
+        axes[axis] = count
+        return tuple(axes)
+
+    def _check_only(self, axes, axis):
+        """Raises `ValueError` if other axes than that of the channels change."""
+        axis %= len(axes)
+        if any(isinstance(count, tuple) for position, count in enumerate(axes) if position != axis):
+            raise ValueError("channels would change the size of an axis that it does not treat as channels")
+
+
+def _channel_axis(layer):
+    return 1 if layer.attributes.get("data_format") == "channels_first" else -1
+
+
+def _without(shape, axis):
+    return (*shape[:axis], *shape[axis + 1 :])

@@ -1,0 +1,59 @@
+"""A network of two precisions: one for its depthwise convolutions, one for all others."""
+
+from tfmp.bindings import binding
+from tfmp.checks import check_integer
+from tfmp.transform.fix import fix
+from tfmp.transform.relax import relax
+
+
+def dual_precision(
+    model, *, weight_bits, depthwise_bits=None, activation_bits=8, quantizer="dual_precision", calibration=None
+):
+    """Returns a copy of a model whose kernels have one precision, those of its depthwise convolutions another.
+
+    The first and the last layer are at 8 bits. Train what is returned like any model, from its first weights as
+    DualPrecision does or from trained ones.
+
+    Args:
+        model: A built Sequential or functional Keras model in floating point. It is not changed.
+        weight_bits: Integer from 1 to 8, of the convolutions and dense layers.
+        depthwise_bits: Integer from 1 to 8, of the convolutions with one input channel for each filter; None for
+            `weight_bits`.
+        activation_bits: Integer from 1 to 8, of every layer's input.
+        quantizer: Name of a quantizer family, or a pair of names (weights, activations).
+        calibration: A few hundred inputs from which ranges start, as in `tfmp.relax`. Leave it out for a model that is
+            not trained: its normalizations do not normalize yet, so that ranges from them make the training diverge.
+
+    Returns:
+        A model of the same framework, not compiled.
+
+    Raises:
+        ValueError: If bits are out of range, or the model cannot be relaxed; see `tfmp.relax`.
+
+    Example:
+        >>> network = tfmp.dual_precision(model, weight_bits=1, depthwise_bits=4)
+
+    Reference: DualPrecision, section 6
+    """
+    depthwise_bits = weight_bits if depthwise_bits is None else depthwise_bits
+    bits = {"weight_bits": weight_bits, "depthwise_bits": depthwise_bits, "activation_bits": activation_bits}
+    for name, value in bits.items():
+        check_integer(name, value, at_least=1, at_most=8)
+    candidates = tuple(sorted({weight_bits, depthwise_bits}))
+    relaxed = relax(
+        model,
+        weight_bits=candidates,
+        activation_bits=(activation_bits,),
+        quantizer=quantizer,
+        calibration=calibration,
+    )
+    if len(candidates) == 1:
+        return relaxed
+    searched = binding.of(relaxed).read(relaxed, weights=False).searched
+    bits = {layer.name: depthwise_bits if is_depthwise(layer.shape) else weight_bits for layer in searched}
+    return fix(relaxed, {name: (chosen, activation_bits) for name, chosen in bits.items()})
+
+
+def is_depthwise(shape) -> bool:
+    """True for a convolution with one input channel for each filter, given its `LayerShape`."""
+    return shape.kind == "depthwise_conv2d" or shape.groups == shape.in_channels > 1

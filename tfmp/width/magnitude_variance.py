@@ -1,0 +1,104 @@
+"""How much the statistic that binary and ternary kernels are scaled by moves while a network trains."""
+
+import math
+
+import numpy as np
+
+from tfmp.bindings import binding
+from tfmp.transform.edits.layer_plan import matcher
+from tfmp.width.dual_precision import is_depthwise
+
+
+class MagnitudeVariance:
+    """Records mean|w| of each output filter over training steps, and says how much it varies.
+
+    A filter of few weights, as a depthwise one, estimates its mean magnitude badly; the codes of all its weights follow
+    that estimate. Call `update` behind each step:
+
+        record = tfmp.MagnitudeVariance(model)
+        update = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: record.update())
+        model.fit(..., callbacks=[update])
+        record.result()
+
+    Args:
+        model: A built Sequential or functional Keras model, in floating point or quantized.
+        layers: The layers to record: a name, a pattern such as `"*_depthwise"`, a function of a `tfmp.graph.Layer`, or
+            a list of these; None for the depthwise convolutions.
+
+    Raises:
+        ValueError: If the model has no such layer with a kernel.
+
+    Reference: DualPrecision, fig. 4 and proposition 5.1
+    """
+
+    def __init__(self, model, *, layers=None):
+        bound = binding.of(model)
+        multiplying = [layer for layer in bound.read(model, weights=False).in_order() if layer.shape]
+        matches = matcher(
+            (lambda layer: is_depthwise(layer.shape)) if layers is None else layers, multiplying, "layers"
+        )
+        recorded = [layer for layer in multiplying if matches(layer)]
+        if not recorded:
+            wanted = "depthwise convolution" if layers is None else "layer that `layers` takes"
+            raise ValueError(f'Model `{model.name}` has no {wanted}. `layers="*"` records all kernels.')
+        self._kernels = {layer.name: (bound.layer(model, layer.name), layer.shape) for layer in recorded}
+        self.clear()
+
+    def clear(self):
+        """Forgets the steps so far."""
+        self._count, self._means, self._squares = 0, {}, {}
+
+    def update(self):
+        """Takes the kernels as they are for one more step."""
+        self._count += 1
+        for name, (layer, shape) in self._kernels.items():
+            value = mean_magnitudes(np.asarray(_kernel(layer), np.float64), shape)
+            before = self._means.get(name, np.zeros_like(value))
+            self._means[name] = before + (value - before) / self._count
+            squares = self._squares.get(name, np.zeros_like(value))
+            self._squares[name] = squares + (value - before) * (value - self._means[name])
+
+    def result(self) -> dict[str, float]:
+        """Layer name to the sample variance of mean|w| over the steps, averaged over the layer's filters.
+
+        Raises:
+            ValueError: If there were fewer than two steps.
+        """
+        if self._count < 2:
+            raise ValueError(f"A variance needs two steps or more. Received: {self._count}")
+        return {name: float(np.mean(squares) / (self._count - 1)) for name, squares in self._squares.items()}
+
+
+def mean_magnitudes(kernel, shape):
+    """Returns mean|w| of each output filter, `[out_channels]`.
+
+    Args:
+        kernel: Array as either Keras has it.
+        shape: The layer's `LayerShape`.
+    """
+    magnitudes = np.abs(kernel)
+    if shape.kind == "conv2d_transpose":
+        magnitudes = np.moveaxis(magnitudes, -2, -1)
+    if shape.kind == "depthwise_conv2d":  # [..., in, depth_multiplier]: a filter for each pair
+        return magnitudes.reshape(-1, shape.out_channels).mean(0)
+    return magnitudes.reshape(-1, magnitudes.shape[-1]).mean(0)
+
+
+def _kernel(layer):
+    return layer.depthwise_kernel if hasattr(layer, "depthwise_kernel") else layer.kernel  # tf_keras, in floating point
+
+
+def proposition_variance(num_weights, deviation, mean_product=2 / math.pi):
+    """Variance of mean|w| over Gaussian weights of zero mean, by proposition 5.1.
+
+    sigma**2 / d + (d - 1) / d * rho * sigma**2 - 2 sigma**2 / pi
+
+    Args:
+        num_weights: d, the number of weights of a filter.
+        deviation: sigma.
+        mean_product: rho: the mean of E[|w_i| |w_j|] / sigma**2 over pairs of different weights. The paper calls it
+            their average correlation; with that, independent weights would have a negative variance. For two Gaussians
+            of correlation r it is 2 / pi * (sqrt(1 - r**2) + r asin(r)), and 2 / pi for independent ones.
+    """
+    d, variance = num_weights, deviation**2
+    return variance / d + (d - 1) / d * mean_product * variance - 2 * variance / math.pi

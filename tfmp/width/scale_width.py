@@ -1,0 +1,132 @@
+"""A network with more or fewer channels."""
+
+import dataclasses
+
+from tfmp.bindings import binding
+from tfmp.bindings.nesting import names_in
+from tfmp.checks import check_flag, check_number
+from tfmp.graph import Graph, Layer
+from tfmp.transform.edits.layer_plan import first_and_last_layers, matcher
+from tfmp.width.channel_flow import WITH_KERNELS, ChannelFlow
+
+_SIZES = {"dense": "units", "other": "output_dim"}  # where it is not `filters`; of the others only an embedding has one
+
+
+def scale_width(model, multiplier, *, fixed_ends=False, keep=None):
+    """Returns a model like another whose layers all have `multiplier` times as many channels.
+
+    Filters, units and embeddings are multiplied and rounded to whole numbers, at least 1; those of grouped convolutions
+    and normalizations to multiples of the groups, except where there is a group for each channel. Layers whose
+    channels are added, multiplied or concatenated stay together. What the model takes and returns keeps its size:
+    images their three channels, logits their classes.
+
+    The new model starts from scratch: its weights are initialized as its layers say, and all of them train. Only
+    preprocessing `Normalization` layers keep what they were adapted to.
+
+    Args:
+        model: A built Sequential or functional Keras model in floating point. It is not changed.
+        multiplier: Positive number.
+        fixed_ends: True to keep the channels that the first layers with a kernel make and those that the last ones
+            read, as DualPrecision does where these stay at 8 bits. Channels that are added to them are kept with them:
+            in a residual network those between the blocks of its last stage.
+        keep: Layers whose outputs keep their channels: a name, a pattern such as `"head*"`, a function of a
+            `tfmp.graph.Layer`, or a list of these.
+
+    Returns:
+        A model of the same framework, not compiled. Layers have the same names.
+
+    Raises:
+        ValueError: If `multiplier` is not positive, the model is unbuilt, a subclass or quantized already, `keep`
+            matches no layer, or a layer cannot have other channels; the message names it and says why.
+
+    Example:
+        >>> half = tfmp.scale_width(keras.applications.ResNet50(weights=None), 0.5)
+
+    Reference: Howard et al., 2017, https://arxiv.org/abs/1704.04861, section 3.3
+    """
+    multiplier = check_number("multiplier", multiplier, above=0)
+    check_flag("fixed_ends", fixed_ends)
+    bound = binding.of(model)
+    graph = bound.read(model)
+    quantized = [layer.name for layer in graph.in_order() if layer.is_quantized]
+    if quantized:
+        raise ValueError(
+            f"Model `{graph.name}` is quantized already, by its layers {', '.join(quantized)}. Scale the model in "
+            "floating point, then relax it."
+        )
+    kept = matcher(keep, list(graph.in_order()), "keep")
+    kept = {layer.name for layer in graph.in_order() if kept(layer)}
+    with_kernels = {layer.name for layer in graph.in_order() if layer.kind in WITH_KERNELS}
+    first, last = map(set, first_and_last_layers(graph, with_kernels))
+    flow = ChannelFlow(graph, kept | first if fixed_ends else kept)
+    for name in last if fixed_ends else ():
+        flow.counts.keep(flow.read[name])
+    expected = {name: flow.shape(name, multiplier) for name in graph.tensors}
+    try:
+        scaled = bound.write(_scaled(graph, flow, multiplier, expected))
+    except Exception as error:
+        raise ValueError(
+            f"Model `{graph.name}` does not build with {multiplier:g} times its channels. Name the layers whose "
+            f"channels must stay in `keep`. What was raised: {error}"
+        ) from error
+    _check_shapes(graph, bound.read(scaled, weights=False), expected)
+    return scaled
+
+
+def _scaled(graph, flow, multiplier, expected) -> Graph:
+    layers = {layer.name: _layer(graph, layer, flow, multiplier, expected) for layer in graph.in_order()}
+    submodels = {}
+    for use, submodel in graph.submodels.items():
+        submodels[use] = dataclasses.replace(submodel, config=_inputs(submodel, expected), trainable=True)
+    tensors = {name: dataclasses.replace(tensor, shape=expected[name]) for name, tensor in graph.tensors.items()}
+    return dataclasses.replace(graph, layers=layers, tensors=tensors, submodels=submodels)
+
+
+def _layer(graph, layer, flow, multiplier, expected) -> Layer:
+    if layer.kind == "input":
+        return layer
+    config = dict(layer.config["config"])
+    if layer.name in flow.made:
+        config[_SIZES.get(layer.kind, "filters")] = flow.counts.value(flow.made[layer.name], multiplier)
+    if layer.name in flow.groups:
+        config["groups"] = flow.counts.value(flow.groups[layer.name], multiplier)
+    if layer.kind == "reshape":
+        call = next(call for call in graph.calls if call.layer == layer.name)
+        _reshape(config, expected[call.outputs[0]])
+    if config.get("noise_shape") is not None:  # None: the size that the input has
+        config["noise_shape"] = tuple(1 if size == 1 else None for size in config["noise_shape"])
+    config.pop("batch_input_shape", None)  # which tf_keras writes into the first layer of a Sequential model
+    if "trainable" in config:
+        config["trainable"] = True  # a frozen layer would keep its first random weights
+    weights = layer.weights if layer.kind == "normalization" else {}
+    return dataclasses.replace(layer, config={**layer.config, "config": config}, weights=weights, trainable=True)
+
+
+def _reshape(config, shape):
+    """Writes a shape into the configuration of a layer or operation that makes it; a size that is inferred stays so."""
+    for name, sizes in (("target_shape", shape[1:]), ("newshape", shape)):
+        if name in config:
+            config[name] = tuple(old if old == -1 else new for old, new in zip(config[name], sizes, strict=True))
+
+
+def _inputs(submodel, expected):
+    """The configuration of a nested model whose inputs have other channels."""
+    names = names_in(submodel.inputs)
+    inputs = []
+    for config, name in zip(submodel.config["inputs"], names, strict=True):
+        key, shape = ("batch_shape", expected[name]) if "batch_shape" in config else ("shape", expected[name][1:])
+        inputs.append({**config, key: shape})
+    return {**submodel.config, "inputs": inputs}
+
+
+def _check_shapes(graph, scaled, expected):
+    """Raises `ValueError` unless the new model has the shapes that it was given: a layer may do what its kind hides."""
+    for call in graph.calls:
+        for name in call.outputs:
+            received = scaled.tensors[name].shape
+            if received != expected[name]:
+                raise ValueError(
+                    f"Layer `{call.layer}` ({graph.layer_of(call).config['class'].__name__}) does not follow the "
+                    f"channels of its input: expected an output of shape {expected[name]}, received {received}. Name "
+                    "it in `keep`: what it returns then keeps its channels."
+                )
