@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 from scipy import stats
 
-from tfmp import relaxation
+from tfmp.relaxation import probabilities, relaxed_choice
 
 LOGITS = np.array([0.4, -0.7, 1.1], np.float32)
 
@@ -14,16 +14,14 @@ def softmax(logits):
 
 
 def gumbel(logits, *, temperature=1.0, seed=(3, 5), training=True):
-    return relaxation.relaxed_choice(
-        logits, relaxation="gumbel", temperature=temperature, seed=seed, training=training
-    ).numpy()
+    return relaxed_choice(logits, relaxation="gumbel", temperature=temperature, seed=seed, training=training).numpy()
 
 
 @tf.function(input_signature=[tf.TensorSpec((3,)), tf.TensorSpec((None, 2), tf.int32)])
 def samples(logits, seeds):
     """The candidate that is chosen for every seed."""
     return tf.map_fn(
-        lambda seed: tf.argmax(relaxation.relaxed_choice(logits, relaxation="gumbel", seed=seed), output_type=tf.int32),
+        lambda seed: tf.argmax(relaxed_choice(logits, relaxation="gumbel", seed=seed), output_type=tf.int32),
         seeds,
     )
 
@@ -32,7 +30,7 @@ def jacobian(logits, *, temperature=1.0, seed=(3, 5)):
     logits = tf.constant(logits)
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(logits)
-        weights = relaxation.relaxed_choice(logits, relaxation="gumbel", temperature=temperature, seed=seed)
+        weights = relaxed_choice(logits, relaxation="gumbel", temperature=temperature, seed=seed)
     return tape.jacobian(weights, logits, experimental_use_pfor=False).numpy().astype(np.float64)
 
 
@@ -50,11 +48,11 @@ def noise_of(logits, *, temperature=1.0, seed=(3, 5)):
 
 @pytest.mark.parametrize("training", [False, True])
 def test_softmax_and_annealed_are_the_formulas(training):
-    np.testing.assert_allclose(relaxation.probabilities(LOGITS), softmax(LOGITS), rtol=1e-6)
-    soft = relaxation.relaxed_choice(LOGITS, relaxation="softmax", temperature=0.1, training=training)
+    np.testing.assert_allclose(probabilities(LOGITS), softmax(LOGITS), rtol=1e-6)
+    soft = relaxed_choice(LOGITS, relaxation="softmax", temperature=0.1, training=training)
     np.testing.assert_allclose(soft, softmax(LOGITS), rtol=1e-6)
     for temperature in (5.0, 1.0, 0.1):
-        found = relaxation.relaxed_choice(LOGITS, relaxation="annealed", temperature=temperature, training=training)
+        found = relaxed_choice(LOGITS, relaxation="annealed", temperature=temperature, training=training)
         np.testing.assert_allclose(found, softmax(LOGITS / temperature), rtol=1e-5)
 
 
@@ -62,7 +60,7 @@ def test_softmax_and_annealed_are_the_formulas(training):
 def test_soft_choices_have_the_gradient_of_softmax(relaxation, temperature):
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(logits := tf.constant(LOGITS))
-        weights = relaxation.relaxed_choice(logits, relaxation=relaxation, temperature=temperature)
+        weights = relaxed_choice(logits, relaxation=relaxation, temperature=temperature)
     p = softmax(LOGITS / temperature)
     found = tape.jacobian(weights, logits, experimental_use_pfor=False)
     np.testing.assert_allclose(found, (np.diag(p) - np.outer(p, p)) / temperature, rtol=1e-4, atol=1e-6)
@@ -83,7 +81,7 @@ def test_noise_depends_on_the_seed_alone():
     for other in [(3, 6), (4, 5), (5, 3)]:
         assert np.abs(noise_of(LOGITS, seed=other) - noise).max() > 0.01
     np.testing.assert_array_equal(
-        tf.function(lambda: relaxation.relaxed_choice(LOGITS, relaxation="gumbel", seed=(3, tf.constant(5))))(),
+        tf.function(lambda: relaxed_choice(LOGITS, relaxation="gumbel", seed=(3, tf.constant(5))))(),
         gumbel(LOGITS, seed=(3, 5)),
     )
 
@@ -120,4 +118,4 @@ def test_samples_are_exactly_one_hot_whatever_the_temperature():
 
 def test_unknown_relaxation_lists_the_known_ones():
     with pytest.raises(ValueError, match="'softmax', 'annealed', 'gumbel'. Received: 'hard'"):
-        relaxation.relaxed_choice(LOGITS, relaxation="hard")
+        relaxed_choice(LOGITS, relaxation="hard")

@@ -2,7 +2,7 @@
 
 from tfmp.graph.bit_assignment import BitAssignment
 from tfmp.graph.code_format import FLOAT, CodeFormat
-from tfmp.graph.graph import UNQUANTIZED, Call, Graph, Layer, Selection, Tensor, TensorRef, map_references
+from tfmp.graph.graph import UNQUANTIZED, Call, Candidates, Graph, Layer, Tensor, TensorRef, map_references
 from tfmp.graph.integer_graph import Grid, IntegerGraph, IntegerOperation, IntegerTensor
 from tfmp.graph.layer_shape import LayerShape
 from tfmp.graph.submodel import Submodel
@@ -20,7 +20,7 @@ __all__ = [
     "IntegerTensor",
     "Layer",
     "LayerShape",
-    "Selection",
+    "Candidates",
     "Submodel",
     "Tensor",
     "TensorRef",

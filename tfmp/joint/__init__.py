@@ -1,7 +1,7 @@
 """The joint search of architecture and precision."""
 
-from tfmp.joint.architecture_cost import NetworkCost
-from tfmp.joint.block_spec import BlockCandidates, BlockChoice
+from tfmp.joint.architecture_cost import ArchitectureCost
+from tfmp.joint.block_spec import BlockCandidates, BlockSpec
 from tfmp.joint.categoricals import Categoricals
 from tfmp.joint.cost_gradient import CostGradient, ExactGradient, Reinforce
 from tfmp.joint.discrete_network import DiscreteNetwork
@@ -11,14 +11,14 @@ from tfmp.joint.search_space import BlockPlace, SearchSpace, Stage
 
 __all__ = [
     "BlockCandidates",
-    "BlockChoice",
+    "BlockSpec",
     "BlockPlace",
     "Categoricals",
     "CostGradient",
     "DiscreteNetwork",
     "ExactGradient",
     "JointSettings",
-    "NetworkCost",
+    "ArchitectureCost",
     "Oracle",
     "Reinforce",
     "SearchSpace",
