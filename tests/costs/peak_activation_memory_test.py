@@ -11,8 +11,9 @@ from keras import layers as kl
 
 import tfmp
 from tests.costs.network_sizes import apart
+from tests.operators import table_test
 from tests.small_graphs import CONV, assignments, chain, layer, selection
-from tests.transform import fold_test, rules_test
+from tests.transform import fold_test
 from tests.transform.fold_test import fixed_model, randomized, samples
 from tfmp import costs
 from tfmp.bindings import binding
@@ -23,7 +24,7 @@ from tfmp.search.budget import bounded
 from tfmp.transform.fold import fold_graph
 
 NAME = "peak_activation_memory"
-BUILDERS = [fold_test.residual, rules_test.moved, rules_test.parametric]
+BUILDERS = [fold_test.residual, table_test.moved, table_test.parametric]
 
 
 def bits_of(integers, name):

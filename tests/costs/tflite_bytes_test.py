@@ -7,9 +7,9 @@ import pytest
 import tfmp
 from recipes.keras_applications import NETWORKS
 from tests.costs.network_sizes import apart, check_size, different_channels, tolerance
+from tests.operators import table_test
 from tests.small_graphs import CONV, DENSE, DEPTHWISE, chain, layer, selection
 from tests.tflite.small_mode_test import wide
-from tests.transform import rules_test
 from tests.transform.fold_test import MODELS, fixed_model, randomized, samples
 from tfmp.costs import TFLiteBytes
 from tfmp.graph import FLOAT, CodeFormat
@@ -19,7 +19,7 @@ PAIRS = {"uniform": [(2, 2)], "mixed": [(4, 4), (1, 2), (8, 8), (3, 3)]}
 
 @pytest.mark.parametrize(
     ("build", "pairs"),
-    [(wide, "uniform"), (MODELS["residual"], "mixed"), (rules_test.gated, "mixed"), (rules_test.parametric, "uniform")],
+    [(wide, "uniform"), (MODELS["residual"], "mixed"), (table_test.gated, "mixed"), (table_test.parametric, "uniform")],
     ids=lambda value: getattr(value, "__name__", value),
 )
 def test_small_networks(build, pairs, tmp_path):

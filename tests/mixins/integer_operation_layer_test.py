@@ -3,8 +3,8 @@
 import keras
 import numpy as np
 import pytest
-from tests.ops.integer.products_test import SAME_WITH_UNEQUAL_STRIDES, convolution
 
+from tests.ops.integer.convolutions_test import SAME_WITH_UNEQUAL_STRIDES, convolution
 from tests.ops.integer.layer_check import check, layer_of
 from tests.tflite.random_graphs import (
     one_operation,
