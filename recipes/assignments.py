@@ -5,7 +5,7 @@ import math
 
 import tfmp
 from recipes.classifier import accuracy, compile_model, held_out
-from tfmp.bindings import binding
+from tfmp.bindings.framework import framework_of
 from tfmp.search import SearchedCost
 
 _NUM_HELD_OUT = 5000
@@ -34,7 +34,7 @@ def budget_of(config):
 
 def equivalent_bits(search_model, bits):
     """The bits of the uniform network, weights and inputs alike, whose searched layers cost as many BitOps."""
-    priced = SearchedCost(binding.of(search_model).read(search_model, weights=False), "bitops")
+    priced = SearchedCost(framework_of(search_model).read(search_model, weights=False), "bitops")
     return math.sqrt(priced.of(bits) / priced.uniform(1, 1))
 
 

@@ -15,7 +15,7 @@ import tf_keras
 
 import tfmp
 from tests.transform import fold_test
-from tfmp.bindings import binding
+from tfmp.bindings.framework import framework_name
 
 FOLDER = pathlib.Path(__file__).parent / "golden" / "files"
 MODES = ("fast", "small", "float")
@@ -119,8 +119,7 @@ def _compress(path):
 def main():
     FOLDER.mkdir(parents=True, exist_ok=True)
     for fixed in fixed_models():
-        framework = binding.framework_of(fixed)
-        path = FOLDER / f"{framework}_{fixed.name}.keras"
+        path = FOLDER / f"{framework_name(fixed)}_{fixed.name}.keras"
         fixed.save(path)
         _compress(path)
         for mode in MODES:

@@ -10,7 +10,7 @@ import tf_keras
 import tfmp
 import tfmp.keras2
 from tests.transform.fold_test import UNTRAINED
-from tfmp.bindings import binding
+from tfmp.bindings.framework import framework_of
 from tfmp.bindings.keras2.layer_variables import assign_weights
 
 X = np.random.default_rng(0).normal(size=(48, 8, 8, 3)).astype(np.float32)
@@ -39,7 +39,7 @@ def network(framework):
 
 
 def graphs(models, **options):
-    return [binding.of(model).read(model, **options) for model in models]
+    return [framework_of(model).read(model, **options) for model in models]
 
 
 def assert_equal_graphs(models, tolerance):

@@ -7,7 +7,7 @@ import tensorflow as tf
 import tf_keras
 
 import tfmp
-from tfmp.bindings import binding
+from tfmp.bindings.framework import framework_of
 from tfmp.lowering.signature_names import signature_outputs
 from tfmp.tflite.interpreter import Interpreter
 
@@ -86,7 +86,7 @@ def test_integers_and_booleans_are_left_alone(cell, tmp_path):
     framework, model, x = cell
     outputs = model.outputs
     relaxed = tfmp.relax(model, weight_bits=(2, 4), activation_bits=(3, 4), calibration=x)
-    graph = binding.of(relaxed).read(relaxed)
+    graph = framework_of(relaxed).read(relaxed)
     for call in graph.calls:
         if graph.layer_of(call).kind == "quantize":
             assert graph.tensors[call.inputs[0]].is_float
@@ -95,7 +95,7 @@ def test_integers_and_booleans_are_left_alone(cell, tmp_path):
     relaxed.fit(x, y if len(outputs) == 1 else [y, y], verbose=0)
     fixed = tfmp.fix(relaxed, {"second": (4, 4)}, calibration=x)
     assert tfmp.cost(fixed, "peak_activation_memory") > 0 and tfmp.cost(model, "tflite_bytes") > 0
-    expected, names = tf.nest.flatten(fixed(x)), signature_outputs(binding.of(fixed).read(fixed, weights=False))
+    expected, names = tf.nest.flatten(fixed(x)), signature_outputs(framework_of(fixed).read(fixed, weights=False))
     assert [tensor.dtype for tensor in expected] == [tf.as_dtype(tensor.dtype) for tensor in outputs]
     for mode in ("fast", "small", "float"):
         path = tmp_path / f"{mode}.tflite"

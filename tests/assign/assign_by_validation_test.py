@@ -5,7 +5,7 @@ from keras import layers as kl
 
 import tfmp
 from tfmp.assign.assign_by_validation import _drawn
-from tfmp.bindings import binding
+from tfmp.bindings.framework import framework_of
 
 WEIGHT_BITS, ACTIVATION_BITS = (1, 2, 4), (2, 4)
 MACS = {"one": 20, "two": 15}
@@ -92,7 +92,7 @@ def test_many_trials_are_the_most_probable_bits_scored_once(model):
 
 
 def test_draws_follow_the_probabilities(model):
-    graph, rng = binding.of(model).read(model), np.random.default_rng(0)
+    graph, rng = framework_of(model).read(model), np.random.default_rng(0)
     counts = np.zeros(len(WEIGHT_BITS))
     for _ in range(2000):
         counts[np.argmax(_drawn(graph, rng, 1).layers["two"].weight.probabilities)] += 1

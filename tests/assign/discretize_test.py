@@ -6,7 +6,7 @@ import pytest
 
 import tfmp
 from tests.transform.small_networks import residual
-from tfmp.bindings import binding
+from tfmp.bindings.framework import framework_of
 from tfmp.graph import BitAssignment
 from tfmp.simulator import simulate_layer
 
@@ -101,7 +101,7 @@ def test_layers_that_a_cost_has_no_price_for_stay_out_of_a_relative_budget():
     )
     budget = tfmp.Budget("energy", like_uniform=(2, 2))
     assignment = tfmp.discretize(relaxed, strategy="budget", budget=budget)
-    layers = {layer.name: layer for layer in binding.of(relaxed).read(relaxed, weights=False).searched}
+    layers = {layer.name: layer for layer in framework_of(relaxed).read(relaxed, weights=False).searched}
 
     def energy(bits):
         return sum(simulate_layer(layers[name].shape, *pair).energy_nj["total"] for name, pair in bits.items())

@@ -3,6 +3,7 @@ import pytest
 
 import tfmp
 from tests.transform.small_networks import residual
+from tfmp.bindings.framework import framework_of
 from tfmp.graph import BitAssignment
 
 WEIGHT_BITS, ACTIVATION_BITS = (1, 2, 3, 4), (2, 3, 4)
@@ -12,7 +13,7 @@ BUDGET = tfmp.Budget("bitops", like_uniform=(2, 3))
 def test_it_spends_the_budget_and_fixes_the_model():
     model = tfmp.relax(residual(), weight_bits=WEIGHT_BITS, activation_bits=ACTIVATION_BITS)
     uniform = dict.fromkeys(tfmp.discretize(model), (2, 3))
-    rest = tfmp.cost(model, "bitops", uniform) - BUDGET.limit_for(tfmp.bindings.binding.of(model).read(model))
+    rest = tfmp.cost(model, "bitops", uniform) - BUDGET.limit_for(framework_of(model).read(model))
     draws = [tfmp.random_assignment(model, BUDGET, seed=seed, tolerance=0.1) for seed in range(8)]
     assert len({str(draw) for draw in draws}) > 4
     assert draws[3] == tfmp.random_assignment(model, BUDGET, seed=3, tolerance=0.1)

@@ -7,7 +7,7 @@ from keras import layers as kl
 
 import tfmp
 from tfmp.assign.sensitivity import measure_sensitivity
-from tfmp.bindings import binding
+from tfmp.bindings.framework import framework_of
 from tfmp.quantizers.least_squares import data_step
 from tfmp.transform.calibration.output_error import divergence_of
 
@@ -31,7 +31,7 @@ def network(activation="linear", bias=False):
 def harm(model, data=X, **options):
     bits = {"weight_bits": BITS, "activation_bits": (2, 3), **options.pop("bits", {})}
     relaxed = tfmp.relax(model, **bits)
-    return measure_sensitivity(binding.of(relaxed).read(relaxed), data, **options)
+    return measure_sensitivity(framework_of(relaxed).read(relaxed), data, **options)
 
 
 def quantized(x, low, high, offset=0.0):
@@ -125,7 +125,7 @@ def test_a_tensor_without_a_choice_does_no_harm(capsys):
 def test_several_outputs_add_up():
     inputs = keras.Input((4,))
     model = keras.Model(inputs, {"a": kl.Dense(2)(inputs), "b": kl.Dense(3, activation="softmax")(inputs)})
-    graph = binding.of(model).read(model, weights=False)
+    graph = framework_of(model).read(model, weights=False)
     a, p = RNG.normal(size=(2, 30, 2)), softmax(RNG.normal(size=(2, 30, 3)))
     found = divergence_of(graph, [{"a": a[0], "b": p[0]}])({"a": a[0], "b": p[0]}, {"a": a[1], "b": p[1]})
     expected = np.square(a[1] - a[0]).mean(-1) / a[0].var() + (p[0] * np.log(p[0] / p[1])).sum(-1)

@@ -10,7 +10,7 @@ import pytest
 import tfmp
 from tests.bad_input import rows as kinds
 from tests.bad_input.rows import check_refused, choice, given, rows
-from tfmp.bindings import binding
+from tfmp.bindings.framework import framework_of
 from tfmp.tflite.file_metadata import METADATA_NAME
 from tfmp.tflite.writer.packing import with_metadata
 from tfmp.tflite.writer.write_tflite import write_tflite
@@ -295,4 +295,4 @@ def test_metadata_of_wrong_types_name_the_file_and_the_way_out(change, words):
 @functools.cache
 def plain_file():
     """A file that says nothing about itself."""
-    return write_tflite(fold_graph(binding.of(fixed()).read(fixed())))
+    return write_tflite(fold_graph(framework_of(fixed()).read(fixed())))

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from tfmp.bindings import binding
+from tfmp.bindings.framework import framework_of
 from tfmp.bindings.layer_kinds import kind_and_attributes
 
 
@@ -13,7 +13,7 @@ def read(function, shape=(4, 6, 8)):
     """Kind and attributes of what a function of a tensor adds to a model."""
     image = keras.Input(shape, name="image")
     model = keras.Model(image, function(image))
-    (layer,) = (layer for layer in binding.of(model).read(model).in_order() if layer.kind != "input")
+    (layer,) = (layer for layer in framework_of(model).read(model).in_order() if layer.kind != "input")
     return layer.kind, layer.attributes
 
 

@@ -16,11 +16,11 @@ from tests.small_graphs import CONV, assignments, chain, layer, selection
 from tests.transform import fold_test
 from tests.transform.fold_test import fixed_model, randomized, samples
 from tfmp import costs
-from tfmp.bindings import binding
+from tfmp.bindings.framework import framework_of
 from tfmp.costs.live_values import live_values
 from tfmp.search import SearchedCost
 from tfmp.search.assignment import best_within
-from tfmp.search.budget import bounded
+from tfmp.search.budget import priced_limits
 from tfmp.transform.fold import fold_graph
 
 NAME = "peak_activation_memory"
@@ -55,7 +55,7 @@ def live_bits(integers):
 def test_every_step_of_a_folded_network(build):
     model = randomized(build())
     fixed = apart(fixed_model(model, [(3, 2), (1, 4), (4, 3), (2, 8)], samples(model)))
-    graph = binding.of(fixed).read(fixed)
+    graph = framework_of(fixed).read(fixed)
     expected = live_bits(fold_graph(graph))
     found = [
         bits + sum(count * graph.layers[name].activation.bits[0] for name, count in values.items())
@@ -108,7 +108,7 @@ def relaxed():
 
 
 def test_a_relaxed_network_at_every_assignment(relaxed):
-    graph = binding.of(relaxed).read(relaxed, weights=False)
+    graph = framework_of(relaxed).read(relaxed, weights=False)
     priced = SearchedCost(graph, NAME)
     every = [bits for _, bits in assignments(graph)][::37]
     for bits in every:
@@ -125,9 +125,9 @@ def test_a_relaxed_network_at_every_assignment(relaxed):
 
 @pytest.mark.parametrize("uniform", [(2, 2), (4, 3), (4, 8)], ids=str)
 def test_the_best_assignment_within_a_peak(relaxed, uniform):
-    graph = binding.of(relaxed).read(relaxed, weights=False)
+    graph = framework_of(relaxed).read(relaxed, weights=False)
     budgets = [tfmp.Budget(NAME, like_uniform=uniform), tfmp.Budget("bitops", like_uniform=(4, 4))]
-    priced, limits = bounded(budgets, graph)
+    priced, limits = priced_limits(budgets, graph)
     rng = np.random.default_rng(0)
     values = {name: np.add.outer(*(np.cumsum(rng.exponential(size=n)) for n in (2, 3))) for name in priced[0].names}
 

@@ -7,7 +7,7 @@ import pytest
 import tfmp
 from tests.small_graphs import DENSE, chain, layer, selection
 from tfmp import costs
-from tfmp.bindings import binding
+from tfmp.bindings.framework import framework_of
 from tfmp.costs.runtime_table import RuntimeRow, RuntimeTable, network_key
 from tfmp.graph import LayerShape
 from tfmp.search import Budget, SearchedCost
@@ -78,7 +78,7 @@ def test_a_search_that_nothing_else_pushes_ends_at_what_is_fast():
     x = keras.layers.Dense(64, name="matrix")(keras.layers.GlobalAveragePooling2D()(x))
     model = tfmp.relax(keras.Model(image, x), weight_bits=(2, 4, 8), activation_bits=(8,), first_and_last="search")
     latencies = {"conv": {8: 10.0, 4: 40.0, 2: 60.0}, "matrix": {8: 9.0, 4: 1.0, 2: 5.0}}
-    layers = binding.of(model).read(model, weights=False).layers
+    layers = framework_of(model).read(model, weights=False).layers
     rows = [RuntimeRow(layers[name].shape, bits, us) for name, found in latencies.items() for bits, us in found.items()]
     budget = Budget(costs.RuntimeLatency(RuntimeTable(rows=tuple(rows))), like_uniform=(8, 8))
     model.compile(tfmp.SelectionOptimizer(keras.optimizers.SGD(0.0), keras.optimizers.Adam(0.1)), "mse")

@@ -7,7 +7,7 @@ import pytest
 import tf_keras
 
 import tfmp
-from tfmp.bindings import binding
+from tfmp.bindings.framework import framework_of
 from tfmp.files.run_identity import difference_text
 from tfmp.graph.graph_identity import graph_identity
 
@@ -28,7 +28,7 @@ def identity(framework, *, units=4, rate=0.1, crossed=False, initializer="zeros"
     x = kl.Dense(4, activation="relu")(kl.BatchNormalization()(kl.Concatenate()(x)))
     model = framework.Model(inputs, kl.Dense(2)(x))
     model = tfmp.relax(model, **{"weight_bits": (1, 2), **options})
-    return json.loads(json.dumps(graph_identity(binding.of(model).read(model, weights=False))))
+    return json.loads(json.dumps(graph_identity(framework_of(model).read(model, weights=False))))
 
 
 CHANGES = {

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 import tfmp
 from tests.search_spaces import ONE, SMALL
+from tfmp.bindings.framework import framework_of
 from tfmp.graph import Graph
 from tfmp.joint.architecture_cost import ArchitectureCost
 from tfmp.joint.block_spec import BlockSpec
@@ -67,7 +68,7 @@ def inherited(model, chosen):
     derived = build_network(keras, chosen)
     source = {variable.path: variable for variable in model.weights}
     places = dict(chosen.blocks)
-    graph = tfmp.bindings.binding.of(derived).read(derived, weights=False)
+    graph = framework_of(derived).read(derived, weights=False)
     for variable in derived.weights:
         value = values_for(variable.path, source, places, graph)
         assert value.shape == tuple(variable.shape), variable.path

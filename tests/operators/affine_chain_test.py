@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import layers
 
-from tfmp.bindings import binding
+from tfmp.bindings.framework import framework_of
 from tfmp.operators.affine_chain import affine_chain, is_affine
 
 NUMBERS = st.floats(-2, 2).map(lambda number: round(number, 2))
@@ -47,10 +47,10 @@ def build(start, steps):
 def test_a_chain_computes_what_its_layers_compute(start, steps):
     keras.utils.set_random_seed(1)
     model = build(start, steps)
-    graph = binding.of(model).read(model)
+    graph = framework_of(model).read(model)
     chain = affine_chain(graph, graph.calls[-1])
     x = np.random.default_rng(0).normal(0, 2, (4, 2, 2, 3)).astype(np.float32)
-    before, expected = binding.of(model).tensor_model(model, [chain.source, "last"])(x)
+    before, expected = framework_of(model).tensor_model(model, [chain.source, "last"])(x)
     if chain.product is not None:  # which clips behind the maps
         conv = model.get_layer("conv")
         before = keras.ops.conv(x, conv.kernel) + conv.bias
@@ -76,7 +76,7 @@ def test_a_chain_computes_what_its_layers_compute(start, steps):
 def test_where_a_chain_starts(start, steps, source):
     keras.backend.clear_session()
     model = build(start, steps)
-    graph = binding.of(model).read(model)
+    graph = framework_of(model).read(model)
     chain = affine_chain(graph, graph.calls[-1])
     assert chain.source == (source or "conv")
     assert (chain.product is None) == (source != "conv")
@@ -86,7 +86,7 @@ def test_a_tensor_with_two_readers_is_stored():
     inputs = keras.Input((2, 2, 3))
     x = layers.Conv2D(3, 1, name="conv")(inputs)
     model = keras.Model(inputs, [layers.Rescaling(2.0, name="twice")(x), x])
-    graph = binding.of(model).read(model)
+    graph = framework_of(model).read(model)
     (call,) = (call for call in graph.calls if call.layer == "twice")
     assert affine_chain(graph, call).product is None
 
@@ -97,7 +97,7 @@ def test_normalizations_of_other_axes_are_no_maps_of_channels():
     x = layers.Normalization(axis=(1, 3), mean=np.zeros((2, 3)), variance=np.ones((2, 3)), name="both")(x)
     x = layers.Normalization(axis=None, mean=1.0, variance=4.0, name="all")(x)
     model = keras.Model(inputs, layers.Normalization(axis=-1, invert=True, mean=[0.0] * 3, variance=[4.0] * 3)(x))
-    graph = binding.of(model).read(model)
+    graph = framework_of(model).read(model)
     assert [is_affine(graph, call) for call in graph.calls] == [False, False, False, True, True]
     chain = affine_chain(graph, graph.calls[-1])
     assert chain.source == "both"

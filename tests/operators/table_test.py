@@ -8,7 +8,7 @@ from keras import layers, ops
 import tfmp
 from tests.transform.fold_test import check_against_reference, check_file, fixed_model, randomized, samples
 from tests.transform.segments import check_segments
-from tfmp.bindings import binding
+from tfmp.bindings.framework import framework_of
 from tfmp.graph import Grid
 from tfmp.tflite.interpreter import Interpreter
 from tfmp.transform.edits.without_quantizers import in_floating_point
@@ -140,8 +140,8 @@ def built(make):
 def test_a_kind_relaxed_in_integers_and_in_the_file(make, tmp_path):
     model, data = built(make)
     fixed = fixed_model(model, PAIRS, data, weight_bits=(4, 8), activation_bits=(4, 8))
-    bound = binding.of(fixed)
-    plain = bound.write(in_floating_point(bound.read(fixed)))
+    framework = framework_of(fixed)
+    plain = framework.write(in_floating_point(framework.read(fixed)))
     np.testing.assert_allclose(plain(data), model(data), rtol=1e-3, atol=1e-4)
     graph, _, _ = check_segments(fixed, {model.input.name: data})
     check_against_reference(graph, tfmp.fold(fixed), data)

@@ -11,7 +11,7 @@ from tests.small_graphs import assignments, chain, layer, selection
 from tfmp.graph import LayerShape
 from tfmp.search import Budget, SearchedCost
 from tfmp.search.assignment import best_within, greedy_within, random_within
-from tfmp.search.budget import bounded
+from tfmp.search.budget import priced_limits
 
 quick = hypothesis.settings(max_examples=60, deadline=None, derandomize=True)
 
@@ -100,6 +100,6 @@ def test_limits_that_no_draw_meets_or_spends():
         random_within(priced, 5000, rng)
     with pytest.raises(ValueError, match=r"within 2.00%: the closest spends 50.08%.*`tolerance`"):
         random_within(priced, 2 * priced.of({"wide": (8, 4), "deep": (8, 4)}) / 1.0016, rng)
-    several = bounded([Budget("model_size", like_uniform=(8, 8)), Budget("bitops", like_uniform=(4, 4))], graph)
+    several = priced_limits([Budget("model_size", like_uniform=(8, 8)), Budget("bitops", like_uniform=(4, 4))], graph)
     found = random_within(*several, rng, tolerance=0.5)
     assert SearchedCost(graph, "bitops").of(found) <= 16 * 12_500

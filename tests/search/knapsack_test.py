@@ -11,7 +11,7 @@ from tfmp import costs
 from tfmp.graph import LayerShape
 from tfmp.search import Budget, SearchedCost
 from tfmp.search.assignment import best_within, most_probable_within
-from tfmp.search.budget import bounded, budgets_of
+from tfmp.search.budget import budgets_of, priced_limits
 from tfmp.search.knapsack import least
 
 quick = hypothesis.settings(max_examples=100, deadline=None, derandomize=True)
@@ -74,20 +74,20 @@ def test_the_values_are_the_largest_under_both_limits():
     graph = two_layers()
     values = {name: np.array([[0.0], [1.0], [3.0]]) for name in ("wide", "deep")}
     bitops, size = Budget("bitops", limit=10_000 * 4 * 4 + 2500 * 8 * 4), Budget("model_size", limit=1e9)
-    assert best_within(*bounded(bitops, graph), values) == {"wide": (4, 4), "deep": (8, 4)}
-    assert best_within(*bounded([bitops, size], graph), values) == {"wide": (4, 4), "deep": (8, 4)}
+    assert best_within(*priced_limits(bitops, graph), values) == {"wide": (4, 4), "deep": (8, 4)}
+    assert best_within(*priced_limits([bitops, size], graph), values) == {"wide": (4, 4), "deep": (8, 4)}
     size = Budget("model_size", limit=2500 * 4 + 4 * 8)
-    assert best_within(*bounded([bitops, size], graph), values) == {"wide": (4, 4), "deep": (4, 4)}
+    assert best_within(*priced_limits([bitops, size], graph), values) == {"wide": (4, 4), "deep": (4, 4)}
 
 
 def test_budgets_that_exclude_each_other_are_named():
     graph, size = two_layers(), Budget("model_size", limit=2500 * 2 + 4 * 8)
     energy = DearWithFewWeights()
-    assert bounded([size, Budget(energy, limit=8.0)], graph)[1] == [5032, 8.0]
+    assert priced_limits([size, Budget(energy, limit=8.0)], graph)[1] == [5032, 8.0]
     with pytest.raises(ValueError, match=r"with `model_size` within budget.* costs 8 units of `rare`, .* is 4\."):
-        bounded([size, Budget(energy, limit=4.0)], graph)
+        priced_limits([size, Budget(energy, limit=4.0)], graph)
     with pytest.raises(ValueError, match=r"The budget of `rare` cannot be met.* costs 2 units, the budget is 1\."):
-        bounded([size, Budget(energy, limit=1.0)], graph)
+        priced_limits([size, Budget(energy, limit=1.0)], graph)
 
 
 class DearWithFewWeights(costs.Cost):
@@ -105,9 +105,9 @@ def test_coupled_bits_that_cannot_be_had_together_are_refused_before_training():
     candidates = selection((1, 8)), selection((2, 4), signed=False)
     prices = costs.Table({"one": {(1, 2): 5, (1, 4): 1, (8, 2): 1, (8, 4): 9}}, unit="ms")
     budget = Budget(prices, limit=3)
-    assert bounded(budget, chain(layer(shape, *candidates)))[1] == [3]
+    assert priced_limits(budget, chain(layer(shape, *candidates)))[1] == [3]
     with pytest.raises(ValueError, match="No assignment costs 3 ms of `table` or less: the cheapest costs 5"):
-        bounded(budget, chain(dataclasses.replace(layer(shape, *candidates), coupled=True)))
+        priced_limits(budget, chain(dataclasses.replace(layer(shape, *candidates), coupled=True)))
 
 
 def test_what_is_no_list_of_budgets():

@@ -7,7 +7,8 @@ import tensorflow as tf
 import tf_keras
 
 import tfmp
-from tfmp.bindings import binding, claims, custom_layers
+from tfmp.bindings import claims, custom_layers
+from tfmp.bindings.framework import framework_of
 from tfmp.tflite.first_difference import first_parting
 from tfmp.transform.fold import fold_graph
 
@@ -87,9 +88,9 @@ def test_the_layer_that_differs_most_is_named_where_all_are_near(monkeypatch):
     fixed = tfmp.relax(
         network(keras, keras.layers.ReLU(0.1, name="clip")), weight_bits=8, activation_bits=8, calibration=X
     )
-    graph = binding.of(fixed).read(fixed)
+    graph = framework_of(fixed).read(fixed)
     integers = fold_graph(graph)
-    folded = binding.of(fixed).write_integer(integers)
+    folded = framework_of(fixed).write_integer(integers)
     _, near = first_parting(fixed, graph, integers, folded, {"image": X})
     assert near > 40
     variable = folded.get_layer("third").bias_constant

@@ -9,7 +9,7 @@ from keras import layers as kl
 
 import tfmp
 from tests.transform.small_networks import residual, trained
-from tfmp.bindings import binding
+from tfmp.bindings.framework import framework_named, framework_of
 from tfmp.costs.runtime_table import RuntimeTable
 from tfmp.tflite import measure_runtime as module
 from tfmp.tflite.interpreter import Interpreter
@@ -27,7 +27,7 @@ def test_a_real_measurement_is_written_and_priced(tmp_path):
     table = measure_runtime(model, path, runs=2)
     assert RuntimeTable.from_json(path).to_json() == table.to_json()
     assert table.conditions["threads"] == table.conditions["batch_size"] == 1 and table.date
-    shapes = {layer.name: layer.shape for layer in binding.of(model).read(model).layers.values() if layer.shape}
+    shapes = {layer.name: layer.shape for layer in framework_of(model).read(model).layers.values() if layer.shape}
     # `before_addition` has the shape of `inside`.
     assert {row.shape.name for row in table.rows} == set(shapes) - {"before_addition"}
     assert all(row.latency_us > 0 and row.quartiles_us[0] <= row.latency_us for row in table.rows)
@@ -134,7 +134,7 @@ def every_kind():
 
 
 def test_a_file_of_one_layer_is_what_the_exporter_makes_of_it():
-    graph = binding.named("keras").read(every_kind(), weights=False)
+    graph = framework_named("keras").read(every_kind(), weights=False)
     seen = {}
     for call in graph.calls:
         layer = graph.layer_of(call)

@@ -7,7 +7,7 @@ import tf_keras
 
 import tfmp
 from tests.transform.fold_test import fixed_model, randomized, samples, several
-from tfmp.bindings import binding
+from tfmp.bindings.framework import framework_of
 from tfmp.tflite.reference_model import reference_function
 
 
@@ -41,7 +41,7 @@ def test_inputs_go_by_name_else_by_place(names, expected):
         return keras.Model(ends, [keras.layers.Identity()(end) for end in ends])
 
     model = pair("ab")
-    graph = binding.of(model).read(model, weights=False)
+    graph = framework_of(model).read(model, weights=False)
     found = reference_function(pair(names), graph)(np.full((2, 3), 1.0), np.full((2, 3), 2.0))
     assert [float(keras.ops.mean(values)) for values in found] == expected
 
@@ -49,7 +49,7 @@ def test_inputs_go_by_name_else_by_place(names, expected):
 @pytest.mark.parametrize("framework", [keras, tf_keras], ids=["keras", "tf_keras"])
 def test_models_that_are_no_reference(framework, fixed, tmp_path):
     wider = framework.Sequential([framework.Input((6, 6, 2)), framework.layers.Dense(3)])
-    graph = binding.of(fixed).read(fixed, weights=False)
+    graph = framework_of(fixed).read(fixed, weights=False)
     ends = [framework.Input((6, 6, 2)), framework.Input((6, 6, 2))]
     for other, what in ((wider, "inputs"), (framework.Model(ends, framework.layers.Add()(ends)), "outputs")):
         with pytest.raises(ValueError, match=f"`reference` must have the {what} of the exported.*that `tfmp.relax`"):

@@ -15,7 +15,7 @@ from tests.transform.fold_test import (
 )
 from tests.transform.fold_test import normalized as narrow
 from tests.transform.segments import check_segments
-from tfmp.bindings import binding
+from tfmp.bindings.framework import framework_of
 from tfmp.tflite.interpreter import Interpreter
 from tfmp.transform.fold import fold_graph
 
@@ -73,14 +73,14 @@ def test_every_operator_is_that_of_the_folded_model(fixed, tmp_path):
 
 def test_folded_operators_are_those_of_training(fixed):
     data = samples(fixed)
-    graph = fold_graph(binding.of(fixed).read(fixed), mode="small")
+    graph = fold_graph(framework_of(fixed).read(fixed), mode="small")
     check_against_reference(graph, tfmp.fold(fixed, mode="small"), data)
     _, _, kinds = check_segments(fixed, {graph.inputs[0]: data}, mode="small")
     assert {"conv2d", "dense", "depthwise_conv2d"} <= set(kinds)
 
 
 def test_packed_kernels_hold_the_codes_that_others_hold_shifted(fixed):
-    fast, small = (fold_graph(binding.of(fixed).read(fixed), mode=mode) for mode in ("fast", "small"))
+    fast, small = (fold_graph(framework_of(fixed).read(fixed), mode=mode) for mode in ("fast", "small"))
     assert all(operation.attributes.get("container_bits", 8) == 8 for operation in fast.operations)
     seen = set()
     for plain, packed in zip(fast.operations, small.operations, strict=True):

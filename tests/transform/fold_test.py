@@ -12,7 +12,7 @@ from keras import layers
 import tfmp
 from tests.tflite import integer_reference
 from tests.transform.segments import check_segments
-from tfmp.bindings import binding
+from tfmp.bindings.framework import framework_of
 from tfmp.transform.fold import fold_graph
 
 SAMPLES = 48
@@ -197,7 +197,7 @@ def fixed_model(model, pairs, data, **arguments):
     arguments = {"weight_bits": (1, 4), "activation_bits": (2, 4), **arguments}
     relaxed = tfmp.relax(model, calibration=data, **arguments)
     assignment = {}
-    for index, layer in enumerate(binding.of(relaxed).read(relaxed).searched):
+    for index, layer in enumerate(framework_of(relaxed).read(relaxed).searched):
         weight_bits, activation_bits = pairs[index % len(pairs)]
         assignment[layer.name] = weight_bits, max(activation_bits, 2) if layer.activation.signed else activation_bits
     return tfmp.fix(relaxed, assignment)
@@ -257,7 +257,7 @@ def check_outputs(graph, fixed, folded, data, *, top1):
 
 def check_kernels(graph, fixed, content):
     """The file holds the codes of training, shifted; with its scales they are the kernels of the fixed model."""
-    model = binding.of(fixed).read(fixed)
+    model = framework_of(fixed).read(fixed)
     stored = stored_tensors(content)
     compared = set()
     for operation in graph.operations:
@@ -323,7 +323,7 @@ def test_the_models_the_reference_and_the_file_agree(name, bits, tmp_path):
     model = randomized(MODELS[name]())
     data = samples(model)
     fixed = fixed_model(model, BITS[bits], data)
-    graph, folded = fold_graph(binding.of(fixed).read(fixed)), tfmp.fold(fixed)
+    graph, folded = fold_graph(framework_of(fixed).read(fixed)), tfmp.fold(fixed)
     check_against_reference(graph, folded, data)
     *_, compared = check_segments(fixed, by_input(graph, data))
     assert compared.keys() & {"conv2d", "dense"}
@@ -351,7 +351,7 @@ def test_other_quantizers_and_other_first_and_last_layers(name, pairs, arguments
     model = randomized(MODELS[name]())
     data = samples(model)
     fixed = fixed_model(model, pairs, data, **{"activation_bits": (3, 4), **arguments})
-    graph, folded = fold_graph(binding.of(fixed).read(fixed)), tfmp.fold(fixed)
+    graph, folded = fold_graph(framework_of(fixed).read(fixed)), tfmp.fold(fixed)
     check_against_reference(graph, folded, data)
     check_segments(fixed, by_input(graph, data))
     check_outputs(graph, fixed, folded, data, top1=0.8)
@@ -391,7 +391,7 @@ def test_normalization_of_any_sign_and_size(kind, bits, tmp_path):
     bn.beta.assign([0.3, -0.2, 0.9, 0.1, 0, 0.4, 0.5, -0.3])
     bn.moving_mean.assign([0.1, -0.2, 0.3, 0, 0, 0.2, -0.5, 0.1])
     model.get_layer("conv").bias.assign(np.linspace(-0.5, 0.5, 8))
-    graph, folded = fold_graph(binding.of(model).read(model)), tfmp.fold(model)
+    graph, folded = fold_graph(framework_of(model).read(model)), tfmp.fold(model)
     check_against_reference(graph, folded, data)
     check_segments(model, by_input(graph, data))
     check_outputs(graph, model, folded, data, top1=0.9)
@@ -412,7 +412,7 @@ def test_normalization_that_stands_alone_of_any_sign_and_size(gamma, tmp_path):
     model(data, training=True)
     model.get_layer("bn").gamma.assign([1, gamma, 1, gamma])
     model.get_layer("bn").beta.assign([0.3, -0.5, 0, 0.5])
-    graph, folded = fold_graph(binding.of(model).read(model)), tfmp.fold(model)
+    graph, folded = fold_graph(framework_of(model).read(model)), tfmp.fold(model)
     check_against_reference(graph, folded, data)
     *_, compared = check_segments(model, by_input(graph, data))
     assert "depthwise_conv2d" in compared
@@ -424,7 +424,7 @@ def test_bias_that_is_large_for_its_channel_stays_in_32_bits(tmp_path):
     model, data = built_by_hand(layers.BatchNormalization(name="bn"), bits=1)
     model.get_layer("bn").gamma.assign(np.geomspace(1e-9, 1e-5, 8))
     model.get_layer("bn").beta.assign(np.full(8, 0.9))
-    graph, folded = fold_graph(binding.of(model).read(model)), tfmp.fold(model)
+    graph, folded = fold_graph(framework_of(model).read(model)), tfmp.fold(model)
     (conv,) = (operation for operation in graph.operations if operation.name == "conv")
     assert np.all(conv.constants["bias"] > 0) and conv.constants["bias"].max() > 2**28
     assert len(np.unique(np.abs(conv.constants["kernel"]).max(axis=(0, 1, 2)))) > 3
@@ -444,7 +444,7 @@ def test_addition_of_a_branch_that_is_all_but_zero(tmp_path):
     dead.weight_selector.calibrate(keras.ops.convert_to_numpy(dead.kernel))
     data = samples(model)
     model(data, training=True)
-    graph, folded = fold_graph(binding.of(model).read(model)), tfmp.fold(model)
+    graph, folded = fold_graph(framework_of(model).read(model)), tfmp.fold(model)
     check_against_reference(graph, folded, data)
     check_file(model, data, tmp_path / "model.tflite")
     assert np.abs(folded(data) - data).max() < np.ptp(data) / 255
@@ -466,7 +466,7 @@ def test_tensor_that_is_always_zero(tmp_path):
     model.get_layer("dead").bias.assign([-100, -100, -100])
     model.get_layer("behind").bias.assign([0.1, 0.2, -0.3])
     model(data, training=True)
-    graph, folded = fold_graph(binding.of(model).read(model)), tfmp.fold(model)
+    graph, folded = fold_graph(framework_of(model).read(model)), tfmp.fold(model)
     operations = {operation.name: operation for operation in graph.operations}
     assert graph.tensors["dead"].grid.scale < 1e-10
     assert np.all(graph.multiplier(operations["dead"]) > 250)
@@ -474,7 +474,7 @@ def test_tensor_that_is_always_zero(tmp_path):
     check_outputs(graph, model, folded, data, top1=0.95)
     check_file(model, data, tmp_path / "model.tflite")
     model.get_layer("dead").bias.assign([1, 1, 1])  # alive after all: beyond its range everywhere, as in training
-    graph, folded = fold_graph(binding.of(model).read(model)), tfmp.fold(model)
+    graph, folded = fold_graph(framework_of(model).read(model)), tfmp.fold(model)
     check_against_reference(graph, folded, data)
     assert set(np.unique(codes_of(graph, data)["dead"])) <= {0, 255}
     check_outputs(graph, model, folded, data, top1=0.95)
@@ -494,7 +494,7 @@ def test_fold_reads_the_model_as_it_is_now():
     for layer in fixed.layers:
         if hasattr(layer, "bias") and layer.bias is not None:
             layer.bias.assign(layer.bias + 0.1)
-    graph, folded = fold_graph(binding.of(fixed).read(fixed)), tfmp.fold(fixed)
+    graph, folded = fold_graph(framework_of(fixed).read(fixed)), tfmp.fold(fixed)
     assert (folded.predict_on_batch(data) != first).any()
     check_against_reference(graph, folded, data)
     check_outputs(graph, fixed, folded, data, top1=0.9)
@@ -540,14 +540,14 @@ def test_sequential_model(tmp_path):
     )
     data = samples(randomized(model))
     fixed = fixed_model(model, [(2, 2)], data)
-    graph, folded = fold_graph(binding.of(fixed).read(fixed)), tfmp.fold(fixed)
+    graph, folded = fold_graph(framework_of(fixed).read(fixed)), tfmp.fold(fixed)
     check_against_reference(graph, folded, data)
     check_kernels(graph, fixed, check_file(fixed, data, tmp_path / "model.tflite"))
 
 
 def test_names_of_inputs_and_outputs_are_the_users():
     def names(model):
-        graph = fold_graph(binding.of(model).read(fixed_model(model, [(4, 4)], samples(model))))
+        graph = fold_graph(framework_of(model).read(fixed_model(model, [(4, 4)], samples(model))))
         return graph.inputs, graph.output_names
 
     assert names(plain()) == (("image",), ("probabilities",))
@@ -573,7 +573,7 @@ def test_network_far_deeper_than_the_recursion_limit():
         x = layers.ReLU()(layers.BatchNormalization()(x))
     model = keras.Model(signal, tfmp.layers.Quantize(name="out")(x))
     model(samples(model), training=True)
-    graph = binding.of(model).read(model)
+    graph = framework_of(model).read(model)
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(len(inspect.stack(0)) + 150)
     try:

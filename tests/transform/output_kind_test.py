@@ -4,7 +4,7 @@ import keras
 import pytest
 import tf_keras
 
-from tfmp.bindings import binding
+from tfmp.bindings.framework import framework_of
 from tfmp.transform.output_kind import decision, decisions, holds_probabilities
 
 CASES = {  # function of the layers and a tensor [batch, 6, 6, 4]
@@ -30,7 +30,7 @@ CASES = {  # function of the layers and a tensor [batch, 6, 6, 4]
 def test_decisions(framework):
     image = framework.Input((6, 6, 4), name="image")
     model = framework.Model(image, [function(framework.layers, image) for function, _ in CASES.values()])
-    graph = binding.of(model).read(model, weights=False)
+    graph = framework_of(model).read(model, weights=False)
     found = [decision(graph, tensor) for tensor in graph.output_names]
     assert dict(zip(CASES, found, strict=True)) == {name: expected for name, (_, expected) in CASES.items()}
     probabilities = [holds_probabilities(graph, tensor) for tensor in graph.output_names]
@@ -49,7 +49,7 @@ def test_the_loss_tells_regressions(framework):
     model = framework.Model(
         image, [kl.Dense(4, name="box")(image), kl.Dense(3, activation="softmax", name="kind")(image)]
     )
-    graph = binding.of(model).read(model, weights=False)
+    graph = framework_of(model).read(model, weights=False)
     assert decisions(model, graph) == {"box": "largest", "kind": "largest"}
     for loss in ("mse", framework.losses.Huber(), framework.losses.mean_absolute_error):
         model.compile("sgd", loss=[loss, loss])

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tests.tflite import integer_reference
-from tfmp.bindings import binding
+from tfmp.bindings.framework import framework_of
 from tfmp.graph import map_references
 from tfmp.lowering.lowering import Lowering
 from tfmp.operators import rule_of
@@ -34,8 +34,8 @@ def check_segments(fixed, inputs, mode="fast"):
 
 class _Segments:
     def __init__(self, fixed, inputs, mode):
-        self.fixed, self.bound = fixed, binding.of(fixed)
-        self.graph = self.bound.read(fixed)
+        self.fixed, self.framework = fixed, framework_of(fixed)
+        self.graph = self.framework.read(fixed)
         self.folder = Lowering(self.graph, StoredValues(mode))
         self.integers = self.folder.run()
         self.codes = integer_reference.run(self.integers, inputs)
@@ -56,7 +56,7 @@ class _Segments:
                 own = f"{call.inputs[0]} of {layer.name}"
                 self._take(call.inputs[0], own, activation_grid(layer))
                 values[call.inputs[0]] = self.values[own]
-            built = self.bound.layer(self.fixed, layer.name)
+            built = self.framework.layer(self.fixed, layer.name)
             args, kwargs = map_references((call.args, dict(call.kwargs)), lambda ref: values[ref.name])  # noqa: B023
             self.values[call.outputs[0]] = np.asarray(built(*args, **kwargs))
             grid = rule_of(layer).grid

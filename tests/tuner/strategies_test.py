@@ -2,7 +2,7 @@ import pytest
 
 import tfmp
 from tests.tuner import tiny_experiment as tiny
-from tfmp.bindings import binding
+from tfmp.bindings.framework import framework_of
 from tfmp.search.searched_cost import SearchedCost
 from tfmp.tuner import register_strategy, strategies, strategy_names
 from tfmp.tuner.fit_data import FitData
@@ -37,7 +37,7 @@ def test_every_strategy_trains_as_long_and_meets_the_budget(name):
     run = run_of(budget, weight_bits=(1, 2, 4), activation_bits=(1, 2, 4))
     model, assignment = strategies.get(name)(run)
     assert run.trained == 5
-    graph = binding.of(model).read(run.relaxed(), weights=False)
+    graph = framework_of(model).read(run.relaxed(), weights=False)
     assert SearchedCost(graph, "bitops").of(assignment.bits) <= budget.limit_for(graph)
     layer = model.get_layer("middle")
     assert (layer.weight_bits[0], layer.activation_bits[0]) == assignment["middle"]

@@ -4,11 +4,11 @@ import numpy as np
 
 from tfmp.assign.discretize import decided
 from tfmp.assign.sensitivity import measure_sensitivity
-from tfmp.bindings import binding
+from tfmp.bindings.framework import framework_of
 from tfmp.checks import check_choice, check_function
 from tfmp.graph import BitAssignment
 from tfmp.search.assignment import best_within, greedy_within
-from tfmp.search.budget import bounded, budgets_of
+from tfmp.search.budget import budgets_of, priced_limits
 from tfmp.transform.calibration.output_error import DIVERGENCES
 from tfmp.transform.relax import relax
 
@@ -58,13 +58,13 @@ def assign_by_sensitivity(
         check_choice("divergence", divergence, DIVERGENCES)
     check_choice("verbose", verbose, (0, 1))
     budgets_of(budget)  # what is none is an error before the model is relaxed
-    bound = binding.of(model)
-    graph = bound.read(model)
+    framework = framework_of(model)
+    graph = framework.read(model)
     if not any(layer.is_quantized for layer in graph.layers.values()):
-        graph = bound.read(relax(model))
+        graph = framework.read(relax(model))
     if not graph.searched:
         raise ValueError(f"Model `{graph.name}` has no layer whose bits are open. Expected a model from `tfmp.relax`.")
-    priced, limits = bounded(budget, graph)
+    priced, limits = priced_limits(budget, graph)
     harm = measure_sensitivity(graph, data, loss=loss, divergence=divergence, verbose=verbose)
     values = {}
     for name, tensors in harm.items():

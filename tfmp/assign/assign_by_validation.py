@@ -6,11 +6,11 @@ import math
 import numpy as np
 
 from tfmp.assign.discretize import decided
-from tfmp.bindings import binding
+from tfmp.bindings.framework import framework_of
 from tfmp.checks import check_flag, check_function, check_integer
 from tfmp.graph import BitAssignment, Graph, Layer
 from tfmp.search.assignment import most_probable, most_probable_within
-from tfmp.search.budget import bounded, budgets_of
+from tfmp.search.budget import budgets_of, priced_limits
 from tfmp.transform.finite_weights import check_finite_weights
 from tfmp.transform.fix import fix
 
@@ -59,14 +59,16 @@ def assign_by_validation(
     check_flag("spend", spend)
     if budget is not None:
         budgets_of(budget)
-    graph = binding.of(search_model, "search_model").read(search_model)
+    graph = framework_of(search_model, "search_model").read(search_model)
     check_finite_weights(graph)
     if not graph.searched:
         raise ValueError(f"Model `{graph.name}` has no layer whose bits are open. Expected a model from `tfmp.relax`.")
     rng, scores = np.random.default_rng(seed), {}
     for _ in range(samples):
         drawn = _drawn(graph, rng, trials)
-        bits = most_probable(drawn) if budget is None else most_probable_within(*bounded(budget, drawn), spend=spend)
+        bits = (
+            most_probable(drawn) if budget is None else most_probable_within(*priced_limits(budget, drawn), spend=spend)
+        )
         key = tuple(bits.items())
         if key not in scores:
             scores[key] = _checked(score(fix(search_model, bits, calibration=calibration)))

@@ -5,11 +5,11 @@ import importlib.metadata
 import numpy as np
 
 from tfmp import costs
-from tfmp.bindings import binding
+from tfmp.bindings.framework import framework_of
 from tfmp.checks import check_choice, check_flag, check_integer
 from tfmp.graph import BitAssignment
 from tfmp.search.assignment import most_probable, most_probable_within, sample
-from tfmp.search.budget import bounded, budgets_of
+from tfmp.search.budget import budgets_of, priced_limits
 from tfmp.search.chosen_layers import chosen_layers
 from tfmp.search.searched_cost import SearchedCost
 from tfmp.transform.finite_weights import check_finite_weights
@@ -51,14 +51,14 @@ def discretize(search_model, *, strategy="argmax", budget=None, seed=0, spend=Tr
         budgets_of(budget)
     if strategy == "budget" and budget is None:
         raise ValueError('`strategy="budget"` needs `budget=tfmp.Budget(...)`. Received: budget=None')
-    graph = binding.of(search_model, "search_model").read(search_model)
+    graph = framework_of(search_model, "search_model").read(search_model)
     check_finite_weights(graph)
     if not chosen_layers(graph):
         raise ValueError(
             f"Model `{graph.name}` has no layer whose bits are open or chosen. Expected a model from `tfmp.relax`."
         )
     if strategy == "budget":
-        bits = most_probable_within(*bounded(budget, graph), spend=spend)
+        bits = most_probable_within(*priced_limits(budget, graph), spend=spend)
     elif strategy == "argmax":
         bits = most_probable(graph)
     else:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tfmp.bindings import binding
+from tfmp.bindings.framework import framework_of
 from tfmp.checks import check_number
 from tfmp.graph import BitAssignment
 from tfmp.transform.fix import check_assignment
@@ -27,14 +27,14 @@ def initialize_search(search_model, assignment, *, confidence=0.9):
     Example:
         >>> tfmp.initialize_search(search_model, assignment, confidence=0.8)
     """
-    graph = binding.of(search_model, "search_model").read(search_model, weights=False)
+    graph = framework_of(search_model, "search_model").read(search_model, weights=False)
     assignment = BitAssignment.of(assignment)
     check_assignment(graph, assignment)
     logits = []
     for layer in graph.searched:
         if layer.coupled:
             _check_pair(layer, assignment[layer.name])
-        built = binding.of(search_model).layer(search_model, layer.name)
+        built = framework_of(search_model).layer(search_model, layer.name)
         for selector, selection, bits in zip(
             (built.weight_selector, built.activation_selector),
             (layer.weight, layer.activation),

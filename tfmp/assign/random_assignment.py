@@ -3,11 +3,11 @@
 import numpy as np
 
 from tfmp.assign.discretize import decided
-from tfmp.bindings import binding
+from tfmp.bindings.framework import framework_of
 from tfmp.checks import check_integer, check_number
 from tfmp.graph import BitAssignment
 from tfmp.search.assignment import random_within
-from tfmp.search.budget import bounded, budgets_of
+from tfmp.search.budget import budgets_of, priced_limits
 
 
 def random_assignment(model, budget, *, seed=0, tolerance=0.02) -> BitAssignment:
@@ -34,8 +34,8 @@ def random_assignment(model, budget, *, seed=0, tolerance=0.02) -> BitAssignment
     check_integer("seed", seed, at_least=0)
     check_number("tolerance", tolerance, at_least=0, at_most=1)
     budgets_of(budget)
-    graph = binding.of(model).read(model, weights=False)
+    graph = framework_of(model).read(model, weights=False)
     if not graph.searched:
         raise ValueError(f"Model `{graph.name}` has no layer whose bits are open. Expected a model from `tfmp.relax`.")
-    bits = random_within(*bounded(budget, graph), np.random.default_rng(seed), tolerance=tolerance)
+    bits = random_within(*priced_limits(budget, graph), np.random.default_rng(seed), tolerance=tolerance)
     return decided(graph, bits, strategy="random", budget=budget, seed=seed)

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 from tfmp import quantizers
-from tfmp.bindings import binding
+from tfmp.bindings.framework import framework_named
 from tfmp.graph import Candidates, Graph
 from tfmp.transform.calibration.calibrate import calibrate_ranges
 from tfmp.transform.calibration.moment_correction import MomentCorrection
@@ -57,16 +57,16 @@ class _Trials:
     """The network with one tensor at a time at one of its candidates."""
 
     def __init__(self, graph, data, loss, divergence):
-        bound = binding.named(graph.framework)
+        framework = framework_named(graph.framework)
         floating_graph = with_separate_activations(in_floating_point(graph))
         graph = with_separate_activations(_with_finest(graph))
-        self._model, floating = bound.write(graph), bound.write(floating_graph)
+        self._model, floating = framework.write(graph), framework.write(floating_graph)
         loss, samples = read_samples(graph, floating, data, loss=loss, divergence=divergence)
         inputs = [each for each, _ in samples]
         calibrate_ranges(self._model, floating, lambda: inputs, least_squares=True)
         self._selectors = {}
         for layer in graph.searched:
-            built = bound.layer(self._model, layer.name)
+            built = framework.layer(self._model, layer.name)
             self._selectors[layer.name] = built.weight_selector, built.activation_selector
         for selector in (selector for pair in self._selectors.values() for selector in pair):
             _choose(selector, -1)

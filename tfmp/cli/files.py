@@ -22,12 +22,12 @@ def load_model_file(path, trust):
         path: The file.
         trust: Whether to load a model that holds code.
     """
-    from tfmp.bindings import binding
+    from tfmp.bindings.framework import framework_name, framework_named
     from tfmp.bindings.saving.load_model import load_model
 
     model = load_model(path, compile=False, safe_mode=not trust)
     try:
-        binding.named(binding.framework_of(model)).check_readable(model)
+        framework_named(framework_name(model)).check_readable(model)
     except (TypeError, ValueError) as error:
         raise type(error)(f"{path!r}: {error}") from error
     return model
@@ -70,7 +70,7 @@ def check_classification(data, model, parts=("train", "test")):
     Returns:
         The same names to inputs in the structure of the model's, and to labels.
     """
-    from tfmp.bindings import binding
+    from tfmp.bindings.framework import framework_of
     from tfmp.data.batches import num_samples
     from tfmp.data.model_inputs import ModelInputs
     from tfmp.data.source import leaves
@@ -78,7 +78,7 @@ def check_classification(data, model, parts=("train", "test")):
 
     if len(model.outputs) != 1:
         raise ValueError(f"Expected a classifier with one output. Received a model with {len(model.outputs)}.")
-    inputs, found = ModelInputs.of(binding.of(model).read(model, weights=False)), {}
+    inputs, found = ModelInputs.of(framework_of(model).read(model, weights=False)), {}
     *places, classes = model.outputs[0].shape[1:]
     for part in parts:
         x, y = f"x_{part}", f"y_{part}"
@@ -103,10 +103,10 @@ def arranged(inputs, model, name):
         model: The model.
         name: What errors call them.
     """
-    from tfmp.bindings import binding
+    from tfmp.bindings.framework import framework_of
     from tfmp.data.model_inputs import ModelInputs
 
-    model_inputs = ModelInputs.of(binding.of(model).read(model, weights=False))
+    model_inputs = ModelInputs.of(framework_of(model).read(model, weights=False))
     return model_inputs.arranged(model_inputs.named(inputs, name))
 
 

@@ -90,7 +90,7 @@ def run(arguments):
 def _search(arguments, budget, backup, results):
     """Searches and trains, as far as that is not done, and publishes the results."""
     import tfmp
-    from tfmp.bindings import binding
+    from tfmp.bindings.framework import framework_name
     from tfmp.bindings.saving.save_model import save_model
     from tfmp.data.batches import first_samples
     from tfmp.mixins.search_backup import VALUE_BYTES
@@ -100,10 +100,10 @@ def _search(arguments, budget, backup, results):
     is_tested = "x_test" in data and "y_test" in data
     checked = check_classification(data, model, ("train", "test") if is_tested else ("train",))
     x_train, y_train = data["x_train"], data["y_train"]
-    framework = importlib.import_module(binding.framework_of(model))  # that of the file
-    ours = tfmp.keras2 if framework.__name__ == "tf_keras" else tfmp
-    framework.utils.set_random_seed(arguments.seed)
-    loss = framework.losses.SparseCategoricalCrossentropy(from_logits=arguments.loss == "logits")
+    keras = importlib.import_module(framework_name(model))  # that of the file
+    ours = tfmp.keras2 if keras.__name__ == "tf_keras" else tfmp
+    keras.utils.set_random_seed(arguments.seed)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=arguments.loss == "logits")
 
     def fit(model, optimizer, epochs, **options):
         model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
@@ -123,13 +123,13 @@ def _search(arguments, budget, backup, results):
     names = ("x_train", "y_train", "seed", "batch_size", "loss")
     identity = {name: data[name] if name in data else getattr(arguments, name) for name in names}
     search = ours.MixedPrecisionSearch(budget=budget, backup_dir=backup, identity=identity)
-    weights = framework.optimizers.Adam(arguments.learning_rate)
-    optimizer = ours.SelectionOptimizer(weights, framework.optimizers.Adam(0.02))
+    weights = keras.optimizers.Adam(arguments.learning_rate)
+    optimizer = ours.SelectionOptimizer(weights, keras.optimizers.Adam(0.02))
     fit(search_model, optimizer, arguments.search_epochs, callbacks=[search])
     if not results.are_written:
         assignment = tfmp.discretize(search_model, strategy="budget", budget=budget)
         fixed = tfmp.fix(search_model, assignment, calibration=first_samples([x_train], 2048))
-        fit(fixed, framework.optimizers.Adam(arguments.learning_rate), arguments.finetune_epochs)
+        fit(fixed, keras.optimizers.Adam(arguments.learning_rate), arguments.finetune_epochs)
 
         def save(model_path, assignment_path):
             save_model(fixed, model_path)

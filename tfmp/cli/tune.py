@@ -126,9 +126,9 @@ def _check_folder(arguments, folder, project):
 
 def _tuner(arguments, model, folder):
     import tfmp
-    from tfmp.bindings import binding
+    from tfmp.bindings.framework import framework_name
 
-    keras = importlib.import_module(binding.framework_of(model))  # that of the file
+    keras = importlib.import_module(framework_name(model))  # that of the file
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=arguments.loss == "logits")
     budgets = None
     if not arguments.minimize:

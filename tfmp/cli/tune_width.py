@@ -36,7 +36,7 @@ def add_arguments(command):
 def run(arguments):
     """Runs the whole selection, or goes on with it."""
     import tfmp
-    from tfmp.bindings import binding
+    from tfmp.bindings.framework import framework_name
 
     if arguments.strategy != (STRATEGY,) or arguments.budget or arguments.minimize:
         raise ValueError(f"--strategy={STRATEGY} goes with no other strategy, and has --sizes in place of budgets.")
@@ -48,7 +48,7 @@ def run(arguments):
     build = _builder(arguments, data)
     first = build(sizes[0])
     data = check_classification(data, first)
-    keras = importlib.import_module(binding.framework_of(first))
+    keras = importlib.import_module(framework_name(first))
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=arguments.loss == "logits")
     hypermodel = tfmp.tuner.DualPrecisionHyperModel(
         build,

@@ -1,6 +1,6 @@
 """What the library can do with a model."""
 
-from tfmp.bindings import binding
+from tfmp.bindings.framework import framework_of
 from tfmp.graph import Layer
 from tfmp.lowering.weight_packing import MODES
 from tfmp.mixins.mixed_precision import quantizer_pair
@@ -17,7 +17,7 @@ _BITS = 4  # of every quantizer, in place of the candidates
 def inspect_model(model, *, quantizer="lsq", layers=None, skip=None, first_and_last="int8") -> ModelReport:
     """Lists the layers of a Keras model; see `tfmp.inspect`."""
     pair = quantizer_pair(quantizer)
-    graph = quantized = with_stand_ins(with_split_separables(binding.of(model).read(model, weights=False)))
+    graph = quantized = with_stand_ins(with_split_separables(framework_of(model).read(model, weights=False)))
     plans = plan(graph, layers=layers, skip=skip, first_and_last=first_and_last, quantizer=pair)
     if not any(layer.is_quantized for layer in graph.layers.values()):
         arguments = {"weight_bits": (_BITS,), "activation_bits": (_BITS,), "quantizer": quantizer}

@@ -1,7 +1,7 @@
 """Bits, BitOps, bytes and energy of a model, layer by layer."""
 
 from tfmp import costs
-from tfmp.bindings import binding
+from tfmp.bindings.framework import framework_of
 from tfmp.inspection.simulate import simulate
 from tfmp.reports import LayerRow, LayerTable
 
@@ -20,13 +20,13 @@ def layer_table(fixed, *, hardware="bit_fusion", batch=16) -> LayerTable:
     Raises:
         ValueError: If bits are open, or a layer is in floating point.
     """
-    bound = binding.of(fixed, "fixed")
+    framework = framework_of(fixed, "fixed")
     report = simulate(fixed, hardware=hardware, batch=batch)
     energy_nj = {}
     for row in report.layers:
         if row.modelled:
             energy_nj[row.name] = energy_nj.get(row.name, 0.0) + row.energy_nj["total"] / batch
-    graph = bound.read(fixed, weights=False)
+    graph = framework.read(fixed, weights=False)
     bitops = costs.tables(graph, costs.BitOps())
     size = costs.ModelSize()
     rows = []

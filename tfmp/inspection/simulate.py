@@ -1,7 +1,7 @@
 """The energy of a model on an accelerator."""
 
 from tfmp import simulator
-from tfmp.bindings import binding
+from tfmp.bindings.framework import framework_of
 from tfmp.graph import BitAssignment
 from tfmp.reports import NetworkReport
 from tfmp.transform.edits.split_separables import with_split_separables
@@ -40,7 +40,7 @@ def simulate(
     Example:
         >>> print(tfmp.simulate(fixed, hardware="bit_fusion", batch=16))
     """
-    graph = with_split_separables(binding.of(model).read(model, weights=False))
+    graph = with_split_separables(framework_of(model).read(model, weights=False))
     uniform = assignment if isinstance(assignment, tuple) else None
     chosen = {}
     if assignment is not None and uniform is None:

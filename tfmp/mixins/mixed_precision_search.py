@@ -13,7 +13,7 @@ from tfmp.mixins.decided_choices import DecidedChoices
 from tfmp.mixins.search_backup import SearchBackup
 from tfmp.mixins.search_callback import SearchCallbackMixin
 from tfmp.mixins.search_figures import mixture_variance, selection_entropy
-from tfmp.search.budget import bounded, budgets_of
+from tfmp.search.budget import budgets_of, priced_limits
 from tfmp.search.lagrangian import DualAscent, FixedMultiplier, Multiplier
 from tfmp.search.penalty import Penalty
 from tfmp.search.searched_cost import SearchedCost
@@ -119,7 +119,7 @@ class MixedPrecisionSearchMixin(SearchCallbackMixin):
         if self.budget is None:
             priced, limits = [SearchedCost(graph, "bitops" if self.cost is None else self.cost)], [None]
         else:
-            priced, limits = bounded(self.budget, graph)
+            priced, limits = priced_limits(self.budget, graph)
         self._restore(self._multiplier_starts)
         self.penalties = [
             Penalty(*pair, limit=limit) for *pair, limit in zip(priced, self._multipliers, limits, strict=True)

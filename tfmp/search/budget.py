@@ -90,7 +90,7 @@ def budgets_of(budget) -> tuple[Budget, ...]:
     return budgets
 
 
-def bounded(budget, graph: Graph) -> tuple[list[SearchedCost], list[float]]:
+def priced_limits(budget, graph: Graph) -> tuple[list[SearchedCost], list[float]]:
     """Returns the costs that a budget, or a list of them, bounds in a graph, and the bound on each.
 
     Raises:

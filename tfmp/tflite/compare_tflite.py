@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 
-from tfmp.bindings import binding
+from tfmp.bindings.framework import framework_of
 from tfmp.checks import check_instance
 from tfmp.data.batches import named_batches
 from tfmp.data.model_inputs import ModelInputs
@@ -50,7 +50,7 @@ def compare_tflite(fixed, path, batch, *, reference=None, tolerance=None) -> TFL
         >>> report = tfmp.compare_tflite(fixed, "model.tflite", x_test[:256], reference=model)
     """
     check_tolerance(tolerance)
-    bound = binding.of(fixed, "fixed")
+    framework = framework_of(fixed, "fixed")
     interpreter = Interpreter(path)
     file = file_contents(interpreter, path)
     if file.mode not in MODES:
@@ -58,7 +58,7 @@ def compare_tflite(fixed, path, batch, *, reference=None, tolerance=None) -> TFL
             f"Expected a file of mode {' or '.join(MODES)}. Received: {interpreter.label} of mode {file.mode!r}, "
             f"written by tfmp {file.version}. Compare it with that version."
         )
-    graph = bound.read(fixed, weights=False)
+    graph = framework.read(fixed, weights=False)
     check_fixed(graph)
     bits = quantized_bits(graph)
     if bits != file.bits:
@@ -73,8 +73,8 @@ def compared(report, fixed, interpreter, batch, *, reference, tolerance) -> TFLi
     Raises:
         ValueError: If the file is further off than `tolerance` allows, unless that is None.
     """
-    bound = binding.of(fixed)
-    graph = bound.read(fixed, weights=report.mode != FLOAT)
+    framework = framework_of(fixed)
+    graph = framework.read(fixed, weights=report.mode != FLOAT)
     names = tuple(signature_inputs(graph).values())
     models = {"trained": PlainFunction(fixed, graph)}
     if reference is not None:
@@ -86,7 +86,7 @@ def compared(report, fixed, interpreter, batch, *, reference, tolerance) -> TFLi
         parting = None
     else:
         integers = fold_graph(graph, mode=report.mode)
-        folded = bound.write_integer(integers)
+        folded = framework.write_integer(integers)
         fields = integer_agreement(integers, folded, interpreter, samples, **arguments)
         parting = functools.partial(first_parting, fixed, graph, integers, folded)
     report = dataclasses.replace(report, **fields)

@@ -5,7 +5,7 @@ import re
 import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 
-from tfmp.bindings import binding
+from tfmp.bindings.framework import framework_named
 from tfmp.checks import check_choice, check_integer
 from tfmp.graph import Graph
 from tfmp.lowering.signature_names import signature_inputs, signature_outputs
@@ -37,7 +37,7 @@ def convert_float(graph: Graph, *, batch_size: int = 1, input_type: str = "float
         check_choice(argument, value, ("float32",), hint="Mode 'float' has no codes: use mode 'fast' or 'small'")
     batch_size = check_integer("batch_size", batch_size, at_least=1)
     plain, codes = dequantized(with_plain_indices(graph))
-    network = binding.named(graph.framework).write(plain)  # its variables live as long as this name
+    network = framework_named(graph.framework).write(plain)  # its variables live as long as this name
     function = tf.function(
         PlainFunction(network, plain),
         input_signature=[_specification(graph.tensors[name], batch_size) for name in graph.input_names],

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable
 
-from tfmp.bindings import binding
+from tfmp.bindings.framework import framework_of
 from tfmp.checks import check_choice, check_instances
 from tfmp.files.atomic_file import check_writable, write_atomically
 from tfmp.files.disk_space import check_space
@@ -70,7 +70,7 @@ def export_tflite(
     labels = _checked_labels(labels)
     check_tolerance(tolerance)
     target = check_writable(path, overwrite)
-    graph = binding.of(fixed, "fixed").read(fixed)
+    graph = framework_of(fixed, "fixed").read(fixed)
     if reference is not None:
         _check_reference(reference, graph, verify)
     options = {"batch_size": batch_size, "input_type": input_type, "output_type": output_type}

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from tfmp.bindings import binding
+from tfmp.bindings.framework import framework_of
 from tfmp.data.whole_batches import by_whole_batches
 from tfmp.graph import Graph, IntegerGraph, map_references
 from tfmp.tflite.agreement import run_operation
@@ -35,7 +35,7 @@ def first_parting(fixed, graph: Graph, integers: IntegerGraph, folded, samples) 
         if integers.tensors[operation.output].grid is not None and integers.tensors[operation.output].source
     ]
     sources = list(dict.fromkeys(integers.tensors[operation.output].source for operation in stored))
-    model = binding.of(fixed).tensor_model(fixed, sources)
+    model = framework_of(fixed).tensor_model(fixed, sources)
     named = dict(zip(graph.input_names, samples.values(), strict=True))
     inputs = map_references(graph.inputs, lambda reference: named[reference.name])
     trained = dict(zip(sources, map(np.asarray, tf.nest.flatten(by_whole_batches(model)(inputs))), strict=True))

@@ -8,7 +8,7 @@ import platform
 
 import numpy as np
 
-from tfmp.bindings import binding
+from tfmp.bindings.framework import framework_of
 from tfmp.bindings.saving.load_model import load_model
 from tfmp.checks import check_choice, check_integer, check_path
 from tfmp.costs.runtime_table import RuntimeRow, RuntimeTable, network_key
@@ -60,7 +60,7 @@ def measure_runtime(model, path, *, threads=1, batch_size=1, runs=15, verbose=0)
     stopwatch = Stopwatch(threads=threads, runs=runs)
     if isinstance(model, str | os.PathLike):
         model = load_model(model)
-    graph = with_split_separables(binding.of(model).read(model, weights=False))
+    graph = with_split_separables(framework_of(model).read(model, weights=False))
     batch_size = ModelInputs.of(graph).batch_size or batch_size
     table = _extendable(path, _conditions(threads, batch_size)) if path.exists() else None
     table = table or RuntimeTable(_conditions(threads, batch_size))
@@ -147,19 +147,19 @@ def _file(graph, batch_size):
 
 def _at_eight_bits(model) -> Graph:
     """A network that can be folded: the latency does not depend on ranges, so that noise calibrates them."""
-    bound = binding.of(model)
-    graph = bound.read(model)
+    framework = framework_of(model)
+    graph = framework.read(model)
     if not any(layer.is_quantized for layer in graph.layers.values()):
         eight = (_FINEST_BITS,)
         model = relax(model, weight_bits=eight, activation_bits=eight, first_and_last="search")
-        graph = bound.read(model)
+        graph = framework.read(model)
     floating = in_floating_point(graph)
     if graph.searched:
         model = fix(model, {layer.name: (_FINEST_BITS, _FINEST_BITS) for layer in graph.searched})
     else:
-        model = bound.write(graph)
-    calibrate_ranges(model, bound.write(floating), _noise(graph))
-    return bound.read(model)
+        model = framework.write(graph)
+    calibrate_ranges(model, framework.write(floating), _noise(graph))
+    return framework.read(model)
 
 
 def _noise(graph):

@@ -1,6 +1,6 @@
 """The model in floating point that a file is compared with."""
 
-from tfmp.bindings import binding
+from tfmp.bindings.framework import framework_of
 from tfmp.checks import received
 from tfmp.graph import Graph
 from tfmp.lowering.signature_names import signature_inputs
@@ -19,7 +19,7 @@ def reference_function(reference, graph: Graph):
         ValueError: If its inputs or outputs have other shapes.
     """
     try:
-        own = binding.of(reference).read(reference, weights=False)
+        own = framework_of(reference).read(reference, weights=False)
     except TypeError as error:
         raise TypeError(
             f"`reference` must be a Keras model, the one in floating point. Received: {received(reference)}"

@@ -1,6 +1,6 @@
 """A network that learns from another."""
 
-from tfmp.bindings import binding
+from tfmp.bindings.framework import framework_name, framework_of
 from tfmp.checks import check_number
 from tfmp.mixins.distillation import SoftTargets
 from tfmp.transform.output_kind import holds_probabilities
@@ -41,8 +41,8 @@ def distill(student, teacher, *, temperature=4.0, weight=1.0):
     Reference: Hinton et al., 2015, https://arxiv.org/abs/1503.02531
     """
     temperature, weight = check_number("temperature", temperature, above=0), check_number("weight", weight, above=0)
-    bound = binding.of(student, "student")
-    graph = bound.read(student, weights=False)
+    framework = framework_of(student, "student")
+    graph = framework.read(student, weights=False)
     shapes = [graph.tensors[name].shape for name in graph.output_names]
     if any(len(shape) < 2 or shape[-1] is None or shape[-1] < 2 for shape in shapes):
         raise ValueError(
@@ -58,13 +58,13 @@ def distill(student, teacher, *, temperature=4.0, weight=1.0):
         temperature=temperature,
         weight=weight,
     )
-    return bound.distilled(student, soft_targets)
+    return framework.distilled(student, soft_targets)
 
 
 def _teacher(teacher, student, shapes, student_kinds):
     """The function that gives a teacher's outputs, and for each whether it is a probability."""
     try:
-        framework = binding.framework_of(teacher, "teacher")
+        framework = framework_name(teacher, "teacher")
     except TypeError:
         if not callable(teacher):
             raise
@@ -74,7 +74,7 @@ def _teacher(teacher, student, shapes, student_kinds):
             f"Teacher and student must be models of one Keras. Received: a teacher of {framework} and a student of "
             f"{student.framework}. Give a function that calls the teacher."
         )
-    graph = binding.of(teacher, "teacher").read(teacher, weights=False)
+    graph = framework_of(teacher, "teacher").read(teacher, weights=False)
     found = [graph.tensors[name].shape for name in graph.output_names]
     if [shape[1:] for shape in found] != [shape[1:] for shape in shapes]:
         raise ValueError(f"The teacher's outputs must have the shapes of the student's, {shapes}. Received: {found}")

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 from tfmp import quantizers
-from tfmp.bindings import binding
+from tfmp.bindings.framework import framework_of
 from tfmp.checks import check_flag
 from tfmp.graph import BitAssignment, Candidates, Graph, Layer
 from tfmp.mixins.candidate_kernels import kernel_name
@@ -58,13 +58,13 @@ def fix(search_model, assignment, *, calibration=None, post_training=False, loss
         )
     if loss is not None and not post_training:
         raise ValueError("`loss` decides what `post_training=True` does. Received a loss with `post_training=False`.")
-    bound = binding.of(search_model, "search_model")
-    graph = bound.read(search_model)
+    framework = framework_of(search_model, "search_model")
+    graph = framework.read(search_model)
     check_finite_weights(graph)
     assignment = BitAssignment.of(assignment)
     check_assignment(graph, assignment)
     changed = {layer.name: _fixed(layer, *assignment[layer.name]) for layer in chosen_layers(graph)}
-    fixed = bound.write(graph.replace_layers(changed))
+    fixed = framework.write(graph.replace_layers(changed))
     if calibration is None:
         return fixed
     floating = in_floating_point(graph)
@@ -81,7 +81,7 @@ def fix(search_model, assignment, *, calibration=None, post_training=False, loss
 
 def _models_of(search_model, floating):
     yield search_model
-    yield binding.of(search_model).write(floating)
+    yield framework_of(search_model).write(floating)
 
 
 def check_assignment(graph: Graph, assignment: BitAssignment):

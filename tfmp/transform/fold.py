@@ -1,6 +1,6 @@
 """From a fixed model to the network of integers that it is."""
 
-from tfmp.bindings import binding
+from tfmp.bindings.framework import framework_of
 from tfmp.graph import Graph, IntegerGraph
 from tfmp.lowering.lowering import Lowering
 from tfmp.lowering.weight_packing import check_mode
@@ -33,8 +33,8 @@ def fold(fixed, *, mode="fast"):
         >>> np.mean(tfmp.fold(fixed).predict(x) == fixed.predict(x))
     """
     check_mode(mode)
-    bound = binding.of(fixed, "fixed")
-    return bound.write_integer(fold_graph(bound.read(fixed), mode=mode))
+    framework = framework_of(fixed, "fixed")
+    return framework.write_integer(fold_graph(framework.read(fixed), mode=mode))
 
 
 def fold_graph(graph: Graph, *, mode: str = "fast") -> IntegerGraph:

@@ -3,7 +3,7 @@
 import dataclasses
 
 from tfmp import costs, quantizers
-from tfmp.bindings import binding
+from tfmp.bindings.framework import framework_of
 from tfmp.graph import BitAssignment, Candidates, Layer
 from tfmp.search.chosen_layers import chosen_layers
 from tfmp.transform.edits.split_separables import with_split_separables
@@ -24,7 +24,7 @@ def cost(model, cost, assignment=None) -> float:
     Raises:
         ValueError: If the cost is unknown, the assignment is for another model, or its bits are out of range.
     """
-    graph = with_split_separables(binding.of(model).read(model, weights=False))
+    graph = with_split_separables(framework_of(model).read(model, weights=False))
     if assignment is not None:
         assignment = BitAssignment.of(assignment)
         check_assignment(graph, assignment)

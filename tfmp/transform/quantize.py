@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from tfmp.bindings import binding
+from tfmp.bindings.framework import framework_of
 from tfmp.checks import check_integers, is_integer, received
 from tfmp.graph import BitAssignment
 from tfmp.mixins.bit_selector import check_bits
@@ -52,8 +52,8 @@ def quantize(model, bits=8, *, calibration, quantizer="lsq", loss=None, verbose=
         >>> tfmp.export_tflite(fixed, "model.tflite", verify=x_test[:256])
     """
     pair = quantizer_pair(quantizer)
-    bound = binding.of(model)
-    graph = with_split_separables(bound.read(model))
+    framework = framework_of(model)
+    graph = with_split_separables(framework.read(model))
     check_finite_weights(graph)
     if any(layer.is_quantized for layer in graph.in_order()):
         raise ValueError(
@@ -82,7 +82,7 @@ def quantize(model, bits=8, *, calibration, quantizer="lsq", loss=None, verbose=
     for layer in graph.in_order():
         for check in (check_kernel, check_range, check_zero):
             check(layer)
-    fixed = bound.write(graph)
+    fixed = framework.write(graph)
     familiar = is_familiar([model], calibration)
     report = quantize_after_training(fixed, in_floating_point(graph), calibration, loss=loss, reestimate=familiar)
     if verbose:

@@ -9,14 +9,14 @@ from tfmp.mixins.restoring import restoring
 _KNOWN = ("keras", "tf_keras", "tfmp")
 
 
-def check_rebuilt(bound, graph: Graph, model, rebuilt):
+def check_rebuilt(framework, graph: Graph, model, rebuilt):
     """Compares the layers of the user's own classes in a model with those built again from their configurations.
 
     A configuration that forgets an argument builds a layer that computes something else. Layers that are random, or
     that cannot be called by themselves, are not compared.
 
     Args:
-        bound: The binding of the models.
+        framework: The framework of the models.
         graph: What it read of `model`.
         model: The user's model.
         rebuilt: A model that has the same layers, built again.
@@ -30,10 +30,10 @@ def check_rebuilt(bound, graph: Graph, model, rebuilt):
         if layer_class is None or layer_class.__module__.split(".")[0] in _KNOWN:
             continue
         inputs = _inputs(graph, calls[layer.name])
-        before, again = (_outputs(bound.layer(model, layer.name), inputs) for _ in range(2))
+        before, again = (_outputs(framework.layer(model, layer.name), inputs) for _ in range(2))
         if before is None or not _are_close(before, again):
             continue
-        after = _outputs(bound.layer(rebuilt, layer.name), inputs)
+        after = _outputs(framework.layer(rebuilt, layer.name), inputs)
         if not _are_close(before, after):
             raise ValueError(
                 f"Layer `{layer.name}` ({layer_class.__name__}) computes something else when it is built again from "

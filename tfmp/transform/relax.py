@@ -2,7 +2,7 @@
 
 import warnings
 
-from tfmp.bindings import binding
+from tfmp.bindings.framework import framework_of
 from tfmp.mixins.bit_selector import check_bits
 from tfmp.mixins.mixed_precision import check_coupled, check_flags_and_seed, quantizer_pair
 from tfmp.relaxation import check_relaxation
@@ -88,8 +88,8 @@ def relax(
     check_flags_and_seed(flags, seed)
     if coupled:
         check_coupled(weight_bits, activation_bits)
-    bound = binding.of(model)
-    original = bound.read(model)
+    framework = framework_of(model)
+    original = framework.read(model)
     graph = with_split_separables(original)
     check_finite_weights(graph)
     quantized = [layer.name for layer in graph.in_order() if layer.is_quantized]
@@ -119,10 +119,10 @@ def relax(
             check(layer)
     if integer:
         _warn_if_not_exportable(graph)
-    relaxed = bound.write(graph)
-    check_rebuilt(bound, original, model, relaxed)
+    relaxed = framework.write(graph)
+    check_rebuilt(framework, original, model, relaxed)
     if calibration is not None:
-        calibrate_ranges(relaxed, bound.write(float_graph), calibration)
+        calibrate_ranges(relaxed, framework.write(float_graph), calibration)
     return relaxed
 
 

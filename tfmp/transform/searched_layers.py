@@ -1,6 +1,6 @@
 """The layers of a model whose bits are searched."""
 
-from tfmp.bindings import binding
+from tfmp.bindings.framework import framework_of
 from tfmp.search.chosen_layers import chosen_layers
 from tfmp.transform.edits.layer_plan import SEARCHED, plan
 from tfmp.transform.edits.split_separables import with_split_separables
@@ -15,7 +15,7 @@ def searched_layers(model) -> tuple[str, ...]:
     Raises:
         ValueError: If there are none.
     """
-    graph = binding.of(model).read(model, weights=False)
+    graph = framework_of(model).read(model, weights=False)
     if any(layer.is_quantized for layer in graph.in_order()):
         names = tuple(layer.name for layer in chosen_layers(graph))
     else:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import keras_tuner
 
-from tfmp.bindings import binding
+from tfmp.bindings.framework import framework_of
 from tfmp.checks import check_instance, check_integer, check_integers, check_numbers
 from tfmp.costs import ModelSize
 from tfmp.graph.graph_identity import graph_identity
@@ -81,7 +81,7 @@ class DualPrecisionHyperModel(MixedPrecisionHyperModel):
         first = build(sizes[0])
         self.framework, self._num_weights = KerasFramework(first), first.count_params()
         training.check(self.framework.keras)
-        self.float_graph = binding.of(first).read(first, weights=False)
+        self.float_graph = framework_of(first).read(first, weights=False)
         layers, plans = self.float_graph.in_order(), plan(self.float_graph)
         searched = [layer for layer in layers if layer.shape and plans[layer.name].status == SEARCHED]
         if not searched:

@@ -2,7 +2,7 @@
 
 import importlib
 
-from tfmp.bindings import binding
+from tfmp.bindings.framework import framework_name
 
 _BINDINGS = {"keras": "tfmp.bindings.keras3", "tf_keras": "tfmp.bindings.keras2"}
 
@@ -20,7 +20,7 @@ class KerasFramework:
     """
 
     def __init__(self, model):
-        name = binding.framework_of(model)
+        name = framework_name(model)
         self.keras = importlib.import_module(name)
         self.SelectionOptimizer = importlib.import_module(f"{_BINDINGS[name]}.optimizer").SelectionOptimizer
         self.MixedPrecisionSearch = importlib.import_module(f"{_BINDINGS[name]}.callback").MixedPrecisionSearch

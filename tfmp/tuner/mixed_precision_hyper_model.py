@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import keras_tuner
 
-from tfmp.bindings import binding
+from tfmp.bindings.framework import framework_of
 from tfmp.checks import check_instance, check_integer
 from tfmp.files.run_identity import array_digest
 from tfmp.graph.graph_identity import graph_identity
@@ -70,7 +70,7 @@ class MixedPrecisionHyperModel(keras_tuner.HyperModel):
         first = self.new_float_model(1.0)
         self.framework, self._num_weights = KerasFramework(first), first.count_params()
         training.check(self.framework.keras)
-        self.float_graph = binding.of(first).read(first, weights=False)
+        self.float_graph = framework_of(first).read(first, weights=False)
         if budgets is not None:
             self.set_budgets(budgets)
 
@@ -162,7 +162,7 @@ class MixedPrecisionHyperModel(keras_tuner.HyperModel):
         key = _key(structure)
         if key not in self._priced:
             relaxed = relax(self.new_float_model(structure["width"]), **self.relax_arguments(structure))
-            self._priced[key] = binding.of(relaxed).read(relaxed, weights=False)
+            self._priced[key] = framework_of(relaxed).read(relaxed, weights=False)
         return self._priced[key]
 
     def _feasible(self, structure, chosen):

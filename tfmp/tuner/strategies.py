@@ -5,7 +5,7 @@ import itertools
 from tfmp.assign.assign_by_sensitivity import assign_by_sensitivity
 from tfmp.assign.discretize import discretize
 from tfmp.assign.random_assignment import random_assignment
-from tfmp.bindings import binding
+from tfmp.bindings.framework import framework_of
 from tfmp.checks import check_choice, check_function, check_text
 from tfmp.graph import BitAssignment
 from tfmp.search.searched_cost import SearchedCost
@@ -57,7 +57,7 @@ def mixed(run):
 def uniform(run):
     """Trains at the same bits everywhere: those that the budget names, or the dearest pair of candidates within it."""
     search_model = run.relaxed()
-    graph = binding.of(search_model).read(search_model, weights=False)
+    graph = framework_of(search_model).read(search_model, weights=False)
     pair = run.budget.like_uniform or _dearest_pair(graph, run.budget)
     assignment = BitAssignment({layer.name: pair for layer in graph.searched})
     return run.fine_tuned(search_model, assignment, run.epochs), assignment

@@ -3,7 +3,7 @@
 import json
 
 from tfmp import costs
-from tfmp.bindings import binding
+from tfmp.bindings.framework import framework_of
 from tfmp.files.run_identity import described, digest
 from tfmp.transform.edits.split_separables import with_split_separables
 
@@ -65,7 +65,7 @@ def measured_costs(model, budget) -> dict[str, float]:
         model: The network at fixed bits.
         budget: A `tfmp.Budget`, whose cost is measured too.
     """
-    graph, found = with_split_separables(binding.of(model).read(model, weights=False)), {}
+    graph, found = with_split_separables(framework_of(model).read(model, weights=False)), {}
     for cost in map(costs.get, [*_RECORDED, budget.cost]):
         try:
             found[quantity_name(cost)] = float(costs.network_cost(graph, cost))

@@ -1,6 +1,6 @@
 """A network of two precisions: one for its depthwise convolutions, one for all others."""
 
-from tfmp.bindings import binding
+from tfmp.bindings.framework import framework_of
 from tfmp.checks import check_integer
 from tfmp.transform.fix import fix
 from tfmp.transform.relax import relax
@@ -49,7 +49,7 @@ def dual_precision(
     )
     if len(candidates) == 1:
         return relaxed
-    searched = binding.of(relaxed).read(relaxed, weights=False).searched
+    searched = framework_of(relaxed).read(relaxed, weights=False).searched
     bits = {layer.name: depthwise_bits if is_depthwise(layer.shape) else weight_bits for layer in searched}
     return fix(relaxed, {name: (chosen, activation_bits) for name, chosen in bits.items()})
 

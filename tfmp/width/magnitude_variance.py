@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from tfmp.bindings import binding
+from tfmp.bindings.framework import framework_of
 from tfmp.transform.edits.layer_plan import matcher
 from tfmp.width.dual_precision import is_depthwise
 
@@ -32,8 +32,8 @@ class MagnitudeVariance:
     """
 
     def __init__(self, model, *, layers=None):
-        bound = binding.of(model)
-        multiplying = [layer for layer in bound.read(model, weights=False).in_order() if layer.shape]
+        framework = framework_of(model)
+        multiplying = [layer for layer in framework.read(model, weights=False).in_order() if layer.shape]
         matches = matcher(
             (lambda layer: is_depthwise(layer.shape)) if layers is None else layers, multiplying, "layers"
         )
@@ -41,7 +41,7 @@ class MagnitudeVariance:
         if not recorded:
             wanted = "depthwise convolution" if layers is None else "layer that `layers` takes"
             raise ValueError(f'Model `{model.name}` has no {wanted}. `layers="*"` records all kernels.')
-        self._kernels = {layer.name: (bound.layer(model, layer.name), layer.shape) for layer in recorded}
+        self._kernels = {layer.name: (framework.layer(model, layer.name), layer.shape) for layer in recorded}
         self.clear()
 
     def clear(self):

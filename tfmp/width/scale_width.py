@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from tfmp.bindings import binding
+from tfmp.bindings.framework import framework_of
 from tfmp.bindings.nesting import names_in
 from tfmp.checks import check_flag, check_number
 from tfmp.graph import Graph, Layer
@@ -46,8 +46,8 @@ def scale_width(model, multiplier, *, fixed_ends=False, keep=None):
     """
     multiplier = check_number("multiplier", multiplier, above=0)
     check_flag("fixed_ends", fixed_ends)
-    bound = binding.of(model)
-    graph = bound.read(model)
+    framework = framework_of(model)
+    graph = framework.read(model)
     quantized = [layer.name for layer in graph.in_order() if layer.is_quantized]
     if quantized:
         raise ValueError(
@@ -63,13 +63,13 @@ def scale_width(model, multiplier, *, fixed_ends=False, keep=None):
         flow.counts.keep(flow.read[name])
     expected = {name: flow.shape(name, multiplier) for name in graph.tensors}
     try:
-        scaled = bound.write(_scaled(graph, flow, multiplier, expected))
+        scaled = framework.write(_scaled(graph, flow, multiplier, expected))
     except Exception as error:
         raise ValueError(
             f"Model `{graph.name}` does not build with {multiplier:g} times its channels. Name the layers whose "
             f"channels must stay in `keep`. What was raised: {error}"
         ) from error
-    _check_shapes(graph, bound.read(scaled, weights=False), expected)
+    _check_shapes(graph, framework.read(scaled, weights=False), expected)
     return scaled
 
 

@@ -2,7 +2,7 @@
 
 import math
 
-from tfmp.bindings import binding
+from tfmp.bindings.framework import framework_of
 from tfmp.checks import check_function, check_integer, check_number, check_numbers
 from tfmp.transform.edits.layer_plan import SEARCHED, plan
 from tfmp.transform.edits.split_separables import with_split_separables
@@ -78,12 +78,12 @@ def _next_width(target_bits, low, high, tried):
 def kernel_bits(model, weight_bits, depthwise_bits=None):
     """The bits that the kernels of a model in floating point take at two precisions, counted as above."""
     depthwise_bits = weight_bits if depthwise_bits is None else depthwise_bits
-    bound = binding.of(model)
-    graph = with_split_separables(bound.read(model, weights=False))
+    framework = framework_of(model)
+    graph = with_split_separables(framework.read(model, weights=False))
     plans, total = plan(graph), 0
     for layer in graph.in_order():
         if layer.shape is None:
-            if _has_kernel(bound, model, layer):
+            if _has_kernel(framework, model, layer):
                 raise ValueError(
                     f"Layer `{layer.name}` ({layer.config['class'].__name__}) has a kernel that would stay in floating "
                     f"point, and that the size would leave out: {plans[layer.name].reason}."
@@ -97,10 +97,10 @@ def kernel_bits(model, weight_bits, depthwise_bits=None):
     return total
 
 
-def _has_kernel(bound, model, layer):
+def _has_kernel(framework, model, layer):
     if not layer.num_parameters or layer.config["class"].__name__ in FOLLOWERS:
         return False
-    return any(len(weight.shape) > 1 for weight in bound.layer(model, layer.name).weights)
+    return any(len(weight.shape) > 1 for weight in framework.layer(model, layer.name).weights)
 
 
 def _check(target_bits, bits, widths, tolerance):

@@ -4,7 +4,7 @@ import pytest
 from keras import layers as kl
 from keras import ops
 
-from tfmp.bindings import binding
+from tfmp.bindings.framework import framework_of
 from tfmp.bindings.keras3 import graph as keras3
 from tfmp.graph import LayerShape
 from tfmp.layers import MixedPrecisionConv2D, MixedPrecisionDense
@@ -165,8 +165,8 @@ def random_inputs(model, seed=1):
 @pytest.mark.parametrize("make", MODELS)
 def test_what_is_read_is_written_again(make):
     model = with_random_weights(make())
-    graph = binding.of(model).read(model)
-    again = binding.of(model).write(graph)
+    graph = framework_of(model).read(model)
+    again = framework_of(model).write(graph)
     assert graph.framework == "keras" and again.name == model.name
     assert {layer.name for layer in model.layers} <= {layer.name for layer in again.layers}
     assert not {id(v) for v in model.variables} & {id(v) for v in again.variables}, "nothing is shared"
@@ -293,9 +293,9 @@ def test_models_that_cannot_be_read():
     with pytest.raises(ValueError, match="subclass"):
         keras3.read(model)
     with pytest.raises(TypeError, match="must be a Keras model"):
-        binding.of("model.keras")
+        framework_of("model.keras")
     with pytest.raises(TypeError, match="must be a Keras model. Received: <Dense"):
-        binding.of(kl.Dense(2))
+        framework_of(kl.Dense(2))
 
 
 @pytest.mark.parametrize(

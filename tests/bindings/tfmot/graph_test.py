@@ -6,7 +6,7 @@ from tf_keras import layers as kl
 import tfmp
 from tests.bindings.tfmot.networks import BITS, X, applied, network, quantization, search, train
 from tests.transform.fold_test import UNTRAINED
-from tfmp.bindings import binding
+from tfmp.bindings.framework import framework_of
 
 EIGHT_BITS = quantization.default_8bit.Default8BitQuantizeRegistry()
 
@@ -38,7 +38,7 @@ def reload(model, path):
 
 
 def assert_equal_graphs(models):
-    one, two = (binding.of(model).read(model) for model in models)
+    one, two = (framework_of(model).read(model) for model in models)
     assert [call.layer for call in one.calls] == [call.layer for call in two.calls]
     for name, layer in one.layers.items():
         other = two.layers[name]
@@ -77,7 +77,7 @@ def test_candidates_with_kernels_of_their_own_are_those_of_a_relaxed_model(tmp_p
     for model in models:
         search(model, epochs=1)
     assert_equal_graphs(models)
-    kernels = binding.of(models[1]).layer(models[1], "pointwise").kernels()
+    kernels = framework_of(models[1]).layer(models[1], "pointwise").kernels()
     assert len(kernels) == 3 and not np.allclose(kernels[0], kernels[2])
     loaded = reload(models[1], f"{tmp_path}/search.keras")
     assert_equal_graphs([models[1], loaded])
@@ -148,7 +148,7 @@ def by_name(variable):
 def test_a_model_of_tfmot_alone_is_folded_with_its_ranges(tmp_path):
     """The oracle is TFMOT: what its fake quantization computes is what the integers say."""
     model = train(quantization.quantize_model(network()), epochs=2)
-    graph = binding.of(model).read(model)
+    graph = framework_of(model).read(model)
     assert [layer.name for layer in graph.in_order() if layer.shape] == [
         "first", "depthwise", "pointwise", "hidden", "head"
     ]  # fmt: skip
@@ -166,7 +166,7 @@ def test_activations_that_tfmot_quantizes_before_are_layers_of_their_own(tmp_pat
     x = kl.Conv2D(4, 3, activation="tanh", name="conv")(x)
     model = tf_keras.Model(inputs, kl.Dense(3, activation="softmax", name="head")(kl.Flatten()(x)))
     model = train(quantization.quantize_model(model))
-    graph = binding.of(model).read(model)
+    graph = framework_of(model).read(model)
     behind = [call.layer for call in graph.calls]
     assert behind[behind.index("head") :] == ["head", "head_before_activation", "head_activation"]
     assert graph.layers["head_activation"].kind == "softmax" and graph.layers["conv_activation"].kind == "tanh"
@@ -177,7 +177,7 @@ def test_kernels_that_tfmot_leaves_in_floating_point_are_named(tmp_path):
     """It does so in front of a ReLU layer, without a normalization between them."""
     stack = [kl.Dense(4, name="plain", input_shape=(3,)), kl.ReLU(), kl.Dense(2, name="head")]
     model = quantization.quantize_model(tf_keras.Sequential(stack))
-    assert binding.of(model).read(model).layers["plain"].weight.formats[0].is_float
+    assert framework_of(model).read(model).layers["plain"].weight.formats[0].is_float
     with pytest.raises(ValueError, match="Layer `plain` has its weights or its input in floating point"):
         tfmp.export_tflite(model, tmp_path / "plain.tflite")
 
@@ -217,11 +217,11 @@ def test_levels_that_no_file_has_are_named(tmp_path):
 
 
 def test_tensors_and_layers_are_found_by_their_names(mixed):
-    bound = binding.of(mixed)
-    assert bound.layer(mixed, "hidden") is mixed.get_layer("quant_hidden")
-    assert bound.layer(mixed, "first_norm") is mixed.get_layer("first_norm")
-    tensors = bound.tensor_model(mixed, ["depthwise", "pointwise", "pointwise_output"])(X[:4])
+    framework = framework_of(mixed)
+    assert framework.layer(mixed, "hidden") is mixed.get_layer("quant_hidden")
+    assert framework.layer(mixed, "first_norm") is mixed.get_layer("first_norm")
+    tensors = framework.tensor_model(mixed, ["depthwise", "pointwise", "pointwise_output"])(X[:4])
     np.testing.assert_array_equal(tensors[1], tensors[2])
     assert tensors[0].shape == (4, 8, 8, 4)
     with pytest.raises(ValueError, match="no layer `absent`"):
-        bound.layer(mixed, "absent")
+        framework.layer(mixed, "absent")

@@ -5,12 +5,12 @@ from tf_keras import layers as kl
 
 import tfmp
 from tests.bindings.tfmot.networks import BITS, X, annotated, applied, network, quantization, search
-from tfmp.bindings import binding
+from tfmp.bindings.framework import framework_of
 from tfmp.tfmot import FixedPrecisionQuantizeConfig, MixedPrecisionQuantizeConfig, MixedPrecisionQuantizeScheme
 
 
 def bits_of(model):
-    graph = binding.of(model).read(model, weights=False)
+    graph = framework_of(model).read(model, weights=False)
     return {layer.name: (layer.weight.bits, layer.activation.bits) for layer in graph.in_order() if layer.shape}
 
 
@@ -45,8 +45,8 @@ def test_kernels_are_those_of_the_model_but_for_signs():
     model = network()
     found = applied(model)
     for name in bits_of(model):
-        kernel = binding.of(found).layer(found, name).kernel
-        expected = binding.of(model).read(model).layers[name].weights["kernel"]
+        kernel = framework_of(found).layer(found, name).kernel
+        expected = framework_of(model).read(model).layers[name].weights["kernel"]
         np.testing.assert_array_equal(np.abs(kernel), np.abs(expected))
 
 

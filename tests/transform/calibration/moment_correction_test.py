@@ -7,7 +7,7 @@ import pytest
 
 import tfmp
 from tests.transform.small_networks import inputs_for, outputs_of, plain, residual, shared_layer, trained
-from tfmp.bindings import binding
+from tfmp.bindings.framework import framework_named, framework_of
 from tfmp.transform.calibration.moment_correction import MomentCorrection
 from tfmp.transform.edits.separate_activations import with_separate_activations
 from tfmp.transform.edits.without_quantizers import in_floating_point
@@ -36,7 +36,7 @@ def planted(make, seed=0):
     """A network at 8 bits whose biases and moving statistics are off, as a graph; and it in floating point."""
     model = trained(make())
     relaxed = tfmp.relax(model, weight_bits=(8, 7), activation_bits=(8,), calibration=inputs_for(model, 64))
-    graph = with_separate_activations(binding.of(relaxed).read(relaxed))
+    graph = with_separate_activations(framework_of(relaxed).read(relaxed))
     rng = np.random.default_rng(seed)
     wrong = {}
     for layer in graph.in_order():
@@ -46,15 +46,15 @@ def planted(make, seed=0):
         if "moving_variance" in weights:
             weights["moving_variance"] = weights["moving_variance"] * rng.uniform(1.5, 3, weights[path].shape)
         wrong[layer.name] = dataclasses.replace(layer, weights=weights)
-    bound = binding.of(relaxed)
-    return graph.replace_layers(wrong), bound.write(in_floating_point(graph)), inputs_for(model, 64, seed=3)
+    framework = framework_of(relaxed)
+    return graph.replace_layers(wrong), framework.write(in_floating_point(graph)), inputs_for(model, 64, seed=3)
 
 
 @pytest.mark.parametrize("make", CARRIERS, ids=lambda make: make.__name__)
 def test_planted_errors_of_the_mean_are_taken_back(make):
     graph, floating, x = planted(make)
-    bound = binding.named(graph.framework)
-    model = bound.write(graph)
+    framework = framework_named(graph.framework)
+    model = framework.write(graph)
     correction = MomentCorrection(graph, model, floating, x)
     assert {name: correction.carrier(name) for name in CARRIERS[make]} == CARRIERS[make]
     assert set(correction.carriers) == set(CARRIERS[make].values())
@@ -68,12 +68,12 @@ def test_planted_errors_of_the_mean_are_taken_back(make):
         correction.correct(name)
     assert error() < 0.1 * before
     tensors = [call.outputs[0] for call in graph.calls if call.layer in CARRIERS[make]]
-    ours, theirs = (bound.tensor_model(m, tensors)(x) for m in (model, floating))
+    ours, theirs = (framework.tensor_model(m, tensors)(x) for m in (model, floating))
     for tensor, mine, exact in zip(tensors, ours, theirs, strict=True):
         mine, exact = (np.asarray(y, np.float64).reshape(-1, y.shape[-1]) for y in (mine, exact))
         carrier = CARRIERS[make][graph.producer(tensor).layer]
         if carrier.endswith("_norm"):
-            mine, exact = (normalized(y, bound.layer(m, carrier)) for y, m in ((mine, model), (exact, floating)))
+            mine, exact = (normalized(y, framework.layer(m, carrier)) for y, m in ((mine, model), (exact, floating)))
             np.testing.assert_allclose(mine.std(0), exact.std(0), rtol=1e-3)
         if carrier != "twice":  # one bias serves two calls, whose means are right together
             np.testing.assert_allclose(mine.mean(0), exact.mean(0), atol=1e-3)
@@ -93,14 +93,16 @@ def normalized(y, norm):
 def test_layers_without_a_bias_are_left_alone():
     model = plain()
     relaxed = tfmp.relax(model, layers="middle", first_and_last="float")
-    graph = with_separate_activations(binding.of(relaxed).read(relaxed))
+    graph = with_separate_activations(framework_of(relaxed).read(relaxed))
     layer = graph.layers["middle"]
     config = {**layer.config["config"], "use_bias": False}
     weights = {path: value for path, value in layer.weights.items() if path != "bias"}
     graph = graph.replace_layers(
         {"middle": dataclasses.replace(layer, config={**layer.config, "config": config}, weights=weights)}
     )
-    bound = binding.of(relaxed)
-    correction = MomentCorrection(graph, bound.write(graph), bound.write(in_floating_point(graph)), inputs_for(model))
+    framework = framework_of(relaxed)
+    correction = MomentCorrection(
+        graph, framework.write(graph), framework.write(in_floating_point(graph)), inputs_for(model)
+    )
     assert correction.carrier("middle") is None and correction.carrier("head") is None
     assert "middle" not in correction.carriers and "head" not in correction.carriers

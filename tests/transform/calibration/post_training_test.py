@@ -9,7 +9,7 @@ from keras import layers as kl
 
 import tfmp
 from tests.transform.quantize_test import decibels
-from tfmp.bindings import binding
+from tfmp.bindings.framework import framework_of
 from tfmp.transform.calibration.calibrate import reestimate_normalization
 from tfmp.transform.calibration.familiar_data import statistics_distance
 from tfmp.transform.calibration.post_training import quantize_after_training
@@ -68,8 +68,8 @@ def test_a_channel_that_is_silent_in_the_data_still_works(model):
 def test_the_report_names_the_channels_that_were_left(model):
     relaxed = tfmp.relax(model, weight_bits=(2, 3), activation_bits=(2, 3), calibration=QUIET)
     fixed = tfmp.fix(relaxed, tfmp.BitAssignment.uniform(relaxed, 2, 2))
-    bound = binding.of(fixed)
-    report = quantize_after_training(fixed, in_floating_point(bound.read(fixed)), QUIET)
+    framework = framework_of(fixed)
+    report = quantize_after_training(fixed, in_floating_point(framework.read(fixed)), QUIET)
     assert report.taken == min(report.errors, key=report.errors.get) != "ranges"
     assert report.kept_channels["norm"] == 1
     assert (report.num_samples, report.num_held_out) == (256, 64)
@@ -80,7 +80,7 @@ def test_the_error_of_the_report_is_that_of_the_network(model):
     """On samples that all are held out, since there are fewer than four."""
     relaxed = tfmp.relax(model, weight_bits=(3, 4), activation_bits=(3, 4), calibration=NATURAL)
     fixed = tfmp.fix(relaxed, tfmp.BitAssignment.uniform(relaxed, 3, 3))
-    report = quantize_after_training(fixed, in_floating_point(binding.of(fixed).read(fixed)), NATURAL[:3])
+    report = quantize_after_training(fixed, in_floating_point(framework_of(fixed).read(fixed)), NATURAL[:3])
     exact = np.asarray(model(NATURAL[:3]), np.float64)
     error = np.square(np.asarray(fixed(NATURAL[:3])) - exact).mean() / exact.var()
     assert report.errors[report.taken] == pytest.approx(error, rel=1e-3)

@@ -4,7 +4,7 @@ import pytest
 from keras import layers
 
 import tfmp
-from tfmp.bindings import binding
+from tfmp.bindings.framework import framework_of
 from tfmp.transform.edits.split_separables import with_split_separables
 
 
@@ -23,9 +23,9 @@ def separable(**arguments):
 def test_the_two_parts_compute_what_the_layer_computes(arguments):
     model = separable(**arguments)
     model.set_weights([np.random.default_rng(0).normal(size=w.shape) for w in model.get_weights()])
-    bound = binding.of(model)
-    graph = with_split_separables(bound.read(model))
-    split = bound.write(graph)
+    framework = framework_of(model)
+    graph = with_split_separables(framework.read(model))
+    split = framework.write(graph)
     assert [layer.name for layer in split.layers] == ["image", "both_depthwise", "both"]
     x = np.random.default_rng(1).normal(size=(2, 7, 6, 3)).astype(np.float32)
     np.testing.assert_allclose(split(x), model(x), rtol=1e-4, atol=1e-4)
@@ -37,11 +37,11 @@ def test_a_layer_called_twice_is_split_once():
     image = keras.Input((6, 6, 3), name="image")
     both = layers.SeparableConv2D(3, 3, padding="same", name="both")
     model = keras.Model(image, layers.Dense(2, name="head")(both(both(image))))
-    bound = binding.of(model)
-    graph = with_split_separables(bound.read(model))
+    framework = framework_of(model)
+    graph = with_split_separables(framework.read(model))
     assert [call.layer for call in graph.calls[1:]] == ["both_depthwise", "both", "both_depthwise", "both", "head"]
     x = np.random.default_rng(1).normal(size=(2, 6, 6, 3)).astype(np.float32)
-    np.testing.assert_allclose(bound.write(graph)(x), model(x), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(framework.write(graph)(x), model(x), rtol=1e-4, atol=1e-5)
 
 
 def test_both_parts_are_listed_priced_and_simulated():

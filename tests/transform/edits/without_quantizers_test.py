@@ -3,7 +3,7 @@ import pytest
 
 import tfmp
 from tests.transform.small_networks import inputs_for, outputs_of, plain, residual, several, trained
-from tfmp.bindings import binding
+from tfmp.bindings.framework import framework_of
 from tfmp.transform.edits.without_quantizers import in_floating_point
 
 
@@ -11,9 +11,9 @@ from tfmp.transform.edits.without_quantizers import in_floating_point
 def test_without_quantizers_it_is_the_model_that_was_relaxed(make):
     model = trained(make())
     relaxed = tfmp.relax(model)
-    graph = in_floating_point(binding.of(relaxed).read(relaxed))
+    graph = in_floating_point(framework_of(relaxed).read(relaxed))
     assert not any(layer.is_quantized for layer in graph.layers.values())
-    again = binding.of(relaxed).write(graph)
+    again = framework_of(relaxed).write(graph)
     x = inputs_for(model)
     for actual, expected in zip(outputs_of(again, x), outputs_of(model, x), strict=True):
         np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-5)

@@ -2,7 +2,7 @@
 
 import tf_keras
 
-from tfmp.bindings import binding
+from tfmp.bindings.framework import check_callback, framework_of
 from tfmp.bindings.keras2.optimizer import SelectionOptimizer
 from tfmp.bindings.keras2.selection_step import hold_logits, selection_step
 from tfmp.bindings.selection_variables import start_variables
@@ -13,12 +13,12 @@ class MixedPrecisionSearch(MixedPrecisionSearchMixin, tf_keras.callbacks.Callbac
     __doc__ = MixedPrecisionSearchMixin.__doc__
 
     def set_model(self, model):
-        binding.check_callback(model, "tf_keras")
+        check_callback(model, "tf_keras")
         super().set_model(model)
         if self.prepared_model is not model:
-            bound = binding.of(model)
-            read = bound.read(model, weights=False)
-            self.prepare(read, {layer.name: bound.layer(model, layer.name) for layer in read.searched})
+            framework = framework_of(model)
+            read = framework.read(model, weights=False)
+            self.prepare(read, {layer.name: framework.layer(model, layer.name) for layer in read.searched})
             self.prepared_model = model
 
     def resume_at(self, epoch):

@@ -2,7 +2,7 @@
 
 import keras
 
-from tfmp.bindings import binding
+from tfmp.bindings.framework import check_callback
 from tfmp.bindings.keras3 import graph
 from tfmp.bindings.keras3.selection_step import hold_logits, selection_step
 from tfmp.bindings.selection_variables import start_variables
@@ -13,7 +13,7 @@ class MixedPrecisionSearch(MixedPrecisionSearchMixin, keras.callbacks.Callback):
     __doc__ = MixedPrecisionSearchMixin.__doc__
 
     def set_model(self, model):
-        binding.check_callback(model, "keras")
+        check_callback(model, "keras")
         super().set_model(model)
         if self.prepared_model is not model:
             found = graph.read(model, weights=False)

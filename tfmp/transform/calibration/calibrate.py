@@ -5,7 +5,7 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from tfmp.bindings import binding
+from tfmp.bindings.framework import framework_of
 from tfmp.data.batches import batches
 from tfmp.data.whole_batches import by_whole_batches, fixed_batch_size, full_batches
 from tfmp.operators.normalization import channel_axis, has_last_channels
@@ -24,14 +24,14 @@ def calibrate_ranges(model, float_model, data, *, least_squares=False):
         least_squares: True for the ranges of least squared error, of kernels too, for networks that are not trained
             further; else activations get the ranges that training starts from, and kernels keep theirs.
     """
-    graph = binding.of(model).read(model, weights=False)
+    graph = framework_of(model).read(model, weights=False)
     wanted = {}
     for call in graph.calls:
         layer = graph.layer_of(call)
         if not layer.activation.formats[0].is_float:
             wanted.setdefault(layer.name, []).append(_source(graph, call.inputs[0]))
         if least_squares and not layer.weight.formats[0].is_float:
-            built = binding.of(model).layer(model, layer.name)
+            built = framework_of(model).layer(model, layer.name)
             built.weight_selector.calibrate(np.asarray(built.kernel), least_squares=True)
     if not wanted:
         return
@@ -39,7 +39,7 @@ def calibrate_ranges(model, float_model, data, *, least_squares=False):
     sample = _sample(float_model, names, batches(data, graph=graph))
     for layer_name, names in wanted.items():
         values = np.concatenate([sample[name] for name in names])
-        binding.of(model).layer(model, layer_name).activation_selector.calibrate(values, least_squares=least_squares)
+        framework_of(model).layer(model, layer_name).activation_selector.calibrate(values, least_squares=least_squares)
 
 
 def _source(graph, tensor):
@@ -51,7 +51,7 @@ def _source(graph, tensor):
 
 def _sample(model, names, chunks):
     """Returns up to 2**18 values of each tensor over all batches and the extremes among them, by name."""
-    read = by_whole_batches(binding.of(model).tensor_model(model, names))
+    read = by_whole_batches(framework_of(model).tensor_model(model, names))
     rng = np.random.default_rng(0)
     drawn = {name: _Drawn(rng) for name in names}
     for batch in chunks:
@@ -98,9 +98,9 @@ def reestimate_normalization(model, data) -> dict[str, int]:
     Returns:
         How many channels kept their statistics, by the name of their normalization.
     """
-    bound = binding.of(model)
-    graph = bound.read(model, weights=False)
-    layers = {layer.name: bound.layer(model, layer.name) for layer in graph.in_order() if _is_normalization(layer)}
+    framework = framework_of(model)
+    graph = framework.read(model, weights=False)
+    layers = {layer.name: framework.layer(model, layer.name) for layer in graph.in_order() if _is_normalization(layer)}
     layers = {name: layer for name, layer in layers.items() if layer.trainable}
     if not layers:
         return {}

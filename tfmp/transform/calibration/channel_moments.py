@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from tfmp.bindings import binding
+from tfmp.bindings.framework import framework_of
 from tfmp.data.batches import num_samples
 from tfmp.data.whole_batches import by_whole_batches, fixed_batch_size
 
@@ -49,7 +49,7 @@ def moment_reader(model, tensors, batches):
         A function without arguments, from which comes a dict of `ChannelMoments` by the caller's names.
     """
     names = [name for group in tensors.values() for name in group]
-    tensor_model = binding.of(model).tensor_model(model, names)
+    tensor_model = framework_of(model).tensor_model(model, names)
     read = by_whole_batches(tensor_model)
 
     @tf.function(reduce_retracing=fixed_batch_size(tensor_model) is None)

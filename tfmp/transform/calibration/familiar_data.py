@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 
-from tfmp.bindings import binding
+from tfmp.bindings.framework import framework_of
 from tfmp.data.batches import batches
 from tfmp.operators.normalization import has_last_channels
 from tfmp.transform.calibration.channel_moments import moment_reader
@@ -45,8 +45,8 @@ def statistics_distance(model, data) -> float:
     Returns:
         Float in nats.
     """
-    bound = binding.of(model)
-    graph = bound.read(model)
+    framework = framework_of(model)
+    graph = framework.read(model)
     tensors = {
         layer.name: [call.inputs[0] for call in graph.calls if call.layer == layer.name]
         for layer in graph.in_order()

@@ -4,7 +4,7 @@ import functools
 
 import numpy as np
 
-from tfmp.bindings import binding
+from tfmp.bindings.framework import framework_of
 from tfmp.data.batches import batches
 from tfmp.graph import Graph
 from tfmp.operators.normalization import fusable_normalization, has_last_channels
@@ -35,7 +35,7 @@ class MomentCorrection:
         chunks = functools.partial(batches, data, graph=graph)
         self._variables, self._exact, self._carrier_of, tensors = {}, {}, {}, {}
         self._epsilon = {}
-        bound = binding.of(model)
+        framework = framework_of(model)
         for call in graph.calls:
             layer, normalization = graph.layer_of(call), fusable_normalization(graph, call)
             if layer.kind == "batch_normalization":
@@ -52,7 +52,7 @@ class MomentCorrection:
             else:
                 continue
             for kept, owner in ((self._variables, model), (self._exact, floating)):
-                kept[layer.name] = {path: getattr(bound.layer(owner, layer.name), path) for path in paths}
+                kept[layer.name] = {path: getattr(framework.layer(owner, layer.name), path) for path in paths}
             tensors.setdefault(layer.name, []).append(tensor)
         self.carriers = tuple(self._variables)
         self.kept_channels = {}

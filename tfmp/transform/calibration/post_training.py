@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tfmp.bindings import binding
+from tfmp.bindings.framework import framework_of
 from tfmp.data.batches import num_samples
 from tfmp.data.structure import map_leaves
 from tfmp.graph import Graph
@@ -32,8 +32,8 @@ def quantize_after_training(model, floating: Graph, data, *, loss=None, reestima
             of the output from that in floating point.
         reestimate: False to keep the statistics of normalizations as they are.
     """
-    bound = binding.of(model)
-    floating_model = bound.write(floating)
+    framework = framework_of(model)
+    floating_model = framework.write(floating)
     loss_function, samples = read_samples(floating, floating_model, data, loss=loss, name="`calibration`")
     calibrate_ranges(model, floating_model, lambda: [inputs for inputs, _ in samples], least_squares=True)
     fitted, held_out = _split(samples)
@@ -67,11 +67,11 @@ class _Trials:
     """
 
     def __init__(self, model, floating, inputs):
-        bound = binding.of(model)
-        self._graph, floating = with_separate_activations(bound.read(model)), with_separate_activations(floating)
-        self.model, self._floating = bound.write(self._graph), bound.write(floating)
+        framework = framework_of(model)
+        self._graph, floating = with_separate_activations(framework.read(model)), with_separate_activations(floating)
+        self.model, self._floating = framework.write(self._graph), framework.write(floating)
         self._inputs = inputs
-        self._layers = {layer.name: bound.layer(self.model, layer.name) for layer in self._graph.in_order()}
+        self._layers = {layer.name: framework.layer(self.model, layer.name) for layer in self._graph.in_order()}
         self._variables = {
             (layer.name, path): getattr(self._layers[layer.name], path)
             for layer in self._graph.in_order()
@@ -117,9 +117,9 @@ class _Trials:
 
     def write_to(self, model, name):
         """Gives a model of the same layers the statistics and biases of a state."""
-        bound = binding.of(model)
+        framework = framework_of(model)
         for (layer, path), value in self._states[name].items():
-            getattr(bound.layer(model, layer), path).assign(value)
+            getattr(framework.layer(model, layer), path).assign(value)
 
     def _record(self, name, error, corrected=(), constant_channels=None):
         counts = {**self._constant_channels, **{layer: (constant_channels or {}).get(layer, 0) for layer in corrected}}

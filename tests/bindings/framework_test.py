@@ -4,7 +4,7 @@ import pytest
 import tf_keras
 
 import tfmp
-from tfmp.bindings import binding
+from tfmp.bindings.framework import framework_name, framework_of
 
 MODULES = {keras: tfmp, tf_keras: tfmp.keras2}
 
@@ -18,15 +18,15 @@ def small_model(framework):
 def test_what_goes_in_comes_out(framework):
     model = small_model(framework)
     name = framework.__name__
-    assert binding.framework_of(model) == binding.of(model).read(model).framework == name
-    for made in (tfmp.relax(model), binding.of(model).write(binding.of(model).read(model))):
+    assert framework_name(model) == framework_of(model).read(model).framework == name
+    for made in (tfmp.relax(model), framework_of(model).write(framework_of(model).read(model))):
         assert isinstance(made, framework.Model)
 
 
 @pytest.mark.parametrize("wrong", ["model.keras", None, np.zeros(3)], ids=str)
 def test_what_is_no_model(wrong):
     with pytest.raises(TypeError, match="must be a Keras model"):
-        binding.of(wrong)
+        framework_of(wrong)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Which binding serves a model."""
+"""Which Keras a model is of."""
 
 import importlib
 import sys
@@ -11,7 +11,7 @@ _BINDING_OF_WRAPPERS = "tfmp.bindings.tfmot.graph"
 _CALLBACKS = {"keras": "tfmp.MixedPrecisionSearch", "tf_keras": "tfmp.keras2.MixedPrecisionSearch"}
 
 
-def of(model, argument="model"):
+def framework_of(model, argument="model"):
     """Returns the module that serves a model: `read`, `write`, `layer`, `tensor_model`, `distilled`, `write_integer`.
 
     Args:
@@ -21,18 +21,18 @@ def of(model, argument="model"):
     Raises:
         TypeError: If it is no model of a known framework.
     """
-    framework = framework_of(model, argument)
-    wrapped = framework == "tf_keras" and _WRAPPERS in sys.modules and _has_wrappers(model)
-    return importlib.import_module(_BINDING_OF_WRAPPERS) if wrapped else named(framework)
+    name = framework_name(model, argument)
+    wrapped = name == "tf_keras" and _WRAPPERS in sys.modules and _has_wrappers(model)
+    return importlib.import_module(_BINDING_OF_WRAPPERS) if wrapped else framework_named(name)
 
 
-def named(framework):
+def framework_named(name):
     """Returns the module that serves a framework, `Graph.framework` for example."""
-    return importlib.import_module(_BINDINGS[framework])
+    return importlib.import_module(_BINDINGS[name])
 
 
-def framework_of(model, argument="model"):
-    """Returns the name of a model's framework, `"keras"` or `"tf_keras"`; arguments as of `of`.
+def framework_name(model, argument="model"):
+    """Returns the name of a model's framework, `"keras"` or `"tf_keras"`; arguments as of `framework_of`.
 
     Raises:
         TypeError: If it is no model of a known framework.
@@ -46,7 +46,7 @@ def framework_of(model, argument="model"):
 
 def check_callback(model, framework):
     """Raises `TypeError` that names the right callback if that of a framework was given a model of the other."""
-    found = framework_of(model)
+    found = framework_name(model)
     if found != framework:
         raise TypeError(
             f"Expected a model of {framework}, as the callback `{_CALLBACKS[framework]}` is. Received: model "
