@@ -1,4 +1,4 @@
-"""The whole job on real images in a few minutes: a Keras model in, a mixed-precision TFLite file and a report out."""
+"""The demo: from a Keras model to a mixed-precision TFLite file and a report, on small real images."""
 
 import pathlib
 

@@ -1,4 +1,4 @@
-"""The library for tf_keras: its searchable layers, callback, optimizer and loader."""
+"""Public names for tf_keras: searchable layers, callback, optimizer and loader."""
 
 from tfmp.bindings.keras2.callback import MixedPrecisionSearch
 from tfmp.bindings.keras2.layers import (

@@ -1,4 +1,4 @@
-"""The searchable layers, for Keras 3."""
+"""Public names of the searchable layers for Keras 3."""
 
 from tfmp.bindings.keras3.layers import (
     MixedPrecisionConv1D,

@@ -1,4 +1,4 @@
-"""The library for TensorFlow Model Optimization: what its `quantize_annotate_*` and `quantize_apply` take."""
+"""Public names for TensorFlow Model Optimization."""
 
 from tfmp.bindings.tfmot.fixed_precision_quantize_config import FixedPrecisionQuantizeConfig
 from tfmp.bindings.tfmot.mixed_precision_quantize_config import MixedPrecisionQuantizeConfig

@@ -1,1 +1,1 @@
-"""Which bits each layer gets."""
+"""Bit assignments: from a searched model, from sensitivities, from validation data, at random."""

@@ -1,4 +1,4 @@
-"""Bits without training."""
+"""Assigns bits without training, by measured sensitivities and a knapsack."""
 
 import numpy as np
 

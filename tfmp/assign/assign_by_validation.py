@@ -1,4 +1,4 @@
-"""Bits that a searched distribution was drawn for, and validation data chose."""
+"""Assigns bits by sampling from a search's probabilities and keeping the best on validation data."""
 
 import dataclasses
 import math

@@ -1,4 +1,4 @@
-"""From a searched model to the bits it decided on."""
+"""Turns the probabilities of a searched model into a bit assignment."""
 
 import importlib.metadata
 

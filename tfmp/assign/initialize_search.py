@@ -1,4 +1,4 @@
-"""A search that starts from bits that are known to be good."""
+"""Starts a search at a given bit assignment."""
 
 import numpy as np
 

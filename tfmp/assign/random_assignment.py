@@ -1,4 +1,4 @@
-"""Bits that nobody chose."""
+"""Random bit assignments within a budget, as a baseline."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""How much a network suffers when one tensor has few bits."""
+"""Measures how the output error of a network grows when one tensor gets fewer bits."""
 
 import dataclasses
 

@@ -1,1 +1,1 @@
-"""The only doors to Keras 3, tf_keras and TFMOT."""
+"""Bindings to Keras 3, tf_keras and TFMOT: the only modules that import them."""

@@ -1,4 +1,4 @@
-"""Models that learn from others."""
+"""Wraps a model so that `fit` trains it by distillation."""
 
 import functools
 

@@ -1,4 +1,4 @@
-"""From the layers and calls of a framework's model to a flat graph."""
+"""Reads the layers and calls of a Keras model into a flat `Graph`."""
 
 import collections
 import dataclasses

@@ -1,4 +1,4 @@
-"""From the layers of a graph to layers of either Keras."""
+"""Builds Keras layers from the layers of a graph."""
 
 import inspect
 

@@ -1,4 +1,4 @@
-"""A layer of either Keras as a `Layer` of the graph."""
+"""Reads a layer of either Keras into a `Layer`."""
 
 import numpy as np
 

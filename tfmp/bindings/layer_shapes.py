@@ -1,4 +1,4 @@
-"""The shapes of layers that multiply and accumulate, from what their bindings read."""
+"""Derives the `LayerShape` of layers that multiply and accumulate."""
 
 import math
 

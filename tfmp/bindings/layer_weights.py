@@ -1,4 +1,4 @@
-"""Arrays into the variables of a layer of either Keras."""
+"""Sets the variables of a Keras layer from arrays."""
 
 import numpy as np
 

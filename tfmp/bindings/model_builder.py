@@ -1,4 +1,4 @@
-"""From the layers and calls of a graph to the tensors and models of a framework."""
+"""Builds Keras tensors and models from the calls of a graph."""
 
 from tfmp.bindings.nesting import are_alike, border, calls_inside, local_name, names_in, uses_around
 from tfmp.graph import Call, Graph, map_references

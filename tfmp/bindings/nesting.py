@@ -1,4 +1,4 @@
-"""Which calls of a flat graph lie in which nested model, and what the uses of one model have in common."""
+"""Nested models: which calls of a flat graph belong to which use of a submodel."""
 
 import dataclasses
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""An operation of an integer network as arguments of a layer."""
+"""Turns an integer operation into the arguments of a Keras layer."""
 
 
 def operation_arguments(graph, operation):

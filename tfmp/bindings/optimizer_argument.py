@@ -1,4 +1,4 @@
-"""Optimizers that users give by name, by configuration or as they are."""
+"""Resolves optimizers given by name, configuration or instance."""
 
 from tfmp.checks import received
 

@@ -1,4 +1,4 @@
-"""Which variables of a model are trained by rules of their own, and what a step of the logits alone needs."""
+"""Lists the variables that a search trains by rules of their own: logits, steps and ranges."""
 
 
 def group_of(path) -> str:

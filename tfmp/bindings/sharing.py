@@ -1,4 +1,4 @@
-"""Which layers of a model hold the same variables, and what keeps them together when the model is built again."""
+"""Detects variables that layers share, and keeps them shared when the model is built again."""
 
 import collections
 import dataclasses

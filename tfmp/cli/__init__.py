@@ -1,4 +1,4 @@
-"""The command line, `tfmp COMMAND`; a file for each command."""
+"""The command line `tfmp`: one file per command."""
 
 import argparse
 import importlib.metadata

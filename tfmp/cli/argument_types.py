@@ -1,4 +1,4 @@
-"""What the texts of the command line are turned into, by the checks that the library has for its arguments."""
+"""Types of command-line arguments, checked as the Python arguments are."""
 
 import argparse
 import dataclasses

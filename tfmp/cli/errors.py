@@ -1,4 +1,4 @@
-"""Errors in one line: what users can mend, told from bugs."""
+"""Prints errors that users can correct in one line; bugs keep their traceback."""
 
 import sys
 import zipfile

@@ -1,4 +1,4 @@
-"""Files that commands read, with errors that say what was expected."""
+"""Reads the models and data that commands are given."""
 
 import os
 import struct

@@ -1,4 +1,4 @@
-"""What TensorFlow's libraries print as they are loaded."""
+"""Silences the start-up messages of TensorFlow's libraries."""
 
 import contextlib
 import importlib.abc

@@ -1,4 +1,4 @@
-"""The two files that `tfmp search` leaves, always those of one run."""
+"""Writes the two result files of `tfmp search` together."""
 
 import contextlib
 import filecmp

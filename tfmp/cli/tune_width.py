@@ -1,4 +1,4 @@
-"""`tfmp tune --strategy=dual_precision`: which width and which two precisions to take for a size."""
+"""`tfmp tune --strategy=dual_precision`: width and two precisions for a model size."""
 
 import argparse
 import functools

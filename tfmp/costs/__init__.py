@@ -1,4 +1,4 @@
-"""Costs: NumPy tables of what each layer pays for its bits."""
+"""Costs: tables of what each layer pays for each pair of bit-widths."""
 
 from tfmp.checks import check_choice, check_instance
 from tfmp.costs.activation_memory import ActivationMemory

@@ -1,4 +1,4 @@
-"""Bits of the layers' inputs."""
+"""Cost `activation_memory`: bits of the inputs of layers."""
 
 import numpy as np
 

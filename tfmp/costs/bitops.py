@@ -1,4 +1,4 @@
-"""Bit operations."""
+"""Cost `bitops`: bit operations."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""What every cost promises."""
+"""Base class of all costs."""
 
 import abc
 import collections

@@ -1,4 +1,4 @@
-"""Energy on an accelerator."""
+"""Cost `energy`: energy on a simulated accelerator."""
 
 import dataclasses
 

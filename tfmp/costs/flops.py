@@ -1,4 +1,4 @@
-"""Multiply-accumulates, whatever their precision."""
+"""Cost `flops`: multiply-accumulates at any precision."""
 
 import numpy as np
 

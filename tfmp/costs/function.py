@@ -1,4 +1,4 @@
-"""A cost that the user computes."""
+"""A cost defined by a function."""
 
 import dataclasses
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Latency on an accelerator."""
+"""Cost `latency`: cycles on a simulated accelerator."""
 
 import dataclasses
 

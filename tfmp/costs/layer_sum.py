@@ -1,4 +1,4 @@
-"""A sum over layers."""
+"""Sums of layer costs."""
 
 import dataclasses
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What is in memory while a network runs."""
+"""Tensors that are in memory at each step of a network."""
 
 import math
 

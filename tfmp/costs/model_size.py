@@ -1,4 +1,4 @@
-"""Bits of the packed weights."""
+"""Cost `model_size`: bits of the packed weights."""
 
 import dataclasses
 

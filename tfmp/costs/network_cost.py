@@ -1,4 +1,4 @@
-"""Costs of whole networks."""
+"""Total cost of a network under a bit assignment."""
 
 from tfmp.checks import check_instance
 from tfmp.costs.cost import Cost

@@ -1,4 +1,4 @@
-"""Bits of the activations that are in memory at one time."""
+"""Cost `peak_activation_memory`: most bits of activations in memory at one time."""
 
 import numpy as np
 

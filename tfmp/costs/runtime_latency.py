@@ -1,4 +1,4 @@
-"""Latency on the user's machine."""
+"""Cost `runtime_latency`: latency from measurements on the user's machine."""
 
 import dataclasses
 import os

@@ -1,4 +1,4 @@
-"""How long a runtime takes for layers, as measured on one machine."""
+"""Measured latencies of layers, as a JSON record."""
 
 import dataclasses
 import hashlib

@@ -1,4 +1,4 @@
-"""What costs on a simulated accelerator share."""
+"""Base class of the costs on a simulated accelerator."""
 
 import dataclasses
 from typing import ClassVar

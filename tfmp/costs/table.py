@@ -1,4 +1,4 @@
-"""A price list of the user's own."""
+"""A cost defined by a table of numbers."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""Bytes of the TFLite file."""
+"""Cost `tflite_bytes`: bytes of the exported TFLite file."""
 
 import importlib.metadata
 import json

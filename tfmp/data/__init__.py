@@ -1,1 +1,1 @@
-"""One reader of whatever a user hands over as data: arrays, `tf.data`, Keras data sets, functions of batches."""
+"""Reads data in all supported forms: arrays, `tf.data`, Keras data sets, batch functions."""

@@ -1,4 +1,4 @@
-"""Batches of the data that a user handed over."""
+"""Iterates over data in batches."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any

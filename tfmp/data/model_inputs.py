@@ -1,4 +1,4 @@
-"""What a model reads."""
+"""Matches data to the inputs of a model."""
 
 from collections.abc import Mapping
 from typing import Any

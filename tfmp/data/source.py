@@ -1,4 +1,4 @@
-"""The forms of data, recognized without importing a Keras."""
+"""Recognizes the form of data without importing a Keras."""
 
 import abc
 import inspect

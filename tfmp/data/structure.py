@@ -1,4 +1,4 @@
-"""Structures of arrays: tuples, lists and dicts with an array at every leaf."""
+"""Nested structures of arrays."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Any number of samples through a model whose batch is fixed."""
+"""Runs any number of samples through a model with a fixed batch size."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any

@@ -1,1 +1,1 @@
-"""Files and folders that are written whole or not at all, records and identities of runs."""
+"""Atomic files and folders, locks, JSON records, and identities of runs."""

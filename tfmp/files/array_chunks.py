@@ -1,4 +1,4 @@
-"""Large arrays in parts, so that those in a file are never in memory at once."""
+"""Iterates over large arrays in chunks, so that arrays on disk are never loaded whole."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""Folders that are written whole or not at all."""
+"""Atomic folder writes."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""Room for what is to be written."""
+"""Checks free disk space before writing."""
 
 import errno
 import os

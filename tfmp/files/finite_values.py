@@ -1,4 +1,4 @@
-"""Checks of data and state: numbers that are no numbers are found before they reach what is saved."""
+"""Rejects NaN and infinity in data and state before they are saved."""
 
 from collections.abc import Iterable, Iterator
 

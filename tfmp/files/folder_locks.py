@@ -1,4 +1,4 @@
-"""Locks of folders that several processes share."""
+"""Locks of folders between processes."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""JSON files: records of the library, which say their format and version, and other files that it reads."""
+"""Reads and writes JSON records with format and version."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""What two equal runs share, in whatever process they run."""
+"""Digests that identify a run across processes."""
 
 import dataclasses
 import hashlib

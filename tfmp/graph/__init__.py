@@ -1,4 +1,4 @@
-"""The vocabulary of the library: models, layers, bits and integer networks as plain data, in NumPy alone."""
+"""The vocabulary of the library: models, layers, bits and integer networks as plain data, NumPy only."""
 
 from tfmp.graph.bit_assignment import BitAssignment
 from tfmp.graph.code_format import FLOAT, CodeFormat

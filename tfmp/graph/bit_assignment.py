@@ -1,4 +1,4 @@
-"""The bits that a search decided on."""
+"""The bits of each layer, as a JSON record."""
 
 import dataclasses
 import sys

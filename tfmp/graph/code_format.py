@@ -1,4 +1,4 @@
-"""Which integers a quantized tensor may hold."""
+"""The integer codes that a quantized tensor may hold."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""What two equal architectures share, whatever their layers are called."""
+"""Digest of an architecture that does not depend on names."""
 
 import collections
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""A network of integer operations: what a file holds and what its runtime computes."""
+"""A network of integer operations, as a file holds it and its runtime computes it."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence

@@ -1,1 +1,1 @@
-"""What a model or a file holds and costs."""
+"""Reports of what a model or a file holds and costs."""

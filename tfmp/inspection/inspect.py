@@ -1,4 +1,4 @@
-"""What is in a model, or in a file."""
+"""`tfmp.inspect`: what is in a model or a file."""
 
 import os
 

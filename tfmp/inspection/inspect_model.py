@@ -1,4 +1,4 @@
-"""What the library can do with a model."""
+"""Builds the report of what the library does with each layer of a model."""
 
 from tfmp.bindings.framework import framework_of
 from tfmp.graph import Layer

@@ -1,4 +1,4 @@
-"""Bits, BitOps, bytes and energy of a model, layer by layer."""
+"""`tfmp.layer_table`: bits, BitOps, bytes and energy of each layer."""
 
 from tfmp import costs
 from tfmp.bindings.framework import framework_of

@@ -1,4 +1,4 @@
-"""The energy of a model on an accelerator."""
+"""`tfmp.simulate`: energy and latency of a model on a simulated accelerator."""
 
 from tfmp import simulator
 from tfmp.bindings.framework import framework_of

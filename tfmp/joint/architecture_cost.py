@@ -1,4 +1,4 @@
-"""What a discrete network costs, layer by layer."""
+"""Cost of an architecture of the joint search, layer by layer."""
 
 import functools
 import itertools

@@ -1,4 +1,4 @@
-"""What is chosen for one block of a joint search, and among what."""
+"""The architecture and bits of one block, and the candidates for them."""
 
 import dataclasses
 import math

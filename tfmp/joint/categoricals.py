@@ -1,4 +1,4 @@
-"""The independent choices of a search space as rows of numbers."""
+"""The independent categorical variables of a search space."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""The bits of an activation, chosen from outside."""
+"""An activation quantizer whose bits are given from outside."""
 
 import tensorflow as tf
 

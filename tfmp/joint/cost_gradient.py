@@ -1,4 +1,4 @@
-"""How the controller learns what its networks cost."""
+"""Gradients of the cost with respect to the controller: exact or by REINFORCE."""
 
 import abc
 import hashlib

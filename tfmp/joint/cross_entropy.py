@@ -1,4 +1,4 @@
-"""The loss of a classifier, whatever its labels look like."""
+"""Cross entropy for integer or one-hot labels."""
 
 import tensorflow as tf
 

@@ -1,4 +1,4 @@
-"""One network of a search space."""
+"""One architecture of a search space with its bits, as a JSON record."""
 
 import dataclasses
 import os

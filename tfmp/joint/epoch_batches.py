@@ -1,4 +1,4 @@
-"""The batches of an epoch, decided by the seed and the epoch alone."""
+"""Batches of an epoch, determined by seed and epoch."""
 
 import collections.abc
 

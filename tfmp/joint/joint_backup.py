@@ -1,4 +1,4 @@
-"""How a joint search goes on when it was killed."""
+"""Saves and restores the state of a joint search."""
 
 import contextlib
 import dataclasses

@@ -1,4 +1,4 @@
-"""Keeps values that are no numbers out of a joint search."""
+"""Rejects data and state with NaN or infinity in a joint search."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""How a joint search of architecture and precision goes."""
+"""Settings of a joint search."""
 
 import dataclasses
 import math

@@ -1,4 +1,4 @@
-"""From a controller's probabilities to one network."""
+"""Derives one network from the controller's probabilities."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""Anything that gives a network a number."""
+"""A cost oracle: any function from a network to a number, with a cache."""
 
 import concurrent.futures
 import functools

@@ -1,4 +1,4 @@
-"""A process that answers for an oracle, and can be stopped."""
+"""A process that evaluates an oracle and can be stopped."""
 
 import contextlib
 import multiprocessing

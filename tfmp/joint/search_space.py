@@ -1,4 +1,4 @@
-"""Which networks a joint search of architecture and precision chooses among."""
+"""The search space of a joint search: stages, blocks and their candidates."""
 
 import dataclasses
 import functools

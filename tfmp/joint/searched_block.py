@@ -1,4 +1,4 @@
-"""A block of a supernet."""
+"""A block of a supernet with all its candidates."""
 
 import dataclasses
 

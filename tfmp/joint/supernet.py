@@ -1,4 +1,4 @@
-"""A search space as one Keras 3 model."""
+"""Builds the supernet of a search space in Keras 3."""
 
 import keras
 

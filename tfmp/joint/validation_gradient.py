@@ -1,4 +1,4 @@
-"""The gradient of the validation loss for what the weights were trained under."""
+"""Validation gradient of the logits, of first or second order."""
 
 import tensorflow as tf
 

@@ -1,1 +1,1 @@
-"""From the layers of a network to integer operations."""
+"""Lowers the layers of a network to integer operations."""

@@ -1,4 +1,4 @@
-"""From the layers of a fixed network to integer operations."""
+"""Lowers the layers of a network to integer operations."""
 
 from tfmp.graph import Graph, Grid, IntegerGraph, Layer
 from tfmp.lowering.signature_names import signature_inputs, signature_outputs

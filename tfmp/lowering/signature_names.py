@@ -1,4 +1,4 @@
-"""What a file calls the inputs and outputs of a model: by the names that the user's model has."""
+"""Names of a file's inputs and outputs, taken from the user's model."""
 
 from collections.abc import Mapping
 

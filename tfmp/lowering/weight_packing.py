@@ -1,4 +1,4 @@
-"""How a TFLite file stores the weights of a layer."""
+"""Decides how a TFLite file stores each kernel: INT8, INT4 or INT2."""
 
 import dataclasses
 import math

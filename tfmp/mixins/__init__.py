@@ -1,1 +1,1 @@
-"""What layers, callback and optimizer do, for any Keras: TensorFlow only."""
+"""Framework-independent bodies of layers, callback and optimizer; TensorFlow only."""

@@ -1,4 +1,4 @@
-"""When the logits take steps of their own."""
+"""Alternates training steps of weights and of logits."""
 
 import math
 

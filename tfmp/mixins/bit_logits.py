@@ -1,4 +1,4 @@
-"""The choice among candidates."""
+"""Logits over candidate bit-widths."""
 
 import tensorflow as tf
 

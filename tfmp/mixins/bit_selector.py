@@ -1,4 +1,4 @@
-"""The choice of bits for one tensor."""
+"""Quantizes one tensor by a relaxed choice among bit-widths."""
 
 from collections.abc import Iterable
 

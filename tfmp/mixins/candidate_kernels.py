@@ -1,4 +1,4 @@
-"""Kernels of the candidates' own."""
+"""Separate kernels for each candidate (weights not shared)."""
 
 import tensorflow as tf
 

@@ -1,4 +1,4 @@
-"""Choices that a search has made for good."""
+"""Freezes choices whose probability has passed a threshold."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""A model that is trained to do what another does."""
+"""Training by distillation from a teacher."""
 
 import contextlib
 import inspect

@@ -1,4 +1,4 @@
-"""One operation of an integer network as a layer."""
+"""A Keras layer that computes one integer operation."""
 
 import tensorflow as tf
 

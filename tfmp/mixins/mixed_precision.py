@@ -1,4 +1,4 @@
-"""What the four mixed-precision layers share."""
+"""Body of the mixed-precision layers."""
 
 import zlib
 from collections.abc import Iterable

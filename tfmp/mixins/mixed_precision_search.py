@@ -1,4 +1,4 @@
-"""What drives a search while a model trains."""
+"""Body of the search callback."""
 
 import collections
 import copy

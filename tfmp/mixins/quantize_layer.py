@@ -1,4 +1,4 @@
-"""A layer that only quantizes."""
+"""Body of the `Quantize` layer."""
 
 import tensorflow as tf
 

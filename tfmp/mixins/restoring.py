@@ -1,4 +1,4 @@
-"""Variables that a computation moves and that shall be as they were."""
+"""Restores variables after a temporary computation."""
 
 import contextlib
 

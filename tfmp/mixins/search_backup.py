@@ -1,4 +1,4 @@
-"""What a killed search needs to go on."""
+"""Saves and restores the state of a search."""
 
 import contextlib
 import json

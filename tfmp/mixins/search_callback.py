@@ -1,4 +1,4 @@
-"""What a search does when `fit` calls it."""
+"""The callback's hooks that `fit` calls."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""What a search logs of its choices."""
+"""Metrics of a search's choices that are logged."""
 
 import numpy as np
 import tensorflow as tf

@@ -1,4 +1,4 @@
-"""What a search must share with one that takes up its backup."""
+"""Identifies a search, so that a backup is resumed by the same search only."""
 
 import weakref
 

@@ -1,4 +1,4 @@
-"""The price of a layer's choice of bits."""
+"""Adds the expected cost of a layer's bits to the loss."""
 
 import numpy as np
 import tensorflow as tf

@@ -1,4 +1,4 @@
-"""One step of the logits alone."""
+"""A training step of the logits alone."""
 
 import tensorflow as tf
 

@@ -1,4 +1,4 @@
-"""TensorFlow operations with gradients of their own."""
+"""TensorFlow operations with custom gradients."""
 
 from tfmp.ops.gradient_scale import scale_gradient
 from tfmp.ops.replicas import maximum_over_replicas, sum_over_replicas

@@ -1,4 +1,4 @@
-"""Mixtures of uniform grids in a few passes over the tensor, however many grids there are."""
+"""Mixtures of uniform grids in a constant number of passes over the tensor."""
 
 import functools
 

@@ -1,4 +1,4 @@
-"""A pass-through that scales gradients."""
+"""Identity that scales gradients."""
 
 import tensorflow as tf
 

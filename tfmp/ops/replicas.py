@@ -1,4 +1,4 @@
-"""What the replicas of a `tf.distribute` strategy find together in a batch that is split among them."""
+"""Reductions over the replicas of a `tf.distribute` strategy."""
 
 import tensorflow as tf
 

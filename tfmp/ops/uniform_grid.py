@@ -1,4 +1,4 @@
-"""Rounding to uniform grids, alone and in mixtures, with the gradients of the quantization papers."""
+"""Rounding to uniform grids with straight-through and learned-step gradients."""
 
 from typing import NamedTuple
 

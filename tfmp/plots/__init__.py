@@ -1,4 +1,4 @@
-"""Pictures of searches, from plain arrays and `tfmp.types`; they need the extra `plots` (matplotlib).
+"""Plots of searches and results; needs the extra `plots` (matplotlib).
 
 Each function returns a `matplotlib.figure.Figure`; `save` writes it.
 """

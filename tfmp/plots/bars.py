@@ -1,4 +1,4 @@
-"""Values of categories side by side."""
+"""Grouped bars."""
 
 from tfmp.plots.figure import draw_bars, finish, new_figure
 

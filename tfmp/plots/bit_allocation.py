@@ -1,4 +1,4 @@
-"""Which layer has how many bits."""
+"""Plots the bits of each layer."""
 
 from tfmp.plots.figure import draw_bars, finish, new_figure
 

@@ -1,4 +1,4 @@
-"""Lines through points: accuracy against cost, convergence."""
+"""Line plots: accuracy against cost, convergence."""
 
 import numpy as np
 

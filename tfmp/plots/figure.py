@@ -1,4 +1,4 @@
-"""What all plots share: an empty figure, and styles that differ in grey and to colour-blind readers."""
+"""Figures and line styles that all plots share."""
 
 import numpy as np
 

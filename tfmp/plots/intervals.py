@@ -1,4 +1,4 @@
-"""Means with their intervals."""
+"""Plots means with intervals."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""What a joint search found, block by block."""
+"""Plots the blocks of a network that a joint search found."""
 
 from tfmp.plots.figure import new_figure
 

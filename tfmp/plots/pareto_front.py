@@ -1,4 +1,4 @@
-"""What is best in two quantities at once."""
+"""Plots a Pareto front."""
 
 from tfmp.plots.figure import finish, line_style, new_figure
 

@@ -1,4 +1,4 @@
-"""How a search makes up its mind."""
+"""Plots the probabilities of candidates over a search."""
 
 import numpy as np
 

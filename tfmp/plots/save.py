@@ -1,4 +1,4 @@
-"""Figures as files."""
+"""Saves figures."""
 
 import io
 import os

@@ -1,4 +1,4 @@
-"""Quantizers: what b bits can say of a tensor."""
+"""Quantizers map tensors to low-bit integers."""
 
 from tfmp.checks import check_choice
 from tfmp.quantizers.dual_precision import DualPrecision

@@ -1,4 +1,4 @@
-"""The uniform quantizer of least squared error, for a unit Gaussian and for data."""
+"""Uniform quantizers of least squared error, for a Gaussian and for data."""
 
 import functools
 import math

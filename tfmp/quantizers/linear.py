@@ -1,4 +1,4 @@
-"""Symmetric quantization from the maximum."""
+"""Symmetric quantization by the largest magnitude."""
 
 import dataclasses
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""Quantization between moving averages of the smallest and the largest value."""
+"""Quantization by moving averages of minimum and maximum."""
 
 import dataclasses
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""What every quantizer promises."""
+"""Base class of all quantizers."""
 
 import abc
 import dataclasses

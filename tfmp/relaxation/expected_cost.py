@@ -1,4 +1,4 @@
-"""Expectations of a price table."""
+"""Expected value of a cost table."""
 
 import tensorflow as tf
 

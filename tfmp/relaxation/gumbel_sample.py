@@ -1,4 +1,4 @@
-"""Samples of several categorical distributions that pass gradients to their logits."""
+"""Straight-through Gumbel samples of categorical distributions."""
 
 import tensorflow as tf
 

@@ -1,4 +1,4 @@
-"""Mixtures of kernels that are parts of one kernel."""
+"""Mixtures of kernels that are slices of one kernel."""
 
 import numpy as np
 import tensorflow as tf

@@ -1,4 +1,4 @@
-"""From selection logits to the weights of a mixture."""
+"""Turns logits into the weights of a mixture."""
 
 import tensorflow as tf
 

@@ -1,4 +1,4 @@
-"""What is returned to be read: reports that print as tables and write JSON."""
+"""Reports that functions return: they print as tables and write JSON."""
 
 from tfmp.reports.layer_report import LayerReport
 from tfmp.reports.layer_table import LayerRow, LayerTable

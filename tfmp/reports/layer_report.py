@@ -1,4 +1,4 @@
-"""What one layer costs on an accelerator."""
+"""Cycles, memory accesses and energy of one layer on an accelerator."""
 
 import csv
 import dataclasses

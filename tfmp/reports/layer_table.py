@@ -1,4 +1,4 @@
-"""What every layer of a fixed model costs."""
+"""Costs of the layers of a fixed model, as a table."""
 
 import dataclasses
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""How the outputs of a file compare with those of a model."""
+"""Agreement of a file's outputs with a model's."""
 
 import dataclasses
 import math

@@ -1,4 +1,4 @@
-"""What the library can do with each layer of a model, and what can be exported."""
+"""Status of each layer of a model, and which export modes are possible."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What a network costs on an accelerator."""
+"""Cycles, memory accesses and energy of a network on an accelerator."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""What is best in two quantities at once."""
+"""Points of two quantities, and those that no other dominates."""
 
 import csv
 import dataclasses

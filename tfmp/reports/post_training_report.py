@@ -1,4 +1,4 @@
-"""What quantization after training did to a network."""
+"""What post-training quantization tried, took and changed."""
 
 import dataclasses
 from collections.abc import Mapping

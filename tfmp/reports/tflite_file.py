@@ -1,4 +1,4 @@
-"""What stands in a TFLite file."""
+"""Tensors and layers of a TFLite file."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence

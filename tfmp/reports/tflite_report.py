@@ -1,4 +1,4 @@
-"""How a TFLite file compares with its models."""
+"""Contents of a TFLite file and its agreement with models."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""How far a file may be from the models that it is compared with."""
+"""Tolerances for the agreement of a file with models."""
 
 import dataclasses
 

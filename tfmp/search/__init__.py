@@ -1,4 +1,4 @@
-"""What drives a search: budgets, multipliers, discretization. It knows no Keras."""
+"""Search control: budgets, Lagrange multipliers, discretization. No Keras."""
 
 from tfmp.search.budget import Budget
 from tfmp.search.lagrangian import DualAscent, FixedMultiplier, Multiplier

@@ -1,4 +1,4 @@
-"""From probabilities to one choice per layer."""
+"""Chooses one candidate per layer from probabilities."""
 
 import numpy as np
 

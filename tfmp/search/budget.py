@@ -1,4 +1,4 @@
-"""How much a network may cost."""
+"""Budgets: upper limits of a cost."""
 
 import dataclasses
 

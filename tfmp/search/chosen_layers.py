@@ -1,4 +1,4 @@
-"""The layers whose bits a search chooses."""
+"""Selects the layers whose bits are searched."""
 
 from tfmp.graph import Graph, Layer
 

@@ -1,4 +1,4 @@
-"""A knapsack into which every layer puts one pair of bits."""
+"""Exact knapsack over pairs of weight and activation bits."""
 
 import numpy as np
 from scipy import optimize, sparse

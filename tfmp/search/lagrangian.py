@@ -1,4 +1,4 @@
-"""The multiplier that weighs cost against accuracy."""
+"""Lagrange multipliers: fixed, or by dual ascent."""
 
 import abc
 

@@ -1,4 +1,4 @@
-"""What a cost adds to the loss."""
+"""The cost term of the loss."""
 
 from tfmp.graph import CodeFormat
 

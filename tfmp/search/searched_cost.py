@@ -1,4 +1,4 @@
-"""What depends on the bits that are open."""
+"""The part of a cost that depends on open bits."""
 
 import dataclasses
 import functools

@@ -1,4 +1,4 @@
-"""Data from which bits are chosen, while others train the weights."""
+"""Separate data for training the logits."""
 
 import functools
 

@@ -1,4 +1,4 @@
-"""What networks of mixed precision cost on an accelerator: cycles, memory accesses and energy. NumPy alone."""
+"""Simulator of the Bit Fusion accelerator: cycles, memory accesses and energy. NumPy only."""
 
 from tfmp.simulator.hardware import Hardware, preset_names
 from tfmp.simulator.simulate import cost_table, simulate, simulate_layer

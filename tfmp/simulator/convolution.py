@@ -1,4 +1,4 @@
-"""What the array is asked to run for a layer."""
+"""A layer as the convolution that the systolic array runs."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""How much a schedule moves between memory and the buffers."""
+"""DRAM traffic of a schedule."""
 
 import itertools
 

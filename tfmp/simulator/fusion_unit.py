@@ -1,4 +1,4 @@
-"""What one fusion unit computes in a cycle, and which bits it accepts."""
+"""Throughput of one fusion unit and the bit-widths that it supports."""
 
 from tfmp.checks import check_integer
 from tfmp.simulator.hardware import Hardware

@@ -1,4 +1,4 @@
-"""The accelerator that is simulated."""
+"""Parameters of an accelerator, as a JSON record."""
 
 import dataclasses
 import importlib.resources

@@ -1,4 +1,4 @@
-"""The best way to run a convolution: a tiling and an order of its loops."""
+"""Searches the best tiling and loop order of a convolution."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Energy of on-chip memories."""
+"""Energy of on-chip SRAM."""
 
 import functools
 import importlib.resources

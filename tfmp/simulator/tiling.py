@@ -1,4 +1,4 @@
-"""The ways to cut a convolution into tiles that fit the buffers."""
+"""Tilings of a convolution that fit the buffers."""
 
 import dataclasses
 from collections.abc import Sequence

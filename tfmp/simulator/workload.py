@@ -1,4 +1,4 @@
-"""Networks described in JSON, for those who have no Keras model."""
+"""Reads networks from JSON."""
 
 import dataclasses
 import os

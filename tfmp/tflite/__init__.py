@@ -1,1 +1,1 @@
-"""From a folded model to a file, and back from the file to numbers."""
+"""Writes, runs, compares and measures TFLite files."""

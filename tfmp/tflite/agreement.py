@@ -1,4 +1,4 @@
-"""How the results of a file compare with those of its models."""
+"""Compares the results of a file with those of models."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping

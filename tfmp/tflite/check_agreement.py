@@ -1,4 +1,4 @@
-"""What is too far from its models to be written."""
+"""Checks agreement against a tolerance before a file is written."""
 
 from collections.abc import Callable
 

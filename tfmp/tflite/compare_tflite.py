@@ -1,4 +1,4 @@
-"""A file against the models that it was written from."""
+"""`tfmp.compare_tflite`: a file beside the models that it was written from."""
 
 import dataclasses
 import functools

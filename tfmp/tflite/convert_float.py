@@ -1,4 +1,4 @@
-"""A fixed model as a TFLite file in floating point, by TensorFlow's own converter."""
+"""Exports a fixed model in floating point through TensorFlow's converter."""
 
 import re
 

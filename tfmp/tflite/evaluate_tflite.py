@@ -1,4 +1,4 @@
-"""How good a file itself is."""
+"""`tfmp.evaluate_tflite`: accuracy and losses of a file."""
 
 from collections.abc import Mapping
 

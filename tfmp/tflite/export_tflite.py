@@ -1,4 +1,4 @@
-"""From a fixed model to a TFLite file."""
+"""`tfmp.export_tflite`: a fixed model as a TFLite file."""
 
 import os
 from collections.abc import Iterable

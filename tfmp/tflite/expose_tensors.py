@@ -1,4 +1,4 @@
-"""A file whose inner tensors can be read."""
+"""Makes the inner tensors of a file readable."""
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema

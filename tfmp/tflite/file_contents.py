@@ -1,4 +1,4 @@
-"""What stands in a file."""
+"""Lists the tensors and layers of a file."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""What a file says about itself."""
+"""Metadata of a file: mode, bits, labels."""
 
 import importlib.metadata
 import json

@@ -1,4 +1,4 @@
-"""The inputs and outputs of a file in the order in which they were written."""
+"""Inputs and outputs of a file in the order of its signature."""
 
 import dataclasses
 

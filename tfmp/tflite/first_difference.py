@@ -1,4 +1,4 @@
-"""The layer at which a folded model leaves the model that it was folded from."""
+"""Finds the first layer at which a folded model differs from its source."""
 
 import numpy as np
 import tensorflow as tf

@@ -1,4 +1,4 @@
-"""Latency of a network's layers in the runtime, on this machine."""
+"""`tfmp.measure_runtime`: latency of each layer in the runtime on this machine."""
 
 import datetime
 import importlib.metadata

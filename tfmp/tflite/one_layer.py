@@ -1,4 +1,4 @@
-"""A single layer as a network of integers."""
+"""Builds an integer network of a single layer."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""How well the outputs of a file fit their targets."""
+"""Metrics of outputs against targets."""
 
 import inspect
 from collections.abc import Callable

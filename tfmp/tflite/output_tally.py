@@ -1,4 +1,4 @@
-"""Figures of how an output of a file compares with a model's, collected over parts of the samples."""
+"""Accumulates agreement figures over batches."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Packs the weights in a file of floating point."""
+"""Packs the weights of a floating-point file."""
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema

@@ -1,4 +1,4 @@
-"""A model as a function of arrays, whatever the structure of its inputs and outputs."""
+"""Turns a model into a function of a list of arrays."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""The model in floating point that a file is compared with."""
+"""Checks and runs the floating-point reference model."""
 
 from tfmp.bindings.framework import framework_of
 from tfmp.checks import received

@@ -1,4 +1,4 @@
-"""How long files take in the runtime."""
+"""Times files in the runtime."""
 
 import math
 import statistics

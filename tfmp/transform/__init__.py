@@ -1,1 +1,1 @@
-"""Models in, models out: relax, fix, fold."""
+"""Transforms models: relax, fix, fold, quantize, distill."""

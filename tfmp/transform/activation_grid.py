@@ -1,4 +1,4 @@
-"""The codes of a layer's input."""
+"""The integer grid of a layer's input."""
 
 import tensorflow as tf
 

@@ -1,4 +1,4 @@
-"""Candidates that no file can hold."""
+"""Checks that a file can hold the candidates of a layer."""
 
 from tfmp import quantizers
 from tfmp.graph import Layer

@@ -1,4 +1,4 @@
-"""A network that learns from another."""
+"""`tfmp.distill`: trains a network by distillation."""
 
 from tfmp.bindings.framework import framework_name, framework_of
 from tfmp.checks import check_number

@@ -1,4 +1,4 @@
-"""Folds a network without its values, to know beforehand what cannot be folded."""
+"""Lowers a network without values, to find what has no integer form."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""Networks that a training left without numbers."""
+"""Checks that weights are finite."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""From chosen bits to the network that has them."""
+"""`tfmp.fix`: a model with fixed bits."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""From a fixed model to the network of integers that it is."""
+"""`tfmp.fold`: the integer inference model of a fixed model."""
 
 from tfmp.bindings.framework import framework_of
 from tfmp.graph import Graph, IntegerGraph

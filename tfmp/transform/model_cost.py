@@ -1,4 +1,4 @@
-"""What a model costs."""
+"""`tfmp.cost`: the cost of a model."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""Which modes of export a network has, before there is a file."""
+"""Foretells which export modes a network has."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""What the numbers are that a network returns."""
+"""Guesses what outputs are: classes, probabilities, logits or values."""
 
 import tensorflow as tf
 

@@ -1,4 +1,4 @@
-"""Quantization after training, in one call."""
+"""`tfmp.quantize`: post-training quantization in one call."""
 
 from collections.abc import Mapping
 

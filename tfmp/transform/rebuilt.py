@@ -1,4 +1,4 @@
-"""Whether the layers of a model compute the same once they are built again."""
+"""Checks that layers compute the same when built from their configuration."""
 
 import numpy as np
 import tensorflow as tf

@@ -1,4 +1,4 @@
-"""From a float model to one that chooses its bits."""
+"""`tfmp.relax`: a model that searches its bits."""
 
 import warnings
 

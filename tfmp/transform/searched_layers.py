@@ -1,4 +1,4 @@
-"""The layers of a model whose bits are searched."""
+"""`tfmp.searched_layers`: the layers whose bits are searched."""
 
 from tfmp.bindings.framework import framework_of
 from tfmp.search.chosen_layers import chosen_layers

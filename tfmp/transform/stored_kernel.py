@@ -1,4 +1,4 @@
-"""The kernel and bias of a layer as the integers of a file."""
+"""Kernel and bias of a layer as the integers of a file."""
 
 import numpy as np
 import tensorflow as tf

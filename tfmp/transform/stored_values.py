@@ -1,4 +1,4 @@
-"""The values of a fixed network as a file stores them: grids of activations, kernels and biases."""
+"""Grids, kernels and biases of a fixed network as a file stores them."""
 
 from tfmp.graph import Grid, Layer
 from tfmp.operators.affine_chain import AffineMap

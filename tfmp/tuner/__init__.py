@@ -1,4 +1,4 @@
-"""Tuning: which budget is worth it, found with keras-tuner on one machine or on many."""
+"""Tuning of budgets with keras-tuner, on one machine or several."""
 
 import importlib.util
 

@@ -1,4 +1,4 @@
-"""The least cost at which a network is still good enough."""
+"""keras-tuner oracle that finds the smallest cost at an accuracy by bisection."""
 
 import math
 

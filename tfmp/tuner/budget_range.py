@@ -1,4 +1,4 @@
-"""A budget that is itself to be found."""
+"""A range of budgets to tune over."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""The tuner of budgets."""
+"""The keras-tuner `Tuner` of budgets."""
 
 import contextlib
 import copy

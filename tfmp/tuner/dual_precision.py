@@ -1,4 +1,4 @@
-"""Which width and which two precisions to take for a model size."""
+"""Tunes width and two precisions for a model size."""
 
 import os
 import pathlib

@@ -1,4 +1,4 @@
-"""What a tuner of width against precision builds."""
+"""`HyperModel` of width against precision."""
 
 import functools
 import itertools

@@ -1,4 +1,4 @@
-"""The data that trials train and are judged on."""
+"""Training and validation data of trials."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""What the tuner takes from the Keras of a model."""
+"""Framework-dependent pieces of the tuner."""
 
 import importlib
 

@@ -1,4 +1,4 @@
-"""What a tuner builds."""
+"""`HyperModel` of mixed precision under a budget."""
 
 from collections.abc import Mapping
 

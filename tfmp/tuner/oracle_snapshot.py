@@ -1,4 +1,4 @@
-"""Oracles that survive whenever their process is killed."""
+"""Saves the state of oracles atomically."""
 
 import json
 import pathlib

@@ -1,4 +1,4 @@
-"""keras-tuner's oracles by name."""
+"""keras-tuner oracles by name."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""How far a tuner is."""
+"""Prints the progress of a tuner."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""The directory of a tuner, readable whenever its writer is killed."""
+"""The project folder of a tuner."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""How a trial spends a budget."""
+"""Strategies: how a trial finds bits within its budget."""
 
 import itertools
 

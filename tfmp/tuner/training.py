@@ -1,4 +1,4 @@
-"""How trials train."""
+"""Training settings of trials."""
 
 import dataclasses
 from collections.abc import Callable

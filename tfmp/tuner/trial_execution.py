@@ -1,4 +1,4 @@
-"""From the hyperparameters of a trial to its record."""
+"""Runs a trial and records its result."""
 
 import math
 import time

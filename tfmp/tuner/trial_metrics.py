@@ -1,4 +1,4 @@
-"""What trials measure besides the accuracy, and what it is called."""
+"""Metrics of trials besides accuracy."""
 
 import json
 

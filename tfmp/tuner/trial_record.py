@@ -1,4 +1,4 @@
-"""What is known of a trial."""
+"""The record of one trial, as JSON."""
 
 import dataclasses
 import json

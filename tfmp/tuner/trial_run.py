@@ -1,4 +1,4 @@
-"""One trial as its strategy sees it."""
+"""One trial as a strategy sees it."""
 
 import copy
 import functools

@@ -1,4 +1,4 @@
-"""What trials differ in."""
+"""Hyperparameters of trials."""
 
 import inspect
 import itertools

@@ -1,4 +1,4 @@
-"""What a process is among those of one search: alone, the chief or a worker, in a `WorkerPool` or not."""
+"""The role of a process in a distributed search: single, chief or worker."""
 
 import os
 import threading

@@ -1,4 +1,4 @@
-"""What a tuner found."""
+"""Results of a tuner."""
 
 import os
 

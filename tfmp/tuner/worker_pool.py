@@ -1,4 +1,4 @@
-"""Several workers on one machine."""
+"""Runs several tuner workers on one machine."""
 
 import contextlib
 import os

@@ -1,1 +1,1 @@
-"""Networks of other widths, and what they cost."""
+"""Width multipliers, channel counts and dual precision."""

@@ -1,4 +1,4 @@
-"""Unknown numbers of channels, and which of them must be equal."""
+"""Symbolic channel counts and the equalities between them."""
 
 import math
 

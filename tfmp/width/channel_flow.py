@@ -1,4 +1,4 @@
-"""Which channels of a network must be as many as which others."""
+"""Finds which channels of a network must have equal counts."""
 
 from tfmp.graph import Graph
 from tfmp.width.channel_counts import ChannelCounts

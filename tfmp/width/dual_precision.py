@@ -1,4 +1,4 @@
-"""A network of two precisions: one for its depthwise convolutions, one for all others."""
+"""`tfmp.dual_precision`: one precision for depthwise convolutions, one for all other layers."""
 
 from tfmp.bindings.framework import framework_of
 from tfmp.checks import check_integer

@@ -1,4 +1,4 @@
-"""How much the statistic that binary and ternary kernels are scaled by moves while a network trains."""
+"""Callback that logs the variance of the mean kernel magnitude during training."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""A network with more or fewer channels."""
+"""`tfmp.scale_width`: a network with scaled channel counts."""
 
 import dataclasses
 

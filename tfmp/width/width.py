@@ -1,4 +1,4 @@
-"""A width multiplier and the size it leads to."""
+"""A width multiplier and its model size."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""The width at which a network has a given size."""
+"""`tfmp.width_for_size`: the width at a given model size."""
 
 import math
 

@@ -1,1 +1,1 @@
-"""The door to tf_keras, the Keras 2 that goes on beside Keras 3."""
+"""Binding to tf_keras (Keras 2)."""

@@ -1,4 +1,4 @@
-"""A tf_keras layer as a `Layer` of the graph."""
+"""Reads a tf_keras layer into a `Layer`."""
 
 import tf_keras
 

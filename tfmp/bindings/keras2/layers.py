@@ -1,4 +1,4 @@
-"""The searchable layers of tf_keras: class statements over the mixins."""
+"""The searchable layers of tf_keras."""
 
 import tensorflow as tf
 import tf_keras

@@ -1,4 +1,4 @@
-"""Loading saved models of tf_keras."""
+"""Loads saved tf_keras models."""
 
 import tf_keras
 

@@ -1,4 +1,4 @@
-"""The model of a SavedModel, without the programs in it."""
+"""Rebuilds the Keras model of a SavedModel without running its functions."""
 
 import dataclasses
 import json

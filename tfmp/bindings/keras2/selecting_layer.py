@@ -1,4 +1,4 @@
-"""What the searchable layers of tf_keras are made of."""
+"""Base classes of the searchable layers of tf_keras."""
 
 import tensorflow as tf
 import tf_keras

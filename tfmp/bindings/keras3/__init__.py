@@ -1,4 +1,4 @@
-"""The door to Keras 3, with the TensorFlow backend."""
+"""Binding to Keras 3 with the TensorFlow backend."""
 
 import os
 

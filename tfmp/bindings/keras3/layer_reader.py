@@ -1,4 +1,4 @@
-"""A Keras 3 layer, or an operation used without one, as a `Layer` of the graph."""
+"""Reads a Keras 3 layer or operation into a `Layer`."""
 
 import keras
 

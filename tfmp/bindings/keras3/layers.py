@@ -1,4 +1,4 @@
-"""The searchable layers of Keras 3: class statements over the mixins."""
+"""The searchable layers of Keras 3."""
 
 import threading
 

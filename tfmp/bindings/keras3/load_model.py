@@ -1,4 +1,4 @@
-"""Loading saved models of Keras 3."""
+"""Loads saved Keras 3 models."""
 
 import keras
 

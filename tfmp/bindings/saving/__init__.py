@@ -1,1 +1,1 @@
-"""Saved models of either Keras: read, checked, written."""
+"""Loads, checks and saves models of either Keras."""

@@ -1,4 +1,4 @@
-"""Loading saved models of either Keras."""
+"""Loads saved models of either Keras."""
 
 import importlib
 import importlib.util

@@ -1,4 +1,4 @@
-"""Reads what a saved model says about itself, without loading it."""
+"""Reads the configuration of a saved model without loading it."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""Saving models of either Keras whole or not at all."""
+"""Saves models of either Keras atomically."""
 
 from tfmp.files.atomic_file import replacement
 

@@ -1,1 +1,1 @@
-"""The door to TensorFlow Model Optimization, which works on tf_keras."""
+"""Binding to TensorFlow Model Optimization, which works on tf_keras."""

@@ -1,4 +1,4 @@
-"""TFMOT's configuration of a layer whose bits are decided."""
+"""TFMOT `QuantizeConfig` of a layer with fixed bits."""
 
 from tfmp.bindings.keras2.selecting_layer import register
 from tfmp.bindings.tfmot.mixed_precision_quantize_config import MixedPrecisionQuantizeConfig

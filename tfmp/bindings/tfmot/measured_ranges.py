@@ -1,4 +1,4 @@
-"""What TFMOT's own quantizers do to a tensor, as selections of one candidate."""
+"""Reads the ranges of TFMOT's own quantizers as candidates."""
 
 import numpy as np
 from tensorflow_model_optimization.quantization.keras import quantizers

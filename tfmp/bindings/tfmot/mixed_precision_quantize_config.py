@@ -1,4 +1,4 @@
-"""TFMOT's configuration of a layer that chooses its bits."""
+"""TFMOT `QuantizeConfig` of a layer that chooses its bits."""
 
 from tensorflow_model_optimization.quantization.keras import QuantizeConfig
 

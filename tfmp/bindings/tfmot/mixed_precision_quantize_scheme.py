@@ -1,4 +1,4 @@
-"""TFMOT's scheme: which configuration each annotated layer gets, and where inputs are quantized."""
+"""TFMOT scheme that assigns a configuration to each annotated layer."""
 
 import abc
 

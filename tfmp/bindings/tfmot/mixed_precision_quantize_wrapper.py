@@ -1,4 +1,4 @@
-"""TFMOT's wrapper of a layer, with an input that is quantized."""
+"""TFMOT wrapper that also quantizes the layer's input."""
 
 import tensorflow as tf
 from tensorflow_model_optimization.quantization.keras import QuantizeWrapperV2

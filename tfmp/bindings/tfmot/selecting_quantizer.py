@@ -1,4 +1,4 @@
-"""The choice of bits behind TFMOT's interface of a quantizer."""
+"""TFMOT `Quantizer` that chooses its bits."""
 
 from tensorflow_model_optimization.quantization.keras import quantizers
 

@@ -1,4 +1,4 @@
-"""A graph with TFMOT's wrappers in it as the graph of what they compute."""
+"""Replaces TFMOT's wrappers in a graph by the layers that they compute."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""A graph with its quantized layers in wrappers of TFMOT."""
+"""Wraps the quantized layers of a graph in TFMOT's wrappers."""
 
 import dataclasses
 

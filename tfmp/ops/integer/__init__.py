@@ -1,4 +1,4 @@
-"""Integer operations, computed as the file's runtime computes them.
+"""Integer operations in TensorFlow, with the roundings of the TFLite runtime.
 
 Codes are whole numbers held in float32 tensors, products are taken in float64, which is exact. Every formula is stated
 with `tfmp.graph.IntegerOperation`; the results here are not yet clipped.

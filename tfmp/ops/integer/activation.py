@@ -1,4 +1,4 @@
-"""Activation functions of codes."""
+"""Activation functions on codes."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Products with constant codes: convolutions and dense layers."""
+"""Convolutions and dense layers on codes."""
 
 import numpy as np
 import tensorflow as tf

@@ -1,4 +1,4 @@
-"""Operations that move codes, and resizing, which weighs neighbours."""
+"""Operations that move codes, and bilinear resizing."""
 
 import numpy as np
 import tensorflow as tf

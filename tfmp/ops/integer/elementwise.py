@@ -1,4 +1,4 @@
-"""Operations on values one by one, and softmax."""
+"""Elementwise operations on codes, and softmax."""
 
 import math
 

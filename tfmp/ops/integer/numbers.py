@@ -1,4 +1,4 @@
-"""Operations on numbers that are no codes: indices, comparisons and casts."""
+"""Casts, comparisons and arg-max, which work on numbers in place of codes."""
 
 import tensorflow as tf
 

@@ -1,4 +1,4 @@
-"""Summaries of windows, and the mean over height and width."""
+"""Pooling on codes."""
 
 import math
 

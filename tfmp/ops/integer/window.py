@@ -1,4 +1,4 @@
-"""Where a sliding window reaches beyond the edge."""
+"""Padding of sliding windows."""
 
 
 def margins(x, window, attributes):

@@ -1,1 +1,1 @@
-"""Ranges and statistics from data, without training."""
+"""Calibration: ranges and statistics from data."""

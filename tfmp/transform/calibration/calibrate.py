@@ -1,4 +1,4 @@
-"""Ranges and statistics from data."""
+"""Calibrates ranges and batch normalizations."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Means and variances of tensors, channel by channel."""
+"""Means and variances of tensors per channel."""
 
 import dataclasses
 

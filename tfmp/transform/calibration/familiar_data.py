@@ -1,4 +1,4 @@
-"""Whether data look like what the normalizations of a network were trained on."""
+"""Checks that data match the statistics of batch normalizations."""
 
 import warnings
 

@@ -1,4 +1,4 @@
-"""What quantization does to means and variances, taken back without training."""
+"""Corrects means and variances that quantization has shifted."""
 
 import functools
 

@@ -1,4 +1,4 @@
-"""How far the outputs of a network are from those in floating point, or from their targets."""
+"""Output error of a network: divergence from floating point, or a loss."""
 
 import numpy as np
 import tensorflow as tf

@@ -1,4 +1,4 @@
-"""The best that a fixed network can do without training."""
+"""Post-training quantization: chooses corrections by the error on held-out data."""
 
 import numpy as np
 

@@ -1,1 +1,1 @@
-"""One edit of a graph a file."""
+"""Graph edits, one per file."""

@@ -1,4 +1,4 @@
-"""Where an integer network stores its tensors, and at 8 bits unless a reader says otherwise."""
+"""Inserts the quantizers of tensors that an integer network stores."""
 
 import dataclasses
 

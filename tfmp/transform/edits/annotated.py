@@ -1,4 +1,4 @@
-"""From the annotated layers of a float network to the network that quantizes them."""
+"""Quantizes the annotated layers of a float network (TFMOT)."""
 
 from tfmp.graph import Graph
 from tfmp.mixins.mixed_precision import quantizer_pair

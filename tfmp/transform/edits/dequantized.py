@@ -1,4 +1,4 @@
-"""A fixed model whose kernels are plain numbers."""
+"""Replaces quantized kernels by floating-point values."""
 
 import dataclasses
 

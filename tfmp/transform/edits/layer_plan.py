@@ -1,4 +1,4 @@
-"""What happens to each layer of a model, and why."""
+"""Decides for each layer whether it is searched, fixed at 8 bits or left in floating point."""
 
 import dataclasses
 import fnmatch

@@ -1,4 +1,4 @@
-"""Sums and products of many tensors as those of two."""
+"""Splits sums and products of many tensors into binary ones."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""Positions of extremes by an operation that TensorFlow's converter knows."""
+"""Rewrites arg-max and arg-min for TensorFlow's converter."""
 
 from tfmp.graph import Graph, Layer
 from tfmp.operators.comparisons import index_attributes

@@ -1,4 +1,4 @@
-"""One layer of a graph as one that quantizes its kernel and its input."""
+"""Turns a layer into one that quantizes its kernel and input."""
 
 import dataclasses
 import zlib

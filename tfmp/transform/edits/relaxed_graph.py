@@ -1,4 +1,4 @@
-"""From the graph of a float model to that of the model that chooses its bits."""
+"""Turns the graph of a float model into that of the searchable model."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

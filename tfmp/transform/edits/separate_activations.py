@@ -1,4 +1,4 @@
-"""Activations as layers of their own."""
+"""Splits activations off into layers."""
 
 import dataclasses
 

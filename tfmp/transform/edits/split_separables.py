@@ -1,4 +1,4 @@
-"""Separable convolutions as the two convolutions that they are."""
+"""Splits separable convolutions into depthwise and pointwise ones."""
 
 import dataclasses
 import math

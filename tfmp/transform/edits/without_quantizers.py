@@ -1,4 +1,4 @@
-"""The network behind a quantized one."""
+"""Removes the quantizers from a graph."""
 
 import dataclasses
 
