@@ -3,8 +3,7 @@
 import numpy as np
 
 from tests.tflite.random_graphs import RandomNetwork, spread_scale, weights
-from tfmp.graph.integer_graph import Grid
-from tfmp.tflite.writer.activations import FIXED_GRIDS
+from tfmp.graph.integer_graph import FIXED_GRIDS, Grid
 
 
 def gated_network(seed):

@@ -4,8 +4,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from tests.tflite.random_graphs import clips, grids, one_operation, spread_scale, weights
-from tfmp.graph.integer_graph import Grid
-from tfmp.tflite.writer.activations import FIXED_GRIDS
+from tfmp.graph.integer_graph import FIXED_GRIDS, Grid
 
 SHAPES = [(5, 4, 3), (17,), (1, 1, 1), (7, 6), (2, 3, 2, 5)]
 TIES = [0.5, 1.0, 1.5, 0.25, 3.0]

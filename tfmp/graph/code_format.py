@@ -3,6 +3,7 @@
 import dataclasses
 
 from tfmp.checks import check_integer
+from tfmp.graph.runtime_limits import CODE_SPAN
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +50,7 @@ class CodeFormat:
         for bits in (2, 4, 8):
             if -(2 ** (bits - 1)) <= self.low and self.high < 2 ** (bits - 1):
                 return bits
-        if self.high - self.low < 256:  # a zero point moves an unsigned range into INT8
+        if self.high - self.low <= CODE_SPAN:  # a zero point moves an unsigned range into INT8
             return 8
         raise ValueError(
             f"Codes from {self.low} to {self.high} do not fit 8 bits: mid-rise levels double the codes. "

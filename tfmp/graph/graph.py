@@ -10,6 +10,7 @@ import numpy as np
 from tfmp.graph.code_format import FLOAT, CodeFormat
 from tfmp.graph.integer_graph import Grid
 from tfmp.graph.layer_shape import LayerShape
+from tfmp.graph.runtime_limits import CODE_SPAN, INT8_HIGH, INT8_LOW
 from tfmp.graph.submodel import Submodel
 
 
@@ -36,7 +37,7 @@ class Tensor:
     @property
     def grid(self) -> Grid | None:
         """The codes that a tensor of 8-bit integers holds as it is; None for other tensors."""
-        return {"uint8": Grid(1, 0, 255), "int8": Grid(1, -128, 127)}.get(self.dtype)
+        return {"uint8": Grid(1, 0, CODE_SPAN), "int8": Grid(1, INT8_LOW, INT8_HIGH)}.get(self.dtype)
 
 
 @dataclasses.dataclass(frozen=True)

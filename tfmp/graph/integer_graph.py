@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tfmp.checks import check_choice
-from tfmp.graph.runtime_limits import LARGEST_INPUT, SMALLEST_SCALE
+from tfmp.graph.runtime_limits import BOUNDED_OUTPUTS, CODE_SPAN, INT8_HIGH, LARGEST_INPUT, SMALLEST_SCALE
 
 COMPARISONS = ("greater", "greater_equal", "less", "less_equal", "equal", "not_equal")
 NUMBER_OPERATIONS = ("cast", "arg_max", "arg_min", *COMPARISONS, "logical_and", "logical_or", "logical_not")
@@ -64,8 +64,8 @@ class Grid:
                 f"`scale` must be positive, from {SMALLEST_SCALE:.3g}, and finite. Received: {self.scale!r}. Give a "
                 "tensor that is all zero any other scale."
             )
-        if not self.low < self.high <= self.low + 255:
-            raise ValueError(f"Codes must span 1 to 255. Received: low={self.low}, high={self.high}")
+        if not self.low < self.high <= self.low + CODE_SPAN:
+            raise ValueError(f"Codes must span 1 to {CODE_SPAN}. Received: low={self.low}, high={self.high}")
         object.__setattr__(self, "scale", scale)
         object.__setattr__(self, "low", int(self.low))
         object.__setattr__(self, "high", int(self.high))
@@ -73,7 +73,10 @@ class Grid:
     @property
     def zero_point(self) -> int:
         """What INT8 storage adds to a code, so that the largest code saturates at 127."""
-        return 127 - self.high
+        return INT8_HIGH - self.high
+
+
+FIXED_GRIDS = {function: Grid(*codes) for function, codes in BOUNDED_OUTPUTS.items()}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,8 +2,9 @@
 
 from collections.abc import Hashable, Sequence
 
+from tfmp.graph.runtime_limits import BUFFER_ALIGNMENT
+
 _WORD = 4
-_ALIGNMENT = 16
 
 
 class FileSize:
@@ -82,4 +83,4 @@ class FileSize:
 
 def content_bytes(num_bytes: int) -> int:
     """The content of a constant, which starts at a multiple of 16 bytes, with its length and place."""
-    return _WORD + -(-(num_bytes + 3 * _WORD) // _ALIGNMENT) * _ALIGNMENT
+    return _WORD + -(-(num_bytes + 3 * _WORD) // BUFFER_ALIGNMENT) * BUFFER_ALIGNMENT

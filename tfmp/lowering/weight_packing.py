@@ -5,13 +5,11 @@ import math
 
 from tfmp.checks import check_choice
 from tfmp.graph.layer_shape import LayerShape
-from tfmp.graph.runtime_limits import LARGEST_INPUT, LARGEST_PACKED_SUM
+from tfmp.graph.runtime_limits import LARGEST_CONCATENATION, LARGEST_INPUT, LARGEST_PACKED_SUM, PACKED_BITS
 from tfmp.lowering.file_size import FileSize, content_bytes
 
 MODES = ("fast", "small")
-PACKED_BITS = (4, 2)
 _NEW_KINDS_BYTES = 80  # entries and layouts of FULLY_CONNECTED, its options, and operators without options
-LARGEST_CONCATENATION = 5  # of more tensors XNNPACK makes none
 # The runtime multiplies by packed codes in one operator alone, that of dense layers.
 _PACKABLE = ("conv2d", "conv1d", "dense")
 

@@ -3,17 +3,16 @@
 import numpy as np
 
 from tfmp.graph import Grid
+from tfmp.graph.integer_graph import FIXED_GRIDS
+from tfmp.graph.runtime_limits import CODE_SPAN, LEAKY_RELU_FACTORS
 from tfmp.operators.affine_chain import AffineMap
 from tfmp.operators.channel_products import folded_map
 from tfmp.operators.elementwise import multiplied
 from tfmp.operators.integer_builder import Codes
 from tfmp.operators.operator import MOVES, Rule, always
 
-_FIXED_GRIDS = {"sigmoid": Grid(1 / 256, 0, 255), "tanh": Grid(1 / 128, -128, 127), "softmax": Grid(1 / 256, 0, 255)}
 _ARGUMENTS = ("approximate", "negative_slope")
-_GATE = Codes.all_of(Grid(1 / 255, 0, 255))
-# The factors of the runtime's leaky ReLU.
-_SMALLEST_FACTOR, _LARGEST_FACTOR = 2.0**-8, 2.0**7
+_GATE = Codes.all_of(Grid(1 / CODE_SPAN, 0, CODE_SPAN))
 
 
 def fold_relu(folder, call, codes):
@@ -24,7 +23,7 @@ def fold_relu(folder, call, codes):
 def fold_on_fixed_grid(folder, call, codes):
     """Sigmoid, tanh and softmax write one grid each."""
     layer = folder.graph.layer_of(call)
-    own = Codes.all_of(_FIXED_GRIDS[layer.kind])
+    own = Codes.all_of(FIXED_GRIDS[layer.kind])
     kind, attributes = ("softmax", {}) if layer.kind == "softmax" else ("activation", {"function": layer.kind})
     shape, sources = folder.shape(call.outputs[0]), (folder.stored(call.inputs[0], layer.name),)
     made = folder.builder.add(kind, sources, layer.name, shape, own, attributes=attributes, layer=layer.name)
@@ -45,9 +44,9 @@ def fold_function(folder, call, codes):
 def fold_leaky_relu(folder, call, codes):
     """The runtime's own where its factors have enough digits, else exactly as a parametric ReLU."""
     layer = folder.graph.layer_of(call)
-    slope = float(layer.attributes["negative_slope"])
-    ratio = folder.stored_grid(call.inputs[0], layer.name).scale / codes.grid.scale
-    if all(_SMALLEST_FACTOR <= factor <= _LARGEST_FACTOR for factor in (ratio, abs(slope) * ratio)):
+    slope, (smallest, largest) = float(layer.attributes["negative_slope"]), LEAKY_RELU_FACTORS
+    ratio = np.float32(folder.stored_grid(call.inputs[0], layer.name).scale) / np.float32(codes.grid.scale)
+    if all(smallest <= factor <= largest for factor in (ratio, abs(ratio * np.float32(slope)))):
         return fold_function(folder, call, codes)
     return _in_two_parts(folder, call, codes, np.asarray(slope))
 
@@ -62,7 +61,7 @@ def fold_swish(folder, call, codes):
     """The product of x and sigmoid(x)."""
     layer = folder.graph.layer_of(call)
     source, shape = folder.stored(call.inputs[0], layer.name), folder.shape(call.outputs[0])
-    own = Codes.all_of(_FIXED_GRIDS["sigmoid"])
+    own = Codes.all_of(FIXED_GRIDS["sigmoid"])
     attributes = {"function": "sigmoid"}
     gate = folder.builder.add("activation", (source,), f"{layer.name}_gate", shape, own, attributes=attributes)
     return multiplied(folder, (source, gate), layer.name, call.outputs[0], codes)
@@ -101,9 +100,9 @@ def _in_two_parts(folder, call, codes, slope):
 
 RULES = {
     "relu": Rule(fold_relu, reads=MOVES, non_negative=always),
-    "softmax": Rule(fold_on_fixed_grid, non_negative=always, grid=_FIXED_GRIDS["softmax"]),
-    "sigmoid": Rule(fold_on_fixed_grid, non_negative=always, grid=_FIXED_GRIDS["sigmoid"]),
-    "tanh": Rule(fold_on_fixed_grid, grid=_FIXED_GRIDS["tanh"]),
+    "softmax": Rule(fold_on_fixed_grid, non_negative=always, grid=FIXED_GRIDS["softmax"]),
+    "sigmoid": Rule(fold_on_fixed_grid, non_negative=always, grid=FIXED_GRIDS["sigmoid"]),
+    "tanh": Rule(fold_on_fixed_grid, grid=FIXED_GRIDS["tanh"]),
     "elu": Rule(fold_function),
     "gelu": Rule(fold_function),
     "leaky_relu": Rule(fold_leaky_relu),

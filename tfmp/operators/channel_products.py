@@ -2,10 +2,8 @@
 
 import numpy as np
 
-from tfmp.graph.runtime_limits import LARGEST_PACKED_BIAS
+from tfmp.graph.runtime_limits import LARGEST_BIAS, LARGEST_PACKED_BIAS
 from tfmp.operators.affine_chain import AffineMap
-
-_LARGEST_BIAS = 2.0**30
 
 
 def folded_map(found: AffineMap, channels: int, input_scale: float) -> dict[str, np.ndarray]:
@@ -19,7 +17,7 @@ def in_container(codes, scale, bias, input_scale, *, container_bits=8):
     """Constants from `[taps, channels]` codes, their scales, and biases as real numbers."""
     input_scale = np.float64(np.float32(input_scale))
     # Half of what the runtime takes, since the scale is rounded.
-    largest_bias = _LARGEST_BIAS if container_bits == 8 else LARGEST_PACKED_BIAS / 2
+    largest_bias = (LARGEST_BIAS if container_bits == 8 else LARGEST_PACKED_BIAS) / 2
     with np.errstate(divide="ignore", invalid="ignore"):
         room = largest_bias / (np.abs(bias) / (input_scale * scale))
     # A channel whose factor is (all but) zero holds its bias alone.

@@ -3,6 +3,7 @@
 import math
 
 from tfmp.graph import Grid
+from tfmp.graph.runtime_limits import INT8_HIGH, INT8_LOW, PRODUCT_RATIOS, SUM_RATIOS
 from tfmp.operators.affine_chain import affine_chain, affine_map
 from tfmp.operators.channel_products import folded_map
 from tfmp.operators.convolutions import fold_product
@@ -10,10 +11,9 @@ from tfmp.operators.fold_error import FoldError
 from tfmp.operators.integer_builder import Codes
 from tfmp.operators.operator import Rule, always, as_inputs
 
-# XNNPACK adds tensors whose scales are from 2**-10 to below 2**8 times the sum's.
-_SMALLEST_ADDEND, _LARGEST_ADDEND = 2.0**-9, 2.0**7
-# It multiplies tensors whose scales have a product from 2**-16 to below 2**8 times the output's.
-_SMALLEST_PRODUCT, _LARGEST_PRODUCT = 2.0**-15, 2.0**7
+# Half of the runtime's limits, since float32 scales round.
+_SMALLEST_ADDEND, _LARGEST_ADDEND = 2 * SUM_RATIOS[0], SUM_RATIOS[1] / 2
+_SMALLEST_PRODUCT, _LARGEST_PRODUCT = 2 * PRODUCT_RATIOS[0], PRODUCT_RATIOS[1] / 2
 
 
 def fold_sum(folder, call, codes):
@@ -30,7 +30,7 @@ def fold_sum(folder, call, codes):
     grids = [folder.stored_grid(source, layer.name) for source in call.inputs]
     largest = max(grid.scale for grid in grids)
     if largest > _LARGEST_ADDEND * codes.grid.scale:  # a sum that was always zero when its range was found
-        own = Codes.all_of(Grid(largest, -128, 127))
+        own = Codes.all_of(Grid(largest, INT8_LOW, INT8_HIGH))
     parts = []
     for source, grid in zip(call.inputs, grids, strict=True):
         part = folder.stored(source, layer.name)
@@ -61,9 +61,9 @@ def multiplied(folder, parts, name, tensor, codes):
     """Adds the product of two integer tensors, which is the tensor of the graph, and returns its name."""
     own, unit = codes, math.prod(folder.builder.tensors[part].grid.scale for part in parts)
     if unit > _LARGEST_PRODUCT * codes.grid.scale:  # every product but zero is beyond the codes, on this grid and that
-        own = Codes.all_of(Grid(unit, -128, 127))
+        own = Codes.all_of(Grid(unit, INT8_LOW, INT8_HIGH))
     elif unit < _SMALLEST_PRODUCT * codes.grid.scale:  # the largest product is code 1 or 2
-        own = Codes.all_of(Grid(unit * 2.0**9, -128, 127))
+        own = Codes.all_of(Grid(unit * 2.0**9, INT8_LOW, INT8_HIGH))
     made = folder.builder.add("multiply", parts, name, folder.shape(tensor), own, layer=name)
     return folder.requantized(tensor, made, own, codes)
 

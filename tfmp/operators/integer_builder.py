@@ -7,10 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 from tfmp.graph import Grid, IntegerGraph, IntegerOperation, IntegerTensor
-from tfmp.graph.runtime_limits import LARGEST_PRODUCT
+from tfmp.graph.runtime_limits import LARGEST_INPUT, LARGEST_PRODUCT
 
-_SMALLEST_FACTOR, _LARGEST_FACTOR = 2.0**-40, 255.0
-_LARGEST_PRODUCT = LARGEST_PRODUCT / 2  # float32 scales round
+_VANISHING_FACTOR = 2.0**-40
 _ONCE = {"strides": (1, 1), "padding": "valid", "dilation": (1, 1)}
 
 
@@ -82,13 +81,14 @@ class IntegerBuilder:
         """The operation with scales that the runtime takes: before or behind a dead tensor they can be far off.
 
         No grid has a code beyond +-255, so that from a factor of 255 on every accumulator but zero saturates, and below
-        a factor of 2**-33 none reaches code 1. An accumulator that could overflow gets the largest factor that cannot.
+        a factor of 2**-33 none reaches code 1. An accumulator that could overflow gets half of the largest factor that
+        cannot, since float32 scales round.
         """
         input_scale, scale = (
             np.float64(self.tensors[name].grid.scale) for name in (operation.inputs[0], operation.output)
         )
-        largest = np.minimum(_LARGEST_FACTOR, _LARGEST_PRODUCT / np.maximum(operation.reach, 1))
-        bounds = np.array([np.full_like(largest, _SMALLEST_FACTOR), largest]) * scale / input_scale
+        largest = np.minimum(float(LARGEST_INPUT), LARGEST_PRODUCT / 2 / np.maximum(operation.reach, 1))
+        bounds = np.array([np.full_like(largest, _VANISHING_FACTOR), largest]) * scale / input_scale
         limited = np.clip(operation.constants["kernel_scale"], *bounds).astype(np.float32)
         return dataclasses.replace(operation, constants={**operation.constants, "kernel_scale": limited})
 

@@ -14,7 +14,8 @@ from tfmp.checks import check_choice, check_integer, check_path
 from tfmp.costs.runtime_table import RuntimeRow, RuntimeTable, network_key
 from tfmp.data.model_inputs import ModelInputs
 from tfmp.graph import Graph, LayerShape, map_references
-from tfmp.lowering.weight_packing import PACKED_BITS, weight_storage
+from tfmp.graph.runtime_limits import PACKED_BITS
+from tfmp.lowering.weight_packing import weight_storage
 from tfmp.tflite.one_layer import one_layer_graph
 from tfmp.tflite.stopwatch import Stopwatch
 from tfmp.tflite.writer.write_tflite import write_tflite

@@ -2,9 +2,8 @@
 
 from tfmp import quantizers
 from tfmp.graph import Layer
+from tfmp.graph.runtime_limits import LARGEST_KERNEL_CODE
 from tfmp.operators.fold_error import FoldError
-
-_LARGEST_CODE = 127
 
 
 def check_library(layer: Layer):
@@ -22,7 +21,7 @@ def check_library(layer: Layer):
 def check_kernel(layer: Layer):
     """Raises `FoldError` if INT8 cannot hold the codes of one of a kernel's candidates."""
     for candidate in layer.weight.formats:
-        if not candidate.is_float and not -_LARGEST_CODE <= candidate.low < candidate.high <= _LARGEST_CODE:
+        if not candidate.is_float and not -LARGEST_KERNEL_CODE <= candidate.low < candidate.high <= LARGEST_KERNEL_CODE:
             raise FoldError(
                 layer.name,
                 f"it has {candidate.bits} bits of `{layer.weight.quantizer}` for its weights, whose codes up to "

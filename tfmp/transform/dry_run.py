@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 
 from tfmp.graph import Graph, Grid, Layer
+from tfmp.graph.runtime_limits import INT8_HIGH, INT8_LOW
 from tfmp.lowering.lowering import Lowering
 from tfmp.operators import rule_of
 from tfmp.operators.convolutions import RULES as PRODUCTS
@@ -13,7 +14,7 @@ from tfmp.operators.fold_error import FoldError, free_size
 from tfmp.operators.integer_builder import Codes
 from tfmp.transform.candidate_checks import check_kernel, check_library, check_range, check_zero
 
-_STAND_IN = Codes.all_of(Grid(1.0, -128, 127))
+_STAND_IN = Codes.all_of(Grid(1.0, INT8_LOW, INT8_HIGH))
 _CHECKS = (check_library, check_range, check_zero, check_kernel)
 
 

@@ -15,6 +15,7 @@ from tfmp.bindings.tfmot.measured_ranges import activation_range, kernel_range, 
 from tfmp.bindings.tfmot.mixed_precision_quantize_config import kernel_name
 from tfmp.bindings.tfmot.mixed_precision_quantize_wrapper import MixedPrecisionQuantizeWrapper
 from tfmp.graph import UNQUANTIZED, Call, Layer, TensorRef, map_references
+from tfmp.graph.runtime_limits import BOUNDED_OUTPUTS
 
 # Before which of them TFMOT quantizes, and behind which; it says so in private attributes alone.
 _QUANTIZED_BEFORE = ("softmax", "sigmoid", "tanh", "gelu")
@@ -24,7 +25,7 @@ _OWN_VARIABLES = ("optimizer_step", "_min", "_max")
 # Through which a tensor keeps the levels that it was quantized to.
 _MOVING = ("identity", "reshape", "permute", "pad", "crop", "upsample", "repeat", "max_pool", "global_max_pool")
 # Whose result lies between fixed values in the runtime; TFMOT leaves it to that.
-_BOUNDED = {"sigmoid": (0, 255 / 256), "softmax": (0, 255 / 256), "tanh": (-1, 127 / 128)}
+_BOUNDED = {function: (low * scale, high * scale) for function, (scale, low, high) in BOUNDED_OUTPUTS.items()}
 
 
 def wrapped_layer(layer):

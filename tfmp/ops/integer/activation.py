@@ -5,6 +5,8 @@ import math
 import numpy as np
 import tensorflow as tf
 
+from tfmp.graph.runtime_limits import LEAKY_RELU_BITS
+
 
 def activation(x, *, input_grid, grid, attributes):
     """A function of every code, looked up in a table of all codes."""
@@ -22,8 +24,9 @@ def activation_table(codes, *, input_grid, grid, attributes):
     input_scale, scale = np.float32(input_grid.scale), np.float32(grid.scale)
     if function == "leaky_relu":
         ratio = input_scale / scale
-        factors = np.rint(np.float32(256) * np.array([ratio * np.float32(slope), ratio])).astype(np.int64)
-        return (codes * factors[(codes >= 0).astype(int)] + 128) >> 8
+        one = 2**LEAKY_RELU_BITS
+        factors = np.rint(np.float32(one) * np.array([ratio * np.float32(slope), ratio])).astype(np.int64)
+        return (codes * factors[(codes >= 0).astype(int)] + one // 2) >> LEAKY_RELU_BITS
     x = codes.astype(np.float32) * input_scale
     if function == "gelu":
         y = _gelu(x, approximate=attributes.get("approximate", False)) * (np.float32(1) / scale)

@@ -3,8 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-# The runtime weighs neighbours by multiples of 2**-11.
-_WEIGHT_BITS = 11
+from tfmp.graph.runtime_limits import RESIZE_BITS
 
 
 def pad(x, *, attributes):
@@ -20,7 +19,7 @@ def slice_codes(x, *, attributes):
 
 def resize(x, *, size):
     """Bilinear interpolation to another height and width, rounded half up."""
-    one = 2**_WEIGHT_BITS
+    one = 2**RESIZE_BITS
     x = tf.cast(x, tf.float64)
     for axis in (2, 1):
         low, high, weight = _neighbours(x.shape[axis], size[axis - 1])
@@ -35,5 +34,5 @@ def _neighbours(source, target):
     centres = np.arange(target, dtype=np.float32) * scale + (np.float32(0.5) * scale - np.float32(0.5))
     centres = np.clip(centres, np.float32(0), np.float32(source - 1))
     low = centres.astype(np.int32)
-    weight = np.rint((centres - low.astype(np.float32)) * np.float32(2**_WEIGHT_BITS))
+    weight = np.rint((centres - low.astype(np.float32)) * np.float32(2**RESIZE_BITS))
     return low, np.minimum(low + 1, source - 1), weight.astype(np.float64)

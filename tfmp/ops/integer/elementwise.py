@@ -5,6 +5,8 @@ import math
 import numpy as np
 import tensorflow as tf
 
+from tfmp.graph.runtime_limits import SUM_BITS
+
 
 def clip(codes, low, high):
     """Codes from `low` to `high`."""
@@ -24,7 +26,7 @@ def dequantize(x, *, input_grid):
 def add(x, y, *, grids, grid, sign=1):
     """Sum, or difference with `sign=-1`, of two tensors of codes, each on its own grid, rounded half up."""
     ratios = [np.float32(np.float32(g.scale) / np.float32(grid.scale)) for g in grids]
-    shift = 20 - math.floor(math.log2(max(ratios)))
+    shift = SUM_BITS - math.floor(math.log2(max(ratios)))
     first, second = (int(np.rint(np.float64(ratio) * 2.0**shift)) for ratio in ratios)
     total = tf.cast(x, tf.float64) * first + tf.cast(y, tf.float64) * (sign * second)
     return tf.cast(tf.floor((total + 2.0 ** (shift - 1)) / 2.0**shift), tf.float32)

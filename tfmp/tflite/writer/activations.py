@@ -3,13 +3,9 @@
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from tfmp.graph.integer_graph import ACTIVATIONS, Grid, IntegerOperation
+from tfmp.graph.integer_graph import ACTIVATIONS, FIXED_GRIDS, IntegerOperation
+from tfmp.graph.runtime_limits import LEAKY_RELU_FACTORS
 from tfmp.tflite.writer.tensor_table import TensorTable
-
-# The grids that the format's specification gives to functions with a bounded range.
-FIXED_GRIDS = {"sigmoid": Grid(1 / 256, 0, 255), "tanh": Grid(1 / 128, -128, 127)}
-# Factors of LEAKY_RELU beyond these are left to a kernel that rounds twice.
-_SMALLEST_FACTOR, _LARGEST_FACTOR = 2.0**-8, 2.0**7 - 2.0**-8
 
 
 def write_activation(table: TensorTable, operation: IntegerOperation) -> None:
@@ -42,10 +38,11 @@ def _leaky_options(table, operation):
     scale = np.float32(table.grid(operation.output).scale)
     ratio = np.float32(table.grid(operation.inputs[0]).scale) / scale
     factors = ratio, abs(ratio * np.float32(options.alpha))
-    if not all(_SMALLEST_FACTOR <= factor <= _LARGEST_FACTOR for factor in factors):
+    smallest, largest = LEAKY_RELU_FACTORS
+    if not all(smallest <= factor <= largest for factor in factors):
         raise ValueError(
-            "The input scale of leaky_relu, and that times its slope, must be from 2**-8 to 127.996 times the "
-            f"output scale. Received: {factors[0]} and {factors[1]} times at operation {operation.name!r}. "
+            f"The input scale of leaky_relu, and that times its slope, must be from {smallest} to {largest:.3f} times "
+            f"the output scale. Received: {factors[0]} and {factors[1]} times at operation {operation.name!r}. "
             "Requantize the input, or use a ReLU for a slope of almost zero."
         )
     return options

@@ -4,15 +4,12 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from tfmp.graph.integer_graph import IntegerOperation
-from tfmp.graph.runtime_limits import LARGEST_PRODUCT, SMALLEST_SCALE
+from tfmp.graph.runtime_limits import LARGEST_KERNEL_CODE, LARGEST_PRODUCT, MULTIPLIER_LIMIT, SMALLEST_SCALE
 from tfmp.tflite.writer.gathered_windows import filled_input, gathered_windows, packed_bits_of
 from tfmp.tflite.writer.model_builder import Quantization
 from tfmp.tflite.writer.tensor_table import TensorTable
 
 PADDINGS = {"same": schema.Padding.SAME, "valid": schema.Padding.VALID}
-_KERNEL_LIMIT = 127
-# With a larger factor from accumulator to output XNNPACK refuses, and with it the runtime, the whole file.
-_MULTIPLIER_LIMIT = 2.0**8
 
 
 def write_conv2d(table: TensorTable, operation: IntegerOperation) -> None:
@@ -127,11 +124,12 @@ def _with_constants(table, operation, kernel, axis):
     kernel_scale = np.asarray(operation.constants["kernel_scale"])
     bias = np.asarray(operation.constants["bias"])
     channels = (kernel.shape[axis],)
-    if kernel.dtype != np.int8 or kernel.size == 0 or np.abs(kernel.astype(np.int16)).max() > _KERNEL_LIMIT:
+    if kernel.dtype != np.int8 or kernel.size == 0 or np.abs(kernel.astype(np.int16)).max() > LARGEST_KERNEL_CODE:
         raise ValueError(
-            f"`kernel` must hold int8 codes from -{_KERNEL_LIMIT} to {_KERNEL_LIMIT}: with -128, kernels that add two "
-            f"products in 16 bits overflow. Received: {kernel.dtype} codes at operation {operation.name!r}, from "
-            f"{kernel.min(initial=0)} to {kernel.max(initial=0)}. Quantize 8-bit kernels symmetrically."
+            f"`kernel` must hold int8 codes from -{LARGEST_KERNEL_CODE} to {LARGEST_KERNEL_CODE}: with -128, kernels "
+            f"that add two products in 16 bits overflow. Received: {kernel.dtype} codes at operation "
+            f"{operation.name!r}, from {kernel.min(initial=0)} to {kernel.max(initial=0)}. Quantize 8-bit kernels "
+            "symmetrically."
         )
     if bias.dtype != np.int32 or bias.shape != channels or kernel_scale.shape != channels:
         raise ValueError(
@@ -143,12 +141,12 @@ def _with_constants(table, operation, kernel, axis):
     bias_scale = input_scale * kernel_scale
     multiplier = bias_scale / np.float32(table.grid(operation.output).scale)
     smallest = np.minimum(kernel_scale, bias_scale)
-    if not np.all((smallest >= SMALLEST_SCALE) & (multiplier < _MULTIPLIER_LIMIT)):
+    if not np.all((smallest >= SMALLEST_SCALE) & (multiplier < MULTIPLIER_LIMIT)):
         raise ValueError(
             f"`kernel_scale` and `input_scale * kernel_scale` must be positive, from {SMALLEST_SCALE:.3g}, and "
-            f"`input_scale * kernel_scale / output_scale` below 256. Received: scales from {smallest.min()}, factors "
-            f"to {multiplier.max()} at operation {operation.name!r}. Recalibrate its ranges; give a channel without "
-            "weights any other scale."
+            f"`input_scale * kernel_scale / output_scale` below {MULTIPLIER_LIMIT:.0f}. Received: scales from "
+            f"{smallest.min()}, factors to {multiplier.max()} at operation {operation.name!r}. Recalibrate its ranges; "
+            "give a channel without weights any other scale."
         )
     product = (multiplier.astype(np.float64) * operation.reach).max()
     if product >= LARGEST_PRODUCT:

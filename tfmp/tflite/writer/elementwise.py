@@ -3,13 +3,9 @@
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from tfmp.graph.integer_graph import Grid, IntegerOperation
+from tfmp.graph.integer_graph import FIXED_GRIDS, IntegerOperation
+from tfmp.graph.runtime_limits import PRODUCT_RATIOS, SUM_RATIOS
 from tfmp.tflite.writer.tensor_table import TensorTable
-
-SOFTMAX_GRID = Grid(1 / 256, 0, 255)
-# XNNPACK leaves factors beyond these to a kernel that rounds twice.
-_SMALLEST_RATIO, _LARGEST_RATIO = 2.0**-10, 2.0**8
-_SMALLEST_FACTOR, _LARGEST_FACTOR = 2.0**-16, 2.0**8
 
 
 def write_add(table: TensorTable, operation: IntegerOperation) -> None:
@@ -27,7 +23,7 @@ def write_multiply(table: TensorTable, operation: IntegerOperation) -> None:
     _check_shapes(table, operation)
     first, second, scale = (np.float32(table.grid(name).scale) for name in (*operation.inputs, operation.output))
     factor = first * second / scale
-    if not _SMALLEST_FACTOR <= factor < _LARGEST_FACTOR:
+    if not PRODUCT_RATIOS[0] <= factor < PRODUCT_RATIOS[1]:
         raise ValueError(
             "The product of the input scales of `multiply` must be from 2**-16 to below 256 times the output scale. "
             f"Received: {factor} times at operation {operation.name!r}. Requantize an input or choose another output "
@@ -41,7 +37,7 @@ def _write_sum(table, operation, kind, options):
     _check_shapes(table, operation)
     scale = np.float32(table.grid(operation.output).scale)
     ratios = [np.float32(table.grid(name).scale) / scale for name in operation.inputs]
-    if not all(_SMALLEST_RATIO <= ratio < _LARGEST_RATIO for ratio in ratios):
+    if not all(SUM_RATIOS[0] <= ratio < SUM_RATIOS[1] for ratio in ratios):
         raise ValueError(
             f"The input scales of `{operation.kind}` must be from 2**-10 to below 256 times the output scale. "
             f"Received: {ratios[0]} and {ratios[1]} times at operation {operation.name!r}. Requantize the input that "
@@ -64,9 +60,9 @@ def _check_shapes(table, operation):
 
 def write_softmax(table: TensorTable, operation: IntegerOperation) -> None:
     """SOFTMAX over the last axis."""
-    grid = table.grid(operation.output)
-    if grid != SOFTMAX_GRID:
-        raise ValueError(f"`softmax` writes {SOFTMAX_GRID}. Received: {grid} at operation {operation.name!r}.")
+    grid, fixed = table.grid(operation.output), FIXED_GRIDS["softmax"]
+    if grid != fixed:
+        raise ValueError(f"`softmax` writes {fixed}. Received: {grid} at operation {operation.name!r}.")
     options = schema.SoftmaxOptionsT()
     options.beta = 1.0
     inputs = [table.index(operation.inputs[0])]

@@ -4,8 +4,8 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from tfmp.graph.integer_graph import IntegerOperation
-from tfmp.graph.runtime_limits import LARGEST_INPUT, LARGEST_PACKED_BIAS, LARGEST_PACKED_SUM
-from tfmp.lowering.weight_packing import LARGEST_CONCATENATION, filled_channels
+from tfmp.graph.runtime_limits import LARGEST_CONCATENATION, LARGEST_INPUT, LARGEST_PACKED_BIAS, LARGEST_PACKED_SUM
+from tfmp.lowering.weight_packing import filled_channels
 from tfmp.tflite.writer.model_builder import Quantization
 from tfmp.tflite.writer.tensor_table import TensorTable
 

@@ -4,18 +4,17 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from tfmp.graph.integer_graph import IntegerOperation
+from tfmp.graph.runtime_limits import INDEX_TYPES
 from tfmp.tflite.writer.model_builder import TYPE_CODES
 from tfmp.tflite.writer.tensor_table import TensorTable
-
-_INDEX_TYPES = ("int32", "int64")
 
 
 def write_index(table: TensorTable, operation: IntegerOperation) -> None:
     """ARG_MAX or ARG_MIN; the first of equal numbers counts."""
     output, axis = table.graph.tensors[operation.output], operation.attributes["axis"]
-    if output.dtype not in _INDEX_TYPES:
+    if output.dtype not in INDEX_TYPES:
         raise ValueError(
-            f"`{operation.kind}` writes {' or '.join(_INDEX_TYPES)}. Received: {output.dtype} at operation "
+            f"`{operation.kind}` writes {' or '.join(INDEX_TYPES)}. Received: {output.dtype} at operation "
             f"{operation.name!r}. Cast its output."
         )
     kind = operation.kind.upper()

@@ -6,8 +6,9 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from tfmp.graph.runtime_limits import BUFFER_ALIGNMENT
+
 FILE_IDENTIFIER = b"TFL3"
-_BUFFER_ALIGNMENT = 16
 
 
 def unpack(content: bytes) -> schema.ModelT:
@@ -88,5 +89,5 @@ class _AlignedBuffer(schema.BufferT):
 
     def Pack(self, builder):
         if self.data is not None:
-            builder.Prep(_BUFFER_ALIGNMENT, len(self.data))
+            builder.Prep(BUFFER_ALIGNMENT, len(self.data))
         return super().Pack(builder)

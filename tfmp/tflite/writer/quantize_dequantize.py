@@ -4,8 +4,9 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from tfmp.graph.integer_graph import IntegerOperation
+from tfmp.graph.runtime_limits import INT8_LOW, UINT8_OFFSET
 from tfmp.tflite.writer.model_builder import Quantization
-from tfmp.tflite.writer.tensor_table import INT8_LOW, UINT8_OFFSET, TensorTable
+from tfmp.tflite.writer.tensor_table import TensorTable
 
 NUMBER_TYPES = ("float32", "int8", "uint8")
 INTEGERS = ("int8", "uint8")

@@ -6,13 +6,10 @@ from collections.abc import Sequence
 from ai_edge_litert import schema_py_generated as schema
 
 from tfmp.graph.integer_graph import Grid, IntegerGraph, IntegerOperation
+from tfmp.graph.runtime_limits import INT8_HIGH, INT8_LOW, NEVER_FUSED
 from tfmp.tflite.writer.model_builder import ModelBuilder, Quantization
 
-INT8_LOW, INT8_HIGH = -128, 127
-UINT8_OFFSET = 128
 ANY_CODE = (-math.inf, math.inf)
-# XNNPACK joins tensors without the activation that the schema lets this operator have.
-_NOT_FUSED = "CONCATENATION"
 
 
 class TensorTable:
@@ -127,7 +124,7 @@ class TensorTable:
         low, high = self.bounds(operation)
         zero_points = []
         if low > reach[0]:
-            if low == 0 and kind != _NOT_FUSED and "fusedActivationFunction" in vars(options or object):
+            if low == 0 and kind not in NEVER_FUSED and "fusedActivationFunction" in vars(options or object):
                 options.fusedActivationFunction = schema.ActivationFunctionType.RELU
             elif low > INT8_LOW - grid.zero_point:
                 zero_points.append(INT8_LOW - low)

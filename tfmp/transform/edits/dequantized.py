@@ -5,11 +5,10 @@ import dataclasses
 import numpy as np
 
 from tfmp.graph import UNQUANTIZED, Graph
+from tfmp.graph.runtime_limits import LARGEST_KERNEL_CODE
 from tfmp.transform.activation_grid import calibrated_quantizer
 from tfmp.transform.fold import check_fixed
 from tfmp.transform.stored_kernel import kernel_codes
-
-_LARGEST_CODE = 127
 
 
 def dequantized(graph: Graph) -> tuple[Graph, dict[str, np.ndarray]]:
@@ -31,7 +30,7 @@ def dequantized(graph: Graph) -> tuple[Graph, dict[str, np.ndarray]]:
         if layer.weight.formats[0].is_float:
             continue
         integers, scale = kernel_codes(layer)
-        if np.abs(integers).max() <= _LARGEST_CODE:
+        if np.abs(integers).max() <= LARGEST_KERNEL_CODE:
             codes[layer.name] = integers.astype(np.int8)
         weights = {path: value for path, value in layer.weights.items() if not path.startswith("weight_selector/")}
         weights["kernel"] = (integers * scale).astype(np.float32)
