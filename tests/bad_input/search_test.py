@@ -61,7 +61,7 @@ ROWS = [
         "JointSearch",
         tfmp.JointSearch,
         {"space": SPACE, "target": 1e6},
-        space=instance("a `tfmp.joint.search_space.SearchSpace`"),
+        space=instance("a `tfmp.joint.SearchSpace`"),
         target=kinds.POSITIVE_NUMBER,
         settings=(TypeError, "`tfmp.joint.JointSettings`", [3, {}, "fast"]),
         loss=(TypeError, "a function of labels and logits", [3, "mse", []]),
@@ -81,12 +81,12 @@ ROWS = [
         "Reinforce",
         joint.Reinforce,
         {"space": SPACE, "oracle": len},
-        space=instance("a `tfmp.joint.search_space.SearchSpace`"),
+        space=instance("a `tfmp.joint.SearchSpace`"),
         samples=kinds.POSITIVE_INTEGER,
         baseline=choice("none", "moving_average", "leave_one_out"),
         momentum=PROBABILITY,
     ),
-    *rows("Categoricals", joint.Categoricals, {}, space=instance("a `tfmp.joint.search_space.SearchSpace`")),
+    *rows("Categoricals", joint.Categoricals, {}, space=instance("a `tfmp.joint.SearchSpace`")),
     *rows(
         "SelectionData",
         tfmp.SelectionData,
@@ -183,7 +183,7 @@ ROWS = [
         tfmp.build_network,
         {"keras": keras, "network": NETWORK},
         keras=instance("the module `keras` or `tf_keras`"),
-        network=instance("a `tfmp.joint.discrete_network.DiscreteNetwork`"),
+        network=instance("a `tfmp.joint.DiscreteNetwork`"),
     ),
 ]
 

@@ -20,9 +20,9 @@ FRONT = tfmp.reports.ParetoFront(
     "energy_nj",
     "accuracy",
 )
-NETWORK = tfmp.joint.discrete_network.DiscreteNetwork(
-    tfmp.joint.search_space.SearchSpace([(16, 2, 2)], image_size=16, num_classes=10),
-    [tfmp.joint.block_spec.BlockSpec(False, 6, 5, 8, 4), tfmp.joint.block_spec.BlockSpec(True)],
+NETWORK = tfmp.joint.DiscreteNetwork(
+    tfmp.joint.SearchSpace([(16, 2, 2)], image_size=16, num_classes=10),
+    [tfmp.joint.BlockSpec(False, 6, 5, 8, 4), tfmp.joint.BlockSpec(True)],
 )
 FIGURES = {
     "bars": lambda: plots.bars({"W2A2": {"a": 1.0, "b": 2.0}, "W4A4": {"b": 3.0}}, y_label="accuracy, %"),

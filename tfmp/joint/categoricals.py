@@ -23,7 +23,7 @@ class Categoricals:
     """
 
     def __init__(self, space: SearchSpace):
-        self.space = check_instance("space", space, SearchSpace, "a `tfmp.joint.search_space.SearchSpace`")
+        self.space = check_instance("space", space, SearchSpace, "a `tfmp.joint.SearchSpace`")
         self.counts = np.array([len(values) for block in space.blocks for values in block.candidates.fields])
         self.mask = (np.arange(self.counts.max()) < self.counts[:, None]).astype(np.float32)
 

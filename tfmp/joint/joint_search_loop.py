@@ -36,7 +36,7 @@ class JointSearchMixin(NetworkDerivation, JointBackup, JointChecks):
     Costs that are sums over layers have the exact expectation; others are estimated from sampled networks (REINFORCE).
 
     Args:
-        space: `tfmp.joint.search_space.SearchSpace`.
+        space: `tfmp.joint.SearchSpace`.
         target: What the network may cost, in the cost's unit.
         cost: Name of a cost or a `tfmp.costs.Cost`; or a `tfmp.joint.Oracle` or a function from a
             `tfmp.joint.DiscreteNetwork` to a number; or a `tfmp.joint.CostGradient` that says how it is learned.
@@ -74,7 +74,7 @@ class JointSearchMixin(NetworkDerivation, JointBackup, JointChecks):
         loss=None,
         backup_dir=None,
     ):
-        self.space = check_instance("space", space, SearchSpace, "a `tfmp.joint.search_space.SearchSpace`")
+        self.space = check_instance("space", space, SearchSpace, "a `tfmp.joint.SearchSpace`")
         self.target = check_number("target", target, above=0, hint="Give it in the unit of the cost")
         expected = "`tfmp.joint.JointSettings`, or None"
         self.settings = check_instance("settings", settings, (JointSettings, type(None)), expected) or JointSettings()

@@ -31,7 +31,7 @@ def build_network(keras, network: DiscreteNetwork, *, quantizer=_ENDS, calibrati
         >>> model = tfmp.build_network(keras, search.derive())
     """
     check_keras(keras)
-    check_instance("network", network, DiscreteNetwork, "a `tfmp.joint.discrete_network.DiscreteNetwork`")
+    check_instance("network", network, DiscreteNetwork, "a `tfmp.joint.DiscreteNetwork`")
     bits = network.searched_bits
     model = float_network(keras, network)
     candidates = tuple(sorted({each for pair in bits.values() for each in pair})) or (ENDS_BITS,)

@@ -16,7 +16,7 @@ def network_blocks(networks, *, title=None):
     channels and size.
 
     Args:
-        networks: Label to `tfmp.joint.discrete_network.DiscreteNetwork`.
+        networks: Label to `tfmp.joint.DiscreteNetwork`.
         title: Text above.
 
     Raises:
