@@ -10,7 +10,7 @@ Every function returns the value, as a plain Python number where it is one, so t
 import math
 import numbers
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -136,7 +136,7 @@ def check_text(name: str, value: Any, *, hint: str = "", where: str = "") -> str
     return value
 
 
-def check_path(name: str, value: Any, *, hint: str = "") -> str | os.PathLike:
+def check_path(name: str, value: Any, *, hint: str = "") -> str | os.PathLike[str]:
     """Returns a path, which need not exist.
 
     Raises:
@@ -150,7 +150,7 @@ def check_path(name: str, value: Any, *, hint: str = "") -> str | os.PathLike:
     return value
 
 
-def check_function(name: str, value: Any, of: str, *, hint: str = "") -> Callable:
+def check_function(name: str, value: Any, of: str, *, hint: str = "") -> Callable[..., Any]:
     """Returns a function, given what it is a function of, in words.
 
     Raises:
@@ -182,7 +182,7 @@ def check_instance(
     return value
 
 
-def check_instances(name: str, values: Any, classes: type | tuple[type, ...], expected: str) -> tuple:
+def check_instances(name: str, values: Any, classes: type | tuple[type, ...], expected: str) -> tuple[Any, ...]:
     """Returns a list or tuple of instances of a class; `expected` says what such a list holds.
 
     Raises:
@@ -203,21 +203,24 @@ def received(value: object, *, limit: int = 80) -> str:
     return text
 
 
-def _message(name, expected, value, hint, where=""):
+def _message(name: str, expected: str, value: object, hint: str, where: str = "") -> str:
     place = f"{where}: " if where else ""
     way_out = f". {hint}" if hint else ""
     return f"{place}`{name}` must be {expected}. Received: {received(value)}{way_out}"
 
 
-def _is_integer_within(value, at_least, at_most):
+def _is_integer_within(value: Any, at_least: int | None, at_most: int | None) -> bool:
     return is_integer(value) and (at_least is None or value >= at_least) and (at_most is None or value <= at_most)
 
 
-def _is_number_within(value, bounds):
+def _is_real(value: object) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def _is_number_within(value: Any, bounds: Mapping[str, float | None]) -> bool:
     above, below, at_least, at_most = (bounds.get(word) for word in ("above", "below", "at least", "at most"))
     return (
-        isinstance(value, numbers.Real)
-        and not isinstance(value, bool)
+        _is_real(value)
         and math.isfinite(value)
         and (above is None or value > above)
         and (below is None or value < below)
@@ -226,21 +229,21 @@ def _is_number_within(value, bounds):
     )
 
 
-def _are_as_many(values, count):
+def _are_as_many(values: Any, count: int | None) -> bool:
     is_list = isinstance(values, list | tuple) or (isinstance(values, np.ndarray) and values.ndim == 1)
     return is_list and (len(values) == count if count else len(values) > 0)
 
 
-def _many(count):
+def _many(count: int | None) -> str:
     return {None: "one or more", 1: "one", 2: "two"}.get(count, str(count))
 
 
-def _bounds(bounds):
+def _bounds(bounds: Mapping[str, float | None]) -> str:
     words = " and ".join(f"{word} {bound:g}" for word, bound in bounds.items() if bound is not None)
     return f" {words}" if words else ""
 
 
-def _integers(low, high, *, many=False):
+def _integers(low: int | None, high: int | None, *, many: bool = False) -> str:
     article, noun = ("", "integers") if many else ("an ", "integer")
     if low is None and high is None:
         return f"{article}{noun}"

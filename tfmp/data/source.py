@@ -28,7 +28,7 @@ class Source(abc.ABC):
         """Yields every batch once; those that come as batches keep their size."""
 
     @abc.abstractmethod
-    def num_batches(self, batch_size: int) -> int | None:
+    def num_batches(self, batch_size: int) -> float | None:
         """How many `elements` yields; None if only reading all of them would tell, `math.inf` if they never end."""
 
 
@@ -103,7 +103,7 @@ class IndexedBatches(Source):
 class StreamedBatches(Source):
     """Batches that are read in their order: a `tf.data.Dataset`, or what a function returns each time it is called."""
 
-    def __init__(self, data: tf.data.Dataset | Callable[[], Iterable], name: str):
+    def __init__(self, data: tf.data.Dataset | Callable[[], Iterable[Any]], name: str):
         self._data, self._name = data, name
         if not isinstance(data, tf.data.Dataset):
             _check_function(data, name)
@@ -150,7 +150,7 @@ JOINED_BATCHES = (
 )
 
 
-def source_of(data: Any, name: str) -> Source:
+def source_of(data: Any, name: str) -> Arrays | IndexedBatches | StreamedBatches:
     """Returns the source of data in any of the forms.
 
     Args:

@@ -134,7 +134,7 @@ def link_or_copy(source: str | os.PathLike[str], path: str | os.PathLike[str], o
             shutil.copyfile(source, beside)
 
 
-def synchronize(path):
+def synchronize(path: str | os.PathLike[str]) -> None:
     """Waits until a file, or the names in a folder, are on the disk; some file systems cannot do so for folders."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
@@ -151,7 +151,7 @@ def synchronize(path):
         os.close(descriptor)
 
 
-def _take_the_place(beside, target, overwrite):
+def _take_the_place(beside: str, target: str, overwrite: bool) -> None:
     if overwrite:
         if os.path.exists(target):
             shutil.copymode(target, beside)
@@ -178,7 +178,7 @@ def remove_leftovers(path: str | os.PathLike[str]) -> None:
                 os.unlink(os.path.join(folder, entry))
 
 
-def _is_alive(process):
+def _is_alive(process: int) -> bool:
     if os.name == "nt":  # where signal 0 is a Ctrl-C
         return True
     try:
@@ -190,5 +190,5 @@ def _is_alive(process):
     return True
 
 
-def _exists_message(target):
+def _exists_message(target: str) -> str:
     return f"The file {target!r} exists. Pass overwrite=True to replace it, or choose another path."

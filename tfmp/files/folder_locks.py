@@ -1,12 +1,14 @@
 """Locks of folders between processes."""
 
 import contextlib
+import io
 import os
+from collections.abc import Iterator
 
 try:
     import fcntl
 except ImportError:  # not on Windows, where two workers may both train the float model, and the last one's stays
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]  # no annotation says: a module or None
 
 LOCKS = "locks"
 
@@ -30,7 +32,7 @@ class FolderLocks:
         self._folder = os.path.abspath(folder)
 
     @contextlib.contextmanager
-    def hold(self, name, *, wait=True):
+    def hold(self, name: str, *, wait: bool = True) -> Iterator[None]:
         """Lets one process at a time in.
 
         Args:
@@ -54,7 +56,7 @@ class FolderLocks:
             file.close()
 
     @contextlib.contextmanager
-    def searching(self):
+    def searching(self) -> Iterator[None]:
         """Lets one process at a time search.
 
         Raises:
@@ -70,7 +72,7 @@ class FolderLocks:
             yield
 
 
-def _locked_file(path, wait):
+def _locked_file(path: str, wait: bool) -> io.BufferedWriter:
     locks = os.path.dirname(path)
     while True:
         os.makedirs(os.path.dirname(locks), exist_ok=True)
@@ -91,7 +93,7 @@ def _locked_file(path, wait):
         file.close()
 
 
-def _is_at(file, path):
+def _is_at(file: io.BufferedWriter, path: str) -> bool:
     """Whether the file is still that of the path, which the process that had it may have removed."""
     try:
         return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
@@ -99,7 +101,7 @@ def _is_at(file, path):
         return False
 
 
-def _close_in_fork():
+def _close_in_fork() -> None:
     """A fork that outlives its process, a reader of data for example, would keep the locks."""
     for file in _open_files:
         file.close()

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tfmp.checks import check_instance, check_integer, check_path, received
@@ -33,7 +33,9 @@ class JsonRecord:
     version: int = 1
     needed: tuple[str, ...] = ()
 
-    def write(self, content: Mapping[str, Any], path=None, *, overwrite: bool = False) -> str:
+    def write(
+        self, content: Mapping[str, Any], path: str | os.PathLike[str] | None = None, *, overwrite: bool = False
+    ) -> str:
         """Returns content as JSON text with the marks and, given a path, writes it there.
 
         Raises:
@@ -44,7 +46,7 @@ class JsonRecord:
             write_atomically(path, text, overwrite=overwrite)
         return text
 
-    def read(self, source: str | os.PathLike, build: Callable[[dict[str, Any]], Any]) -> Any:
+    def read(self, source: str | os.PathLike[str], build: Callable[[dict[str, Any]], Any]) -> Any:
         """Returns what `build` makes of the content, its marks taken off.
 
         Args:
@@ -57,10 +59,10 @@ class JsonRecord:
             ValueError: If it is no such record, or one of a newer version; the message says what is wrong in it.
         """
         check_path("source", source, hint=f"Give the path of {self.noun} in JSON, or the JSON text")
-        is_text = isinstance(source, str) and source.lstrip("\ufeff \t\r\n").startswith("{")
-        label = "JSON text" if is_text else repr(os.fspath(source))
+        text = source if isinstance(source, str) and source.lstrip("\ufeff \t\r\n").startswith("{") else None
+        label = repr(os.fspath(source)) if text is None else "JSON text"
         try:
-            content = parse_json(source if is_text else read_text(source))
+            content = parse_json(read_text(source) if text is None else text)
             self._check_marks(content)
             return build({key: value for key, value in content.items() if key not in ("format", "version")})
         except (KeyError, TypeError, ValueError) as error:
@@ -69,7 +71,7 @@ class JsonRecord:
                 f"Expected {self.noun} in JSON, as {self.writer} writes it. Received: {label}: {reason}"
             ) from error
 
-    def _check_marks(self, content):
+    def _check_marks(self, content: Any) -> None:
         if not isinstance(content, dict):
             raise ValueError(f"not an object but {received(content)}")
         if content.get("format") != self.format:
@@ -96,7 +98,7 @@ def built_from(kind: type, arguments: Any) -> Any:
         ) from error
 
 
-def read_json(path: str | os.PathLike, label: str) -> Any:
+def read_json(path: str | os.PathLike[str], label: str) -> Any:
     """Returns what a JSON file says, given what errors call it.
 
     Raises:
@@ -109,7 +111,7 @@ def read_json(path: str | os.PathLike, label: str) -> Any:
         raise ValueError(f"{label} is {error}") from error
 
 
-def read_text(path: str | os.PathLike) -> str:
+def read_text(path: str | os.PathLike[str]) -> str:
     """Returns the text of a file, whether or not it starts with a byte order mark.
 
     Raises:
@@ -140,14 +142,14 @@ def parse_json(text: str | bytes) -> Any:
         raise ValueError("not JSON that can be read: it is nested too deeply") from error
 
 
-def _decoded(content):
+def _decoded(content: bytes) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"not text in UTF-8: {error}") from error
 
 
-def _object(pairs):
+def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     content = dict(pairs)
     if len(content) < len(pairs):
         keys = [key for key, _ in pairs]

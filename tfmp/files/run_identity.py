@@ -5,7 +5,7 @@ import hashlib
 import importlib.metadata
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -57,18 +57,18 @@ def described(value: Any) -> Any:
     return _name(value if hasattr(value, "__qualname__") else type(value))
 
 
-def _name(value):
+def _name(value: Any) -> str:
     return f"{value.__module__}.{value.__qualname__}"
 
 
-def _configuration(value):
+def _configuration(value: Any) -> dict[str, Any]:
     try:
         return _without_names(value.get_config())
     except NotImplementedError:
         return {}
 
 
-def _without_names(config):
+def _without_names(config: Mapping[str, Any]) -> dict[str, Any]:
     """A configuration of Keras as JSON without the names in it, which Keras numbers within a process."""
     found = {}
     for key, value in config.items():
@@ -98,7 +98,9 @@ def array_digest(*arrays: np.ndarray) -> str:
     return f"{kinds} {found.hexdigest()[:16]}"
 
 
-def differences(found: Mapping, expected: Mapping, others=(), where: str = "") -> Iterator[tuple[str, Any, Any]]:
+def differences(
+    found: Mapping[Any, Any], expected: Mapping[Any, Any], others: Container[str] = (), where: str = ""
+) -> Iterator[tuple[str, Any, Any]]:
     """Yields triples of a place, what stands there and what should, of two mappings in JSON.
 
     Args:
@@ -117,13 +119,13 @@ def differences(found: Mapping, expected: Mapping, others=(), where: str = "") -
             yield f"{where}{key}", was, now
 
 
-def _are_mappings(*values):
+def _are_mappings(*values: Any) -> bool:
     """True for lists of equally many mappings, of which one may differ."""
     are_lists = all(isinstance(each, list) and each and isinstance(each[0], dict) for each in values)
     return are_lists and len({len(each) for each in values}) == 1
 
 
-def difference_text(found: Mapping, expected: Mapping, others=()) -> str:
+def difference_text(found: Mapping[str, Any], expected: Mapping[str, Any], others: Container[str] = ()) -> str:
     """Returns the first differences of two mappings in JSON in words, `seed: 0 then, 1 now`; "" if they are equal."""
     texts = [
         f"{where}: {_shown(was)} then, {_shown(now)} now" for where, was, now in differences(found, expected, others)
@@ -132,6 +134,6 @@ def difference_text(found: Mapping, expected: Mapping, others=()) -> str:
     return "; ".join(texts[:_SHOWN_DIFFERENCES]) + more
 
 
-def _shown(value):
+def _shown(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."

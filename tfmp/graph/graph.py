@@ -100,6 +100,16 @@ class Layer:
     num_parameters: int = 0
     shared: Mapping[int, tuple[str, int]] = dataclasses.field(default_factory=dict)
 
+    def require_shape(self) -> LayerShape:
+        """Returns the shape of a layer that multiplies and accumulates.
+
+        Raises:
+            ValueError: If it is another layer.
+        """
+        if self.shape is None:
+            raise ValueError(f"Layer `{self.name}` must multiply and accumulate. Received: {self.kind}")
+        return self.shape
+
     @property
     def is_searched(self) -> bool:
         """True if a choice is left: more than one candidate for its kernel or its input."""

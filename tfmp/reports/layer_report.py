@@ -77,11 +77,11 @@ class LayerReport:
         row.update({f"{part}_energy_nj": self.energy_nj.get(part) for part in ENERGIES})
         return row
 
-    def to_json(self, path: str | os.PathLike | None = None, *, overwrite: bool = False) -> str:
+    def to_json(self, path: str | os.PathLike[str] | None = None, *, overwrite: bool = False) -> str:
         """Returns the report as JSON text, and writes it to `path` if given; see `write_atomically` for errors."""
         return _returned_and_written(json.dumps(self.as_dict(), indent=2) + "\n", path, overwrite)
 
-    def to_csv(self, path: str | os.PathLike | None = None, *, overwrite: bool = False) -> str:
+    def to_csv(self, path: str | os.PathLike[str] | None = None, *, overwrite: bool = False) -> str:
         """Returns the report as CSV text, names and numbers, and writes it to `path` if given."""
         return _returned_and_written(csv_text([self]), path, overwrite)
 
@@ -112,7 +112,7 @@ def csv_text(reports: Sequence[LayerReport]) -> str:
     return text.getvalue()
 
 
-def _returned_and_written(text: str, path: str | os.PathLike | None, overwrite: bool) -> str:
+def _returned_and_written(text: str, path: str | os.PathLike[str] | None, overwrite: bool) -> str:
     if path is not None:
         write_atomically(path, text, overwrite=overwrite)
     return text

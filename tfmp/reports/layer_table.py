@@ -35,7 +35,7 @@ class LayerTable:
             sum(row.energy_nj for row in self.rows),
         )
 
-    def __str__(self):
+    def __str__(self) -> str:
         width = max([len(row.name) for row in self.rows] + [len("layer")])
         lines = [f"{'layer':<{width}}  bits W/A  {'BitOps':>13}  {'packed bytes':>12}  {'energy, nJ':>12}"]
         for row in (*self.rows, self.total):

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Sequence
+from typing import Any
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +81,7 @@ class ModelAgreement:
             return self.outputs[0].in_words
         return "; ".join(f"{output.name}: {output.in_words}" for output in self.outputs)
 
-    def as_dict(self) -> dict:
+    def as_dict(self) -> dict[str, Any]:
         """Numbers for JSON, which has no infinity: None stands for one."""
         names = ("signal_to_noise_db", "largest_difference", "equal_share", "top1_agreement")
         figures = {name: getattr(self, name) for name in names}
@@ -88,5 +89,5 @@ class ModelAgreement:
         return {**{k: _finite(v) for k, v in figures.items()}, "num_samples": self.num_samples, "outputs": outputs}
 
 
-def _finite(value):
+def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and math.isinf(value) else value

@@ -46,7 +46,7 @@ class ExportOutlook:
     reason: str = ""
     way_out: str = ""
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.answer}, {self.reason}" if self.reason else self.answer
 
 
@@ -72,7 +72,7 @@ class ModelReport:
     def num_parameters(self) -> int:
         return sum(row.num_parameters for row in self.rows)
 
-    def __str__(self):
+    def __str__(self) -> str:
         header = ("layer", "kind", "MACs", "parameters", "bits", "status")
         body = [
             (row.name, row.kind, f"{row.macs:,}", f"{row.num_parameters:,}", _bits(row), _status(row))
@@ -84,31 +84,31 @@ class ModelReport:
         return "\n".join([f"Model {self.name}", *lines, *self._modes()])
 
     @staticmethod
-    def _line(cells, widths):
+    def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
         aligned = [
             cell.rjust(width) if column in (2, 3) else cell.ljust(width)
             for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
         ]
         return "  ".join(aligned).rstrip()
 
-    def _modes(self):
+    def _modes(self) -> list[str]:
         """One line for all modes of one outlook."""
-        modes = {}
+        modes: dict[str, list[str]] = {}
         for mode, outlook in self.exports.items():
             modes.setdefault(str(outlook), []).append(mode)
         return [f"{', '.join(names)}: {outlook}" for outlook, names in modes.items()]
 
 
-def _status(row):
+def _status(row: ModelRow) -> str:
     status = f"{row.status}: {row.reason}" if row.reason else row.status
     return f"{status} (blocks {', '.join(row.blocks)})" if row.blocks else status
 
 
-def _bits(row):
+def _bits(row: ModelRow) -> str:
     if row.weight_bits == row.activation_bits == (32,) or not row.macs:
         return ""
     return f"W{_span(row.weight_bits)} A{_span(row.activation_bits)}"
 
 
-def _span(bits):
+def _span(bits: Sequence[int]) -> str:
     return "/".join("f" if b == 32 else str(b) for b in bits)

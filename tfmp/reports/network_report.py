@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import os
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from tfmp.files.atomic_file import write_atomically
@@ -37,20 +38,23 @@ class NetworkReport:
         """The sum over the modelled layers: a report named `"total"` of kind `"network"`, without bits."""
         layers = [layer for layer in self.layers if layer.modelled]
 
-        def sums(field, keys, add):
+        def added(field: str, add: Callable[[Iterable[Any]], Any]) -> Any:
+            return add(getattr(layer, field) for layer in layers)
+
+        def sums(field: str, keys: Sequence[str], add: Callable[[Iterable[Any]], Any]) -> dict[str, Any]:
             return {key: add(getattr(layer, field)[key] for layer in layers) for key in keys}
 
         return LayerReport(
             name="total",
             kind="network",
-            macs=sum(layer.macs for layer in layers),
-            compute_cycles=sum(layer.compute_cycles for layer in layers),
-            stall_cycles=sum(layer.stall_cycles for layer in layers),
-            total_cycles=sum(layer.total_cycles for layer in layers),
+            macs=added("macs", sum),
+            compute_cycles=added("compute_cycles", sum),
+            stall_cycles=added("stall_cycles", sum),
+            total_cycles=added("total_cycles", sum),
             reads_bits=sums("reads_bits", MEMORIES, sum),
             writes_bits=sums("writes_bits", MEMORIES, sum),
             energy_nj=sums("energy_nj", ENERGIES, math.fsum),
-            latency_ms=math.fsum(layer.latency_ms for layer in layers),
+            latency_ms=added("latency_ms", math.fsum),
         )
 
     @property
@@ -67,14 +71,14 @@ class NetworkReport:
         del total["weight_bits"], total["activation_bits"], total["depthwise"], total["schedule"]
         return settings | {"total": total, "layers": [layer.as_dict() for layer in self.layers]}
 
-    def to_json(self, path: str | os.PathLike | None = None, *, overwrite: bool = False) -> str:
+    def to_json(self, path: str | os.PathLike[str] | None = None, *, overwrite: bool = False) -> str:
         """Returns the report as JSON text, and writes it to `path` if given; see `write_atomically` for errors."""
         text = json.dumps(self.as_dict(), indent=2) + "\n"
         if path is not None:
             write_atomically(path, text, overwrite=overwrite)
         return text
 
-    def to_csv(self, path: str | os.PathLike | None = None, *, overwrite: bool = False) -> str:
+    def to_csv(self, path: str | os.PathLike[str] | None = None, *, overwrite: bool = False) -> str:
         """Returns one CSV line per layer, and writes it to `path` if given. No line for the total: columns add up."""
         text = csv_text(self.layers)
         if path is not None:
@@ -82,7 +86,9 @@ class NetworkReport:
         return text
 
     def __str__(self) -> str:
-        rows = [("layer", "kind", "bits W/A", "MACs", "cycles", "of them stall", "latency, ms", "energy, nJ")]
+        rows: list[tuple[str, ...]] = [
+            ("layer", "kind", "bits W/A", "MACs", "cycles", "of them stall", "latency, ms", "energy, nJ")
+        ]
         rows += [_row(layer) for layer in (*self.layers, self.total)]
         widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
         lines = [

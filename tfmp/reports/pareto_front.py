@@ -44,7 +44,7 @@ class ParetoFront:
     x_direction: str = "min"
     y_direction: str = "max"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("x_direction", "y_direction"):
             check_choice(name, getattr(self, name), DIRECTIONS)
         for name in ("x", "y"):
@@ -58,7 +58,7 @@ class ParetoFront:
         object.__setattr__(self, "points", tuple(dict(point) for point in self.points))
 
     @property
-    def front(self) -> tuple[dict[str, Any], ...]:
+    def front(self) -> tuple[Mapping[str, Any], ...]:
         """The points that no other beats, from the best `x` to the best `y`; all of several that are equal in both."""
         found, best = [], None
         for x, y, point in sorted(((*self._losses(point), point) for point in self.points), key=lambda row: row[:2]):
@@ -102,17 +102,17 @@ class ParetoFront:
                 top = y
         return area
 
-    def where(self, **values) -> "ParetoFront":
+    def where(self, **values: Any) -> "ParetoFront":
         """Returns the front of those points that have all these values: `where(strategy="mixed")`."""
         chosen = [point for point in self.points if all(point.get(key) == value for key, value in values.items())]
         return dataclasses.replace(self, points=chosen)
 
-    def to_json(self, path: str | os.PathLike | None = None, *, overwrite: bool = False) -> str:
+    def to_json(self, path: str | os.PathLike[str] | None = None, *, overwrite: bool = False) -> str:
         """Returns all points as JSON text, and writes it to `path` if given; see `write_atomically` for errors."""
         return _RECORD.write(dataclasses.asdict(self), path, overwrite=overwrite)
 
     @classmethod
-    def from_json(cls, source) -> "ParetoFront":
+    def from_json(cls, source: str | os.PathLike[str]) -> "ParetoFront":
         """Reads a front from a path or from the JSON text itself.
 
         Raises:
@@ -120,7 +120,7 @@ class ParetoFront:
         """
         return _RECORD.read(source, lambda content: cls(**{name: content[name] for name in _RECORD.needed}))
 
-    def to_csv(self, path: str | os.PathLike | None = None, *, overwrite: bool = False) -> str:
+    def to_csv(self, path: str | os.PathLike[str] | None = None, *, overwrite: bool = False) -> str:
         """Returns one CSV line per point, and writes it to `path` if given.
 
         The columns are those values that are numbers or texts, `x` and `y` first, and `on_front`, 1 or 0.
@@ -150,16 +150,16 @@ class ParetoFront:
         lines = ["  ".join(c.rjust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]
         return "\n".join([f"{len(front)} of {len(self.points)} points are beaten by no other:", *lines])
 
-    def _losses(self, point):
+    def _losses(self, point: Mapping[str, Any]) -> tuple[float, float]:
         """Both quantities, turned so that less is better."""
         return _signed(point[self.x], self.x_direction), _signed(point[self.y], self.y_direction)
 
 
-def _signed(value, direction):
+def _signed(value: float, direction: str) -> float:
     return float(value) if direction == "min" else -float(value)
 
 
-def _check(point, name):
+def _check(point: Mapping[str, Any], name: str) -> None:
     if name not in point:
         raise ValueError(f"Every point must have `{name}`. Received: {received(dict(point))}")
     check_number(name, point[name], where="Every point")

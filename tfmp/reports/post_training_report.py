@@ -27,7 +27,7 @@ class PostTrainingReport:
     num_samples: int
     num_held_out: int
 
-    def __str__(self):
+    def __str__(self) -> str:
         width = max(map(len, self.errors))
         samples = f"{self.num_held_out} of {self.num_samples} samples"
         lines = [f"Quantized after training. {self.measure.capitalize()}, on {samples}:"]

@@ -28,14 +28,14 @@ class FileTensor:
     @property
     def in_words(self) -> str:
         """How its numbers are stored, `"uint8: value = (code - 0) * 0.0039"` for example."""
-        if self.scale is None:
+        if self.scale is None or self.zero_point is None:
             return self.dtype
         sign = "-" if self.zero_point >= 0 else "+"
         return f"{self.dtype}: value = (code {sign} {abs(self.zero_point)}) * {self.scale:.9g}"
 
     def stored(self, values: np.ndarray) -> np.ndarray:
         """Numbers as the file takes them."""
-        if self.scale is None:
+        if self.scale is None or self.zero_point is None:
             return np.asarray(values, self.dtype)
         limits = np.iinfo(self.dtype)
         codes = np.rint(np.asarray(values, np.float32) * (np.float32(1) / np.float32(self.scale)))
@@ -43,7 +43,7 @@ class FileTensor:
 
     def values(self, stored: np.ndarray) -> np.ndarray:
         """What the file stores as numbers."""
-        if self.scale is None:
+        if self.scale is None or self.zero_point is None:
             return stored
         return (stored.astype(np.float32) - self.zero_point) * np.float32(self.scale)
 
@@ -148,7 +148,7 @@ class TFLiteFile:
         parts = ", ".join(f"{role} {size:,}" for role, size in self.bytes_by_role.items() if size)
         return f"{self.path}: {self.size_bytes:,} bytes, mode {self.mode}\n  bytes: {parts}"
 
-    def __str__(self):
+    def __str__(self) -> str:
         lines = [f"{self.summary}\n  model {self.name}, written by tfmp {self.version}"]
         for title, tensors in (("input", self.inputs), ("output", self.outputs)):
             lines += [f"  {title} {name}: {list(tensor.shape)} {tensor.in_words}" for name, tensor in tensors.items()]

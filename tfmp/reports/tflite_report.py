@@ -4,7 +4,7 @@ import dataclasses
 import json
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from tfmp.files.atomic_file import write_atomically
 from tfmp.reports.model_agreement import ModelAgreement
@@ -81,7 +81,7 @@ class TFLiteReport:
         """The first operator that differs by more than 1, None if there is none."""
         return next((operator for operator in self.operators if operator.largest_difference > 1), None)
 
-    def to_json(self, path: str | os.PathLike | None = None, *, overwrite: bool = False) -> str:
+    def to_json(self, path: str | os.PathLike[str] | None = None, *, overwrite: bool = False) -> str:
         """Returns the report as JSON text, and writes it to `path` if given; see `write_atomically` for errors."""
         content = dataclasses.asdict(self)
         content["file"]["bytes_by_role"] = self.file.bytes_by_role
@@ -94,35 +94,36 @@ class TFLiteReport:
             write_atomically(path, text, overwrite=overwrite)
         return text
 
-    def __str__(self):
+    def __str__(self) -> str:
         lines = [self.file.summary, *self._containers(), *self._largest()]
         if self.trained is None:
             return "\n".join([*lines, "  not verified"])
-        lines += self._comparisons()
+        lines += self._comparisons(self.trained)
         if self.outside_xnnpack:
             kinds = Counter(kind for kind, _ in self.outside_xnnpack)
             lines.append("  not run by XNNPACK: " + ", ".join(f"{count} {kind}" for kind, count in kinds.items()))
         return "\n".join(lines)
 
-    def _containers(self):
-        layers = [layer for layer in self.file.layers if layer.bits and layer.container]
-        counts = Counter((layer.bits[0], layer.container) for layer in layers)
+    def _containers(self) -> Iterator[str]:
+        counts = Counter(
+            (layer.bits[0], layer.container) for layer in self.file.layers if layer.bits and layer.container
+        )
         words = [f"{bits} bits as {container} in {count}" for (bits, container), count in sorted(counts.items())]
-        yield f"  weights of {len(layers)} layers: " + ", ".join(words)
+        yield f"  weights of {counts.total()} layers: " + ", ".join(words)
 
-    def _largest(self):
+    def _largest(self) -> Iterator[str]:
         layers = sorted(self.file.layers, key=lambda layer: -layer.size_bytes)[:_ROWS_SHOWN]
         width = max([len(layer.name) for layer in layers], default=0)
         yield f"  largest of {len(self.file.layers)} layers:"
         for layer in layers:
             yield f"    {layer.name:<{width}}  {layer.size_bytes:>12,} bytes  {layer.in_words}"
 
-    def _comparisons(self):
-        yield f"  the file beside its models, on {self.trained.num_samples} samples (agreement, not accuracy):"
+    def _comparisons(self, trained: ModelAgreement) -> Iterator[str]:
+        yield f"  the file beside its models, on {trained.num_samples} samples (agreement, not accuracy):"
         integers = "none: a file in floating point"
         yield f"    operators      {self._operators_in_words() if self.operators else integers}"
         yield f"    folded model   {self.folded.in_words if self.folded else integers}"
-        yield f"    trained model  {self.trained.in_words}"
+        yield f"    trained model  {trained.in_words}"
         yield f"    float model    {self.reference.in_words if self.reference else 'not given, see `reference`'}"
         differing = [operator for operator in self.operators if operator.largest_difference]
         if self.first_difference:
@@ -134,6 +135,6 @@ class TFLiteReport:
                 f"at most {operator.largest_difference} apart"
             )
 
-    def _operators_in_words(self):
+    def _operators_in_words(self) -> str:
         equal = sum(not operator.largest_difference for operator in self.operators)
         return f"{equal} of {len(self.operators)} compute every code of the folded model, given the same input codes"

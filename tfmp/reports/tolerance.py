@@ -38,7 +38,7 @@ class Tolerance:
     reference_db: float | None = None
     reference_top1: float | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_number("operator_equal", self.operator_equal, at_least=0, at_most=1)
         check_integer("operator_difference", self.operator_difference, at_least=0)
         for model in ("folded", "trained", "reference"):

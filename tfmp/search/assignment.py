@@ -1,10 +1,14 @@
 """Chooses one candidate per layer from probabilities."""
 
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
 import numpy as np
 
-from tfmp.graph import Graph
+from tfmp.graph import Candidates, Graph
 from tfmp.search.chosen_layers import chosen_layers
 from tfmp.search.knapsack import Knapsack
+from tfmp.search.searched_cost import SearchedCost
 
 _SMALLEST_PROBABILITY = 1e-12
 _DRAWS = 100
@@ -21,7 +25,9 @@ def most_probable(graph: Graph) -> dict[str, tuple[int, int]]:
     }
 
 
-def most_probable_within(priced, limit, *, spend=True) -> dict[str, tuple[int, int]]:
+def most_probable_within(
+    priced: SearchedCost | Sequence[SearchedCost], limit: float | Sequence[float], *, spend: bool = True
+) -> dict[str, tuple[int, int]]:
     """Returns the most probable assignment whose cost does not exceed a limit, exactly.
 
     Where it leaves some of the budget, a second knapsack spends it: each layer gains in proportion to the probability
@@ -41,7 +47,13 @@ def most_probable_within(priced, limit, *, spend=True) -> dict[str, tuple[int, i
     return best_within(priced, limit, _tables(graph, np.asarray), spend=wanted)
 
 
-def best_within(priced, limit, values, *, spend=None) -> dict[str, tuple[int, int]]:
+def best_within(
+    priced: SearchedCost | Sequence[SearchedCost],
+    limit: float | Sequence[float],
+    values: Mapping[str, np.ndarray],
+    *,
+    spend: Mapping[str, np.ndarray] | None = None,
+) -> dict[str, tuple[int, int]]:
     """Returns the assignment of largest value whose cost does not exceed a limit, exactly.
 
     A multiple-choice knapsack: one pair of bits per layer, the sum of values to be largest, the sum of costs bounded.
@@ -64,7 +76,9 @@ def best_within(priced, limit, values, *, spend=None) -> dict[str, tuple[int, in
     return knapsack.assignment(chosen)
 
 
-def greedy_within(priced, limit, values) -> dict[str, tuple[int, int]]:
+def greedy_within(
+    priced: SearchedCost | Sequence[SearchedCost], limit: float | Sequence[float], values: Mapping[str, np.ndarray]
+) -> dict[str, tuple[int, int]]:
     """Returns an assignment within a limit, found by taking the largest gain for its cost again and again.
 
     It starts with the cheapest bits. A step gives one layer other bits: those that fit and gain most value for their
@@ -92,7 +106,13 @@ def greedy_within(priced, limit, values) -> dict[str, tuple[int, int]]:
         chosen[knapsack.layer[best]] = best
 
 
-def random_within(priced, limit, rng: np.random.Generator, *, tolerance=0.02) -> dict[str, tuple[int, int]]:
+def random_within(
+    priced: SearchedCost | Sequence[SearchedCost],
+    limit: float | Sequence[float],
+    rng: np.random.Generator,
+    *,
+    tolerance: float = 0.02,
+) -> dict[str, tuple[int, int]]:
     """Returns a random assignment that spends a limit: what a search is compared with at equal cost.
 
     Every layer draws among its pairs of bits, each as likely. While the draw costs too much, a layer drawn at random
@@ -125,9 +145,11 @@ def random_within(priced, limit, rng: np.random.Generator, *, tolerance=0.02) ->
     )
 
 
-def _within(knapsack, rng):
+def _within(knapsack: Knapsack, rng: np.random.Generator) -> np.ndarray | None:
     """A draw, repaired until it is within the bounds; None where single layers cannot repair it."""
-    chosen = np.array([rng.choice(np.flatnonzero(knapsack.layer == index)) for index in range(len(knapsack.names))])
+    chosen: np.ndarray | None = np.array(
+        [rng.choice(np.flatnonzero(knapsack.layer == index)) for index in range(len(knapsack.names))]
+    )
     while chosen is not None:
         excess = knapsack.excess(chosen)
         if not excess[chosen[0]]:
@@ -136,7 +158,9 @@ def _within(knapsack, rng):
     return None
 
 
-def _exchanged(knapsack, chosen, candidates, rng):
+def _exchanged(
+    knapsack: Knapsack, chosen: np.ndarray, candidates: np.ndarray, rng: np.random.Generator
+) -> np.ndarray | None:
     """The choice with one of some options drawn into it, each layer that has any as likely; None if there are none."""
     layers = np.unique(knapsack.layer[candidates])
     if not len(layers):
@@ -146,11 +170,11 @@ def _exchanged(knapsack, chosen, candidates, rng):
     return chosen
 
 
-def _lists(priced, limit):
-    return (priced, limit) if isinstance(priced, list | tuple) else ([priced], [limit])
+def _lists(priced: SearchedCost | Sequence[SearchedCost], limit: Any) -> tuple[Sequence[SearchedCost], Sequence[float]]:
+    return ([priced], [limit]) if isinstance(priced, SearchedCost) else (priced, limit)
 
 
-def _tables(graph, function):
+def _tables(graph: Graph, function: Callable[[Sequence[float]], np.ndarray]) -> dict[str, np.ndarray]:
     """Layer name to the sums of the logs of what a function makes of the probabilities of its choices."""
     found = {}
     for layer in chosen_layers(graph):
@@ -162,7 +186,7 @@ def _tables(graph, function):
     return found
 
 
-def sample(graph: Graph, rng: np.random.Generator, *, trials=1) -> dict[str, tuple[int, int]]:
+def sample(graph: Graph, rng: np.random.Generator, *, trials: int = 1) -> dict[str, tuple[int, int]]:
     """Draws a pair of bits for every searched layer.
 
     Args:
@@ -172,7 +196,7 @@ def sample(graph: Graph, rng: np.random.Generator, *, trials=1) -> dict[str, tup
             sampling, more come closer to the most probable choice (EdMIPS, eq. 19).
     """
 
-    def draw(selection):
+    def draw(selection: Candidates) -> int:
         counts = rng.multinomial(trials, np.asarray(selection.probabilities, np.float64) / sum(selection.probabilities))
         winners = np.flatnonzero(counts == counts.max())
         return int(rng.choice(winners))

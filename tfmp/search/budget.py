@@ -1,6 +1,7 @@
 """Budgets: upper limits of a cost."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -33,7 +34,7 @@ class Budget:
     limit: float | None = None
     like_uniform: tuple[int, int] | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if (self.limit is None) == (self.like_uniform is None):
             raise ValueError(
                 "A budget takes either `limit` or `like_uniform`. "
@@ -42,10 +43,8 @@ class Budget:
         if self.limit is not None:
             object.__setattr__(self, "limit", check_number("limit", self.limit, above=0))
         if self.like_uniform is not None:
-            bounds = {"count": 2, "at_least": 1, "at_most": 32}
-            pair = check_integers(
-                "like_uniform", self.like_uniform, **bounds, hint="Give (weight_bits, activation_bits)"
-            )
+            hint = "Give (weight_bits, activation_bits)"
+            pair = check_integers("like_uniform", self.like_uniform, count=2, at_least=1, at_most=32, hint=hint)
             object.__setattr__(self, "like_uniform", pair)
         costs.get(self.cost)  # an unknown name fails here, not in the middle of a training
 
@@ -56,10 +55,10 @@ class Budget:
             ValueError: If no assignment of the graph meets it; the message names the smallest feasible value.
         """
         priced = SearchedCost(graph, self.cost)
+        outside = 0.0
         if self.like_uniform is not None:
             bound = priced.uniform(*self.like_uniform)
-            outside = 0.0
-        else:
+        elif self.limit is not None:
             outside = priced.outside
             bound = self.limit - outside
         if bound < priced.smallest * (1 - 1e-12):
@@ -72,7 +71,7 @@ class Budget:
         return bound
 
 
-def budgets_of(budget) -> tuple[Budget, ...]:
+def budgets_of(budget: Budget | Sequence[Budget]) -> tuple[Budget, ...]:
     """Returns one budget, or each of a list, as a tuple.
 
     Raises:
@@ -90,7 +89,7 @@ def budgets_of(budget) -> tuple[Budget, ...]:
     return budgets
 
 
-def priced_limits(budget, graph: Graph) -> tuple[list[SearchedCost], list[float]]:
+def priced_limits(budget: Budget | Sequence[Budget], graph: Graph) -> tuple[list[SearchedCost], list[float]]:
     """Returns the costs that a budget, or a list of them, bounds in a graph, and the bound on each.
 
     Raises:

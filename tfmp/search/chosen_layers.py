@@ -18,6 +18,6 @@ def chosen_layers(graph: Graph) -> tuple[Layer, ...]:
     return tuple(layer for layer in quantized if not _is_kept(layer)) or tuple(quantized)
 
 
-def _is_kept(layer):
+def _is_kept(layer: Layer) -> bool:
     bits = layer.weight.bits == layer.activation.bits == (KEPT_BITS,)
     return bits and (layer.weight.quantizer, layer.activation.quantizer) == KEPT_QUANTIZERS

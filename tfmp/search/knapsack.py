@@ -1,7 +1,12 @@
 """Exact knapsack over pairs of weight and activation bits."""
 
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
 import numpy as np
 from scipy import optimize, sparse
+
+from tfmp.search.searched_cost import SearchedCost
 
 _LARGEST_LOSS = 1e4
 _ROUNDING = 1e-12  # relative: sums of the same costs in another order
@@ -24,7 +29,7 @@ class Knapsack:
         bound: `[rows]` array.
     """
 
-    def __init__(self, priced, limits):
+    def __init__(self, priced: Sequence[SearchedCost], limits: Sequence[float]):
         self._priced, self._limits, self.names = list(priced), list(limits), list(priced[0].names)
         layers = [priced[0].graph.layers[name] for name in self.names]
         self._pairs = [layer.pairs for layer in layers]
@@ -40,18 +45,19 @@ class Knapsack:
         self.cost = np.stack([self.in_order(sum.tables) for sum, _ in rows])
         self.bound = np.array([limit - sum.constant for sum, limit in rows], np.float64)
 
-    def in_order(self, tables):
+    def in_order(self, tables: Mapping[str, np.ndarray]) -> np.ndarray:
         """The entries of all layers' tables in the order of the options."""
         return np.array(
             [tables[name][pair] for name, pairs in zip(self.names, self._pairs, strict=True) for pair in pairs],
             np.float64,
         )
 
-    def assignment(self, chosen):
+    def assignment(self, chosen: np.ndarray) -> dict[str, tuple[int, int]]:
         """Layer name to pair of bits, from one option per layer."""
-        return {name: tuple(map(int, self.bits[option])) for name, option in zip(self.names, chosen, strict=True)}
+        pairs = self.bits[chosen].tolist()
+        return {name: (weight, activation) for name, (weight, activation) in zip(self.names, pairs, strict=True)}
 
-    def solve(self, value, *, at_least=None):
+    def solve(self, value: np.ndarray, *, at_least: np.ndarray | None = None) -> np.ndarray:
         """Returns one option per layer: the largest sum of values, every cost within its bound.
 
         Args:
@@ -66,7 +72,7 @@ class Knapsack:
             raise ValueError(_reason(self._priced, self._limits))
         return chosen
 
-    def find(self, value, *, at_least=None):
+    def find(self, value: np.ndarray, *, at_least: np.ndarray | None = None) -> np.ndarray | None:
         """As `solve`; None where there is no solution."""
         allowed = np.ones(len(self.layer), bool) if at_least is None else self.reaching(at_least)
         cheapest = np.stack([self._of_layers(np.min, np.where(allowed, row, np.inf)) for row in self.cost])
@@ -106,7 +112,7 @@ class Knapsack:
             excluded[chosen] = 1
             constraints.append(optimize.LinearConstraint(excluded[None], -np.inf, len(chosen) - 1))
 
-    def fill(self, chosen, value):
+    def fill(self, chosen: np.ndarray, value: np.ndarray) -> np.ndarray:
         """Raises single layers while one fits: what is left by gains too small for the solver, or by none at all."""
         chosen = chosen.copy()
         while True:
@@ -118,35 +124,35 @@ class Knapsack:
             best = max(np.flatnonzero(fits), key=lambda option: (gain[option], share[option]))
             chosen[self.layer[best]] = best
 
-    def reaching(self, chosen):
+    def reaching(self, chosen: np.ndarray) -> np.ndarray:
         """`[options]` array: which have at least the bits of their layer's chosen one."""
         return (self.bits >= self.bits[chosen][self.layer]).all(axis=1)
 
-    def fitting(self, chosen):
+    def fitting(self, chosen: np.ndarray) -> np.ndarray:
         """`[options]` array: which can take the place of their layer's chosen one within the bounds."""
         left = self.bound - self.cost[:, chosen].sum(axis=1)
         return (self._more(chosen) <= np.maximum(left, 0)[:, None]).all(axis=0)
 
-    def excess(self, chosen):
+    def excess(self, chosen: np.ndarray) -> np.ndarray:
         """`[options]` array: how far bounds are exceeded with each in place of its layer's chosen one, in shares."""
         cost = self.cost[:, chosen].sum(axis=1)[:, None] + self._more(chosen)
         over = cost - self.bound[:, None] - _ROUNDING * np.abs(self.bound)[:, None]
         return (np.maximum(over, 0) / np.maximum(np.abs(self.bound), _SMALLEST)[:, None]).sum(axis=0)
 
-    def share(self, chosen=None):
+    def share(self, chosen: np.ndarray | None = None) -> np.ndarray:
         """`[options]` array: what each costs, or costs beyond its layer's chosen one, in shares of the bounds."""
         cost = self.cost if chosen is None else self._more(chosen)
         return (cost / np.maximum(np.abs(self.bound), _SMALLEST)[:, None]).sum(axis=0)
 
-    def _more(self, chosen):
+    def _more(self, chosen: np.ndarray) -> np.ndarray:
         return self.cost - self.cost[:, chosen][:, self.layer]
 
-    def _of_layers(self, function, values):
+    def _of_layers(self, function: Callable[[np.ndarray], Any], values: np.ndarray) -> np.ndarray:
         """`[layers]` array of a function of the values of each layer's options."""
         return np.array([function(values[self.layer == index]) for index in range(len(self.names))])
 
 
-def least(priced, limits, target) -> float:
+def least(priced: Sequence[SearchedCost], limits: Sequence[float], target: SearchedCost) -> float:
     """Returns the least that a `SearchedCost` can be while others are within their limits.
 
     Args:
@@ -156,7 +162,7 @@ def least(priced, limits, target) -> float:
     """
     gain = -Knapsack([target], [_UNBOUNDED]).cost[np.argmax([sum.smallest for sum in target.sums])]
 
-    def cost_within(limit):
+    def cost_within(limit: float) -> float:
         knapsack = Knapsack([*priced, target], [*limits, limit])
         chosen = knapsack.find(gain)
         return np.inf if chosen is None else target.of(knapsack.assignment(chosen))
@@ -170,7 +176,7 @@ def least(priced, limits, target) -> float:
     return high
 
 
-def _reason(priced, limits):
+def _reason(priced: Sequence[SearchedCost], limits: Sequence[float]) -> str:
     """Why no assignment is within all limits."""
     names = [f"`{each.cost.name}`" for each in priced]
     for name, each, limit in zip(names, priced, limits, strict=True):

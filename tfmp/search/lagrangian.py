@@ -1,6 +1,7 @@
 """Lagrange multipliers: fixed, or by dual ascent."""
 
 import abc
+from collections.abc import Mapping
 
 from tfmp.checks import check_number
 
@@ -15,14 +16,14 @@ class Multiplier(abc.ABC):
     value: float
 
     @abc.abstractmethod
-    def update(self, expected_cost, limit):
+    def update(self, expected_cost: float, limit: float) -> None:
         """Moves the multiplier after a training step; both arguments are in the cost's unit."""
 
     def state(self) -> dict[str, float]:
         """What a resumed run needs."""
         return {"value": self.value}
 
-    def restore(self, state):
+    def restore(self, state: Mapping[str, float]) -> None:
         for name, number in state.items():
             setattr(self, name, float(number))
 
@@ -37,10 +38,10 @@ class FixedMultiplier(Multiplier):
         ValueError: If `eta` is negative.
     """
 
-    def __init__(self, eta):
+    def __init__(self, eta: float):
         self.value = check_number("eta", eta, at_least=0)
 
-    def update(self, expected_cost, limit):
+    def update(self, expected_cost: float, limit: float) -> None:
         pass
 
 
@@ -61,16 +62,16 @@ class DualAscent(Multiplier):
     Reference: Platt and Barr, 1987, "Constrained differential optimization"
     """
 
-    def __init__(self, *, learning_rate=0.01, damping=1.0):
+    def __init__(self, *, learning_rate: float = 0.01, damping: float = 1.0):
         self.learning_rate = check_number("learning_rate", learning_rate, above=0)
         self.damping = check_number("damping", damping, at_least=0)
         self.integral = 0.0
         self.value = 0.0
 
-    def update(self, expected_cost, limit):
+    def update(self, expected_cost: float, limit: float) -> None:
         excess = expected_cost / limit - 1
         self.integral = max(0.0, self.integral + self.learning_rate * excess)
         self.value = max(0.0, self.integral + self.damping * excess)
 
-    def state(self):
+    def state(self) -> dict[str, float]:
         return {"value": self.value, "integral": self.integral}

@@ -1,6 +1,12 @@
 """The cost term of the loss."""
 
+from collections.abc import Mapping
+
+import numpy as np
+
 from tfmp.graph import CodeFormat
+from tfmp.search.lagrangian import Multiplier
+from tfmp.search.searched_cost import SearchedCost
 
 
 class Penalty:
@@ -16,7 +22,7 @@ class Penalty:
         ValueError: If the normalizer is not positive.
     """
 
-    def __init__(self, priced, multiplier, *, limit=None):
+    def __init__(self, priced: SearchedCost, multiplier: Multiplier, *, limit: float | None = None):
         self.priced = priced
         self.multiplier = multiplier
         self.limit = limit
@@ -28,7 +34,7 @@ class Penalty:
                 f"{self.normalizer:g} {priced.cost.unit}. Give another cost, or a budget that is positive."
             )
 
-    def step(self, probabilities) -> float:
+    def step(self, probabilities: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> float:
         """Moves the multiplier after a training step; returns the expected cost, normalized.
 
         Args:
@@ -39,12 +45,12 @@ class Penalty:
             self.multiplier.update(expected, self.limit)
         return expected / self.normalizer
 
-    def prices(self, probabilities):
+    def prices(self, probabilities: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> dict[str, np.ndarray]:
         """Layer name to `[W, A]` array: what each pair of bits adds to the loss; 0 where it changes nothing."""
         tables = self.priced.largest(probabilities).tables
         return {name: self.multiplier.value * table / self.normalizer for name, table in tables.items()}
 
-    def summary(self, probabilities) -> dict[str, float]:
+    def summary(self, probabilities: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
         """The figures that an epoch logs, costs normalized."""
         expected = self.priced.expected(probabilities) / self.normalizer
         discrete = self.priced.of(self._most_probable(probabilities)) / self.normalizer
@@ -55,7 +61,7 @@ class Penalty:
             "multiplier": self.multiplier.value,
         }
 
-    def _most_probable(self, probabilities):
+    def _most_probable(self, probabilities: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> dict[str, tuple[int, int]]:
         layers = self.priced.graph.layers
         return {
             name: (layers[name].weight.bits[weight.argmax()], layers[name].activation.bits[activation.argmax()])
@@ -63,11 +69,12 @@ class Penalty:
         }
 
 
-def _first_layer_cost(priced):
+def _first_layer_cost(priced: SearchedCost) -> float:
     """The cost of the first searched layer at one bit each: its FLOPs, for BitOps."""
     layer = priced.graph.layers[priced.names[0]]
+    shape = layer.require_shape()
     one_bit = (CodeFormat(1, -1, 1),)
     try:
-        return float(priced.cost.table(layer.shape, one_bit, one_bit)[0, 0])
+        return float(priced.cost.table(shape, one_bit, one_bit)[0, 0])
     except ValueError:  # no price, as in a table of what was measured
-        return float(priced.cost.table(layer.shape, layer.weight.formats, layer.activation.formats).min())
+        return float(priced.cost.table(shape, layer.weight.formats, layer.activation.formats).min())

@@ -2,9 +2,12 @@
 
 import dataclasses
 import functools
+from collections.abc import Mapping
+
+import numpy as np
 
 from tfmp import costs, quantizers
-from tfmp.graph import Candidates, Graph
+from tfmp.graph import BitAssignment, Candidates, Graph
 from tfmp.search.chosen_layers import chosen_layers
 
 
@@ -20,14 +23,14 @@ class SearchedCost:
         sums: `tfmp.costs.LayerSum`s over these layers, in the cost's unit, of which the largest counts.
     """
 
-    def __init__(self, graph: Graph, cost):
+    def __init__(self, graph: Graph, cost: str | costs.Cost):
         self.graph = graph
         self.cost = costs.get(cost)
         self.names = tuple(layer.name for layer in chosen_layers(graph))
         self.sums = self.cost.sums(graph, self.names)
 
     @property
-    def tables(self) -> dict:
+    def tables(self) -> Mapping[str, np.ndarray]:
         """Layer name to `[W, A]` array: what counts at the graph's probabilities."""
         return self.largest().tables
 
@@ -41,13 +44,13 @@ class SearchedCost:
         """The least that an assignment can cost, unless the sums are smallest at different ones: then a bound."""
         return max(sum.smallest for sum in self.sums)
 
-    def largest(self, probabilities=None) -> costs.LayerSum:
+    def largest(self, probabilities: Mapping[str, tuple[np.ndarray, np.ndarray]] | None = None) -> costs.LayerSum:
         """The sum that counts; its tables are a subgradient of the expected cost. Arguments as of `expected`."""
         if len(self.sums) == 1:
             return self.sums[0]
         return max(self.sums, key=lambda sum: sum.of(self.graph, probabilities=probabilities))
 
-    def uniform(self, weight_bits, activation_bits) -> float:
+    def uniform(self, weight_bits: int, activation_bits: int) -> float:
         """The cost with every searched layer at one pair of bits, candidate or not.
 
         A layer whose kernel or input is not quantized at all stays as it is.
@@ -63,19 +66,19 @@ class SearchedCost:
         graph = self.graph.replace_layers(layers)
         return max(sum.of(graph) for sum in self.cost.sums(graph, self.names))
 
-    def expected(self, probabilities=None) -> float:
+    def expected(self, probabilities: Mapping[str, tuple[np.ndarray, np.ndarray]] | None = None) -> float:
         """Sum of expectations; `probabilities` maps names to pairs of arrays and replaces those of the graph.
 
         Of several sums the largest, which is at most the expectation of the largest.
         """
         return self.largest(probabilities).of(self.graph, probabilities=probabilities)
 
-    def of(self, bits) -> float:
+    def of(self, bits: Mapping[str, tuple[int, int]] | BitAssignment) -> float:
         """The cost under an assignment, a mapping of names to pairs of candidate bits."""
         return max(sum.of(self.graph, bits) for sum in self.sums)
 
 
-def _one_format(selection, bits):
+def _one_format(selection: Candidates, bits: int) -> Candidates:
     """The candidate of that many bits, or its quantizer's format where there is no such candidate."""
     if selection.formats[0].is_float:
         return selection

@@ -1,12 +1,14 @@
 """Separate data for training the logits."""
 
 import functools
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
 from tfmp.checks import check_integer
 from tfmp.data.batches import parts_of
-from tfmp.data.source import Arrays, IndexedBatches, leaves, source_of
+from tfmp.data.source import Arrays, IndexedBatches, StreamedBatches, leaves, source_of
 from tfmp.files.finite_values import check_finite
 from tfmp.files.run_identity import described
 
@@ -39,11 +41,12 @@ class SelectionData:
         (4, 3)
     """
 
-    def __init__(self, data, *, batch_size=32, every=1, seed=0):
+    def __init__(self, data: Any, *, batch_size: int = 32, every: int = 1, seed: int = 0):
         self._batch_size = check_integer("batch_size", batch_size, at_least=1)
         self.every = check_integer("every", every, at_least=1)
         self.seed, self._data = check_integer("seed", seed, at_least=0), data
         source = source_of(data, _NAME)
+        self._batches: _Shuffled | _InOrder
         if isinstance(source, Arrays):
             parts_of(source.take(slice(0, 1)), _NAME)
             for array in leaves(source.structure):
@@ -55,16 +58,16 @@ class SelectionData:
             self._batches = _InOrder(source)
 
     @classmethod
-    def of(cls, data):
+    def of(cls, data: Any) -> "SelectionData":
         """Returns the data themselves, or data of the defaults of this class."""
         return data if isinstance(data, cls) else cls(data)
 
-    def identity(self):
+    def identity(self) -> dict[str, Any]:
         """What two equal data share, in JSON; of batches their number, of arrays all values."""
         settings = {"every": self.every, "seed": self.seed, "batch_size": self._batch_size}
         return {**settings, "data": described(self._data)}
 
-    def batch(self, position):
+    def batch(self, position: int) -> tuple[Any, Any, Any]:
         """Returns `(x, y, sample_weight)` of the selection step with that number, from 0; the last may be None."""
         return parts_of(self._batches[position], _NAME)
 
@@ -72,27 +75,28 @@ class SelectionData:
 class _Shuffled:
     """Batches of `size` items each, every pass in an order of its own; the items of a last, smaller batch wait."""
 
-    def __init__(self, take, count, size, seed):
+    def __init__(self, take: Callable[[np.ndarray], Any], count: int, size: int, seed: int):
         if count == 0:
             raise ValueError(f"{_NAME} must hold at least one sample or batch. Received none.")
         self._take, self._count, self._size, self._seed = take, count, min(size, count), seed
         self._order = functools.lru_cache(1)(self._shuffled)
 
-    def __getitem__(self, position):
+    def __getitem__(self, position: int) -> Any:
         number, index = divmod(position, self._count // self._size)
         return self._take(self._order(number)[index * self._size : (index + 1) * self._size])
 
-    def _shuffled(self, number):
+    def _shuffled(self, number: int) -> np.ndarray:
         return np.random.default_rng((self._seed, number)).permutation(self._count)
 
 
 class _InOrder:
     """Batches that are read in their order, over and over."""
 
-    def __init__(self, source):
-        self._source, self._iterator, self._next = source, None, 0
+    def __init__(self, source: IndexedBatches | StreamedBatches):
+        self._source, self._next = source, 0
+        self._iterator: Iterator[Any] | None = None
 
-    def __getitem__(self, position):
+    def __getitem__(self, position: int) -> Any:
         if self._iterator is None or position != self._next:
             self._iterator = self._source.repeated_from(position)
         try:
