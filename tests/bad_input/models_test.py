@@ -105,6 +105,20 @@ ROWS = [
         search_model=MODEL,
         assignment=[ASSIGNMENT, (TypeError, "a `BitAssignment`", [None])],
         post_training=kinds.FLAG,
+        verbose=choice(0, 1),
+    ),
+    *rows(
+        "quantize",
+        tfmp.quantize,
+        with_model(calibration=IMAGES),
+        model=MODEL,
+        bits=[
+            (ValueError, "an integer, a pair", [None, "8", 2.5, kinds.THING]),
+            (ValueError, "two integers from 1 to 8", [(2,), (2, 9), (2, 2.5)]),
+        ],
+        quantizer=QUANTIZER,
+        loss=(TypeError, "a function", [3, "mse", []]),
+        verbose=choice(0, 1),
     ),
     *rows(
         "discretize",

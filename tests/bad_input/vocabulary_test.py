@@ -3,7 +3,7 @@
 import pytest
 
 from tests.bad_input import rows as kinds
-from tests.bad_input.rows import check_refused, choice, instance, rows
+from tests.bad_input.rows import check_refused, choice, given, instance, rows
 from tfmp import graph, joint, reports
 from tfmp.costs.runtime_table import RuntimeRow, RuntimeTable
 from tfmp.files.atomic_file import write_atomically
@@ -18,6 +18,8 @@ SMALL = joint.SearchSpace(**SPACE)
 NETWORK = {"space": SMALL, "choices": [joint.BlockSpec(**BLOCK)]}
 FRONT = {"points": [{"x": 1, "y": 2}], "x": "x", "y": "y"}
 ROW = {"shape": graph.LayerShape(**SHAPE), "container_bits": 8, "latency_us": 1.0}
+NUMBER = ValueError, "a finite number", [None, kinds.NAN, kinds.INFINITY, "15", True, [15.0]]
+SHARE = ValueError, "a finite number at least 0 and at most 1", [None, -0.1, 1.5, 98, kinds.NAN, "1", True]
 
 ROWS = [
     *rows(
@@ -98,6 +100,19 @@ ROWS = [
         y=kinds.TEXT,
         x_direction=choice("min", "max"),
         y_direction=choice("min", "max"),
+    ),
+    *rows(
+        "Tolerance",
+        reports.Tolerance,
+        {},
+        operator_equal=SHARE,
+        operator_difference=kinds.NATURAL,
+        folded_db=given(NUMBER),
+        folded_top1=given(SHARE),
+        trained_db=given(NUMBER),
+        trained_top1=given(SHARE),
+        reference_db=given(NUMBER),
+        reference_top1=given(SHARE),
     ),
     *rows(
         "hypervolume",

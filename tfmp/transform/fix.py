@@ -6,7 +6,7 @@ import numpy as np
 
 from tfmp import quantizers
 from tfmp.bindings.framework import framework_of
-from tfmp.checks import check_flag
+from tfmp.checks import check_choice, check_flag, check_function
 from tfmp.graph import BitAssignment, Candidates, Graph, Layer
 from tfmp.mixins.candidate_kernels import kernel_name
 from tfmp.mixins.mixed_precision import quantizer_pair
@@ -58,6 +58,9 @@ def fix(search_model, assignment, *, calibration=None, post_training=False, loss
         )
     if loss is not None and not post_training:
         raise ValueError("`loss` decides what `post_training=True` does. Received a loss with `post_training=False`.")
+    if loss is not None:
+        check_function("loss", loss, "targets and outputs")
+    check_choice("verbose", verbose, (0, 1))
     framework = framework_of(search_model, "search_model")
     graph = framework.read(search_model)
     check_finite_weights(graph)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from tfmp.bindings.framework import framework_of
-from tfmp.checks import check_integers, is_integer, received
+from tfmp.checks import check_choice, check_function, check_integers, is_integer, received
 from tfmp.graph import BitAssignment
 from tfmp.mixins.bit_selector import check_bits
 from tfmp.mixins.mixed_precision import quantizer_pair
@@ -52,6 +52,9 @@ def quantize(model, bits=8, *, calibration, quantizer="lsq", loss=None, verbose=
         >>> tfmp.export_tflite(fixed, "model.tflite", verify=x_test[:256])
     """
     pair = quantizer_pair(quantizer)
+    if loss is not None:
+        check_function("loss", loss, "targets and outputs")
+    check_choice("verbose", verbose, (0, 1))
     framework = framework_of(model)
     graph = with_split_separables(framework.read(model))
     check_finite_weights(graph)
