@@ -12,7 +12,7 @@ from keras import layers as kl
 
 import tfmp
 from tfmp.bindings import custom_layers, layer_kinds
-from tfmp.operators import RULES
+from tfmp.operators import OPERATORS
 
 PAGE = pathlib.Path(__file__).resolve().parents[2] / "docs" / "layers.md"
 
@@ -128,8 +128,8 @@ def test_every_kind_that_is_said_has_a_rule_and_is_on_the_page():
         r"^\| ((?:`\w+`(?: \(0 to 1\))?,? ?)+) \| (.*) \|$", text.partition("| Needs |")[2], flags=re.MULTILINE
     )
     shown = {kind: need for row, need in named for kind in re.findall(r"`(\w+)`", row)}
-    assert shown.keys() == custom_layers.REGISTRABLE.keys() <= RULES.keys()
+    assert shown.keys() == custom_layers.REGISTRABLE.keys() <= OPERATORS.keys()
     for kind, needed in custom_layers.REGISTRABLE.items():
         assert all(f"`{name}`" in shown[kind] for name in needed), kind
     split = {"separable_conv2d", "separable_conv1d"}
-    assert layer_kinds.KINDS - {layer_kinds.OTHER} - split == RULES.keys()
+    assert layer_kinds.KINDS - {layer_kinds.OTHER} - split == OPERATORS.keys()

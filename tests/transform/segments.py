@@ -6,7 +6,7 @@ from tests.tflite import integer_reference
 from tfmp.bindings.framework import framework_of
 from tfmp.graph import map_references
 from tfmp.lowering.lowering import Lowering
-from tfmp.operators import rule_of
+from tfmp.operators import operator_of
 from tfmp.operators.integer_builder import Codes
 from tfmp.transform.activation_grid import activation_grid
 from tfmp.transform.stored_values import StoredValues
@@ -59,7 +59,7 @@ class _Segments:
             built = self.framework.layer(self.fixed, layer.name)
             args, kwargs = map_references((call.args, dict(call.kwargs)), lambda ref: values[ref.name])  # noqa: B023
             self.values[call.outputs[0]] = np.asarray(built(*args, **kwargs))
-            grid = rule_of(layer).grid
+            grid = operator_of(layer).grid
             if grid is not None and (call.outputs[0], Codes.all_of(grid)) in self.folder.held:
                 self._take(call.outputs[0], call.outputs[0], grid)
         return self.integers, self.codes, self.found

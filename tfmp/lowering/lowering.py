@@ -2,13 +2,13 @@
 
 from tfmp.graph import Graph, Grid, IntegerGraph, Layer
 from tfmp.lowering.signature_names import signature_inputs, signature_outputs
-from tfmp.operators import MOVES, rule_of
+from tfmp.operators import MOVES, operator_of
 from tfmp.operators.fold_error import FoldError, no_integer_form
 from tfmp.operators.integer_builder import Codes, IntegerBuilder
 
 
 class Lowering:
-    """Demands every tensor with the codes that its reader wants; the rules of the layers' kinds make them.
+    """Demands every tensor with the codes that its reader wants; the operators of the layers' kinds make them.
 
     Args:
         graph: A fixed network.
@@ -43,8 +43,8 @@ class Lowering:
                 self.demand(call.inputs[0], Codes.all_of(self.grid(layer)))
         outputs = []
         for tensor in self.graph.output_names:
-            rule = rule_of(self.graph.layer_of(self.graph.producer(tensor)))
-            if rule is not None and rule.numbers is not None:
+            operator = operator_of(self.graph.layer_of(self.graph.producer(tensor)))
+            if operator is not None and operator.numbers is not None:
                 outputs.append(self.numbers(tensor))
                 continue
             stored = self.stored(tensor, None)
@@ -66,10 +66,10 @@ class Lowering:
         key = (tensor, codes)
         if key not in self.held:
             call = self.graph.producer(tensor)
-            layer, rule = self.graph.layer_of(call), self._rule(call)
-            if rule.numbers is None and rule.reads != MOVES:
+            layer, operator = self.graph.layer_of(call), self._operator(call)
+            if operator.numbers is None and operator.reads != MOVES:
                 self._check_float(tensor)
-            self.held[key] = rule.fold(self, call, codes)
+            self.held[key] = operator.lower(self, call, codes)
             self.builder.store(self.held[key], tensor, quantizer=layer.kind == "quantize")
         return self.held[key]
 
@@ -77,7 +77,7 @@ class Lowering:
         """Returns the name of the tensor that holds a tensor of the graph as numbers, of its own dtype."""
         if tensor not in self._numbers:
             call = self.graph.producer(tensor)
-            numbers = self._rule(call).numbers
+            numbers = self._operator(call).numbers
             if numbers is not None:
                 self._numbers[tensor] = numbers(self, call)
             else:
@@ -111,13 +111,13 @@ class Lowering:
         while True:
             call = self.graph.producer(source)
             layer = self.graph.layer_of(call)
-            rule = self._rule(call)
-            if rule.reads != MOVES or rule.joins:
+            operator = self._operator(call)
+            if operator.reads != MOVES or operator.joins:
                 break
             source = call.inputs[0]
         if layer.kind == "quantize":
             return self.grid(layer)
-        grid = self.graph.tensors[source].grid if layer.kind == "input" else rule.grid
+        grid = self.graph.tensors[source].grid if layer.kind == "input" else operator.grid
         if grid is not None:
             return grid
         read = "an output of the model" if reader is None else f"read by `{reader}`"
@@ -146,12 +146,12 @@ class Lowering:
         known = self.graph.tensors[tensor]
         return "float32" if known.is_float else known.dtype
 
-    def _rule(self, call):
+    def _operator(self, call):
         layer = self.graph.layer_of(call)
-        rule = rule_of(layer)
-        if rule is None:
+        operator = operator_of(layer)
+        if operator is None:
             raise no_integer_form(layer, self._users_layer(call))
-        return rule
+        return operator
 
     def _users_layer(self, call):
         """The name of the layer whose activation a transform made a layer of its own, or that of the layer itself."""

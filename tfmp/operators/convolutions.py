@@ -5,28 +5,28 @@ import numpy as np
 from tfmp.operators.affine_chain import FUSED_ACTIVATIONS, AffineMap
 from tfmp.operators.fold_error import CHANNELS_FIRST, FoldError
 from tfmp.operators.integer_builder import Codes
-from tfmp.operators.operator import QUANTIZES, Rule
+from tfmp.operators.operator import QUANTIZES, Operator
 
 _NON_NEGATIVE = ("relu", "relu6", "sigmoid", "hard_sigmoid", "softmax", "softplus", "exponential")
 _OPERATIONS = {"conv1d": "conv2d", "depthwise_conv1d": "depthwise_conv2d"}
 
 
-def fold_product(folder, call, codes, *, after: AffineMap | None = None):
+def lower_product(lowering, call, codes, *, after: AffineMap | None = None):
     """A product of codes, with its bias, the affine map behind it and the clip of a ReLU.
 
     Args:
-        folder: The folder.
+        lowering: The `Lowering` that demands it.
         call: The layer's call.
         codes: Those of the output of the map.
         after: The map behind the product that the same operation computes, or None.
     """
-    layer, graph, builder = folder.graph.layer_of(call), folder.graph, folder.builder
+    layer, graph, builder = lowering.graph.layer_of(call), lowering.graph, lowering.builder
     clip = FUSED_ACTIVATIONS[layer.attributes.get("activation", "linear")]
     if clip is not None and after is None:  # with a map behind it, the codes have the clip already
         codes = codes.between(*clip)
-    own = folder.grid(layer)
-    source = folder.demand(call.inputs[0], Codes.all_of(own))
-    constants, container_bits = folder.values.kernel(layer, after, own.scale)
+    own = lowering.grid(layer)
+    source = lowering.demand(call.inputs[0], Codes.all_of(own))
+    constants, container_bits = lowering.values.kernel(layer, after, own.scale)
     shape = graph.tensors[call.outputs[0]].shape
     attributes = window_attributes(layer, planar=layer.kind in _OPERATIONS)
     if layer.kind in _OPERATIONS:
@@ -100,7 +100,7 @@ def _non_negative(layer, inputs):
     return layer.attributes.get("activation") in _NON_NEGATIVE
 
 
-PRODUCT = Rule(fold_product, reads=QUANTIZES, non_negative=_non_negative)
-RULES = dict.fromkeys(
+PRODUCT = Operator(lower_product, reads=QUANTIZES, non_negative=_non_negative)
+OPERATORS = dict.fromkeys(
     ("conv2d", "depthwise_conv2d", "conv2d_transpose", "conv1d", "depthwise_conv1d", "dense"), PRODUCT
 )

@@ -4,93 +4,93 @@ import math
 
 from tfmp.operators.fold_error import FoldError
 from tfmp.operators.integer_builder import Codes
-from tfmp.operators.operator import MOVES, Rule, as_inputs
+from tfmp.operators.operator import MOVES, Operator, as_inputs
 
 
-def fold_identity(folder, call, codes):
+def lower_identity(lowering, call, codes):
     """Nothing at inference."""
-    return folder.demand(call.inputs[0], codes)
+    return lowering.demand(call.inputs[0], codes)
 
 
-def fold_reshape(folder, call, codes):
+def lower_reshape(lowering, call, codes):
     """Other sizes behind the batch."""
-    layer, shape = folder.graph.layer_of(call), folder.shape(call.outputs[0])
-    if math.prod(shape[1:]) != math.prod(folder.shape(call.inputs[0])[1:]):
+    layer, shape = lowering.graph.layer_of(call), lowering.shape(call.outputs[0])
+    if math.prod(shape[1:]) != math.prod(lowering.shape(call.inputs[0])[1:]):
         raise FoldError(
             layer.name,
-            f"it reshapes {folder.shape(call.inputs[0])} to {shape}, which mixes samples",
+            f"it reshapes {lowering.shape(call.inputs[0])} to {shape}, which mixes samples",
             "The batch must stay first, with as many values in each sample.",
         )
-    return _moved(folder, call, codes, "reshape", {})
+    return _moved(lowering, call, codes, "reshape", {})
 
 
-def fold_concatenate(folder, call, codes):
+def lower_concatenate(lowering, call, codes):
     """Every branch on the grid of the whole."""
-    axis = folder.graph.layer_of(call).attributes.get("axis", -1)
-    return _moved(folder, call, codes, "concatenate", {"axis": axis})
+    axis = lowering.graph.layer_of(call).attributes.get("axis", -1)
+    return _moved(lowering, call, codes, "concatenate", {"axis": axis})
 
 
-def fold_pad(folder, call, codes):
+def lower_pad(lowering, call, codes):
     """Zeros around."""
-    return _moved(folder, call, codes, "pad", {"paddings": folder.graph.layer_of(call).attributes["paddings"]})
+    return _moved(lowering, call, codes, "pad", {"paddings": lowering.graph.layer_of(call).attributes["paddings"]})
 
 
-def fold_crop(folder, call, codes):
+def lower_crop(lowering, call, codes):
     """What lies within the margins."""
-    croppings = folder.graph.layer_of(call).attributes["croppings"]
+    croppings = lowering.graph.layer_of(call).attributes["croppings"]
     begin = (*(before for before, _ in croppings), 0)
-    return _moved(folder, call, codes, "slice", {"begin": begin, "size": folder.shape(call.outputs[0])[1:]})
+    return _moved(lowering, call, codes, "slice", {"begin": begin, "size": lowering.shape(call.outputs[0])[1:]})
 
 
-def fold_permute(folder, call, codes):
+def lower_permute(lowering, call, codes):
     """Axes in another order."""
-    permutation = folder.graph.layer_of(call).attributes["permutation"]
-    return _moved(folder, call, codes, "transpose", {"permutation": permutation})
+    permutation = lowering.graph.layer_of(call).attributes["permutation"]
+    return _moved(lowering, call, codes, "transpose", {"permutation": permutation})
 
 
-def fold_repeat(folder, call, codes):
+def lower_repeat(lowering, call, codes):
     """A vector as each row of a matrix."""
-    layer = folder.graph.layer_of(call)
-    source = folder.demand(call.inputs[0], codes)
+    layer = lowering.graph.layer_of(call)
+    source = lowering.demand(call.inputs[0], codes)
     count = layer.attributes["count"]
-    return folder.builder.repeated(source, layer.name, 0, count, folder.shape(call.outputs[0]))
+    return lowering.builder.repeated(source, layer.name, 0, count, lowering.shape(call.outputs[0]))
 
 
-def fold_upsample(folder, call, codes):
+def lower_upsample(lowering, call, codes):
     """Every value several times, axis by axis."""
-    layer = folder.graph.layer_of(call)
-    made, sizes = folder.demand(call.inputs[0], codes), list(folder.shape(call.inputs[0]))
+    layer = lowering.graph.layer_of(call)
+    made, sizes = lowering.demand(call.inputs[0], codes), list(lowering.shape(call.inputs[0]))
     for axis, factor in enumerate(layer.attributes["factors"], start=1):
         if factor > 1:
             sizes[axis] *= factor
-            made = folder.builder.repeated(made, layer.name, axis, factor, tuple(sizes))
+            made = lowering.builder.repeated(made, layer.name, axis, factor, tuple(sizes))
     return made
 
 
-def fold_resize(folder, call, codes):
+def lower_resize(lowering, call, codes):
     """Values between neighbours, rounded on the grid of the input."""
-    name = folder.graph.layer_of(call).name
-    own = Codes.all_of(folder.stored_grid(call.inputs[0], name))
-    sources, shape = (folder.stored(call.inputs[0], name),), folder.shape(call.outputs[0])
-    made = folder.builder.add("resize", sources, name, shape, own, layer=name)
-    return folder.requantized(call.outputs[0], made, own, codes)
+    name = lowering.graph.layer_of(call).name
+    own = Codes.all_of(lowering.stored_grid(call.inputs[0], name))
+    sources, shape = (lowering.stored(call.inputs[0], name),), lowering.shape(call.outputs[0])
+    made = lowering.builder.add("resize", sources, name, shape, own, layer=name)
+    return lowering.requantized(call.outputs[0], made, own, codes)
 
 
-def _moved(folder, call, codes, kind, attributes):
-    layer = folder.graph.layer_of(call)
-    parts = [folder.demand(source, codes) for source in call.inputs]  # which clip for what is behind them
-    shape, own = folder.shape(call.outputs[0]), Codes.all_of(codes.grid)
-    return folder.builder.add(kind, parts, layer.name, shape, own, attributes=attributes, layer=layer.name)
+def _moved(lowering, call, codes, kind, attributes):
+    layer = lowering.graph.layer_of(call)
+    parts = [lowering.demand(source, codes) for source in call.inputs]  # which clip for what is behind them
+    shape, own = lowering.shape(call.outputs[0]), Codes.all_of(codes.grid)
+    return lowering.builder.add(kind, parts, layer.name, shape, own, attributes=attributes, layer=layer.name)
 
 
-RULES = {
-    "identity": Rule(fold_identity, reads=MOVES, non_negative=as_inputs),
-    "reshape": Rule(fold_reshape, reads=MOVES, non_negative=as_inputs),
-    "concatenate": Rule(fold_concatenate, reads=MOVES, non_negative=as_inputs, joins=True),
-    "pad": Rule(fold_pad, reads=MOVES, non_negative=as_inputs),
-    "crop": Rule(fold_crop, reads=MOVES, non_negative=as_inputs),
-    "permute": Rule(fold_permute, reads=MOVES, non_negative=as_inputs),
-    "repeat": Rule(fold_repeat, reads=MOVES, non_negative=as_inputs),
-    "upsample": Rule(fold_upsample, reads=MOVES, non_negative=as_inputs),
-    "resize": Rule(fold_resize, non_negative=as_inputs),
+OPERATORS = {
+    "identity": Operator(lower_identity, reads=MOVES, non_negative=as_inputs),
+    "reshape": Operator(lower_reshape, reads=MOVES, non_negative=as_inputs),
+    "concatenate": Operator(lower_concatenate, reads=MOVES, non_negative=as_inputs, joins=True),
+    "pad": Operator(lower_pad, reads=MOVES, non_negative=as_inputs),
+    "crop": Operator(lower_crop, reads=MOVES, non_negative=as_inputs),
+    "permute": Operator(lower_permute, reads=MOVES, non_negative=as_inputs),
+    "repeat": Operator(lower_repeat, reads=MOVES, non_negative=as_inputs),
+    "upsample": Operator(lower_upsample, reads=MOVES, non_negative=as_inputs),
+    "resize": Operator(lower_resize, non_negative=as_inputs),
 }

@@ -6,82 +6,82 @@ from tfmp.graph import Grid
 from tfmp.graph.runtime_limits import INT8_HIGH, INT8_LOW, PRODUCT_RATIOS, SUM_RATIOS
 from tfmp.operators.affine_chain import affine_chain, affine_map
 from tfmp.operators.channel_products import folded_map
-from tfmp.operators.convolutions import fold_product
+from tfmp.operators.convolutions import lower_product
 from tfmp.operators.fold_error import FoldError
 from tfmp.operators.integer_builder import Codes
-from tfmp.operators.operator import Rule, always, as_inputs
+from tfmp.operators.operator import Operator, always, as_inputs
 
 # Half of the runtime's limits, since float32 scales round.
 _SMALLEST_ADDEND, _LARGEST_ADDEND = 2 * SUM_RATIOS[0], SUM_RATIOS[1] / 2
 _SMALLEST_PRODUCT, _LARGEST_PRODUCT = 2 * PRODUCT_RATIOS[0], PRODUCT_RATIOS[1] / 2
 
 
-def fold_sum(folder, call, codes):
+def lower_sum(lowering, call, codes):
     """The sum, or the difference, of two stored tensors."""
-    layer = folder.graph.layer_of(call)
+    layer = lowering.graph.layer_of(call)
     if len(call.inputs) != 2:
         raise FoldError(
             layer.name,
             f"it adds {len(call.inputs)} tensors, the runtime adds two",
             "Add them in pairs, as `tfmp.relax` does where their shapes are equal.",
         )
-    _check_ranks(folder, call, layer)
+    _check_ranks(lowering, call, layer)
     own = codes
-    grids = [folder.stored_grid(source, layer.name) for source in call.inputs]
+    grids = [lowering.stored_grid(source, layer.name) for source in call.inputs]
     largest = max(grid.scale for grid in grids)
     if largest > _LARGEST_ADDEND * codes.grid.scale:  # a sum that was always zero when its range was found
         own = Codes.all_of(Grid(largest, INT8_LOW, INT8_HIGH))
     parts = []
     for source, grid in zip(call.inputs, grids, strict=True):
-        part = folder.stored(source, layer.name)
+        part = lowering.stored(source, layer.name)
         if grid.scale < _SMALLEST_ADDEND * own.grid.scale:
             coarse = Codes.all_of(Grid(_SMALLEST_ADDEND * own.grid.scale, grid.low, grid.high))
-            part = folder.builder.requantized(part, f"{source}_requantized", coarse)
+            part = lowering.builder.requantized(part, f"{source}_requantized", coarse)
         parts.append(part)
-    shape = folder.shape(call.outputs[0])
-    made = folder.builder.add(layer.kind, parts, layer.name, shape, own, layer=layer.name)
-    return folder.requantized(call.outputs[0], made, own, codes)
+    shape = lowering.shape(call.outputs[0])
+    made = lowering.builder.add(layer.kind, parts, layer.name, shape, own, layer=layer.name)
+    return lowering.requantized(call.outputs[0], made, own, codes)
 
 
-def fold_multiply(folder, call, codes):
+def lower_multiply(lowering, call, codes):
     """The product of two stored tensors."""
-    layer = folder.graph.layer_of(call)
+    layer = lowering.graph.layer_of(call)
     if len(call.inputs) != 2:
         raise FoldError(
             layer.name,
             f"it multiplies {len(call.inputs)} tensors, the runtime multiplies two",
             "Multiply them in pairs, as `tfmp.relax` does where their shapes are equal.",
         )
-    _check_ranks(folder, call, layer)
-    parts = [folder.stored(source, layer.name) for source in call.inputs]
-    return multiplied(folder, parts, layer.name, call.outputs[0], codes)
+    _check_ranks(lowering, call, layer)
+    parts = [lowering.stored(source, layer.name) for source in call.inputs]
+    return multiplied(lowering, parts, layer.name, call.outputs[0], codes)
 
 
-def multiplied(folder, parts, name, tensor, codes):
+def multiplied(lowering, parts, name, tensor, codes):
     """Adds the product of two integer tensors, which is the tensor of the graph, and returns its name."""
-    own, unit = codes, math.prod(folder.builder.tensors[part].grid.scale for part in parts)
+    own, unit = codes, math.prod(lowering.builder.tensors[part].grid.scale for part in parts)
     if unit > _LARGEST_PRODUCT * codes.grid.scale:  # every product but zero is beyond the codes, on this grid and that
         own = Codes.all_of(Grid(unit, INT8_LOW, INT8_HIGH))
     elif unit < _SMALLEST_PRODUCT * codes.grid.scale:  # the largest product is code 1 or 2
         own = Codes.all_of(Grid(unit * 2.0**9, INT8_LOW, INT8_HIGH))
-    made = folder.builder.add("multiply", parts, name, folder.shape(tensor), own, layer=name)
-    return folder.requantized(tensor, made, own, codes)
+    made = lowering.builder.add("multiply", parts, name, lowering.shape(tensor), own, layer=name)
+    return lowering.requantized(tensor, made, own, codes)
 
 
-def fold_affine(folder, call, codes):
+def lower_affine(lowering, call, codes):
     """An affine map: along with the product before it, or of a stored tensor."""
-    layer, chain = folder.graph.layer_of(call), affine_chain(folder.graph, call)
+    layer, chain = lowering.graph.layer_of(call), affine_chain(lowering.graph, call)
     codes = codes.between(chain.low, chain.high)
     if chain.product is not None:
-        return fold_product(folder, chain.product, codes, after=chain.map)
-    stored, grid = folder.stored(chain.source, layer.name), folder.stored_grid(chain.source, layer.name)
-    channels = folder.shape(chain.source)[-1]
+        return lower_product(lowering, chain.product, codes, after=chain.map)
+    stored, grid = lowering.stored(chain.source, layer.name), lowering.stored_grid(chain.source, layer.name)
+    channels = lowering.shape(chain.source)[-1]
     constants = folded_map(chain.map, channels, grid.scale)
-    return folder.builder.scaled(stored, layer.name, codes, constants, layer=layer.name)
+    return lowering.builder.scaled(stored, layer.name, codes, constants, layer=layer.name)
 
 
-def _check_ranks(folder, call, layer):
-    shapes = [folder.shape(source) for source in call.inputs]
+def _check_ranks(lowering, call, layer):
+    shapes = [lowering.shape(source) for source in call.inputs]
     if len(shapes[0]) != len(shapes[1]):
         raise FoldError(
             layer.name,
@@ -96,12 +96,12 @@ def _keeps_sign(layer, inputs):
     return inputs and bool((found.factor >= 0).all() and (found.shift >= 0).all())
 
 
-RULES = {
-    "add": Rule(fold_sum, non_negative=as_inputs),
-    "subtract": Rule(fold_sum),
-    "multiply": Rule(fold_multiply, non_negative=as_inputs),
-    "affine": Rule(fold_affine, non_negative=_keeps_sign),
-    "hard_sigmoid": Rule(fold_affine, non_negative=always),
-    "batch_normalization": Rule(fold_affine),
-    "normalization": Rule(fold_affine),
+OPERATORS = {
+    "add": Operator(lower_sum, non_negative=as_inputs),
+    "subtract": Operator(lower_sum),
+    "multiply": Operator(lower_multiply, non_negative=as_inputs),
+    "affine": Operator(lower_affine, non_negative=_keeps_sign),
+    "hard_sigmoid": Operator(lower_affine, non_negative=always),
+    "batch_normalization": Operator(lower_affine),
+    "normalization": Operator(lower_affine),
 }

@@ -1,7 +1,7 @@
 """Which tensors of a network cannot be negative."""
 
 from tfmp.graph import Graph
-from tfmp.operators import rule_of
+from tfmp.operators import operator_of
 
 
 def non_negative_tensors(graph: Graph) -> set[str]:
@@ -9,8 +9,8 @@ def non_negative_tensors(graph: Graph) -> set[str]:
     found = set()
     for call in graph.calls:
         layer = graph.layer_of(call)
-        rule = rule_of(layer)
-        if rule is not None and rule.non_negative(layer, bool(call.inputs) and found.issuperset(call.inputs)):
+        operator = operator_of(layer)
+        if operator is not None and operator.non_negative(layer, bool(call.inputs) and found.issuperset(call.inputs)):
             found.update(call.outputs)
         found.update(name for name in call.outputs if graph.tensors[name].dtype.startswith(("uint", "bool")))
     return found

@@ -27,23 +27,23 @@ def as_inputs(layer: Layer, inputs: bool) -> bool:
 
 
 @dataclasses.dataclass(frozen=True)
-class Rule:
+class Operator:
     """How a kind of layer becomes integer operations.
 
     Args:
-        fold: Function of (folder, call, codes) that adds the operations which make the call's output with these codes,
-            and returns the name of their tensor.
+        lower: Function of (lowering, call, codes) that adds the operations which make the call's output with these
+            codes, and returns the name of their tensor.
         reads: `"moves"`: it moves or clips codes, its inputs take the codes that the reader of its output wants;
             `"stored"`: its inputs lie on grids of their own; `"quantizes"`: the layer quantizes its input itself;
             `"numbers"`: it reads numbers, not codes.
         non_negative: Function of (layer, whether all inputs are non-negative): whether the output is.
         grid: The one grid that the runtime writes its output on; None if it writes any.
         joins: True if its output is made of several inputs, which may lie on several grids.
-        numbers: Function of (folder, call) that returns the name of a tensor that holds the call's output as numbers;
+        numbers: Function of (lowering, call) that returns the name of a tensor that holds the call's output as numbers;
             None for kinds that make codes.
     """
 
-    fold: Callable
+    lower: Callable
     reads: str = STORED
     non_negative: Callable[[Layer, bool], bool] = never
     grid: Grid | None = None

@@ -5,48 +5,48 @@ import numpy as np
 from tfmp.operators.convolutions import window_attributes
 from tfmp.operators.fold_error import FoldError
 from tfmp.operators.integer_builder import Codes
-from tfmp.operators.operator import MOVES, Rule, as_inputs
+from tfmp.operators.operator import MOVES, Operator, as_inputs
 
 
-def fold_max_pool(folder, call, codes):
+def lower_max_pool(lowering, call, codes):
     """The maximum of every window."""
-    attributes, source = _window(folder, call), folder.demand(call.inputs[0], codes)
+    attributes, source = _window(lowering, call), lowering.demand(call.inputs[0], codes)
     own = Codes.all_of(codes.grid)  # what makes the input clips
     if tuple(attributes["pool_size"]) == (
         1,
         1,
     ):  # every second value or so: the runtime is faster with a product by one
-        return _of_ones(folder, call, source, own, attributes)
-    return _planar(folder, call, source, "max_pool", own, attributes)
+        return _of_ones(lowering, call, source, own, attributes)
+    return _planar(lowering, call, source, "max_pool", own, attributes)
 
 
-def fold_global_max_pool(folder, call, codes):
+def lower_global_max_pool(lowering, call, codes):
     """The maximum over all positions."""
-    builder, name = folder.builder, folder.graph.layer_of(call).name
-    source = _image(folder, folder.demand(call.inputs[0], codes), name)
+    builder, name = lowering.builder, lowering.graph.layer_of(call).name
+    source = _image(lowering, lowering.demand(call.inputs[0], codes), name)
     own = Codes.all_of(codes.grid)
     batch, height, width, channels = builder.tensors[source].shape
     window = {"pool_size": (height, width), "strides": (height, width), "padding": "valid"}
     pooled = builder.add("max_pool", (source,), name, (batch, 1, 1, channels), own, attributes=window, layer=name)
-    return builder.reshaped(pooled, f"{name}_values", folder.shape(call.outputs[0]))
+    return builder.reshaped(pooled, f"{name}_values", lowering.shape(call.outputs[0]))
 
 
-def fold_average_pool(folder, call, codes):
+def lower_average_pool(lowering, call, codes):
     """Windows that lie within the image on any grid, a convolution by ones; others, padding not counted, on theirs."""
-    layer, attributes = folder.graph.layer_of(call), _window(folder, call)
-    stored = folder.stored(call.inputs[0], layer.name)
+    layer, attributes = lowering.graph.layer_of(call), _window(lowering, call)
+    stored = lowering.stored(call.inputs[0], layer.name)
     if attributes["padding"] == "valid":
-        return _of_ones(folder, call, stored, codes, attributes)
-    own = Codes.all_of(folder.stored_grid(call.inputs[0], layer.name))
-    made = _planar(folder, call, stored, "average_pool", own, attributes)
-    return folder.requantized(call.outputs[0], made, own, codes)
+        return _of_ones(lowering, call, stored, codes, attributes)
+    own = Codes.all_of(lowering.stored_grid(call.inputs[0], layer.name))
+    made = _planar(lowering, call, stored, "average_pool", own, attributes)
+    return lowering.requantized(call.outputs[0], made, own, codes)
 
 
-def fold_mean(folder, call, codes):
+def lower_mean(lowering, call, codes):
     """The mean over all positions."""
-    builder, name = folder.builder, folder.graph.layer_of(call).name
-    shape = folder.shape(call.outputs[0])
-    source = _image(folder, folder.stored(call.inputs[0], name), name)
+    builder, name = lowering.builder, lowering.graph.layer_of(call).name
+    shape = lowering.shape(call.outputs[0])
+    source = _image(lowering, lowering.stored(call.inputs[0], name), name)
     batch, *_, channels = builder.tensors[source].shape
     keeps = len(shape) == 4
     made = (batch, 1, 1, channels) if keeps else (batch, channels)
@@ -54,43 +54,43 @@ def fold_mean(folder, call, codes):
     return builder.reshaped(made, f"{name}_values", shape)
 
 
-def _of_ones(folder, call, source, codes, attributes):
+def _of_ones(lowering, call, source, codes, attributes):
     """The averages of windows that lie within the image, as a convolution by ones."""
-    channels, pool = folder.shape(call.outputs[0])[-1], attributes["pool_size"]
+    channels, pool = lowering.shape(call.outputs[0])[-1], attributes["pool_size"]
     constants = {
         "kernel": np.ones((*pool, channels, 1), np.int8),
         "kernel_scale": np.full(channels, 1 / np.prod(pool), np.float32),
         "bias": np.zeros(channels, np.int32),
     }
     attributes = {"strides": attributes["strides"], "padding": "valid", "dilation": (1, 1)}
-    return _planar(folder, call, source, "depthwise_conv2d", codes, attributes, constants)
+    return _planar(lowering, call, source, "depthwise_conv2d", codes, attributes, constants)
 
 
-def _window(folder, call):
-    layer = folder.graph.layer_of(call)
-    found = window_attributes(layer, planar=len(folder.shape(call.inputs[0])) == 3)
+def _window(lowering, call):
+    layer = lowering.graph.layer_of(call)
+    found = window_attributes(layer, planar=len(lowering.shape(call.inputs[0])) == 3)
     return {"strides": found["pool_size"], **{key: value for key, value in found.items() if value is not None}}
 
 
-def _image(folder, source, name):
-    shape = folder.builder.tensors[source].shape
+def _image(lowering, source, name):
+    shape = lowering.builder.tensors[source].shape
     if len(shape) not in (3, 4):
         raise FoldError(name, f"it pools over {len(shape) - 2} axes, the runtime over two", "Pool over one or two.")
-    return folder.builder.as_rows(source, name) if len(shape) == 3 else source
+    return lowering.builder.as_rows(source, name) if len(shape) == 3 else source
 
 
-def _planar(folder, call, source, kind, codes, attributes, constants=None):
+def _planar(lowering, call, source, kind, codes, attributes, constants=None):
     """An operation of height and width on an image, or on a sequence as a row."""
-    builder, name, shape = folder.builder, folder.graph.layer_of(call).name, folder.shape(call.outputs[0])
-    source = _image(folder, source, name)
+    builder, name, shape = lowering.builder, lowering.graph.layer_of(call).name, lowering.shape(call.outputs[0])
+    source = _image(lowering, source, name)
     own = shape if len(shape) == 4 else (shape[0], 1, *shape[1:])
     made = builder.add(kind, (source,), name, own, codes, attributes=attributes, constants=constants, layer=name)
     return builder.reshaped(made, f"{name}_sequence", shape)
 
 
-RULES = {
-    "max_pool": Rule(fold_max_pool, reads=MOVES, non_negative=as_inputs),
-    "global_max_pool": Rule(fold_global_max_pool, reads=MOVES, non_negative=as_inputs),
-    "average_pool": Rule(fold_average_pool, non_negative=as_inputs),
-    "mean": Rule(fold_mean, non_negative=as_inputs),
+OPERATORS = {
+    "max_pool": Operator(lower_max_pool, reads=MOVES, non_negative=as_inputs),
+    "global_max_pool": Operator(lower_global_max_pool, reads=MOVES, non_negative=as_inputs),
+    "average_pool": Operator(lower_average_pool, non_negative=as_inputs),
+    "mean": Operator(lower_mean, non_negative=as_inputs),
 }

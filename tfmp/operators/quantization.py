@@ -1,34 +1,36 @@
 """Where codes come from: the inputs of the model, and the layers that store a tensor."""
 
-from tfmp.operators.comparisons import fold_numbers
+from tfmp.operators.comparisons import lower_numbers
 from tfmp.operators.integer_builder import Codes
-from tfmp.operators.operator import QUANTIZES, Rule, as_inputs
+from tfmp.operators.operator import QUANTIZES, Operator, as_inputs
 
 
-def fold_input(folder, call, codes):
+def lower_input(lowering, call, codes):
     """Numbers of the caller, quantized; integers of 8 bits are codes as they are."""
     tensor = call.outputs[0]
-    grid = folder.graph.tensors[tensor].grid
+    grid = lowering.graph.tensors[tensor].grid
     if grid is None:
-        return fold_numbers(folder, call, codes)
+        return lower_numbers(lowering, call, codes)
     own = Codes.all_of(grid)
     if codes != own:
-        return folder.requantized(tensor, folder.demand(tensor, own), own, codes)
-    return folder.builder.add("quantize", (folder.inputs[tensor],), f"{tensor}_codes", folder.shape(tensor), codes)
+        return lowering.requantized(tensor, lowering.demand(tensor, own), own, codes)
+    return lowering.builder.add(
+        "quantize", (lowering.inputs[tensor],), f"{tensor}_codes", lowering.shape(tensor), codes
+    )
 
 
-def input_numbers(folder, call):
+def input_numbers(lowering, call):
     """What the caller gives."""
-    return folder.inputs[call.outputs[0]]
+    return lowering.inputs[call.outputs[0]]
 
 
-def fold_quantize(folder, call, codes):
+def lower_quantize(lowering, call, codes):
     """The stored codes, requantized for a reader that wants others."""
-    own = Codes.all_of(folder.grid(folder.graph.layer_of(call)))
-    return folder.requantized(call.outputs[0], folder.demand(call.inputs[0], own), own, codes)
+    own = Codes.all_of(lowering.grid(lowering.graph.layer_of(call)))
+    return lowering.requantized(call.outputs[0], lowering.demand(call.inputs[0], own), own, codes)
 
 
-RULES = {
-    "input": Rule(fold_input, numbers=input_numbers),
-    "quantize": Rule(fold_quantize, reads=QUANTIZES, non_negative=as_inputs),
+OPERATORS = {
+    "input": Operator(lower_input, numbers=input_numbers),
+    "quantize": Operator(lower_quantize, reads=QUANTIZES, non_negative=as_inputs),
 }

@@ -7,8 +7,8 @@ import numpy as np
 from tfmp.graph import Graph, Grid, Layer
 from tfmp.graph.runtime_limits import INT8_HIGH, INT8_LOW
 from tfmp.lowering.lowering import Lowering
-from tfmp.operators import rule_of
-from tfmp.operators.convolutions import RULES as PRODUCTS
+from tfmp.operators import operator_of
+from tfmp.operators.convolutions import OPERATORS as PRODUCTS
 from tfmp.operators.convolutions import check_product
 from tfmp.operators.fold_error import FoldError, free_size
 from tfmp.operators.integer_builder import Codes
@@ -29,10 +29,10 @@ def fold_errors(graph: Graph) -> dict[str, FoldError]:
     errors = free_sizes(graph)
     if errors:
         return errors
-    folder = DryRun(graph)
-    folder.run()
+    dry_run = DryRun(graph)
+    dry_run.run()
     order = {layer.name: position for position, layer in enumerate(graph.in_order())}
-    return dict(sorted(folder.errors.items(), key=lambda item: order[item[0]]))
+    return dict(sorted(dry_run.errors.items(), key=lambda item: order[item[0]]))
 
 
 def free_sizes(graph: Graph) -> dict[str, FoldError]:
@@ -77,7 +77,7 @@ class StandIns:
 
 
 class DryRun(Lowering):
-    """The folder with stand-ins for scales and codes, which goes on after a layer that it cannot fold.
+    """Lowers with stand-ins for scales and codes, and goes on after a layer that it cannot lower.
 
     Args:
         graph: A network whose bits may be open.
@@ -98,7 +98,7 @@ class DryRun(Lowering):
                 self._note(layer, _CHECKS)
             if layer.kind in PRODUCTS and not self._note(layer, (check_product,)):
                 self._failed.update(call.outputs)
-            if rule_of(layer) is None:  # whatever may read it
+            if operator_of(layer) is None:  # whatever may read it
                 for tensor in (*call.inputs, *call.outputs):
                     self.demand(tensor, _STAND_IN)
         return super().run()

@@ -4,7 +4,7 @@ from tfmp.bindings.framework import framework_of
 from tfmp.graph import Graph, IntegerGraph
 from tfmp.lowering.lowering import Lowering
 from tfmp.lowering.weight_packing import check_mode
-from tfmp.operators.convolutions import RULES as PRODUCTS
+from tfmp.operators.convolutions import OPERATORS as PRODUCTS
 from tfmp.operators.convolutions import check_product
 from tfmp.transform.candidate_checks import check_library
 from tfmp.transform.finite_weights import check_finite_weights

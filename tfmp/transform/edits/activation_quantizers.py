@@ -3,7 +3,7 @@
 import dataclasses
 
 from tfmp.graph import Candidates, CodeFormat, Graph, Layer
-from tfmp.operators import MOVES, NUMBERS, STORED, rule_of
+from tfmp.operators import MOVES, NUMBERS, STORED, operator_of
 from tfmp.operators.affine_chain import affine_chain, is_affine
 from tfmp.operators.nonnegativity import non_negative_tensors
 
@@ -24,11 +24,11 @@ def with_stored_tensors(graph: Graph) -> Graph:
     for call in graph.calls:
         for tensor in call.outputs:
             layer = graph.layer_of(call)
-            rule = rule_of(layer)
-            moves = rule is not None and rule.reads == MOVES and not rule.joins
+            operator = operator_of(layer)
+            moves = operator is not None and operator.reads == MOVES and not operator.joins
             if (
                 layer.kind == "quantize"
-                or (rule is not None and rule.grid is not None)
+                or (operator is not None and operator.grid is not None)
                 or (layer.kind == "input" and graph.tensors[tensor].grid is not None)
                 or (moves and call.inputs[0] in on_grid)
             ):
@@ -63,24 +63,28 @@ def quantize_layer(name, *, signed, bits=STORAGE_BITS):
 
 def _needs_storage(graph, tensor):
     readers = graph.readers(tensor)
-    rules = [rule_of(graph.layer_of(reader)) for reader in readers]
+    operators = [operator_of(graph.layer_of(reader)) for reader in readers]
     if not graph.tensors[tensor].is_float:
         makes_floats = all(graph.tensors[name].is_float for reader in readers for name in reader.outputs)
-        return bool(readers) and makes_floats and all(rule is not None and rule.reads == STORED for rule in rules)
-    producer = rule_of(graph.layer_of(graph.producer(tensor)))
+        return (
+            bool(readers)
+            and makes_floats
+            and all(operator is not None and operator.reads == STORED for operator in operators)
+        )
+    producer = operator_of(graph.layer_of(graph.producer(tensor)))
     if producer is not None and producer.numbers is not None:
         is_given_back = tensor in graph.output_names and not graph.producer(tensor).inputs
-        if not is_given_back and all(rule is not None and rule.reads == NUMBERS for rule in rules):
+        if not is_given_back and all(operator is not None and operator.reads == NUMBERS for operator in operators):
             return False
     if len(readers) != 1 or tensor in graph.output_names:
         return True
     reader = graph.layer_of(readers[0])
-    rule = rule_of(reader)
-    if rule is None or rule.reads == MOVES or reader.kind == "quantize":
+    operator = operator_of(reader)
+    if operator is None or operator.reads == MOVES or reader.kind == "quantize":
         return False
-    if rule.reads == NUMBERS:
+    if operator.reads == NUMBERS:
         return True
-    if rule.reads == STORED:
+    if operator.reads == STORED:
         chain = affine_chain(graph, readers[0]) if is_affine(graph, readers[0]) else None
         return chain is None or (chain.source == tensor and chain.product is None)
     return reader.activation.formats[0].is_float

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from tfmp.checks import check_choice, check_instance
 from tfmp.graph import Graph, Layer
-from tfmp.operators import MOVES, rule_of
-from tfmp.operators.activations import RULES as ACTIVATIONS
-from tfmp.operators.convolutions import RULES as PRODUCTS
+from tfmp.operators import MOVES, operator_of
+from tfmp.operators.activations import OPERATORS as ACTIVATIONS
+from tfmp.operators.convolutions import OPERATORS as PRODUCTS
 from tfmp.operators.fold_error import no_integer_form
 from tfmp.operators.nonnegativity import non_negative_tensors
 
@@ -88,7 +88,7 @@ def _without_search(layer: Layer) -> tuple[str, str]:
     """The status of a layer without a kernel whose bits could be searched, and the reason."""
     if layer.kind in PRODUCTS:
         return FLOAT, "its output size is not fixed; give the model a fixed input shape"
-    if rule_of(layer) is None:
+    if operator_of(layer) is None:
         return FLOAT, no_integer_form(layer, layer.name).clause
     return FOLLOWS, ""
 
@@ -159,5 +159,5 @@ def _reached(graph, calls, ends, multiplying, sides):
 
 def _keeps_apart(layer):
     """True for layers that move values, or map each by itself."""
-    rule = rule_of(layer)
-    return layer.kind in ("input", *_EACH_VALUE) or (rule is not None and rule.reads == MOVES)
+    operator = operator_of(layer)
+    return layer.kind in ("input", *_EACH_VALUE) or (operator is not None and operator.reads == MOVES)
