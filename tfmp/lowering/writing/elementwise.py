@@ -1,21 +1,21 @@
 """Operators on values: sums and products of two tensors, and softmax."""
 
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
 
 from tfmp.graph.integer_graph import FIXED_GRIDS, IntegerOperation
 from tfmp.graph.runtime_limits import PRODUCT_RATIOS, SUM_RATIOS
-from tfmp.tflite.writer.tensor_table import TensorTable
+from tfmp.lowering.writing.sink import UNFUSED, Options
+from tfmp.lowering.writing.tensor_table import TensorTable
 
 
 def write_add(table: TensorTable, operation: IntegerOperation) -> None:
     """ADD of two tensors."""
-    _write_sum(table, operation, "ADD", schema.AddOptionsT())
+    _write_sum(table, operation, "ADD", Options("AddOptions", UNFUSED))
 
 
 def write_subtract(table: TensorTable, operation: IntegerOperation) -> None:
     """SUB of two tensors."""
-    _write_sum(table, operation, "SUB", schema.SubOptionsT())
+    _write_sum(table, operation, "SUB", Options("SubOptions", UNFUSED))
 
 
 def write_multiply(table: TensorTable, operation: IntegerOperation) -> None:
@@ -30,7 +30,7 @@ def write_multiply(table: TensorTable, operation: IntegerOperation) -> None:
             "grid."
         )
     inputs = [table.index(name) for name in operation.inputs]
-    table.add_operator(operation, "MUL", inputs, version=2, options=schema.MulOptionsT())
+    table.add_operator(operation, "MUL", inputs, version=2, options=Options("MulOptions", UNFUSED))
 
 
 def _write_sum(table, operation, kind, options):
@@ -63,8 +63,7 @@ def write_softmax(table: TensorTable, operation: IntegerOperation) -> None:
     grid, fixed = table.grid(operation.output), FIXED_GRIDS["softmax"]
     if grid != fixed:
         raise ValueError(f"`softmax` writes {fixed}. Received: {grid} at operation {operation.name!r}.")
-    options = schema.SoftmaxOptionsT()
-    options.beta = 1.0
+    options = Options("SoftmaxOptions", {"beta": 1.0})
     inputs = [table.index(operation.inputs[0])]
     reach = (grid.low, grid.high)
     table.add_operator(operation, "SOFTMAX", inputs, version=2, options=options, reach=reach, keeps_zero_point=True)

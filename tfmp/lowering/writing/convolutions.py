@@ -1,15 +1,14 @@
 """Operators that multiply by constant codes: convolutions and dense layers."""
 
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
 
 from tfmp.graph.integer_graph import IntegerOperation
 from tfmp.graph.runtime_limits import LARGEST_KERNEL_CODE, LARGEST_PRODUCT, MULTIPLIER_LIMIT, SMALLEST_SCALE
-from tfmp.tflite.writer.gathered_windows import filled_input, gathered_windows, packed_bits_of
-from tfmp.tflite.writer.model_builder import Quantization
-from tfmp.tflite.writer.tensor_table import TensorTable
+from tfmp.lowering.writing.gathered_windows import filled_input, gathered_windows, packed_bits_of
+from tfmp.lowering.writing.sink import UNFUSED, Options, Quantization
+from tfmp.lowering.writing.tensor_table import TensorTable
 
-PADDINGS = {"same": schema.Padding.SAME, "valid": schema.Padding.VALID}
+_PADDINGS = ("same", "valid")
 
 
 def write_conv2d(table: TensorTable, operation: IntegerOperation) -> None:
@@ -18,8 +17,6 @@ def write_conv2d(table: TensorTable, operation: IntegerOperation) -> None:
     A packed kernel is read by FULLY_CONNECTED alone, which gets all that a window covers as the channels of a position.
     """
     kernel = operation.constants["kernel"]
-    options = schema.Conv2DOptionsT()
-    set_window(options, operation)
     channels = table.shape(operation.inputs[0])[-1]
     groups = operation.attributes.get("groups", 1)
     if kernel.ndim != 4 or channels != kernel.shape[2] * groups or kernel.shape[3] % groups:
@@ -31,6 +28,7 @@ def write_conv2d(table: TensorTable, operation: IntegerOperation) -> None:
         source, kernel = gathered_windows(table, operation)
         _add_fully_connected(table, operation, source, kernel)
         return
+    options = Options("Conv2DOptions", {**UNFUSED, **window_options(operation, dilates=True)})
     inputs = _with_constants(table, operation, kernel.transpose(3, 0, 1, 2), axis=0)
     table.add_operator(operation, "CONV_2D", inputs, version=6 if groups > 1 else 3, options=options)
 
@@ -50,9 +48,8 @@ def write_depthwise_conv2d(table: TensorTable, operation: IntegerOperation) -> N
 def add_depthwise(table: TensorTable, operation: IntegerOperation, kernel: np.ndarray, **arguments) -> None:
     """Appends a depthwise convolution by the operation's constants and an `[h, w, channels, multiplier]` kernel."""
     height, width, channels, depth_multiplier = kernel.shape
-    options = schema.DepthwiseConv2DOptionsT()
-    set_window(options, operation)
-    options.depthMultiplier = depth_multiplier
+    window = window_options(operation, dilates=True)
+    options = Options("DepthwiseConv2DOptions", {**UNFUSED, **window, "depth_multiplier": depth_multiplier})
     flat = kernel.reshape(1, height, width, channels * depth_multiplier)
     inputs = _with_constants(table, operation, flat, axis=3)
     table.add_operator(operation, "DEPTHWISE_CONV_2D", inputs, version=3, options=options, **arguments)
@@ -72,12 +69,12 @@ def write_dense(table: TensorTable, operation: IntegerOperation) -> None:
 
 def _add_fully_connected(table, operation, source, kernel):
     """FULLY_CONNECTED with an `[in, out]` kernel; `source` is the index of its input if that is not the operation's."""
-    options = schema.FullyConnectedOptionsT()
-    options.keepNumDims = len(table.shape(operation.output)) > 2
+    keeps = len(table.shape(operation.output)) > 2
+    options = Options("FullyConnectedOptions", {**UNFUSED, "keep_num_dims": keeps})
     inputs = _with_constants(table, operation, kernel.T, axis=0)
     if source is not None:
         inputs[0] = source
-    table.add_operator(operation, "FULLY_CONNECTED", inputs, version=5 if options.keepNumDims else 4, options=options)
+    table.add_operator(operation, "FULLY_CONNECTED", inputs, version=5 if keeps else 4, options=options)
 
 
 def write_conv2d_transpose(table: TensorTable, operation: IntegerOperation) -> None:
@@ -89,12 +86,11 @@ def write_conv2d_transpose(table: TensorTable, operation: IntegerOperation) -> N
             f"`kernel` must be [height, width, filters, {channels}]. Received: shape {kernel.shape} at operation "
             f"{operation.name!r}."
         )
-    options = schema.TransposeConvOptionsT()
-    set_window(options, operation)
-    strides = np.array([options.strideH, options.strideW])
+    window = window_options(operation)
+    strides = np.array([window["stride_h"], window["stride_w"]])
     # XNNPACK refuses kernels smaller than the strides; taps of zeros change neither result nor shape.
     kernel = np.pad(kernel, [*((0, count) for count in np.maximum(strides - kernel.shape[:2], 0)), (0, 0), (0, 0)])
-    beyond = kernel.shape[:2] - strides if options.padding == schema.Padding.VALID else 0
+    beyond = kernel.shape[:2] - strides if window["padding"] == "VALID" else 0
     expected, shape = tuple(table.shape(operation.inputs[0])[1:3] * strides + beyond), table.shape(operation.output)
     if shape[1:3] != expected:
         raise ValueError(
@@ -102,22 +98,24 @@ def write_conv2d_transpose(table: TensorTable, operation: IntegerOperation) -> N
             f"{operation.name!r}. Leave `output_padding` away; put a `pad` or `slice` operation behind it."
         )
     source, kernel, bias = _with_constants(table, operation, kernel.transpose(2, 0, 1, 3), axis=0)
-    shape = table.builder.constant(f"{operation.name}/shape", np.array(shape, np.int32))
+    shape = table.sink.constant(f"{operation.name}/shape", np.array(shape, np.int32))
+    options = Options("TransposeConvOptions", {**UNFUSED, **window})
     table.add_operator(operation, "TRANSPOSE_CONV", [shape, kernel, source, bias], version=4, options=options)
 
 
-def set_window(options: object, operation: IntegerOperation) -> None:
-    """Sets padding, strides and dilation of an options object that has them."""
+def window_options(operation: IntegerOperation, *, dilates: bool = False) -> dict[str, int | str]:
+    """Returns padding, strides and, if the operator has it, dilation as fields of its options."""
     padding = operation.attributes.get("padding", "valid")
-    if padding not in PADDINGS:
+    if padding not in _PADDINGS:
         raise ValueError(
             f"`padding` must be 'same' or 'valid'. Received: {padding!r} at operation {operation.name!r}. "
             "Put a `pad` operation before it for other paddings."
         )
-    options.padding = PADDINGS[padding]
-    options.strideH, options.strideW = operation.attributes.get("strides", (1, 1))
-    if "dilationHFactor" in vars(options):
-        options.dilationHFactor, options.dilationWFactor = operation.attributes.get("dilation", (1, 1))
+    rows, columns = operation.attributes.get("strides", (1, 1))
+    window = {"padding": padding.upper(), "stride_h": rows, "stride_w": columns}
+    if dilates:
+        window["dilation_h_factor"], window["dilation_w_factor"] = operation.attributes.get("dilation", (1, 1))
+    return window
 
 
 def _with_constants(table, operation, kernel, axis):
@@ -161,11 +159,11 @@ def _with_constants(table, operation, kernel, axis):
     of_bias = Quantization(tuple(bias_scale.tolist()))
     return [
         table.index(operation.inputs[0]),
-        table.builder.constant(
+        table.sink.constant(
             f"{operation.name}/kernel",
             kernel,
             quantization=of_kernel,
             packed_bits=packed_bits,
         ),
-        table.builder.constant(f"{operation.name}/bias", bias, quantization=of_bias),
+        table.sink.constant(f"{operation.name}/bias", bias, quantization=of_bias),
     ]

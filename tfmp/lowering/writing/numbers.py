@@ -1,12 +1,11 @@
 """Operators on numbers that are no codes: indices, comparisons and casts."""
 
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
 
 from tfmp.graph.integer_graph import IntegerOperation
 from tfmp.graph.runtime_limits import INDEX_TYPES
-from tfmp.tflite.writer.model_builder import TYPE_CODES
-from tfmp.tflite.writer.tensor_table import TensorTable
+from tfmp.lowering.writing.sink import TENSOR_TYPES, Options
+from tfmp.lowering.writing.tensor_table import TensorTable
 
 
 def write_index(table: TensorTable, operation: IntegerOperation) -> None:
@@ -18,25 +17,17 @@ def write_index(table: TensorTable, operation: IntegerOperation) -> None:
             f"{operation.name!r}. Cast its output."
         )
     kind = operation.kind.upper()
-    options = schema.ArgMaxOptionsT() if kind == "ARG_MAX" else schema.ArgMinOptionsT()
-    options.outputType = TYPE_CODES[output.dtype]
-    axes = table.builder.constant(f"{operation.name}/axis", np.array([axis], np.int32))
+    options = Options("ArgMaxOptions" if kind == "ARG_MAX" else "ArgMinOptions", {"output_type": output.dtype})
+    axes = table.sink.constant(f"{operation.name}/axis", np.array([axis], np.int32))
     inputs = [table.index(operation.inputs[0]), axes]
     if not operation.attributes["keepdims"]:
         _add(table, operation, kind, inputs, options)
         return
     shape = table.shape(operation.output)
-    reduced = table.builder.tensor(f"{operation.name}/index", (*shape[:axis], *shape[axis + 1 :]), dtype=output.dtype)
-    table.builder.operator(kind, inputs, [reduced], version=1, options=options)
-    reshape = schema.ReshapeOptionsT()
-    reshape.newShape = np.array(shape, np.int32)
-    _add(
-        table,
-        operation,
-        "RESHAPE",
-        [reduced, table.builder.constant(f"{operation.name}/shape", reshape.newShape)],
-        reshape,
-    )
+    reduced = table.sink.tensor(f"{operation.name}/index", (*shape[:axis], *shape[axis + 1 :]), dtype=output.dtype)
+    table.sink.operator(kind, inputs, [reduced], version=1, options=options)
+    sizes = table.sink.constant(f"{operation.name}/shape", np.array(shape, np.int32))
+    _add(table, operation, "RESHAPE", [reduced, sizes], Options("ReshapeOptions", {"new_shape": shape}))
 
 
 def write_comparison(table: TensorTable, operation: IntegerOperation) -> None:
@@ -45,39 +36,39 @@ def write_comparison(table: TensorTable, operation: IntegerOperation) -> None:
     if "operand" in operation.attributes:
         dtype = table.graph.tensors[operation.inputs[0]].dtype
         values = np.asarray(operation.attributes["operand"], dtype)
-        operand = table.builder.constant(f"{operation.name}/operand", values)
+        operand = table.sink.constant(f"{operation.name}/operand", values)
         inputs = [operand, *inputs] if operation.attributes["operand_first"] else [*inputs, operand]
     kind = operation.kind.upper()
-    name = {"EQUAL": "EqualOptionsT", "NOT_EQUAL": "NotEqualOptionsT"}.get(
-        kind, f"{operation.kind.title().replace('_', '')}OptionsT"
-    )
-    _add(table, operation, kind, inputs, getattr(schema, name)())
+    _add(table, operation, kind, inputs, _plain_options(operation))
 
 
 def write_logical(table: TensorTable, operation: IntegerOperation) -> None:
     """LOGICAL_AND, LOGICAL_OR or LOGICAL_NOT."""
-    options = getattr(schema, f"{operation.kind.title().replace('_', '')}OptionsT")()
-    _add(table, operation, operation.kind.upper(), [table.index(name) for name in operation.inputs], options)
+    inputs = [table.index(name) for name in operation.inputs]
+    _add(table, operation, operation.kind.upper(), inputs, _plain_options(operation))
 
 
 def write_cast(table: TensorTable, operation: IntegerOperation) -> None:
     """CAST."""
-    options = schema.CastOptionsT()
-    options.inDataType, options.outDataType = (
-        TYPE_CODES[_known_type(table, name, operation)] for name in (operation.inputs[0], operation.output)
-    )
+    types = [_known_type(table, name, operation) for name in (operation.inputs[0], operation.output)]
+    options = Options("CastOptions", dict(zip(("in_data_type", "out_data_type"), types, strict=True)))
     _add(table, operation, "CAST", [table.index(operation.inputs[0])], options)
+
+
+def _plain_options(operation):
+    """The table without fields that is named after a kind."""
+    return Options(f"{operation.kind.title().replace('_', '')}Options")
 
 
 def _known_type(table, name, operation):
     dtype = table.graph.tensors[name].dtype
-    if dtype not in TYPE_CODES:
+    if dtype not in TENSOR_TYPES:
         raise ValueError(
-            f"A file holds numbers of {', '.join(TYPE_CODES)}. Received: {dtype} at operation {operation.name!r}. "
+            f"A file holds numbers of {', '.join(TENSOR_TYPES)}. Received: {dtype} at operation {operation.name!r}. "
             'Choose one of these; or export with `mode="float"`.'
         )
     return dtype
 
 
 def _add(table, operation, kind, inputs, options):
-    table.builder.operator(kind, inputs, [table.index(operation.output)], version=1, options=options)
+    table.sink.operator(kind, inputs, [table.index(operation.output)], version=1, options=options)

@@ -1,11 +1,11 @@
 """Operators that compute a function of every value."""
 
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
 
 from tfmp.graph.integer_graph import ACTIVATIONS, FIXED_GRIDS, IntegerOperation
 from tfmp.graph.runtime_limits import LEAKY_RELU_FACTORS
-from tfmp.tflite.writer.tensor_table import TensorTable
+from tfmp.lowering.writing.sink import Options
+from tfmp.lowering.writing.tensor_table import TensorTable
 
 
 def write_activation(table: TensorTable, operation: IntegerOperation) -> None:
@@ -25,19 +25,18 @@ def write_activation(table: TensorTable, operation: IntegerOperation) -> None:
     if function == "leaky_relu":
         version, options = 2, _leaky_options(table, operation)
     elif function == "gelu":
-        version, options = 2, schema.GeluOptionsT()
-        options.approximate = bool(operation.attributes.get("approximate", False))
+        version = 2
+        options = Options("GeluOptions", {"approximate": bool(operation.attributes.get("approximate", False))})
     inputs = [table.index(operation.inputs[0])]
     # The rounding of some depends on the zero point, so that none writes into a helper tensor.
     table.add_operator(operation, kind, inputs, version=version, options=options, keeps_zero_point=True)
 
 
 def _leaky_options(table, operation):
-    options = schema.LeakyReluOptionsT()
-    options.alpha = float(np.float32(operation.attributes["negative_slope"]))
+    alpha = float(np.float32(operation.attributes["negative_slope"]))
     scale = np.float32(table.grid(operation.output).scale)
     ratio = np.float32(table.grid(operation.inputs[0]).scale) / scale
-    factors = ratio, abs(ratio * np.float32(options.alpha))
+    factors = ratio, abs(ratio * np.float32(alpha))
     smallest, largest = LEAKY_RELU_FACTORS
     if not all(smallest <= factor <= largest for factor in factors):
         raise ValueError(
@@ -45,4 +44,4 @@ def _leaky_options(table, operation):
             f"the output scale. Received: {factors[0]} and {factors[1]} times at operation {operation.name!r}. "
             "Requantize the input, or use a ReLU for a slope of almost zero."
         )
-    return options
+    return Options("LeakyReluOptions", {"alpha": alpha})

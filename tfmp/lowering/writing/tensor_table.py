@@ -1,13 +1,12 @@
 """The tensors of an `IntegerGraph` in a TFLite model."""
 
+import dataclasses
 import math
 from collections.abc import Sequence
 
-from ai_edge_litert import schema_py_generated as schema
-
 from tfmp.graph.integer_graph import Grid, IntegerGraph, IntegerOperation
 from tfmp.graph.runtime_limits import INT8_HIGH, INT8_LOW, NEVER_FUSED
-from tfmp.tflite.writer.model_builder import ModelBuilder, Quantization
+from tfmp.lowering.writing.sink import UNFUSED, Options, Quantization, Sink
 
 ANY_CODE = (-math.inf, math.inf)
 
@@ -22,13 +21,13 @@ class TensorTable:
 
     Args:
         graph: The network.
-        builder: Receives tensors and operators.
+        sink: Receives tensors and operators.
         batch_size: Size of the free first axis.
     """
 
-    def __init__(self, graph: IntegerGraph, builder: ModelBuilder, batch_size: int):
+    def __init__(self, graph: IntegerGraph, sink: Sink, batch_size: int):
         self.graph = graph
-        self.builder = builder
+        self.sink = sink
         self._batch_size = batch_size
         self._index = {}
 
@@ -61,7 +60,7 @@ class TensorTable:
         if name not in self._index:
             tensor, grid = self.graph.tensors[name], self.graph.tensors[name].grid
             if grid is None:
-                self._index[name] = self.builder.tensor(name, self.shape(name), dtype=tensor.dtype)
+                self._index[name] = self.sink.tensor(name, self.shape(name), dtype=tensor.dtype)
             else:
                 self._index[name] = self.integers(name, name, zero_point=grid.zero_point)
         return self._index[name]
@@ -73,7 +72,7 @@ class TensorTable:
     def integers(self, label: str, like: str, *, zero_point: int, dtype: str = "int8") -> int:
         """Adds a tensor with the shape and scale of the graph's tensor `like` and a zero point of its own."""
         quantization = Quantization((self.grid(like).scale,), zero_point)
-        return self.builder.tensor(label, self.shape(like), dtype=dtype, quantization=quantization)
+        return self.sink.tensor(label, self.shape(like), dtype=dtype, quantization=quantization)
 
     def same_grid(self, operation: IntegerOperation) -> None:
         """Checks that an operation that only moves codes reads and writes one scale and zero point."""
@@ -105,7 +104,7 @@ class TensorTable:
         inputs: Sequence[int],
         *,
         version: int,
-        options: object | None = None,
+        options: Options | None = None,
         reach: tuple[float, float] = ANY_CODE,
         keeps_zero_point: bool = False,
     ) -> None:
@@ -116,7 +115,7 @@ class TensorTable:
             kind: Name in the schema's `BuiltinOperator`.
             inputs: Indices of tensors.
             version: The operator's version in the schema.
-            options: Object of the schema; receives the fused activation if it has one.
+            options: Of the operator; its activation becomes a ReLU where it can have one and the codes need it.
             reach: Smallest and largest code that can come before clipping.
             keeps_zero_point: If true, the operator must write with the zero point of the output's grid.
         """
@@ -124,8 +123,8 @@ class TensorTable:
         low, high = self.bounds(operation)
         zero_points = []
         if low > reach[0]:
-            if low == 0 and kind not in NEVER_FUSED and "fusedActivationFunction" in vars(options or object):
-                options.fusedActivationFunction = schema.ActivationFunctionType.RELU
+            if low == 0 and kind not in NEVER_FUSED and options is not None and set(UNFUSED) <= set(options.fields):
+                options = dataclasses.replace(options, fields={**options.fields, "fused_activation_function": "RELU"})
             elif low > INT8_LOW - grid.zero_point:
                 zero_points.append(INT8_LOW - low)
         if grid.high > high < reach[1]:
@@ -134,6 +133,6 @@ class TensorTable:
             zero_points.insert(0, grid.zero_point)
         helpers = [self.integers(f"{name}/unclipped", name, zero_point=point) for point in zero_points]
         chain = [*helpers, self.index(name)]
-        self.builder.operator(kind, inputs, chain[:1], version=version, options=options)
+        self.sink.operator(kind, inputs, chain[:1], version=version, options=options)
         for source, target in zip(chain, chain[1:], strict=False):
-            self.builder.operator("QUANTIZE", [source], [target], version=1, options=schema.QuantizeOptionsT())
+            self.sink.operator("QUANTIZE", [source], [target], version=1, options=Options("QuantizeOptions"))

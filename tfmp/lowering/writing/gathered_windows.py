@@ -1,13 +1,12 @@
 """The input of a packed kernel: everything that one output is computed from, side by side in the last axis."""
 
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
 
 from tfmp.graph.integer_graph import IntegerOperation
 from tfmp.graph.runtime_limits import LARGEST_CONCATENATION, LARGEST_INPUT, LARGEST_PACKED_BIAS, LARGEST_PACKED_SUM
 from tfmp.lowering.weight_packing import filled_channels
-from tfmp.tflite.writer.model_builder import Quantization
-from tfmp.tflite.writer.tensor_table import TensorTable
+from tfmp.lowering.writing.sink import Options, Quantization
+from tfmp.lowering.writing.tensor_table import TensorTable
 
 
 def packed_bits_of(operation: IntegerOperation) -> int | None:
@@ -96,7 +95,7 @@ class _Codes:
         name = operation.inputs[0]
         grid = table.grid(name)
         self.index, self.shape = table.index(name), table.shape(name)
-        self._builder, self._quantization = table.builder, Quantization((grid.scale,), grid.zero_point)
+        self._sink, self._quantization = table.sink, Quantization((grid.scale,), grid.zero_point)
 
     def pad(self, paddings):
         """Puts code 0 before and behind every axis but the batch."""
@@ -138,8 +137,7 @@ class _Codes:
         while len(parts) > 1:
             first, parts = parts[:LARGEST_CONCATENATION], parts[LARGEST_CONCATENATION:]
             channels = sum(count for _, count in first)
-            options = schema.ConcatenationOptionsT()
-            options.axis = len(self.shape) - 1
+            options = Options("ConcatenationOptions", {"axis": len(self.shape) - 1})
             shape = (*boxes[0][1][:-1], channels)
             indices = [index for index, _ in first]
             parts.insert(0, (self._moved("CONCATENATION", indices, shape, version=2, options=options), channels))
@@ -153,9 +151,9 @@ class _Codes:
         return self._moved("SLICE", inputs, size, version=2)
 
     def _constant(self, values):
-        return self._builder.constant("", np.array(values, np.int32))
+        return self._sink.constant("", np.array(values, np.int32))
 
     def _moved(self, kind, inputs, shape, *, version, options=None):
-        output = self._builder.tensor("", shape, dtype="int8", quantization=self._quantization)
-        self._builder.operator(kind, inputs, [output], version=version, options=options)
+        output = self._sink.tensor("", shape, dtype="int8", quantization=self._quantization)
+        self._sink.operator(kind, inputs, [output], version=version, options=options)
         return output

@@ -4,11 +4,11 @@ import dataclasses
 import math
 
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
 
 from tfmp.graph.integer_graph import IntegerOperation
-from tfmp.tflite.writer.convolutions import add_depthwise, set_window
-from tfmp.tflite.writer.tensor_table import TensorTable
+from tfmp.lowering.writing.convolutions import add_depthwise, window_options
+from tfmp.lowering.writing.sink import UNFUSED, Options
+from tfmp.lowering.writing.tensor_table import TensorTable
 
 
 def write_max_pool(table: TensorTable, operation: IntegerOperation) -> None:
@@ -43,9 +43,8 @@ def write_mean(table: TensorTable, operation: IntegerOperation) -> None:
     rank = len(table.shape(operation.inputs[0]))
     if rank != 4:
         raise ValueError(f"`mean` needs [batch, height, width, channels]. Received: rank {rank} at {operation.name!r}.")
-    options = schema.ReducerOptionsT()
-    options.keepDims = bool(operation.attributes.get("keepdims", False))
-    axes = table.builder.constant(f"{operation.name}/axes", np.array([1, 2], np.int32))
+    options = Options("ReducerOptions", {"keep_dims": bool(operation.attributes.get("keepdims", False))})
+    axes = table.sink.constant(f"{operation.name}/axes", np.array([1, 2], np.int32))
     grid = table.grid(operation.inputs[0])
     # Its rounding depends on the zero point, so that it must not write into a helper tensor.
     table.add_operator(
@@ -62,10 +61,10 @@ def write_mean(table: TensorTable, operation: IntegerOperation) -> None:
 def _add_pool(table, operation, kind):
     table.same_grid(operation)
     pool_size = operation.attributes["pool_size"]
-    options = schema.Pool2DOptionsT()
-    options.filterHeight, options.filterWidth = pool_size
     attributes = {"strides": pool_size, **operation.attributes}
-    set_window(options, dataclasses.replace(operation, attributes=attributes))
+    window = window_options(dataclasses.replace(operation, attributes=attributes))
+    sizes = dict(zip(("filter_height", "filter_width"), pool_size, strict=True))
+    options = Options("Pool2DOptions", {**UNFUSED, **window, **sizes})
     inputs = [table.index(operation.inputs[0])]
     reach = _reach(table, operation)
     table.add_operator(operation, kind, inputs, version=2, options=options, reach=reach, keeps_zero_point=True)

@@ -1,10 +1,10 @@
 """Operators that keep the scale of codes: they move them, and resizing weighs neighbours."""
 
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
 
 from tfmp.graph.integer_graph import IntegerOperation
-from tfmp.tflite.writer.tensor_table import TensorTable
+from tfmp.lowering.writing.sink import UNFUSED, Options
+from tfmp.lowering.writing.tensor_table import TensorTable
 
 
 def write_pad(table: TensorTable, operation: IntegerOperation) -> None:
@@ -16,7 +16,7 @@ def write_pad(table: TensorTable, operation: IntegerOperation) -> None:
             f"`paddings` must hold one pair for each of the {rank - 2} middle axes. Received: "
             f"{operation.attributes['paddings']} at operation {operation.name!r}."
         )
-    _add(table, operation, "PAD", schema.PadOptionsT(), paddings=rows)
+    _add(table, operation, "PAD", Options("PadOptions"), paddings=rows)
 
 
 def write_slice(table: TensorTable, operation: IntegerOperation) -> None:
@@ -29,7 +29,7 @@ def write_slice(table: TensorTable, operation: IntegerOperation) -> None:
             f"`begin` and `size` must lie within {source[1:]}, the sizes without the batch. Received: {begin} and "
             f"{size} at operation {operation.name!r}."
         )
-    _add(table, operation, "SLICE", schema.SliceOptionsT(), begin=(0, *begin), size=(source[0], *size))
+    _add(table, operation, "SLICE", Options("SliceOptions"), begin=(0, *begin), size=(source[0], *size))
 
 
 def write_transpose(table: TensorTable, operation: IntegerOperation) -> None:
@@ -42,7 +42,7 @@ def write_transpose(table: TensorTable, operation: IntegerOperation) -> None:
             f"{operation.name!r}."
         )
     version = 4 if rank > 4 else 2
-    _add(table, operation, "TRANSPOSE", schema.TransposeOptionsT(), version=version, permutation=permutation)
+    _add(table, operation, "TRANSPOSE", Options("TransposeOptions"), version=version, permutation=permutation)
 
 
 def write_resize(table: TensorTable, operation: IntegerOperation) -> None:
@@ -54,8 +54,7 @@ def write_resize(table: TensorTable, operation: IntegerOperation) -> None:
             f"`resize` changes height and width of [batch, height, width, channels]. Received: {source} to {shape} at "
             f"operation {operation.name!r}."
         )
-    options = schema.ResizeBilinearOptionsT()
-    options.halfPixelCenters = True
+    options = Options("ResizeBilinearOptions", {"half_pixel_centers": True})
     _add(table, operation, "RESIZE_BILINEAR", options, version=3, size=shape[1:3])
 
 
@@ -65,16 +64,13 @@ def write_reshape(table: TensorTable, operation: IntegerOperation) -> None:
     source = table.shape(operation.inputs[0])
     if np.prod(shape) != np.prod(source):
         raise ValueError(f"Cannot reshape {source} to {shape}. Received at operation {operation.name!r}.")
-    options = schema.ReshapeOptionsT()
-    options.newShape = np.array(shape, np.int32)
-    _add(table, operation, "RESHAPE", options, version=1, shape=options.newShape)
+    _add(table, operation, "RESHAPE", Options("ReshapeOptions", {"new_shape": shape}), version=1, shape=shape)
 
 
 def write_concatenate(table: TensorTable, operation: IntegerOperation) -> None:
     """CONCATENATION of tensors that share the output's scale and zero point."""
-    options = schema.ConcatenationOptionsT()
-    options.axis = operation.attributes.get("axis", -1) % len(table.shape(operation.output))
-    _add(table, operation, "CONCATENATION", options)
+    axis = operation.attributes.get("axis", -1) % len(table.shape(operation.output))
+    _add(table, operation, "CONCATENATION", Options("ConcatenationOptions", {**UNFUSED, "axis": axis}))
 
 
 def _add(table, operation, kind, options, *, version=2, **arguments):
@@ -82,7 +78,7 @@ def _add(table, operation, kind, options, *, version=2, **arguments):
     table.same_grid(operation)
     inputs = [table.index(name) for name in operation.inputs]
     for name, values in arguments.items():
-        inputs.append(table.builder.constant(f"{operation.name}/{name}", np.array(values, np.int32)))
+        inputs.append(table.sink.constant(f"{operation.name}/{name}", np.array(values, np.int32)))
     grids = [table.grid(name) for name in operation.inputs]
     reach = min(grid.low for grid in grids), max(grid.high for grid in grids)
     table.add_operator(operation, kind, inputs, version=version, options=options, reach=reach, keeps_zero_point=True)

@@ -1,43 +1,26 @@
-"""Assembles the flatbuffer of a TFLite model."""
+"""The sink that makes a TFLite file."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from tfmp.lowering.writing.sink import TENSOR_TYPES, Options, Quantization, Sink
 from tfmp.tflite.writer.packing import pack, packed_codes
 
 SCHEMA_VERSION = 3
 
-_TENSOR_TYPES = {
-    "float32": schema.TensorType.FLOAT32,
-    "int8": schema.TensorType.INT8,
-    "uint8": schema.TensorType.UINT8,
-    "int32": schema.TensorType.INT32,
-    "int64": schema.TensorType.INT64,
-    "bool": schema.TensorType.BOOL,
-}
-TYPE_CODES = _TENSOR_TYPES
+_TYPE_CODES = {dtype: getattr(schema.TensorType, dtype.upper()) for dtype in TENSOR_TYPES}
 _PACKED_TYPES = {4: schema.TensorType.INT4, 2: schema.TensorType.INT2}
+# Fields of options that hold members of enumerations.
+_ENUMERATIONS = {
+    "padding": vars(schema.Padding),
+    "fused_activation_function": vars(schema.ActivationFunctionType),
+    **dict.fromkeys(("output_type", "in_data_type", "out_data_type"), _TYPE_CODES),
+}
 
 
-@dataclasses.dataclass(frozen=True)
-class Quantization:
-    """How stored integers stand for numbers: `value = (stored - zero_point) * scale`.
-
-    Args:
-        scales: One float32 number, or one per slice of `axis`.
-        zero_point: The same for all slices.
-        axis: What `scales` runs over.
-    """
-
-    scales: tuple[float, ...]
-    zero_point: int = 0
-    axis: int = 0
-
-
-class ModelBuilder:
+class FileSink(Sink):
     """Collects buffers, tensors and operators of one subgraph and packs them into the bytes of a file.
 
     Equal constants share a tensor, and tensors of equal content share a buffer.
@@ -53,53 +36,29 @@ class ModelBuilder:
         self._operators = []
 
     def tensor(self, name: str, shape: Sequence[int], *, dtype: str, quantization: Quantization | None = None) -> int:
-        """Adds a tensor that an operator computes or the caller feeds. Returns its index."""
-        return self._add_tensor(name, shape, _TENSOR_TYPES[dtype], quantization, buffer=0)
+        return self._add_tensor(name, shape, _TYPE_CODES[dtype], quantization, buffer=0)
 
     def constant(
         self, name: str, values: np.ndarray, *, quantization: Quantization | None = None, packed_bits: int | None = None
     ) -> int:
-        """Adds a constant tensor, or finds the one that holds the same. Returns its index.
-
-        Args:
-            name: Of the tensor.
-            values: Its content.
-            quantization: What its content stands for.
-            packed_bits: 4 or 2 for integers that take so many bits each.
-        """
         values = np.ascontiguousarray(values)
         key = (values.dtype.name, values.shape, values.tobytes(), quantization, packed_bits)
         if key not in self._constant_index:
-            dtype = _PACKED_TYPES.get(packed_bits, _TENSOR_TYPES.get(values.dtype.name))
+            dtype = _PACKED_TYPES.get(packed_bits, _TYPE_CODES.get(values.dtype.name))
             buffer = self._buffer(packed_codes(values, packed_bits) if packed_bits else key[2])
             self._constant_index[key] = self._add_tensor(name, values.shape, dtype, quantization, buffer)
         return self._constant_index[key]
 
     def operator(
-        self,
-        kind: str,
-        inputs: Sequence[int],
-        outputs: Sequence[int],
-        *,
-        version: int,
-        options: object | None = None,
+        self, kind: str, inputs: Sequence[int], outputs: Sequence[int], *, version: int, options: Options | None = None
     ) -> None:
-        """Appends an operator.
-
-        Args:
-            kind: Name in the schema's `BuiltinOperator`, `"CONV_2D"` for instance.
-            inputs: Indices of tensors.
-            outputs: Indices of tensors.
-            version: The operator's version in the schema.
-            options: Object of the schema, `Conv2DOptionsT` for instance.
-        """
         operator = schema.OperatorT()
         operator.opcodeIndex = self._operator_code(kind, version)
         operator.inputs = np.asarray(inputs, np.int32)
         operator.outputs = np.asarray(outputs, np.int32)
         if options is not None:
-            operator.builtinOptionsType = getattr(schema.BuiltinOptions, type(options).__name__.removesuffix("T"))
-            operator.builtinOptions = options
+            operator.builtinOptionsType = getattr(schema.BuiltinOptions, options.name)
+            operator.builtinOptions = _options_table(options)
         self._operators.append(operator)
 
     def finish(
@@ -168,6 +127,17 @@ class ModelBuilder:
             self._operator_code_index[kind, version] = len(self._operator_codes)
             self._operator_codes.append(code)
         return self._operator_code_index[kind, version]
+
+
+def _options_table(options):
+    """Options as an object of the schema."""
+    table = getattr(schema, f"{options.name}T")()
+    for name, value in options.fields.items():
+        first, *others = name.split("_")
+        value = _ENUMERATIONS[name][value] if name in _ENUMERATIONS else value
+        value = np.array(value, np.int32) if isinstance(value, tuple) else value
+        setattr(table, first + "".join(map(str.title, others)), value)
+    return table
 
 
 def _signature(name, inputs, outputs):

@@ -1,12 +1,11 @@
 """Operators between the caller's numbers and codes."""
 
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
 
 from tfmp.graph.integer_graph import IntegerOperation
 from tfmp.graph.runtime_limits import INT8_LOW, UINT8_OFFSET
-from tfmp.tflite.writer.model_builder import Quantization
-from tfmp.tflite.writer.tensor_table import TensorTable
+from tfmp.lowering.writing.sink import Options, Quantization
+from tfmp.lowering.writing.tensor_table import TensorTable
 
 NUMBER_TYPES = ("float32", "int8", "uint8")
 INTEGERS = ("int8", "uint8")
@@ -19,7 +18,7 @@ def add_input(table: TensorTable, name: str, dtype: str) -> int:
     """
     own = table.graph.tensors[name].dtype
     if own in INTEGERS:
-        index = table.builder.tensor(name, table.shape(name), dtype=own, quantization=Quantization((1.0,)))
+        index = table.sink.tensor(name, table.shape(name), dtype=own, quantization=Quantization((1.0,)))
         table.alias(name, index)
         return index
     if dtype == "float32" or own != "float32":
@@ -41,7 +40,7 @@ def write_quantize(table: TensorTable, operation: IntegerOperation, dtype: str) 
     """QUANTIZE; nothing where the input holds these codes already."""
     source, own = table.index(operation.inputs[0]), table.graph.tensors[operation.inputs[0]].dtype
     if own not in INTEGERS and dtype == "float32":
-        table.add_operator(operation, "QUANTIZE", [source], version=1, options=schema.QuantizeOptionsT())
+        table.add_operator(operation, "QUANTIZE", [source], version=1, options=Options("QuantizeOptions"))
         return
     grid = table.grid(operation.output)
     if own in INTEGERS:
@@ -52,7 +51,7 @@ def write_quantize(table: TensorTable, operation: IntegerOperation, dtype: str) 
     if dtype == "int8" and table.bounds(operation) == stored:
         table.alias(operation.output, source)
         return
-    options = schema.QuantizeOptionsT()
+    options = Options("QuantizeOptions")
     table.add_operator(operation, "QUANTIZE", [source], version=1, options=options, reach=stored, keeps_zero_point=True)
 
 
@@ -64,8 +63,8 @@ def write_dequantize(table: TensorTable, operation: IntegerOperation, dtype: str
     elif dtype == "uint8":
         zero_point = table.grid(operation.inputs[0]).zero_point + UINT8_OFFSET
         target = table.integers(operation.output, operation.inputs[0], zero_point=zero_point, dtype=dtype)
-        table.builder.operator("QUANTIZE", [source], [target], version=1, options=schema.QuantizeOptionsT())
+        table.sink.operator("QUANTIZE", [source], [target], version=1, options=Options("QuantizeOptions"))
         table.alias(operation.output, target)
     else:
         target = table.index(operation.output)
-        table.builder.operator("DEQUANTIZE", [source], [target], version=2, options=schema.DequantizeOptionsT())
+        table.sink.operator("DEQUANTIZE", [source], [target], version=2, options=Options("DequantizeOptions"))

@@ -1,0 +1,78 @@
+"""What the operators of a file are written to."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+TENSOR_TYPES = ("float32", "int8", "uint8", "int32", "int64", "bool")
+# Options of operators that can end in an activation.
+UNFUSED = {"fused_activation_function": "NONE"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Quantization:
+    """How stored integers stand for numbers: `value = (stored - zero_point) * scale`.
+
+    Args:
+        scales: One float32 number, or one per slice of `axis`.
+        zero_point: The same for all slices.
+        axis: What `scales` runs over.
+    """
+
+    scales: tuple[float, ...]
+    zero_point: int = 0
+    axis: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Options of an operator.
+
+    Args:
+        name: Of their table in the schema, `"Conv2DOptions"` for example.
+        fields: By their names in the schema; members of enumerations by name, sizes as a tuple.
+    """
+
+    name: str
+    fields: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+class Sink(Protocol):
+    """Receives the tensors and operators of one network in the order of a file."""
+
+    def tensor(self, name: str, shape: Sequence[int], *, dtype: str, quantization: Quantization | None = None) -> int:
+        """Adds a tensor that an operator computes or the caller feeds. Returns its index.
+
+        Args:
+            name: Of the tensor.
+            shape: Its sizes, the batch first.
+            dtype: One of `TENSOR_TYPES`.
+            quantization: What its integers stand for.
+        """
+
+    def constant(
+        self, name: str, values: np.ndarray, *, quantization: Quantization | None = None, packed_bits: int | None = None
+    ) -> int:
+        """Adds a constant tensor, or finds the one that holds the same. Returns its index.
+
+        Args:
+            name: Of the tensor.
+            values: Its content.
+            quantization: What its content stands for.
+            packed_bits: 4 or 2 for integers that take so many bits each.
+        """
+
+    def operator(
+        self, kind: str, inputs: Sequence[int], outputs: Sequence[int], *, version: int, options: Options | None = None
+    ) -> None:
+        """Appends an operator.
+
+        Args:
+            kind: Name in the schema's `BuiltinOperator`, `"CONV_2D"` for example.
+            inputs: Indices of tensors.
+            outputs: Indices of tensors.
+            version: The operator's version in the schema.
+            options: Its options, or None.
+        """

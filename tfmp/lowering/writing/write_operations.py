@@ -1,0 +1,85 @@
+"""The walk over a network of integers that writes it to a sink."""
+
+from tfmp.checks import check_choice, check_integer
+from tfmp.graph.integer_graph import COMPARISONS, IntegerGraph
+from tfmp.lowering.writing import (
+    activations,
+    convolutions,
+    data_movement,
+    elementwise,
+    numbers,
+    pooling,
+    quantize_dequantize,
+)
+from tfmp.lowering.writing.sink import Sink
+from tfmp.lowering.writing.tensor_table import TensorTable
+
+_WRITERS = {
+    "conv2d": convolutions.write_conv2d,
+    "depthwise_conv2d": convolutions.write_depthwise_conv2d,
+    "dense": convolutions.write_dense,
+    "conv2d_transpose": convolutions.write_conv2d_transpose,
+    "add": elementwise.write_add,
+    "subtract": elementwise.write_subtract,
+    "multiply": elementwise.write_multiply,
+    "activation": activations.write_activation,
+    "mean": pooling.write_mean,
+    "average_pool": pooling.write_average_pool,
+    "max_pool": pooling.write_max_pool,
+    "resize": data_movement.write_resize,
+    "pad": data_movement.write_pad,
+    "slice": data_movement.write_slice,
+    "transpose": data_movement.write_transpose,
+    "reshape": data_movement.write_reshape,
+    "concatenate": data_movement.write_concatenate,
+    "softmax": elementwise.write_softmax,
+    "cast": numbers.write_cast,
+    "arg_max": numbers.write_index,
+    "arg_min": numbers.write_index,
+    **dict.fromkeys(COMPARISONS, numbers.write_comparison),
+    **dict.fromkeys(("logical_and", "logical_or", "logical_not"), numbers.write_logical),
+}
+
+
+def write_operations(
+    graph: IntegerGraph, sink: Sink, *, batch_size: int = 1, input_type: str = "float32", output_type: str = "float32"
+) -> tuple[dict[str, int], dict[str, int]]:
+    """Writes every operation of a network.
+
+    Args:
+        graph: The network.
+        sink: Receives tensors, constants and operators.
+        batch_size: The fixed size of the first axis.
+        input_type: `"float32"`, or `"int8"` or `"uint8"` to take codes. Inputs of integers and Booleans keep
+            their own type.
+        output_type: The same for outputs.
+
+    Returns:
+        What the sink calls the inputs, by the graph's names of them, and the outputs, by the graph's output names.
+
+    Raises:
+        ValueError: If an operation cannot be computed exactly on INT8; the message names it and the way out.
+    """
+    batch_size = check_integer("batch_size", batch_size, at_least=1)
+    for argument, value in (("input_type", input_type), ("output_type", output_type)):
+        check_choice(argument, value, quantize_dequantize.NUMBER_TYPES)
+    table = TensorTable(graph, sink, batch_size)
+    inputs = {name: quantize_dequantize.add_input(table, name, input_type) for name in graph.inputs}
+    for operation in graph.operations:
+        missing = set(operation.inputs).difference(table.names)
+        if missing:
+            raise ValueError(
+                f"Operations must follow those whose outputs they read. Received: {operation.name!r}, which reads "
+                f"{sorted(missing)}. Sort the operations of graph {graph.name!r}."
+            )
+        if operation.kind == "quantize":
+            quantize_dequantize.write_quantize(
+                table, operation, input_type if operation.inputs[0] in inputs else "float32"
+            )
+        elif operation.kind == "dequantize":
+            is_output = operation.output in graph.outputs
+            quantize_dequantize.write_dequantize(table, operation, output_type if is_output else "float32")
+        else:
+            _WRITERS[operation.kind](table, operation)
+    named = zip(graph.output_names, graph.outputs, strict=True)
+    return inputs, {output_name: table.index(name) for output_name, name in named}
