@@ -11,9 +11,11 @@ import zipfile
 
 import keras
 import numpy as np
+import tensorflow_model_optimization as tfmot
 import tf_keras
 
 import tfmp
+import tfmp.tfmot
 from tests.transform import fold_test
 from tfmp.bindings.framework import framework_name
 
@@ -80,6 +82,36 @@ def inverted_residual():
     return tf_keras.Model(image, layers.Dense(4, activation="softmax", name="head")(x), name="inverted_residual")
 
 
+def annotated():
+    """A network for TFMOT."""
+    layers = tf_keras.layers
+    x = image = tf_keras.Input((8, 8, 3), name="image")
+    x = layers.BatchNormalization(name="bn1")(layers.Conv2D(6, 3, padding="same", name="conv1")(x))
+    x = layers.DepthwiseConv2D(3, padding="same", name="depthwise")(layers.ReLU(name="r1")(x))
+    x = layers.ReLU(name="r2")(layers.BatchNormalization(name="bn2")(x))
+    x = layers.GlobalAveragePooling2D(name="pool")(layers.Conv2D(8, 1, activation="relu", name="conv2")(x))
+    return tf_keras.Model(image, layers.Dense(4, name="head")(x), name="annotated")
+
+
+def tfmot_models():
+    """Yields models with wrappers of TFMOT by name: one with bits of its own, one that TFMOT quantized alone."""
+    quantization, generator = tfmot.quantization.keras, np.random.default_rng(0)
+    x, y = generator.normal(size=(64, 8, 8, 3)).astype(np.float32), generator.integers(0, 4, 64)
+    loss = tf_keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    with quantization.quantize_scope():
+        scheme = tfmp.tfmot.MixedPrecisionQuantizeScheme(weight_bits=(2, 3, 4), activation_bits=(2, 4))
+        mixed = quantization.quantize_apply(quantization.quantize_annotate_model(annotated()), scheme=scheme)
+        mixed.compile("sgd", loss)
+        mixed.fit(x, y, epochs=2, verbose=0)
+        pairs = zip(tfmp.discretize(mixed), [(3, 2), (2, 4), (4, 4)], strict=False)
+        fixed = tfmp.fix(mixed, dict(pairs))
+        eight_bits = quantization.quantize_model(annotated())
+    for name, model, epochs in (("annotated", fixed, 2), ("eight_bits", eight_bits, 40)):
+        model.compile("sgd", loss)
+        model.fit(x, y, epochs=epochs, verbose=0)
+        yield name, model
+
+
 def floats():
     """Pairs of a model in floating point and arguments of `tfmp.relax`."""
     for build in (*fold_test.MODELS.values(), activations, movements, nested):
@@ -107,6 +139,18 @@ def exported(fixed, mode, path) -> bytes:
     return pathlib.Path(path).read_bytes().replace(f'"tfmp":"{tfmp.__version__}"'.encode(), VERSION)
 
 
+def path_of(name) -> pathlib.Path:
+    """The saved model of a name: TFMOT's wrappers load from HDF5 alone."""
+    return FOLDER / f"{name}.{'h5' if name.startswith('tfmot') else 'keras'}"
+
+
+def _export(model, path):
+    for mode in MODES:
+        target = path.with_suffix(f".{mode}.tflite")
+        target.write_bytes(exported(model, mode, target))
+    print(path.name, path.stat().st_size)
+
+
 def _compress(path):
     """Keras stores its archives as they are; HDF5 files of small models are nearly empty."""
     with zipfile.ZipFile(path) as archive:
@@ -122,10 +166,11 @@ def main():
         path = FOLDER / f"{framework_name(fixed)}_{fixed.name}.keras"
         fixed.save(path)
         _compress(path)
-        for mode in MODES:
-            target = path.with_suffix(f".{mode}.tflite")
-            target.write_bytes(exported(fixed, mode, target))
-        print(path.name, path.stat().st_size)
+        _export(fixed, path)
+    for name, model in tfmot_models():
+        path = FOLDER / f"tfmot_{name}.h5"
+        model.save(path, include_optimizer=False)
+        _export(model, path)
 
 
 if __name__ == "__main__":
