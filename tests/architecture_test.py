@@ -14,6 +14,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 # A unit is a folder of tfmp/, or a file beside them; the files of the top floor are one unit, tfmp itself.
 TOP = "tfmp"
 FLOORS = {
+    "annotations": 0,
     "checks": 0,
     "files": 1,
     "graph": 2,
@@ -43,7 +44,7 @@ FLOORS = {
     "tfmot": 12,
     TOP: 13,
 }
-FILES = {"checks", "layers", "keras2", "tfmot"}
+FILES = {"annotations", "checks", "layers", "keras2", "tfmot"}
 TOP_FILES = {"__init__", "__main__", "demo"}
 TOP_FOLDERS = {"cli"}
 

@@ -65,7 +65,9 @@ def labelled_batches(
     yield from _read(data, inputs, batch_size, name, labelled=True)
 
 
-def parts_of(element: Any, name: str, *, inputs: ModelInputs | None = None, labelled: bool = True) -> tuple:
+def parts_of(
+    element: Any, name: str, *, inputs: ModelInputs | None = None, labelled: bool = True
+) -> tuple[Any, Any, Any]:
     """Splits a structure of arrays into (inputs, targets, sample weights), None where there are none.
 
     Args:
@@ -77,9 +79,10 @@ def parts_of(element: Any, name: str, *, inputs: ModelInputs | None = None, labe
     Raises:
         ValueError: If there are no targets but should be, lengths differ, or a value is NaN or infinite.
     """
+    is_tuple = isinstance(element, tuple) and 1 <= len(element) <= len(_PARTS)
     if labelled:
         parts = _labelled_parts(element, name)
-    elif isinstance(element, tuple) and 1 <= len(element) <= len(_PARTS) and not inputs.accepts(element):
+    elif is_tuple and inputs is not None and not inputs.accepts(element):
         parts = element[:1]
     else:
         parts = (element,)
@@ -94,7 +97,7 @@ def parts_of(element: Any, name: str, *, inputs: ModelInputs | None = None, labe
     return (*parts, None, None)[:3]
 
 
-def check_finite(arrays: Any, name: str):
+def check_finite(arrays: Any, name: str) -> None:
     """Raises a `ValueError` if an array in a structure of arrays has values that are NaN or infinite."""
     for array in leaves(arrays):
         if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():

@@ -1,6 +1,6 @@
 """Matches data to the inputs of a model."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,7 @@ class ModelInputs:
         sizes = {self.tensors[name].shape[0] for name in self.names}
         return next(iter(sizes)) if len(sizes) == 1 else None
 
-    def accepts(self, structure: list | tuple) -> bool:
+    def accepts(self, structure: Sequence[Any]) -> bool:
         """True if a tuple or list holds the inputs alone: it tells (input, input) from (inputs, targets)."""
         if any(isinstance(value, list | tuple | Mapping) for value in structure):
             return _same_structure(self.structure, structure)

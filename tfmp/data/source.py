@@ -61,11 +61,11 @@ class Arrays(Source):
         """The same structure with some samples: those of a slice or of an array of indices."""
         return map_leaves(lambda array: np.asarray(array[indices]), self.structure)
 
-    def elements(self, batch_size):
+    def elements(self, batch_size: int) -> Iterator[Any]:
         for start in range(0, self.num_samples, batch_size):
             yield self.take(slice(start, start + batch_size))
 
-    def num_batches(self, batch_size):
+    def num_batches(self, batch_size: int) -> int:
         return -(-self.num_samples // batch_size)
 
 
@@ -84,7 +84,7 @@ class IndexedBatches(Source):
         """The batch with an index."""
         return as_arrays(self._data[int(index)], self._name)
 
-    def elements(self, batch_size):
+    def elements(self, batch_size: int) -> Iterator[Any]:
         index = 0
         while self.count is None or index < self.count:
             yield self.take(index)
@@ -96,7 +96,7 @@ class IndexedBatches(Source):
             yield self.take(position if self.count is None else position % self.count)
             position += 1
 
-    def num_batches(self, batch_size):
+    def num_batches(self, batch_size: int) -> float:
         return np.inf if self.count is None else self.count
 
 
@@ -108,9 +108,9 @@ class StreamedBatches(Source):
         if not isinstance(data, tf.data.Dataset):
             _check_function(data, name)
 
-    def elements(self, batch_size):
-        is_dataset = isinstance(self._data, tf.data.Dataset)
-        for batch in self._data.as_numpy_iterator() if is_dataset else self._called():
+    def elements(self, batch_size: int) -> Iterator[Any]:
+        data = self._data
+        for batch in data.as_numpy_iterator() if isinstance(data, tf.data.Dataset) else self._called():
             yield as_arrays(batch, self._name)
 
     def repeated_from(self, position: int) -> Iterator[Any]:
@@ -128,7 +128,7 @@ class StreamedBatches(Source):
             if seen == before:
                 return
 
-    def num_batches(self, batch_size):
+    def num_batches(self, batch_size: int) -> float | None:
         if not isinstance(self._data, tf.data.Dataset):
             return None
         count = int(self._data.cardinality())

@@ -35,7 +35,23 @@ class BlockSpec:
             value = None if self.skip else check_integer(name, getattr(self, name), at_least=1, hint=hint)
             object.__setattr__(self, name, value)
 
-    def __str__(self):
+    @property
+    def numbers(self) -> tuple[int, int, int, int]:
+        """The four fields after `skip`, in their order.
+
+        Raises:
+            ValueError: If the block is skipped.
+        """
+        if (
+            self.expansion is None
+            or self.kernel_size is None
+            or self.pointwise_bits is None
+            or self.depthwise_bits is None
+        ):
+            raise ValueError("A block that is skipped has no expansion, no kernel and no bits.")
+        return self.expansion, self.kernel_size, self.pointwise_bits, self.depthwise_bits
+
+    def __str__(self) -> str:
         if self.skip:
             return "skip"
         side = self.kernel_size
@@ -127,9 +143,8 @@ class BlockCandidates:
         """The same bits for one skip, expansion and kernel size."""
         if choice.skip:
             return dataclasses.replace(self, skip=(True,))
-        return dataclasses.replace(
-            self, skip=(False,), expansion=(choice.expansion,), kernel_size=(choice.kernel_size,)
-        )
+        expansion, kernel_size, *_ = choice.numbers
+        return dataclasses.replace(self, skip=(False,), expansion=(expansion,), kernel_size=(kernel_size,))
 
 
 _BITS = "integers from 2 to 8", lambda value: is_integer(value) and 2 <= value <= 8

@@ -139,13 +139,14 @@ class DiscreteNetwork:
 
 def block_layers(place: BlockPlace, choice: BlockSpec) -> Iterable[LayerShape]:
     """The expansion, the depthwise convolution and the projection of a block that is not skipped."""
-    hidden = choice.expansion * place.in_channels
+    expansion, kernel_size, *_ = choice.numbers
+    hidden = expansion * place.in_channels
     return (
         _pointwise(f"{place.name}_expand", place.in_channels, hidden, place.input_size),
         LayerShape(
             f"{place.name}_depthwise",
             "depthwise_conv2d",
-            (choice.kernel_size,) * 2,
+            (kernel_size,) * 2,
             (place.strides,) * 2,
             hidden,
             hidden,
@@ -159,7 +160,8 @@ def block_layers(place: BlockPlace, choice: BlockSpec) -> Iterable[LayerShape]:
 
 def block_bits(choice: BlockSpec) -> tuple[int, int, int]:
     """Bits of the three layers of a block, in the order of `block_layers`."""
-    return choice.pointwise_bits, choice.depthwise_bits, choice.pointwise_bits
+    *_, pointwise_bits, depthwise_bits = choice.numbers
+    return pointwise_bits, depthwise_bits, pointwise_bits
 
 
 def _pointwise(name, in_channels, out_channels, size):

@@ -1,5 +1,9 @@
 """From a discrete network to a Keras model."""
 
+from types import ModuleType
+from typing import Any
+
+from tfmp.annotations import KerasModel
 from tfmp.checks import check_instance
 from tfmp.joint.discrete_network import ENDS_BITS, DiscreteNetwork
 from tfmp.networks._convolution import check_keras, classifier, convolution, normalization
@@ -10,7 +14,14 @@ from tfmp.transform.relax import relax
 _ENDS = ("linear", "moving_range")
 
 
-def build_network(keras, network: DiscreteNetwork, *, quantizer=_ENDS, calibration=None, seed=0):
+def build_network(
+    keras: ModuleType,
+    network: DiscreteNetwork,
+    *,
+    quantizer: str | tuple[str, str] = _ENDS,
+    calibration: Any = None,
+    seed: int = 0,
+) -> KerasModel:
     """Returns the Keras model of a network that a joint search found: layers of fixed bits, with new weights.
 
     Train it like any model, then export and simulate it. Its simulated energy is that which the search knew of the
@@ -43,7 +54,7 @@ def build_network(keras, network: DiscreteNetwork, *, quantizer=_ENDS, calibrati
     return relaxed if len(candidates) == 1 else fix(relaxed, bits)
 
 
-def float_network(keras, network: DiscreteNetwork):
+def float_network(keras: ModuleType, network: DiscreteNetwork) -> KerasModel:
     """Returns the architecture of a network as a Keras model in floating point.
 
     Args:
@@ -55,14 +66,15 @@ def float_network(keras, network: DiscreteNetwork):
     x = convolution(keras, images, space.stem[0], 3, "stem", strides=space.stem[1])
     x = normalization(keras, x, "stem", max_value=6.0)
     for place, choice in network.blocks:
+        expansion, kernel_size, *_ = choice.numbers
         x = inverted_residual(
             keras,
             x,
-            expanded=choice.expansion * place.in_channels,
+            expanded=expansion * place.in_channels,
             filters=place.out_channels,
             strides=place.strides,
             name=place.name,
-            kernel_size=choice.kernel_size,
+            kernel_size=kernel_size,
         )
     x = normalization(keras, convolution(keras, x, space.last_channels, 1, "last"), "last", max_value=6.0)
     x = keras.layers.GlobalAveragePooling2D(name="pool")(x)

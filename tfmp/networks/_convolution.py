@@ -1,20 +1,33 @@
 """The convolution that the networks here are made of."""
 
 import types
+from types import ModuleType
+from typing import Any
 
+from tfmp.annotations import Tensor
 from tfmp.checks import check_instance
 
 WEIGHT_DECAY = 1e-4
 
 
-def check_keras(keras):
+def check_keras(keras: Any) -> None:
     """Raises `TypeError` unless it is a module that layers and models are made with."""
     check_instance("keras", keras, types.ModuleType, "the module `keras` or `tf_keras`")
     if not (hasattr(keras, "layers") and hasattr(keras, "Input")):
         raise TypeError(f"`keras` must be the module `keras` or `tf_keras`. Received: {keras!r}")
 
 
-def convolution(keras, x, filters, kernel_size, name, *, strides=1, padding="same", groups=1):
+def convolution(
+    keras: ModuleType,
+    x: Tensor,
+    filters: int,
+    kernel_size: int | tuple[int, int],
+    name: str,
+    *,
+    strides: int = 1,
+    padding: str = "same",
+    groups: int = 1,
+) -> Tensor:
     """A convolution without bias, because a normalization follows. He initialization, weight decay 1e-4."""
     return keras.layers.Conv2D(
         filters,
@@ -29,7 +42,7 @@ def convolution(keras, x, filters, kernel_size, name, *, strides=1, padding="sam
     )(x)
 
 
-def depthwise_convolution(keras, x, kernel_size, name, *, strides=1):
+def depthwise_convolution(keras: ModuleType, x: Tensor, kernel_size: int, name: str, *, strides: int = 1) -> Tensor:
     """A depthwise convolution, otherwise like `convolution`."""
     return keras.layers.DepthwiseConv2D(
         kernel_size,
@@ -42,13 +55,13 @@ def depthwise_convolution(keras, x, kernel_size, name, *, strides=1):
     )(x)
 
 
-def normalization(keras, x, name, *, max_value=None):
+def normalization(keras: ModuleType, x: Tensor, name: str, *, max_value: float | None = None) -> Tensor:
     """A batch normalization and the ReLU that a quantized input replaces (EdMIPS, section 5.1, after HWGQ-Net)."""
     x = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_bn")(x)
     return keras.layers.ReLU(max_value=max_value, name=f"{name}_relu")(x)
 
 
-def classifier(keras, x, num_classes):
+def classifier(keras: ModuleType, x: Tensor, num_classes: int) -> Tensor:
     """Logits."""
     return keras.layers.Dense(
         num_classes,
@@ -58,6 +71,6 @@ def classifier(keras, x, num_classes):
     )(x)
 
 
-def scaled(filters, width):
+def scaled(filters: int, width: float) -> int:
     """A number of filters times a width multiplier, at least 1."""
     return max(1, round(filters * width))

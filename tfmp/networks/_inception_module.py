@@ -1,14 +1,19 @@
 """The module of GoogLeNet, and what stands before and between modules."""
 
+from types import ModuleType
+
+from tfmp.annotations import Tensor
 from tfmp.networks._convolution import convolution, normalization, scaled
 
 
-def activated_convolution(keras, x, filters, kernel_size, name, *, strides=1):
+def activated_convolution(
+    keras: ModuleType, x: Tensor, filters: int, kernel_size: int, name: str, *, strides: int = 1
+) -> Tensor:
     """A convolution, its normalization and activation."""
     return normalization(keras, convolution(keras, x, filters, kernel_size, name, strides=strides), name)
 
 
-def maximum(keras, x, name, *, strides=2):
+def maximum(keras: ModuleType, x: Tensor, name: str, *, strides: int = 2) -> Tensor:
     """The maximum of 3x3 places."""
     return keras.layers.MaxPooling2D(3, strides=strides, padding="same", name=name)(x)
 

@@ -1,9 +1,14 @@
 """The block of MobileNetV2."""
 
+from types import ModuleType
+
+from tfmp.annotations import Tensor
 from tfmp.networks._convolution import convolution, depthwise_convolution, normalization
 
 
-def inverted_residual(keras, x, *, expanded, filters, strides, name, kernel_size=3):
+def inverted_residual(
+    keras: ModuleType, x: Tensor, *, expanded: int | None, filters: int, strides: int, name: str, kernel_size: int = 3
+) -> Tensor:
     """A 1x1 convolution to more channels, a depthwise one, and a linear 1x1 convolution to fewer.
 
     The input is added where the sizes agree.

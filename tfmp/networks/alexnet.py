@@ -1,9 +1,12 @@
 """AlexNet with batch normalization."""
 
+from types import ModuleType
+
+from tfmp.annotations import KerasModel
 from tfmp.networks._convolution import WEIGHT_DECAY, classifier, convolution, normalization, scaled
 
 
-def build(keras, *, image_size=227, num_classes=1000, width=1.0):
+def build(keras: ModuleType, *, image_size: int = 227, num_classes: int = 1000, width: float = 1.0) -> KerasModel:
     """Returns an AlexNet on one processor: no groups, batch normalization for local response and dropout.
 
     1.14 * 10^9 MACs and 62.4 * 10^6 parameters at the defaults.

@@ -1,12 +1,17 @@
 """Residual networks for small images."""
 
+from types import ModuleType
+
+from tfmp.annotations import KerasModel
 from tfmp.checks import check_integer
 from tfmp.networks._convolution import convolution, scaled
 
 _STAGES = (16, 32, 64)
 
 
-def build(keras, *, depth=20, image_size=32, num_classes=10, width=1.0):
+def build(
+    keras: ModuleType, *, depth: int = 20, image_size: int = 32, num_classes: int = 10, width: float = 1.0
+) -> KerasModel:
     """Returns a residual network whose blocks are two convolutions, with the activation after the sum.
 
     Where the sizes of a sum differ, a 1x1 convolution with normalization is the shortcut. Convolutions have no bias.

@@ -1,9 +1,12 @@
 """A small residual network for 8x8 images."""
 
+from types import ModuleType
+
+from tfmp.annotations import KerasModel
 from tfmp.networks._convolution import scaled
 
 
-def build(keras, *, image_size=8, num_classes=10, width=1.0):
+def build(keras: ModuleType, *, image_size: int = 8, num_classes: int = 10, width: float = 1.0) -> KerasModel:
     """Returns a network with one of each: convolution, residual addition, depthwise and pointwise convolution, dense.
 
     Args:

@@ -1,5 +1,8 @@
 """GoogLeNet with batch normalization, without auxiliary heads."""
 
+from types import ModuleType
+
+from tfmp.annotations import KerasModel
 from tfmp.networks._convolution import classifier, scaled
 from tfmp.networks._inception_module import activated_convolution, inception_modules, maximum
 
@@ -18,7 +21,7 @@ _MODULES = {  # table 1 of the paper
 }
 
 
-def build(keras, *, image_size=224, num_classes=1000, width=1.0):
+def build(keras: ModuleType, *, image_size: int = 224, num_classes: int = 1000, width: float = 1.0) -> KerasModel:
     """Returns a GoogLeNet; the layers of a module are named as in EdMIPS, fig. 2.
 
     1.58 * 10^9 MACs and 7.02 * 10^6 parameters at the defaults. 56 searched filters.

@@ -1,5 +1,8 @@
 """A small GoogLeNet for small images."""
 
+from types import ModuleType
+
+from tfmp.annotations import KerasModel
 from tfmp.networks._convolution import classifier, scaled
 from tfmp.networks._inception_module import activated_convolution, inception_modules, maximum
 
@@ -13,7 +16,7 @@ _MODULES = {  # a quarter of the filters of GoogLeNet's modules of these names
 }
 
 
-def build(keras, *, image_size=32, num_classes=10, width=1.0):
+def build(keras: ModuleType, *, image_size: int = 32, num_classes: int = 10, width: float = 1.0) -> KerasModel:
     """Returns four modules of GoogLeNet with a quarter of its filters, behind one 3x3 convolution.
 
     11.9 * 10^6 MACs and 0.116 * 10^6 parameters at the defaults. 24 searched filters.

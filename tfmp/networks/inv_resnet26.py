@@ -1,10 +1,13 @@
 """ResNet-26 of inverted residual blocks."""
 
+from types import ModuleType
+
+from tfmp.annotations import KerasModel
 from tfmp.networks._convolution import classifier, convolution, normalization, scaled
 from tfmp.networks._inverted_residual import inverted_residual
 
 
-def build(keras, *, image_size=32, num_classes=10, width=1.0):
+def build(keras: ModuleType, *, image_size: int = 32, num_classes: int = 10, width: float = 1.0) -> KerasModel:
     """Returns a ResNet-26 for CIFAR with the blocks of MobileNetV2: three stages of four, expanded six times.
 
     47.5 * 10^6 MACs and 291,322 parameters at the defaults.

@@ -1,12 +1,15 @@
 """MobileNetV1 for small images."""
 
+from types import ModuleType
+
+from tfmp.annotations import KerasModel
 from tfmp.networks._convolution import classifier, convolution, depthwise_convolution, normalization, scaled
 
 # Channels and strides of the separable convolutions, table 1 of Howard et al.
 _ROWS = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *((512, 1),) * 5, (1024, 2), (1024, 1))
 
 
-def build(keras, *, image_size=32, num_classes=10, width=1.0):
+def build(keras: ModuleType, *, image_size: int = 32, num_classes: int = 10, width: float = 1.0) -> KerasModel:
     """Returns a MobileNetV1 whose first convolution keeps the size of the image.
 
     46.4 * 10^6 MACs and 3.24 * 10^6 parameters at the defaults; 3.3 * 10^6 and 221,114 at width 0.25.

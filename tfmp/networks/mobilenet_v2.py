@@ -1,5 +1,9 @@
 """MobileNetV2."""
 
+from collections.abc import Sequence
+from types import ModuleType
+
+from tfmp.annotations import KerasModel
 from tfmp.networks._convolution import classifier, convolution, normalization, scaled
 from tfmp.networks._inverted_residual import inverted_residual
 
@@ -7,7 +11,15 @@ from tfmp.networks._inverted_residual import inverted_residual
 _ROWS = ((1, 16, 1), (6, 24, 2), (6, 32, 3), (6, 64, 4), (6, 96, 3), (6, 160, 3), (6, 320, 1))
 
 
-def build(keras, *, name="mobilenet_v2", strides=(1, 2, 2, 2, 1, 2, 1), image_size=224, num_classes=1000, width=1.0):
+def build(
+    keras: ModuleType,
+    *,
+    name: str = "mobilenet_v2",
+    strides: Sequence[int] = (1, 2, 2, 2, 1, 2, 1),
+    image_size: int = 224,
+    num_classes: int = 1000,
+    width: float = 1.0,
+) -> KerasModel:
     """Returns a MobileNetV2.
 
     0.301 * 10^9 MACs and 3.54 * 10^6 parameters at the defaults. The form for small images, `mobilenet_v2_cifar`,

@@ -1,5 +1,8 @@
 """A small MobileNetV3 for small images."""
 
+from types import ModuleType
+
+from tfmp.annotations import KerasModel
 from tfmp.networks._convolution import classifier, convolution, depthwise_convolution, scaled
 
 # Kernel size, expanded channels, channels, squeeze and excitation, hard swish, strides: table 2 of Howard et al.
@@ -19,7 +22,7 @@ _ROWS = (
 _SQUEEZE = 4
 
 
-def build(keras, *, image_size=32, num_classes=10, width=1.0):
+def build(keras: ModuleType, *, image_size: int = 32, num_classes: int = 10, width: float = 1.0) -> KerasModel:
     """Returns a MobileNetV3-Small that halves the image three times and ends in one dense layer.
 
     Its blocks have squeeze and excitation and hard swish where the paper's have them.

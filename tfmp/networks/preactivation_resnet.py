@@ -1,11 +1,23 @@
 """Residual networks whose blocks normalize and quantize before each convolution."""
 
+from collections.abc import Sequence
+from types import ModuleType
+
+from tfmp.annotations import KerasModel
 from tfmp.networks._convolution import classifier, convolution, normalization, scaled
 
 _STAGES = (64, 128, 256, 512)
 
 
-def build(keras, *, blocks=(2, 2, 2, 2), bottleneck=False, image_size=224, num_classes=1000, width=1.0):
+def build(
+    keras: ModuleType,
+    *,
+    blocks: Sequence[int] = (2, 2, 2, 2),
+    bottleneck: bool = False,
+    image_size: int = 224,
+    num_classes: int = 1000,
+    width: float = 1.0,
+) -> KerasModel:
     """Returns a residual network in the order normalization, quantized activation, convolution, as EdMIPS has it.
 
     ResNet-18 at the defaults: 1.81 * 10^9 MACs, 11.70 * 10^6 parameters and 19 searched filters, 16 of 3x3 and 3

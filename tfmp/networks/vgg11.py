@@ -1,5 +1,8 @@
 """VGG-11 for small images."""
 
+from types import ModuleType
+
+from tfmp.annotations import KerasModel
 from tfmp.checks import check_choice, check_integers
 from tfmp.networks._convolution import classifier, convolution, depthwise_convolution, normalization, scaled
 
@@ -8,7 +11,15 @@ _GROUPS = ((64,), (128,), (256, 256), (512, 512), (512, 512))
 _NUM_SEPARABLE = {"": 0, "a": 1, "b": 4, "c": 7}
 
 
-def build(keras, *, image_size=32, num_classes=10, width=1.0, variant="", fan_in=(1, 3)):
+def build(
+    keras: ModuleType,
+    *,
+    image_size: int = 32,
+    num_classes: int = 10,
+    width: float = 1.0,
+    variant: str = "",
+    fan_in: tuple[int, int] = (1, 3),
+) -> KerasModel:
     """Returns a VGG-11 with batch normalization and one dense layer, or a variant with depthwise convolutions.
 
     152.8 * 10^6 MACs and 9.23 * 10^6 parameters at the defaults.

@@ -1,16 +1,21 @@
 """Mixtures of uniform grids in a constant number of passes over the tensor."""
 
 import functools
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
+
+if TYPE_CHECKING:  # which imports this file
+    from tfmp.ops.uniform_grid import UniformGrid
 
 _MAX_ROWS = 16
 _MAX_BINS = 512
 
 
 @functools.cache
-def has_compiler():
+def has_compiler() -> bool:
     """Whether XLA compiles for the devices of this process."""
     with tf.init_scope():
         try:
@@ -20,7 +25,7 @@ def has_compiler():
     return True
 
 
-def is_fusible(x, grids):
+def is_fusible(x: tf.Tensor, grids: Sequence["UniformGrid"]) -> bool:
     """Whether `fused_mixture` takes these: float32, scalar steps, ends known before the graph runs, no dead zone."""
     numbers = [number for grid in grids for number in (grid.low, grid.high, grid.offset, grid.dead_zone)]
     return (
@@ -32,7 +37,7 @@ def is_fusible(x, grids):
     )
 
 
-def fused_mixture(x, probabilities, grids):
+def fused_mixture(x: tf.Tensor, probabilities: tf.Tensor, grids: Sequence["UniformGrid"]) -> tf.Tensor:
     """Computes what `tfmp.ops.mix` computes, where `is_fusible`."""
     fields = ((float(grid.low), float(grid.high), float(grid.offset), bool(grid.clip_gradient)) for grid in grids)
     kernels = _kernels(tuple(fields))

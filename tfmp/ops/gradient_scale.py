@@ -2,8 +2,10 @@
 
 import tensorflow as tf
 
+from tfmp.annotations import Tensor
 
-def scale_gradient(x, factor):
+
+def scale_gradient(x: tf.Tensor, factor: Tensor) -> tf.Tensor:
     """Returns `x`; its gradient is multiplied by `factor`.
 
     LSQ balances the updates of a step against those of the weights with it (Esser et al., 2020, section 2.2).

@@ -3,13 +3,13 @@
 import tensorflow as tf
 
 
-def sum_over_replicas(x):
+def sum_over_replicas(x: tf.Tensor) -> tf.Tensor:
     """Returns the sum of what the replicas hold, the same on each; `x` itself outside of a strategy's replicas."""
     context = _context()
     return x if context is None else context.all_reduce(tf.distribute.ReduceOp.SUM, x)
 
 
-def maximum_over_replicas(x):
+def maximum_over_replicas(x: tf.Tensor) -> tf.Tensor:
     """Returns the elementwise maximum of what the replicas hold, likewise."""
     context = _context()
     return x if context is None else tf.reduce_max(context.all_gather(x[tf.newaxis], axis=0), axis=0)

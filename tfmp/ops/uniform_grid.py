@@ -1,9 +1,11 @@
 """Rounding to uniform grids with straight-through and learned-step gradients."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
 
+from tfmp.annotations import Tensor
 from tfmp.ops.fused_mixture import fused_mixture, is_fusible
 
 
@@ -29,7 +31,7 @@ class UniformGrid(NamedTuple):
     dead_zone: float = 0.0
 
 
-def codes(x, grid):
+def codes(x: tf.Tensor, grid: UniformGrid) -> tf.Tensor:
     """Returns the integer k of the level of each value, the nearest but in the dead zone, as floats.
 
     Ties go to the even k.
@@ -37,7 +39,7 @@ def codes(x, grid):
     return _rounded(x, grid)[2]
 
 
-def mix(x, probabilities, grids):
+def mix(x: tf.Tensor, probabilities: Tensor, grids: Sequence[UniformGrid]) -> tf.Tensor:
     """Quantizes a tensor onto several grids and adds the results weighted by their probabilities.
 
     sum_i p_i Q_i(x): the composite of EdMIPS, eq. 14 and 16, in one operation whose backward pass computes every Q_i

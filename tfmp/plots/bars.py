@@ -1,9 +1,23 @@
 """Grouped bars."""
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
 from tfmp.plots.figure import draw_bars, finish, new_figure
 
+if TYPE_CHECKING:  # the first plot loads matplotlib
+    from matplotlib.figure import Figure
 
-def bars(series, *, y_label, x_label=None, title=None, reference=None, y_limits=None):
+
+def bars(
+    series: Mapping[str, Mapping[str, float]],
+    *,
+    y_label: str,
+    x_label: str | None = None,
+    title: str | None = None,
+    reference: tuple[float, str] | None = None,
+    y_limits: tuple[float, float] | None = None,
+) -> "Figure":
     """Returns grouped bars.
 
     Args:

@@ -1,9 +1,21 @@
 """Plots the bits of each layer."""
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from tfmp.graph import BitAssignment
 from tfmp.plots.figure import draw_bars, finish, new_figure
 
+if TYPE_CHECKING:  # the first plot loads matplotlib
+    from matplotlib.figure import Figure
 
-def bit_allocation(assignments, *, title=None, uniform_bits=None):
+
+def bit_allocation(
+    assignments: Mapping[str, BitAssignment | Mapping[str, tuple[int, int]]],
+    *,
+    title: str | None = None,
+    uniform_bits: tuple[int, int] | None = None,
+) -> "Figure":
     """Returns the bits of the weights, above, and of the inputs, below, of every layer (EdMIPS, fig. 6).
 
     Args:

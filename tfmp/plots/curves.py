@@ -1,11 +1,24 @@
 """Line plots: accuracy against cost, convergence."""
 
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from tfmp.plots.figure import finish, line_style, new_figure
 
+if TYPE_CHECKING:  # the first plot loads matplotlib
+    from matplotlib.figure import Figure
 
-def curves(series, *, x_label, y_label, title=None, references=None):
+
+def curves(
+    series: Mapping[str, Sequence[Any]],
+    *,
+    x_label: str,
+    y_label: str,
+    title: str | None = None,
+    references: Mapping[str, float] | None = None,
+) -> "Figure":
     """Returns one line for each series.
 
     Args:

@@ -1,6 +1,13 @@
 """Figures and line styles that all plots share."""
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
+
+if TYPE_CHECKING:  # the first plot loads matplotlib
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # Okabe and Ito, 2008, "Color Universal Design", dark and light in turn.
 _COLORS = ("#0072B2", "#E69F00", "#000000", "#56B4E9", "#D55E00", "#009E73", "#CC79A7", "#999999")
@@ -9,7 +16,7 @@ _DASHES = ("-", "--", "-.", ":")
 _HATCHES = ("", "///", "...", "xxx", "\\\\\\", "+++", "ooo", "---")
 
 
-def new_figure(width_inches, height_inches):
+def new_figure(width_inches: float, height_inches: float) -> "Figure":
     """Returns an empty `matplotlib.figure.Figure`, which belongs to no window.
 
     Raises:
@@ -22,7 +29,7 @@ def new_figure(width_inches, height_inches):
     return Figure(figsize=(width_inches, height_inches), layout="constrained")
 
 
-def line_style(index):
+def line_style(index: int) -> dict[str, Any]:
     """Color, marker and dashes of a line, as arguments of `plot`."""
     kind = index % len(_COLORS)
     return {
@@ -33,13 +40,20 @@ def line_style(index):
     }
 
 
-def bar_style(index):
+def bar_style(index: int) -> dict[str, Any]:
     """Color and hatching of a bar, as arguments of `bar`."""
     kind = index % len(_COLORS)
     return {"facecolor": _COLORS[kind], "hatch": _HATCHES[kind], "edgecolor": "white", "linewidth": 0.5}
 
 
-def finish(axes, *, x_label=None, y_label=None, title=None, legend=True):
+def finish(
+    axes: "Axes",
+    *,
+    x_label: str | None = None,
+    y_label: str | None = None,
+    title: str | None = None,
+    legend: bool = True,
+) -> None:
     """Labels axes and takes away what carries no data."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color="0.85", linewidth=0.6)
@@ -49,7 +63,7 @@ def finish(axes, *, x_label=None, y_label=None, title=None, legend=True):
         axes.legend(frameon=False, fontsize="small")
 
 
-def draw_bars(axes, series):
+def draw_bars(axes: "Axes", series: Mapping[str, Mapping[str, float]]) -> None:
     """Draws grouped bars.
 
     Args:
@@ -64,5 +78,9 @@ def draw_bars(axes, series):
         offset = (index - (len(series) - 1) / 2) * width
         axes.bar(np.array(places) + offset, heights, width, label=label, **bar_style(index))
     axes.set_xlim(-0.6, len(categories) - 0.4)
-    rotated = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if max(map(len, categories)) > 6 else {}
-    axes.set_xticks(range(len(categories)), categories, fontsize="small", **rotated)
+    rotated: dict[str, Any] = (
+        {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if max(map(len, categories)) > 6 else {}
+    )
+    axes.set_xticks(
+        range(len(categories)), categories, fontsize="small", **(rotated if max(map(len, categories)) > 6 else {})
+    )

@@ -1,11 +1,23 @@
 """Plots means with intervals."""
 
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from tfmp.plots.figure import finish, line_style, new_figure
 
+if TYPE_CHECKING:  # the first plot loads matplotlib
+    from matplotlib.figure import Figure
 
-def intervals(rows, *, x_label, title=None, reference=0.0):
+
+def intervals(
+    rows: Mapping[str, tuple[Sequence[float], float | None]],
+    *,
+    x_label: str,
+    title: str | None = None,
+    reference: float = 0.0,
+) -> "Figure":
     """Returns one row a label: its values as dots, their mean with an interval behind them.
 
     Args:

@@ -1,6 +1,13 @@
 """Plots the blocks of a network that a joint search found."""
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from tfmp.joint.discrete_network import DiscreteNetwork
 from tfmp.plots.figure import new_figure
+
+if TYPE_CHECKING:  # the first plot loads matplotlib
+    from matplotlib.figure import Figure
 
 # Okabe and Ito, 2008, "Color Universal Design", light ones; the text on them says the same as the color.
 _COLORS = {3: "#FFFFFF", 5: "#56B4E9", 7: "#E69F00"}
@@ -8,7 +15,7 @@ _OTHER = "#009E73"
 _ROW, _WIDEST = 0.62, 6
 
 
-def network_blocks(networks, *, title=None):
+def network_blocks(networks: Mapping[str, DiscreteNetwork], *, title: str | None = None) -> "Figure":
     """Returns the blocks of networks side by side (Gong et al., fig. 3): input above, output below.
 
     A box is a block: its width grows with the expansion, its color is that of the kernel, its text is

@@ -1,9 +1,22 @@
 """Plots a Pareto front."""
 
+from typing import TYPE_CHECKING
+
 from tfmp.plots.figure import finish, line_style, new_figure
+from tfmp.reports import ParetoFront
+
+if TYPE_CHECKING:  # the first plot loads matplotlib
+    from matplotlib.figure import Figure
 
 
-def pareto_front(front, *, group=None, x_label=None, y_label=None, title=None):
+def pareto_front(
+    front: ParetoFront,
+    *,
+    group: str | None = None,
+    x_label: str | None = None,
+    y_label: str | None = None,
+    title: str | None = None,
+) -> "Figure":
     """Returns all points of a front, and a staircase through those of each group that no other of it beats.
 
     Args:
@@ -35,7 +48,8 @@ def pareto_front(front, *, group=None, x_label=None, y_label=None, title=None):
         color, marker = style["color"], style["marker"]
         best = part.front
         others = [point for point in part.points if all(point is not each for each in best)]
-        axes.scatter(*_columns(front, others), s=16, marker=marker, facecolor="none", edgecolor=color, linewidth=0.8)
+        xs, ys = _columns(front, others)
+        axes.scatter(xs, ys, s=16, marker=marker, facecolor="none", edgecolor=color, linewidth=0.8)
         # What costs as much as a point, or more up to the next one, is as good as that point.
         step = "steps-post" if front.x_direction == "min" else "steps-pre"
         ordered = sorted(best, key=lambda point: point[front.x])

@@ -1,13 +1,26 @@
 """Plots the probabilities of candidates over a search."""
 
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tfmp.plots.figure import finish, line_style, new_figure
+
+if TYPE_CHECKING:  # the first plot loads matplotlib
+    from matplotlib.figure import Figure
 
 _COLUMNS = 8
 
 
-def probability_evolution(probabilities, weight_bits, activation_bits, *, title=None):
+def probability_evolution(
+    probabilities: Mapping[str, tuple[ArrayLike, ArrayLike]],
+    weight_bits: Sequence[int],
+    activation_bits: Sequence[int],
+    *,
+    title: str | None = None,
+) -> "Figure":
     """Returns the probability of each candidate over the epochs, a panel for each tensor (EdMIPS, fig. 4).
 
     Args:
@@ -52,11 +65,11 @@ def probability_evolution(probabilities, weight_bits, activation_bits, *, title=
                 axes.set_title(layer, fontsize="small")
             else:
                 axes.set_xlabel("epoch", fontsize="small")
-    shown = {}
+    shown: dict[str, Any] = {}
     for axes in panels.flat:
         shown.update(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
     labels = [_label(bits) for bits in every_bit]
-    figure.legend([shown[label] for label in labels], labels, loc="outside right center", frameon=False)
+    figure.legend(handles=[shown[label] for label in labels], labels=labels, loc="outside right center", frameon=False)
     figure.suptitle(title or "")
     return figure
 

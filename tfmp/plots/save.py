@@ -3,13 +3,17 @@
 import io
 import os
 import pathlib
+from typing import TYPE_CHECKING
 
 from tfmp.files.atomic_file import write_atomically
+
+if TYPE_CHECKING:  # the first plot loads matplotlib
+    from matplotlib.figure import Figure
 
 _DPI = 110
 
 
-def save(figure, path_without_suffix):
+def save(figure: "Figure", path_without_suffix: str | os.PathLike[str]) -> tuple[pathlib.Path, pathlib.Path]:
     """Writes a figure as PNG and SVG; equal figures give equal files. Existing ones are replaced.
 
     Args:

@@ -18,7 +18,7 @@ def names() -> tuple[str, ...]:
     return tuple(_REGISTRY)
 
 
-def get(name, *, bits, signed=True) -> Quantizer:
+def get(name: str, *, bits: int, signed: bool = True) -> Quantizer:
     """Returns the quantizer of a name.
 
     Args:

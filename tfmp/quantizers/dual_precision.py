@@ -2,7 +2,8 @@
 
 import dataclasses
 import math
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self
 
 import tensorflow as tf
 
@@ -47,7 +48,7 @@ class DualPrecision(Quantizer):
     name: ClassVar[str] = "dual_precision"
     activation_name: ClassVar[str] = "moving_range"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if not self.signed:
             raise ValueError(
@@ -56,11 +57,11 @@ class DualPrecision(Quantizer):
             )
 
     @property
-    def low(self):
+    def low(self) -> int:
         return -1 if self.bits == 1 else -self.high
 
     @property
-    def offset(self):
+    def offset(self) -> float:
         return 0.5 if self.bits == 1 else 0.0
 
     @property
@@ -68,7 +69,14 @@ class DualPrecision(Quantizer):
         """c(b) = m_i / a_i for more than 2 bits."""
         return _GAUSSIAN_MEAN_MAGNITUDE / (self.high * gaussian_step(self.low, self.high))
 
-    def grid(self, x, state, *, widest=None, channel_axes=None):
+    def grid(
+        self,
+        x: tf.Tensor,
+        state: Mapping[str, Any],
+        *,
+        widest: Self | None = None,
+        channel_axes: Sequence[int] | None = None,
+    ) -> ops.UniformGrid:
         kept = {axis % x.shape.rank for axis in channel_axes or ()}
         axes = [axis for axis in range(x.shape.rank) if axis not in kept]
         mean = tf.maximum(tf.stop_gradient(tf.reduce_mean(tf.abs(x), axis=axes, keepdims=True)), 1e-12)

@@ -2,10 +2,12 @@
 
 import dataclasses
 import math
-from typing import ClassVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
 
 from tfmp import ops
 from tfmp.quantizers.least_squares import gaussian_step
@@ -47,7 +49,7 @@ class HWGQ(Quantizer):
     name: ClassVar[str] = "hwgq"
 
     @property
-    def offset(self):
+    def offset(self) -> float:
         return 0.5 if self.signed else 0.0
 
     @property
@@ -55,19 +57,26 @@ class HWGQ(Quantizer):
         """c(b), the least-squares step for unit variance."""
         return gaussian_step(self.low if self.signed else 1, self.high, self.offset, half=not self.signed)
 
-    def build(self, add_weight, *, channel_axes=None):
+    def build(self, add_weight: Callable[..., Any], *, channel_axes: Sequence[int] | None = None) -> dict[str, Any]:
         if self.signed:
             return {}
         return {"deviation": add_weight(name="deviation", shape=(), initializer="ones", trainable=False)}
 
-    def initial_state(self, values):
+    def initial_state(self, values: ArrayLike) -> dict[str, Any]:
         if self.signed:
             return {}
         positive = np.asarray(values, np.float64)
         positive = positive[positive > 0]
         return {"deviation": np.float32(math.sqrt(np.mean(np.square(positive))) if positive.size else 1.0)}
 
-    def grid(self, x, state, *, widest=None, channel_axes=None):
+    def grid(
+        self,
+        x: tf.Tensor,
+        state: Mapping[str, Any],
+        *,
+        widest: Self | None = None,
+        channel_axes: Sequence[int] | None = None,
+    ) -> ops.UniformGrid:
         if self.signed:
             deviation = tf.stop_gradient(tf.math.reduce_std(x))
         else:

@@ -4,11 +4,12 @@ import functools
 import math
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import optimize, special
 
 
 @functools.cache
-def gaussian_step(low, high, offset=0.0, *, half=False):
+def gaussian_step(low: int, high: int, offset: float = 0.0, *, half: bool = False) -> float:
     """Returns the step for which levels `(k + offset) * step`, `low <= k <= high`, fit a Gaussian best.
 
     Minimizes E[(x - Q(x))**2] for x of zero mean and unit variance. The expectation is exact (piecewise integrals of
@@ -37,7 +38,7 @@ _NUM_STEPS = 40
 _FINEST = 1 / 64  # of the step that clips nothing
 
 
-def data_step(values, low, high, offset=0.0):
+def data_step(values: ArrayLike, low: int, high: int, offset: float = 0.0) -> float:
     """Returns the step for which levels `(k + offset) * step`, `low <= k <= high`, fit the given values best.
 
     Minimizes the mean of (x - Q(x))**2, over 65,536 of them where there are more.

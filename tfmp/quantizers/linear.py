@@ -1,7 +1,8 @@
 """Symmetric quantization by the largest magnitude."""
 
 import dataclasses
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self
 
 import tensorflow as tf
 
@@ -38,10 +39,17 @@ class Linear(Quantizer):
     min_bits: ClassVar[int] = 2
 
     @property
-    def low(self):
+    def low(self) -> int:
         return -self.high if self.signed else 0
 
-    def grid(self, x, state, *, widest=None, channel_axes=None):
+    def grid(
+        self,
+        x: tf.Tensor,
+        state: Mapping[str, Any],
+        *,
+        widest: Self | None = None,
+        channel_axes: Sequence[int] | None = None,
+    ) -> ops.UniformGrid:
         largest = state["largest"] if "largest" in state else _largest(x, channel_axes)
         step = tf.stop_gradient(tf.maximum(largest / self.high, 1e-12))
         return ops.UniformGrid(step, self.low, self.high, clip_gradient=False)

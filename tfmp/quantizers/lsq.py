@@ -2,10 +2,12 @@
 
 import dataclasses
 import math
-from typing import ClassVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
 
 from tfmp import ops
 from tfmp.quantizers.least_squares import data_step, gaussian_step
@@ -49,11 +51,11 @@ class LSQ(Quantizer):
     name: ClassVar[str] = "lsq"
 
     @property
-    def low(self):
+    def low(self) -> int:
         return -127 if self.signed and self.bits == 8 else super().low
 
     @property
-    def offset(self):
+    def offset(self) -> float:
         return 0.5 if self.signed and self.bits == 1 else 0.0
 
     @property
@@ -62,7 +64,7 @@ class LSQ(Quantizer):
         step = gaussian_step(self.low, self.high, self.offset, half=not self.signed)
         return step / 2 if self.offset else step
 
-    def build(self, add_weight, *, channel_axes=None):
+    def build(self, add_weight: Callable[..., Any], *, channel_axes: Sequence[int] | None = None) -> dict[str, Any]:
         start = self.unit_step
         state = {
             "step": add_weight(
@@ -73,12 +75,12 @@ class LSQ(Quantizer):
             state["seen"] = add_weight(name="seen", shape=(), initializer="zeros", trainable=False)
         return state
 
-    def initial_state(self, values):
+    def initial_state(self, values: ArrayLike) -> dict[str, Any]:
         """The paper's start, 2 E|x| / sqrt(high)."""
         magnitude = float(np.mean(np.abs(values), dtype=np.float64))
         return self._start(2 * magnitude / math.sqrt(max(self.high, 1)))
 
-    def observe(self, x, state):
+    def observe(self, x: tf.Tensor, state: Mapping[str, Any]) -> None:
         """Sets the step from the first training batch that is not all zero, if no calibration data did."""
         seen, step = tf.convert_to_tensor(state["seen"]), tf.convert_to_tensor(state["step"])
 
@@ -94,14 +96,14 @@ class LSQ(Quantizer):
         state["step"].assign(step)
         state["seen"].assign(seen)
 
-    def fitted_state(self, values):
+    def fitted_state(self, values: ArrayLike) -> dict[str, Any]:
         """The least-squares start for a Gaussian of the data's power."""
         values = np.asarray(values, np.float64)
         if not self.signed:
             values = values[values > 0]
         return self._start(math.sqrt(np.mean(np.square(values))) * self.unit_step if values.size else 0.0)
 
-    def least_squares_state(self, values):
+    def least_squares_state(self, values: ArrayLike) -> dict[str, Any]:
         step = data_step(values, self.low, self.high, self.offset)
         return self._start(step / 2 if self.offset else step)
 
@@ -109,10 +111,17 @@ class LSQ(Quantizer):
         """A state with this step, or with that for unit variance where the data are all zero and say nothing."""
         return {"step": np.float32(max(step, _SMALLEST_STEP) if step > 0 else self.unit_step)}
 
-    def convert_state(self, state, widest):
+    def convert_state(self, state: Mapping[str, Any], widest: Self) -> dict[str, Any]:
         return {**state, "step": np.float32(state["step"] * (self.unit_step / widest.unit_step))}
 
-    def grid(self, x, state, *, widest=None, channel_axes=None):
+    def grid(
+        self,
+        x: tf.Tensor,
+        state: Mapping[str, Any],
+        *,
+        widest: Self | None = None,
+        channel_axes: Sequence[int] | None = None,
+    ) -> ops.UniformGrid:
         step = tf.cast(tf.convert_to_tensor(state["step"]), x.dtype)
         if widest is not None:
             step *= self.unit_step / widest.unit_step

@@ -1,10 +1,12 @@
 """Quantization by moving averages of minimum and maximum."""
 
 import dataclasses
-from typing import ClassVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
 
 from tfmp import ops
 from tfmp.quantizers.quantizer import Quantizer
@@ -43,24 +45,24 @@ class MovingRange(Quantizer):
     name: ClassVar[str] = "moving_range"
 
     @property
-    def low(self):
+    def low(self) -> int:
         return -(2 ** (self.bits - 1)) if self.signed else 0
 
-    def build(self, add_weight, *, channel_axes=None):
+    def build(self, add_weight: Callable[..., Any], *, channel_axes: Sequence[int] | None = None) -> dict[str, Any]:
         return {
             "minimum": add_weight(name="minimum", shape=(), initializer="zeros", trainable=False),
             "maximum": add_weight(name="maximum", shape=(), initializer="ones", trainable=False),
             "seen": add_weight(name="seen", shape=(), initializer="zeros", trainable=False),
         }
 
-    def initial_state(self, values):
+    def initial_state(self, values: ArrayLike) -> dict[str, Any]:
         return {
             "minimum": np.float32(min(np.min(values), 0.0) if self.signed else 0.0),
             "maximum": np.float32(max(np.max(values), 0.0)),
             "seen": np.float32(1.0),
         }
 
-    def observe(self, x, state):
+    def observe(self, x: tf.Tensor, state: Mapping[str, Any]) -> None:
         x = tf.stop_gradient(x)
         seen = tf.convert_to_tensor(state["seen"])
         ends = [tf.reduce_max(x), -tf.reduce_min(x)] if self.signed else [tf.reduce_max(x)]
@@ -74,7 +76,14 @@ class MovingRange(Quantizer):
             state[name].assign(tf.where(seen > 0, average, extreme))
         state["seen"].assign(tf.ones_like(seen))
 
-    def grid(self, x, state, *, widest=None, channel_axes=None):
+    def grid(
+        self,
+        x: tf.Tensor,
+        state: Mapping[str, Any],
+        *,
+        widest: Self | None = None,
+        channel_axes: Sequence[int] | None = None,
+    ) -> ops.UniformGrid:
         minimum, maximum = (tf.cast(tf.convert_to_tensor(state[name]), x.dtype) for name in ("minimum", "maximum"))
         num_steps = 2**self.bits - 1
         step = tf.maximum((maximum - minimum) / num_steps, 1e-12)

@@ -2,12 +2,14 @@
 
 import abc
 import dataclasses
-from typing import ClassVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Self
 
-import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
 
 from tfmp import ops
+from tfmp.annotations import Tensor
 from tfmp.checks import check_flag, check_integer
 from tfmp.graph import CodeFormat
 
@@ -40,7 +42,7 @@ class Quantizer(abc.ABC):
     min_bits: ClassVar[int] = 1
     clip_gradient: ClassVar[bool] = True
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         where = f"Quantizer `{self.name}`"
         check_integer("bits", self.bits, at_least=self.min_bits, at_most=MAX_BITS, where=where)
         check_flag("signed", self.signed, where=where)
@@ -67,7 +69,7 @@ class Quantizer(abc.ABC):
             return CodeFormat(self.bits, 2 * self.low + 1, 2 * self.high + 1)
         return CodeFormat(self.bits, self.low, self.high)
 
-    def build(self, add_weight, *, channel_axes=None) -> dict:
+    def build(self, add_weight: Callable[..., Any], *, channel_axes: Sequence[int] | None = None) -> dict[str, Any]:
         """Makes the state.
 
         Args:
@@ -79,27 +81,34 @@ class Quantizer(abc.ABC):
         """
         return {}
 
-    def initial_state(self, values) -> dict[str, np.ndarray]:
+    def initial_state(self, values: ArrayLike) -> dict[str, Any]:
         """Values of the state that suit the given data (weights, or a sample of the activations)."""
         return {}
 
-    def fitted_state(self, values) -> dict[str, np.ndarray]:
+    def fitted_state(self, values: ArrayLike) -> dict[str, Any]:
         """Values of a state that several bits share, this quantizer being the widest."""
         return self.initial_state(values)
 
-    def least_squares_state(self, values) -> dict[str, np.ndarray]:
+    def least_squares_state(self, values: ArrayLike) -> dict[str, Any]:
         """Values of the state with the least squared error on the given data, for use without training."""
         return self.initial_state(values)
 
-    def convert_state(self, state, widest) -> dict[str, np.ndarray]:
+    def convert_state(self, state: Mapping[str, Any], widest: Self) -> dict[str, Any]:
         """Values of a state of its own, from one shared with the quantizer `widest`."""
         return dict(state)
 
-    def observe(self, x, state):  # noqa: B027 (most quantizers observe nothing)
+    def observe(self, x: tf.Tensor, state: Mapping[str, Any]) -> None:  # noqa: B027 (most quantizers observe nothing)
         """Updates statistics of the state from a training batch."""
 
     @abc.abstractmethod
-    def grid(self, x, state, *, widest=None, channel_axes=None) -> ops.UniformGrid:
+    def grid(
+        self,
+        x: tf.Tensor,
+        state: Mapping[str, Any],
+        *,
+        widest: Self | None = None,
+        channel_axes: Sequence[int] | None = None,
+    ) -> ops.UniformGrid:
         """The levels for this tensor and state.
 
         Args:
@@ -109,12 +118,14 @@ class Quantizer(abc.ABC):
             channel_axes: As in `build`.
         """
 
-    def __call__(self, x, state, *, channel_axes=None):
+    def __call__(self, x: Tensor, state: Mapping[str, Any], *, channel_axes: Sequence[int] | None = None) -> tf.Tensor:
         """Returns `x` rounded to the levels, in its shape; gradients as the class states."""
         x = tf.convert_to_tensor(x)
         return ops.mix(x, (1.0,), (self.grid(x, state, channel_axes=channel_axes),))
 
-    def codes(self, x, state, *, channel_axes=None):
+    def codes(
+        self, x: Tensor, state: Mapping[str, Any], *, channel_axes: Sequence[int] | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns `(integers, scale)` with `self(x, state) == integers * scale` exactly.
 
         `integers` are floats of whole value in the shape of `x`; `scale` is a scalar or broadcasts over the channels.

@@ -3,7 +3,9 @@
 import tensorflow as tf
 
 
-def expected_cost(price, weight_probabilities, activation_probabilities, *, coupled=False):
+def expected_cost(
+    price: tf.Tensor, weight_probabilities: tf.Tensor, activation_probabilities: tf.Tensor, *, coupled: bool = False
+) -> tf.Tensor:
     """p_weights . price . p_activations, exact where the two choices are independent; p . diagonal where they are one.
 
     For a price that is a product of bits it is EdMIPS' E[b_w] E[b_a] |f| w h / s**2 (eq. 12).

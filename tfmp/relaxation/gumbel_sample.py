@@ -2,8 +2,12 @@
 
 import tensorflow as tf
 
+from tfmp.annotations import Tensor
 
-def gumbel_sample(logits, mask, noise, temperature, *, hard=False):
+
+def gumbel_sample(
+    logits: tf.Tensor, mask: Tensor, noise: tf.Tensor, temperature: Tensor, *, hard: bool = False
+) -> tf.Tensor:
     """Returns softmax((logits + noise) / temperature) over the candidates of each row.
 
     With Gumbel noise the largest entry of a row is a draw from softmax(logits), at any temperature.

@@ -1,12 +1,24 @@
 """Mixtures of kernels that are slices of one kernel."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
+from tfmp.quantizers.quantizer import Quantizer
 from tfmp.relaxation.mixture import mixture
 
 
-def masked_mixture(kernel, masks, mask_weights, quantizers, weights, *, channel_axes):
+def masked_mixture(
+    kernel: tf.Tensor,
+    masks: np.ndarray,
+    mask_weights: tf.Tensor,
+    quantizers: Sequence[Quantizer],
+    weights: tf.Tensor,
+    *,
+    channel_axes: Sequence[int],
+) -> tf.Tensor:
     """Returns sum_j w_j sum_b p_b Q_b(kernel * mask_j): one kernel, whatever the number of parts and bits.
 
     Each part is quantized for itself, from its own maximum: with one part and one precision certain it is the kernel
@@ -20,7 +32,7 @@ def masked_mixture(kernel, masks, mask_weights, quantizers, weights, *, channel_
         weights: `[bits]` tensor, summing to 1.
         channel_axes: Negative axes of the kernel's output channels.
     """
-    states = [{}] * len(quantizers)
+    states: list[dict[str, Any]] = [{}] * len(quantizers)
     parts = [
         mixture(kernel * mask if mask.min() == 0 else kernel, quantizers, states, weights, channel_axes=channel_axes)
         for mask in masks
@@ -28,12 +40,12 @@ def masked_mixture(kernel, masks, mask_weights, quantizers, weights, *, channel_
     return parts[0] if len(parts) == 1 else tf.add_n([mask_weights[i] * part for i, part in enumerate(parts)])
 
 
-def first_channels(sizes):
+def first_channels(sizes: Sequence[int]) -> np.ndarray:
     """`[parts, 1, 1, channels, 1]`: masks of the first input channels of a kernel, the last part all of them."""
     return np.array([np.arange(sizes[-1]) < size for size in sizes], np.float32)[:, None, None, :, None]
 
 
-def centres(sides):
+def centres(sides: Sequence[int]) -> np.ndarray:
     """`[parts, side, side, 1, 1]`: masks of the centre of a square kernel, the last part all of it."""
     distances = np.abs(np.arange(sides[-1]) - sides[-1] // 2)
     rows = np.array([distances <= side // 2 for side in sides], np.float32)

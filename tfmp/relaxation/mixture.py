@@ -1,11 +1,24 @@
 """Mixtures of quantizers."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import tensorflow as tf
 
 from tfmp import ops
+from tfmp.annotations import Tensor
+from tfmp.quantizers.quantizer import Quantizer
 
 
-def mixture(x, quantizers, states, weights, *, shared=True, channel_axes=None):
+def mixture(
+    x: Tensor,
+    quantizers: Sequence[Quantizer],
+    states: Sequence[Mapping[str, Any]],
+    weights: tf.Tensor,
+    *,
+    shared: bool = True,
+    channel_axes: Sequence[int] | None = None,
+) -> tf.Tensor:
     """Returns sum_i weights_i Q_i(x): the composite tensor of EdMIPS (eq. 14, 16), of several tensors that of eq. 15.
 
     Args:
@@ -26,7 +39,14 @@ def mixture(x, quantizers, states, weights, *, shared=True, channel_axes=None):
     return ops.mix(x, weights, _grids(x, quantizers, states, shared, channel_axes))
 
 
-def quantized(x, quantizers, states, *, shared=True, channel_axes=None):
+def quantized(
+    x: Tensor,
+    quantizers: Sequence[Quantizer],
+    states: Sequence[Mapping[str, Any]],
+    *,
+    shared: bool = True,
+    channel_axes: Sequence[int] | None = None,
+) -> tuple[tf.Tensor, ...]:
     """Returns the tuple of the Q_i(x), each candidate by itself; arguments as of `mixture`."""
     tensors = x if isinstance(x, tuple) else (tf.convert_to_tensor(x),) * len(quantizers)
     widest = quantizers[-1] if shared else None
@@ -36,7 +56,15 @@ def quantized(x, quantizers, states, *, shared=True, channel_axes=None):
     )
 
 
-def relative_variance(x, quantizers, states, weights, *, shared=True, channel_axes=None):
+def relative_variance(
+    x: Tensor,
+    quantizers: Sequence[Quantizer],
+    states: Sequence[Mapping[str, Any]],
+    weights: tf.Tensor,
+    *,
+    shared: bool = True,
+    channel_axes: Sequence[int] | None = None,
+) -> tf.Tensor:
     """sum_i w_i |Q_i(x) - mean|**2 / |mean|**2, mean being the mixture.
 
     It measures how far a mixture is from any single candidate: 0 when they agree or one has all the weight. A search

@@ -1,18 +1,23 @@
 """Turns logits into the weights of a mixture."""
 
+from typing import Any
+
 import tensorflow as tf
 
+from tfmp.annotations import Tensor
 from tfmp.checks import check_choice
 
 RELAXATIONS = ("softmax", "annealed", "gumbel")
 
 
-def probabilities(logits):
+def probabilities(logits: Tensor) -> tf.Tensor:
     """softmax(logits): how likely each candidate is (EdMIPS, eq. 11)."""
     return tf.nn.softmax(tf.convert_to_tensor(logits))
 
 
-def relaxed_choice(logits, *, relaxation, temperature=1.0, seed=(0, 0), training=True):
+def relaxed_choice(
+    logits: Tensor, *, relaxation: str, temperature: Tensor = 1.0, seed: Tensor = (0, 0), training: bool = True
+) -> tf.Tensor:
     """Returns the weights with which candidates are mixed.
 
     - `"softmax"`: softmax(logits), the paper's.
@@ -51,6 +56,6 @@ def relaxed_choice(logits, *, relaxation, temperature=1.0, seed=(0, 0), training
     return tf.stop_gradient(hard - soft) + soft
 
 
-def check_relaxation(relaxation):
+def check_relaxation(relaxation: Any) -> None:
     """Raises `ValueError` if the name is unknown."""
     check_choice("relaxation", relaxation, RELAXATIONS)

@@ -1,21 +1,24 @@
 """Activation functions on codes."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from tfmp.graph import Grid
 from tfmp.graph.runtime_limits import LEAKY_RELU_BITS
 
 
-def activation(x, *, input_grid, grid, attributes):
+def activation(x: tf.Tensor, *, input_grid: Grid, grid: Grid, attributes: Mapping[str, Any]) -> tf.Tensor:
     """A function of every code, looked up in a table of all codes."""
     codes = np.arange(input_grid.low, input_grid.high + 1)
     table = activation_table(codes, input_grid=input_grid, grid=grid, attributes=attributes)
     return tf.gather(tf.constant(table, tf.float32), tf.cast(x, tf.int32) - input_grid.low)
 
 
-def activation_table(codes, *, input_grid, grid, attributes):
+def activation_table(codes: np.ndarray, *, input_grid: Grid, grid: Grid, attributes: Mapping[str, Any]) -> np.ndarray:
     """Output codes of an array of input codes, before clipping.
 
     The functions are taken in float64 and rounded to float32 once; the rest is in float32, step by step.

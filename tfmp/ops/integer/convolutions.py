@@ -1,18 +1,25 @@
 """Convolutions and dense layers on codes."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
+from tfmp.annotations import Tensor
+from tfmp.graph import Grid
 from tfmp.ops.integer.window import margins
 
 
-def multiplier(kernel_scale, *, input_grid, grid):
+def multiplier(kernel_scale: Tensor, *, input_grid: Grid, grid: Grid) -> tf.Tensor:
     """float32 factor per output channel from accumulator to output, rounded as the runtime rounds it."""
     product = tf.cast(kernel_scale, tf.float32) * np.float32(input_grid.scale)
     return tf.cast(tf.cast(product, tf.float64) / np.float64(grid.scale), tf.float32)
 
 
-def product(x, kernel, bias, multiplier, *, kind, attributes):
+def product(
+    x: tf.Tensor, kernel: Tensor, bias: Tensor, multiplier: Tensor, *, kind: str, attributes: Mapping[str, Any]
+) -> tf.Tensor:
     """A product of codes with constant codes, with its bias, brought to the output's codes.
 
     Args:

@@ -1,23 +1,26 @@
 """Operations that move codes, and bilinear resizing."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
 from tfmp.graph.runtime_limits import RESIZE_BITS
 
 
-def pad(x, *, attributes):
+def pad(x: tf.Tensor, *, attributes: Mapping[str, Any]) -> tf.Tensor:
     """Zeros around height and width."""
     return tf.pad(x, ((0, 0), *attributes["paddings"], (0, 0)))
 
 
-def slice_codes(x, *, attributes):
+def slice_codes(x: tf.Tensor, *, attributes: Mapping[str, Any]) -> tf.Tensor:
     """A box of every example."""
     ends = [begin + size for begin, size in zip(attributes["begin"], attributes["size"], strict=True)]
     return x[:, *map(slice, attributes["begin"], ends)]
 
 
-def resize(x, *, size):
+def resize(x: tf.Tensor, *, size: Sequence[int]) -> tf.Tensor:
     """Bilinear interpolation to another height and width, rounded half up."""
     one = 2**RESIZE_BITS
     x = tf.cast(x, tf.float64)

@@ -1,29 +1,31 @@
 """Elementwise operations on codes, and softmax."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 
+from tfmp.graph import Grid
 from tfmp.graph.runtime_limits import SUM_BITS
 
 
-def clip(codes, low, high):
+def clip(codes: tf.Tensor, low: float, high: float) -> tf.Tensor:
     """Codes from `low` to `high`."""
     return tf.clip_by_value(codes, float(low), float(high))
 
 
-def quantize(x, *, grid):
+def quantize(x: tf.Tensor, *, grid: Grid) -> tf.Tensor:
     """Codes of numbers."""
     return tf.round(tf.cast(x, tf.float32) * np.float32(1 / np.float32(grid.scale)))
 
 
-def dequantize(x, *, input_grid):
+def dequantize(x: tf.Tensor, *, input_grid: Grid) -> tf.Tensor:
     """Values of codes."""
     return x * np.float32(input_grid.scale)
 
 
-def add(x, y, *, grids, grid, sign=1):
+def add(x: tf.Tensor, y: tf.Tensor, *, grids: Sequence[Grid], grid: Grid, sign: int = 1) -> tf.Tensor:
     """Sum, or difference with `sign=-1`, of two tensors of codes, each on its own grid, rounded half up."""
     ratios = [np.float32(np.float32(g.scale) / np.float32(grid.scale)) for g in grids]
     shift = SUM_BITS - math.floor(math.log2(max(ratios)))
@@ -32,13 +34,13 @@ def add(x, y, *, grids, grid, sign=1):
     return tf.cast(tf.floor((total + 2.0 ** (shift - 1)) / 2.0**shift), tf.float32)
 
 
-def multiply(x, y, *, grids, grid):
+def multiply(x: tf.Tensor, y: tf.Tensor, *, grids: Sequence[Grid], grid: Grid) -> tf.Tensor:
     """Product of two tensors of codes, each on its own grid."""
     first, second, scale = (np.float32(each.scale) for each in (*grids, grid))
     return tf.round(x * y * np.float32(first * second / scale))
 
 
-def softmax(x, *, input_grid, grid):
+def softmax(x: tf.Tensor, *, input_grid: Grid, grid: Grid) -> tf.Tensor:
     """Probabilities over the last axis."""
     probabilities = tf.nn.softmax(tf.cast(x, tf.float64) * input_grid.scale)
     return tf.cast(tf.round(probabilities / grid.scale), tf.float32)

@@ -1,5 +1,8 @@
 """Casts, comparisons and arg-max, which work on numbers in place of codes."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import tensorflow as tf
 
 _COMPARISONS = {
@@ -15,7 +18,7 @@ _INDICES = {"arg_max": tf.argmax, "arg_min": tf.argmin}
 NUMBERS = ("cast", *_COMPARISONS, *_LOGICAL, *_INDICES)
 
 
-def compute_numbers(kind, tensors, *, attributes, dtype):
+def compute_numbers(kind: str, tensors: Sequence[tf.Tensor], *, attributes: Mapping[str, Any], dtype: str) -> tf.Tensor:
     """Computes an operation of `NUMBERS`; attributes as in `tfmp.graph.IntegerOperation`.
 
     Args:

@@ -1,14 +1,17 @@
 """Pooling on codes."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from tfmp.graph import Grid
 from tfmp.ops.integer.window import margins
 
 
-def mean(x, *, input_grid, grid, keepdims):
+def mean(x: tf.Tensor, *, input_grid: Grid, grid: Grid, keepdims: bool) -> tf.Tensor:
     """Mean over height and width."""
     count = x.shape[1] * x.shape[2]
     scale = np.float32(np.float32(input_grid.scale) / np.float32(grid.scale)) * np.float32(1 / np.float32(count))
@@ -17,7 +20,7 @@ def mean(x, *, input_grid, grid, keepdims):
     return tf.round(tf.cast(total, tf.float32) * scale + offset) - grid.zero_point
 
 
-def average_pool(x, *, grid, attributes):
+def average_pool(x: tf.Tensor, *, grid: Grid, attributes: Mapping[str, Any]) -> tf.Tensor:
     """Mean over windows, on the grid of the input; the padding does not count."""
     pool, strides = attributes["pool_size"], attributes["strides"]
     around = margins(x, pool, attributes)
@@ -35,6 +38,6 @@ def average_pool(x, *, grid, attributes):
     return tf.cast(rounded - grid.zero_point, tf.float32)
 
 
-def max_pool(x, *, attributes):
+def max_pool(x: tf.Tensor, *, attributes: Mapping[str, Any]) -> tf.Tensor:
     """Maximum over windows."""
     return tf.nn.max_pool2d(x, attributes["pool_size"], attributes["strides"], attributes["padding"].upper())

@@ -1,7 +1,12 @@
 """Padding of sliding windows."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-def margins(x, window, attributes):
+import tensorflow as tf
+
+
+def margins(x: tf.Tensor, window: Sequence[int], attributes: Mapping[str, Any]) -> list[tuple[int, int]]:
     """What `padding="same"` puts around, the odd one below and right."""
     around = [(0, 0)] * 4
     if attributes["padding"] == "same":
