@@ -173,7 +173,7 @@ def _keras_applications(records):
         "outputs equal",
         "same class as folded",
     ]
-    return [*header, "float bytes", "fast bytes", "small bytes", "foreseen", "outside XNNPACK"], rows
+    return [*header, "float bytes", "fast bytes", "small bytes", "predicted", "outside XNNPACK"], rows
 
 
 def _without_training(records):

@@ -56,7 +56,7 @@ def main(argv):
     candidates = tuple(sorted({*bits, 8}))
     search_model = tfmp.relax(model, weight_bits=candidates, activation_bits=candidates, calibration=images)
     searched = tfmp.discretize(search_model)
-    print("| network | bits | float bytes | fast bytes | small bytes | small / fast | foreseen | fast ms | small ms |")
+    print("| network | bits | float bytes | fast bytes | small bytes | small / fast | predicted | fast ms | small ms |")
     print("|---|---|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         for count in bits:
@@ -65,10 +65,10 @@ def main(argv):
             fixed.compile(keras.optimizers.SGD(1e-3), loss="mean_squared_error")
             fixed.fit(images, np.zeros((len(images), *fixed.output_shape[1:]), np.float32), verbose=0)
             found = measured(fixed, images[:1], folder, _RUNS.value)
-            (fast, _, fast_ms), (small, foreseen, small_ms) = (found[mode] for mode in MODES)
+            (fast, _, fast_ms), (small, predicted, small_ms) = (found[mode] for mode in MODES)
             print(
                 f"| {model.name} {shape[0]} | {count} | {4 * model.count_params():,} | {fast:,} | {small:,} | "
-                f"{small / fast:.1%} | {foreseen:,.0f} | {fast_ms:.2f} | {small_ms:.2f} |"
+                f"{small / fast:.1%} | {predicted:,.0f} | {fast_ms:.2f} | {small_ms:.2f} |"
             )
 
 
