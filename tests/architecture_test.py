@@ -17,6 +17,7 @@ FLOORS = {
     "annotations": 0,
     "checks": 0,
     "files": 1,
+    "registry": 1,
     "graph": 2,
     "reports": 3,
     "ops": 3,
@@ -44,7 +45,7 @@ FLOORS = {
     "tfmot": 12,
     TOP: 13,
 }
-FILES = {"annotations", "checks", "layers", "keras2", "tfmot"}
+FILES = {"annotations", "checks", "registry", "layers", "keras2", "tfmot"}
 TOP_FILES = {"__init__", "__main__", "demo"}
 TOP_FOLDERS = {"cli"}
 
@@ -52,12 +53,13 @@ TOP_FOLDERS = {"cli"}
 ONLY_UNITS = {
     "operators": {"graph", "checks"},
     "lowering": {"operators", "graph", "checks"},
-    "simulator": {"reports", "graph", "files", "checks"},
-    "costs": {"simulator", "lowering", "operators", "reports", "graph", "files", "checks"},
+    "simulator": {"reports", "graph", "files", "checks", "registry"},
+    "costs": {"simulator", "lowering", "operators", "reports", "graph", "files", "checks", "registry"},
     "plots": {"reports", "joint", "graph", "files", "checks"},
 }
 ONLY_PACKAGES = {
-    unit: {"numpy"} for unit in ("checks", "files", "graph", "reports", "operators", "lowering", "simulator", "costs")
+    unit: {"numpy"}
+    for unit in ("checks", "registry", "files", "graph", "reports", "operators", "lowering", "simulator", "costs")
 }
 
 DOORS = {
@@ -256,7 +258,8 @@ def test_allows(path, source):
         (
             "tfmp/costs/a.py",
             "from tfmp.ops import rounding",
-            "costs uses only checks and files and graph and lowering and operators and reports and simulator",
+            "costs uses only checks and files and graph and lowering and operators and registry and reports and "
+            "simulator",
         ),
         ("tfmp/costs/a.py", "def f():\n    import tensorflow as tf", "costs uses only numpy"),
         ("tfmp/simulator/a.py", "from tensorflow import math", "simulator uses only numpy"),

@@ -460,7 +460,7 @@ def test_annealing_hardens_the_mixture():
         ({"quantizer": "wrong"}, "wrong"),
         ({"quantizer": ("lsq",)}, "pair"),
         ({"relaxation": "wrong"}, "`relaxation` must be one of 'softmax', 'annealed', 'gumbel'"),
-        ({"quantizer": "hwgq", "signed_input": True}, "half-wave"),
+        ({"quantizer": "hwgq", "signed_input": True}, "`hwgq` cannot represent an input that can be negative"),
         ({"coupled": True}, "equally many"),
         ({"coupled": True, "weight_bits": (2, 4), "activation_bits": None}, "equally many"),
         ({"coupled": True, "weight_bits": (4, 2), "activation_bits": (2, 4)}, "increasing order"),

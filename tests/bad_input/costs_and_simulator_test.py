@@ -96,7 +96,7 @@ ROWS = [
         quantity=choice("energy_nj", "latency_cycles"),
         **ACCELERATED,
     ),
-    *rows("get", quantizers.get, {"name": "lsq", "bits": 2}, bits=kinds.BITS_8, signed=kinds.FLAG),
+    *rows("get", quantizers.get, {"quantizer": "lsq", "bits": 2}, bits=kinds.BITS_8, signed=kinds.FLAG),
     *rows("HWGQ", quantizers.HWGQ, {"bits": 2}, bits=kinds.BITS_8, signed=kinds.FLAG),
 ]
 

@@ -146,7 +146,7 @@ ROWS = [
         seed=kinds.NATURAL,
         choices=(TypeError, "a mapping of names to values", [3, "width", []]),
         budgets=(TypeError, "a list of `tfmp.Budget`", [3, "bitops", {}]),
-        strategies=(TypeError, "a list of names", [None, 3, {}]),
+        strategies=(TypeError, "a list of names or functions", [None, 3, {}]),
     ),
     *rows(
         "DualPrecisionHyperModel",

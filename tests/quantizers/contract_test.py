@@ -85,7 +85,8 @@ def quantize_with_gradient(case, x, state):
 
 def test_the_list_is_complete():
     assert set(FAMILIES) == set(quantizers.names())
-    assert {type(case.quantizer) for case in CASES} == set(quantizers.Quantizer.__subclasses__())
+    classes = {each for each in quantizers.Quantizer.__subclasses__() if each.__module__.startswith("tfmp.")}
+    assert {type(case.quantizer) for case in CASES} == classes
 
 
 @every_case

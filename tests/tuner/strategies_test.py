@@ -56,4 +56,4 @@ def test_names():
     with pytest.raises(ValueError, match="`strategy` must be one of 'mixed', 'uniform'.*Received: 'best'"):
         tiny.hypermodel(strategies=["best"])
     with pytest.raises(ValueError, match="already"):
-        register_strategy("mixed", strategies.mixed)
+        register_strategy("mixed", strategies.uniform)

@@ -1,6 +1,6 @@
 """Costs: tables of what each layer pays for each pair of bit-widths."""
 
-from tfmp.checks import check_choice, check_instance
+from tfmp.checks import check_instance
 from tfmp.costs.activation_memory import ActivationMemory
 from tfmp.costs.bitops import BitOps
 from tfmp.costs.cost import Cost, tables
@@ -15,21 +15,23 @@ from tfmp.costs.peak_activation_memory import PeakActivationMemory
 from tfmp.costs.runtime_latency import RuntimeLatency
 from tfmp.costs.table import Table
 from tfmp.costs.tflite_bytes import TFLiteBytes
+from tfmp.registry import Registry
 
-_REGISTRY = {
-    cost.name: cost
-    for cost in (
-        Flops,
-        BitOps,
-        ModelSize,
-        ActivationMemory,
-        PeakActivationMemory,
-        TFLiteBytes,
-        Energy,
-        Latency,
-        RuntimeLatency,
-    )
-}
+_REGISTRY = Registry(
+    "cost", Cost, "a subclass of `tfmp.costs.Cost`, or a cost", hint="Or give the path of a .json or .csv table"
+)
+for _cost in (
+    Flops,
+    BitOps,
+    ModelSize,
+    ActivationMemory,
+    PeakActivationMemory,
+    TFLiteBytes,
+    Energy,
+    Latency,
+    RuntimeLatency,
+):
+    _REGISTRY.register(_cost)
 
 __all__ = [
     "ActivationMemory",
@@ -49,28 +51,46 @@ __all__ = [
     "layer_cost",
     "names",
     "network_cost",
+    "register",
     "tables",
 ]
 
 
 def names() -> tuple[str, ...]:
     """Names that `get` knows."""
-    return tuple(_REGISTRY)
+    return _REGISTRY.names()
+
+
+def register(cost):
+    """Adds a cost under its `name`, so that budgets and commands can name it; returns it.
+
+    Args:
+        cost: A subclass of `Cost` that is made without arguments, or a cost.
+
+    Raises:
+        TypeError: If it is none.
+        ValueError: If the name is that of another one.
+
+    Example:
+        >>> tfmp.costs.register(tfmp.costs.Function(lambda shape, w, a: shape.macs * max(w, a), name="serial", unit=""))
+    """
+    return _REGISTRY.register(cost)
 
 
 def get(cost) -> Cost:
-    """Returns a cost by name or from a file, or the cost itself if it is one.
+    """Returns a cost.
 
     Args:
-        cost: One of `names()`, the path of a `.json` or `.csv` file for `Table.from_file`, or a `Cost`.
+        cost: One of `names()`, the path of a `.json` or `.csv` file for `Table.from_file`, a `Cost`, or a subclass that
+            is made without arguments.
 
     Raises:
         ValueError: If the name is unknown, or that of a cost that needs to be measured first, or the file is no table.
         TypeError: If it is neither a name nor a `Cost`.
     """
-    if isinstance(cost, Cost):
-        return cost
-    check_instance("cost", cost, str, "the name of a cost or a `tfmp.costs.Cost`")
-    if cost.endswith((".json", ".csv")):
+    if isinstance(cost, str) and cost.endswith((".json", ".csv")):
         return Table.from_file(cost)
-    return _REGISTRY[check_choice("cost", cost, _REGISTRY, hint="Or give the path of a .json or .csv table")]()
+    if not _REGISTRY.is_entry(cost):
+        check_instance("cost", cost, str, "the name of a cost or a `tfmp.costs.Cost`")
+    found = _REGISTRY.get(cost)
+    return found() if isinstance(found, type) else found

@@ -17,8 +17,8 @@ def check_bits(bits, name, quantizer, signed):
     Raises:
         ValueError: If there are none, one occurs twice, or one is out of the quantizer's range.
     """
-    bounds = {"at_least": quantizers.get(quantizer, bits=quantizers.MAX_BITS).min_bits, "at_most": quantizers.MAX_BITS}
-    where = f"Quantizer `{quantizer}`"
+    bounds = {"at_least": quantizers.family(quantizer).min_bits, "at_most": quantizers.MAX_BITS}
+    where = f"Quantizer `{quantizers.name_of(quantizer)}`"
     if isinstance(bits, Iterable) and not isinstance(bits, str):
         candidates = check_integers(name, bits if isinstance(bits, list) else tuple(bits), **bounds, where=where)
     else:
@@ -67,7 +67,7 @@ class BitSelectorMixin:
         super().__init__(**kwargs)
         self.quantizers = check_bits(bits, "bits", quantizer, signed)
         self.choice = BitLogits(len(self.quantizers), relaxation=relaxation, seed=seed)
-        self.quantizer = quantizer
+        self.quantizer = quantizers.name_of(quantizer)
         self.signed = signed
         self.channel_axes = None if channel_axes is None else tuple(channel_axes)
         self.relaxation = relaxation

@@ -50,10 +50,10 @@ class MixedPrecisionMixin:
         if weight_bits is not None:
             weight_bits = tuple(q.bits for q in check_bits(weight_bits, "weight_bits", weight_quantizer, True))
         if activation_bits is not None:
-            if activation_quantizer == "hwgq" and signed_input:
+            if signed_input and not quantizers.family(activation_quantizer).takes_signed_input:
                 raise ValueError(
-                    f"Layer `{self.searched_name}`: half-wave quantization cannot represent a signed input. "
-                    'Expected `signed_input=False` with `quantizer="hwgq"`; use "lsq" for signed inputs.'
+                    f"Layer `{self.searched_name}`: quantizer `{activation_quantizer}` cannot represent an input that "
+                    'can be negative. Expected `signed_input=False` with it; use "lsq" for such inputs.'
                 )
             found = check_bits(activation_bits, "activation_bits", activation_quantizer, signed_input)
             activation_bits = tuple(q.bits for q in found)
@@ -61,7 +61,7 @@ class MixedPrecisionMixin:
             check_coupled(*given)
         self.weight_bits = weight_bits
         self.activation_bits = activation_bits
-        self.quantizer = quantizer if isinstance(quantizer, str) else tuple(quantizer)
+        self.quantizer = quantizer_names(quantizer)
         self.signed_input = signed_input
         self.relaxation = relaxation
         self.shared_range = shared_range
@@ -215,22 +215,31 @@ def check_coupled(weight_bits, activation_bits):
 
 
 def quantizer_pair(quantizer) -> tuple[str, str]:
-    """Names of the weight and the activation quantizer, from one name for both or a pair."""
-    pair = (quantizer, quantizer) if isinstance(quantizer, str) else quantizer
+    """Names of the weight and the activation quantizer, from one for both or a pair; each a name, class or instance."""
+    one = isinstance(quantizer, str | type | quantizers.Quantizer)
+    pair = (quantizer, quantizer) if one else quantizer
     if not isinstance(pair, list | tuple) or len(pair) != 2:
         raise ValueError(
-            "`quantizer` must be the name of a quantizer, or a pair of names (weights, activations). "
+            "`quantizer` must be a quantizer by name, class or instance, or a pair of these (weights, activations). "
             f"Received: {quantizer!r}"
         )
-    weights, activations = (quantizers.get(name, bits=quantizers.MAX_BITS) for name in pair)
-    if activations.activation_name is None:
-        return weights.name, activations.name
-    if isinstance(quantizer, str):
-        return weights.name, activations.activation_name
+    weights, activations = map(quantizers.name_of, pair)
+    other = quantizers.family(activations).activation_name
+    if other is None:
+        return weights, activations
+    if one:
+        return weights, other
     raise ValueError(
-        f"Quantizer `{activations.name}` is for kernels. Received: quantizer={quantizer!r}. Name another one for "
-        f'activations, "{activations.activation_name}" for example.'
+        f"Quantizer `{activations}` is for kernels. Received: quantizer={quantizer!r}. Name another one for "
+        f'activations, "{other}" for example.'
     )
+
+
+def quantizer_names(quantizer) -> str | tuple[str, str]:
+    """The argument in names, for configurations: one for both tensors, or a pair."""
+    if isinstance(quantizer, list | tuple):
+        return tuple(map(quantizers.name_of, quantizer))
+    return quantizers.name_of(quantizer)
 
 
 def _probabilities(selector):

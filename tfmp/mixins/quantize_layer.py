@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from tfmp import quantizers
 from tfmp.checks import check_flag
 from tfmp.mixins.bit_selector import check_bits
 
@@ -29,7 +30,7 @@ class QuantizeMixin:
     def __init__(self, bits=8, *, quantizer="moving_range", signed=True, **kwargs):
         super().__init__(**kwargs)
         self.bits = check_bits(bits, "bits", quantizer, signed)[0].bits
-        self.quantizer = quantizer
+        self.quantizer = quantizers.name_of(quantizer)
         self.signed = check_flag("signed", signed)
         self.activation_selector = self.make_selector(
             self.bits, quantizer=quantizer, signed=signed, name="activation_selector"

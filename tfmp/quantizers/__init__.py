@@ -1,32 +1,105 @@
 """Quantizers map tensors to low-bit integers."""
 
-from tfmp.checks import check_choice
+from typing import Any
+
+from tfmp.checks import check_instance
 from tfmp.quantizers.dual_precision import DualPrecision
 from tfmp.quantizers.hwgq import HWGQ
 from tfmp.quantizers.linear import Linear
 from tfmp.quantizers.lsq import LSQ
 from tfmp.quantizers.moving_range import MovingRange
 from tfmp.quantizers.quantizer import MAX_BITS, Quantizer
+from tfmp.quantizers.quantizer_text import options_of, read, written
+from tfmp.registry import Registry
 
-_REGISTRY = {quantizer.name: quantizer for quantizer in (LSQ, HWGQ, DualPrecision, Linear, MovingRange)}
+QuantizerLike = str | type[Quantizer] | Quantizer  # what arguments take: a name, a class or an instance
 
-__all__ = ["HWGQ", "LSQ", "MAX_BITS", "DualPrecision", "Linear", "MovingRange", "Quantizer", "get", "names"]
+_REGISTRY = Registry("quantizer", Quantizer, "a subclass of `tfmp.quantizers.Quantizer`")
+for _quantizer in (LSQ, HWGQ, DualPrecision, Linear, MovingRange):
+    _REGISTRY.register(_quantizer)
+
+__all__ = [
+    "HWGQ",
+    "LSQ",
+    "MAX_BITS",
+    "DualPrecision",
+    "Linear",
+    "MovingRange",
+    "Quantizer",
+    "QuantizerLike",
+    "family",
+    "get",
+    "name_of",
+    "names",
+    "register",
+]
 
 
 def names() -> tuple[str, ...]:
     """Names that `get` knows."""
-    return tuple(_REGISTRY)
+    return _REGISTRY.names()
 
 
-def get(name: str, *, bits: int, signed: bool = True) -> Quantizer:
-    """Returns the quantizer of a name.
+def register(quantizer: type[Quantizer]) -> type[Quantizer]:
+    """Adds a quantizer under its `name`, so that layers, models and commands can name it; returns it.
+
+    A class that is given in place of a name is registered by that. A program that loads a model with it needs it
+    registered before.
 
     Args:
-        name: One of `names()`.
+        quantizer: A subclass of `Quantizer`.
+
+    Raises:
+        TypeError: If it is none.
+        ValueError: If the name is that of another one.
+
+    Example:
+        >>> @tfmp.quantizers.register
+        ... class Coarse(tfmp.quantizers.Linear):
+        ...     name = "coarse"
+    """
+    check_instance("quantizer", quantizer, type, "a subclass of `tfmp.quantizers.Quantizer`")
+    return _REGISTRY.register(quantizer)
+
+
+def name_of(quantizer: QuantizerLike) -> str:
+    """Returns the name of a quantizer, with what an instance was told: `"moving_range(momentum=0.9)"`.
+
+    Args:
+        quantizer: A name, such a text, a subclass of `Quantizer`, or an instance, whose bits and sign do not count.
+
+    Raises:
+        ValueError: If the name is unknown, or a class has the name of another one.
+    """
+    found, options = _found(quantizer)
+    return written(_REGISTRY.name_of(found), options)
+
+
+def family(quantizer: QuantizerLike) -> type[Quantizer]:
+    """Returns the class of a quantizer; argument and errors as of `name_of`."""
+    return _found(quantizer)[0]
+
+
+def get(quantizer: QuantizerLike, *, bits: int, signed: bool = True) -> Quantizer:
+    """Returns a quantizer for these bits.
+
+    Args:
+        quantizer: One of `names()`, a subclass of `Quantizer`, or an instance, of which a copy gets the bits.
         bits: Integer within the quantizer's range.
         signed: False for tensors that cannot be negative.
 
     Raises:
         ValueError: If the name is unknown or the bits are out of range.
     """
-    return _REGISTRY[check_choice("quantizer", name, _REGISTRY)](bits=bits, signed=signed)
+    found, options = _found(quantizer)
+    return found(bits=bits, signed=signed, **options)
+
+
+def _found(quantizer: QuantizerLike) -> tuple[type[Quantizer], dict[str, Any]]:
+    """The class of a quantizer and the arguments that it has beside bits and sign."""
+    if isinstance(quantizer, Quantizer):
+        return type(quantizer), options_of(quantizer)
+    if isinstance(quantizer, str):
+        name, options = read(quantizer)
+        return _REGISTRY.get(name if name in names() else quantizer), options
+    return _REGISTRY.get(quantizer), {}

@@ -47,6 +47,7 @@ class HWGQ(Quantizer):
     """
 
     name: ClassVar[str] = "hwgq"
+    takes_signed_input: ClassVar[bool] = False
 
     @property
     def offset(self) -> float:

@@ -37,6 +37,7 @@ class Linear(Quantizer):
 
     name: ClassVar[str] = "linear"
     min_bits: ClassVar[int] = 2
+    range_of_every_batch: ClassVar[bool] = True
 
     @property
     def low(self) -> int:

@@ -43,6 +43,7 @@ class MovingRange(Quantizer):
     momentum: float = 0.99
 
     name: ClassVar[str] = "moving_range"
+    range_of_tensor: ClassVar[bool] = True
 
     @property
     def low(self) -> int:

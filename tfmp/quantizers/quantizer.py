@@ -12,6 +12,7 @@ from tfmp import ops
 from tfmp.annotations import Tensor
 from tfmp.checks import check_flag, check_integer
 from tfmp.graph import CodeFormat
+from tfmp.quantizers.quantizer_text import options_of, written
 
 MAX_BITS = 8
 
@@ -25,9 +26,21 @@ class Quantizer(abc.ABC):
     The quantizers of one family that differ in `bits` alone can share a state: the state fixes the range, the bits fix
     how finely it is divided.
 
+    A quantizer of your own is a frozen data class with a `name` and a `grid`; `tfmp.quantizers.register` it, or give
+    the class wherever a name is taken.
+
     Args:
         bits: Integer from `min_bits` to 8, sign included.
         signed: False for tensors that cannot be negative.
+
+    Attributes:
+        name: The name in the registry.
+        activation_name: Name of the quantizer of the activations where this one is named for both; None: this one.
+        min_bits: The fewest bits that it has levels for.
+        takes_signed_input: False if it cannot represent an activation that can be negative.
+        range_of_every_batch: True if an activation gets another range in every batch, where a file has one.
+        range_of_tensor: True if the range of an activation follows from the tensor alone, so that all layers that read
+            it with equal bits have one range.
 
     Raises:
         ValueError: If `bits` is out of range.
@@ -37,15 +50,21 @@ class Quantizer(abc.ABC):
     signed: bool = True
 
     name: ClassVar[str]
-    # The family that quantizes the activations where this one is named for both; None: this one.
     activation_name: ClassVar[str | None] = None
     min_bits: ClassVar[int] = 1
-    clip_gradient: ClassVar[bool] = True
+    takes_signed_input: ClassVar[bool] = True
+    range_of_every_batch: ClassVar[bool] = False
+    range_of_tensor: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         where = f"Quantizer `{self.name}`"
         check_integer("bits", self.bits, at_least=self.min_bits, at_most=MAX_BITS, where=where)
         check_flag("signed", self.signed, where=where)
+
+    @property
+    def full_name(self) -> str:
+        """The name, with the arguments that are not the defaults: `"moving_range(momentum=0.9)"`."""
+        return written(self.name, options_of(self))
 
     @property
     def low(self) -> int:

@@ -1,14 +1,15 @@
 """Parameters of an accelerator, as a JSON record."""
 
 import dataclasses
+import functools
 import importlib.resources
 import json
 import os
-from importlib.resources.abc import Traversable
 from typing import Any
 
 from tfmp.checks import check_choice, check_instance, check_integer, check_number, check_path, check_text
 from tfmp.files.json_record import read_json
+from tfmp.registry import Registry
 from tfmp.simulator.sram import sram_energy_nj_per_bit
 
 
@@ -85,11 +86,11 @@ class Hardware:
         """
         if isinstance(hardware, str):
             return cls.from_preset(hardware)
-        return check_instance("hardware", hardware, cls, "a `tfmp.simulator.Hardware`, or the name of a preset")
+        return check_instance("hardware", hardware, Hardware, "a `tfmp.simulator.Hardware`, or the name of a preset")
 
     @classmethod
     def from_preset(cls, name: str) -> "Hardware":
-        """Loads hardware that comes with the library.
+        """Returns hardware that comes with the library, or was given to `register_preset`.
 
         Args:
             name: One of `preset_names()`.
@@ -98,8 +99,7 @@ class Hardware:
             ValueError: If there is no preset of this name.
         """
         check_choice("name", name, preset_names(), hint="Describe other hardware in a file for `Hardware.from_json`")
-        text = _presets_folder().joinpath(f"{name}.json").read_text(encoding="utf-8")
-        return _from_json(json.loads(text), f"preset `{name}`")
+        return _presets().get(name)
 
     @classmethod
     def from_json(cls, path: str | os.PathLike[str]) -> "Hardware":
@@ -154,12 +154,35 @@ class Hardware:
 
 def preset_names() -> tuple[str, ...]:
     """Names that `Hardware.from_preset` knows."""
-    files = (file.name for file in _presets_folder().iterdir())
-    return tuple(sorted(name.removesuffix(".json") for name in files if name.endswith(".json")))
+    return _presets().names()
 
 
-def _presets_folder() -> Traversable:
-    return importlib.resources.files("tfmp.simulator").joinpath("presets")
+def register_preset(hardware: Hardware) -> Hardware:
+    """Adds hardware under its `name`, so that costs, reports and commands can name it; returns it.
+
+    Raises:
+        TypeError: If it is no `Hardware`.
+        ValueError: If the name is that of other hardware.
+
+    Example:
+        >>> wide = Hardware.from_preset("bit_fusion").resize(name="wide", input_lanes=32, weight_buffer_bytes=131072)
+        >>> register_preset(wide).input_lanes
+        32
+    """
+    check_instance("hardware", hardware, Hardware, "a `tfmp.simulator.Hardware`")
+    return _presets().register(hardware)
+
+
+@functools.cache
+def _presets() -> Registry:
+    """The presets by name, those of the library read from their files."""
+    registry = Registry("hardware", Hardware, "a `tfmp.simulator.Hardware`")
+    folder = importlib.resources.files("tfmp.simulator").joinpath("presets")
+    for file in sorted(folder.iterdir(), key=lambda file: file.name):
+        if file.name.endswith(".json"):
+            name = file.name.removesuffix(".json")
+            registry.register(_from_json(json.loads(file.read_text(encoding="utf-8")), f"preset `{name}`"), name)
+    return registry
 
 
 def _banks(hardware: Hardware, buffer: str) -> tuple[int, int]:

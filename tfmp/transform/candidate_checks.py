@@ -32,10 +32,11 @@ def check_kernel(layer: Layer):
 
 def check_range(layer: Layer):
     """Raises `FoldError` if the range of a layer's input is another one in every batch."""
-    if layer.activation.quantizer == "linear":
+    name = layer.activation.quantizer
+    if name and quantizers.family(name).range_of_every_batch:
         raise FoldError(
             layer.name,
-            "it has `linear` for its input, which takes the range anew from every batch, where a file has one",
+            f"it has `{name}` for its input, which takes the range anew from every batch, where a file has one",
             'Use "moving_range" or "lsq" for activations, e.g. `quantizer=("linear", "moving_range")`.',
         )
 

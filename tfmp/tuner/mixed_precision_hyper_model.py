@@ -29,8 +29,9 @@ class MixedPrecisionHyperModel(keras_tuner.HyperModel):
             floating point, once for each width.
         budgets: A list of `tfmp.Budget`, or a `BudgetRange`. None for `BudgetTuner(minimize=...)`, which has its own.
         training: A `Training`.
-        strategies: How a trial spends its budget, names of `strategy_names()`: `"mixed"` searches bits, the others are
-            what one would do without a search, at the same number of epochs.
+        strategies: How a trial spends its budget, names of `strategy_names()` or functions of a `TrialRun`, see
+            `register_strategy`: `"mixed"` searches bits, the others are what one would do without a search, at the same
+            number of epochs.
         choices: More hyperparameters, by name: any argument of `tfmp.relax`; `learning_rate` (1e-3, at chosen bits),
             `search_learning_rate` (1e-3) and `selection_learning_rate` (0.02); `width` (1.0), for a function;
             `multiplier`, a mapping of arguments of `tfmp.search.DualAscent`; `temperature`, as in
@@ -54,10 +55,10 @@ class MixedPrecisionHyperModel(keras_tuner.HyperModel):
         super().__init__(name="mixed_precision")
         self.training = check_instance("training", training, Training, "a `tfmp.tuner.Training`")
         self.seed = check_integer("seed", seed, at_least=0)
-        check_instance("strategies", strategies, (str, list, tuple), "a list of names")
-        self.strategies = [strategies] if isinstance(strategies, str) else list(strategies)
-        for name in self.strategies:
-            known.get(name)
+        if not callable(strategies):
+            check_instance("strategies", strategies, (str, list, tuple), "a list of names or functions")
+        one = callable(strategies) or isinstance(strategies, str)
+        self.strategies = [known.name_of(each) for each in ([strategies] if one else strategies)]
         if choices is not None:
             check_instance("choices", choices, Mapping, "a mapping of names to values")
         self._choices = dict(choices or {})

@@ -1,16 +1,18 @@
 """Strategies: how a trial finds bits within its budget."""
 
 import itertools
+from collections.abc import Callable
 
 from tfmp.assign.assign_by_sensitivity import assign_by_sensitivity
 from tfmp.assign.discretize import discretize
 from tfmp.assign.random_assignment import random_assignment
 from tfmp.bindings.framework import framework_of
-from tfmp.checks import check_choice, check_function, check_text
+from tfmp.checks import check_function, check_text
 from tfmp.graph import BitAssignment
+from tfmp.registry import Registry
 from tfmp.search.searched_cost import SearchedCost
 
-_STRATEGIES = {}
+_REGISTRY = Registry("strategy", Callable, "a function of a `TrialRun`")
 _UNSPENT = 0.1  # share of a budget that random bits may leave: few layers cannot spend all of it
 
 
@@ -27,14 +29,21 @@ def register_strategy(name, strategy):
     """
     check_text("name", name)
     check_function("strategy", strategy, "a `TrialRun`")
-    if name in _STRATEGIES:
-        raise ValueError(f"There is a strategy {name!r} already. Choose another name.")
-    _STRATEGIES[name] = strategy
+    _REGISTRY.register(strategy, name)
 
 
 def strategy_names() -> tuple[str, ...]:
     """Names of the strategies that a `MixedPrecisionHyperModel` takes."""
-    return tuple(_STRATEGIES)
+    return _REGISTRY.names()
+
+
+def name_of(strategy) -> str:
+    """Returns the name of a strategy; a function that is new is registered under its own.
+
+    Raises:
+        ValueError: If the name is unknown, or that of another function.
+    """
+    return _REGISTRY.name_of(strategy)
 
 
 def get(name):
@@ -43,7 +52,7 @@ def get(name):
     Raises:
         ValueError: If the name is unknown.
     """
-    return _STRATEGIES[check_choice("strategy", name, _STRATEGIES)]
+    return _REGISTRY.get(name)
 
 
 def mixed(run):

@@ -5,7 +5,7 @@ from tensorflow_model_optimization.quantization.keras import QuantizeConfig
 from tfmp.bindings.keras2.selecting_layer import register
 from tfmp.bindings.tfmot.selecting_quantizer import SelectingQuantizer
 from tfmp.mixins.bit_selector import check_bits
-from tfmp.mixins.mixed_precision import quantizer_pair
+from tfmp.mixins.mixed_precision import quantizer_names, quantizer_pair
 from tfmp.relaxation import check_relaxation
 
 
@@ -51,7 +51,7 @@ class MixedPrecisionQuantizeConfig(QuantizeConfig):
         check_relaxation(relaxation)
         self.weight_bits = _checked(weight_bits, "weight_bits", pair[0], True)
         self.activation_bits = _checked(activation_bits, "activation_bits", pair[1], bool(signed_input))
-        self.quantizer = quantizer if isinstance(quantizer, str) else tuple(quantizer)
+        self.quantizer = quantizer_names(quantizer)
         self.signed_input = signed_input
         self.relaxation = relaxation
         self.shared_range = shared_range

@@ -4,6 +4,7 @@ import dataclasses
 import fnmatch
 from collections.abc import Mapping
 
+from tfmp import quantizers
 from tfmp.checks import check_choice, check_instance
 from tfmp.graph import Graph, Layer
 from tfmp.operators import MOVES, operator_of
@@ -59,6 +60,7 @@ def plan(graph: Graph, *, layers=None, skip=None, first_and_last="int8", quantiz
     chosen, skipped = matcher(layers, multiplying, "layers"), matcher(skip, multiplying, "skip")
     first, last = first_and_last_layers(graph, {layer.name for layer in multiplying})
     positive = non_negative_tensors(graph)
+    takes_signed = quantizers.family(quantizer[1]).takes_signed_input
     plans = {}
     for layer in graph.in_order():
         if layer.kind == "input":
@@ -74,8 +76,8 @@ def plan(graph: Graph, *, layers=None, skip=None, first_and_last="int8", quantiz
             status, reason = EIGHT_BITS, _position(first.get(layer.name), last.get(layer.name))
         elif layer.kind == "conv2d_transpose":
             status, reason = EIGHT_BITS, "a transposed convolution: the runtime computes it at 8 bits"
-        elif signed and quantizer[1] == "hwgq":
-            status, reason = EIGHT_BITS, "its input can be negative, which half-wave quantization cannot represent"
+        elif signed and not takes_signed:
+            status, reason = EIGHT_BITS, f"its input can be negative, which `{quantizer[1]}` cannot represent"
         else:
             status, reason = SEARCHED, ""
         if first_and_last == "float" and status in (EIGHT_BITS, FOLLOWS):

@@ -1,0 +1,46 @@
+"""Names of quantizers with arguments."""
+
+import dataclasses
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+from tfmp import quantizers
+from tfmp.quantizers.quantizer_text import options_of, read, written
+
+
+@pytest.mark.parametrize("name", ["lsq", "moving_range", "moving_range(momentum=0.5)"])
+def test_a_text_names_what_an_instance_is(name):
+    quantizer = quantizers.get(name, bits=4, signed=False)
+    assert quantizer.full_name == quantizers.name_of(name) == quantizers.name_of(quantizer) == name
+    assert quantizers.get(quantizer, bits=4, signed=False) == quantizer
+    assert quantizers.family(name) is quantizers.family(quantizer) is type(quantizer)
+
+
+def test_an_instance_keeps_its_arguments_at_other_bits():
+    found = quantizers.get(quantizers.MovingRange(8, momentum=0.5), bits=3, signed=False)
+    assert found == quantizers.MovingRange(3, False, momentum=0.5) and options_of(found) == {"momentum": 0.5}
+    assert quantizers.get(quantizers.LSQ, bits=2) == quantizers.LSQ(2)
+
+
+@pytest.mark.parametrize("options", [{"a": 1, "b": "x, y=(2)"}, {"ends": (0.1, -2.5)}])
+def test_texts_are_read_as_they_were_written(options):
+    assert read(written("toy", options)) == ("toy", options)
+
+
+@pytest.mark.parametrize("text", ["", "toy", "toy(", "toy(1)", "a.b(c=1)", "toy(a=b)", "toy()", "1 + 2", "\0"])
+def test_other_texts_are_names(text):
+    assert read(text) == (text, {})
+    with pytest.raises(ValueError, match="`quantizer` must be one of 'lsq', 'hwgq'.*Received"):
+        quantizers.get(text, bits=2)
+
+
+def test_an_argument_that_no_text_holds_is_an_error():
+    @dataclasses.dataclass(frozen=True)
+    class WithArray(quantizers.Linear):
+        levels: object = None
+        name: ClassVar[str] = "with_array"
+
+    with pytest.raises(ValueError, match="`levels` of quantizer `with_array` must be a number, a text or a tuple"):
+        WithArray(4, levels=np.float64).full_name  # noqa: B018 (raises)
