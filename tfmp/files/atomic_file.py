@@ -24,19 +24,19 @@ _WAYS_OUT = {
 
 
 def write_atomically(path: str | os.PathLike[str], content: str | bytes, overwrite: bool = False) -> None:
-    """Writes a file whole or not at all: no reader ever sees half of it, nor does one after a power loss.
+    """Writes a file atomically: readers see the old file or the new one, also after a power failure.
 
     Args:
-        path: Where to write. A symbolic link is followed.
-        content: What to write; text is encoded as UTF-8, line ends unchanged.
+        path: Path of the file. A symbolic link is followed.
+        content: Text or bytes; text is encoded as UTF-8, with unchanged line ends.
         overwrite: True to replace an existing file, whose permissions are kept.
 
     Raises:
         FileExistsError: If the file exists and `overwrite` is False.
         FileNotFoundError: If the folder does not exist.
-        IsADirectoryError, NotADirectoryError: If `path` is a folder, or its folder is none.
+        IsADirectoryError, NotADirectoryError: If `path` is a folder, or its parent is not a folder.
         PermissionError: If the folder cannot be written.
-        OSError: If there is no room; the message names the file.
+        OSError: If there is no space; the message names the file.
         TypeError: If `content` is neither text nor bytes.
 
     Example:
@@ -49,17 +49,17 @@ def write_atomically(path: str | os.PathLike[str], content: str | bytes, overwri
 
 @contextlib.contextmanager
 def replacement(path: str | os.PathLike[str], overwrite: bool = False, *, suffix: str = "") -> Iterator[str]:
-    """Yields the name of an empty file to write to, which takes the place of `path` when the block ends.
+    """Yields the path of an empty temporary file, which replaces `path` when the block ends.
 
-    If the block raises, nothing changes. What killed processes of this machine left of earlier attempts is removed.
+    If the block raises, nothing changes. Temporary files of killed processes of this machine are removed.
 
     Args:
         path: The file. A symbolic link is followed.
         overwrite: True to replace an existing file, whose permissions are kept.
-        suffix: How the name of the file beside has to end, for writers that look at it.
+        suffix: End of the temporary file's name, for writers that check it.
 
     Raises:
-        OSError: As `write_atomically`.
+        OSError: As in `write_atomically`.
 
     Example:
         >>> with replacement("model.keras", suffix=".keras") as beside:
@@ -71,7 +71,7 @@ def replacement(path: str | os.PathLike[str], overwrite: bool = False, *, suffix
     beside = os.path.join(folder, f".{name}.{_HOST}-{os.getpid()}-{secrets.token_hex(4)}.tmp{suffix}")
     try:
         try:
-            # Not tempfile: its files are private to their owner, these follow the umask.
+            # Not `tempfile`: its files are private to their owner; these follow the umask.
             os.close(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
             yield beside
             synchronize(beside)
@@ -85,7 +85,7 @@ def replacement(path: str | os.PathLike[str], overwrite: bool = False, *, suffix
 
 
 def check_writable(path: str | os.PathLike[str], overwrite: bool = False) -> str:
-    """Raises what `write_atomically` would, before the work is done whose result is to be written.
+    """Raises the errors of `write_atomically` early, before the work whose result is to be written.
 
     Returns:
         The path with symbolic links followed.
@@ -107,24 +107,24 @@ def check_writable(path: str | os.PathLike[str], overwrite: bool = False) -> str
 
 
 def with_way_out(error: OSError, path: str | os.PathLike[str]) -> OSError:
-    """The error of a write, with the path and what to do where that is known."""
+    """Returns the error of a write with the path and, if known, what to do."""
     if error.errno not in _WAYS_OUT:
         return error
-    # Not the error's own text: h5py gives pages.
+    # Without the error's own text, because that of h5py is pages long.
     text = f"Cannot write: {os.strerror(error.errno)}. {_WAYS_OUT[error.errno]}"
     return OSError(error.errno, text, os.fspath(path))
 
 
 def link_or_copy(source: str | os.PathLike[str], path: str | os.PathLike[str], overwrite: bool = False) -> None:
-    """Gives a file a second name, or a copy where the file system has no such names, whole or not at all.
+    """Links a file to a second path atomically, or copies it if the file system has no hard links.
 
     Args:
-        source: A file that is complete.
-        path: The other name.
+        source: A complete file.
+        path: The second path.
         overwrite: True to replace an existing file, whose permissions are kept.
 
     Raises:
-        OSError: As `write_atomically`.
+        OSError: As in `write_atomically`.
     """
     with replacement(path, overwrite) as beside:
         os.unlink(beside)
@@ -135,7 +135,7 @@ def link_or_copy(source: str | os.PathLike[str], path: str | os.PathLike[str], o
 
 
 def synchronize(path: str | os.PathLike[str]) -> None:
-    """Waits until a file, or the names in a folder, are on the disk; some file systems cannot do so for folders."""
+    """Waits until a file, or the entries of a folder, are on the disk; some file systems cannot do so for folders."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except OSError:
@@ -158,7 +158,7 @@ def _take_the_place(beside: str, target: str, overwrite: bool) -> None:
         os.replace(beside, target)
         return
     try:
-        os.link(beside, target)  # unlike a rename, it never replaces what somebody else made in the meantime
+        os.link(beside, target)  # unlike a rename, it never replaces a file that appeared in the meantime
     except FileExistsError:
         raise FileExistsError(_exists_message(target)) from None
     except OSError:  # a file system without hard links
@@ -168,7 +168,7 @@ def _take_the_place(beside: str, target: str, overwrite: bool) -> None:
 
 
 def remove_leftovers(path: str | os.PathLike[str]) -> None:
-    """Removes what processes left beside a file that are dead, on this machine; of others nothing is known."""
+    """Removes temporary files beside a file whose processes, on this machine, are dead."""
     folder, name = os.path.split(os.path.realpath(path))
     prefix = f".{name}."
     for entry in os.listdir(folder):
@@ -179,13 +179,13 @@ def remove_leftovers(path: str | os.PathLike[str]) -> None:
 
 
 def _is_alive(process: int) -> bool:
-    if os.name == "nt":  # where signal 0 is a Ctrl-C
+    if os.name == "nt":  # signal 0 is Ctrl-C there
         return True
     try:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
-    except (OSError, OverflowError):  # somebody else's
+    except (OSError, OverflowError):  # another user's process
         return True
     return True
 

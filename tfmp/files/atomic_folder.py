@@ -10,15 +10,15 @@ from tfmp.files.atomic_file import synchronize, with_way_out
 
 @contextlib.contextmanager
 def new_folder(path: str | os.PathLike[str]) -> Iterator[str]:
-    """Yields an empty folder to write files to, which gets its name when the block ends and all is on the disk.
+    """Yields an empty temporary folder, which is renamed to `path` when the block ends and its files are on the disk.
 
-    One process at a time may do so. What a killed one left is removed.
+    Only one process at a time may do so. Folders that killed processes left are removed.
 
     Args:
         path: The folder.
 
     Raises:
-        OSError: If it cannot be written, or a folder of this name holds files; nothing half-written stays.
+        OSError: If it cannot be written, or a folder of this name contains files; no partial folder remains.
 
     Example:
         >>> with new_folder("backup/epoch-00001") as beside:

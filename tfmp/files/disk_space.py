@@ -8,15 +8,15 @@ import tempfile
 def check_space(
     folder: str | os.PathLike[str], num_bytes: int = 0, *, way_out: str = "Make room, or choose another path"
 ) -> None:
-    """Raises an error unless a folder can be written and has room, before the work is done that needs it.
+    """Checks that a folder can be written and has enough space, before the work that needs it.
 
     Args:
-        folder: The folder; made if missing.
-        num_bytes: What is going to be written. Quotas count, where the system can tell.
-        way_out: What to do, for the error.
+        folder: The folder; created if missing.
+        num_bytes: Bytes that will be written. Quotas count if the system reports them.
+        way_out: What the error tells the user to do.
 
     Raises:
-        OSError: If it cannot be written, or has no room; the message names it.
+        OSError: If it cannot be written, or has too little space; the message names it.
 
     Example:
         >>> check_space("output", num_bytes=10_000_000)

@@ -12,7 +12,7 @@ class NotFiniteError(ValueError):
 
 
 def first_not_finite(array: np.ndarray) -> tuple[int, ...] | None:
-    """Returns the index of the first value of an array that is NaN or infinite, None if there is none."""
+    """Returns the index of the first NaN or infinite value of an array, or None."""
     for start, rows in array_chunks(array):
         if rows.dtype.kind in "biuOSUmM":
             return None
@@ -24,15 +24,15 @@ def first_not_finite(array: np.ndarray) -> tuple[int, ...] | None:
 
 
 def check_finite(name: str, array: np.ndarray, *, hint: str = "Remove such samples.") -> None:
-    """Raises an error if a value of an array is NaN or infinite.
+    """Checks that no value of an array is NaN or infinite.
 
     Args:
-        name: What the caller calls the array.
-        array: Numbers; other types pass.
-        hint: The way out.
+        name: Name of the array in the error.
+        array: Numbers; arrays of other types are not checked.
+        hint: What the error tells the user to do.
 
     Raises:
-        NotFiniteError: If there is one; the message says where.
+        NotFiniteError: If there is such a value; the message gives its position.
     """
     index = first_not_finite(array)
     if index is not None:
@@ -43,21 +43,21 @@ def check_finite(name: str, array: np.ndarray, *, hint: str = "Remove such sampl
 
 
 def names_not_finite(arrays: Iterable[tuple[str, np.ndarray]]) -> Iterator[str]:
-    """Yields the names of those of pairs of a name and an array that hold NaN or an infinite value."""
+    """Yields the names of arrays with NaN or infinite values, given pairs of a name and an array."""
     return (name for name, array in arrays if first_not_finite(array) is not None)
 
 
 def check_class_indices(name: str, labels: np.ndarray, shape: tuple[int, ...], classes: int) -> None:
-    """Raises an error unless labels are what sparse cross-entropy takes: it meets wrong ones in the middle of training.
+    """Checks labels for sparse cross-entropy, which would fail on wrong ones in the middle of training.
 
     Args:
-        name: What the caller calls the labels.
+        name: Name of the labels in the error.
         labels: Class indices, of any numeric type.
-        shape: Their shape; a last axis of one more is allowed.
+        shape: Expected shape; an additional last axis of size 1 is allowed.
         classes: The number of classes.
 
     Raises:
-        ValueError: If the shape is another, or a label is no index of a class.
+        ValueError: If the shape is wrong, or a label is not a class index.
     """
     labels = np.asarray(labels)
     if labels.shape not in (shape, (*shape, 1)) or not np.isin(labels, np.arange(classes)).all():

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 try:
     import fcntl
-except ImportError:  # not on Windows, where two workers may both train the float model, and the last one's stays
+except ImportError:  # Windows: two workers may both train the float model, and the last one's is kept
     fcntl = None  # type: ignore[assignment]  # no annotation says: a module or None
 
 LOCKS = "locks"
@@ -16,9 +16,9 @@ _open_files = set()
 
 
 class FolderLocks:
-    """Files in the folder `locks` of a folder, each locked by one process at a time.
+    """Lock files in the subfolder `locks` of a folder, each locked by one process at a time.
 
-    The lock of a process that dies is free, its forks do not keep it. What is no longer locked is removed.
+    If a process dies, its locks are released; its forks do not keep them. Released lock files are removed.
 
     Args:
         folder: The folder.
@@ -33,14 +33,14 @@ class FolderLocks:
 
     @contextlib.contextmanager
     def hold(self, name: str, *, wait: bool = True) -> Iterator[None]:
-        """Lets one process at a time in.
+        """Holds a lock while the block runs.
 
         Args:
-            name: Of what is locked.
-            wait: Whether to wait for the process that has it.
+            name: Name of the lock.
+            wait: Whether to wait for the process that holds it.
 
         Raises:
-            BlockingIOError: If another process has it, and `wait` is False.
+            BlockingIOError: If another process holds it, and `wait` is False.
         """
         path = os.path.join(self._folder, LOCKS, name)
         file = _locked_file(path, wait)
@@ -51,16 +51,16 @@ class FolderLocks:
             _open_files.discard(file)
             with contextlib.suppress(OSError):
                 if os.path.getsize(path) == 0:
-                    os.unlink(path)  # before it is unlocked: whoever waits for it sees that, and opens another one
+                    os.unlink(path)  # before unlocking: a waiting process sees this and opens a new file
                 os.rmdir(os.path.dirname(path))
             file.close()
 
     @contextlib.contextmanager
     def searching(self) -> Iterator[None]:
-        """Lets one process at a time search.
+        """Holds the lock of a search while the block runs.
 
         Raises:
-            ValueError: If another one does.
+            ValueError: If another process holds it.
         """
         with contextlib.ExitStack() as stack:
             try:
@@ -79,7 +79,7 @@ def _locked_file(path: str, wait: bool) -> io.BufferedWriter:
         try:
             with contextlib.suppress(FileExistsError):
                 os.mkdir(locks)
-            file = open(path, "ab")  # which changes no file of anybody else
+            file = open(path, "ab")  # appending nothing changes no existing file
         except FileNotFoundError:
             continue  # another process has just removed a folder
         try:
@@ -94,7 +94,7 @@ def _locked_file(path: str, wait: bool) -> io.BufferedWriter:
 
 
 def _is_at(file: io.BufferedWriter, path: str) -> bool:
-    """Whether the file is still that of the path, which the process that had it may have removed."""
+    """Returns whether the open file is still at the path; the process that held it may have removed it."""
     try:
         return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
     except FileNotFoundError:
@@ -102,7 +102,7 @@ def _is_at(file: io.BufferedWriter, path: str) -> bool:
 
 
 def _close_in_fork() -> None:
-    """A fork that outlives its process, a reader of data for example, would keep the locks."""
+    """Closes the locks in a fork, which could otherwise keep them after its parent dies."""
     for file in _open_files:
         file.close()
     _open_files.clear()

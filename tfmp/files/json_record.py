@@ -12,14 +12,14 @@ from tfmp.files.atomic_file import write_atomically
 
 @dataclasses.dataclass(frozen=True)
 class JsonRecord:
-    """How objects of one class are written as JSON, and read again.
+    """Writes and reads objects of one class as JSON with a format and a version.
 
     Args:
-        format: The mark that the text has, `"tfmp.BitAssignment"` for example.
-        noun: What errors call such an object, `"a bit assignment"`.
-        writer: What writes it, for errors.
-        version: The newest version, which is the one that is written.
-        needed: Keys that the text must have, besides its format and version.
+        format: Value of the key `"format"`, `"tfmp.BitAssignment"` for example.
+        noun: Name of such an object in errors, `"a bit assignment"`.
+        writer: The function that writes it, for errors.
+        version: The newest version, which is written.
+        needed: Required keys, in addition to format and version.
 
     Example:
         >>> record = JsonRecord("tfmp.Example", "an example", "`Example.to_json`", needed=("bits",))
@@ -36,7 +36,7 @@ class JsonRecord:
     def write(
         self, content: Mapping[str, Any], path: str | os.PathLike[str] | None = None, *, overwrite: bool = False
     ) -> str:
-        """Returns content as JSON text with the marks and, given a path, writes it there.
+        """Returns content as JSON text with format and version, and writes it to `path` if given.
 
         Raises:
             OSError: See `write_atomically`.
@@ -47,16 +47,16 @@ class JsonRecord:
         return text
 
     def read(self, source: str | os.PathLike[str], build: Callable[[dict[str, Any]], Any]) -> Any:
-        """Returns what `build` makes of the content, its marks taken off.
+        """Reads a record and returns `build(content)`, with format and version removed from the content.
 
         Args:
-            source: A path, or the JSON text itself.
-            build: Function of a dict; it may raise `KeyError`, `TypeError` and `ValueError` where the dict is wrong.
+            source: A path, or JSON text.
+            build: Function of a dict; it may raise `KeyError`, `TypeError` and `ValueError` for a wrong dict.
 
         Raises:
             TypeError: If the source is neither a path nor text.
             OSError: If the file cannot be read.
-            ValueError: If it is no such record, or one of a newer version; the message says what is wrong in it.
+            ValueError: If it is not such a record, or of a newer version; the message says what is wrong.
         """
         check_path("source", source, hint=f"Give the path of {self.noun} in JSON, or the JSON text")
         text = source if isinstance(source, str) and source.lstrip("\ufeff \t\r\n").startswith("{") else None
@@ -84,10 +84,10 @@ class JsonRecord:
 
 
 def built_from(kind: type, arguments: Any) -> Any:
-    """Returns an object of a class, from its arguments as a dict or a list.
+    """Returns an object of a class, built from its arguments as a dict or a list.
 
     Raises:
-        ValueError: If they are other arguments than it has.
+        ValueError: If the arguments do not match.
     """
     try:
         check_instance("arguments", arguments, (dict, list, tuple), "a dict or a list")
@@ -99,11 +99,11 @@ def built_from(kind: type, arguments: Any) -> Any:
 
 
 def read_json(path: str | os.PathLike[str], label: str) -> Any:
-    """Returns what a JSON file says, given what errors call it.
+    """Returns the content of a JSON file; `label` is its name in errors.
 
     Raises:
         OSError: If the file cannot be read.
-        ValueError: As `parse_json`.
+        ValueError: As in `parse_json`.
     """
     try:
         return parse_json(read_text(path))
@@ -127,11 +127,11 @@ def read_text(path: str | os.PathLike[str]) -> str:
 
 
 def parse_json(text: str | bytes) -> Any:
-    """Returns what JSON says.
+    """Returns the content of JSON text.
 
     Raises:
-        ValueError: If it is not JSON, not UTF-8, nested too deeply, or an object has a key twice. The message is the
-            reason alone: the caller knows what the text is of.
+        ValueError: If it is not JSON, not UTF-8, nested too deeply, or an object repeats a key. The message has only
+            the reason; the caller adds the name of the text.
     """
     text = _decoded(text) if isinstance(text, bytes) else text.removeprefix("\ufeff")
     try:

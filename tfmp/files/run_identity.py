@@ -12,7 +12,7 @@ import numpy as np
 
 from tfmp.files.array_chunks import array_chunks, is_array
 
-_LARGEST_LISTED = 64  # numbers; of larger arrays a digest counts
+_LARGEST_LISTED = 64  # numbers; a larger array is represented by a digest
 _SHOWN_DIFFERENCES = 4
 _SHOWN_CHARACTERS = 60
 
@@ -23,16 +23,15 @@ def version() -> str:
 
 
 def described(value: Any) -> Any:
-    """Returns JSON of a setting in which no object's address in memory occurs.
+    """Returns a setting as JSON without memory addresses, so that it is equal in every process.
 
     Args:
-        value: A number, a text, an array, a function, a dataclass; a mapping or a sequence of such; what has a
-            `get_config`, an optimizer for example, whose name is left out; a `tf.data.Dataset`, of which the shapes,
-            types and number of its elements count; other batches, of which the number counts. Of another object only
-            the class counts.
+        value: A number, a text, an array, a function, a dataclass; a mapping or a sequence of these; an object with
+            `get_config`, such as an optimizer, without its name; a `tf.data.Dataset`, by the shapes, types and number
+            of its elements; other batches, by their number. Any other object is represented by its class.
     """
     if isinstance(value, float) and not math.isfinite(value):
-        return repr(value)  # JSON has no such numbers, and NaN differs from itself
+        return repr(value)  # JSON has no NaN or infinity, and NaN differs from itself
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, type):
@@ -69,12 +68,12 @@ def _configuration(value: Any) -> dict[str, Any]:
 
 
 def _without_names(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A configuration of Keras as JSON without the names in it, which Keras numbers within a process."""
+    """Returns a Keras configuration as JSON without names, which Keras numbers per process."""
     found = {}
     for key, value in config.items():
         if isinstance(value, Mapping) and {"class_name", "config"} <= value.keys():
             found[key] = {"class": value["class_name"], **_without_names(value["config"])}
-        elif key != "name" or len(config) == 1:  # alone it is a type, as of a `DTypePolicy`
+        elif key != "name" or len(config) == 1:  # a name alone is a type, such as that of a `DTypePolicy`
             found[key] = described(value)
     return found
 
@@ -86,7 +85,7 @@ def digest(value: Any) -> str:
 
 
 def array_digest(*arrays: np.ndarray) -> str:
-    """Returns a text that arrays of the same types, shapes and values share; it reads 0.9 GB a second."""
+    """Returns a digest of the types, shapes and values of arrays; it reads 0.9 GB a second."""
     found, texts = hashlib.sha256(), []
     for array in arrays:
         dtype = array.dtype if hasattr(array, "chunks") else np.asarray(array).dtype
@@ -101,13 +100,13 @@ def array_digest(*arrays: np.ndarray) -> str:
 def differences(
     found: Mapping[Any, Any], expected: Mapping[Any, Any], others: Container[str] = (), where: str = ""
 ) -> Iterator[tuple[str, Any, Any]]:
-    """Yields triples of a place, what stands there and what should, of two mappings in JSON.
+    """Yields the differences of two JSON mappings as triples: key path, value found, value expected.
 
     Args:
-        found: What stands there.
-        expected: What should.
-        others: Names of `found` that may stand there besides.
-        where: Place of both.
+        found: The mapping to check.
+        expected: The expected mapping.
+        others: Additional names that `found` may have.
+        where: Key path of both mappings.
     """
     for key in dict.fromkeys([*expected, *(key for key in found if key not in others)]):
         was, now = found.get(key, "nothing"), expected.get(key, "nothing")
@@ -120,13 +119,13 @@ def differences(
 
 
 def _are_mappings(*values: Any) -> bool:
-    """True for lists of equally many mappings, of which one may differ."""
+    """Returns True for lists of mappings with equal lengths, which are compared one by one."""
     are_lists = all(isinstance(each, list) and each and isinstance(each[0], dict) for each in values)
     return are_lists and len({len(each) for each in values}) == 1
 
 
 def difference_text(found: Mapping[str, Any], expected: Mapping[str, Any], others: Container[str] = ()) -> str:
-    """Returns the first differences of two mappings in JSON in words, `seed: 0 then, 1 now`; "" if they are equal."""
+    """Returns the first differences of two JSON mappings in words, `seed: 0 then, 1 now`; "" if they are equal."""
     texts = [
         f"{where}: {_shown(was)} then, {_shown(now)} now" for where, was, now in differences(found, expected, others)
     ]

@@ -18,8 +18,8 @@ ENERGIES = ("total", "core", "input_buffer", "weight_buffer", "output_buffer", "
 class LayerReport:
     """Cycles, memory traffic and energy of one layer for a whole batch.
 
-    A layer that the accelerator does not run (pooling, addition, normalization) has `modelled=False`, and None or
-    empty where the numbers would be: its cost is unknown, not zero.
+    A layer that the accelerator does not run (pooling, addition, normalization) has `modelled=False`, and its numbers
+    are None or empty: its cost is unknown, not zero.
 
     Args:
         name: Name of the layer.
@@ -62,11 +62,11 @@ class LayerReport:
     schedule: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        """The fields by name, nested as here, ready for JSON."""
+        """Returns the fields by name, nested, for JSON."""
         return dataclasses.asdict(self)
 
     def as_row(self) -> dict[str, Any]:
-        """The fields by column, flat, the unit at the end of each name: `dram_reads_bits`, `core_energy_nj`."""
+        """Returns the fields by column, flat, with the unit at the end of each name: `dram_reads_bits`."""
         row = {
             field.name: getattr(self, field.name)
             for field in dataclasses.fields(self)
@@ -103,7 +103,7 @@ class LayerReport:
 
 
 def csv_text(reports: Sequence[LayerReport]) -> str:
-    """CSV with one line per report under a line of column names; empty cells where not modelled."""
+    """Returns CSV with a header and one line per report; cells that are not modelled are empty."""
     columns = list(LayerReport(name="", kind="").as_row())
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")

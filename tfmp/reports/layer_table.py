@@ -18,7 +18,7 @@ class LayerRow:
 
 @dataclasses.dataclass(frozen=True)
 class LayerTable:
-    """The layers of a model that multiply, in the order in which they run; `str` prints them with their sums."""
+    """The layers of a model with a kernel, in the order in which they run; `str` prints them with their sums."""
 
     rows: Sequence[LayerRow]
     hardware: str

@@ -8,16 +8,16 @@ from typing import Any
 
 @dataclasses.dataclass(frozen=True)
 class OutputAgreement:
-    """One output of a file beside that of a model, on the same samples.
+    """Agreement of one output of a file with that of a model, on the same samples.
 
     Args:
         name: Name of the output.
-        signal_to_noise_db: `10 * log10(sum(y**2) / sum((file - y)**2))`, in decibels, y being the model's; infinite if
-            nothing differs.
-        largest_difference: Of two numbers, in units of the standard deviation of the model's numbers.
+        signal_to_noise_db: `10 * log10(sum(y**2) / sum((file - y)**2))` in decibels, with y the model's output;
+            infinite if nothing differs.
+        largest_difference: Largest difference of two numbers, in standard deviations of the model's output.
         equal_share: Share of numbers that are equal, 0 to 1; with a model in floating point, that differ by at most
             1e-5 of the largest in their row.
-        top1_agreement: Share of decisions that are the same, 0 to 1; None where the output decides nothing.
+        top1_agreement: Share of equal decisions, 0 to 1; None if the output does not predict classes.
         decision: What the decisions are: `"largest of 10"` numbers, or `"side of 0.5"`; empty if there are none.
         num_decisions: Number of decisions; 0 if there are none.
     """
@@ -32,7 +32,7 @@ class OutputAgreement:
 
     @property
     def in_words(self) -> str:
-        """The figures, `"38.2 dB, at most 0.12 deviations apart, same class (largest of 10) in 99.22%"` for example."""
+        """Returns the figures: `"38.2 dB, at most 0.12 deviations apart, same class (largest of 10) in 99.22%"`."""
         if not self.largest_difference:
             words = "equal"
         else:
@@ -44,7 +44,7 @@ class OutputAgreement:
 
 @dataclasses.dataclass(frozen=True)
 class ModelAgreement:
-    """All outputs of a file beside those of one model; its figures are those of the worst output.
+    """Agreement of all outputs of a file with those of one model; its figures are those of the worst output.
 
     Args:
         outputs: One or more, in the order of the model's outputs.
@@ -71,18 +71,18 @@ class ModelAgreement:
 
     @property
     def top1_agreement(self) -> float | None:
-        """The smallest, 0 to 1; None if no output decides anything."""
+        """The smallest, 0 to 1; None if no output predicts classes."""
         return min((each.top1_agreement for each in self.outputs if each.top1_agreement is not None), default=None)
 
     @property
     def in_words(self) -> str:
-        """One line: each output, by name where there are several."""
+        """Returns one line: each output, by name if there are several."""
         if len(self.outputs) == 1:
             return self.outputs[0].in_words
         return "; ".join(f"{output.name}: {output.in_words}" for output in self.outputs)
 
     def as_dict(self) -> dict[str, Any]:
-        """Numbers for JSON, which has no infinity: None stands for one."""
+        """Returns numbers for JSON, with None for infinity."""
         names = ("signal_to_noise_db", "largest_difference", "equal_share", "top1_agreement")
         figures = {name: getattr(self, name) for name in names}
         outputs = [{key: _finite(value) for key, value in dataclasses.asdict(each).items()} for each in self.outputs]

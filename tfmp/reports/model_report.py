@@ -10,12 +10,12 @@ class ModelRow:
 
     Args:
         name: Name of the layer.
-        kind: What it computes, as in `tfmp.graph.Layer`.
-        status: `"searched"`; `"8 bits"`; `"follows"`: it has no kernel and takes the grids of the layers around it; or
+        kind: Its kind, as in `tfmp.graph.Layer`.
+        status: `"searched"`; `"8 bits"`; `"follows"`: it has no kernel and uses the grids of the layers around it; or
             `"float"`. In a relaxed or fixed model `"searching"` and `"fixed"`.
-        reason: Why it is not searched; empty if it is, or follows.
+        reason: Why it is not searched; empty if it is searched or follows.
         macs: Multiply-accumulates for one sample.
-        num_parameters: Numbers that the layer holds.
+        num_parameters: Number of its parameters.
         weight_bits: Bits of its kernel, 32 in floating point.
         activation_bits: Bits of its input.
         blocks: The modes of export that it makes impossible.
@@ -37,9 +37,9 @@ class ExportOutlook:
     """Whether a mode of export is possible.
 
     Args:
-        answer: `"yes"`, `"no"`, or `"expected"` where only the export itself can tell.
-        reason: Why, unless the answer is yes; names the layer that prevents it.
-        way_out: What to change, where the answer is no.
+        answer: `"yes"`, `"no"`, or `"expected"` if only the export itself can tell.
+        reason: The reason, unless the answer is yes; it names the layer that prevents the mode.
+        way_out: What to change if the answer is no.
     """
 
     answer: str
@@ -52,7 +52,7 @@ class ExportOutlook:
 
 @dataclasses.dataclass(frozen=True)
 class ModelReport:
-    """The layers of a model in the order in which they run, and its outlook in each mode of export.
+    """The layers of a model in the order in which they run, and whether each mode of export is possible.
 
     `str` prints a table; its last lines are the modes.
     """
@@ -92,7 +92,7 @@ class ModelReport:
         return "  ".join(aligned).rstrip()
 
     def _modes(self) -> list[str]:
-        """One line for all modes of one outlook."""
+        """Returns one line for all modes with the same outlook."""
         modes: dict[str, list[str]] = {}
         for mode, outlook in self.exports.items():
             modes.setdefault(str(outlook), []).append(mode)

@@ -13,10 +13,10 @@ from tfmp.reports.layer_report import ENERGIES, MEMORIES, LayerReport, csv_text
 
 @dataclasses.dataclass(frozen=True)
 class NetworkReport:
-    """The reports of all layers, in network order, and their sum.
+    """Reports of all layers, in network order, and their sum.
 
     Args:
-        layers: One report per call of a layer, those that are not modelled included.
+        layers: One report per call of a layer, including those that are not modelled.
         hardware: Name of the hardware.
         batch: Samples in the batch that the numbers are for.
         objective: What each layer's schedule minimizes, `"latency"` or `"energy"`.
@@ -35,7 +35,7 @@ class NetworkReport:
 
     @property
     def total(self) -> LayerReport:
-        """The sum over the modelled layers: a report named `"total"` of kind `"network"`, without bits."""
+        """Sum over the modelled layers: a report named `"total"` of kind `"network"`, without bits."""
         layers = [layer for layer in self.layers if layer.modelled]
 
         def added(field: str, add: Callable[[Iterable[Any]], Any]) -> Any:
@@ -59,11 +59,11 @@ class NetworkReport:
 
     @property
     def not_modelled(self) -> tuple[str, ...]:
-        """Names of the layers whose cost is not part of the total."""
+        """Names of the layers that the total does not include."""
         return tuple(layer.name for layer in self.layers if not layer.modelled)
 
     def as_dict(self) -> dict[str, Any]:
-        """Settings, total and layers by name, nested, ready for JSON."""
+        """Returns settings, total and layers by name, nested, for JSON."""
         settings = {
             field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name != "layers"
         }
@@ -79,7 +79,7 @@ class NetworkReport:
         return text
 
     def to_csv(self, path: str | os.PathLike[str] | None = None, *, overwrite: bool = False) -> str:
-        """Returns one CSV line per layer, and writes it to `path` if given. No line for the total: columns add up."""
+        """Returns CSV with one line per layer, and writes it to `path` if given; there is no line for the total."""
         text = csv_text(self.layers)
         if path is not None:
             write_atomically(path, text, overwrite=overwrite)

@@ -1,4 +1,4 @@
-"""Points of two quantities, and those that no other dominates."""
+"""Pareto fronts of points with two quantities."""
 
 import csv
 import dataclasses
@@ -17,20 +17,21 @@ DIRECTIONS = ("min", "max")
 
 @dataclasses.dataclass(frozen=True)
 class ParetoFront:
-    """Points measured in two quantities, and which of them no other point beats.
+    """Points measured in two quantities, and their Pareto front.
 
-    A point beats another if it is at least as good in both quantities and better in one.
+    A point dominates another if it is at least as good in both quantities and better in one. The front has the points
+    that no other point dominates.
 
     Args:
-        points: One mapping for each point, with a finite number under `x` and `y` and whatever else is known of it:
-            its id, its other costs; JSON values.
+        points: One mapping per point, with a finite number under `x` and `y`, and any other JSON values, such as its
+            id and other costs.
         x: Name of the first quantity, `"energy_nj"` for example.
         y: Name of the second.
         x_direction: `"min"` if less of `x` is better, else `"max"`.
-        y_direction: The same of `y`.
+        y_direction: The same for `y`.
 
     Raises:
-        ValueError: If a point lacks a quantity, or has one that is no finite number; or a direction is unknown.
+        ValueError: If a point has no finite number for a quantity, or a direction is unknown.
 
     Example:
         >>> points = [{"bitops": 4, "accuracy": 0.9}, {"bitops": 2, "accuracy": 0.8}, {"bitops": 3, "accuracy": 0.7}]
@@ -59,7 +60,7 @@ class ParetoFront:
 
     @property
     def front(self) -> tuple[Mapping[str, Any], ...]:
-        """The points that no other beats, from the best `x` to the best `y`; all of several that are equal in both."""
+        """The points that no other dominates, from the best `x` to the best `y`; equal points are all included."""
         found, best = [], None
         for x, y, point in sorted(((*self._losses(point), point) for point in self.points), key=lambda row: row[:2]):
             if best is None or y < best[1] or (x, y) == best:
@@ -69,7 +70,7 @@ class ParetoFront:
 
     @property
     def worst(self) -> tuple[float, float]:
-        """The worst `x` and the worst `y` of any point: a reference that no point is beyond.
+        """Returns the worst `x` and the worst `y` of all points, a reference for `hypervolume`.
 
         Raises:
             ValueError: If there are no points.
@@ -80,14 +81,14 @@ class ParetoFront:
         return _signed(max(xs), self.x_direction), _signed(max(ys), self.y_direction)
 
     def hypervolume(self, reference: Sequence[float]) -> float:
-        """Returns the area between the front and a reference: the larger, the better the front.
+        """Returns the area between the front and a reference; a larger area is a better front.
 
-        Only areas for the same reference can be compared. Points that are not better than it in both quantities add
-        nothing.
+        Only areas with the same reference can be compared. Points that are not better than the reference in both
+        quantities add nothing.
 
         Args:
-            reference: Values of `x` and `y` that any good point beats, `worst` of all fronts to be compared for
-                example.
+            reference: Values of `x` and `y`, worse than those of any good point; for example the `worst` of all fronts
+                that are compared.
 
         Returns:
             Float, in the unit of `x` times that of `y`; 0 without points.
@@ -103,7 +104,7 @@ class ParetoFront:
         return area
 
     def where(self, **values: Any) -> "ParetoFront":
-        """Returns the front of those points that have all these values: `where(strategy="mixed")`."""
+        """Returns the front of the points that have all these values: `where(strategy="mixed")`."""
         chosen = [point for point in self.points if all(point.get(key) == value for key, value in values.items())]
         return dataclasses.replace(self, points=chosen)
 
@@ -113,17 +114,17 @@ class ParetoFront:
 
     @classmethod
     def from_json(cls, source: str | os.PathLike[str]) -> "ParetoFront":
-        """Reads a front from a path or from the JSON text itself.
+        """Reads a front from a path or from JSON text.
 
         Raises:
-            ValueError: If it is none, or one of a newer version.
+            ValueError: If it is not a front, or of a newer version.
         """
         return _RECORD.read(source, lambda content: cls(**{name: content[name] for name in _RECORD.needed}))
 
     def to_csv(self, path: str | os.PathLike[str] | None = None, *, overwrite: bool = False) -> str:
-        """Returns one CSV line per point, and writes it to `path` if given.
+        """Returns CSV with one line per point, and writes it to `path` if given.
 
-        The columns are those values that are numbers or texts, `x` and `y` first, and `on_front`, 1 or 0.
+        The columns are all values that are numbers or texts, `x` and `y` first, and `on_front`, 1 or 0.
         """
         best = [id(point) for point in self.front]
         rows = [
@@ -151,7 +152,7 @@ class ParetoFront:
         return "\n".join([f"{len(front)} of {len(self.points)} points are beaten by no other:", *lines])
 
     def _losses(self, point: Mapping[str, Any]) -> tuple[float, float]:
-        """Both quantities, turned so that less is better."""
+        """Returns both quantities with signs such that less is better."""
         return _signed(point[self.x], self.x_direction), _signed(point[self.y], self.y_direction)
 
 

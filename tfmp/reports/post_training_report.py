@@ -1,4 +1,4 @@
-"""What post-training quantization tried, took and changed."""
+"""Report of post-training quantization: variants, errors and changes."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -6,17 +6,18 @@ from collections.abc import Mapping
 
 @dataclasses.dataclass(frozen=True)
 class PostTrainingReport:
-    """What was tried, what was taken, and what it changed; `str` prints it.
+    """Variants of a network after post-training quantization, and the chosen one; `str` prints it.
 
     Args:
-        measure: What the errors are: `"loss"`, or `"divergence from the output in floating point"`.
-        errors: Error on the samples held out, by what was done: `"ranges"`, `"ranges, moments"`, `"ranges, some
-            moments"`, `"ranges, normalization"`, ...
-        taken: The key of `errors` that the network was left with.
-        corrected: Layers whose moments were corrected in what was taken: the mean, and the variance of a normalization.
-        kept_channels: Channels about which the data say nothing and which keep their statistics, by normalization.
-        num_samples: Samples in the data.
-        num_held_out: Those of them on which errors were measured.
+        measure: The error measure: `"loss"`, or `"divergence from the output in floating point"`.
+        errors: Error on the held-out samples, by variant: `"ranges"`, `"ranges, moments"`, `"ranges, some moments"`,
+            `"ranges, normalization"`, ...
+        taken: The key of `errors` of the chosen variant.
+        corrected: Layers whose moments are corrected in this variant: the mean, and the variance of a normalization.
+        kept_channels: Number of channels by normalization that keep their statistics, because the data do not
+            determine them.
+        num_samples: Number of samples in the data.
+        num_held_out: Number of held-out samples, on which errors were measured.
     """
 
     measure: str

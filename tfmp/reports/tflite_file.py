@@ -16,8 +16,8 @@ class FileTensor:
     Args:
         shape: Sizes, the fixed batch first.
         dtype: NumPy name of what it stores.
-        scale: Distance of neighbouring values; None for floating point.
-        zero_point: What storage adds to a code; None for floating point.
+        scale: Step between neighbouring values; None for floating point.
+        zero_point: The stored integer of the value 0; None for floating point.
     """
 
     shape: tuple[int, ...]
@@ -27,14 +27,14 @@ class FileTensor:
 
     @property
     def in_words(self) -> str:
-        """How its numbers are stored, `"uint8: value = (code - 0) * 0.0039"` for example."""
+        """Returns how its numbers are stored, `"uint8: value = (code - 0) * 0.0039"` for example."""
         if self.scale is None or self.zero_point is None:
             return self.dtype
         sign = "-" if self.zero_point >= 0 else "+"
         return f"{self.dtype}: value = (code {sign} {abs(self.zero_point)}) * {self.scale:.9g}"
 
     def stored(self, values: np.ndarray) -> np.ndarray:
-        """Numbers as the file takes them."""
+        """Returns numbers in the stored type of the file."""
         if self.scale is None or self.zero_point is None:
             return np.asarray(values, self.dtype)
         limits = np.iinfo(self.dtype)
@@ -42,7 +42,7 @@ class FileTensor:
         return np.clip(codes + self.zero_point, limits.min, limits.max).astype(self.dtype)
 
     def values(self, stored: np.ndarray) -> np.ndarray:
-        """What the file stores as numbers."""
+        """Returns the numbers of stored values."""
         if self.scale is None or self.zero_point is None:
             return stored
         return (stored.astype(np.float32) - self.zero_point) * np.float32(self.scale)
@@ -57,8 +57,8 @@ class StoredTensor:
         role: `"weights"`, `"biases"` or `"other constants"`.
         type: Its type in the schema, `"INT4"` for example.
         shape: Sizes.
-        size_bytes: Of its content; 0 if an earlier tensor has the same.
-        scale_bytes: Of its scales and zero points; without those that an earlier tensor has.
+        size_bytes: Bytes of its content; 0 if an earlier tensor has the same content.
+        scale_bytes: Bytes of its scales and zero points, without those that an earlier tensor has.
     """
 
     name: str
@@ -81,8 +81,8 @@ class FileLayer:
     Args:
         name: Its name in the user's model.
         bits: Weight and activation bits; None for a layer that is not quantized.
-        container: Type that holds its weights, the widest if there are several; empty if it has none.
-        size_bytes: Of its constants, scales included.
+        container: Type that holds its weights, the widest if there are several; empty without weights.
+        size_bytes: Bytes of its constants, including scales.
     """
 
     name: str
@@ -92,26 +92,26 @@ class FileLayer:
 
     @property
     def in_words(self) -> str:
-        """Bits and container, `"W5 A4, weights as INT8"` for example."""
+        """Returns bits and container, `"W5 A4, weights as INT8"` for example."""
         bits = f"W{self.bits[0]} A{self.bits[1]}" if self.bits else "not quantized"
         return f"{bits}, weights as {self.container}" if self.container else bits
 
 
 @dataclasses.dataclass(frozen=True)
 class TFLiteFile:
-    """A file that `tfmp.export_tflite` wrote, as far as it can be read without its model; `str` prints it.
+    """Contents of a file of `tfmp.export_tflite`, read without its model; `str` prints them.
 
     Args:
-        path: Where it is.
+        path: Path of the file.
         name: Name of the model.
-        size_bytes: Of the whole file.
+        size_bytes: Size of the whole file.
         mode: How its weights are stored: the argument of `tfmp.export_tflite`.
-        version: Of tfmp, that wrote it.
-        inputs: By name.
-        outputs: By name.
-        layers: Those with constants, in the order in which they run.
-        tensors: Its constants, the largest first.
-        metadata_bytes: Of what the file says about itself.
+        version: Version of tfmp that wrote it.
+        inputs: Inputs by name.
+        outputs: Outputs by name.
+        layers: Layers with constants, in the order in which they run.
+        tensors: Constants, the largest first.
+        metadata_bytes: Bytes of the metadata.
         labels: Names of the classes, empty if not given.
     """
 
@@ -134,7 +134,7 @@ class TFLiteFile:
 
     @property
     def bytes_by_role(self) -> dict[str, int]:
-        """What makes the file large; the sum is its size."""
+        """Bytes by role, `"weights"` for example; their sum is the size of the file."""
         sizes = dict.fromkeys((WEIGHTS, BIASES, OTHER), 0)
         for tensor in self.tensors:
             sizes[tensor.role] += tensor.size_bytes
@@ -144,7 +144,7 @@ class TFLiteFile:
 
     @property
     def summary(self) -> str:
-        """One line, and one of what makes it large."""
+        """Returns a line about the file, and a line with its largest roles."""
         parts = ", ".join(f"{role} {size:,}" for role, size in self.bytes_by_role.items() if size)
         return f"{self.path}: {self.size_bytes:,} bytes, mode {self.mode}\n  bytes: {parts}"
 

@@ -15,14 +15,14 @@ _ROWS_SHOWN = 8
 
 @dataclasses.dataclass(frozen=True)
 class OperatorAgreement:
-    """One operator, given the file's own input codes.
+    """Agreement of one operator with the folded model, given the input codes of the file.
 
     Args:
-        name: Name of the tensor that it writes.
+        name: Name of its output tensor.
         layer: Layer of the user's model that it computes, empty if none.
-        kind: What it computes.
-        equal_share: Share of output codes that are equal, 0 to 1.
-        largest_difference: Of two output codes.
+        kind: Kind of the operation.
+        equal_share: Share of equal output codes, 0 to 1.
+        largest_difference: Largest difference of two output codes.
     """
 
     name: str
@@ -34,19 +34,18 @@ class OperatorAgreement:
 
 @dataclasses.dataclass(frozen=True)
 class TFLiteReport:
-    """What is in a file, and how its results compare with those of three models.
+    """Contents of a file, and agreement of its results with three models; `str` prints it.
 
-    The models are the folded one, which has the file's own arithmetic; the trained one, which was exported, as Keras
-    computes it; and the one in floating point that it came from. Agreement is no accuracy, which
-    `tfmp.evaluate_tflite` measures.
+    The models are: the folded model, which has the same integer arithmetic; the trained model, which was exported, as
+    Keras computes it; and the float model. Agreement is not accuracy: use `tfmp.evaluate_tflite` for that.
 
     Args:
-        file: What is in it.
-        operators: Agreement per operator of a file of integers with the folded model; empty if it was not verified.
-        folded: Agreement with the folded model from end to end; None for a file in floating point.
+        file: Contents of the file.
+        operators: Agreement per operator of an integer file with the folded model; empty if it was not verified.
+        folded: Agreement with the folded model, end to end; None for a file in floating point.
         trained: The same with the trained model; None if the file was not verified.
-        reference: The same with the model in floating point; None if none was given.
-        outside_xnnpack: `(kind, tensor)` of the operators that the file's runtime gives to slower kernels.
+        reference: The same with the float model; None if none was given.
+        outside_xnnpack: `(kind, tensor)` of the operators that the runtime computes with slower kernels.
     """
 
     file: TFLiteFile
@@ -58,12 +57,12 @@ class TFLiteReport:
 
     @property
     def path(self) -> str:
-        """The file."""
+        """Path of the file."""
         return self.file.path
 
     @property
     def size_bytes(self) -> int:
-        """Of the whole file."""
+        """Size of the whole file."""
         return self.file.size_bytes
 
     @property

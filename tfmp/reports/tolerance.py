@@ -7,23 +7,23 @@ from tfmp.checks import check_integer, check_number
 
 @dataclasses.dataclass(frozen=True)
 class Tolerance:
-    """What `tfmp.export_tflite(verify=)` asks of a file before it is written.
+    """Limits that `tfmp.export_tflite(verify=)` checks before it writes a file.
 
-    Each signal-to-noise ratio is that of the worst output; each top-1 agreement that of the worst output with classes,
-    of which one sample may differ, however few there are. None asks nothing.
+    Signal-to-noise ratios are those of the worst output, top-1 agreements those of the worst output with classes. One
+    sample may always differ in its class. None checks nothing.
 
     Args:
         operator_equal: Share of an operator's codes that equal the folded model's, 0 to 1.
         operator_difference: Largest difference of two codes of an operator.
         folded_db: Signal-to-noise ratio to the folded model, in decibels.
         folded_top1: Top-1 agreement with the folded model, 0 to 1.
-        trained_db: The same for the model that was exported, as Keras computes it.
-        trained_top1: The same.
-        reference_db: The same for the `reference`, the model in floating point.
-        reference_top1: The same.
+        trained_db: Signal-to-noise ratio to the exported model as Keras computes it, in decibels.
+        trained_top1: Top-1 agreement with it, 0 to 1.
+        reference_db: Signal-to-noise ratio to the `reference`, the float model, in decibels.
+        reference_top1: Top-1 agreement with it, 0 to 1.
 
     Raises:
-        ValueError: If a share is outside 0 to 1, or a number is no finite one.
+        ValueError: If a share is outside 0 to 1, or a number is not finite.
 
     Example:
         >>> tolerance = tfmp.Tolerance(trained_top1=0.95, reference_db=20.0)
@@ -49,5 +49,5 @@ class Tolerance:
                 check_number(f"{model}_top1", share, at_least=0, at_most=1)
 
     def of(self, model: str) -> tuple[float | None, float | None]:
-        """Returns the least decibels and the least top-1 agreement for `"folded"`, `"trained"` or `"reference"`."""
+        """Returns the minimum decibels and top-1 agreement for `"folded"`, `"trained"` or `"reference"`."""
         return getattr(self, f"{model}_db"), getattr(self, f"{model}_top1")

@@ -15,7 +15,7 @@ _DRAWS = 100
 
 
 def most_probable(graph: Graph) -> dict[str, tuple[int, int]]:
-    """Returns for every searched layer its most probable pair of bits: "winner takes all" (EdMIPS, eq. 18)."""
+    """Returns the most probable pair of bits of every searched layer, "winner takes all" (EdMIPS, eq. 18)."""
     return {
         layer.name: (
             layer.weight.bits[int(np.argmax(layer.weight.probabilities))],
@@ -30,19 +30,19 @@ def most_probable_within(
 ) -> dict[str, tuple[int, int]]:
     """Returns the most probable assignment whose cost does not exceed a limit, exactly.
 
-    Where it leaves some of the budget, a second knapsack spends it: each layer gains in proportion to the probability
-    that lies above its choice.
+    A second knapsack spends what remains of the budget: the gain of a layer is proportional to the probability of the
+    candidates above its choice.
 
     Args:
-        priced: A `SearchedCost`: the searched layers with their tables and probabilities; or a list of several.
-        limit: Bound on it; or a list with one for each.
-        spend: If False, what is left stays unspent.
+        priced: A `SearchedCost`, the searched layers with their tables and probabilities, or a list of several.
+        limit: Its limit, or a list with one for each.
+        spend: If False, there is no second knapsack.
 
     Raises:
         ValueError: If no assignment meets the limits.
     """
     graph = _lists(priced, limit)[0][0].graph
-    # Log of the probability that no more bits are wanted: it grows with every bit.
+    # Log of the probability that these bits are enough: it grows with every bit.
     wanted = _tables(graph, np.cumsum) if spend else None
     return best_within(priced, limit, _tables(graph, np.asarray), spend=wanted)
 
@@ -54,16 +54,16 @@ def best_within(
     *,
     spend: Mapping[str, np.ndarray] | None = None,
 ) -> dict[str, tuple[int, int]]:
-    """Returns the assignment of largest value whose cost does not exceed a limit, exactly.
+    """Returns the assignment with the largest value whose cost does not exceed a limit, exactly.
 
-    A multiple-choice knapsack: one pair of bits per layer, the sum of values to be largest, the sum of costs bounded.
+    Solves a multiple-choice knapsack: one pair of bits per layer, the largest sum of values, a limited sum of costs.
 
     Args:
         priced: A `SearchedCost`, or a list of several.
-        limit: Bound on it, or a list with one for each.
-        values: Layer name to `[W, A]` array: what each pair of bits is worth.
-        spend: The same, for what the first solution leaves of the budget: no layer then loses bits, and the sum of
-            these values is to be largest. Bits that cost nothing are always taken. None leaves the rest unspent.
+        limit: Its limit, or a list with one for each.
+        values: Layer name to `[W, A]` array: the value of each pair of bits.
+        spend: Values in the same form for a second knapsack, which spends what the first solution leaves of the
+            budget. No layer then loses bits, and bits that cost nothing are always taken. None omits it.
 
     Raises:
         ValueError: If no assignment meets the limits.
@@ -79,16 +79,15 @@ def best_within(
 def greedy_within(
     priced: SearchedCost | Sequence[SearchedCost], limit: float | Sequence[float], values: Mapping[str, np.ndarray]
 ) -> dict[str, tuple[int, int]]:
-    """Returns an assignment within a limit, found by taking the largest gain for its cost again and again.
+    """Returns an assignment within a limit by greedy search, a baseline for `best_within`.
 
-    It starts with the cheapest bits. A step gives one layer other bits: those that fit and gain most value for their
-    cost, as a share of the limit. When none gains, single layers get more bits as long as they fit. `best_within` finds
-    what is worth the most; this is what it is compared with.
+    It starts with the cheapest bits. Each step changes the bits of one layer: the change that fits and has the largest
+    gain of value per cost, as a share of the limit. When no change gains, single layers get more bits while they fit.
 
     Args:
         priced: A `SearchedCost`, or a list of several.
-        limit: Bound on it, or a list with one for each.
-        values: Layer name to `[W, A]` array: what each pair of bits is worth.
+        limit: Its limit, or a list with one for each.
+        values: Layer name to `[W, A]` array: the value of each pair of bits.
 
     Raises:
         ValueError: If no assignment meets the limits.
@@ -113,23 +112,24 @@ def random_within(
     *,
     tolerance: float = 0.02,
 ) -> dict[str, tuple[int, int]]:
-    """Returns a random assignment that spends a limit: what a search is compared with at equal cost.
+    """Returns a random assignment that spends a limit, a baseline at equal cost.
 
-    Every layer draws among its pairs of bits, each as likely. While the draw costs too much, a layer drawn at random
-    gets bits that lower the excess; then, while more than the tolerance is left, bits that cost more and fit.
+    Every layer draws one of its pairs of bits with equal probability. While the cost exceeds the limit, a random layer
+    gets bits that reduce the excess. Then, while more than the tolerance remains, a random layer gets bits that cost
+    more and fit.
 
     Args:
         priced: A `SearchedCost`, or a list of several.
-        limit: Bound on it, or a list with one for each.
-        rng: Source of randomness.
-        tolerance: Share of the limit that may stay unspent; of several limits, that of the one that is spent the most.
+        limit: Its limit, or a list with one for each.
+        rng: Random number generator.
+        tolerance: Share of the limit that may remain; with several limits, of the one that is closest to being spent.
 
     Raises:
-        ValueError: If no assignment meets the limits, or none that was drawn spends them.
+        ValueError: If no assignment meets the limits, or no draw spends them.
     """
     priced, limits = _lists(priced, limit)
     knapsack, most = Knapsack(priced, limits), 0.0
-    knapsack.solve(np.zeros(len(knapsack.layer)))  # an error where nothing meets the limits
+    knapsack.solve(np.zeros(len(knapsack.layer)))  # raises an error if no assignment meets the limits
     for _ in range(_DRAWS):
         chosen = _within(knapsack, rng)
         while chosen is not None:
@@ -146,7 +146,7 @@ def random_within(
 
 
 def _within(knapsack: Knapsack, rng: np.random.Generator) -> np.ndarray | None:
-    """A draw, repaired until it is within the bounds; None where single layers cannot repair it."""
+    """Returns a random draw, repaired until it is within the limits; None if changes of single layers cannot do it."""
     chosen: np.ndarray | None = np.array(
         [rng.choice(np.flatnonzero(knapsack.layer == index)) for index in range(len(knapsack.names))]
     )
@@ -161,7 +161,10 @@ def _within(knapsack: Knapsack, rng: np.random.Generator) -> np.ndarray | None:
 def _exchanged(
     knapsack: Knapsack, chosen: np.ndarray, candidates: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray | None:
-    """The choice with one of some options drawn into it, each layer that has any as likely; None if there are none."""
+    """Returns the choice with one option replaced by a random candidate; None without candidates.
+
+    Layers that have candidates are drawn with equal probability.
+    """
     layers = np.unique(knapsack.layer[candidates])
     if not len(layers):
         return None
@@ -175,7 +178,7 @@ def _lists(priced: SearchedCost | Sequence[SearchedCost], limit: Any) -> tuple[S
 
 
 def _tables(graph: Graph, function: Callable[[Sequence[float]], np.ndarray]) -> dict[str, np.ndarray]:
-    """Layer name to the sums of the logs of what a function makes of the probabilities of its choices."""
+    """Returns a table per layer: the log of a function of the probabilities, summed over its choices."""
     found = {}
     for layer in chosen_layers(graph):
         logs = [
@@ -191,9 +194,9 @@ def sample(graph: Graph, rng: np.random.Generator, *, trials: int = 1) -> dict[s
 
     Args:
         graph: A relaxed network.
-        rng: Source of randomness.
-        trials: Draws per tensor, or per pair where they are coupled, of which the most frequent wins: 1 is categorical
-            sampling, more come closer to the most probable choice (EdMIPS, eq. 19).
+        rng: Random number generator.
+        trials: Draws per tensor, or per pair if coupled; the most frequent one is chosen. 1 is categorical sampling,
+            more are closer to the most probable choice (EdMIPS, eq. 19).
     """
 
     def draw(selection: Candidates) -> int:

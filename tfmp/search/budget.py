@@ -18,9 +18,9 @@ class Budget:
 
     Args:
         cost: Name of a cost, or a `tfmp.costs.Cost`.
-        limit: The bound for the whole network, in the cost's unit, as `tfmp.cost` measures it.
-        like_uniform: `(weight_bits, activation_bits)`: what the searched layers cost with every one of them at that
-            pair. Layers outside the search are left out of both sides.
+        limit: The bound for the whole network, in the cost's unit, as in `tfmp.cost`.
+        like_uniform: `(weight_bits, activation_bits)`: the bound is the cost of the searched layers with all of them
+            at this pair. Other layers do not count.
 
     Raises:
         ValueError: Unless exactly one of `limit` and `like_uniform` is given, positive.
@@ -46,10 +46,10 @@ class Budget:
             hint = "Give (weight_bits, activation_bits)"
             pair = check_integers("like_uniform", self.like_uniform, count=2, at_least=1, at_most=32, hint=hint)
             object.__setattr__(self, "like_uniform", pair)
-        costs.get(self.cost)  # an unknown name fails here, not in the middle of a training
+        costs.get(self.cost)  # raises an error for an unknown name before training
 
     def limit_for(self, graph: Graph) -> float:
-        """Returns the bound on the sum over the searched layers of a graph, in the cost's unit.
+        """Returns the limit of the sum over the searched layers of a graph, in the cost's unit.
 
         Raises:
             ValueError: If no assignment of the graph meets it; the message names the smallest feasible value.
@@ -72,11 +72,11 @@ class Budget:
 
 
 def budgets_of(budget: Budget | Sequence[Budget]) -> tuple[Budget, ...]:
-    """Returns one budget, or each of a list, as a tuple.
+    """Returns a budget, or a list of budgets, as a tuple.
 
     Raises:
         TypeError: If it is neither.
-        ValueError: If two of them bound costs of one name.
+        ValueError: If two budgets have costs of one name.
     """
     budgets = budget if isinstance(budget, list | tuple) and budget else (budget,)
     budgets = check_instances("budget", budgets, Budget, "`tfmp.Budget`, or one")
@@ -90,16 +90,16 @@ def budgets_of(budget: Budget | Sequence[Budget]) -> tuple[Budget, ...]:
 
 
 def priced_limits(budget: Budget | Sequence[Budget], graph: Graph) -> tuple[list[SearchedCost], list[float]]:
-    """Returns the costs that a budget, or a list of them, bounds in a graph, and the bound on each.
+    """Returns the costs of one or several budgets in a graph, and the limit of each.
 
     Raises:
-        ValueError: If no assignment meets them all; the message names the budget that cannot be met, and the smallest
-            value that could be.
+        ValueError: If no assignment meets them all; the message names the budget that cannot be met, and its smallest
+            feasible value.
     """
     budgets = budgets_of(budget)
     limits = [each.limit_for(graph) for each in budgets]
     priced = [SearchedCost(graph, each.cost) for each in budgets]
-    # One by one they were compared with the cheapest bits of every tensor: coupled ones may not be had together.
+    # Each limit alone was compared with the cheapest bits of every tensor, which coupled candidates may not allow.
     knapsack = Knapsack(priced, limits)
     knapsack.solve(np.zeros(len(knapsack.layer)))
     return priced, limits

@@ -2,15 +2,15 @@
 
 from tfmp.graph import Graph, Layer
 
-# Of layers that are not searched but in integers.
+# Reasons of layers that are not searched but computed in integers.
 KEPT_BITS, KEPT_QUANTIZERS = 8, ("linear", "moving_range")
 
 
 def chosen_layers(graph: Graph) -> tuple[Layer, ...]:
-    """Returns the layers whose bits are open, in the order in which they first run.
+    """Returns the layers whose bits are searched, in the order in which they first run.
 
-    Where none is, because they were relaxed with one candidate, or are fixed: those that have bits of their own, not
-    the ones that are kept at 8 bits.
+    In a model relaxed with one candidate, or a fixed model, these are the layers with chosen bits, without those that
+    are kept at 8 bits.
     """
     if graph.searched:
         return graph.searched

@@ -9,23 +9,23 @@ from scipy import optimize, sparse
 from tfmp.search.searched_cost import SearchedCost
 
 _LARGEST_LOSS = 1e4
-_ROUNDING = 1e-12  # relative: sums of the same costs in another order
-_CLOSE = 1e-9  # relative: smaller differences of limits are not looked for
+_ROUNDING = 1e-12  # relative: difference of sums of the same costs in another order
+_CLOSE = 1e-9  # relative: smaller differences of limits are ignored
 _SMALLEST, _UNBOUNDED = 1e-300, 1e300
 
 
 class Knapsack:
-    """A multiple-choice knapsack: one pair of bits per layer, every sum of costs within its bound, exactly.
+    """A multiple-choice knapsack: one pair of bits per layer, every sum of costs within its limit, exactly.
 
     Args:
         priced: `SearchedCost`s of one graph.
-        limits: A bound on each.
+        limits: A limit for each.
 
     Attributes:
         names: The layers.
-        layer: `[options]` array: of every option, of all layers in one list, the index of its layer.
+        layer: `[options]` array: the layer index of each option. The options of all layers are in one list.
         bits: `[options, 2]` array: weight and activation bits.
-        cost: `[rows, options]` array, a row for each sum that is bounded.
+        cost: `[rows, options]` array, one row per bounded sum.
         bound: `[rows]` array.
     """
 
@@ -46,23 +46,23 @@ class Knapsack:
         self.bound = np.array([limit - sum.constant for sum, limit in rows], np.float64)
 
     def in_order(self, tables: Mapping[str, np.ndarray]) -> np.ndarray:
-        """The entries of all layers' tables in the order of the options."""
+        """Returns the entries of all layers' tables in the order of the options."""
         return np.array(
             [tables[name][pair] for name, pairs in zip(self.names, self._pairs, strict=True) for pair in pairs],
             np.float64,
         )
 
     def assignment(self, chosen: np.ndarray) -> dict[str, tuple[int, int]]:
-        """Layer name to pair of bits, from one option per layer."""
+        """Returns a dict of layer name to pair of bits, from one option per layer."""
         pairs = self.bits[chosen].tolist()
         return {name: (weight, activation) for name, (weight, activation) in zip(self.names, pairs, strict=True)}
 
     def solve(self, value: np.ndarray, *, at_least: np.ndarray | None = None) -> np.ndarray:
-        """Returns one option per layer: the largest sum of values, every cost within its bound.
+        """Returns one option per layer with the largest sum of values and every cost within its bound.
 
         Args:
             value: `[options]` array.
-            at_least: One option per layer, below whose bits no layer may fall; a solution itself.
+            at_least: One option per layer, itself a solution; no layer may get fewer bits than it has there.
 
         Raises:
             ValueError: If no assignment is within all bounds.
@@ -73,7 +73,7 @@ class Knapsack:
         return chosen
 
     def find(self, value: np.ndarray, *, at_least: np.ndarray | None = None) -> np.ndarray | None:
-        """As `solve`; None where there is no solution."""
+        """Like `solve`, but returns None if there is no solution."""
         allowed = np.ones(len(self.layer), bool) if at_least is None else self.reaching(at_least)
         cheapest = np.stack([self._of_layers(np.min, np.where(allowed, row, np.inf)) for row in self.cost])
         slack, rounding = self.bound - cheapest.sum(axis=1), _ROUNDING * np.abs(self.bound)
@@ -85,8 +85,8 @@ class Knapsack:
             return None
         best = self._of_layers(np.max, np.where(allowed, value, -np.inf))
         loss = np.where(allowed, best[self.layer] - value, 0)
-        loss *= _LARGEST_LOSS / max(loss.max(), _SMALLEST)  # the solver takes sums for equal within 1e-6
-        # It takes a row for met within 1e-6, too: in units of a small part of what there is to spend that is little.
+        loss *= _LARGEST_LOSS / max(loss.max(), _SMALLEST)  # the solver treats sums within 1e-6 as equal
+        # It also treats a row as met within 1e-6: in units of a small part of the budget, that is little.
         unit = np.maximum(np.maximum(slack, rounding), _SMALLEST) / 1e4
         one_each = sparse.csr_matrix((np.ones(len(self.layer)), (self.layer, np.arange(len(self.layer)))))
         rows = np.where(allowed, excess, 0) / unit[:, None]
@@ -107,13 +107,13 @@ class Knapsack:
             chosen = np.flatnonzero(result.x > 0.5)
             if (excess[:, chosen].sum(axis=1) <= slack + rounding).all():
                 return chosen
-            # Over a bound by less than the solver sees: it may not choose this one again.
+            # It exceeds a bound by less than the solver's tolerance: exclude this solution.
             excluded = np.zeros(len(self.layer))
             excluded[chosen] = 1
             constraints.append(optimize.LinearConstraint(excluded[None], -np.inf, len(chosen) - 1))
 
     def fill(self, chosen: np.ndarray, value: np.ndarray) -> np.ndarray:
-        """Raises single layers while one fits: what is left by gains too small for the solver, or by none at all."""
+        """Gives single layers more bits while they fit, for gains that are zero or too small for the solver."""
         chosen = chosen.copy()
         while True:
             richer = self.reaching(chosen) & (self.bits != self.bits[chosen][self.layer]).any(axis=1)
@@ -125,22 +125,22 @@ class Knapsack:
             chosen[self.layer[best]] = best
 
     def reaching(self, chosen: np.ndarray) -> np.ndarray:
-        """`[options]` array: which have at least the bits of their layer's chosen one."""
+        """Returns an `[options]` mask of the options with at least the bits of their layer's chosen option."""
         return (self.bits >= self.bits[chosen][self.layer]).all(axis=1)
 
     def fitting(self, chosen: np.ndarray) -> np.ndarray:
-        """`[options]` array: which can take the place of their layer's chosen one within the bounds."""
+        """Returns an `[options]` mask of the options that can replace their layer's chosen option within the bounds."""
         left = self.bound - self.cost[:, chosen].sum(axis=1)
         return (self._more(chosen) <= np.maximum(left, 0)[:, None]).all(axis=0)
 
     def excess(self, chosen: np.ndarray) -> np.ndarray:
-        """`[options]` array: how far bounds are exceeded with each in place of its layer's chosen one, in shares."""
+        """Returns an `[options]` array: the excess with each option chosen, as a share of the bounds."""
         cost = self.cost[:, chosen].sum(axis=1)[:, None] + self._more(chosen)
         over = cost - self.bound[:, None] - _ROUNDING * np.abs(self.bound)[:, None]
         return (np.maximum(over, 0) / np.maximum(np.abs(self.bound), _SMALLEST)[:, None]).sum(axis=0)
 
     def share(self, chosen: np.ndarray | None = None) -> np.ndarray:
-        """`[options]` array: what each costs, or costs beyond its layer's chosen one, in shares of the bounds."""
+        """Returns an `[options]` array: the cost of each, less that of the chosen option, as a share of the bounds."""
         cost = self.cost if chosen is None else self._more(chosen)
         return (cost / np.maximum(np.abs(self.bound), _SMALLEST)[:, None]).sum(axis=0)
 
@@ -148,17 +148,17 @@ class Knapsack:
         return self.cost - self.cost[:, chosen][:, self.layer]
 
     def _of_layers(self, function: Callable[[np.ndarray], Any], values: np.ndarray) -> np.ndarray:
-        """`[layers]` array of a function of the values of each layer's options."""
+        """Returns a `[layers]` array: a function of the values of each layer's options."""
         return np.array([function(values[self.layer == index]) for index in range(len(self.names))])
 
 
 def least(priced: Sequence[SearchedCost], limits: Sequence[float], target: SearchedCost) -> float:
-    """Returns the least that a `SearchedCost` can be while others are within their limits.
+    """Returns the smallest feasible value of a `SearchedCost` while others are within their limits.
 
     Args:
         priced: The others.
-        limits: A bound on each, which can be met.
-        target: The one.
+        limits: A limit for each, which can be met.
+        target: The cost to be minimized.
     """
     gain = -Knapsack([target], [_UNBOUNDED]).cost[np.argmax([sum.smallest for sum in target.sums])]
 
@@ -168,7 +168,7 @@ def least(priced: Sequence[SearchedCost], limits: Sequence[float], target: Searc
         return np.inf if chosen is None else target.of(knapsack.assignment(chosen))
 
     low, high = target.smallest, cost_within(_UNBOUNDED)
-    # Of one sum that was the least already.
+    # For a single sum, this is the minimum.
     while len(target.sums) > 1 and high - low > _CLOSE * abs(high):
         middle = (low + high) / 2
         found = cost_within(middle)
@@ -177,7 +177,7 @@ def least(priced: Sequence[SearchedCost], limits: Sequence[float], target: Searc
 
 
 def _reason(priced: Sequence[SearchedCost], limits: Sequence[float]) -> str:
-    """Why no assignment is within all limits."""
+    """Returns the reason why no assignment is within all limits."""
     names = [f"`{each.cost.name}`" for each in priced]
     for name, each, limit in zip(names, priced, limits, strict=True):
         smallest = least([], [], each)

@@ -7,20 +7,20 @@ from tfmp.checks import check_number
 
 
 class Multiplier(abc.ABC):
-    """What the search adds to the loss: `value * (expected cost / normalizer)`.
+    """A Lagrange multiplier; the search adds `value * (expected cost / normalizer)` to the loss.
 
     Attributes:
-        value: The multiplier now.
+        value: The current multiplier.
     """
 
     value: float
 
     @abc.abstractmethod
     def update(self, expected_cost: float, limit: float) -> None:
-        """Moves the multiplier after a training step; both arguments are in the cost's unit."""
+        """Updates the multiplier after a training step; both arguments are in the cost's unit."""
 
     def state(self) -> dict[str, float]:
-        """What a resumed run needs."""
+        """Returns the state that a resumed run needs."""
         return {"value": self.value}
 
     def restore(self, state: Mapping[str, float]) -> None:
@@ -32,7 +32,7 @@ class FixedMultiplier(Multiplier):
     """A constant eta: R_E + eta R_C (EdMIPS, eq. 6).
 
     Args:
-        eta: Non-negative; the cost it multiplies is normalized by that of the first searched layer at one bit each.
+        eta: Non-negative; the cost is normalized by that of the first searched layer at one bit.
 
     Raises:
         ValueError: If `eta` is negative.
@@ -50,11 +50,11 @@ class DualAscent(Multiplier):
 
     value = max(0, integral + damping * excess), where excess = expected cost / limit - 1 and the integral gains
     `learning_rate * excess` at every step: the ascent on the dual of min R_E subject to R_C <= limit, damped by the
-    gradient of an augmented Lagrangian's quadratic term so that the cost settles instead of swinging.
+    gradient of an augmented Lagrangian's quadratic term so that the cost does not oscillate.
 
     Args:
         learning_rate: Step of the ascent, positive.
-        damping: Weight of the present excess, not negative.
+        damping: Weight of the current excess, not negative.
 
     Raises:
         ValueError: If a number is out of range.

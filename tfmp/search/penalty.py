@@ -10,13 +10,13 @@ from tfmp.search.searched_cost import SearchedCost
 
 
 class Penalty:
-    """multiplier * expected cost / normalizer: a term of the loss, as long as bits are open.
+    """The term `multiplier * expected cost / normalizer` of the loss, while bits are open.
 
     Args:
         priced: The `SearchedCost`.
         multiplier: A `tfmp.search.Multiplier`.
-        limit: What the cost is held to, its normalizer then; None to normalize by the first searched layer at one bit,
-            or at its cheapest candidates where the cost has no price for one bit.
+        limit: The limit of the cost, which is then the normalizer. None normalizes by the cost of the first searched
+            layer at one bit, or at its cheapest candidates if the cost has no price for one bit.
 
     Raises:
         ValueError: If the normalizer is not positive.
@@ -35,7 +35,7 @@ class Penalty:
             )
 
     def step(self, probabilities: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> float:
-        """Moves the multiplier after a training step; returns the expected cost, normalized.
+        """Updates the multiplier after a training step; returns the expected cost, normalized.
 
         Args:
             probabilities: Layer name to the arrays of its weight and activation probabilities.
@@ -46,12 +46,12 @@ class Penalty:
         return expected / self.normalizer
 
     def prices(self, probabilities: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> dict[str, np.ndarray]:
-        """Layer name to `[W, A]` array: what each pair of bits adds to the loss; 0 where it changes nothing."""
+        """Returns a `[W, A]` array per layer name: the price of each pair in the loss; 0 where it changes nothing."""
         tables = self.priced.largest(probabilities).tables
         return {name: self.multiplier.value * table / self.normalizer for name, table in tables.items()}
 
     def summary(self, probabilities: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
-        """The figures that an epoch logs, costs normalized."""
+        """Returns the figures that an epoch logs, with normalized costs."""
         expected = self.priced.expected(probabilities) / self.normalizer
         discrete = self.priced.of(self._most_probable(probabilities)) / self.normalizer
         return {
@@ -70,11 +70,11 @@ class Penalty:
 
 
 def _first_layer_cost(priced: SearchedCost) -> float:
-    """The cost of the first searched layer at one bit each: its FLOPs, for BitOps."""
+    """Returns the cost of the first searched layer at one bit; for BitOps, this is its FLOPs."""
     layer = priced.graph.layers[priced.names[0]]
     shape = layer.require_shape()
     one_bit = (CodeFormat(1, -1, 1),)
     try:
         return float(priced.cost.table(shape, one_bit, one_bit)[0, 0])
-    except ValueError:  # no price, as in a table of what was measured
+    except ValueError:  # no price for one bit, for example in a measured table
         return float(priced.cost.table(shape, layer.weight.formats, layer.activation.formats).min())

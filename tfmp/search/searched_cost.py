@@ -20,7 +20,7 @@ class SearchedCost:
 
     Attributes:
         names: The searched layers, in the order of the network.
-        sums: `tfmp.costs.LayerSum`s over these layers, in the cost's unit, of which the largest counts.
+        sums: `tfmp.costs.LayerSum`s over these layers, in the cost's unit; the cost is the largest of them.
     """
 
     def __init__(self, graph: Graph, cost: str | costs.Cost):
@@ -31,29 +31,29 @@ class SearchedCost:
 
     @property
     def tables(self) -> Mapping[str, np.ndarray]:
-        """Layer name to `[W, A]` array: what counts at the graph's probabilities."""
+        """A `[W, A]` array per layer name, of the largest sum at the graph's probabilities."""
         return self.largest().tables
 
     @functools.cached_property
     def outside(self) -> float:
-        """Cost of all that is in no sum; an error where the cost has no price for it, as energy for floats."""
+        """Cost of everything outside the sums; an error if the cost has no price for it, such as energy for floats."""
         return self.cost.outside(self.graph, self.names)
 
     @property
     def smallest(self) -> float:
-        """The least that an assignment can cost, unless the sums are smallest at different ones: then a bound."""
+        """Smallest cost of an assignment; a lower bound if the sums have their minima at different assignments."""
         return max(sum.smallest for sum in self.sums)
 
     def largest(self, probabilities: Mapping[str, tuple[np.ndarray, np.ndarray]] | None = None) -> costs.LayerSum:
-        """The sum that counts; its tables are a subgradient of the expected cost. Arguments as of `expected`."""
+        """Returns the largest sum; its tables are a subgradient of the expected cost. Arguments as in `expected`."""
         if len(self.sums) == 1:
             return self.sums[0]
         return max(self.sums, key=lambda sum: sum.of(self.graph, probabilities=probabilities))
 
     def uniform(self, weight_bits: int, activation_bits: int) -> float:
-        """The cost with every searched layer at one pair of bits, candidate or not.
+        """Returns the cost with every searched layer at one pair of bits, candidate or not.
 
-        A layer whose kernel or input is not quantized at all stays as it is.
+        A layer whose kernel or input is not quantized does not change.
         """
         layers = {
             name: dataclasses.replace(
@@ -67,19 +67,19 @@ class SearchedCost:
         return max(sum.of(graph) for sum in self.cost.sums(graph, self.names))
 
     def expected(self, probabilities: Mapping[str, tuple[np.ndarray, np.ndarray]] | None = None) -> float:
-        """Sum of expectations; `probabilities` maps names to pairs of arrays and replaces those of the graph.
+        """Returns the expected cost; `probabilities` maps names to pairs of arrays and replaces those of the graph.
 
-        Of several sums the largest, which is at most the expectation of the largest.
+        With several sums, it is the largest expected sum, which is at most the expectation of the largest sum.
         """
         return self.largest(probabilities).of(self.graph, probabilities=probabilities)
 
     def of(self, bits: Mapping[str, tuple[int, int]] | BitAssignment) -> float:
-        """The cost under an assignment, a mapping of names to pairs of candidate bits."""
+        """Returns the cost of an assignment, a mapping of names to pairs of candidate bits."""
         return max(sum.of(self.graph, bits) for sum in self.sums)
 
 
 def _one_format(selection: Candidates, bits: int) -> Candidates:
-    """The candidate of that many bits, or its quantizer's format where there is no such candidate."""
+    """Returns the candidate with these bits, or its quantizer's format if there is no such candidate."""
     if selection.formats[0].is_float:
         return selection
     found = [format for format in selection.formats if format.bits == bits]

@@ -16,24 +16,23 @@ _NAME = "`selection_data`"
 
 
 class SelectionData:
-    """Held-out data on which a search moves its logits, batch by batch, with how and when it does so.
+    """Held-out data on which a search trains its logits, with the batch size and the frequency of these steps.
 
-    Which batch a selection step takes follows from `seed` and from how many such steps there were before it, over all
-    epochs: a resumed search goes on with the batch that the killed one would have taken. `class_weight` of `fit` is
-    that of the training steps alone; here a `sample_weight` does the same.
+    The batch of a selection step depends only on `seed` and on the number of selection steps before it, over all
+    epochs: a resumed search continues with the batch that the killed one would have used. `class_weight` of `fit`
+    applies only to training steps; here, use a `sample_weight`.
 
     Args:
         data: `(x, y)` or `(x, y, sample_weight)` of arrays or structures of arrays; or such batches: a
             `tf.data.Dataset`, a `PyDataset` or `Sequence` of Keras, a function that returns an iterator of them.
-        batch_size: Samples in a batch of arrays; the others come in batches.
-        every: How many training steps go before each selection step, counted over all epochs.
-        seed: Integer: arrays are shuffled, and batches with an index are taken, in a new order in each pass over the
-            data. A data set of TensorFlow and a function keep their own order; to resume is exact if that order is
-            the same in every run.
+        batch_size: Samples in a batch of arrays; other data are already in batches.
+        every: Number of training steps before each selection step, counted over all epochs.
+        seed: Integer: arrays, and batches with an index, have a new random order in each pass over the data. A data
+            set of TensorFlow and a function keep their own order; resuming is exact if it is the same in every run.
 
     Raises:
         ValueError: If the data are empty or have no targets, arrays are not finite, or a number is not positive.
-        TypeError: If the data have another form, or can be read once only.
+        TypeError: If the data have another form, or can be read only once.
 
     Example:
         >>> data = SelectionData((np.zeros((8, 3)), np.zeros(8)), batch_size=4)
@@ -59,21 +58,21 @@ class SelectionData:
 
     @classmethod
     def of(cls, data: Any) -> "SelectionData":
-        """Returns the data themselves, or data of the defaults of this class."""
+        """Returns the argument if it is of this class, otherwise its data with the default settings."""
         return data if isinstance(data, cls) else cls(data)
 
     def identity(self) -> dict[str, Any]:
-        """What two equal data share, in JSON; of batches their number, of arrays all values."""
+        """JSON that is equal for equal data: the number of batches, or all values of arrays."""
         settings = {"every": self.every, "seed": self.seed, "batch_size": self._batch_size}
         return {**settings, "data": described(self._data)}
 
     def batch(self, position: int) -> tuple[Any, Any, Any]:
-        """Returns `(x, y, sample_weight)` of the selection step with that number, from 0; the last may be None."""
+        """Returns `(x, y, sample_weight)` of the selection step at a position, from 0; `sample_weight` may be None."""
         return parts_of(self._batches[position], _NAME)
 
 
 class _Shuffled:
-    """Batches of `size` items each, every pass in an order of its own; the items of a last, smaller batch wait."""
+    """Batches of `size` items in a new random order in each pass; a last, smaller batch is left out."""
 
     def __init__(self, take: Callable[[np.ndarray], Any], count: int, size: int, seed: int):
         if count == 0:
@@ -90,7 +89,7 @@ class _Shuffled:
 
 
 class _InOrder:
-    """Batches that are read in their order, over and over."""
+    """Batches that are read in their order, repeatedly."""
 
     def __init__(self, source: IndexedBatches | StreamedBatches):
         self._source, self._next = source, 0
