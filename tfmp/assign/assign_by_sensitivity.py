@@ -1,14 +1,18 @@
 """Assigns bits without training, by measured sensitivities and a knapsack."""
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import numpy as np
 
+from tfmp.annotations import KerasModel
 from tfmp.assign.discretize import decided
 from tfmp.assign.sensitivity import measure_sensitivity
 from tfmp.bindings.framework import framework_of
 from tfmp.checks import check_choice, check_function
 from tfmp.graph import BitAssignment
 from tfmp.search.assignment import best_within, greedy_within
-from tfmp.search.budget import budgets_of, priced_limits
+from tfmp.search.budget import Budget, budgets_of, priced_limits
 from tfmp.transform.calibration.output_error import DIVERGENCES
 from tfmp.transform.relax import relax
 
@@ -16,7 +20,14 @@ METHODS = ("knapsack", "greedy")
 
 
 def assign_by_sensitivity(
-    model, data, budget, *, loss=None, divergence=None, method="knapsack", verbose=0
+    model: KerasModel,
+    data: Any,
+    budget: Budget | Sequence[Budget],
+    *,
+    loss: Callable[..., Any] | None = None,
+    divergence: str | None = None,
+    method: str = "knapsack",
+    verbose: int = 0,
 ) -> BitAssignment:
     """Returns the bits within a budget at which a network suffers least, found without training in minutes.
 

@@ -2,15 +2,18 @@
 
 import dataclasses
 import math
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
+from tfmp.annotations import KerasModel
 from tfmp.assign.discretize import decided
 from tfmp.bindings.framework import framework_of
 from tfmp.checks import check_flag, check_function, check_integer
 from tfmp.graph import BitAssignment, Graph, Layer
 from tfmp.search.assignment import most_probable, most_probable_within
-from tfmp.search.budget import budgets_of, priced_limits
+from tfmp.search.budget import Budget, budgets_of, priced_limits
 from tfmp.transform.finite_weights import check_finite_weights
 from tfmp.transform.fix import fix
 
@@ -18,7 +21,15 @@ _UNDRAWN = 1e-6  # how little a probability counts beside one draw
 
 
 def assign_by_validation(
-    search_model, score, *, samples=4, trials=50, budget=None, calibration=None, seed=0, spend=False
+    search_model: KerasModel,
+    score: Callable[[KerasModel], float],
+    *,
+    samples: int = 4,
+    trials: int = 50,
+    budget: Budget | Sequence[Budget] | None = None,
+    calibration: Any = None,
+    seed: int = 0,
+    spend: bool = False,
 ) -> BitAssignment:
     """Draws assignments from what a search found probable and returns the one whose network has the best score.
 
@@ -72,7 +83,7 @@ def assign_by_validation(
         key = tuple(bits.items())
         if key not in scores:
             scores[key] = _checked(score(fix(search_model, bits, calibration=calibration)))
-    best = max(scores, key=scores.get)
+    best = max(scores, key=scores.__getitem__)
     recorded = [{"bits": {name: list(pair) for name, pair in key}, "score": value} for key, value in scores.items()]
     return decided(
         graph,

@@ -1,15 +1,18 @@
 """Turns the probabilities of a searched model into a bit assignment."""
 
 import importlib.metadata
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from tfmp import costs
+from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import framework_of
 from tfmp.checks import check_choice, check_flag, check_integer
-from tfmp.graph import BitAssignment
+from tfmp.graph import BitAssignment, Graph
 from tfmp.search.assignment import most_probable, most_probable_within, sample
-from tfmp.search.budget import budgets_of, priced_limits
+from tfmp.search.budget import Budget, budgets_of, priced_limits
 from tfmp.search.chosen_layers import chosen_layers
 from tfmp.search.searched_cost import SearchedCost
 from tfmp.transform.finite_weights import check_finite_weights
@@ -18,7 +21,14 @@ STRATEGIES = ("argmax", "budget", "sample", "multinomial")
 _TRIALS = 50  # EdMIPS, section 4.7
 
 
-def discretize(search_model, *, strategy="argmax", budget=None, seed=0, spend=True) -> BitAssignment:
+def discretize(
+    search_model: KerasModel,
+    *,
+    strategy: str = "argmax",
+    budget: Budget | Sequence[Budget] | None = None,
+    seed: int = 0,
+    spend: bool = True,
+) -> BitAssignment:
     """Returns the bits that a search decided on.
 
     - `"argmax"`: each tensor at its most probable bits (EdMIPS, eq. 18), whatever it costs.
@@ -47,9 +57,8 @@ def discretize(search_model, *, strategy="argmax", budget=None, seed=0, spend=Tr
     check_choice("strategy", strategy, STRATEGIES)
     check_integer("seed", seed, at_least=0)
     check_flag("spend", spend)
-    if budget is not None:
-        budgets_of(budget)
-    if strategy == "budget" and budget is None:
+    budgets = () if budget is None else budgets_of(budget)
+    if strategy == "budget" and not budgets:
         raise ValueError('`strategy="budget"` needs `budget=tfmp.Budget(...)`. Received: budget=None')
     graph = framework_of(search_model, "search_model").read(search_model)
     check_finite_weights(graph)
@@ -58,7 +67,7 @@ def discretize(search_model, *, strategy="argmax", budget=None, seed=0, spend=Tr
             f"Model `{graph.name}` has no layer whose bits are open or chosen. Expected a model from `tfmp.relax`."
         )
     if strategy == "budget":
-        bits = most_probable_within(*priced_limits(budget, graph), spend=spend)
+        bits = most_probable_within(*priced_limits(budgets, graph), spend=spend)
     elif strategy == "argmax":
         bits = most_probable(graph)
     else:
@@ -66,7 +75,14 @@ def discretize(search_model, *, strategy="argmax", budget=None, seed=0, spend=Tr
     return decided(graph, bits, strategy=strategy, budget=budget)
 
 
-def decided(graph, bits, *, strategy, budget=None, **provenance) -> BitAssignment:
+def decided(
+    graph: Graph,
+    bits: Mapping[str, tuple[int, int]],
+    *,
+    strategy: str,
+    budget: Budget | Sequence[Budget] | None = None,
+    **provenance: Any,
+) -> BitAssignment:
     """Returns the assignment of a relaxed graph with its costs and how it came about.
 
     Args:
@@ -76,7 +92,7 @@ def decided(graph, bits, *, strategy, budget=None, **provenance) -> BitAssignmen
         budget: The `Budget` they were chosen under, a list of several, or None.
         **provenance: More to be recorded.
     """
-    measured = [costs.BitOps()]
+    measured: list[costs.Cost] = [costs.BitOps()]
     provenance = {
         "model": graph.name,
         "strategy": strategy,

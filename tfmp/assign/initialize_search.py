@@ -1,14 +1,19 @@
 """Starts a search at a given bit assignment."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
+from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import framework_of
 from tfmp.checks import check_number
 from tfmp.graph import BitAssignment
 from tfmp.transform.fix import check_assignment
 
 
-def initialize_search(search_model, assignment, *, confidence=0.9):
+def initialize_search(
+    search_model: KerasModel, assignment: BitAssignment | Mapping[str, tuple[int, int]], *, confidence: float = 0.9
+) -> None:
     """Sets the logits of a relaxed model so that each tensor prefers the bits of an assignment.
 
     The assigned bits get the probability `confidence`, the other candidates share the rest equally. A search then

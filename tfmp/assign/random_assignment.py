@@ -1,16 +1,21 @@
 """Random bit assignments within a budget, as a baseline."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from tfmp.annotations import KerasModel
 from tfmp.assign.discretize import decided
 from tfmp.bindings.framework import framework_of
 from tfmp.checks import check_integer, check_number
 from tfmp.graph import BitAssignment
 from tfmp.search.assignment import random_within
-from tfmp.search.budget import budgets_of, priced_limits
+from tfmp.search.budget import Budget, budgets_of, priced_limits
 
 
-def random_assignment(model, budget, *, seed=0, tolerance=0.02) -> BitAssignment:
+def random_assignment(
+    model: KerasModel, budget: Budget | Sequence[Budget], *, seed: int = 0, tolerance: float = 0.02
+) -> BitAssignment:
     """Returns random bits that spend a budget: what the bits of a search have to be better than.
 
     Every layer draws among its pairs of bits, each as likely; single layers are then drawn anew until the budget is

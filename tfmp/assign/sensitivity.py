@@ -1,6 +1,8 @@
 """Measures how the output error of a network grows when one tensor gets fewer bits."""
 
 import dataclasses
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +18,9 @@ from tfmp.transform.edits.without_quantizers import in_floating_point, own_weigh
 _CERTAIN = 1e4  # a logit beside which softmax leaves the others exactly nothing
 
 
-def measure_sensitivity(graph: Graph, data, *, loss=None, divergence=None, verbose=0):
+def measure_sensitivity(
+    graph: Graph, data: Any, *, loss: Callable[..., Any] | None = None, divergence: str | None = None, verbose: int = 0
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Measures every candidate of every searched tensor by itself, all others as fine as they get.
 
     The network is built anew with 8 bits added to every tensor's candidates and, for each candidate, the range of least
@@ -42,7 +46,8 @@ def measure_sensitivity(graph: Graph, data, *, loss=None, divergence=None, verbo
     for layer in graph.searched:
         pair = (layer.weight, layer.activation)
         losses = trials.losses(layer.name, pair)
-        found[layer.name] = tuple(np.array(values) - finest if values else np.zeros(1) for values in losses)
+        weight, activation = (np.array(values) - finest if values else np.zeros(1) for values in losses)
+        found[layer.name] = weight, activation
         if not all(np.isfinite(values).all() for values in found[layer.name]):
             raise ValueError(
                 f"Layer `{layer.name}`: the output is not finite at some of its candidates, {found[layer.name]}. Check "

@@ -26,17 +26,32 @@ class CodeFormat:
     low: int | None = None
     high: int | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_integer("bits", self.bits, at_least=1, at_most=32)
         for name in ("low", "high"):
             if getattr(self, name) is not None:
                 check_integer(name, getattr(self, name))
-        if (self.low is None) != (self.high is None) or (self.low is not None and self.low >= self.high):
+        if self.low is None or self.high is None:
+            ordered = self.low is self.high
+        else:
+            ordered = self.low < self.high
+        if not ordered:
             raise ValueError(f"`low` must be below `high`, or both None. Received: {self.low} and {self.high}")
 
     @property
     def is_float(self) -> bool:
         return self.low is None
+
+    @property
+    def code_range(self) -> tuple[int, int]:
+        """The smallest and the largest code.
+
+        Raises:
+            ValueError: If it is floating point.
+        """
+        if self.low is None or self.high is None:
+            raise ValueError("Floating point has no codes. Expected the format of a quantized tensor.")
+        return self.low, self.high
 
     @property
     def container_bits(self) -> int:
@@ -47,13 +62,14 @@ class CodeFormat:
         """
         if self.is_float:
             return 32
+        low, high = self.code_range
         for bits in (2, 4, 8):
-            if -(2 ** (bits - 1)) <= self.low and self.high < 2 ** (bits - 1):
+            if -(2 ** (bits - 1)) <= low and high < 2 ** (bits - 1):
                 return bits
-        if self.high - self.low <= CODE_SPAN:  # a zero point moves an unsigned range into INT8
+        if high - low <= CODE_SPAN:  # a zero point moves an unsigned range into INT8
             return 8
         raise ValueError(
-            f"Codes from {self.low} to {self.high} do not fit 8 bits: mid-rise levels double the codes. "
+            f"Codes from {low} to {high} do not fit 8 bits: mid-rise levels double the codes. "
             "Use at most 7 bits with this quantizer, or another quantizer."
         )
 

@@ -2,12 +2,22 @@
 
 import os
 
+from tfmp.annotations import KerasModel
 from tfmp.inspection.inspect_model import inspect_model
+from tfmp.reports import ModelReport, TFLiteFile
 from tfmp.tflite.file_contents import file_contents
 from tfmp.tflite.interpreter import Interpreter
+from tfmp.transform.edits.layer_plan import LayerSelection
 
 
-def inspect(model, *, quantizer="lsq", layers=None, skip=None, first_and_last="int8"):
+def inspect(
+    model: KerasModel | str | os.PathLike[str],
+    *,
+    quantizer: str | tuple[str, str] = "lsq",
+    layers: LayerSelection = None,
+    skip: LayerSelection = None,
+    first_and_last: str = "int8",
+) -> ModelReport | TFLiteFile:
     """Lists the layers of a model with what `tfmp.relax` would do to each, and why; or what is in an exported file.
 
     For a relaxed or fixed model the list shows the bits that its layers have.

@@ -1,12 +1,13 @@
 """Builds the report of what the library does with each layer of a model."""
 
+from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import framework_of
 from tfmp.graph import Layer
 from tfmp.lowering.weight_packing import MODES
 from tfmp.mixins.mixed_precision import quantizer_pair
 from tfmp.reports import ModelReport, ModelRow
 from tfmp.transform.dry_run import fold_errors, with_stand_ins
-from tfmp.transform.edits.layer_plan import EIGHT_BITS, FLOAT, FOLLOWS, LayerPlan, plan
+from tfmp.transform.edits.layer_plan import EIGHT_BITS, FLOAT, FOLLOWS, LayerPlan, LayerSelection, plan
 from tfmp.transform.edits.relaxed_graph import relaxed_graph
 from tfmp.transform.edits.split_separables import with_split_separables
 from tfmp.transform.outlook import float_outlook, integer_outlook
@@ -14,7 +15,14 @@ from tfmp.transform.outlook import float_outlook, integer_outlook
 _BITS = 4  # of every quantizer, in place of the candidates
 
 
-def inspect_model(model, *, quantizer="lsq", layers=None, skip=None, first_and_last="int8") -> ModelReport:
+def inspect_model(
+    model: KerasModel,
+    *,
+    quantizer: str | tuple[str, str] = "lsq",
+    layers: LayerSelection = None,
+    skip: LayerSelection = None,
+    first_and_last: str = "int8",
+) -> ModelReport:
     """Lists the layers of a Keras model; see `tfmp.inspect`."""
     pair = quantizer_pair(quantizer)
     graph = quantized = with_stand_ins(with_split_separables(framework_of(model).read(model, weights=False)))

@@ -1,12 +1,14 @@
 """`tfmp.layer_table`: bits, BitOps, bytes and energy of each layer."""
 
 from tfmp import costs
+from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import framework_of
 from tfmp.inspection.simulate import simulate
 from tfmp.reports import LayerRow, LayerTable
+from tfmp.simulator import Hardware
 
 
-def layer_table(fixed, *, hardware="bit_fusion", batch=16) -> LayerTable:
+def layer_table(fixed: KerasModel, *, hardware: str | Hardware = "bit_fusion", batch: int = 16) -> LayerTable:
     """Returns what every layer of a fixed model costs.
 
     Args:
@@ -22,7 +24,7 @@ def layer_table(fixed, *, hardware="bit_fusion", batch=16) -> LayerTable:
     """
     framework = framework_of(fixed, "fixed")
     report = simulate(fixed, hardware=hardware, batch=batch)
-    energy_nj = {}
+    energy_nj: dict[str, float] = {}
     for row in report.layers:
         if row.modelled:
             energy_nj[row.name] = energy_nj.get(row.name, 0.0) + row.energy_nj["total"] / batch

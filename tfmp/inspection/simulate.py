@@ -1,9 +1,13 @@
 """`tfmp.simulate`: energy and latency of a model on a simulated accelerator."""
 
+from collections.abc import Mapping
+
 from tfmp import simulator
+from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import framework_of
-from tfmp.graph import BitAssignment
+from tfmp.graph import BitAssignment, LayerShape
 from tfmp.reports import NetworkReport
+from tfmp.simulator import Hardware
 from tfmp.transform.edits.split_separables import with_split_separables
 from tfmp.transform.fix import check_assignment
 
@@ -11,13 +15,13 @@ _NOT_COUNTED = ("input", "identity", "reshape", "quantize")
 
 
 def simulate(
-    model,
+    model: KerasModel,
     *,
-    assignment=None,
-    hardware="bit_fusion",
-    batch=16,
-    objective="latency",
-    depthwise="single_channel",
+    assignment: BitAssignment | Mapping[str, tuple[int, int]] | tuple[int, int] | None = None,
+    hardware: str | Hardware = "bit_fusion",
+    batch: int = 16,
+    objective: str = "latency",
+    depthwise: str = "single_channel",
 ) -> NetworkReport:
     """Simulates a model on an accelerator, layer by layer.
 
@@ -41,13 +45,14 @@ def simulate(
         >>> print(tfmp.simulate(fixed, hardware="bit_fusion", batch=16))
     """
     graph = with_split_separables(framework_of(model).read(model, weights=False))
-    uniform = assignment if isinstance(assignment, tuple) else None
-    chosen = {}
-    if assignment is not None and uniform is None:
-        assignment = BitAssignment.of(assignment)
-        check_assignment(graph, assignment)
-        chosen = assignment.bits
-    rows, bits = [], {}
+    uniform, chosen = None, BitAssignment({})
+    if isinstance(assignment, tuple):
+        uniform = assignment
+    elif assignment is not None:
+        chosen = BitAssignment.of(assignment)
+        check_assignment(graph, chosen)
+    rows: list[LayerShape | tuple[str, str]] = []
+    bits = {}
     for call in graph.calls:
         layer = graph.layer_of(call)
         if layer.kind in _NOT_COUNTED:
@@ -56,7 +61,7 @@ def simulate(
             rows.append((layer.name, layer.kind))
             continue
         rows.append(layer.shape)
-        bits[layer.name] = uniform or chosen.get(layer.name) or _own_bits(layer)
+        bits[layer.name] = uniform or chosen.bits.get(layer.name) or _own_bits(layer)
     return simulator.simulate(rows, bits, hardware, batch, objective=objective, depthwise=depthwise)
 
 

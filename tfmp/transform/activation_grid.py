@@ -1,5 +1,6 @@
 """The integer grid of a layer's input."""
 
+import numpy as np
 import tensorflow as tf
 
 from tfmp import quantizers
@@ -19,7 +20,7 @@ def activation_grid(layer: Layer) -> Grid:
     return Grid(float(levels.step), int(levels.low), int(levels.high))
 
 
-def calibrated_quantizer(layer: Layer):
+def calibrated_quantizer(layer: Layer) -> tuple[quantizers.Quantizer, dict[str, np.ndarray]]:
     """Returns the quantizer of a layer's input and its state.
 
     Raises:

@@ -6,7 +6,7 @@ from tfmp.graph.runtime_limits import LARGEST_KERNEL_CODE
 from tfmp.operators.fold_error import FoldError
 
 
-def check_library(layer: Layer):
+def check_library(layer: Layer) -> None:
     """Raises `FoldError` if a quantizer of another library quantizes a layer."""
     for tensor, selection in (("weights", layer.weight), ("input", layer.activation)):
         if not selection.formats[0].is_float and selection.quantizer not in quantizers.names():
@@ -18,19 +18,20 @@ def check_library(layer: Layer):
             )
 
 
-def check_kernel(layer: Layer):
+def check_kernel(layer: Layer) -> None:
     """Raises `FoldError` if INT8 cannot hold the codes of one of a kernel's candidates."""
     for candidate in layer.weight.formats:
-        if not candidate.is_float and not -LARGEST_KERNEL_CODE <= candidate.low < candidate.high <= LARGEST_KERNEL_CODE:
+        low, high = (0, 0) if candidate.is_float else candidate.code_range
+        if not -LARGEST_KERNEL_CODE <= low <= high <= LARGEST_KERNEL_CODE:
             raise FoldError(
                 layer.name,
                 f"it has {candidate.bits} bits of `{layer.weight.quantizer}` for its weights, whose codes up to "
-                f"{candidate.high} INT8 cannot hold",
+                f"{high} INT8 cannot hold",
                 f"Use at most {candidate.bits - 1} bits with it, or another quantizer.",
             )
 
 
-def check_range(layer: Layer):
+def check_range(layer: Layer) -> None:
     """Raises `FoldError` if the range of a layer's input is another one in every batch."""
     name = layer.activation.quantizer
     if name and quantizers.family(name).range_of_every_batch:
@@ -41,7 +42,7 @@ def check_range(layer: Layer):
         )
 
 
-def check_zero(layer: Layer):
+def check_zero(layer: Layer) -> None:
     """Raises `FoldError` if one of the candidates of a layer's input has no level at zero, as integers need."""
     selection = layer.activation
     for candidate in selection.formats:

@@ -1,12 +1,13 @@
 """`tfmp.distill`: trains a network by distillation."""
 
+from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import framework_name, framework_of
 from tfmp.checks import check_number
 from tfmp.mixins.distillation import SoftTargets
 from tfmp.transform.output_kind import holds_probabilities
 
 
-def distill(student, teacher, *, temperature=4.0, weight=1.0):
+def distill(student: KerasModel, teacher: KerasModel, *, temperature: float = 4.0, weight: float = 1.0) -> KerasModel:
     """Returns a model that trains the student to do what the teacher does, besides the loss of its own targets.
 
     loss = loss of `compile` + weight * temperature**2 * KL(softmax(t / temperature) || softmax(s / temperature))

@@ -1,6 +1,7 @@
 """Lowers a network without values, to find what has no integer form."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
@@ -67,10 +68,10 @@ class StandIns:
 
     def grid(self, layer: Layer) -> Grid:
         widest = layer.activation.formats[-1]
-        return _STAND_IN.grid if widest.is_float else Grid(1.0, widest.low, widest.high)
+        return _STAND_IN.grid if widest.is_float else Grid(1.0, *widest.code_range)
 
-    def kernel(self, layer: Layer, after, input_scale: float):
-        channels = layer.shape.out_channels
+    def kernel(self, layer: Layer, after: Any, input_scale: float) -> tuple[dict[str, np.ndarray], int]:
+        channels = layer.require_shape().out_channels
         kernel = np.zeros((1, 1, channels, 1) if layer.kind == "conv2d_transpose" else (1, 1, 1, channels), np.int8)
         scale, bias = np.ones(channels, np.float32), np.zeros(channels, np.int32)
         return {"kernel": kernel, "kernel_scale": scale, "bias": bias}, 8

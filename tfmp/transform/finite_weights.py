@@ -5,7 +5,7 @@ import numpy as np
 from tfmp.graph import Graph
 
 
-def check_finite_weights(graph: Graph):
+def check_finite_weights(graph: Graph) -> None:
     """Raises `ValueError` if a weight, a range or a logit of a network, read with its weights, is NaN or infinite."""
     for layer in graph.in_order():
         for path, value in layer.weights.items():

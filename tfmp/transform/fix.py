@@ -1,10 +1,13 @@
 """`tfmp.fix`: a model with fixed bits."""
 
 import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
 from tfmp import quantizers
+from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import framework_of
 from tfmp.checks import check_choice, check_flag, check_function
 from tfmp.graph import BitAssignment, Candidates, Graph, Layer
@@ -20,7 +23,15 @@ from tfmp.transform.finite_weights import check_finite_weights
 _SEARCH_ONLY = ("logits", "temperature", "mixture_variance", "sampling_step")
 
 
-def fix(search_model, assignment, *, calibration=None, post_training=False, loss=None, verbose=0):
+def fix(
+    search_model: KerasModel,
+    assignment: BitAssignment | Mapping[str, tuple[int, int]],
+    *,
+    calibration: Any = None,
+    post_training: bool = False,
+    loss: Callable[..., Any] | None = None,
+    verbose: int = 0,
+) -> KerasModel:
     """Returns the network with the bits of an assignment: same layers, same names, weights inherited.
 
     Its quantizers start from the ranges that the search learned and are free from then on. Where each candidate had a
@@ -87,7 +98,7 @@ def _models_of(search_model, floating):
     yield framework_of(search_model).write(floating)
 
 
-def check_assignment(graph: Graph, assignment: BitAssignment):
+def check_assignment(graph: Graph, assignment: BitAssignment) -> None:
     """Raises `ValueError` unless the assignment names exactly the searched layers of the graph."""
     searched = [layer.name for layer in chosen_layers(graph)]
     if not searched:
@@ -108,7 +119,7 @@ def _fixed(layer: Layer, weight_bits: int, activation_bits: int) -> Layer:
     names = quantizer_pair(layer.config["config"]["quantizer"])
     weights = own_weights(layer)
     config = {**layer.config["config"]}
-    selections = {}
+    selections: dict[str, Any] = {}
     for tensor, selection, bits, name in (
         ("weight", layer.weight, weight_bits, names[0]),
         ("activation", layer.activation, activation_bits, names[1]),

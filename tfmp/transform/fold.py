@@ -1,5 +1,6 @@
 """`tfmp.fold`: the integer inference model of a fixed model."""
 
+from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import framework_of
 from tfmp.graph import Graph, IntegerGraph
 from tfmp.lowering.lowering import Lowering
@@ -11,7 +12,7 @@ from tfmp.transform.finite_weights import check_finite_weights
 from tfmp.transform.stored_values import StoredValues
 
 
-def fold(fixed, *, mode="fast"):
+def fold(fixed: KerasModel, *, mode: str = "fast") -> KerasModel:
     """Returns the inference model of a fixed model: the same integers and the same roundings as its file.
 
     Normalization is folded into per-channel scales, biases lie on the int32 grid of the accumulators, and every
@@ -47,7 +48,7 @@ def fold_graph(graph: Graph, *, mode: str = "fast") -> IntegerGraph:
     return Lowering(graph, StoredValues(mode)).run()
 
 
-def check_fixed(graph: Graph):
+def check_fixed(graph: Graph) -> None:
     """Raises `ValueError` if bits are still open, nothing is quantized, or weights that were read are not finite."""
     check_finite_weights(graph)
     if graph.searched:

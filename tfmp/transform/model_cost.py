@@ -1,8 +1,11 @@
 """`tfmp.cost`: the cost of a model."""
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 from tfmp import costs, quantizers
+from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import framework_of
 from tfmp.graph import BitAssignment, Candidates, Layer
 from tfmp.search.chosen_layers import chosen_layers
@@ -10,7 +13,9 @@ from tfmp.transform.edits.split_separables import with_split_separables
 from tfmp.transform.fix import check_assignment
 
 
-def cost(model, cost, assignment=None) -> float:
+def cost(
+    model: KerasModel, cost: str | costs.Cost, assignment: BitAssignment | Mapping[str, tuple[int, int]] | None = None
+) -> float:
     """Returns what a whole network costs.
 
     Args:
@@ -36,7 +41,7 @@ def cost(model, cost, assignment=None) -> float:
 
 def _with_bits(layer: Layer, weight_bits: int, activation_bits: int) -> Layer:
     """The layer at one pair of bits, candidates or not."""
-    selections = {}
+    selections: dict[str, Any] = {}
     for tensor, selection, bits in (
         ("weight", layer.weight, weight_bits),
         ("activation", layer.activation, activation_bits),

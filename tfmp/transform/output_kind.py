@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from tfmp.annotations import KerasModel
 from tfmp.bindings.activation_kinds import KINDS as ACTIVATIONS
 from tfmp.graph import Graph, Layer
 from tfmp.graph.integer_graph import NUMBER_OPERATIONS
@@ -47,7 +48,7 @@ def decision(graph: Graph, tensor: str) -> str:
     return LARGEST if shape[-1] != 1 and function not in ACTIVATIONS - {"identity"} else ""
 
 
-def decisions(model, graph: Graph) -> dict[str, str]:
+def decisions(model: KerasModel, graph: Graph) -> dict[str, str]:
     """Returns `decision` of every output by its name in a file; logits are none where the model learns a regression.
 
     Args:

@@ -1,7 +1,9 @@
 """`tfmp.quantize`: post-training quantization in one call."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
+from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import framework_of
 from tfmp.checks import check_choice, check_function, check_integers, is_integer, received
 from tfmp.graph import BitAssignment
@@ -19,7 +21,15 @@ from tfmp.transform.edits.without_quantizers import in_floating_point
 from tfmp.transform.finite_weights import check_finite_weights
 
 
-def quantize(model, bits=8, *, calibration, quantizer="lsq", loss=None, verbose=0):
+def quantize(
+    model: KerasModel,
+    bits: int | tuple[int, int] | BitAssignment | Mapping[str, tuple[int, int]] = 8,
+    *,
+    calibration: Any,
+    quantizer: str | tuple[str, str] = "lsq",
+    loss: Callable[..., Any] | None = None,
+    verbose: int = 0,
+) -> KerasModel:
     """Returns a model quantized after training, ready for `tfmp.export_tflite`.
 
     Ranges are fitted to the calibration data; means, variances and normalizations are corrected where the error on a
@@ -93,7 +103,7 @@ def quantize(model, bits=8, *, calibration, quantizer="lsq", loss=None, verbose=
     return fixed
 
 
-def _bits_by_layer(model, bits):
+def _bits_by_layer(model: KerasModel, bits: Any) -> Mapping[str, tuple[int, int]]:
     if isinstance(bits, BitAssignment):
         return bits.bits
     if isinstance(bits, Mapping):

@@ -1,15 +1,18 @@
 """Checks that layers compute the same when built from their configuration."""
 
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
+from tfmp.annotations import KerasModel
 from tfmp.graph import Graph, map_references
 from tfmp.mixins.restoring import restoring
 
 _KNOWN = ("keras", "tf_keras", "tfmp")
 
 
-def check_rebuilt(framework, graph: Graph, model, rebuilt):
+def check_rebuilt(framework: Any, graph: Graph, model: KerasModel, rebuilt: KerasModel) -> None:
     """Compares the layers of the user's own classes in a model with those built again from their configurations.
 
     A configuration that forgets an argument builds a layer that computes something else. Layers that are random, or

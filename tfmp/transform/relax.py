@@ -1,7 +1,10 @@
 """`tfmp.relax`: a model that searches its bits."""
 
 import warnings
+from collections.abc import Sequence
+from typing import Any
 
+from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import framework_of
 from tfmp.mixins.bit_selector import check_bits
 from tfmp.mixins.mixed_precision import check_coupled, check_flags_and_seed, quantizer_pair
@@ -9,7 +12,7 @@ from tfmp.relaxation import check_relaxation
 from tfmp.transform.calibration.calibrate import calibrate_ranges
 from tfmp.transform.candidate_checks import check_kernel, check_range, check_zero
 from tfmp.transform.dry_run import fold_errors
-from tfmp.transform.edits.layer_plan import SEARCHED, plan
+from tfmp.transform.edits.layer_plan import SEARCHED, LayerSelection, plan
 from tfmp.transform.edits.relaxed_graph import relaxed_graph
 from tfmp.transform.edits.split_separables import with_split_separables
 from tfmp.transform.finite_weights import check_finite_weights
@@ -18,21 +21,21 @@ from tfmp.transform.rebuilt import check_rebuilt
 
 
 def relax(
-    model,
+    model: KerasModel,
     *,
-    weight_bits=(1, 2, 3, 4),
-    activation_bits=(2, 3, 4),
-    quantizer="lsq",
-    calibration=None,
-    layers=None,
-    skip=None,
-    first_and_last="int8",
-    relaxation="softmax",
-    shared_range=True,
-    shared_weights=True,
-    coupled=False,
-    seed=0,
-):
+    weight_bits: Sequence[int] = (1, 2, 3, 4),
+    activation_bits: Sequence[int] = (2, 3, 4),
+    quantizer: str | tuple[str, str] = "lsq",
+    calibration: Any = None,
+    layers: LayerSelection = None,
+    skip: LayerSelection = None,
+    first_and_last: str = "int8",
+    relaxation: str = "softmax",
+    shared_range: bool = True,
+    shared_weights: bool = True,
+    coupled: bool = False,
+    seed: int = 0,
+) -> KerasModel:
     """Returns a copy of a model in which every layer chooses the bits of its weights and of its input as it trains.
 
     Layer names and weights are kept. A nested model stays one, with what is put behind its layers inside; their names
@@ -98,7 +101,7 @@ def relax(
             f"Model `{graph.name}` is quantized already, by its layers {', '.join(quantized)}. Relax the model in "
             "floating point; to train on with what a search found, see `tfmp.fix`."
         )
-    options = {"layers": layers, "skip": skip, "quantizer": pair}
+    options: dict[str, Any] = {"layers": layers, "skip": skip, "quantizer": pair}
     plans = plan(graph, first_and_last=first_and_last, **options)
     if not _searched(plans):
         raise _nothing_to_search(graph, plans, _searched(plan(graph, first_and_last="search", **options)))

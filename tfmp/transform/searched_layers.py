@@ -1,12 +1,13 @@
 """`tfmp.searched_layers`: the layers whose bits are searched."""
 
+from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import framework_of
 from tfmp.search.chosen_layers import chosen_layers
 from tfmp.transform.edits.layer_plan import SEARCHED, plan
 from tfmp.transform.edits.split_separables import with_split_separables
 
 
-def searched_layers(model) -> tuple[str, ...]:
+def searched_layers(model: KerasModel) -> tuple[str, ...]:
     """Names of the layers that `tfmp.fix` takes bits of; of a model in floating point, that `tfmp.relax` would search.
 
     Args:

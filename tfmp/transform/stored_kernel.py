@@ -13,7 +13,9 @@ from tfmp.transform.candidate_checks import check_kernel
 _CHANNEL_AXES = {"depthwise_conv2d": (-2, -1), "depthwise_conv1d": (-2, -1), "conv2d_transpose": (-2,)}
 
 
-def stored_kernel(layer: Layer, after: AffineMap | None, input_scale: float, *, mode: str = "fast"):
+def stored_kernel(
+    layer: Layer, after: AffineMap | None, input_scale: float, *, mode: str = "fast"
+) -> tuple[dict[str, np.ndarray], int]:
     """Returns the constants of a layer with a kernel, with the affine map behind it (a normalization) folded in.
 
     The codes are those of training. The map multiplies their scales, channel by channel; a negative factor negates the
@@ -31,7 +33,8 @@ def stored_kernel(layer: Layer, after: AffineMap | None, input_scale: float, *, 
         takes for a code.
     """
     codes, scale = kernel_codes(layer)
-    channels = layer.shape.out_channels
+    shape, code_range = layer.require_shape(), layer.weight.formats[0].code_range
+    channels = shape.out_channels
     transposed = layer.kind == "conv2d_transpose"  # its filters are [height, width, out, in]
     codes = np.swapaxes(codes, -1, -2) if transposed else codes
     by_channel = codes.reshape(-1, channels)
@@ -42,16 +45,16 @@ def stored_kernel(layer: Layer, after: AffineMap | None, input_scale: float, *, 
         by_channel = np.where(after.factor < 0, -by_channel, by_channel)
         scale = scale * np.abs(after.factor)
     # By the format rather than the codes that happen to occur: what a cost foresees.
-    low = min(layer.weight.formats[0].low, int(by_channel.min()))
-    high = max(layer.weight.formats[0].high, int(by_channel.max()))
-    container_bits = weight_storage(layer.shape, low, high, mode=mode).container_bits
+    low = min(code_range[0], int(by_channel.min()))
+    high = max(code_range[1], int(by_channel.max()))
+    container_bits = weight_storage(shape, low, high, mode=mode).container_bits
     constants = in_container(by_channel, scale, bias, input_scale, container_bits=container_bits)
     kernel = constants["kernel"].reshape(codes.shape)
     kernel = np.swapaxes(kernel, -1, -2) if transposed else kernel
     return {**constants, "kernel": kernel[None] if layer.kind.endswith("conv1d") else kernel}, container_bits
 
 
-def kernel_codes(layer: Layer):
+def kernel_codes(layer: Layer) -> tuple[np.ndarray, np.ndarray]:
     """Returns `(integers, scale)` of a fixed layer's kernel, those of training."""
     check_kernel(layer)
     prefix = "weight_selector/"

@@ -1,5 +1,7 @@
 """Grids, kernels and biases of a fixed network as a file stores them."""
 
+import numpy as np
+
 from tfmp.graph import Grid, Layer
 from tfmp.operators.affine_chain import AffineMap
 from tfmp.transform.activation_grid import activation_grid
@@ -20,6 +22,6 @@ class StoredValues:
         """Returns the codes of the input of a quantized layer, see `activation_grid`."""
         return activation_grid(layer)
 
-    def kernel(self, layer: Layer, after: AffineMap | None, input_scale: float):
+    def kernel(self, layer: Layer, after: AffineMap | None, input_scale: float) -> tuple[dict[str, np.ndarray], int]:
         """Returns the constants of a layer with a kernel and the bits of their container, see `stored_kernel`."""
         return stored_kernel(layer, after, input_scale, mode=self._mode)

@@ -1,5 +1,8 @@
 """Finds which channels of a network must have equal counts."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from tfmp.graph import Graph
 from tfmp.width.channel_counts import ChannelCounts
 
@@ -34,7 +37,10 @@ class ChannelFlow:
 
     def __init__(self, graph: Graph, kept):
         self.graph, self.counts = graph, ChannelCounts()
-        self.axes, self.made, self.read, self.groups = {}, {}, {}, {}
+        self.axes: dict[str, Sequence[Any]] = {}
+        self.made: dict[str, Any] = {}
+        self.read: dict[str, Any] = {}
+        self.groups: dict[str, Any] = {}
         for call in graph.calls:
             layer = graph.layer_of(call)
             try:

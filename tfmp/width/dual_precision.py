@@ -1,14 +1,24 @@
 """`tfmp.dual_precision`: one precision for depthwise convolutions, one for all other layers."""
 
+from typing import Any
+
+from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import framework_of
 from tfmp.checks import check_integer
+from tfmp.graph import LayerShape
 from tfmp.transform.fix import fix
 from tfmp.transform.relax import relax
 
 
 def dual_precision(
-    model, *, weight_bits, depthwise_bits=None, activation_bits=8, quantizer="dual_precision", calibration=None
-):
+    model: KerasModel,
+    *,
+    weight_bits: int,
+    depthwise_bits: int | None = None,
+    activation_bits: int = 8,
+    quantizer: str | tuple[str, str] = "dual_precision",
+    calibration: Any = None,
+) -> KerasModel:
     """Returns a copy of a model whose kernels have one precision, those of its depthwise convolutions another.
 
     The first and the last layer are at 8 bits. Train what is returned like any model, from its first weights as
@@ -54,6 +64,6 @@ def dual_precision(
     return fix(relaxed, {name: (chosen, activation_bits) for name, chosen in bits.items()})
 
 
-def is_depthwise(shape) -> bool:
+def is_depthwise(shape: LayerShape) -> bool:
     """True for a convolution with one input channel for each filter, given its `LayerShape`."""
     return shape.kind == "depthwise_conv2d" or shape.groups == shape.in_channels > 1

@@ -4,8 +4,10 @@ import math
 
 import numpy as np
 
+from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import framework_of
-from tfmp.transform.edits.layer_plan import matcher
+from tfmp.graph import LayerShape
+from tfmp.transform.edits.layer_plan import LayerSelection, matcher
 from tfmp.width.dual_precision import is_depthwise
 
 
@@ -31,11 +33,11 @@ class MagnitudeVariance:
     Reference: DualPrecision, fig. 4 and proposition 5.1
     """
 
-    def __init__(self, model, *, layers=None):
+    def __init__(self, model: KerasModel, *, layers: LayerSelection = None):
         framework = framework_of(model)
         multiplying = [layer for layer in framework.read(model, weights=False).in_order() if layer.shape]
         matches = matcher(
-            (lambda layer: is_depthwise(layer.shape)) if layers is None else layers, multiplying, "layers"
+            (lambda layer: is_depthwise(layer.require_shape())) if layers is None else layers, multiplying, "layers"
         )
         recorded = [layer for layer in multiplying if matches(layer)]
         if not recorded:
@@ -44,11 +46,13 @@ class MagnitudeVariance:
         self._kernels = {layer.name: (framework.layer(model, layer.name), layer.shape) for layer in recorded}
         self.clear()
 
-    def clear(self):
+    def clear(self) -> None:
         """Forgets the steps so far."""
-        self._count, self._means, self._squares = 0, {}, {}
+        self._count = 0
+        self._means: dict[str, np.ndarray] = {}
+        self._squares: dict[str, np.ndarray] = {}
 
-    def update(self):
+    def update(self) -> None:
         """Takes the kernels as they are for one more step."""
         self._count += 1
         for name, (layer, shape) in self._kernels.items():
@@ -69,7 +73,7 @@ class MagnitudeVariance:
         return {name: float(np.mean(squares) / (self._count - 1)) for name, squares in self._squares.items()}
 
 
-def mean_magnitudes(kernel, shape):
+def mean_magnitudes(kernel: np.ndarray, shape: LayerShape) -> np.ndarray:
     """Returns mean|w| of each output filter, `[out_channels]`.
 
     Args:
@@ -88,7 +92,7 @@ def _kernel(layer):
     return layer.depthwise_kernel if hasattr(layer, "depthwise_kernel") else layer.kernel  # tf_keras, in floating point
 
 
-def proposition_variance(num_weights, deviation, mean_product=2 / math.pi):
+def proposition_variance(num_weights: int, deviation: float, mean_product: float = 2 / math.pi) -> float:
     """Variance of mean|w| over Gaussian weights of zero mean, by proposition 5.1.
 
     sigma**2 / d + (d - 1) / d * rho * sigma**2 - 2 sigma**2 / pi

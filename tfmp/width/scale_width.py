@@ -2,17 +2,20 @@
 
 import dataclasses
 
+from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import framework_of
 from tfmp.bindings.nesting import names_in
 from tfmp.checks import check_flag, check_number
 from tfmp.graph import Graph, Layer
-from tfmp.transform.edits.layer_plan import first_and_last_layers, matcher
+from tfmp.transform.edits.layer_plan import LayerSelection, first_and_last_layers, matcher
 from tfmp.width.channel_flow import WITH_KERNELS, ChannelFlow
 
 _SIZES = {"dense": "units", "other": "output_dim"}  # where it is not `filters`; of the others only an embedding has one
 
 
-def scale_width(model, multiplier, *, fixed_ends=False, keep=None):
+def scale_width(
+    model: KerasModel, multiplier: float, *, fixed_ends: bool = False, keep: LayerSelection = None
+) -> KerasModel:
     """Returns a model like another whose layers all have `multiplier` times as many channels.
 
     Filters, units and embeddings are multiplied and rounded to whole numbers, at least 1; those of grouped convolutions
@@ -54,8 +57,8 @@ def scale_width(model, multiplier, *, fixed_ends=False, keep=None):
             f"Model `{graph.name}` is quantized already, by its layers {', '.join(quantized)}. Scale the model in "
             "floating point, then relax it."
         )
-    kept = matcher(keep, list(graph.in_order()), "keep")
-    kept = {layer.name for layer in graph.in_order() if kept(layer)}
+    matches = matcher(keep, list(graph.in_order()), "keep")
+    kept = {layer.name for layer in graph.in_order() if matches(layer)}
     with_kernels = {layer.name for layer in graph.in_order() if layer.kind in WITH_KERNELS}
     first, last = map(set, first_and_last_layers(graph, with_kernels))
     flow = ChannelFlow(graph, kept | first if fixed_ends else kept)

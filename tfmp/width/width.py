@@ -23,7 +23,7 @@ class Width:
     size_bits: float
     target_bits: float
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             check_number(field.name, getattr(self, field.name), above=0)
 

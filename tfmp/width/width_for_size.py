@@ -1,7 +1,9 @@
 """`tfmp.width_for_size`: the width at a given model size."""
 
 import math
+from collections.abc import Callable
 
+from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import framework_of
 from tfmp.checks import check_function, check_integer, check_number, check_numbers
 from tfmp.transform.edits.layer_plan import SEARCHED, plan
@@ -12,7 +14,13 @@ from tfmp.width.width import Width
 
 
 def width_for_size(
-    build, target_bits, *, weight_bits, depthwise_bits=None, widths=(0.01, 8.0), tolerance=0.02
+    build: Callable[[float], KerasModel],
+    target_bits: float,
+    *,
+    weight_bits: int,
+    depthwise_bits: int | None = None,
+    widths: tuple[float, float] = (0.01, 8.0),
+    tolerance: float = 0.02,
 ) -> Width:
     """Finds the width multiplier at which the kernels of a network take a number of bits.
 
@@ -75,7 +83,7 @@ def _next_width(target_bits, low, high, tried):
     return guess if low < guess < high and len(tried) % 2 else math.sqrt(low * high)
 
 
-def kernel_bits(model, weight_bits, depthwise_bits=None):
+def kernel_bits(model: KerasModel, weight_bits: int, depthwise_bits: int | None = None) -> int:
     """The bits that the kernels of a model in floating point take at two precisions, counted as above."""
     depthwise_bits = weight_bits if depthwise_bits is None else depthwise_bits
     framework = framework_of(model)

@@ -1,10 +1,12 @@
 """Calibrates ranges and batch normalizations."""
 
 import math
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import framework_of
 from tfmp.data.batches import batches
 from tfmp.data.whole_batches import by_whole_batches, fixed_batch_size, full_batches
@@ -14,7 +16,7 @@ from tfmp.transform.calibration.channel_moments import ChannelMoments, moment_re
 _MAX_VALUES = 2**18
 
 
-def calibrate_ranges(model, float_model, data, *, least_squares=False):
+def calibrate_ranges(model: KerasModel, float_model: KerasModel, data: Any, *, least_squares: bool = False) -> None:
     """Sets the range of every activation quantizer of a model from what its float model computes on the data.
 
     Args:
@@ -25,7 +27,7 @@ def calibrate_ranges(model, float_model, data, *, least_squares=False):
             further; else activations get the ranges that training starts from, and kernels keep theirs.
     """
     graph = framework_of(model).read(model, weights=False)
-    wanted = {}
+    wanted: dict[str, list[str]] = {}
     for call in graph.calls:
         layer = graph.layer_of(call)
         if not layer.activation.formats[0].is_float:
@@ -84,7 +86,7 @@ class _Drawn:
         self.extremes = np.array([np.min(ends), np.max(ends)], values.dtype)
 
 
-def reestimate_normalization(model, data) -> dict[str, int]:
+def reestimate_normalization(model: KerasModel, data: Any) -> dict[str, int]:
     """Sets the moving statistics of every batch normalization to their averages over the data.
 
     Changing bits changes what a normalization sees; this corrects it without training. Moving ranges follow too.

@@ -1,10 +1,14 @@
 """Means and variances of tensors per channel."""
 
 import dataclasses
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
 
+from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import framework_of
 from tfmp.data.batches import num_samples
 from tfmp.data.whole_batches import by_whole_batches, fixed_batch_size
@@ -28,7 +32,7 @@ class ChannelMoments:
     variance: np.ndarray
     count: int
 
-    def usable(self, variance) -> np.ndarray:
+    def usable(self, variance: ArrayLike) -> np.ndarray:
         """`[channels]` booleans: False where the moments say nothing about a channel that usually has a variance.
 
         That is a channel that is all but constant here, and every channel of a tensor with few values.
@@ -37,7 +41,9 @@ class ChannelMoments:
         return (self.variance > smallest) & (self.count >= _MIN_VALUES)
 
 
-def moment_reader(model, tensors, batches):
+def moment_reader(
+    model: KerasModel, tensors: Mapping[str, Sequence[str]], batches: Callable[[], Iterable[Any]]
+) -> Callable[[], dict[str, ChannelMoments]]:
     """Returns a function that computes the moments that tensors of a model have now.
 
     Args:

@@ -1,9 +1,12 @@
 """Checks that data match the statistics of batch normalizations."""
 
 import warnings
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
+from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import framework_of
 from tfmp.data.batches import batches
 from tfmp.operators.normalization import has_last_channels
@@ -13,7 +16,7 @@ from tfmp.transform.calibration.channel_moments import moment_reader
 _LARGEST_DISTANCE = 0.25
 
 
-def is_familiar(models, data) -> bool:
+def is_familiar(models: Iterable[KerasModel], data: Any) -> bool:
     """True if data are for one of several models as what its normalizations were trained on; else warns.
 
     Args:
@@ -35,7 +38,7 @@ def is_familiar(models, data) -> bool:
     return False
 
 
-def statistics_distance(model, data) -> float:
+def statistics_distance(model: KerasModel, data: Any) -> float:
     """How far what the normalizations read on the data is from their moving statistics, 0 without normalizations.
 
     Each channel has the Kullback-Leibler divergence of two Gaussians, N(mean, variance) of the data from that of the

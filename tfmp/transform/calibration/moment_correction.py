@@ -1,9 +1,12 @@
 """Corrects means and variances that quantization has shifted."""
 
 import functools
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
+from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import framework_of
 from tfmp.data.batches import batches
 from tfmp.graph import Graph
@@ -31,40 +34,43 @@ class MomentCorrection:
         kept_channels: How many channels the last correction of a normalization left as they were, by carrier.
     """
 
-    def __init__(self, graph: Graph, model, floating, data):
+    def __init__(self, graph: Graph, model: KerasModel, floating: KerasModel, data: Any):
         chunks = functools.partial(batches, data, graph=graph)
-        self._variables, self._exact, self._carrier_of, tensors = {}, {}, {}, {}
-        self._epsilon = {}
+        self._variables: dict[str, dict[str, Any]] = {}
+        self._exact: dict[str, dict[str, Any]] = {}
+        self._carrier_of: dict[str, str] = {}
+        self._epsilon: dict[str, float] = {}
+        tensors: dict[str, list[str]] = {}
         framework = framework_of(model)
         for call in graph.calls:
             layer, normalization = graph.layer_of(call), fusable_normalization(graph, call)
             if layer.kind == "batch_normalization":
                 if not has_last_channels(graph, layer):
                     continue
-                paths, tensor = STATISTICS, call.inputs[0]
+                paths, tensor = list(STATISTICS), call.inputs[0]
                 self._epsilon[layer.name] = layer.attributes["epsilon"]
             elif normalization is not None:
                 self._carrier_of[layer.name] = normalization.name
                 continue
             elif layer.shape is not None and layer.is_quantized and "bias" in layer.weights:
                 self._carrier_of[layer.name] = layer.name
-                paths, tensor = ("bias",), call.outputs[0]
+                paths, tensor = ["bias"], call.outputs[0]
             else:
                 continue
             for kept, owner in ((self._variables, model), (self._exact, floating)):
                 kept[layer.name] = {path: getattr(framework.layer(owner, layer.name), path) for path in paths}
             tensors.setdefault(layer.name, []).append(tensor)
         self.carriers = tuple(self._variables)
-        self.kept_channels = {}
+        self.kept_channels: dict[str, int] = {}
         if self.carriers:
             self._moments = moment_reader(model, tensors, chunks)
             self._wanted = moment_reader(floating, tensors, chunks)()
 
-    def carrier(self, layer) -> str | None:
+    def carrier(self, layer: str) -> str | None:
         """The name of the layer that carries the correction of a layer with a kernel, None if none does."""
         return self._carrier_of.get(layer)
 
-    def correct(self, carrier):
+    def correct(self, carrier: str) -> None:
         """Corrects one tensor, given what the network before it computes now.
 
         Channels of a normalization whose moments say nothing, in either network, are left as they are.
@@ -85,11 +91,11 @@ class MomentCorrection:
         self.assign(carrier, {path: np.where(usable, value, values[path]) for path, value in pairs})
         self.kept_channels[carrier] = int(np.sum(~usable))
 
-    def values(self, carrier):
+    def values(self, carrier: str) -> dict[str, np.ndarray]:
         """The arrays that carry a correction, by their names in the layer."""
         return {path: np.asarray(variable) for path, variable in self._variables[carrier].items()}
 
-    def assign(self, carrier, values):
+    def assign(self, carrier: str, values: Mapping[str, np.ndarray]) -> None:
         """Writes what `values` returned, or would."""
         for path, value in values.items():
             self._variables[carrier][path].assign(value)

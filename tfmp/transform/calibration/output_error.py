@@ -1,8 +1,12 @@
 """Output error of a network: divergence from floating point, or a loss."""
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
+from tfmp.annotations import KerasModel
 from tfmp.checks import check_choice
 from tfmp.data.batches import batches, labelled_batches, num_samples
 from tfmp.data.model_inputs import ModelInputs
@@ -14,7 +18,15 @@ DIVERGENCES = ("kl", "squared_error")
 _SMALLEST_PROBABILITY = 1e-7
 
 
-def read_samples(graph: Graph, floating, data, *, loss=None, divergence=None, name="`data`"):
+def read_samples(
+    graph: Graph,
+    floating: KerasModel,
+    data: Any,
+    *,
+    loss: Callable[..., Any] | None = None,
+    divergence: str | None = None,
+    name: str = "`data`",
+) -> tuple[Callable[..., Any], list[tuple[Any, tuple[Any, ...]]]]:
     """Reads data into memory, each batch with what the outputs are to be compared with.
 
     Args:
@@ -50,7 +62,7 @@ class MeanLoss:
         samples: Likewise, or a part of these.
     """
 
-    def __init__(self, model, loss, samples):
+    def __init__(self, model: KerasModel, loss: Callable[..., Any], samples: Sequence[tuple[Any, tuple[Any, ...]]]):
         self._weights = [num_samples(inputs) for inputs, _ in samples]
         self._samples = tf.nest.map_structure(tf.constant, samples)
 
@@ -67,7 +79,7 @@ class MeanLoss:
         return float(np.average([float(self._mean_loss(*pair)) for pair in self._samples], weights=self._weights))
 
 
-def divergence_of(graph: Graph, references, divergence=None):
+def divergence_of(graph: Graph, references: Sequence[Any], divergence: str | None = None) -> Callable[[Any, Any], Any]:
     """Returns the function of (reference outputs, outputs) that says how far they are apart, for each sample.
 
     - `"kl"`: KL(reference || output) over the last axis, of probabilities where the output ends in a softmax, else of

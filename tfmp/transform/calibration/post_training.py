@@ -1,7 +1,11 @@
 """Post-training quantization: chooses corrections by the error on held-out data."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
+from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import framework_of
 from tfmp.data.batches import num_samples
 from tfmp.data.structure import map_leaves
@@ -16,7 +20,9 @@ from tfmp.transform.edits.separate_activations import with_separate_activations
 _HELD_OUT = 4  # one sample of so many
 
 
-def quantize_after_training(model, floating: Graph, data, *, loss=None, reestimate=True) -> PostTrainingReport:
+def quantize_after_training(
+    model: KerasModel, floating: Graph, data: Any, *, loss: Callable[..., Any] | None = None, reestimate: bool = True
+) -> PostTrainingReport:
     """Fits a fixed network to data so that it can be used as it is.
 
     Every quantizer gets the range of least squared error at its bits. With these, and again with normalizations

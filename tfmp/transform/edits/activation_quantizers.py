@@ -51,7 +51,7 @@ def _with_float(graph, name):
     return dataclasses.replace(graph, tensors={**graph.tensors, name: dataclasses.replace(tensor, dtype="float32")})
 
 
-def quantize_layer(name, *, signed, bits=STORAGE_BITS):
+def quantize_layer(name: str, *, signed: bool, bits: int = STORAGE_BITS) -> Layer:
     """Returns the layer that stores a tensor."""
     return Layer(
         name,

@@ -1,5 +1,8 @@
 """Quantizes the annotated layers of a float network (TFMOT)."""
 
+from collections.abc import Collection, Mapping
+from typing import Any
+
 from tfmp.graph import Graph
 from tfmp.mixins.mixed_precision import quantizer_pair
 from tfmp.operators.affine_chain import FUSED_ACTIVATIONS
@@ -13,7 +16,15 @@ from tfmp.transform.edits.separate_activations import with_separate_activations
 from tfmp.transform.edits.split_separables import with_split_separables
 
 
-def with_annotated_layers(graph: Graph, ours, *, default, first_and_last="int8", theirs=(), stored=()) -> Graph:
+def with_annotated_layers(
+    graph: Graph,
+    ours: Mapping[str, Mapping[str, Any] | None],
+    *,
+    default: Mapping[str, Any],
+    first_and_last: str = "int8",
+    theirs: Collection[str] = (),
+    stored: Collection[str] = (),
+) -> Graph:
     """Quantizes some layers of a network, each with arguments of its own.
 
     If every layer with a kernel is quantized, the network becomes one of integers: every tensor that it stores gets a
@@ -47,8 +58,9 @@ def with_annotated_layers(graph: Graph, ours, *, default, first_and_last="int8",
     changed = {}
     for name in products:
         if name in chosen:
-            found = default if chosen[name] is None else chosen[name]
-            found = KEPT_ARGUMENTS if chosen[name] is None and plans[name].status == EIGHT_BITS else found
+            found = chosen[name]
+            if found is None:
+                found = KEPT_ARGUMENTS if plans[name].status == EIGHT_BITS else default
             signed = found.get("signed_input")
             signed = plans[name].signed_input if signed is None else signed
             changed[name] = quantized_layer(graph, graph.layers[name], found, signed_input=signed)

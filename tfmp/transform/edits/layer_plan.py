@@ -2,7 +2,7 @@
 
 import dataclasses
 import fnmatch
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from tfmp import quantizers
 from tfmp.checks import check_choice, check_instance
@@ -15,6 +15,8 @@ from tfmp.operators.nonnegativity import non_negative_tensors
 
 SEARCHED, EIGHT_BITS, FOLLOWS, FLOAT = "searched", "8 bits", "follows", "float"
 FIRST_AND_LAST = ("int8", "float", "search")
+# Layers by their names, by patterns of names, or by functions that say which; None for the default.
+LayerSelection = str | Callable[[Layer], bool] | Collection[str | Callable[[Layer], bool]] | None
 _EACH_VALUE = (*ACTIVATIONS, "affine", "hard_sigmoid", "batch_normalization", "normalization", "quantize")
 
 
@@ -36,7 +38,14 @@ class LayerPlan:
     signed_input: bool = True
 
 
-def plan(graph: Graph, *, layers=None, skip=None, first_and_last="int8", quantizer=("lsq", "lsq")):
+def plan(
+    graph: Graph,
+    *,
+    layers: LayerSelection = None,
+    skip: LayerSelection = None,
+    first_and_last: str = "int8",
+    quantizer: tuple[str, str] = ("lsq", "lsq"),
+) -> dict[str, LayerPlan]:
     """Decides which layers are searched.
 
     Args:
@@ -106,7 +115,7 @@ def _position(after, before):
     )
 
 
-def matcher(selection, candidates, argument):
+def matcher(selection: LayerSelection, candidates: Sequence[Layer], argument: str) -> Callable[[Layer], bool]:
     """A function that is True for the layers that a user's argument selects: names, patterns, functions of a layer."""
     if selection is None:
         return lambda layer: False
@@ -127,7 +136,7 @@ def matcher(selection, candidates, argument):
     return matches
 
 
-def first_and_last_layers(graph: Graph, multiplying) -> tuple[Mapping[str, str], Mapping[str, str]]:
+def first_and_last_layers(graph: Graph, multiplying: Collection[str]) -> tuple[Mapping[str, str], Mapping[str, str]]:
     """The layers reached from an input, and from an output backwards, through no other of them.
 
     Args:

@@ -2,6 +2,8 @@
 
 import dataclasses
 import zlib
+from collections.abc import Mapping
+from typing import Any
 
 from tfmp.graph import UNQUANTIZED, Candidates, Graph, Layer
 from tfmp.mixins.bit_selector import check_bits
@@ -10,10 +12,14 @@ from tfmp.mixins.mixed_precision import quantizer_pair
 from tfmp.search.chosen_layers import KEPT_BITS, KEPT_QUANTIZERS
 
 # Of layers that are not searched.
-KEPT_ARGUMENTS = {"weight_bits": (KEPT_BITS,), "activation_bits": (KEPT_BITS,), "quantizer": KEPT_QUANTIZERS}
+KEPT_ARGUMENTS: dict[str, Any] = {
+    "weight_bits": (KEPT_BITS,),
+    "activation_bits": (KEPT_BITS,),
+    "quantizer": KEPT_QUANTIZERS,
+}
 
 
-def quantized_layer(graph: Graph, layer: Layer, arguments, *, signed_input: bool) -> Layer:
+def quantized_layer(graph: Graph, layer: Layer, arguments: Mapping[str, Any], *, signed_input: bool) -> Layer:
     """Returns a layer with a kernel as a `MixedPrecision*` one, its candidates equally probable.
 
     Args:

@@ -1,12 +1,13 @@
 """Splits activations off into layers."""
 
 import dataclasses
+from collections.abc import Collection
 
 from tfmp.bindings import activation_kinds
 from tfmp.graph import Graph, Layer
 
 
-def with_separate_activations(graph: Graph, fused=()) -> Graph:
+def with_separate_activations(graph: Graph, fused: Collection[str] = ()) -> Graph:
     """Moves the activations of layers with a kernel into layers of their own, `<name>_activation`, behind them.
 
     Args:

@@ -2,6 +2,8 @@
 
 import dataclasses
 
+import numpy as np
+
 from tfmp.graph import UNQUANTIZED, Graph, Layer
 
 _SEARCH = ("weight_selector", "activation_selector", "selection_cost", "candidate_kernels")
@@ -12,7 +14,7 @@ def in_floating_point(graph: Graph) -> Graph:
     return graph.replace_layers({layer.name: _unquantized(layer) for layer in graph.in_order() if layer.is_quantized})
 
 
-def own_weights(layer: Layer):
+def own_weights(layer: Layer) -> dict[str, np.ndarray]:
     """A layer's arrays without those of its selectors and of kernels that single candidates have."""
     return {path: value for path, value in layer.weights.items() if path.split("/")[0] not in _SEARCH}
 
