@@ -11,7 +11,7 @@ import tfmp
 import tfmp.keras2
 from tests.transform.fold_test import UNTRAINED
 from tfmp.bindings.framework import framework_of
-from tfmp.bindings.keras2.layer_variables import assign_weights
+from tfmp.bindings.layer_variables import assign_weights
 
 X = np.random.default_rng(0).normal(size=(48, 8, 8, 3)).astype(np.float32)
 Y = np.random.default_rng(1).integers(0, 3, size=48)
@@ -126,7 +126,7 @@ def test_files_are_equal(searched, tmp_path):
     assert_equal_graphs(fixed, 1e-4)
     # Exactly equal weights from here: a last bit may decide a rounding.
     for layer in graphs(fixed[:1])[0].in_order():
-        assign_weights(fixed[1].get_layer(layer.name), layer.weights)
+        assign_weights(framework_of(fixed[1]), fixed[1].get_layer(layer.name), layer.weights)
     folded = [tfmp.fold(model) for model in fixed]
     np.testing.assert_array_equal(folded[0].predict(X, verbose=0), folded[1].predict(X, verbose=0))
     files = []

@@ -10,8 +10,8 @@ from tfmp.bindings.keras2.layers import (
     MixedPrecisionDepthwiseConv2D,
     Quantize,
 )
-from tfmp.bindings.keras2.load_model import load_model
 from tfmp.bindings.keras2.optimizer import SelectionOptimizer
+from tfmp.bindings.keras2.saved_model import load_model
 
 __all__ = [
     "MixedPrecisionConv1D",

@@ -63,7 +63,7 @@ class Strings(ModelBuilder):
     tree = Tree
 
     def __init__(self, graph):
-        super().__init__(graph, {name: self.layer(name) for name in graph.layers})
+        super().__init__(graph, {name: self.layer(name) for name in graph.layers}, framework=self)
         self.made = []
 
     @staticmethod

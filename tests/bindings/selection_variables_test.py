@@ -2,7 +2,8 @@ import types
 
 import pytest
 
-from tfmp.bindings.selection_variables import check_strategy, group_of
+from tfmp.bindings.logits_training import check_strategy
+from tfmp.bindings.selection_variables import group_of
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from tests.tflite.random_graphs import (
     one_operation,
     weights,
 )
-from tfmp.bindings.keras3.integer_graph import operation_arguments
-from tfmp.bindings.keras3.layers import IntegerOperation
+from tfmp.bindings.integer_model import operation_arguments
+from tfmp.bindings.keras3.selecting_layer import IntegerOperation
 from tfmp.graph import Grid
 
 DENSE = weights(np.random.default_rng(0), (3, 2), 2)

@@ -7,7 +7,7 @@ import pytest
 
 from tests.tflite import integer_reference
 from tests.tflite.random_graphs import residual_network
-from tfmp.bindings.keras3.integer_graph import write_integer
+from tfmp.bindings.framework import framework_named
 from tfmp.reports import FileTensor
 from tfmp.tflite import agreement
 from tfmp.tflite.interpreter import Interpreter
@@ -24,7 +24,7 @@ def graph():
 
 @pytest.fixture(scope="module")
 def folded(graph):
-    return write_integer(graph)
+    return framework_named("keras").write_integer(graph)
 
 
 def compare(graph, folded, content, samples=({"image": IMAGES},)):

@@ -17,7 +17,7 @@ from keras import layers
 
 import tfmp
 from tests.transform.fold_test import UNTRAINED, fixed_model, normalized, randomized, samples, several
-from tfmp.bindings.keras3 import graph as binding
+from tfmp.bindings.framework import Framework
 from tfmp.tflite.interpreter import Interpreter
 from tfmp.transform.calibration.calibrate import reestimate_normalization
 
@@ -262,15 +262,15 @@ def test_places_that_cannot_be_written(fixed, tmp_path, monkeypatch):
 
 def with_changed_constant(monkeypatch, layer, constant, change):
     """Makes the folded model that a file is compared with differ in one constant."""
-    write_integer = binding.write_integer
+    write_integer = Framework.write_integer
 
-    def changed(graph):
-        folded = write_integer(graph)
+    def changed(framework, graph):
+        folded = write_integer(framework, graph)
         variable = getattr(folded.get_layer(layer), f"{constant}_constant")
         variable.assign(change(keras.ops.convert_to_numpy(variable)))
         return folded
 
-    monkeypatch.setattr(binding, "write_integer", changed)
+    monkeypatch.setattr(Framework, "write_integer", changed)
 
 
 def swapped(kernel):

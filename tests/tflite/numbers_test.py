@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tfmp.bindings.keras3.integer_graph import write_integer
+from tfmp.bindings.framework import framework_named
 from tfmp.graph import IntegerGraph, IntegerOperation, IntegerTensor
 from tfmp.graph.integer_graph import COMPARISONS
 from tfmp.tflite.interpreter import Interpreter
@@ -68,6 +68,6 @@ def test_numbers(kind, inputs, attributes, dtype):
     found = Interpreter(write_tflite(graph, batch_size=2)).run(given)["result"]
     assert found.dtype == dtype
     np.testing.assert_array_equal(found, expected)
-    folded = write_integer(graph)
+    folded = framework_named("keras").write_integer(graph)
     assert folded.outputs[0].dtype == dtype
     np.testing.assert_array_equal(folded(inputs if len(inputs) > 1 else inputs[0]), expected)

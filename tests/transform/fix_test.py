@@ -4,9 +4,11 @@ import pytest
 
 import tfmp
 from tests.transform.small_networks import inputs_for, outputs_of, plain, residual, several, shared_layer, trained
-from tfmp.bindings.keras3 import graph as keras3
+from tfmp.bindings.keras3.keras3_framework import Keras3Framework
 from tfmp.graph import BitAssignment
 from tfmp.quantizers.least_squares import data_step
+
+KERAS_3 = Keras3Framework()
 
 NETWORKS = [plain, residual, several, shared_layer]
 
@@ -25,7 +27,7 @@ def relaxed_model(make, seed=0, **options):
 
 
 def searched_layers(model):
-    return [model.get_layer(layer.name) for layer in keras3.read(model, weights=False).searched]
+    return [model.get_layer(layer.name) for layer in KERAS_3.read(model, weights=False).searched]
 
 
 def decide(model, seed=0):

@@ -7,8 +7,10 @@ from keras import layers as kl
 import tfmp
 from tests.transform.small_networks import inputs_for, outputs_of, plain, residual, several, shared_layer, trained
 from tfmp import layers
-from tfmp.bindings.keras3 import graph as keras3
+from tfmp.bindings.keras3.keras3_framework import Keras3Framework
 from tfmp.operators.normalization import with_positive_gammas
+
+KERAS_3 = Keras3Framework()
 
 NETWORKS = [plain, residual, several, shared_layer]
 
@@ -45,8 +47,8 @@ def test_names_and_weights_are_kept(make):
 @pytest.mark.parametrize("make", NETWORKS)
 def test_flipping_filters_changes_no_output(make):
     model = trained(make())
-    graph = keras3.read(model)
-    flipped = keras3.write(with_positive_gammas(graph))
+    graph = KERAS_3.read(model)
+    flipped = KERAS_3.write(with_positive_gammas(graph))
     gammas = [v for v in flipped.variables if v.name == "gamma"]
     originals = [v for v in model.variables if v.name == "gamma"]
     assert len(gammas) == len(originals)
@@ -194,7 +196,7 @@ def test_first_and_last():
 
 
 def test_every_input_and_output_has_a_first_and_a_last_layer():
-    searched = [layer.name for layer in keras3.read(tfmp.relax(several())).searched]
+    searched = [layer.name for layer in KERAS_3.read(tfmp.relax(several())).searched]
     assert searched == ["right_second", "shared", "hidden"]
 
 
@@ -214,7 +216,7 @@ def test_every_input_and_output_has_a_first_and_a_last_layer():
 )
 def test_layers_are_chosen_and_skipped(options, expected):
     relaxed = tfmp.relax(residual(), **options)
-    assert {layer.name for layer in keras3.read(relaxed).searched} == expected
+    assert {layer.name for layer in KERAS_3.read(relaxed).searched} == expected
     for name in {"inside", "before_addition", "after_addition"} - expected:
         assert relaxed.get_layer(name).weight_bits == (8,)
 
@@ -235,10 +237,10 @@ def test_hwgq_keeps_layers_with_signed_inputs():
     x = kl.ReLU()(x)
     model = keras.Model(inputs, kl.Dense(2)(kl.Flatten()(kl.Conv2D(2, 3, name="positive")(x))))
     relaxed = tfmp.relax(model, quantizer="hwgq")
-    assert [layer.name for layer in keras3.read(relaxed).searched] == ["positive"]
+    assert [layer.name for layer in KERAS_3.read(relaxed).searched] == ["positive"]
     assert "negative" in tfmp.inspect(model, quantizer="hwgq")["signed"].reason
     both = tfmp.relax(model, quantizer=("hwgq", "lsq"))
-    assert [layer.name for layer in keras3.read(both).searched] == ["signed", "positive"]
+    assert [layer.name for layer in KERAS_3.read(both).searched] == ["signed", "positive"]
 
 
 @pytest.mark.parametrize(
@@ -393,7 +395,7 @@ def test_known_networks_relax(application):
     model = getattr(keras.applications, application)(weights=None, input_shape=(32, 32, 3), classes=10)
     relaxed = tfmp.relax(model)
     multiplying = sum(isinstance(layer, kl.Conv2D | kl.DepthwiseConv2D | kl.Dense) for layer in model.layers)
-    assert len(keras3.read(relaxed, weights=False).searched) == multiplying - 2
+    assert len(KERAS_3.read(relaxed, weights=False).searched) == multiplying - 2
     outputs = np.asarray(relaxed(np.random.default_rng(0).normal(size=(1, 32, 32, 3))))
     assert outputs.shape == (1, 10) and np.isfinite(outputs).all()
     np.testing.assert_allclose(outputs.sum(), 1, rtol=0.05)
@@ -402,24 +404,24 @@ def test_known_networks_relax(application):
 def test_each_candidate_starts_from_the_kernel():
     model = trained(plain())
     shared, own = (tfmp.relax(model, weight_bits=(1, 2, 4), shared_weights=shared) for shared in (True, False))
-    for layer in keras3.read(shared, weights=False).searched:
+    for layer in KERAS_3.read(shared, weights=False).searched:
         kernel, built = np.asarray(shared.get_layer(layer.name).kernel), own.get_layer(layer.name)
         assert len(built.kernels()) == 3
         for found in built.kernels():
             np.testing.assert_array_equal(found, kernel)
     x = inputs_for(model)
     np.testing.assert_allclose(outputs_of(own, x)[0], outputs_of(shared, x)[0], rtol=1e-5, atol=1e-5)
-    searched = keras3.read(own, weights=False).searched
+    searched = KERAS_3.read(own, weights=False).searched
     assert own.count_params() == shared.count_params() + 2 * sum(layer.shape.num_weights for layer in searched)
     assert [layer.num_parameters for layer in searched] == [
-        layer.num_parameters for layer in keras3.read(shared, weights=False).searched
+        layer.num_parameters for layer in KERAS_3.read(shared, weights=False).searched
     ], "the network that is shipped has one kernel a layer"
 
 
 def test_coupled_candidates():
     model = trained(plain())
     relaxed = tfmp.relax(model, weight_bits=(1, 4), activation_bits=(2, 4), coupled=True)
-    graph = keras3.read(relaxed)
+    graph = KERAS_3.read(relaxed)
     assert [layer.name for layer in graph.in_order() if layer.coupled] == [layer.name for layer in graph.searched]
     assert all(layer.pairs == ((0, 0), (1, 1)) for layer in graph.searched)
     logits = [path for layer in graph.searched for path in layer.weights if "logits" in path]
@@ -448,7 +450,7 @@ def test_coarse_search_spaces(bits):
     model = trained(plain())
     relaxed = tfmp.relax(model, weight_bits=bits[0], activation_bits=bits[1], quantizer="hwgq")
     pairs = {(w, a) for w in bits[0] for a in bits[1]}
-    searched = keras3.read(relaxed).searched
+    searched = KERAS_3.read(relaxed).searched
     assert searched and all((layer.weight.bits, layer.activation.bits) == bits for layer in searched)
     assert {
         pair for seed in range(8) for pair in tfmp.discretize(relaxed, strategy="sample", seed=seed).bits.values()

@@ -1,18 +1,207 @@
-"""Which Keras a model is of."""
+"""Reads and builds the models of a Keras, and finds the Keras of a model."""
 
+import abc
+import dataclasses
 import importlib
 import sys
 
-from tfmp.checks import received
+import numpy as np
 
-_BINDINGS = {"keras": "tfmp.bindings.keras3.graph", "tf_keras": "tfmp.bindings.keras2.graph"}
-_WRAPPERS = "tensorflow_model_optimization"  # of tf_keras layers: a binding of their own reads them
-_BINDING_OF_WRAPPERS = "tfmp.bindings.tfmot.graph"
+from tfmp.bindings import layer_variables
+from tfmp.bindings.integer_model import integer_model
+from tfmp.bindings.layer_builder import LayerBuilder, build_layer
+from tfmp.bindings.model_builder import ModelBuilder
+from tfmp.bindings.nesting import with_equal_uses
+from tfmp.bindings.sharing import check_sharing
+from tfmp.checks import received
+from tfmp.graph import Graph, TensorRef
+from tfmp.mixins.distillation import distilled_model
+
+_FRAMEWORKS = {
+    "keras": ("tfmp.bindings.keras3.keras3_framework", "Keras3Framework"),
+    "tf_keras": ("tfmp.bindings.keras2.keras2_framework", "Keras2Framework"),
+}
+_WRAPPERS = "tensorflow_model_optimization"  # of tf_keras layers: a framework of their own reads them
+_FRAMEWORK_OF_WRAPPERS = ("tfmp.bindings.tfmot.tfmot_framework", "TfmotFramework")
 _CALLBACKS = {"keras": "tfmp.MixedPrecisionSearch", "tf_keras": "tfmp.keras2.MixedPrecisionSearch"}
 
 
-def framework_of(model, argument="model"):
-    """Returns the module that serves a model: `read`, `write`, `layer`, `tensor_model`, `distilled`, `write_integer`.
+class Framework(abc.ABC):
+    """A Keras: reads its models as graphs and builds them from graphs.
+
+    What is the same in every Keras is here; the abstract methods are where they differ.
+
+    Attributes:
+        package: The package, `keras` for example.
+        title: What errors call the package.
+        tree: Its module with `flatten`, `map_structure` and `pack_sequence_as`.
+        made_classes: The classes of the layers that transforms make, by kind.
+        IntegerOperation: The class of layers that compute one operation of an integer network.
+        SelectionOptimizer: The optimizer of searches.
+        LogitsOptimizer: What moves the logits in steps of their own, a `tfmp.bindings.logits_training.LogitsOptimizer`.
+        LossScaleOptimizer: The optimizer that scales losses for float16.
+        MixedPrecisionSearch: The callback of searches.
+    """
+
+    package = tree = None
+    title = ""
+    made_classes: dict[str, type] = {}
+    IntegerOperation = SelectionOptimizer = LogitsOptimizer = LossScaleOptimizer = MixedPrecisionSearch = None
+
+    @property
+    def name(self) -> str:
+        """As in `Graph.framework`: `"keras"` or `"tf_keras"`."""
+        return self.package.__name__
+
+    @abc.abstractmethod
+    def model_reader(self, model, weights):
+        """Returns the `GraphReader` of a readable model."""
+
+    @abc.abstractmethod
+    def has_structure(self, operation) -> bool:
+        """True for a built model whose layers and calls can be read; what a `call` of the user's own does cannot."""
+
+    @abc.abstractmethod
+    def model_class(self, model):
+        """The class that builds a model like this one from inputs and outputs: its own, with its training step."""
+
+    @abc.abstractmethod
+    def operations(self, model):
+        """The layers of a model, and the operations that it uses without one."""
+
+    @abc.abstractmethod
+    def layer_config(self, operation, config):
+        """What a layer says of itself in `get_config`, completed so that it can be built again."""
+
+    @abc.abstractmethod
+    def known_as(self, operation, config, call):
+        """What `kind_and_attributes` looks a layer up by, and with which configuration."""
+
+    @abc.abstractmethod
+    def variables_by_path(self, operation):
+        """A layer's variables by paths that do not depend on its model; none for an operation used without a layer."""
+
+    @abc.abstractmethod
+    def path_of(self, variable) -> str:
+        """The name of a variable behind the names of the layers that hold it."""
+
+    @abc.abstractmethod
+    def tf_variable(self, variable):
+        """The variable of TensorFlow in a variable of the framework."""
+
+    @abc.abstractmethod
+    def rename(self, layer, name):
+        """Renames a layer whose constructor takes no name."""
+
+    @abc.abstractmethod
+    def set_trainable(self, layer, trainable):
+        """Freezes a layer or a nested model that was just built, if it was frozen in the user's model."""
+
+    @abc.abstractmethod
+    def load_file(self, file, *, custom_objects, compile, safe_mode):
+        """Loads a `ModelFile` that was found to be loadable; see `tfmp.load_model`."""
+
+    def completed_file(self, file, *, custom_objects, safe_mode):
+        """Returns a `ModelFile` with the configuration that a Keras has to be there to read."""
+        return file
+
+    def make_input(self, tensor, config=None):
+        """Returns a symbolic input like a `tfmp.graph.Tensor`, or with the configuration that it had in a model."""
+        return self.package.Input(**(config or {"batch_shape": tensor.shape, "dtype": tensor.dtype}))
+
+    def make_model(self, inputs, outputs, name, config):
+        """Returns a model of the class in a configuration, if there is one."""
+        return config.get("class", self.package.Model)(inputs, outputs, name=name)
+
+    def check_readable(self, model):
+        """Raises an error that says what to do unless a model is built, and Sequential or functional."""
+        package = self.name
+        if not isinstance(model, self.package.Model):
+            raise TypeError(f"Expected a {self.title} model. Received: {type(model).__name__}")
+        if not model.built:
+            raise ValueError(
+                f"Model `{model.name}` is not built: its weights do not exist yet. Give it a `{package}.Input`, or "
+                "call `model.build(input_shape)`."
+            )
+        if not self.has_structure(model):
+            raise ValueError(
+                f"Model `{model.name}` is a subclass of `{package}.Model`: its structure is hidden in Python code. "
+                f"Build it as a functional model, `{package}.Model(inputs, outputs)`, for example by calling it once "
+                f"on `{package}.Input(...)`."
+            )
+
+    def read(self, model, *, weights=True) -> Graph:
+        """Returns a built Sequential or functional model as a `Graph`.
+
+        Args:
+            model: The model.
+            weights: If False, the arrays are left out.
+
+        Raises:
+            ValueError: If the model is not built, or a subclass whose structure cannot be read.
+        """
+        self.check_readable(model)
+        return self.model_reader(model, weights).graph()
+
+    def write(self, graph: Graph):
+        """Builds the model that a `Graph` describes, with the weights that its layers hold.
+
+        Layers that a transform did not touch are built from their own configuration; those with a `weight` or
+        `activation` selection become `MixedPrecision*` layers. Nested models are nested again.
+        """
+        graph = with_equal_uses(graph)
+        layers = LayerBuilder(graph, self).build()
+        builder = ModelBuilder(graph, layers, self)
+        model = self.make_model(*builder.build_ends(), graph.name, graph.config)
+        for nested, trainable in reversed(builder.models):  # outer ones first: freezing reaches what is inside
+            self.set_trainable(nested, trainable)
+        for name, built in layers.items():
+            layer = graph.layers[name]
+            layer_variables.assign_weights(self, built, layer.weights, layer.shared)
+            selector = getattr(built, "weight_selector", None)
+            if selector is not None and not any(path.startswith("weight_selector/") for path in layer.weights):
+                selector.calibrate(np.asarray(built.kernel))
+            if layer.kind != "quantize":  # frozen with the model that it was put into
+                self.set_trainable(built, layer.trainable)
+        check_sharing(graph, {name: list(self.variables_by_path(built).values()) for name, built in layers.items()})
+        return model
+
+    def layer(self, model, path):
+        """Returns a layer of a model by its name in the graph, `"conv1"` or `"backbone/conv1"`.
+
+        Raises:
+            ValueError: If there is none.
+        """
+        operations = self.operations(model)
+        for operation in operations:
+            if operation.name == path:
+                return operation
+            if isinstance(operation, self.package.Model) and path.startswith(f"{operation.name}/"):
+                return self.layer(operation, path.removeprefix(f"{operation.name}/"))
+        names = ", ".join(operation.name for operation in operations)
+        raise ValueError(f"Model `{model.name}` has no layer `{path}`. Its layers: {names}")
+
+    def tensor_model(self, model, tensor_names):
+        """Returns a model with the same inputs whose outputs are the named tensors of `read(model)`."""
+        graph = self.read(model, weights=False)
+        graph = dataclasses.replace(graph, outputs=[TensorRef(name) for name in tensor_names])
+        operations = {
+            layer.name: build_layer(layer, layer.name, self) if layer.kind == "input" else self.layer(model, layer.name)
+            for layer in graph.in_order()
+        }
+        return self.package.Model(*ModelBuilder(graph, operations, self).build_ends())
+
+    def distilled(self, model, soft_targets):
+        """Returns a model over a model's layers that also learns from `tfmp.mixins.distillation.SoftTargets`."""
+        return distilled_model(model, soft_targets, self.model_class(model))
+
+    def write_integer(self, graph):
+        """Builds the model that computes an `IntegerGraph`, one layer per operation, outputs by their names."""
+        return integer_model(graph, self)
+
+
+def framework_of(model, argument="model") -> Framework:
+    """Returns the framework of a model.
 
     Args:
         model: The model.
@@ -22,36 +211,40 @@ def framework_of(model, argument="model"):
         TypeError: If it is no model of a known framework.
     """
     name = framework_name(model, argument)
-    wrapped = name == "tf_keras" and _WRAPPERS in sys.modules and _has_wrappers(model)
-    return importlib.import_module(_BINDING_OF_WRAPPERS) if wrapped else framework_named(name)
+    is_wrapped = name == "tf_keras" and _WRAPPERS in sys.modules and _has_wrappers(model)
+    return _loaded(*_FRAMEWORK_OF_WRAPPERS) if is_wrapped else framework_named(name)
 
 
-def framework_named(name):
-    """Returns the module that serves a framework, `Graph.framework` for example."""
-    return importlib.import_module(_BINDINGS[name])
+def framework_named(name) -> Framework:
+    """Returns a framework by its name, `Graph.framework` for example."""
+    return _loaded(*_FRAMEWORKS[name])
 
 
-def framework_name(model, argument="model"):
+def framework_name(model, argument="model") -> str:
     """Returns the name of a model's framework, `"keras"` or `"tf_keras"`; arguments as of `framework_of`.
 
     Raises:
         TypeError: If it is no model of a known framework.
     """
     bases = {(base.__module__.split(".")[0], base.__name__) for base in type(model).__mro__}
-    for framework in _BINDINGS:
-        if (framework, "Model") in bases:
-            return framework
+    for name in _FRAMEWORKS:
+        if (name, "Model") in bases:
+            return name
     raise TypeError(f"`{argument}` must be a Keras model. Received: {received(model)}")
 
 
-def check_callback(model, framework):
+def check_callback(model, name):
     """Raises `TypeError` that names the right callback if that of a framework was given a model of the other."""
-    found = framework_name(model)
-    if found != framework:
+    received_name = framework_name(model)
+    if received_name != name:
         raise TypeError(
-            f"Expected a model of {framework}, as the callback `{_CALLBACKS[framework]}` is. Received: model "
-            f"`{model.name}` of {found}. Give its `fit` the callback `{_CALLBACKS[found]}`."
+            f"Expected a model of {name}, as the callback `{_CALLBACKS[name]}` is. Received: model "
+            f"`{model.name}` of {received_name}. Give its `fit` the callback `{_CALLBACKS[received_name]}`."
         )
+
+
+def _loaded(module, class_name):
+    return getattr(importlib.import_module(module), class_name)()
 
 
 def _has_wrappers(model):

@@ -3,6 +3,7 @@
 import collections
 import dataclasses
 
+from tfmp.bindings.layer_reader import LayerReader
 from tfmp.bindings.sharing import LayerReference, Sharing, with_references
 from tfmp.graph import Call, Graph, Submodel, Tensor, TensorRef
 
@@ -14,23 +15,21 @@ class GraphReader:
     use of a nested model, that makes it. Neither depends on the order in which models are read, so that what transforms
     put between two calls renames nothing. A class of a framework adds:
 
-    - `tree`: its module with `flatten` and `pack_sequence_as`;
-    - `operations(model)`: the layers of a model, and the operations that it uses without one;
-    - `has_structure(operation)`: True for models whose layers and calls can be read;
-    - `model_class(model)`: the class that builds a model like this one from inputs and outputs;
+    - `graph()`: records the calls of the whole model and returns `made_of` them;
     - `input_structure(model)`: the structure of a nested model's inputs with their names in it;
-    - `input_configs(model)`: what `ModelBuilder.make_input` makes each of these from;
+    - `input_configs(model)`: what `Framework.make_input` makes each of these from;
     - `run(model, inputs, path, within)`: records the calls inside a model by `call`, and returns the structure of
       references to its outputs.
 
     Args:
+        framework: The `tfmp.bindings.framework.Framework`.
         model: A readable model.
-        layer_reader: A `LayerReader`.
+        weights: If False, the arrays are left out.
     """
 
-    def __init__(self, model, layer_reader):
-        self.model = model
-        self.layer_reader = layer_reader
+    def __init__(self, framework, model, weights):
+        self.framework, self.model = framework, model
+        self.tree, self.layer_reader = framework.tree, LayerReader(framework, weights)
         self.layers, self.calls, self.tensors, self.submodels = {}, [], {}, {}
         self._names, self._num_calls = {}, collections.Counter()
         self._shared = self._with_names()
@@ -41,16 +40,17 @@ class GraphReader:
         while models:
             inner = []
             for model, path in models:
-                for operation in sorted(self.operations(model), key=lambda operation: operation.name):
+                for operation in sorted(self.framework.operations(model), key=lambda operation: operation.name):
                     if id(operation) in self._names:
                         continue
                     self._names[id(operation)] = name = _path(path, operation.name)
-                    if self.has_structure(operation):
+                    if self.framework.has_structure(operation):
                         inner.append((operation, name))
                     else:
                         layers[name] = operation
             models = inner
-        sharing = Sharing({name: self.layer_reader.variables(layer) for name, layer in layers.items()})
+        variables_of = self.framework.variables_by_path
+        sharing = Sharing({name: list(variables_of(layer).values()) for name, layer in layers.items()})
         self._references = {id(layer): LayerReference(name) for name, layer in layers.items()}
         configs = sharing.connected(layers, lambda name: self._config_of(layers[name], name))
         return {
@@ -60,7 +60,7 @@ class GraphReader:
 
     def _config_of(self, operation, name):
         config = self.layer_reader.config(operation)
-        return with_references(config, self._references, name, self.layer_reader.package)
+        return with_references(config, self._references, name, self.framework.package)
 
     def made_of(self, inputs, outputs) -> Graph:
         """The graph of all that was recorded."""
@@ -71,10 +71,38 @@ class GraphReader:
             self.tensors,
             inputs,
             outputs,
-            self.layer_reader.framework,
+            self.framework.name,
             self.submodels,
-            {"class": self.model_class(self.model)},
+            {"class": self.framework.model_class(self.model)},
         )
+
+    def call_in_order(self, model, recorded, arguments_of, call):
+        """Makes the calls of a model as soon as their inputs are there, each layer's in the order of the user.
+
+        Args:
+            model: The model.
+            recorded: Layer to its calls, as the framework records them.
+            arguments_of: Function of such a call that returns `(args, kwargs)`, None while a tensor in it is unknown.
+            call: Function of a layer, the number of its call, the call and its arguments.
+        """
+        num_done = dict.fromkeys(recorded, 0)
+        while any(num_done[layer] < len(calls) for layer, calls in recorded.items()):
+            num_before = sum(num_done.values())
+            for layer, calls in recorded.items():
+                while num_done[layer] < len(calls):
+                    arguments = arguments_of(calls[num_done[layer]])
+                    if arguments is None:
+                        break
+                    call(layer, num_done[layer], calls[num_done[layer]], arguments)
+                    num_done[layer] += 1
+            if sum(num_done.values()) == num_before:
+                raise ValueError(f"Model `{model.name}` has calls whose inputs nothing produces.")
+
+    def free_name(self, name):
+        """A name for the input of a Sequential model, which has none of its own."""
+        while any(layer.name == name for layer in self.model.layers):
+            name += "_1"
+        return name
 
     def call(self, operation, arguments, results, path, within):
         """Records a call, or those inside a nested model; returns references to what it returns, flat.
@@ -88,7 +116,7 @@ class GraphReader:
         """
         name = self._names.setdefault(id(operation), _path(path, operation.name))
         args, kwargs = tuple(arguments[0]), dict(arguments[1])
-        if self.has_structure(operation):
+        if self.framework.has_structure(operation):
             return self.tree.flatten(self._enter(operation, name, args, kwargs, within))
         base = self._numbered(_path(within, operation.name))
         outputs = []
@@ -114,7 +142,7 @@ class GraphReader:
         use = self._numbered(_path(within, model.name))
         structure = self.input_structure(model)
         inputs = self.tree.pack_sequence_as(structure, self._in_order_of(structure, given))
-        config = {"class": self.model_class(model), "inputs": self.input_configs(model)}
+        config = {"class": self.framework.model_class(model), "inputs": self.input_configs(model)}
         self.submodels[use] = Submodel(name, inputs, (), kwargs, config, model.trainable, within)
         outputs = self.run(model, inputs, name, use)
         self.submodels[use] = dataclasses.replace(self.submodels[use], outputs=outputs)

@@ -13,14 +13,11 @@ class LayerBuilder:
 
     Args:
         graph: The `tfmp.graph.Graph`.
-        made_classes: The classes of layers that transforms make, by kind; activations have the framework's own.
-        framework: The package, `keras` or `tf_keras`.
-        rename: Function of (layer, name), for classes whose constructor takes no name.
+        framework: The `tfmp.bindings.framework.Framework`.
     """
 
-    def __init__(self, graph, *, made_classes, framework, rename):
-        self._graph, self._framework, self._rename = graph, framework, rename
-        self._made_classes = made_classes
+    def __init__(self, graph, framework):
+        self._graph, self._framework = graph, framework
         self._built = {}
 
     def build(self):
@@ -30,10 +27,9 @@ class LayerBuilder:
     def _layer(self, name):
         if name not in self._built:
             layer, local = self._graph.layers[name], local_name(self._graph, name)
-            options = {"made_classes": self._made_classes, "framework": self._framework}
-            self._built[name] = built = build_layer(layer, local, held=self._held, **options)
+            self._built[name] = built = build_layer(layer, local, self._framework, held=self._held)
             if built.name != local:
-                self._rename(built, local)
+                self._framework.rename(built, local)
         return self._built[name]
 
     def _held(self, reference):
@@ -41,38 +37,38 @@ class LayerBuilder:
         if reference.written is None:
             return self._layer(reference.name)
         if reference.name not in self._built:
-            self._built[reference.name] = self._framework.saving.deserialize_keras_object(reference.written)
+            self._built[reference.name] = self._framework.package.saving.deserialize_keras_object(reference.written)
         return self._built[reference.name]
 
 
-def build_layer(layer, name, *, made_classes, framework, held=None):
+def build_layer(layer, name, framework, *, held=None):
     """Builds a layer of its own class or, for one that a transform made, of the class that its kind has.
 
     Args:
         layer: The `tfmp.graph.Layer`.
         name: The name that it gets, where its configuration has one.
-        made_classes: The classes of layers that transforms make, by kind; activations have the framework's own.
-        framework: The package, `keras` or `tf_keras`.
+        framework: The `tfmp.bindings.framework.Framework`.
         held: Function of a `tfmp.bindings.sharing.LayerReference` in the configuration that returns the layer.
 
     Raises:
         ValueError: If it does not build from its configuration; the message names it and says what to do.
     """
-    built_class = layer.config.get("class") or made_classes.get(layer.kind, framework.layers.Activation)
+    layers = framework.package.layers
+    built_class = layer.config.get("class") or framework.made_classes.get(layer.kind, layers.Activation)
     config = dict(layer.config["config"])
     if "name" in config:
         config["name"] = name
     try:
-        if issubclass(built_class, framework.layers.Lambda):
+        if issubclass(built_class, layers.Lambda):
             return built_class(**config)
-        config, scope = with_layers(config, held, framework)
+        config, scope = with_layers(config, held, framework.package)
         with scope:
             return built_class.from_config(_accepted(built_class, config))
     except Exception as error:
         raise ValueError(
             f"Layer `{layer.name}` ({built_class.__name__}) does not build again from its configuration: {error} Give "
             "its class a `get_config` that returns the arguments of its constructor, and register it and the functions "
-            f"that it uses with `{framework.__name__}.saving.register_keras_serializable`."
+            f"that it uses with `{framework.name}.saving.register_keras_serializable`."
         ) from error
 
 

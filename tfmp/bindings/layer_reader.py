@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tfmp.bindings import activation_kinds
+from tfmp.bindings import activation_kinds, layer_variables
 from tfmp.bindings.claims import claimed_activation, claimed_kind
 from tfmp.bindings.layer_kinds import MULTIPLYING, OTHER, kind_and_attributes
 from tfmp.bindings.layer_shapes import layer_shape
@@ -15,22 +15,38 @@ _FRAMEWORKS = ("keras", "tf_keras", "tensorflow", "tensorflow_model_optimization
 class LayerReader:
     """Says in neutral terms what a layer is.
 
-    A class of a framework adds:
-
-    - `framework`: as in `Graph.framework`;
-    - `package`: the package of the framework;
-    - `config(operation)`: all that is needed to build it again;
-    - `known_as(operation, config, call)`: what `kind_and_attributes` looks it up by, and with which configuration;
-    - `variables(operation)`: its variables in order;
-    - `weights(operation, shared)`: its arrays by path, but for the variables at the positions `shared`;
-    - `num_parameters(operation, shared)`: as in `Layer`.
-
     Args:
+        framework: The `tfmp.bindings.framework.Framework` of the layers.
         with_weights: If False, the arrays are left out.
     """
 
-    def __init__(self, with_weights):
-        self.with_weights = with_weights
+    def __init__(self, framework, with_weights):
+        self.framework, self.with_weights = framework, with_weights
+
+    def config(self, operation):
+        """Returns all that is needed to build a layer again.
+
+        Raises:
+            ValueError: If its class cannot say with which arguments it was made; both Kerases say
+                `NotImplementedError` then.
+        """
+        try:
+            config = operation.get_config()
+        except NotImplementedError as error:
+            raise ValueError(
+                f"Layer `{operation.name}` ({type(operation).__name__}) has no configuration from which it can be "
+                "built again: give its class a `get_config` that returns all arguments of its constructor, and "
+                f"register it with `{self.framework.name}.saving.register_keras_serializable`."
+            ) from error
+        return self.framework.layer_config(operation, config)
+
+    def weights(self, operation, shared=()):
+        """Returns its arrays by path, but for the variables at the positions `shared`."""
+        return layer_variables.layer_weights(self.framework, operation, shared)
+
+    def num_parameters(self, operation, shared=()):
+        """As in `Layer`."""
+        return layer_variables.num_parameters(self.framework, operation, shared)
 
     def read(self, operation, call, tensors, *, reads_network_input, config=None, shared=None, holders=()):
         """Returns what the graph says about a layer.
@@ -45,17 +61,18 @@ class LayerReader:
             holders: Names of layers that hold its variables as well. What they compute with them cannot be read, so
                 that no transform may change the layer.
         """
+        framework = self.framework
         config = self.config(operation) if config is None else config
         shared = dict(shared or {})
         if hasattr(operation, "get_vocabulary") and config.get("vocabulary") is None:
             # What a layer was adapted to is in no weight, and Keras writes into the configuration what it was given.
             config["vocabulary"] = operation.get_vocabulary(include_special_tokens=False) or None
-        _check_activation(operation, config, self.framework)
-        claim = claimed_kind(operation, config, call, tensors, self.package)
-        known_as, known_config = self.known_as(operation, config, call)
-        kind, attributes = claim or kind_and_attributes(known_as, known_config, call=call, framework=self.framework)
+        _check_activation(operation, config, framework.name)
+        claim = claimed_kind(operation, config, call, tensors, framework.package)
+        known_as, known_config = framework.known_as(operation, config, call)
+        kind, attributes = claim or kind_and_attributes(known_as, known_config, call=call, framework=framework.name)
         if claim is None and kind != OTHER and "activation" in config:
-            activation = claimed_activation(operation, config, call, tensors, self.package)
+            activation = claimed_activation(operation, config, call, tensors, framework.package)
             if activation is not None:
                 attributes = {**attributes, "activation_kind": activation}
         if kind == "cast" and _keeps_values(tensors[call.inputs[0]], tensors[call.outputs[0]]):
@@ -64,7 +81,7 @@ class LayerReader:
             names = ", ".join(f"`{name}`" for name in holders)
             kind, attributes = OTHER, {"left_because": f"its variables are also those of {names}"}
         elif kind == OTHER:
-            attributes = {**attributes, **unknown_attributes(operation, known_config, attributes, self.framework)}
+            attributes = {**attributes, **unknown_attributes(operation, known_config, attributes, framework.name)}
         weights = self.weights(operation, shared) if self.with_weights or kind in MULTIPLYING.values() else {}
         shape = None
         if kind in MULTIPLYING.values():
@@ -114,20 +131,6 @@ def _check_activation(operation, config, framework):
 def _keeps_values(source, target) -> bool:
     """True for a cast to floating point of what lies on a grid as it is: floats, and integers of 8 bits."""
     return target.is_float and (source.is_float or source.dtype in ("uint8", "int8"))
-
-
-def no_configuration(operation, framework) -> ValueError:
-    """Returns the error for a layer whose class cannot say with which arguments it was made.
-
-    Args:
-        operation: The layer.
-        framework: As in `Graph.framework`; both Kerases raise `NotImplementedError` for such a layer.
-    """
-    return ValueError(
-        f"Layer `{operation.name}` ({type(operation).__name__}) has no configuration from which it can be built again: "
-        "give its class a `get_config` that returns all arguments of its constructor, and register it with "
-        f"`{framework}.saving.register_keras_serializable`."
-    )
 
 
 def _selection(selector):

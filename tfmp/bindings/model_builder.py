@@ -7,25 +7,19 @@ from tfmp.graph import Call, Graph, map_references
 class ModelBuilder:
     """Calls layers along a graph, those of a nested model inside a model that is built for them.
 
-    A class of a framework adds:
-
-    - `tree`: its module with `flatten` and `pack_sequence_as`;
-    - `make_input(tensor, config)`: a symbolic input like a `tfmp.graph.Tensor`, by the framework's own configuration of
-      that input in the user's model (None if it had none there);
-    - `make_model(inputs, outputs, name, config)`: a model from structures of symbolic tensors, by the framework's own
-      configuration of the user's model.
-
     Args:
         graph: The graph, its uses of one model made alike where that can be (`nesting.with_equal_uses`).
         operations: Layer name to a layer of the framework, or to an operation that is used without one.
+        framework: The `tfmp.bindings.framework.Framework`, of which it takes `tree`, `make_input` and `make_model`.
 
     Attributes:
         models: Pairs `(model, trainable)` for the nested models that were built, inner ones before those around them; a
             model whose uses differ is built for each kind of use.
     """
 
-    def __init__(self, graph: Graph, operations):
-        self.graph, self.operations = graph, operations
+    def __init__(self, graph: Graph, operations, framework):
+        self.graph, self.operations, self.framework = graph, operations, framework
+        self.tree = framework.tree
         self.models = []
         self._uses = {}  # path to (use, model) of every model that was built for it
         self._items = {}  # the calls and uses that lie directly in each use, in order
@@ -41,6 +35,11 @@ class ModelBuilder:
     def build(self):
         """Returns every tensor of the outermost model by its name."""
         return self._run("", {})
+
+    def build_ends(self):
+        """Returns the structures of the outermost model's inputs and outputs with its tensors in them."""
+        tensors = self.build()
+        return map_references((self.graph.inputs, self.graph.outputs), lambda reference: tensors[reference.name])
 
     def _run(self, within, tensors):
         pending = list(self._items.get(within, ()))
@@ -93,7 +92,7 @@ class ModelBuilder:
                 return model
         configs = dict(enumerate(submodel.config.get("inputs", ()))) if inputs is submodel.inputs else {}
         given = [
-            self.make_input(self.graph.tensors[reference.name], configs.get(position))
+            self.framework.make_input(self.graph.tensors[reference.name], configs.get(position))
             for position, reference in enumerate(self.tree.flatten(inputs))
         ]
         tensors = {}
@@ -103,7 +102,7 @@ class ModelBuilder:
         name = local_name(self.graph, submodel.name)
         name = f"{name}_{len(built)}" if built else name
         inputs = self.tree.pack_sequence_as(inputs, given)
-        model = self.make_model(
+        model = self.framework.make_model(
             inputs, map_references(outputs, lambda reference: tensors[reference.name]), name, submodel.config
         )
         built.append((use, model))

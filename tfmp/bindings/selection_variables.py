@@ -44,22 +44,3 @@ def _is_of_start(path, dtype):
     if holder.endswith("_selector"):
         return name == "logits"
     return not holder.endswith("selection_cost") and "int" not in getattr(dtype, "name", dtype)
-
-
-def check_optimizer(optimizer, expected, name):
-    """Raises `ValueError` unless an optimizer is of the expected class, which has a name for users."""
-    if not isinstance(optimizer, expected):
-        raise ValueError(
-            f"`selection_data` needs a model compiled with a `{name}`, which has optimizers of their own for weights "
-            f"and logits. Received: {type(optimizer).__name__}"
-        )
-
-
-def check_strategy(model):
-    """Raises `ValueError` if a model is replicated."""
-    strategy = model.distribute_strategy
-    if strategy is not None and strategy.num_replicas_in_sync > 1:
-        raise ValueError(
-            f"`selection_data` takes models on one device. Received: model `{model.name}` on "
-            f"{strategy.num_replicas_in_sync} replicas; leave it out there, all variables then learn from all data."
-        )

@@ -2,7 +2,7 @@
 
 import keras
 
-from tfmp.bindings.optimizer_argument import optimizer_of
+from tfmp.bindings.selection_optimizer import optimizer_of
 from tfmp.checks import check_instance
 from tfmp.joint.joint_search_loop import JointSearchMixin
 from tfmp.joint.supernet import supernet

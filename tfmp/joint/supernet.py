@@ -2,12 +2,8 @@
 
 import keras
 
-from tfmp.bindings.keras3.layers import (
-    MixedPrecisionConv2D,
-    MixedPrecisionDense,
-    Quantize,
-    _Statistics,
-)
+from tfmp.bindings.keras3.layers import MixedPrecisionConv2D, MixedPrecisionDense, Quantize
+from tfmp.bindings.keras3.selecting_layer import Statistics
 from tfmp.joint.block_spec import CATEGORICALS
 from tfmp.joint.categoricals import Categoricals
 from tfmp.joint.choice_quantizer import ChoiceQuantizerMixin
@@ -20,12 +16,12 @@ _QUANTIZER = ("linear", "moving_range")
 
 
 @_register
-class ChoiceQuantizer(_Statistics, ChoiceQuantizerMixin, keras.layers.Layer):  # noqa: D101 (the mixin says it)
+class ChoiceQuantizer(Statistics, ChoiceQuantizerMixin, keras.layers.Layer):  # noqa: D101 (the mixin says it)
     __doc__ = ChoiceQuantizerMixin.__doc__
 
 
 @_register
-class SearchedBlock(_Statistics, SearchedBlockMixin, keras.layers.Layer):  # noqa: D101 (the mixin says it)
+class SearchedBlock(Statistics, SearchedBlockMixin, keras.layers.Layer):  # noqa: D101 (the mixin says it)
     __doc__ = SearchedBlockMixin.__doc__
 
     def make_range(self, bits, **arguments):

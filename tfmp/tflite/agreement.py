@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
-from tfmp.bindings.operation_arguments import operation_layer_name
+from tfmp.bindings.integer_model import operation_layer_name
 from tfmp.graph import IntegerGraph
 from tfmp.reports import ModelAgreement, OperatorAgreement
 from tfmp.tflite.interpreter import Interpreter

@@ -165,7 +165,7 @@ class BudgetTuner(keras_tuner.Tuner, TuningResults):
                 return dict(record.metrics)
             execution = TrialExecution(self.project, self.hypermodel, warm_start=self._warm_start, worker=self.tuner_id)
             # What the trial before left; within the scope it would take the strategy away.
-            self.hypermodel.framework.keras.backend.clear_session()
+            self.hypermodel.framework.package.backend.clear_session()
             gc.collect()
             with maybe_distribute(self.distribution_strategy):
                 metrics = execution.run(

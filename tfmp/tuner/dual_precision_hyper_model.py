@@ -13,7 +13,6 @@ from tfmp.costs import ModelSize
 from tfmp.graph.graph_identity import graph_identity
 from tfmp.search.budget import Budget
 from tfmp.transform.edits.layer_plan import SEARCHED, plan
-from tfmp.tuner.keras_framework import KerasFramework
 from tfmp.tuner.mixed_precision_hyper_model import MixedPrecisionHyperModel
 from tfmp.tuner.strategies import register_strategy
 from tfmp.tuner.training import Training
@@ -79,8 +78,8 @@ class DualPrecisionHyperModel(MixedPrecisionHyperModel):
             depthwise_bits = check_integers("depthwise_bits", depthwise_bits, at_least=1, at_most=8)
         self._options = {"weight_bits": list(weight_bits), "size_of": list(check_numbers("sizes", sizes, above=0))}
         first = build(sizes[0])
-        self.framework, self._num_weights = KerasFramework(first), first.count_params()
-        training.check(self.framework.keras)
+        self.framework, self._num_weights = framework_of(first), first.count_params()
+        training.check(self.framework.package)
         self.float_graph = framework_of(first).read(first, weights=False)
         layers, plans = self.float_graph.in_order(), plan(self.float_graph)
         searched = [layer for layer in layers if layer.shape and plans[layer.name].status == SEARCHED]
@@ -125,7 +124,7 @@ class DualPrecisionHyperModel(MixedPrecisionHyperModel):
         """Returns the untrained network of a trial and its `tfmp.width.width.Width`."""
         bits = {name: values[name] for name in ("weight_bits", "depthwise_bits")}
         width = self._width(values)
-        self.framework.keras.utils.set_random_seed(self.seed)  # whatever was built to find the width
+        self.framework.package.utils.set_random_seed(self.seed)  # whatever was built to find the width
         return dual_precision(self._build(width.width), **bits, activation_bits=self._activation_bits), width
 
     def find_widths(self):
@@ -164,7 +163,7 @@ class DualPrecisionHyperModel(MixedPrecisionHyperModel):
         return {
             "model": graph_identity(self.float_graph),
             "space": {**self._options, **self._choices, "activation_bits": self._activation_bits},
-            "training": self.training.identity(self.framework.keras),
+            "training": self.training.identity(self.framework.package),
             "seed": self.seed,
         }
 

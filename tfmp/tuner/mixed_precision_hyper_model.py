@@ -12,7 +12,6 @@ from tfmp.search.searched_cost import SearchedCost
 from tfmp.transform.relax import relax
 from tfmp.tuner import strategies as known
 from tfmp.tuner.budget_range import BudgetRange
-from tfmp.tuner.keras_framework import KerasFramework
 from tfmp.tuner.training import Training
 from tfmp.tuner.trial_metrics import cost_text
 from tfmp.tuner.trial_space import RELAX_ARGUMENTS, SearchSpace
@@ -69,8 +68,8 @@ class MixedPrecisionHyperModel(keras_tuner.HyperModel):
         self.budgets, self.space = budgets, None
         self._priced, self._budgets_of = {}, {}
         first = self.new_float_model(1.0)
-        self.framework, self._num_weights = KerasFramework(first), first.count_params()
-        training.check(self.framework.keras)
+        self.framework, self._num_weights = framework_of(first), first.count_params()
+        training.check(self.framework.package)
         self.float_graph = framework_of(first).read(first, weights=False)
         if budgets is not None:
             self.set_budgets(budgets)
@@ -144,7 +143,7 @@ class MixedPrecisionHyperModel(keras_tuner.HyperModel):
             "model": graph_identity(self.float_graph),
             "weights": array_digest(*self._model.get_weights()) if self.is_trained else None,
             "space": self.space.identity(),
-            "training": self.training.identity(self.framework.keras),
+            "training": self.training.identity(self.framework.package),
             "seed": self.seed,
         }
 

@@ -40,7 +40,7 @@ class TrialExecution:
         """
         start = time.time()
         self._project.begin_trial(trial.trial_id)
-        keras = self._hypermodel.framework.keras
+        keras = self._hypermodel.framework.package
         keras.utils.set_random_seed(self._hypermodel.seed)  # of the float model, whatever the trial's
         raw = dict(trial.hyperparameters.values)
         values = self._hypermodel.declare(trial.hyperparameters.copy())

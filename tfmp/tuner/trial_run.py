@@ -49,7 +49,7 @@ class TrialRun:
     @property
     def keras(self):
         """The Keras of the model."""
-        return self.hypermodel.framework.keras
+        return self.hypermodel.framework.package
 
     @functools.cached_property
     def calibration_pair(self):

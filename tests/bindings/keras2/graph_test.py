@@ -5,7 +5,9 @@ import tf_keras
 from tf_keras import layers as kl
 
 import tfmp
-from tfmp.bindings.keras2 import graph as keras2
+from tfmp.bindings.keras2.keras2_framework import Keras2Framework
+
+KERAS_2 = Keras2Framework()
 
 
 def backbone(size=None):
@@ -103,8 +105,8 @@ def samples(model, count=16, seed=1):
 @pytest.mark.parametrize("make", MODELS)
 def test_what_is_read_is_written_again(make):
     model = trained(make())
-    graph = keras2.read(model)
-    again = keras2.write(graph)
+    graph = KERAS_2.read(model)
+    again = KERAS_2.write(graph)
     assert graph.framework == "tf_keras" and again.name == model.name
     assert not {id(v) for v in model.variables} & {id(v) for v in again.variables}, "nothing is shared"
     assert sum(layer.num_parameters for layer in graph.layers.values()) == model.count_params()
@@ -114,16 +116,16 @@ def test_what_is_read_is_written_again(make):
     for one, other in zip(tf.nest.flatten(expected), tf.nest.flatten(actual), strict=True):
         assert float(np.std(one)) > 0
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
-    assert keras2.read(again).calls == graph.calls
+    assert KERAS_2.read(again).calls == graph.calls
 
 
 @pytest.mark.parametrize("make", [siamese, several])
 def test_tensor_model_gives_the_named_tensors(make):
     model = trained(make())
-    graph, x = keras2.read(model), samples(model)
+    graph, x = KERAS_2.read(model), samples(model)
     names = list(dict.fromkeys(graph.output_names))
     inner = next(name for name in graph.tensors if graph.producer(name).inputs)
-    outputs = keras2.tensor_model(model, [*names, inner])(x)
+    outputs = KERAS_2.tensor_model(model, [*names, inner])(x)
     expected = dict(zip(graph.output_names, tf.nest.flatten(model(x)), strict=True))
     for name, output in zip(names, outputs, strict=False):
         np.testing.assert_array_equal(output, expected[name])
@@ -132,15 +134,15 @@ def test_tensor_model_gives_the_named_tensors(make):
 
 
 def test_names_shapes_and_kinds():
-    graph = keras2.read(siamese())
+    graph = KERAS_2.read(siamese())
     calls = [call for call in graph.calls if call.layer == "backbone/conv2"]
     assert [call.outputs for call in calls] == [("backbone/conv2",), ("backbone:call_1/conv2",)]
     assert graph.layers["backbone/conv1"].shape.output_size == (8, 8)
     assert graph.layers["backbone/conv1"].shape.reads_network_input
-    assert keras2.read(sequential()).tensors["input"].shape == (None, 8, 8, 3)
-    kinds = [layer.kind for layer in keras2.read(functions()).in_order()]
+    assert KERAS_2.read(sequential()).tensors["input"].shape == (None, 8, 8, 3)
+    kinds = [layer.kind for layer in KERAS_2.read(functions()).in_order()]
     assert [kinds.count(kind) for kind in ("affine", "relu", "concatenate", "add")] == [3, 2, 1, 1]
-    kinds = {layer.name: layer.kind for layer in keras2.read(custom()).in_order()}
+    kinds = {layer.name: layer.kind for layer in KERAS_2.read(custom()).in_order()}
     assert list(kinds.values()).count("other") == 3
 
 
@@ -151,7 +153,7 @@ def test_from_float_to_file(tmp_path):
     relaxed = tfmp.relax(model, weight_bits=(2, 4), activation_bits=(3, 4), first_and_last="search", calibration=x)
     relaxed.compile(tfmp.keras2.SelectionOptimizer("sgd", "adam"), "mse", run_eagerly=True)
     search = tfmp.keras2.MixedPrecisionSearch(tfmp.Budget("bitops", like_uniform=(3, 3)))
-    conv1 = keras2.layer(relaxed, "backbone/conv1")
+    conv1 = KERAS_2.layer(relaxed, "backbone/conv1")
     before = conv1.kernel.numpy(), conv1.weight_selector.logits.numpy()
     relaxed.fit(x, np.ones((32, 3)), batch_size=16, callbacks=[search], verbose=0)
     np.testing.assert_array_equal(conv1.kernel, before[0], err_msg="frozen")
@@ -159,7 +161,7 @@ def test_from_float_to_file(tmp_path):
     assignment = tfmp.discretize(relaxed, strategy="budget", budget=search.budget)
     assert set(assignment) == {"backbone/conv1", "backbone/conv2", "head"}
     fixed = tfmp.fix(relaxed, assignment, calibration=x)
-    assert keras2.layer(fixed, "backbone/conv1").trainable_weights == []
+    assert KERAS_2.layer(fixed, "backbone/conv1").trainable_weights == []
     fixed.save(tmp_path / "fixed.h5")
     loaded = tfmp.load_model(tmp_path / "fixed.h5")
     np.testing.assert_allclose(loaded(x), fixed(x), rtol=1e-5, atol=1e-6)
@@ -178,15 +180,15 @@ class Subclass(tf_keras.Model):
 
 def test_models_that_cannot_be_read():
     with pytest.raises(ValueError, match="not built"):
-        keras2.read(tf_keras.Sequential([kl.Dense(3)]))
+        KERAS_2.read(tf_keras.Sequential([kl.Dense(3)]))
     model = Subclass()
     model(np.zeros((1, 4)))
     with pytest.raises(ValueError, match="subclass"):
-        keras2.read(model)
+        KERAS_2.read(model)
     with pytest.raises(ValueError, match="no layer `conv9`.*conv1"):
-        keras2.layer(siamese(), "backbone/conv9")
+        KERAS_2.layer(siamese(), "backbone/conv9")
     with pytest.raises(TypeError, match="tf_keras model"):
-        keras2.read(kl.Dense(2))
+        KERAS_2.read(kl.Dense(2))
 
 
 class Unserializable(kl.Layer):
@@ -210,11 +212,11 @@ def test_a_layer_that_does_not_build_again_is_an_error(layer_class):
     inputs = tf_keras.Input((4,))
     model = tf_keras.Model(inputs, layer_class({object()})(inputs))
     with pytest.raises(ValueError, match=f"(?s){layer_class.__name__}.*get_config"):
-        keras2.write(keras2.read(model))
+        KERAS_2.write(KERAS_2.read(model))
 
 
 def test_arguments_by_keyword_alone():
     inputs = tf_keras.Input((4,))
     model = tf_keras.Model(inputs, kl.Dense(2)(tf.concat(axis=-1, values=[inputs, inputs]) + 3.0))
     x = samples(model)
-    np.testing.assert_allclose(keras2.write(keras2.read(model))(x), model(x), rtol=1e-6)
+    np.testing.assert_allclose(KERAS_2.write(KERAS_2.read(model))(x), model(x), rtol=1e-6)

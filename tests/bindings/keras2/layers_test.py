@@ -11,7 +11,10 @@ import tf_keras
 
 from tests.layers_test import CASES, EACH_CLASS, inputs_of, randomize, searchable
 from tfmp import keras2
-from tfmp.bindings.keras2.layer_variables import assign_weights, variables_by_path
+from tfmp.bindings.keras2.keras2_framework import Keras2Framework
+from tfmp.bindings.layer_variables import assign_weights
+
+KERAS_2 = Keras2Framework()
 
 ALTERNATIVES = [
     {"quantizer": "lsq", "shared_range": False, "signed_input": True},
@@ -28,8 +31,8 @@ def twin(case, original, **options):
     layer = getattr(keras2, f"MixedPrecision{class_name}")(**arguments, **options, name=original.name)
     layer.build((None, *input_shape))
     values = {path: np.asarray(variable) for path, variable in paths_of(original).items()}
-    assert variables_by_path(layer).keys() == values.keys()
-    assign_weights(layer, values)
+    assert KERAS_2.variables_by_path(layer).keys() == values.keys()
+    assign_weights(KERAS_2, layer, values)
     return layer
 
 
@@ -64,7 +67,7 @@ def test_a_training_step_is_that_of_keras_3(case, options):
     two = twin(case, one, **options)
     x = tf.constant(inputs_of(case, signed=options.get("signed_input", False)))
     for _ in range(2):
-        found = step(two, x, {path: v for path, v in variables_by_path(two).items() if v.trainable})
+        found = step(two, x, {path: v for path, v in KERAS_2.variables_by_path(two).items() if v.trainable})
         expected = step(one, x, {path: v.value for path, v in paths_of(one).items() if v.trainable})
         assert found[2].keys() == expected[2].keys()
         for name, gradient in expected[2].items():
@@ -72,7 +75,7 @@ def test_a_training_step_is_that_of_keras_3(case, options):
         for actual, wanted in zip(found[:2], expected[:2], strict=True):
             np.testing.assert_allclose(actual, wanted, rtol=1e-5, atol=1e-5)
     for path, variable in paths_of(one).items():
-        np.testing.assert_allclose(variables_by_path(two)[path], variable, rtol=1e-5, atol=1e-6, err_msg=path)
+        np.testing.assert_allclose(KERAS_2.variables_by_path(two)[path], variable, rtol=1e-5, atol=1e-6, err_msg=path)
     np.testing.assert_allclose(two(x), one(x), rtol=1e-5, atol=1e-5)
 
 
@@ -122,7 +125,7 @@ def test_a_model_without_an_input_is_built_by_its_first_batch():
     model.fit(np.random.rand(4, 6), np.zeros((4, 3)), verbose=0)
     # LSQ starts at 2 E|w| / sqrt(high).
     expected = 2 * np.abs(layer.kernel).mean()
-    np.testing.assert_allclose(variables_by_path(layer)["weight_selector/step"], expected, rtol=1e-5)
+    np.testing.assert_allclose(KERAS_2.variables_by_path(layer)["weight_selector/step"], expected, rtol=1e-5)
 
 
 SAVED = """

@@ -5,9 +5,11 @@ from keras import layers as kl
 from keras import ops
 
 from tfmp.bindings.framework import framework_of
-from tfmp.bindings.keras3 import graph as keras3
+from tfmp.bindings.keras3.keras3_framework import Keras3Framework
 from tfmp.graph import LayerShape
 from tfmp.layers import MixedPrecisionConv2D, MixedPrecisionDense
+
+KERAS_3 = Keras3Framework()
 
 
 def sequential():
@@ -181,7 +183,7 @@ def test_what_is_read_is_written_again(make):
 @pytest.mark.parametrize("make", MODELS)
 def test_parameters_are_all_counted_once(make):
     model = make()
-    graph = keras3.read(model, weights=False)
+    graph = KERAS_3.read(model, weights=False)
     selectors = sum(np.prod(v.shape, dtype=int) for v in model.weights if "_selector/" in v.path or "_cost/" in v.path)
     assert sum(layer.num_parameters for layer in graph.layers.values()) == model.count_params() - selectors
     assert all(not layer.weights for layer in graph.layers.values())
@@ -190,16 +192,16 @@ def test_parameters_are_all_counted_once(make):
 @pytest.mark.parametrize("make", [residual, shared_called_twice, several_in_a_list])
 def test_tensor_model_gives_the_named_tensors(make):
     model = with_random_weights(make())
-    graph = keras3.read(model)
+    graph = KERAS_3.read(model)
     names = list(dict.fromkeys(graph.output_names))
-    outputs = keras3.tensor_model(model, names)(random_inputs(model))
+    outputs = KERAS_3.tensor_model(model, names)(random_inputs(model))
     expected = dict(zip(graph.output_names, keras.tree.flatten(model(random_inputs(model))), strict=True))
     for name, output in zip(names, keras.tree.flatten(outputs), strict=True):
         np.testing.assert_array_equal(output, expected[name])
 
 
 def test_calls_and_readers_of_a_residual_network():
-    graph = keras3.read(residual())
+    graph = KERAS_3.read(residual())
     (add,) = (call for call in graph.calls if graph.layer_of(call).kind == "add")
     assert [graph.layer_of(graph.producer(name)).kind for name in add.inputs] == ["conv2d", "batch_normalization"]
     assert [graph.layer_of(call).kind for call in graph.readers(add.inputs[0])] == ["depthwise_conv2d", "add"]
@@ -210,14 +212,14 @@ def test_calls_and_readers_of_a_residual_network():
 
 
 def test_shared_layer_is_one_layer_with_two_calls():
-    graph = keras3.read(shared_called_twice())
+    graph = KERAS_3.read(shared_called_twice())
     calls = [call for call in graph.calls if call.layer == "shared"]
     assert len(calls) == 2 and len({call.outputs for call in calls}) == 2
     assert sum(layer.name == "shared" for layer in graph.in_order()) == 1
 
 
 def test_kinds_of_operations_without_a_layer():
-    kinds = [layer.kind for layer in keras3.read(operations_without_layers()).in_order()]
+    kinds = [layer.kind for layer in KERAS_3.read(operations_without_layers()).in_order()]
     assert kinds.count("relu") == 1 and kinds.count("concatenate") == 1 and kinds.count("add") == 1
     assert kinds.count("conv2d") == 1
 
@@ -238,10 +240,10 @@ class Conv2D(kl.Conv2D):
 @pytest.mark.parametrize("layer", [BatchNormalization(), Conv2D(2, 3), Block(3)])
 def test_custom_layers_are_left_alone(layer):
     model = keras.Sequential([keras.Input((6, 6, 2)), layer, kl.Conv2D(2, 3)])
-    graph = keras3.read(model)
+    graph = KERAS_3.read(model)
     assert graph.layers[layer.name].kind == "other" and graph.layers[layer.name].shape is None
     x = random_inputs(model)
-    np.testing.assert_allclose(model(x), keras3.write(graph)(x), rtol=1e-6)
+    np.testing.assert_allclose(model(x), KERAS_3.write(graph)(x), rtol=1e-6)
 
 
 @pytest.mark.parametrize("nest", [lambda layer: layer, lambda layer: keras.Sequential([keras.Input((3,)), layer])])
@@ -250,7 +252,7 @@ def test_an_adapted_normalization_stays_adapted(nest):
     layer.adapt(np.random.default_rng(0).normal(5.0, 3.0, size=(100, 3)))
     model = keras.Sequential([keras.Input((3,)), nest(layer), kl.Dense(2)])
     x = random_inputs(model)
-    np.testing.assert_allclose(keras3.write(keras3.read(model))(x), model(x), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(KERAS_3.write(KERAS_3.read(model))(x), model(x), rtol=1e-5, atol=1e-6)
 
 
 @keras.saving.register_keras_serializable("graph_test")
@@ -271,7 +273,7 @@ class Forgetful(kl.Layer):
 def test_a_layer_that_does_not_build_again_is_an_error():
     model = keras.Sequential([keras.Input((4,)), Forgetful(5, name="forgetful")])
     with pytest.raises(ValueError, match="`forgetful`.*get_config"):
-        keras3.write(keras3.read(model))
+        KERAS_3.write(KERAS_3.read(model))
 
 
 class Subclass(keras.Model):
@@ -285,13 +287,13 @@ class Subclass(keras.Model):
 
 def test_models_that_cannot_be_read():
     with pytest.raises(ValueError, match="not built"):
-        keras3.read(keras.Sequential([kl.Dense(3)]))
+        KERAS_3.read(keras.Sequential([kl.Dense(3)]))
     model = Subclass()
     with pytest.raises(ValueError, match="not built"):
-        keras3.read(model)
+        KERAS_3.read(model)
     model(np.zeros((1, 4)))
     with pytest.raises(ValueError, match="subclass"):
-        keras3.read(model)
+        KERAS_3.read(model)
     with pytest.raises(TypeError, match="must be a Keras model"):
         framework_of("model.keras")
     with pytest.raises(TypeError, match="must be a Keras model. Received: <Dense"):
@@ -327,7 +329,7 @@ def test_models_that_cannot_be_read():
 )
 def test_layer_shape(layer, input_shape, expected):
     kind, kernel_size, strides, in_channels, out_channels, groups, output_size, input_size = expected
-    graph = keras3.read(keras.Sequential([keras.Input(input_shape), kl.Identity(), layer]))
+    graph = KERAS_3.read(keras.Sequential([keras.Input(input_shape), kl.Identity(), layer]))
     assert graph.layers[layer.name].shape == LayerShape(
         layer.name,
         kind,
@@ -342,14 +344,14 @@ def test_layer_shape(layer, input_shape, expected):
 
 
 def test_layer_that_reads_the_networks_input_says_so():
-    graph = keras3.read(branches())
+    graph = KERAS_3.read(branches())
     reads = [layer.shape.reads_network_input for layer in graph.in_order() if layer.shape is not None]
     assert reads == [True, True, False]
 
 
 def test_free_sizes_leave_a_layer_without_shape():
     model = keras.Sequential([keras.Input((None, None, 3)), kl.Conv2D(2, 3), kl.GlobalAveragePooling2D(), kl.Dense(2)])
-    shapes = [layer.shape is not None for layer in keras3.read(model).in_order()]
+    shapes = [layer.shape is not None for layer in KERAS_3.read(model).in_order()]
     assert shapes == [False, False, False, True]
 
 
@@ -362,6 +364,6 @@ def test_macs_of_known_networks(application):
         if isinstance(layer, kl.Dense | kl.Conv2D | kl.DepthwiseConv2D):
             positions = np.prod(layer.output.shape[1:-1], dtype=int)
             expected += positions * np.prod(layer.kernel.shape, dtype=int)
-    graph = keras3.read(model, weights=False)
+    graph = KERAS_3.read(model, weights=False)
     assert sum(layer.shape.macs for layer in graph.layers.values() if layer.shape is not None) == expected > 1e6
     assert sum(layer.num_parameters for layer in graph.layers.values()) == model.count_params()

@@ -9,7 +9,9 @@ from keras import layers as kl
 
 import tfmp
 from tests.transform.small_networks import outputs_of, trained
-from tfmp.bindings.keras3 import graph as keras3
+from tfmp.bindings.keras3.keras3_framework import Keras3Framework
+
+KERAS_3 = Keras3Framework()
 
 
 def backbone(name="backbone"):
@@ -101,22 +103,22 @@ def layers_of(model, prefix=""):
 @pytest.mark.parametrize("make", MODELS)
 def test_what_is_read_is_written_again(make):
     model = trained(make())
-    graph = keras3.read(model)
+    graph = KERAS_3.read(model)
     found = layers_of(model)
-    assert {id(keras3.layer(model, name)) for name, layer in graph.layers.items() if layer.kind != "input"} == {
+    assert {id(KERAS_3.layer(model, name)) for name, layer in graph.layers.items() if layer.kind != "input"} == {
         id(layer) for layer in found.values()
     }
     assert all(name in found for name, layer in graph.layers.items() if layer.kind != "input")
-    again = keras3.write(graph)
+    again = KERAS_3.write(graph)
     assert list(layers_of(again)) == list(layers_of(model))
     for path, layer in layers_of(again).items():
-        assert keras3.layer(again, path) is layer
+        assert KERAS_3.layer(again, path) is layer
         for variable, original in zip(layer.weights, layers_of(model)[path].weights, strict=True):
             np.testing.assert_array_equal(variable, original)
     x = samples(model)
     for actual, expected in zip(outputs_of(again, x), outputs_of(model, x), strict=True):
         np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-5)
-    graph_again = keras3.read(again)
+    graph_again = KERAS_3.read(again)
     assert graph_again.calls == graph.calls
     without = {use: dataclasses.replace(submodel, config={}) for use, submodel in graph.submodels.items()}
     assert {use: dataclasses.replace(s, config={}) for use, s in graph_again.submodels.items()} == without
@@ -126,18 +128,18 @@ def test_how_a_nested_model_is_called_and_frozen_is_kept():
     model = functional()
     model.get_layer("backbone").trainable = False
     fixed = tfmp.fix(tfmp.relax(model), {"backbone/conv2": (4, 4)})
-    (submodel,) = keras3.read(fixed).submodels.values()
+    (submodel,) = KERAS_3.read(fixed).submodels.values()
     assert submodel.arguments["training"] is False and not submodel.trainable
     assert not fixed.get_layer("backbone").get_layer("norm").trainable and fixed.get_layer("head").trainable
 
 
 def test_names_and_uses_in_the_graph():
-    graph = keras3.read(siamese())
+    graph = KERAS_3.read(siamese())
     calls = [call for call in graph.calls if call.layer == "encoder/conv2"]
     assert [call.outputs for call in calls] == [("encoder/conv2",), ("encoder:call_1/conv2",)]
     assert [graph.submodels[call.within].name for call in calls] == ["encoder", "encoder"]
     assert calls[0].within != calls[1].within
-    graph = keras3.read(three_levels())
+    graph = KERAS_3.read(three_levels())
     assert {"middle/backbone/conv1", "middle/conv1", "head"} <= set(graph.layers)
     assert graph.layers["middle/backbone/conv1"].shape.reads_network_input
 
@@ -157,9 +159,9 @@ def test_every_layer_of_a_nested_model_is_searched_in_its_place(make):
 def test_layers_of_one_name_draw_noise_of_their_own():
     relaxed = tfmp.relax(in_sequential(), relaxation="gumbel", seed=3, first_and_last="search")
     again = tfmp.relax(in_sequential(), relaxation="gumbel", seed=3, first_and_last="search")
-    one, other = (keras3.layer(relaxed, name).weight_selector.seed for name in ("backbone/conv1", "top/conv1"))
+    one, other = (KERAS_3.layer(relaxed, name).weight_selector.seed for name in ("backbone/conv1", "top/conv1"))
     assert one != other
-    assert keras3.layer(again, "top/conv1").weight_selector.seed == other
+    assert KERAS_3.layer(again, "top/conv1").weight_selector.seed == other
 
 
 def test_quantizers_of_a_nested_model_stay_inside():
@@ -186,7 +188,7 @@ def test_inner_tensors_can_be_read():
     model = trained(siamese())
     x = samples(model)
     names = ["encoder/relu", "encoder:call_1/relu", "encoder:call_1/out"]
-    actual = keras3.tensor_model(model, names)(x)
+    actual = KERAS_3.tensor_model(model, names)(x)
     encoder = model.get_layer("encoder")
     inner = keras.Model(encoder.input, [encoder.get_layer("relu").output, encoder.output])
     expected = [inner(x["left"])[0], *inner(x["right"])]
@@ -196,18 +198,18 @@ def test_inner_tensors_can_be_read():
 
 def test_a_layer_in_several_models_has_one_name():
     """Where it lies least deep, whatever runs first; its calls are named after where they are."""
-    graph = keras3.read(shared_with_a_part())
+    graph = KERAS_3.read(shared_with_a_part())
     assert {name for name in graph.layers if "conv" in name} == {"conv1", "backbone/conv2"}
     tensors = {call.outputs[0] for call in graph.calls if call.layer == "conv1"}
     assert tensors == {"conv1", "backbone/conv1", "around/backbone/conv1"}
     relaxed = tfmp.relax(shared_with_a_part(), calibration=samples(functional()))
-    assert tensors <= set(keras3.read(relaxed).tensors)
+    assert tensors <= set(KERAS_3.read(relaxed).tensors)
     assert relaxed.get_layer("backbone").get_layer("conv1") is relaxed.get_layer("conv1")
 
 
 def test_a_path_without_layer_is_an_error():
     with pytest.raises(ValueError, match="no layer `conv9`.*conv1"):
-        keras3.layer(functional(), "backbone/conv9")
+        KERAS_3.layer(functional(), "backbone/conv9")
 
 
 @pytest.mark.parametrize("make", [functional, siamese, in_sequential])
@@ -225,8 +227,8 @@ def test_from_float_to_file(make, tmp_path):
     assert set(assignment) == set(before) and any("/" in name for name in assignment)
     fixed = tfmp.fix(relaxed, assignment, calibration=x)
     for path, layer in searched(relaxed):
-        np.testing.assert_array_equal(keras3.layer(fixed, path).kernel, layer.kernel)
-        assert keras3.layer(fixed, path).weight_bits == (assignment[path][0],)
+        np.testing.assert_array_equal(KERAS_3.layer(fixed, path).kernel, layer.kernel)
+        assert KERAS_3.layer(fixed, path).weight_bits == (assignment[path][0],)
     fixed.save(tmp_path / "fixed.keras")
     loaded = tfmp.load_model(tmp_path / "fixed.keras")
     for actual, expected in zip(outputs_of(loaded, x), outputs_of(fixed, x), strict=True):

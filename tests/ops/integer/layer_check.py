@@ -8,8 +8,8 @@ from tests.tflite import integer_reference
 from tests.tflite.random_graphs import (
     random_codes,
 )
-from tfmp.bindings.keras3.integer_graph import operation_arguments
-from tfmp.bindings.keras3.layers import IntegerOperation
+from tfmp.bindings.integer_model import operation_arguments
+from tfmp.bindings.keras3.selecting_layer import IntegerOperation
 
 few = settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 

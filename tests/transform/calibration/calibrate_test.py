@@ -4,10 +4,12 @@ import pytest
 import tensorflow as tf
 from keras import layers as kl
 
-from tfmp.bindings.keras3 import graph as keras3
+from tfmp.bindings.keras3.keras3_framework import Keras3Framework
 from tfmp.data.batches import batches
 from tfmp.layers import Quantize
 from tfmp.transform.calibration.calibrate import _Drawn, reestimate_normalization
+
+KERAS_3 = Keras3Framework()
 
 
 def two_normalizations():
@@ -94,7 +96,7 @@ def test_values_are_drawn_with_equal_chances_however_many_there_are():
 def two_inputs(keyed=False):
     left, right = keras.Input((4, 3), name="left"), keras.Input((None, 1), name="right")
     outputs = [kl.Dense(2)(left), kl.Dense(2)(right)]
-    return keras3.read(keras.Model({"a": left, "b": right} if keyed else [left, right], outputs))
+    return KERAS_3.read(keras.Model({"a": left, "b": right} if keyed else [left, right], outputs))
 
 
 RIGHT = np.zeros((150, 7, 1))

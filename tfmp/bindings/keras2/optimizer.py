@@ -2,53 +2,27 @@
 
 import tf_keras
 
-from tfmp.bindings.optimizer_argument import optimizer_of
-from tfmp.bindings.selection_variables import group_of
+from tfmp.bindings.selection_optimizer import SelectionOptimizerMixin
 
 
 @tf_keras.saving.register_keras_serializable(package="tfmp")
-class SelectionOptimizer(tf_keras.optimizers.Optimizer):
-    """Trains the selection logits, and the ranges of quantizers, with optimizers of their own.
+class SelectionOptimizer(SelectionOptimizerMixin, tf_keras.optimizers.Optimizer):  # noqa: D101 (the mixin says it)
+    __doc__ = SelectionOptimizerMixin.__doc__
 
-    All are updated in one pass (EdMIPS, section 4.6, the single-pass strategy), each with the learning rate, weight
-    decay, clipping and schedule of its own optimizer; a norm over several variables is that of its group.
-
-    Args:
-        weights: Optimizer of everything else, a name or an instance. `learning_rate` is its learning rate, so that
-            callbacks act on it; a schedule of an optimizer is its own.
-        selection: Optimizer of the logits, a name or an instance.
-        ranges: Optimizer of the steps that quantizers learn, a name or an instance. None leaves them to `weights`, its
-            weight decay included.
-        name: Name of the optimizer.
-
-    Raises:
-        ValueError: If an optimizer is none.
-
-    Attributes:
-        holds_logits: True while the logits are left to steps of their own, which a search with `selection_data` takes.
-
-    Example:
-        >>> optimizer = SelectionOptimizer("sgd", tf_keras.optimizers.Adam(0.01))
-    """
+    optimizers_module = tf_keras.optimizers
 
     def __init__(self, weights="sgd", selection="adam", *, ranges=None, name="selection_optimizer"):
         super().__init__(name=name)
-        self.weights_optimizer = optimizer_of(tf_keras.optimizers, "weights", weights)
-        self.selection_optimizer = optimizer_of(tf_keras.optimizers, "selection", selection)
-        self.ranges_optimizer = None if ranges is None else optimizer_of(tf_keras.optimizers, "ranges", ranges)
+        self._take(weights, selection, ranges)
         self.iterations = self.weights_optimizer.iterations
-        self.holds_logits = False
 
     def _groups(self, items, variable_of=lambda item: item):
         """Each optimizer with its own among some items, of which a function gives the variable."""
-        optimizers = {"weights": self.weights_optimizer, "selection": self.selection_optimizer}
-        if self.ranges_optimizer is not None:
-            optimizers["ranges"] = self.ranges_optimizer
-        found = {name: [] for name in optimizers}
+        optimizers = self.optimizers_by_group
+        groups = {group: [] for group in optimizers}
         for item in items:
-            name = group_of(variable_of(item).name)
-            found[name if name in optimizers else "weights"].append(item)
-        return [(optimizers[name], own) for name, own in found.items()]
+            groups[self.group_at(variable_of(item).name)].append(item)
+        return [(optimizers[group], own) for group, own in groups.items()]
 
     def build(self, var_list):
         for optimizer, own in self._groups(var_list):
@@ -98,24 +72,3 @@ class SelectionOptimizer(tf_keras.optimizers.Optimizer):
     def __repr__(self):
         # The other Keras refuses it by an error that shows nothing else of it.
         return "<tfmp.keras2.SelectionOptimizer of tf_keras; Keras 3 takes tfmp.SelectionOptimizer>"
-
-    @property
-    def learning_rate(self):
-        return self.weights_optimizer.learning_rate
-
-    @learning_rate.setter
-    def learning_rate(self, value):
-        self.weights_optimizer.learning_rate = value
-
-    def get_config(self):
-        ranges = self.ranges_optimizer
-        return {
-            "weights": tf_keras.optimizers.serialize(self.weights_optimizer),
-            "selection": tf_keras.optimizers.serialize(self.selection_optimizer),
-            "ranges": None if ranges is None else tf_keras.optimizers.serialize(ranges),
-            "name": self.name,
-        }
-
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        return cls(**config)

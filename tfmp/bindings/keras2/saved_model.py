@@ -1,4 +1,4 @@
-"""Rebuilds the Keras model of a SavedModel without running its functions."""
+"""Loads models that tf_keras saved, a SavedModel without running its functions."""
 
 import dataclasses
 import json
@@ -11,7 +11,19 @@ from tf_keras.protobuf.saved_metadata_pb2 import SavedMetadata
 # tf_keras reads the compiled state of an HDF5 file and of a SavedModel with it; there is no public way.
 from tf_keras.src.saving.legacy.saving_utils import compile_args_from_training_config
 
-from tfmp.bindings.saving.model_file import SAVED_MODEL_METADATA, ModelFile, not_a_model
+from tfmp.bindings.framework import framework_named
+from tfmp.bindings.saving.load_model import load_file
+from tfmp.bindings.saving.model_file import SAVED_MODEL_METADATA, ModelFile, not_a_model, read_model_file
+
+
+def load_model(path, *, custom_objects=None, compile=True, safe_mode=True):
+    """Loads a saved model of tf_keras; arguments and errors as in `tfmp.load_model`.
+
+    In safe mode a SavedModel is built from its configuration and the values of its variables: the TensorFlow graph in
+    it is a program, parts of which run as soon as it is loaded.
+    """
+    options = {"custom_objects": custom_objects, "compile": compile, "safe_mode": safe_mode}
+    return load_file(framework_named("tf_keras"), read_model_file(path), **options)
 
 
 def with_configuration(file: ModelFile, custom_objects) -> ModelFile:

@@ -1,110 +1,13 @@
 """The searchable layers of Keras 3."""
 
-import threading
-
 import keras
 
-from tfmp.mixins.bit_selector import BitSelectorMixin
-from tfmp.mixins.candidate_kernels import CandidateKernelsMixin
-from tfmp.mixins.integer_operation_layer import IntegerOperationMixin
+from tfmp.bindings.keras3.selecting_layer import Quantize, SelectingLayer, register  # noqa: F401 (found here by users)
 from tfmp.mixins.mixed_precision import MixedPrecisionMixin
-from tfmp.mixins.quantize_layer import QuantizeMixin
-from tfmp.mixins.selection_cost import SelectionCostMixin
-
-_register = keras.saving.register_keras_serializable(package="tfmp")
 
 
-class _FullPrecision:
-    def add_weight(self, *arguments, **options):
-        """A variable that a policy of mixed precision does not cast: codes are exact in float32 alone."""
-        return super().add_weight(*arguments, **{**options, "autocast": False})
-
-
-class _Statistics(_FullPrecision):
-    def add_weight(self, *arguments, **options):
-        """A variable that replicas may assign: their mean, so that they cannot drift apart."""
-        return super().add_weight(*arguments, **{"aggregation": "mean", **options})
-
-    def add_statistic(self, *, name, shape, initializer):
-        """A variable that training observes and no gradient reaches."""
-        return self.add_weight(name=name, shape=shape, initializer=initializer, trainable=False)
-
-
-class _Selecting(_FullPrecision):
-    def build(self, input_shape):
-        super().build(input_shape)
-        for name in ("weight_selector", "activation_selector", "candidate_kernels"):
-            child = getattr(self, name, None)
-            if child is not None:  # of what a configuration froze, Keras tells the layers inside nothing
-                child.trainable = self.trainable
-
-    def make_selector(self, bits, **arguments):
-        return BitSelector(bits, dtype="float32", **arguments)
-
-    def make_candidate_kernels(self, bits, **arguments):
-        return CandidateKernels(bits, **arguments)
-
-    def make_selection_cost(self, *sizes, **arguments):
-        return SelectionCost(*sizes, dtype="float32", **arguments)
-
-
-@_register
-class BitSelector(_Statistics, BitSelectorMixin, keras.layers.Layer):  # noqa: D101 (the mixin says it)
-    __doc__ = BitSelectorMixin.__doc__
-
-    @property
-    def trainable(self):
-        """True while bits are open: freezing a layer freezes its weights, not the search for their bits."""
-        return self._trainable
-
-    @trainable.setter
-    def trainable(self, value):
-        keras.layers.Layer.trainable.fset(self, value or len(self.quantizers) > 1)
-
-
-@_register
-class CandidateKernels(_FullPrecision, CandidateKernelsMixin, keras.layers.Layer):  # noqa: D101 (the mixin says it)
-    __doc__ = CandidateKernelsMixin.__doc__
-
-
-class _Penalties(threading.local):
-    """A list for each thread; the replicas of a distribution strategy are threads."""
-
-    def __init__(self):
-        self.of_this_thread = []
-
-
-@_register
-class SelectionCost(_Statistics, SelectionCostMixin, keras.layers.Layer):  # noqa: D101 (the mixin says it)
-    __doc__ = SelectionCostMixin.__doc__
-
-    # Keras keeps what `add_loss` collects in one list, in which a replica finds the losses of the others too, or misses
-    # its own once another has cleared it. No public method tells a layer when the list is read or cleared.
-    @property
-    def _losses(self):
-        return self._penalties.of_this_thread
-
-    @_losses.setter
-    def _losses(self, losses):
-        self._penalties = _Penalties()
-
-
-@_register
-class IntegerOperation(IntegerOperationMixin, keras.layers.Layer):  # noqa: D101 (the mixin says it)
-    __doc__ = IntegerOperationMixin.__doc__
-
-    def compute_output_spec(self, *_):
-        """Its output, whose dtype is not that of the layer."""
-        return keras.KerasTensor(self.fixed_output_shape, dtype=self.output_dtype)
-
-
-@_register
-class Quantize(_Selecting, QuantizeMixin, keras.layers.Layer):  # noqa: D101 (the mixin says it)
-    __doc__ = QuantizeMixin.__doc__
-
-
-@_register
-class MixedPrecisionConv2D(_Selecting, MixedPrecisionMixin, keras.layers.Conv2D):
+@register
+class MixedPrecisionConv2D(SelectingLayer, MixedPrecisionMixin, keras.layers.Conv2D):
     """A 2D convolution that chooses the bits of its kernel and of its input while it trains.
 
     y = activation(conv(sum_j p_j A_j(x), sum_i p_i W_i(kernel)) + bias), with the candidates' probabilities p_i, p_j
@@ -150,8 +53,8 @@ class MixedPrecisionConv2D(_Selecting, MixedPrecisionMixin, keras.layers.Conv2D)
         return _convolve(self, keras.ops.conv, inputs, kernel, self.padding)
 
 
-@_register
-class MixedPrecisionConv1D(_Selecting, MixedPrecisionMixin, keras.layers.Conv1D):
+@register
+class MixedPrecisionConv1D(SelectingLayer, MixedPrecisionMixin, keras.layers.Conv1D):
     """A 1D convolution that chooses the bits of its kernel and of its input.
 
     Args:
@@ -170,8 +73,8 @@ class MixedPrecisionConv1D(_Selecting, MixedPrecisionMixin, keras.layers.Conv1D)
         return _convolve(self, keras.ops.conv, inputs, kernel, padding)
 
 
-@_register
-class MixedPrecisionDepthwiseConv2D(_Selecting, MixedPrecisionMixin, keras.layers.DepthwiseConv2D):
+@register
+class MixedPrecisionDepthwiseConv2D(SelectingLayer, MixedPrecisionMixin, keras.layers.DepthwiseConv2D):
     """A depthwise convolution that chooses the bits of its kernel and of its input.
 
     Args:
@@ -186,8 +89,8 @@ class MixedPrecisionDepthwiseConv2D(_Selecting, MixedPrecisionMixin, keras.layer
         return _convolve(self, keras.ops.depthwise_conv, inputs, kernel, self.padding)
 
 
-@_register
-class MixedPrecisionDepthwiseConv1D(_Selecting, MixedPrecisionMixin, keras.layers.DepthwiseConv1D):
+@register
+class MixedPrecisionDepthwiseConv1D(SelectingLayer, MixedPrecisionMixin, keras.layers.DepthwiseConv1D):
     """A 1D depthwise convolution that chooses the bits of its kernel and of its input.
 
     Args:
@@ -202,8 +105,8 @@ class MixedPrecisionDepthwiseConv1D(_Selecting, MixedPrecisionMixin, keras.layer
         return _convolve(self, keras.ops.depthwise_conv, inputs, kernel, self.padding)
 
 
-@_register
-class MixedPrecisionConv2DTranspose(_Selecting, MixedPrecisionMixin, keras.layers.Conv2DTranspose):
+@register
+class MixedPrecisionConv2DTranspose(SelectingLayer, MixedPrecisionMixin, keras.layers.Conv2DTranspose):
     """A transposed 2D convolution that chooses the bits of its kernel and of its input; `tfmp.relax` keeps it at 8.
 
     Args:
@@ -226,8 +129,8 @@ class MixedPrecisionConv2DTranspose(_Selecting, MixedPrecisionMixin, keras.layer
         )
 
 
-@_register
-class MixedPrecisionDense(_Selecting, MixedPrecisionMixin, keras.layers.Dense):
+@register
+class MixedPrecisionDense(SelectingLayer, MixedPrecisionMixin, keras.layers.Dense):
     """A dense layer that chooses the bits of its kernel and of its input.
 
     Args:

@@ -1,33 +1,18 @@
 """The layers and calls of a Keras 3 model, those of nested models among them."""
 
-import collections
+import functools
 
 import keras
 
 from tfmp.bindings.graph_reader import GraphReader
-from tfmp.bindings.keras3.layer_reader import KerasLayerReader
-from tfmp.bindings.keras3.model_structure import (
-    functional_config,
-    has_structure,
-    is_functional,
-    map_histories,
-    model_class,
-)
 from tfmp.graph import TensorRef, map_references
 
 
 class ModelReader(GraphReader):
-    """Reads a model of Keras 3.
+    """Reads a model of Keras 3 from what its public configuration says; see `GraphReader`."""
 
-    Args:
-        model: A readable model.
-        weights: If False, the arrays are left out.
-    """
-
-    tree = keras.tree
-
-    def __init__(self, model, weights):
-        super().__init__(model, KerasLayerReader(weights))
+    def __init__(self, framework, model, weights):
+        super().__init__(framework, model, weights)
         self._configs = {}
 
     def graph(self):
@@ -41,81 +26,64 @@ class ModelReader(GraphReader):
             inputs = keras.tree.map_structure(TensorRef, names)
         return self.made_of(inputs, self.run(self.model, inputs, "", ""))
 
-    def operations(self, model):
-        return model.layers if isinstance(model, keras.Sequential) else model.operations
-
-    def has_structure(self, operation):
-        return has_structure(operation)
-
-    def model_class(self, model):
-        return model_class(model)
-
     def input_structure(self, model):
         if isinstance(model, keras.Sequential):
             return model.inputs[0].name
-        return map_histories(self._config(model)["input_layers"], lambda history: history[0])
+        return _map_histories(self._config(model)["input_layers"], lambda history: history[0])
 
     def input_configs(self, model):
         return [{"batch_shape": tensor.shape, "dtype": tensor.dtype, "name": tensor.name} for tensor in model.inputs]
 
     def run(self, model, inputs, path, within):
-        return (self._sequential if isinstance(model, keras.Sequential) else self._functional)(
-            model, inputs, path, within
-        )
-
-    def _config(self, model):
-        if id(model) not in self._configs:
-            self._configs[id(model)] = functional_config(model)
-        return self._configs[id(model)]
-
-    def _sequential_entrance(self):
-        first = self.model.inputs[0]
-        name = "input"
-        while any(layer.name == name for layer in self.model.layers):
-            name += "_1"
-        return keras.layers.InputLayer(batch_shape=first.shape, dtype=first.dtype, name=name)
-
-    def _sequential(self, model, current, path, within):
-        for layer in model.layers:
-            found = self._call(layer, (current,), {}, path, within)
-            current = found[0] if len(found) == 1 else found
-        return current
-
-    def _functional(self, model, inputs, path, within):
-        """Calls the layers of a functional model; each layer's calls in the order in which the user made them."""
+        if isinstance(model, keras.Sequential):
+            for layer in model.layers:
+                found = self._call(layer, (inputs,), {}, path, within)
+                inputs = found[0] if len(found) == 1 else found
+            return inputs
         config, names = self._config(model), {}
         operations = {operation.name: operation for operation in model.operations}
         entrances = keras.tree.flatten(self.input_structure(model))
         for name, reference in zip(entrances, keras.tree.flatten(inputs), strict=True):
             names[name, 0, 0] = reference
-        nodes = {entry["name"]: list(entry["inbound_nodes"]) for entry in config["layers"]}
-        done = collections.Counter()
-        while any(done[name] < len(calls) for name, calls in nodes.items()):
-            before = done.total()
-            for name, calls in nodes.items():
-                while done[name] < len(calls):
-                    arguments = self._arguments(calls[done[name]], names)
-                    if arguments is None:
-                        break
-                    for position, reference in enumerate(self._call(operations[name], *arguments, path, within)):
-                        names[name, done[name], position] = reference
-                    done[name] += 1
-            if done.total() == before:
-                raise ValueError(f"Model `{model.name}` has calls whose inputs nothing produces.")
+
+        def arguments_of(node):
+            try:
+                return _map_tensors((node["args"], node["kwargs"]), names)
+            except KeyError:
+                return None
+
+        def call(name, number, node, arguments):
+            for position, reference in enumerate(self._call(operations[name], *arguments, path, within)):
+                names[name, number, position] = reference
+
+        recorded = {entry["name"]: entry["inbound_nodes"] for entry in config["layers"]}
+        self.call_in_order(model, recorded, arguments_of, call)
 
         def reference(history):
             # Keras counts the call that made a nested model here, and nowhere else.
             name, index, position = history
-            return names[name, index - is_functional(operations[name]), position]
+            return names[name, index - isinstance(operations[name], functional_class()), position]
 
-        return map_histories(config["output_layers"], reference)
+        return _map_histories(config["output_layers"], reference)
 
-    def _arguments(self, node, names):
-        """Positional and keyword arguments of a call, or None if a tensor among them is not known yet."""
-        try:
-            return _map_tensors((node["args"], node["kwargs"]), names)
-        except KeyError:
-            return None
+    def _config(self, model):
+        """The configuration of a functional model with its layers, calls, inputs and outputs."""
+        if id(model) not in self._configs:
+            try:
+                config = model.get_config()
+                # A subclass with a constructor of its own has a configuration of its own too.
+                is_whole = "input_layers" in config
+                config = config if is_whole else keras.Model(model.input, model.output).get_config()
+            except NotImplementedError:
+                for operation in model.operations:
+                    self.layer_reader.config(operation)  # an error that names the layer
+                raise
+            self._configs[id(model)] = config
+        return self._configs[id(model)]
+
+    def _sequential_entrance(self):
+        first = self.model.inputs[0]
+        return keras.layers.InputLayer(batch_shape=first.shape, dtype=first.dtype, name=self.free_name("input"))
 
     def _call(self, operation, args, kwargs, path, within):
         def results():
@@ -129,6 +97,22 @@ class ModelReader(GraphReader):
     def _symbolic(self, reference):
         tensor = self.tensors[reference.name]
         return keras.KerasTensor(tensor.shape, dtype=tensor.dtype)
+
+
+@functools.cache
+def functional_class():
+    """The class of models made of inputs and outputs, which has no public name."""
+    inputs = keras.Input((1,))
+    return type(keras.Model(inputs, inputs))
+
+
+def _map_histories(structure, function):
+    """Maps `[layer, node, tensor]` triples in the nested structure of a model's inputs or outputs."""
+    if isinstance(structure, dict):
+        return {key: _map_histories(item, function) for key, item in structure.items()}
+    if len(structure) == 3 and isinstance(structure[0], str):
+        return function(structure)
+    return type(structure)(_map_histories(item, function) for item in structure)
 
 
 def _map_tensors(structure, names):

@@ -1,9 +1,9 @@
 """Loads saved models of either Keras."""
 
-import importlib
 import importlib.util
 import sys
 
+from tfmp.bindings.framework import framework_named
 from tfmp.bindings.saving.model_file import ModelFile, read_model_file
 from tfmp.bindings.saving.model_trust import check_trusted
 from tfmp.checks import check_flag
@@ -39,28 +39,26 @@ def load_model(path, *, custom_objects=None, compile=True, safe_mode=True):
     has_keras_2 = importlib.util.find_spec("tf_keras") is not None
     if file.container == "saved_model" and not has_keras_2:
         raise ImportError(f"{file.path!r} is a SavedModel, which tf_keras loads: `pip install 'tfmp[keras2]'`.")
-    binding = importlib.import_module(
-        f"tfmp.bindings.{'keras2' if file.is_of_keras_2 and has_keras_2 else 'keras3'}.load_model"
-    )
-    return binding.load_model(path, custom_objects=custom_objects, compile=compile, safe_mode=safe_mode)
+    framework = framework_named("tf_keras" if file.is_of_keras_2 and has_keras_2 else "keras")
+    return load_file(framework, file, custom_objects=custom_objects, compile=compile, safe_mode=safe_mode)
 
 
-def check_loadable(file: ModelFile, framework, *, custom_objects, compile, safe_mode):
-    """Refuses what a framework cannot load, and what it could not load without running code.
+def load_file(framework, file: ModelFile, *, custom_objects, compile, safe_mode):
+    """Loads a saved model into a framework; arguments and errors as in `load_model`."""
+    file = framework.completed_file(file, custom_objects=custom_objects, safe_mode=safe_mode)
+    options = {"custom_objects": custom_objects, "compile": compile, "safe_mode": safe_mode}
+    _check_loadable(file, framework.package, **options)
+    try:
+        return framework.load_file(file, **options)
+    except Exception as error:  # whatever Keras or a class of the user raises
+        raise _loading_error(file.path, error, compile=compile) from error
 
-    Args:
-        file: The file.
-        framework: The module `keras` or `tf_keras`.
-        custom_objects: As in `load_model`.
-        compile: As in `load_model`.
-        safe_mode: As in `load_model`.
 
-    Raises:
-        ValueError: If so.
-    """
+def _check_loadable(file, package, *, custom_objects, compile, safe_mode):
+    """Refuses what a Keras cannot load, and what it could not load without running code."""
     check_flag("compile", compile)
     ending = {"zip": (".keras",), "hdf5": (".h5", ".hdf5")}.get(file.container, ())
-    if file.container == "hdf5" and framework.__name__ == "tf_keras":
+    if file.container == "hdf5" and package.__name__ == "tf_keras":
         ending = ()  # it looks at the content
     if ending and not file.path.endswith(ending):
         raise ValueError(
@@ -70,12 +68,12 @@ def check_loadable(file: ModelFile, framework, *, custom_objects, compile, safe_
         return
 
     def is_provided(name, module):
-        if framework.saving.get_registered_object(name, custom_objects=custom_objects) is not None:
+        if package.saving.get_registered_object(name, custom_objects=custom_objects) is not None:
             return True
         # tf_keras finds classes by module and name, also those that nobody registered.
-        module = sys.modules.get(module) if framework.__name__ == "tf_keras" and isinstance(module, str) else None
+        module = sys.modules.get(module) if package.__name__ == "tf_keras" and isinstance(module, str) else None
         found = getattr(module, name, None)
-        return isinstance(found, type) and issubclass(found, framework.layers.Layer)
+        return isinstance(found, type) and issubclass(found, package.layers.Layer)
 
     config = dict(file.config)
     if not compile:
@@ -85,8 +83,8 @@ def check_loadable(file: ModelFile, framework, *, custom_objects, compile, safe_
         check_trusted(file.path, file.training_config, is_provided)
 
 
-def loading_error(path, error, *, compile) -> ValueError:
-    """Returns the error that names the file which a framework could not load."""
+def _loading_error(path, error, *, compile):
+    """The error that names the file which a framework could not load."""
     text = " ".join(str(error).partition("Full object config")[0].split()) or type(error).__name__
     text = text if len(text) <= _MESSAGE_LENGTH else f"{text[:_MESSAGE_LENGTH]}..."
     hint = " If only its compiled state is at fault, pass compile=False." if compile else ""

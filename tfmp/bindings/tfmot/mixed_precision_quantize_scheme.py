@@ -4,10 +4,10 @@ import abc
 
 from tensorflow_model_optimization.quantization.keras import QuantizeLayoutTransform, QuantizeRegistry, QuantizeScheme
 
-from tfmp.bindings.keras2 import graph as keras2
+from tfmp.bindings.framework import framework_named
 from tfmp.bindings.layer_kinds import MULTIPLYING, kind_and_attributes
-from tfmp.bindings.tfmot.graph import write
 from tfmp.bindings.tfmot.mixed_precision_quantize_config import MixedPrecisionQuantizeConfig
+from tfmp.bindings.tfmot.tfmot_framework import TfmotFramework
 
 
 class MixedPrecisionQuantizeRegistry(QuantizeRegistry):
@@ -50,7 +50,7 @@ class MixedPrecisionQuantizeLayoutTransform(QuantizeLayoutTransform):
         self.scheme = scheme
 
     def apply(self, model, layer_quantize_map):
-        graph = keras2.read(model)
+        graph = framework_named("tf_keras").read(model)
         inputs = set(model.input_names)  # TFMOT lists those that an annotated layer reads
         annotated = {
             name: metadata.get("quantize_config") for name, metadata in layer_quantize_map.items() if name not in inputs
@@ -63,7 +63,7 @@ class MixedPrecisionQuantizeLayoutTransform(QuantizeLayoutTransform):
             else:
                 theirs[name] = config
         stored = {name for name, config in theirs.items() if _quantizes_output(config, model.get_layer(name))}
-        transformed = write(self.scheme.quantize(graph, ours, theirs=tuple(theirs), stored=stored))
+        transformed = TfmotFramework().write(self.scheme.quantize(graph, ours, theirs=tuple(theirs), stored=stored))
         return transformed, {name: {"quantize_config": config} for name, config in theirs.items()}
 
 

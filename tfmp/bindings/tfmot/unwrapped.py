@@ -6,17 +6,18 @@ import tf_keras
 from tensorflow_model_optimization.quantization.keras import QuantizeWrapper
 
 from tfmp.bindings import activation_kinds
-from tfmp.bindings.keras2 import graph as keras2
 from tfmp.bindings.keras2 import layers as searchable
-from tfmp.bindings.keras2.layer_reader import KerasLayerReader
-from tfmp.bindings.keras2.layer_variables import layer_weights
+from tfmp.bindings.keras2.keras2_framework import Keras2Framework
 from tfmp.bindings.layer_kinds import MULTIPLYING
+from tfmp.bindings.layer_reader import LayerReader
+from tfmp.bindings.layer_variables import layer_weights
 from tfmp.bindings.tfmot.measured_ranges import activation_range, kernel_range, range_between
 from tfmp.bindings.tfmot.mixed_precision_quantize_config import kernel_name
 from tfmp.bindings.tfmot.mixed_precision_quantize_wrapper import MixedPrecisionQuantizeWrapper
 from tfmp.graph import UNQUANTIZED, Call, Layer, TensorRef, map_references
 from tfmp.graph.runtime_limits import BOUNDED_OUTPUTS
 
+_KERAS_2 = Keras2Framework()
 # Before which of them TFMOT quantizes, and behind which; it says so in private attributes alone.
 _QUANTIZED_BEFORE = ("softmax", "sigmoid", "tanh", "gelu")
 _QUANTIZED_BEHIND = ("linear", "relu", "swish", "gelu")
@@ -38,7 +39,7 @@ class Unwrapper:
 
     Args:
         model: The model.
-        graph: What the binding of tf_keras read of it.
+        graph: What `Keras2Framework` read of it.
         with_weights: If False, the arrays are left out.
 
     Attributes:
@@ -71,7 +72,7 @@ class Unwrapper:
 
     def _add(self, original, call):
         found = self.graph.layers[original.layer]
-        owner = keras2.layer(self.model, original.layer) if is_of_tfmot(found) else None
+        owner = _KERAS_2.layer(self.model, original.layer) if is_of_tfmot(found) else None
         inner = None if owner is None else wrapped_layer(owner)
         if inner is not None:
             name = found.name.removesuffix(owner.name) + inner.name
@@ -120,7 +121,7 @@ class Unwrapper:
 
     def _measured(self, layer, owner, call):
         """The layer in a wrapper of TFMOT itself, and the quantizers of its output."""
-        inner, config, arrays = owner.layer, owner.quantize_config, layer_weights(owner)
+        inner, config, arrays = owner.layer, owner.quantize_config, layer_weights(_KERAS_2, owner)
         activations = [quantizer for _, quantizer in config.get_activations_and_quantizers(inner)]
         function = activation_kinds.activation_name(layer.config["config"])
         parts = []
@@ -201,7 +202,7 @@ class Unwrapper:
     def _quantize_layer(self, found, owner):
         if owner.quantizer is None or type(owner.quantizer).__name__ == "NoQuantizer":
             return dataclasses.replace(found, kind="identity", num_parameters=0)
-        arrays = layer_weights(owner)
+        arrays = layer_weights(_KERAS_2, owner)
         wrapper = {"class": type(owner), "config": owner.get_config(), "weights": arrays, "parts": ()}
         return self._quantize(found.name, owner.quantizer, arrays, owner.name, {"wrapper": wrapper})
 
@@ -215,11 +216,11 @@ class Unwrapper:
             tensor = made_by.inputs[0]
 
 
-class _InnerReader(KerasLayerReader):
+class _InnerReader(LayerReader):
     """Reads the layer in a wrapper, whose variables may be in the wrapper alone."""
 
     def __init__(self, owner, with_weights):
-        super().__init__(with_weights)
+        super().__init__(_KERAS_2, with_weights)
         self.owner = owner
 
     def config(self, operation):
@@ -235,7 +236,7 @@ class _InnerReader(KerasLayerReader):
         }
 
     def weights(self, operation, shared=()):
-        paths = layer_weights(self.owner).items()
+        paths = layer_weights(_KERAS_2, self.owner).items()
         return {path: value for path, value in paths if "/" not in path and not path.endswith(_OWN_VARIABLES)}
 
     def num_parameters(self, operation, shared=()):

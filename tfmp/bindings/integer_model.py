@@ -1,0 +1,53 @@
+"""Builds the Keras model that computes an `IntegerGraph`."""
+
+
+def integer_model(graph, framework):
+    """Builds the model that computes an `IntegerGraph`, one layer per operation, outputs by their names.
+
+    Args:
+        graph: The integer network.
+        framework: The `tfmp.bindings.framework.Framework` of the model.
+    """
+    tensors = {}
+    for name in graph.inputs:
+        shape, dtype = graph.tensors[name].shape, graph.tensors[name].dtype
+        config = {"batch_shape": shape, "dtype": dtype, "name": name.replace("/", "_")}
+        tensors[name] = framework.make_input(graph.tensors[name], config)
+    for operation in graph.operations:
+        layer = framework.IntegerOperation(**operation_arguments(graph, operation))
+        inputs = [tensors[name] for name in operation.inputs]
+        tensors[operation.output] = layer(inputs if len(inputs) > 1 else inputs[0])
+        for name, value in operation.constants.items():
+            getattr(layer, f"{name}_constant").assign(value)
+    inputs = [tensors[name] for name in graph.inputs]
+    outputs = [tensors[name] for name in graph.outputs]
+    structure = outputs[0] if len(outputs) == 1 else dict(zip(graph.output_names, outputs, strict=True))
+    inputs = inputs if len(inputs) > 1 else inputs[0]
+    return framework.package.Model(inputs, structure, name=f"{graph.name}_integer")
+
+
+def operation_arguments(graph, operation):
+    """Returns the arguments of the `IntegerOperation` layer that computes an operation of a graph."""
+
+    def triple(name):
+        grid = graph.tensors[name].grid
+        return None if grid is None else (grid.scale, grid.low, grid.high)
+
+    return {
+        "kind": operation.kind,
+        "input_grids": [triple(name) for name in operation.inputs],
+        "grid": triple(operation.output),
+        "attributes": dict(operation.attributes),
+        "output_shape": graph.tensors[operation.output].shape,
+        "output_dtype": graph.tensors[operation.output].dtype,
+        "constant_shapes": {name: value.shape for name, value in operation.constants.items()},
+        "name": operation_layer_name(operation.name),
+    }
+
+
+def operation_layer_name(name):
+    """The name of the layer that computes an operation: `"backbone.conv1"` for `"backbone/conv1"`.
+
+    Keras allows no slash in it and TensorFlow no colon; a dot, unlike an underscore, is rare in the names of users.
+    """
+    return name.replace("/", ".").replace(":", ".")

@@ -1,0 +1,142 @@
+"""Adapts tf_keras to the library."""
+
+import tensorflow as tf
+import tf_keras
+
+from tfmp.bindings.framework import Framework
+from tfmp.bindings.keras2 import layers, saved_model
+from tfmp.bindings.keras2.callback import MixedPrecisionSearch
+from tfmp.bindings.keras2.logits_optimizer import Keras2LogitsOptimizer
+from tfmp.bindings.keras2.model_reader import ModelReader
+from tfmp.bindings.keras2.optimizer import SelectionOptimizer
+from tfmp.bindings.keras2.selecting_layer import IntegerOperation
+from tfmp.bindings.layer_kinds import MULTIPLYING
+from tfmp.bindings.layer_variables import CHILDREN
+from tfmp.mixins.distillation import DistillationMixin
+
+# The class of functional models has no public name; Sequential ones are some.
+_FUNCTIONAL = tf_keras.Sequential.__bases__[0]
+# TensorFlow functions called on a model's tensors, by the Keras 3 operation that computes the same.
+_FUNCTIONS = {
+    "__operators__.add": "Add",
+    "math.add": "Add",
+    "math.subtract": "Subtract",
+    "math.multiply": "Multiply",
+    "math.truediv": "TrueDivide",
+    "math.divide": "Divide",
+    "math.negative": "Negative",
+    "concat": "Concatenate",
+    "nn.relu": "Relu",
+    "nn.relu6": "Relu6",
+    "nn.elu": "Elu",
+    "nn.silu": "Silu",
+    "math.sigmoid": "Sigmoid",
+    "math.tanh": "Tanh",
+    "identity": "Identity",
+    "cast": "Cast",
+    "math.argmax": "Argmax",
+    "math.argmin": "Argmin",
+    "math.greater": "Greater",
+    "math.greater_equal": "GreaterEqual",
+    "math.less": "Less",
+    "math.less_equal": "LessEqual",
+    "math.equal": "Equal",
+    "math.not_equal": "NotEqual",
+    "__operators__.eq": "Equal",
+    "__operators__.ne": "NotEqual",
+    "math.logical_and": "LogicalAnd",
+    "math.logical_or": "LogicalOr",
+    "math.logical_not": "LogicalNot",
+}
+_RENAMED = {"depthwise_kernel": "kernel"}  # variables that Keras 3, and so every transform, calls otherwise
+
+
+class Keras2Framework(Framework):
+    """Reads and builds models of tf_keras."""
+
+    package, tree, title = tf_keras, tf.nest, "tf_keras"
+    made_classes = {
+        **{kind: getattr(layers, f"MixedPrecision{name}") for name, kind in MULTIPLYING.items()},
+        "quantize": layers.Quantize,
+    }
+    IntegerOperation = IntegerOperation
+    SelectionOptimizer, MixedPrecisionSearch = SelectionOptimizer, MixedPrecisionSearch
+    LogitsOptimizer = Keras2LogitsOptimizer
+    LossScaleOptimizer = tf_keras.mixed_precision.LossScaleOptimizer
+
+    def model_reader(self, model, weights):
+        return ModelReader(self, model, weights)
+
+    def has_structure(self, operation):
+        if not isinstance(operation, _FUNCTIONAL) or not operation.built or not operation.outputs:
+            return False
+        return type(operation).call in (_FUNCTIONAL.call, tf_keras.Sequential.call)
+
+    def model_class(self, model):
+        if isinstance(model, DistillationMixin):
+            return self.model_class(model.student)
+        is_plain = type(model) is _FUNCTIONAL or isinstance(model, tf_keras.Sequential)
+        return tf_keras.Model if is_plain or "input_layers" not in model.get_config() else type(model)
+
+    def operations(self, model):
+        return model.layers
+
+    def layer_config(self, operation, config):
+        if isinstance(operation, tf_keras.layers.Lambda):
+            # A Python function is not rebuilt from its code: what it refers to would be missing.
+            own = {"function": operation.function, "arguments": operation.arguments, "mask": operation.mask}
+            # No public name; its configuration is code as well.
+            config = {**tf_keras.layers.Layer.get_config(operation), **own, "output_shape": operation._output_shape}
+        elif type(operation) is tf_keras.layers.BatchNormalization and operation.synchronized:
+            config = {**config, "synchronized": True}  # which tf_keras forgets
+        return config
+
+    def known_as(self, operation, config, call):
+        if type(operation).__name__ != "TFOpLambda":
+            return type(operation), config
+        name = _FUNCTIONS.get(config["function"], "")
+        if name == "Concatenate":
+            config = {**config, "axis": call.kwargs.get("axis", call.args[-1])}
+        elif name in ("Argmax", "Argmin"):
+            config = {**config, "axis": call.kwargs.get("axis", call.args[1] if len(call.args) > 1 else None)}
+        elif name == "Elu":
+            config = {**config, "alpha": 1.0}
+        return name, config
+
+    def variables_by_path(self, operation):
+        # A variable has its name behind that of the child that holds it: the scopes in front say only how the layer
+        # was built, by a call, from a file or by hand.
+        children = [child for child in (getattr(operation, name, None) for name in CHILDREN) if child is not None]
+        holders = {id(variable): f"{child.name}/" for child in children for variable in child.variables}
+        variables = {}
+        for variable in operation.variables:
+            if not isinstance(variable, tf.Variable):  # the vocabulary of a layer of words
+                continue
+            name = variable.name.split("/")[-1].split(":")[0]
+            path = holders.get(id(variable), "") + _RENAMED.get(name, name)
+            while path in variables:
+                path += "'"
+            variables[path] = variable
+        return variables
+
+    def path_of(self, variable):
+        return variable.name
+
+    def tf_variable(self, variable):
+        return variable
+
+    def rename(self, layer, name):
+        layer._name = name  # there is no public way
+
+    def set_trainable(self, layer, trainable):
+        """Does nothing: layers are built frozen, and a frozen model would stop the search for the bits in it."""
+
+    def completed_file(self, file, *, custom_objects, safe_mode):
+        is_rebuilt = file.container == "saved_model" and safe_mode
+        return saved_model.with_configuration(file, custom_objects) if is_rebuilt else file
+
+    def load_file(self, file, *, custom_objects, compile, safe_mode):
+        if file.container == "saved_model" and safe_mode:
+            return saved_model.rebuild(file, custom_objects, compile)
+        options = {"custom_objects": custom_objects, "compile": compile, "safe_mode": safe_mode}
+        return tf_keras.models.load_model(file.path, **options)

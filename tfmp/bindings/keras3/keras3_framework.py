@@ -1,0 +1,89 @@
+"""Adapts Keras 3 to the library."""
+
+import keras
+
+from tfmp.bindings.framework import Framework
+from tfmp.bindings.keras3 import layers
+from tfmp.bindings.keras3.callback import MixedPrecisionSearch
+from tfmp.bindings.keras3.logits_optimizer import Keras3LogitsOptimizer
+from tfmp.bindings.keras3.model_reader import ModelReader, functional_class
+from tfmp.bindings.keras3.optimizer import SelectionOptimizer
+from tfmp.bindings.keras3.selecting_layer import IntegerOperation
+from tfmp.bindings.layer_kinds import MULTIPLYING
+from tfmp.mixins.distillation import DistillationMixin
+
+
+class Keras3Framework(Framework):
+    """Reads and builds models of Keras 3."""
+
+    package, tree, title = keras, keras.tree, "Keras 3"
+    made_classes = {
+        **{kind: getattr(layers, f"MixedPrecision{name}") for name, kind in MULTIPLYING.items()},
+        **dict.fromkeys(("arg_max", "arg_min"), IntegerOperation),
+        "quantize": layers.Quantize,
+    }
+    IntegerOperation = IntegerOperation
+    SelectionOptimizer, MixedPrecisionSearch = SelectionOptimizer, MixedPrecisionSearch
+    LogitsOptimizer = Keras3LogitsOptimizer
+    LossScaleOptimizer = keras.optimizers.LossScaleOptimizer
+
+    def model_reader(self, model, weights):
+        return ModelReader(self, model, weights)
+
+    def has_structure(self, operation):
+        if isinstance(operation, keras.Sequential):
+            return operation.built and type(operation).call is keras.Sequential.call and hasattr(operation, "inputs")
+        return isinstance(operation, functional_class()) and type(operation).call is functional_class().call
+
+    def model_class(self, model):
+        if isinstance(model, DistillationMixin):
+            return self.model_class(model.student)
+        is_plain = type(model) is functional_class() or not isinstance(model, functional_class())
+        return keras.Model if is_plain or "input_layers" not in model.get_config() else type(model)
+
+    def operations(self, model):
+        return model.layers if isinstance(model, keras.Sequential) else model.operations
+
+    def layer_config(self, operation, config):
+        if isinstance(operation, keras.layers.Lambda):
+            # A Python function is not rebuilt from its code: what it refers to would be missing.
+            config |= {"function": operation.function, "mask": operation.mask, "arguments": operation.arguments}
+            if callable(operation._output_shape):  # no public name; its configuration is code as well
+                config["output_shape"] = operation._output_shape
+        return config
+
+    def known_as(self, operation, config, call):
+        return type(operation), config
+
+    def variables_by_path(self, operation):
+        variables = {}
+        if not isinstance(operation, keras.layers.Layer):
+            return variables
+        for variable in operation.variables:
+            segments = variable.path.split("/")
+            start = segments.index(operation.name) + 1 if operation.name in segments else 0
+            path = "/".join(segments[start:])
+            while path in variables:
+                path += "'"
+            variables[path] = variable
+        return variables
+
+    def path_of(self, variable):
+        return variable.path
+
+    def tf_variable(self, variable):
+        return variable.value
+
+    def rename(self, layer, name):
+        layer.name = name
+
+    def set_trainable(self, layer, trainable):
+        if not isinstance(layer, keras.layers.Layer) or (trainable and layer.trainable):
+            return
+        # Of what a configuration froze, Keras tells the layers inside nothing; and a value that is the same sets
+        # nothing.
+        layer.trainable = not trainable
+        layer.trainable = trainable
+
+    def load_file(self, file, *, custom_objects, compile, safe_mode):
+        return keras.saving.load_model(file.path, custom_objects=custom_objects, compile=compile, safe_mode=safe_mode)

@@ -1,0 +1,106 @@
+"""Base classes of the searchable layers of Keras 3."""
+
+import threading
+
+import keras
+
+from tfmp.mixins.bit_selector import BitSelectorMixin
+from tfmp.mixins.candidate_kernels import CandidateKernelsMixin
+from tfmp.mixins.integer_operation_layer import IntegerOperationMixin
+from tfmp.mixins.quantize_layer import QuantizeMixin
+from tfmp.mixins.selection_cost import SelectionCostMixin
+
+register = keras.saving.register_keras_serializable(package="tfmp")
+
+
+class _FullPrecision:
+    def add_weight(self, *arguments, **options):
+        """A variable that a policy of mixed precision does not cast: codes are exact in float32 alone."""
+        return super().add_weight(*arguments, **{**options, "autocast": False})
+
+
+class Statistics(_FullPrecision):
+    """Holds what training observes, in variables that replicas average."""
+
+    def add_weight(self, *arguments, **options):
+        """A variable that replicas may assign: their mean, so that they cannot drift apart."""
+        return super().add_weight(*arguments, **{"aggregation": "mean", **options})
+
+    def add_statistic(self, *, name, shape, initializer):
+        """A variable that training observes and no gradient reaches."""
+        return self.add_weight(name=name, shape=shape, initializer=initializer, trainable=False)
+
+
+class SelectingLayer(_FullPrecision):
+    """Makes the children that choose the bits of a layer."""
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        for name in ("weight_selector", "activation_selector", "candidate_kernels"):
+            child = getattr(self, name, None)
+            if child is not None:  # of what a configuration froze, Keras tells the layers inside nothing
+                child.trainable = self.trainable
+
+    def make_selector(self, bits, **arguments):
+        return BitSelector(bits, dtype="float32", **arguments)
+
+    def make_candidate_kernels(self, bits, **arguments):
+        return CandidateKernels(bits, **arguments)
+
+    def make_selection_cost(self, *sizes, **arguments):
+        return SelectionCost(*sizes, dtype="float32", **arguments)
+
+
+@register
+class BitSelector(Statistics, BitSelectorMixin, keras.layers.Layer):  # noqa: D101 (the mixin says it)
+    __doc__ = BitSelectorMixin.__doc__
+
+    @property
+    def trainable(self):
+        """True while bits are open: freezing a layer freezes its weights, not the search for their bits."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value):
+        keras.layers.Layer.trainable.fset(self, value or len(self.quantizers) > 1)
+
+
+@register
+class CandidateKernels(_FullPrecision, CandidateKernelsMixin, keras.layers.Layer):  # noqa: D101 (the mixin says it)
+    __doc__ = CandidateKernelsMixin.__doc__
+
+
+class _Penalties(threading.local):
+    """A list for each thread; the replicas of a distribution strategy are threads."""
+
+    def __init__(self):
+        self.of_this_thread = []
+
+
+@register
+class SelectionCost(Statistics, SelectionCostMixin, keras.layers.Layer):  # noqa: D101 (the mixin says it)
+    __doc__ = SelectionCostMixin.__doc__
+
+    # Keras keeps what `add_loss` collects in one list, in which a replica finds the losses of the others too, or misses
+    # its own once another has cleared it. No public method tells a layer when the list is read or cleared.
+    @property
+    def _losses(self):
+        return self._penalties.of_this_thread
+
+    @_losses.setter
+    def _losses(self, losses):
+        self._penalties = _Penalties()
+
+
+@register
+class IntegerOperation(IntegerOperationMixin, keras.layers.Layer):  # noqa: D101 (the mixin says it)
+    __doc__ = IntegerOperationMixin.__doc__
+
+    def compute_output_spec(self, *_):
+        """Its output, whose dtype is not that of the layer."""
+        return keras.KerasTensor(self.fixed_output_shape, dtype=self.output_dtype)
+
+
+@register
+class Quantize(SelectingLayer, QuantizeMixin, keras.layers.Layer):  # noqa: D101 (the mixin says it)
+    __doc__ = QuantizeMixin.__doc__

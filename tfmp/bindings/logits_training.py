@@ -1,0 +1,100 @@
+"""Trains the logits alone in a compiled Keras model."""
+
+import abc
+
+import tensorflow as tf
+
+from tfmp.bindings.selection_variables import kept_weights, logits_of
+from tfmp.mixins.selection_step import SelectionStep
+
+
+def hold_logits(framework, model, are_held):
+    """Lets the training steps of a compiled model leave the logits as they are, or move them again.
+
+    Raises:
+        ValueError: If they are to be held in a model without a `SelectionOptimizer`, or on several devices.
+    """
+    optimizer = _unscaled(framework, model.optimizer)
+    if are_held:
+        _check_optimizer(framework, optimizer)
+        check_strategy(model)
+    if isinstance(optimizer, framework.SelectionOptimizer) and optimizer.holds_logits != are_held:
+        optimizer.holds_logits = are_held
+        model.make_train_function(force=True)
+
+
+def selection_step(framework, model) -> SelectionStep:
+    """Returns the step that moves the logits of a compiled model, with the loss and the optimizer of its training."""
+    logits = logits_of(model.trainable_weights, framework.path_of)
+    kept = kept_weights(model.weights, framework.path_of)
+    kept += [variable for metric in model.metrics for variable in metric.variables]
+
+    def loss(x, y, sample_weight):
+        return model.compute_loss(x=x, y=y, y_pred=model(x, training=True), sample_weight=sample_weight)
+
+    is_scaled = isinstance(model.optimizer, framework.LossScaleOptimizer)
+    own = _unscaled(framework, model.optimizer).selection_optimizer
+    return SelectionStep(
+        loss,
+        logits=[framework.tf_variable(variable) for variable in logits],
+        kept=[framework.tf_variable(variable) for variable in kept],
+        optimizer=framework.LogitsOptimizer(own, model.optimizer if is_scaled else None, logits),
+        eager=model.run_eagerly,
+    )
+
+
+class LogitsOptimizer(abc.ABC):
+    """Moves logits by an optimizer of their own, under the loss scaling of the model's training.
+
+    Args:
+        optimizer: The optimizer of the logits.
+        scaler: The optimizer that scales losses, None if nothing is scaled.
+        logits: The variables.
+    """
+
+    def __init__(self, optimizer, scaler, logits):
+        self.optimizer, self.scaler, self.logits = optimizer, scaler, logits
+
+    @abc.abstractmethod
+    def scaled(self, loss):
+        """Returns the loss whose gradient is taken."""
+
+    @abc.abstractmethod
+    def unscaled(self, gradients):
+        """Returns the gradients of the loss from those of the scaled one."""
+
+    @abc.abstractmethod
+    def move(self, gradients):
+        """Moves the logits."""
+
+    def apply(self, gradients):
+        """Moves the logits, unless the scaled gradients overflow."""
+        if self.scaler is None:
+            self.move(gradients)
+            return
+        # The scale is kept by the steps of the weights; this one is left out where it overflows.
+        finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(gradient)) for gradient in gradients])
+        tf.cond(finite, lambda: self.move(gradients), lambda: None)
+
+
+def check_strategy(model):
+    """Raises `ValueError` if a model is replicated."""
+    strategy = model.distribute_strategy
+    if strategy is not None and strategy.num_replicas_in_sync > 1:
+        raise ValueError(
+            f"`selection_data` takes models on one device. Received: model `{model.name}` on "
+            f"{strategy.num_replicas_in_sync} replicas; leave it out there, all variables then learn from all data."
+        )
+
+
+def _check_optimizer(framework, optimizer):
+    if not isinstance(optimizer, framework.SelectionOptimizer):
+        name = f"tfmp.{'keras2.' if framework.name == 'tf_keras' else ''}SelectionOptimizer"
+        raise ValueError(
+            f"`selection_data` needs a model compiled with a `{name}`, which has optimizers of their own for weights "
+            f"and logits. Received: {type(optimizer).__name__}"
+        )
+
+
+def _unscaled(framework, optimizer):
+    return optimizer.inner_optimizer if isinstance(optimizer, framework.LossScaleOptimizer) else optimizer

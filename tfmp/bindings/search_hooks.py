@@ -1,0 +1,41 @@
+"""Connects the search callback to a Keras model and its variables."""
+
+from tfmp.bindings.framework import check_callback, framework_of
+from tfmp.bindings.logits_training import hold_logits, selection_step
+from tfmp.bindings.selection_variables import start_variables
+from tfmp.mixins.mixed_precision_search import MixedPrecisionSearchMixin
+
+
+class SearchHooks(MixedPrecisionSearchMixin):
+    """What a search asks of a model; a class of a framework adds `resume_at(epoch)` and `backup_variables()`.
+
+    Attributes:
+        framework: That of the model.
+    """
+
+    framework_name = ""  # of the class
+
+    def set_model(self, model):
+        check_callback(model, self.framework_name)
+        super().set_model(model)
+        self.framework = framework_of(model)
+        if self.prepared_model is not model:
+            graph = self.framework.read(model, weights=False)
+            self.prepare(graph, {layer.name: self.framework.layer(model, layer.name) for layer in graph.searched})
+            self.prepared_model = model
+
+    def hold_logits(self, are_held):
+        """Lets the training steps leave the logits as they are, or move them again."""
+        hold_logits(self.framework, self.model, are_held)
+
+    def selection_step(self):
+        """Returns the step of the logits alone."""
+        return selection_step(self.framework, self.model)
+
+    def named_variables(self):
+        """Pairs of the path and the values of every variable of the model."""
+        return ((self.framework.path_of(variable), variable.numpy()) for variable in self.model.variables)
+
+    def start_variables(self):
+        """The variables that say what the search starts from, see `tfmp.bindings.selection_variables`."""
+        return start_variables(self.model.variables, self.framework.path_of)

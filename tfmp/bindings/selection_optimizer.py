@@ -1,0 +1,94 @@
+"""Trains logits, ranges and weights with optimizers of their own, in either Keras."""
+
+from tfmp.bindings.selection_variables import group_of
+from tfmp.checks import received
+
+
+class SelectionOptimizerMixin:
+    """Trains the selection logits, and the ranges of quantizers, with optimizers of their own.
+
+    All are updated in one pass (EdMIPS, section 4.6, the single-pass strategy), each with the learning rate, weight
+    decay, clipping and schedule of its own optimizer; a norm over several variables is that of its group.
+
+    Args:
+        weights: Optimizer of everything else, a name or an instance. `learning_rate` is its learning rate, so that
+            callbacks act on it; a schedule of an optimizer is its own.
+        selection: Optimizer of the logits, a name or an instance.
+        ranges: Optimizer of the steps that quantizers learn, a name or an instance. None leaves them to `weights`, its
+            weight decay included.
+        name: Name of the optimizer.
+
+    Raises:
+        ValueError: If an optimizer is none.
+
+    Attributes:
+        holds_logits: True while the logits are left to steps of their own, which a search with `selection_data` takes.
+
+    Example:
+        >>> optimizer = SelectionOptimizer("sgd", "adam")
+    """
+
+    optimizers_module = None  # a class of a framework has its module of optimizers here
+
+    def _take(self, weights, selection, ranges):
+        """Takes up the optimizers that the user gave."""
+        self.weights_optimizer = optimizer_of(self.optimizers_module, "weights", weights)
+        self.selection_optimizer = optimizer_of(self.optimizers_module, "selection", selection)
+        self.ranges_optimizer = None if ranges is None else optimizer_of(self.optimizers_module, "ranges", ranges)
+        self.holds_logits = False
+
+    @property
+    def optimizers_by_group(self):
+        """The optimizers by the group of variables that each trains, see `group_of`."""
+        found = {"weights": self.weights_optimizer, "selection": self.selection_optimizer}
+        return found if self.ranges_optimizer is None else {**found, "ranges": self.ranges_optimizer}
+
+    def group_at(self, path):
+        """Returns the group of the variable of a path, one of `optimizers_by_group`."""
+        group = group_of(path)
+        return "weights" if group == "ranges" and self.ranges_optimizer is None else group
+
+    @property
+    def learning_rate(self):
+        return self.weights_optimizer.learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, value):
+        self.weights_optimizer.learning_rate = value
+
+    def get_config(self):
+        serialize, ranges = self.optimizers_module.serialize, self.ranges_optimizer
+        return {
+            "weights": serialize(self.weights_optimizer),
+            "selection": serialize(self.selection_optimizer),
+            "ranges": None if ranges is None else serialize(ranges),
+            "name": self.name,
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        return cls(**config)
+
+
+def optimizer_of(optimizers, name, identifier):
+    """Returns an optimizer of a Keras.
+
+    Args:
+        optimizers: Its module of optimizers.
+        name: What the caller calls the argument.
+        identifier: An optimizer, its name or its configuration.
+
+    Raises:
+        ValueError: If it is none of them, or a legacy optimizer.
+    """
+    try:
+        found = optimizers.get(identifier)
+    except (KeyError, TypeError, ValueError):
+        found = None
+    if not isinstance(found, optimizers.Optimizer):
+        legacy = "" if found is None else ", a legacy optimizer; take the class of the same name there"
+        raise ValueError(
+            f"`{name}` must be an optimizer of `{optimizers.__name__.split('.')[0]}.optimizers`, or its name. "
+            f"Received: {received(identifier)}{legacy}"
+        )
+    return found
