@@ -29,31 +29,31 @@ def assign_by_sensitivity(
     method: str = "knapsack",
     verbose: int = 0,
 ) -> BitAssignment:
-    """Returns the bits within a budget at which a network suffers least, found without training in minutes.
+    """Returns the bits with the smallest total sensitivity within a budget, without training.
 
-    Every candidate of every tensor is tried by itself, all others at 8 bits, with ranges of least squared error on the
-    data. The harm done to the output is taken to add up over the tensors; the assignment with the least sum within the
-    budget is found exactly. That takes as many passes over the data as there are candidates in the network.
+    Every candidate of every tensor is tried alone, with all others at 8 bits and with ranges of least squared error on
+    the data. Sensitivities are assumed to add up over the tensors. The assignment with the smallest sum within the
+    budget is found exactly. This takes as many passes over the data as there are candidates in the network.
 
-    Give the assignment to `tfmp.fix(..., post_training=True)`, or start a search from it by `tfmp.initialize_search`.
+    Give the assignment to `tfmp.fix(..., post_training=True)`, or start a search from it with `tfmp.initialize_search`.
 
     Args:
-        model: What `tfmp.relax` returned, trained or not; or a model in floating point, which is then relaxed with the
-            defaults of `tfmp.relax` for the names and candidates. It is not changed.
-        data: A few hundred inputs in any form that `tfmp.relax` takes, which are held in memory. With `loss` they have
+        model: A relaxed model, trained or not; or a float model, which is then relaxed with the defaults of
+            `tfmp.relax` for names and candidates. It is not changed.
+        data: A few hundred inputs in any form that `tfmp.relax` takes; they are kept in memory. With `loss`, they have
             targets: (inputs, targets), or batches of these.
         budget: A `tfmp.Budget`, or a list of several.
-        loss: Function of (targets, outputs), such as a loss object of Keras, whose increase is the harm; of (targets,
-            outputs, sample_weight) if the data have weights. Without it the harm is the divergence of the output from
-            that of the network in floating point, which needs no targets.
-        divergence: `"kl"`, for outputs that are probabilities or logits of classes; `"squared_error"`, in units of the
-            output's variance; None takes `"kl"` where the output is a softmax.
-        method: `"knapsack"` for the least sum; `"greedy"` to take the largest relief for its cost again and again,
-            which is quicker to explain and at most as good on the sum.
-        verbose: 1 prints a line for each layer.
+        loss: Function of (targets, outputs), such as a loss object of Keras, or of (targets, outputs, sample_weight)
+            if the data have weights. Sensitivity is the increase of the loss. Without it, sensitivity is the
+            divergence of the output from that of the float network, which needs no targets.
+        divergence: `"kl"` for outputs that are probabilities or logits of classes; `"squared_error"`, in units of the
+            output's variance; None uses `"kl"` if the output is a softmax.
+        method: `"knapsack"` for the smallest sum; `"greedy"` to repeatedly make the change with the best gain for its
+            cost, a baseline that is at most as good.
+        verbose: 1 prints a line per layer.
 
     Returns:
-        A `BitAssignment`; its provenance has the measured harm of every candidate.
+        A `BitAssignment`; its provenance has the measured sensitivity of every candidate.
 
     Raises:
         ValueError: If the budget cannot be met, no layer is searched, the data are not finite, or an argument is wrong.
@@ -68,7 +68,7 @@ def assign_by_sensitivity(
     if divergence is not None:
         check_choice("divergence", divergence, DIVERGENCES)
     check_choice("verbose", verbose, (0, 1))
-    budgets_of(budget)  # what is none is an error before the model is relaxed
+    budgets_of(budget)  # raises an error for a wrong argument before the model is relaxed
     framework = framework_of(model)
     graph = framework.read(model)
     if not any(layer.is_quantized for layer in graph.layers.values()):
@@ -79,7 +79,7 @@ def assign_by_sensitivity(
     harm = measure_sensitivity(graph, data, loss=loss, divergence=divergence, verbose=verbose)
     values = {}
     for name, tensors in harm.items():
-        # More bits never count as worse: what says so is the noise of few samples.
+        # More bits never count as worse: if they measure worse, this is the noise of few samples.
         weights, activations = (np.minimum.accumulate(tensor) for tensor in tensors)
         values[name] = -np.add.outer(weights, activations)
     if method == "greedy":

@@ -17,7 +17,7 @@ from tfmp.search.budget import Budget, budgets_of, priced_limits
 from tfmp.transform.finite_weights import check_finite_weights
 from tfmp.transform.fix import fix
 
-_UNDRAWN = 1e-6  # how little a probability counts beside one draw
+_UNDRAWN = 1e-6  # weight of a probability relative to one draw
 
 
 def assign_by_validation(
@@ -31,31 +31,30 @@ def assign_by_validation(
     seed: int = 0,
     spend: bool = False,
 ) -> BitAssignment:
-    """Draws assignments from what a search found probable and returns the one whose network has the best score.
+    """Draws assignments from the probabilities of a search and returns the one whose network has the best score.
 
-    Each tensor draws `trials` times, and the most frequent bits count (EdMIPS, eq. 19 and section 4.7): 1 is
-    categorical sampling, more come closer to `tfmp.discretize(strategy="argmax")`. With a budget, the assignment within
-    it whose bits were drawn the most often takes the place of one that exceeds it; among bits that were never drawn the
-    probabilities decide.
+    Each tensor draws `trials` times and takes the most frequent bits (EdMIPS, eq. 19 and section 4.7): 1 is categorical
+    sampling, more are closer to `tfmp.discretize(strategy="argmax")`. With a budget, an assignment that exceeds it is
+    replaced by the one within it whose bits were drawn most often; among bits that were never drawn, the probabilities
+    decide.
 
     Args:
         search_model: A relaxed model, trained with `tfmp.MixedPrecisionSearch`. It is not changed.
-        score: Function of a network with fixed bits and the searched weights that returns a number, the larger the
-            better, such as its accuracy on validation data. It may train it first; then the best of the scores is that
-            of a network trained as long.
-        samples: How many are drawn. Assignments that are drawn again are not scored again.
-        trials: Draws of each tensor.
-        budget: A `tfmp.Budget`, or a list of several, that none exceeds; None draws freely.
-        calibration: Inputs for `tfmp.fix`, from which each network's normalization is estimated.
+        score: Function of a network with fixed bits and the searched weights. It returns a number, larger is better,
+            such as the accuracy on validation data. It may train the network first.
+        samples: Number of draws. An assignment that is drawn again is not scored again.
+        trials: Draws per tensor.
+        budget: A `tfmp.Budget`, or a list of several, that all assignments meet; None draws freely.
+        calibration: Inputs for `tfmp.fix`, with which the normalization of each network is estimated.
         seed: Integer; equal seeds draw equal assignments.
-        spend: If True, what an assignment leaves of the budget is spent, as `tfmp.discretize` does by default.
+        spend: If True, the rest of the budget is spent, as `tfmp.discretize` does by default.
 
     Returns:
         A `BitAssignment`; its provenance has every assignment drawn with its score.
 
     Raises:
         ValueError: If a number is out of range, no layer is searched, the search diverged, the budget cannot be met, or
-            a score is no finite number.
+            a score is not a finite number.
 
     Example:
         >>> def accuracy(network):
@@ -98,7 +97,7 @@ def assign_by_validation(
 
 
 def _drawn(graph: Graph, rng, trials) -> Graph:
-    """The graph with how often each candidate was drawn in place of its probability."""
+    """Returns the graph with the number of draws of each candidate instead of its probability."""
     return graph.replace_layers({layer.name: _drawn_layer(layer, rng, trials) for layer in graph.searched})
 
 

@@ -29,23 +29,23 @@ def discretize(
     seed: int = 0,
     spend: bool = True,
 ) -> BitAssignment:
-    """Returns the bits that a search decided on.
+    """Returns the bits that a search chose.
 
-    - `"argmax"`: each tensor at its most probable bits (EdMIPS, eq. 18), whatever it costs.
-    - `"budget"`: the most probable assignment within the budget, exactly; what is left of the budget is then spent.
+    - `"argmax"`: each tensor at its most probable bits (EdMIPS, eq. 18), at any cost.
+    - `"budget"`: the most probable assignment within the budget, exactly; the rest of the budget is then spent.
     - `"sample"`, `"multinomial"`: drawn once, or the most frequent of 50 draws (EdMIPS, eq. 19).
 
     Args:
-        search_model: A relaxed model, trained with `tfmp.MixedPrecisionSearch`; with one candidate each, it has the
-            bits that are returned.
+        search_model: A relaxed model, trained with `tfmp.MixedPrecisionSearch`. If each tensor has one candidate, it
+            need not be trained.
         strategy: One of the above.
         budget: A `tfmp.Budget`, or a list of several, for `"budget"`.
-        seed: Integer, for the drawn ones.
-        spend: If False, `"budget"` leaves unspent what the most probable assignment does not need.
+        seed: Integer, for the strategies that draw.
+        spend: If False, `"budget"` does not spend the rest of the budget.
 
     Returns:
-        A `BitAssignment` with its BitOps, and each budget's cost: of the searched layers in its provenance, and of the
-        network where the budget bounds that.
+        A `BitAssignment` with its BitOps and the cost of each budget. The cost of the searched layers is in its
+        provenance, and that of the network if the budget bounds it.
 
     Raises:
         ValueError: If the strategy is unknown, the budget is missing, budgets cannot be met, alone or together, no
@@ -83,14 +83,14 @@ def decided(
     budget: Budget | Sequence[Budget] | None = None,
     **provenance: Any,
 ) -> BitAssignment:
-    """Returns the assignment of a relaxed graph with its costs and how it came about.
+    """Returns the assignment of a relaxed graph, with its costs and its provenance.
 
     Args:
         graph: The relaxed network.
         bits: Layer name to a pair of bits.
-        strategy: What chose them.
-        budget: The `Budget` they were chosen under, a list of several, or None.
-        **provenance: More to be recorded.
+        strategy: The strategy that chose them.
+        budget: The `Budget` for which they were chosen, a list of several, or None.
+        **provenance: More values to record.
     """
     measured: list[costs.Cost] = [costs.BitOps()]
     provenance = {

@@ -16,17 +16,17 @@ def initialize_search(
 ) -> None:
     """Sets the logits of a relaxed model so that each tensor prefers the bits of an assignment.
 
-    The assigned bits get the probability `confidence`, the other candidates share the rest equally. A search then
-    starts from there instead of from equal chances, whatever the relaxation.
+    The assigned bits get the probability `confidence`, and the other candidates share the rest equally. A search then
+    starts from there instead of equal probabilities, with any relaxation.
 
     Args:
-        search_model: What `tfmp.relax` returned. It is changed in place.
+        search_model: A relaxed model. It is changed in place.
         assignment: A `BitAssignment`, from `tfmp.assign_by_sensitivity` for example, or a mapping of layer names to
             `(weight_bits, activation_bits)`. It must name every searched layer, with bits among the candidates.
-        confidence: Probability of the assigned bits, above that of equal chances and below 1.
+        confidence: Probability of the assigned bits, above that of equal probabilities and below 1.
 
     Raises:
-        ValueError: If the assignment is for another model, bits are no candidates, no pair where they are coupled, or
+        ValueError: If the assignment is for another model, bits are not candidates (or not a coupled pair), or
             `confidence` is out of range.
 
     Example:
@@ -48,7 +48,7 @@ def initialize_search(
         ):
             if len(selection.formats) > 1:
                 logits.append((selector, _logits(layer.name, selection.bits, bits, confidence)))
-    for selector, values in logits:  # after all were found to be right
+    for selector, values in logits:  # after all were checked
         scale = float(np.asarray(selector.temperature)) if selector.relaxation == "annealed" else 1.0
         selector.logits.assign(scale * values)
 

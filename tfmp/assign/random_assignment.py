@@ -16,16 +16,16 @@ from tfmp.search.budget import Budget, budgets_of, priced_limits
 def random_assignment(
     model: KerasModel, budget: Budget | Sequence[Budget], *, seed: int = 0, tolerance: float = 0.02
 ) -> BitAssignment:
-    """Returns random bits that spend a budget: what the bits of a search have to be better than.
+    """Returns random bits that spend a budget, as a baseline for a search.
 
-    Every layer draws among its pairs of bits, each as likely; single layers are then drawn anew until the budget is
-    met, and spent.
+    Every layer draws one of its pairs of bits with equal probability. Single layers are then drawn again until the
+    budget is met and spent.
 
     Args:
-        model: What `tfmp.relax` returned, trained or not.
+        model: A relaxed model, trained or not.
         budget: A `tfmp.Budget`, or a list of several.
         seed: Integer; equal seeds draw equal bits.
-        tolerance: Share of the budget that may stay unspent; of several, that of the one that is spent the most.
+        tolerance: Share of the budget that may remain; with several, of the one that is closest to being spent.
 
     Returns:
         A `BitAssignment`.

@@ -15,26 +15,26 @@ from tfmp.transform.calibration.output_error import MeanLoss, read_samples
 from tfmp.transform.edits.separate_activations import with_separate_activations
 from tfmp.transform.edits.without_quantizers import in_floating_point, own_weights
 
-_CERTAIN = 1e4  # a logit beside which softmax leaves the others exactly nothing
+_CERTAIN = 1e4  # a logit so large that the softmax of all others is exactly zero
 
 
 def measure_sensitivity(
     graph: Graph, data: Any, *, loss: Callable[..., Any] | None = None, divergence: str | None = None, verbose: int = 0
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Measures every candidate of every searched tensor by itself, all others as fine as they get.
+    """Measures the sensitivity of every candidate of every searched tensor, with all others at their most bits.
 
-    The network is built anew with 8 bits added to every tensor's candidates and, for each candidate, the range of least
-    squared error on the data. One tensor at a time takes each of its candidates, the others at their finest, and the
-    layer's output is brought back to its mean and variance, as `tfmp.fix(..., post_training=True)` will. What the
-    network's output then loses against that with all tensors at their finest is the candidate's sensitivity.
+    The network is rebuilt with 8 bits added to every tensor's candidates and, for each candidate, the range of least
+    squared error on the data. One tensor at a time takes each of its candidates, with all others at their most bits.
+    The layer's output is corrected to its mean and variance, as `tfmp.fix(..., post_training=True)` does. The
+    sensitivity is the error of the network's output relative to that with all tensors at their most bits.
 
     Args:
         graph: A relaxed network with its weights.
-        data: Inputs, as in `tfmp.data.batches.batches`, which are held in memory; with `loss`, with targets, as in
-            `labelled_batches`.
-        loss: Function of (targets, outputs), of which the mean over the samples counts, or of (targets, outputs,
-            sample_weight) where the data have weights; None for the divergence of the output from that of the
-            floating-point network, which needs no targets.
+        data: Inputs, as in `tfmp.data.batches.batches`, which are kept in memory; with `loss`, inputs and targets, as
+            in `labelled_batches`.
+        loss: Function of (targets, outputs), averaged over the samples, or of (targets, outputs, sample_weight) if the
+            data have weights; None for the divergence of the output from that of the float network, which needs no
+            targets.
         divergence: `"kl"` or `"squared_error"`; see `divergence_of`.
         verbose: 1 prints a line for each layer.
 
@@ -59,7 +59,7 @@ def measure_sensitivity(
 
 
 class _Trials:
-    """The network with one tensor at a time at one of its candidates."""
+    """Evaluates the network with one tensor at a time at one of its candidates."""
 
     def __init__(self, graph, data, loss, divergence):
         framework = framework_named(graph.framework)
@@ -81,7 +81,7 @@ class _Trials:
         self.loss = MeanLoss(self._model, loss, samples)
 
     def losses(self, name, pair):
-        """For each of a layer's two tensors, the loss at each of its candidates; none where it has no choice."""
+        """Returns the loss at each candidate of a layer's two tensors; nothing for a tensor without a choice."""
         found = []
         for selector, selection in zip(self._selectors[name], pair, strict=True):
             open_bits = selection.bits if len(selection.bits) > 1 else ()
@@ -102,11 +102,11 @@ class _Trials:
 
 
 def _with_finest(graph):
-    """The relaxed network with 8 bits among each tensor's candidates, a range for each, and one chosen at a time."""
+    """Returns the relaxed network with 8 bits among each tensor's candidates and a separate range for each."""
     changed = {}
     for layer in graph.searched:
         config = {**layer.config["config"], "shared_range": False, "relaxation": "gumbel"}
-        config |= {"shared_weights": True, "coupled": False}  # one tensor at a time, of one kernel
+        config |= {"shared_weights": True, "coupled": False}  # one tensor at a time, with one kernel
         selections = {}
         for tensor, selection in (("weight", layer.weight), ("activation", layer.activation)):
             if len(selection.formats) > 1:

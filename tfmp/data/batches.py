@@ -16,24 +16,24 @@ _PARTS = ("inputs", "targets", "sample weights")
 
 
 def batches(data: Any, *, graph: Graph, batch_size: int = _BATCH_SIZE, name: str = "`calibration`") -> Iterator[Any]:
-    """Yields the inputs in batches, as NumPy arrays in the structure of the model's inputs; targets are left out.
+    """Yields the inputs in batches, as NumPy arrays in the structure of the model's inputs; targets are ignored.
 
-    A tuple is read as the inputs where the model has as many, else as (inputs, targets) or (inputs, targets,
+    A tuple is read as the inputs if the model has as many, otherwise as (inputs, targets) or (inputs, targets,
     sample_weight), as in `fit`.
 
     Args:
         data: An array; a list, tuple or dict of arrays for several inputs; a `tf.data.Dataset`, a `PyDataset` or
             `Sequence`, or a function that returns an iterator of batches, each in one of these forms.
-        graph: The network that is to read the data.
-        batch_size: Samples in a batch of arrays. What comes in smaller batches is joined, so that one sample at a time
-            gives the statistics of many; larger batches stay. A model of a fixed batch gets whole ones of its size, of
-            which the last may be smaller, see `padded`.
-        name: What errors call the data.
+        graph: The network that reads the data.
+        batch_size: Samples in a batch of arrays. Smaller batches are joined, so that data with one sample per batch
+            give the statistics of many; larger batches stay. A model with a fixed batch gets batches of its size; the
+            last may be smaller, see `padded`.
+        name: Name of the data in errors.
 
     Raises:
-        ValueError: If there are no samples, they never end, a value is NaN or infinite, or an array does not fit an
-            input.
-        TypeError: If the data have another form, or can be read once only.
+        ValueError: If there are no samples, the data are infinite, a value is NaN or infinite, or an array does not
+            fit an input.
+        TypeError: If the data have another form, or can be read only once.
     """
     inputs = ModelInputs.of(graph)
     for arrays in named_batches(data, inputs=inputs, batch_size=batch_size, name=name):
@@ -43,7 +43,7 @@ def batches(data: Any, *, graph: Graph, batch_size: int = _BATCH_SIZE, name: str
 def named_batches(
     data: Any, *, inputs: ModelInputs, batch_size: int = _BATCH_SIZE, name: str = "`data`"
 ) -> Iterator[dict[str, np.ndarray]]:
-    """Yields what `batches` does as arrays by the names of the inputs."""
+    """Yields the same as `batches`, as a dict of arrays by input name."""
     found = (arrays for arrays, *_ in _read(data, inputs, batch_size, name, labelled=False))
     yield from regrouped(found, inputs.batch_size or batch_size, split=inputs.batch_size is not None)
 
@@ -55,12 +55,12 @@ def labelled_batches(
 
     Args:
         data: (inputs, targets) or (inputs, targets, sample_weight); or batches of these, see `batches`.
-        inputs: What the model reads.
+        inputs: The inputs of the model.
         batch_size: Samples in a batch of arrays.
-        name: What errors call the data.
+        name: Name of the data in errors.
 
     Raises:
-        ValueError, TypeError: As `batches`, and if there are no targets.
+        ValueError, TypeError: As in `batches`, and if there are no targets.
     """
     yield from _read(data, inputs, batch_size, name, labelled=True)
 
@@ -68,16 +68,16 @@ def labelled_batches(
 def parts_of(
     element: Any, name: str, *, inputs: ModelInputs | None = None, labelled: bool = True
 ) -> tuple[Any, Any, Any]:
-    """Splits a structure of arrays into (inputs, targets, sample weights), None where there are none.
+    """Splits a structure of arrays into (inputs, targets, sample weights), with None for missing parts.
 
     Args:
-        element: The data, or a batch of it.
-        name: What errors call it.
-        inputs: What the model reads, which tells several inputs from inputs and targets.
-        labelled: True if there have to be targets.
+        element: The data, or a batch of them.
+        name: Name of the data in errors.
+        inputs: The inputs of the model, which distinguish several inputs from inputs and targets.
+        labelled: True if targets are required.
 
     Raises:
-        ValueError: If there are no targets but should be, lengths differ, or a value is NaN or infinite.
+        ValueError: If required targets are missing, lengths differ, or a value is NaN or infinite.
     """
     is_tuple = isinstance(element, tuple) and 1 <= len(element) <= len(_PARTS)
     if labelled:
@@ -108,17 +108,17 @@ def check_finite(arrays: Any, name: str) -> None:
 
 
 def num_samples(batch: Any) -> int:
-    """The number of samples in a structure of arrays."""
+    """Returns the number of samples in a structure of arrays."""
     return len(next(leaves(batch)))
 
 
 def regrouped(batches: Iterable[Any], size: int, *, split: bool = True) -> Iterator[Any]:
-    """Yields the samples of batches in their order in batches of `size`, of which the last may be smaller.
+    """Yields the samples of batches, in order, in batches of `size`; the last may be smaller.
 
     Args:
         batches: Structures of arrays.
-        size: How many samples make a batch.
-        split: False to leave batches larger than that as they are.
+        size: Number of samples in a batch.
+        split: False to keep larger batches whole.
     """
     waiting, count = [], 0
     for batch in batches:
@@ -134,7 +134,7 @@ def regrouped(batches: Iterable[Any], size: int, *, split: bool = True) -> Itera
 
 
 def padded(batch: Any, size: int) -> tuple[Any, int]:
-    """Returns a batch of `size` samples, the last one repeated as often as needed, and how many of them are real."""
+    """Returns a batch padded to `size` samples by repeating the last one, and the number of real samples."""
     count = num_samples(batch)
     if count == size:
         return batch, count
@@ -142,7 +142,7 @@ def padded(batch: Any, size: int) -> tuple[Any, int]:
 
 
 def first_samples(batches: Iterable[Any], count: int) -> Any:
-    """Returns the first samples of batches as one, all of them if they are fewer than `count`."""
+    """Returns the first `count` samples of batches as one batch, or all samples if there are fewer."""
     return next(regrouped(batches, count))
 
 

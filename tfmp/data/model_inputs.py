@@ -10,11 +10,11 @@ from tfmp.graph import Graph, Tensor, TensorRef, map_references
 
 
 class ModelInputs:
-    """The inputs of a model or a file, to which data are fitted.
+    """The inputs of a model or a file, with which data are matched.
 
     Args:
         structure: A `TensorRef` for one input, or a tuple, list or dict of these.
-        tensors: By name.
+        tensors: Input tensors by name.
     """
 
     def __init__(self, structure: Any, tensors: Mapping[str, Tensor]):
@@ -28,23 +28,22 @@ class ModelInputs:
 
     @property
     def batch_size(self) -> int | None:
-        """The fixed number of samples of every call; None where it is free."""
+        """The fixed batch size, or None if any is allowed."""
         sizes = {self.tensors[name].shape[0] for name in self.names}
         return next(iter(sizes)) if len(sizes) == 1 else None
 
     def accepts(self, structure: Sequence[Any]) -> bool:
-        """True if a tuple or list holds the inputs alone: it tells (input, input) from (inputs, targets)."""
+        """Returns True if a tuple or list has only inputs: distinguishes (input, input) from (inputs, targets)."""
         if any(isinstance(value, list | tuple | Mapping) for value in structure):
             return _same_structure(self.structure, structure)
         return len(list(leaves(structure))) == len(self.names)
 
     def named(self, arrays: Any, name: str) -> dict[str, np.ndarray]:
-        """Returns the array of every input by its name, checked and in the rank of the input.
+        """Returns a dict of arrays by input name, checked and with the rank of the input.
 
         Args:
-            arrays: A structure of arrays: that of the model's inputs, a dict by the names of the inputs, or a list in
-                their order.
-            name: What errors call the data.
+            arrays: Arrays in the structure of the model's inputs, in a dict by input name, or in a list in their order.
+            name: Name of the data in errors.
 
         Raises:
             ValueError: If arrays are missing, have another shape, no samples, or values that the input cannot hold.
@@ -60,7 +59,7 @@ class ModelInputs:
         return {key: self._checked(found[key], key, name) for key in self.names}
 
     def arranged(self, arrays: Mapping[str, np.ndarray]) -> Any:
-        """Returns arrays by name in the structure in which the model is called."""
+        """Returns arrays, given by name, in the structure in which the model is called."""
         return map_references(self.structure, lambda reference: arrays[reference.name])
 
     @property
@@ -81,7 +80,7 @@ class ModelInputs:
         tensor = self.tensors[key]
         array = np.asarray(array)
         wanted, shape = tensor.shape[1:], array.shape[1:]
-        # As Keras does, a last axis of size 1 is added or taken off.
+        # Like Keras, adds or removes a last axis of size 1.
         if len(shape) == len(wanted) + 1 and shape[-1] == 1:
             shape = shape[:-1]
         elif len(shape) + 1 == len(wanted) and wanted[-1] == 1:
@@ -115,7 +114,7 @@ def _fits(shape, wanted):
 
 
 def _same_structure(structure, arrays):
-    """True if `arrays` has an array wherever `structure` has a reference; further keys of a dict do not count."""
+    """Returns True if `arrays` has an array for each reference of `structure`; other keys of a dict are ignored."""
     if isinstance(structure, TensorRef):
         return hasattr(arrays, "shape")
     if isinstance(structure, Mapping):

@@ -16,27 +16,27 @@ FORMS = (
     "function without arguments that returns an iterator of batches"
 )
 _TORCH_LIKE = ("torch", "torchvision", "torchdata", "lightning", "pytorch_lightning")
-# How to write that function for something that is iterated over.
+# How to write a function of batches for an object that can be iterated over.
 _AS_FUNCTION = "`def batches(): yield from ((x.numpy(), y.numpy()) for x, y in loader)`"
 
 
 class Source(abc.ABC):
-    """Data that can be read again and again, in batches: arrays, tuples, lists and dicts of arrays."""
+    """Data that can be read repeatedly, in batches: arrays, tuples, lists and dicts of arrays."""
 
     @abc.abstractmethod
     def elements(self, batch_size: int) -> Iterator[Any]:
-        """Yields every batch once; those that come as batches keep their size."""
+        """Yields every batch once; data in batches keep their batch size."""
 
     @abc.abstractmethod
     def num_batches(self, batch_size: int) -> float | None:
-        """How many `elements` yields; None if only reading all of them would tell, `math.inf` if they never end."""
+        """Returns the number of batches; None if it is unknown before reading them, `math.inf` if they never end."""
 
 
 class Arrays(Source):
     """A structure of arrays with one entry per sample.
 
     Attributes:
-        structure: Arrays in tuples, lists and dicts. What is stored in a file (`numpy.memmap`, HDF5) stays there.
+        structure: Arrays in tuples, lists and dicts. Arrays in a file (`numpy.memmap`, HDF5) are not loaded.
         num_samples: The length of every array.
     """
 
@@ -58,7 +58,7 @@ class Arrays(Source):
         self.num_samples = arrays[0].shape[0]
 
     def take(self, indices: Any) -> Any:
-        """The same structure with some samples: those of a slice or of an array of indices."""
+        """Returns the structure with the samples of a slice or of an array of indices."""
         return map_leaves(lambda array: np.asarray(array[indices]), self.structure)
 
     def elements(self, batch_size: int) -> Iterator[Any]:
@@ -70,7 +70,7 @@ class Arrays(Source):
 
 
 class IndexedBatches(Source):
-    """Batches by their index, as a `PyDataset` of Keras 3 and a `Sequence` of tf_keras are.
+    """Batches by index, such as a `PyDataset` of Keras 3 or a `Sequence` of tf_keras.
 
     Attributes:
         count: Number of batches; None if they never end.
@@ -81,7 +81,7 @@ class IndexedBatches(Source):
         self.count = len(data) if hasattr(data, "__len__") else data.num_batches
 
     def take(self, index: int) -> Any:
-        """The batch with an index."""
+        """Returns the batch at an index."""
         return as_arrays(self._data[int(index)], self._name)
 
     def elements(self, batch_size: int) -> Iterator[Any]:
@@ -101,7 +101,7 @@ class IndexedBatches(Source):
 
 
 class StreamedBatches(Source):
-    """Batches that are read in their order: a `tf.data.Dataset`, or what a function returns each time it is called."""
+    """Batches that are read in order: a `tf.data.Dataset`, or the iterator that a function returns at each call."""
 
     def __init__(self, data: tf.data.Dataset | Callable[[], Iterable[Any]], name: str):
         self._data, self._name = data, name
@@ -151,15 +151,15 @@ JOINED_BATCHES = (
 
 
 def source_of(data: Any, name: str) -> Arrays | IndexedBatches | StreamedBatches:
-    """Returns the source of data in any of the forms.
+    """Returns the `Source` of data in any supported form.
 
     Args:
-        data: What the user handed over.
-        name: What errors call it: "`calibration`".
+        data: The data of the user.
+        name: Name of the data in errors: "`calibration`".
 
     Raises:
-        TypeError: If it has another form, or can be read once only.
-        ValueError: If arrays have other lengths or no axis of samples.
+        TypeError: If the data have another form, or can be read only once.
+        ValueError: If arrays have different lengths or no axis of samples.
     """
     if isinstance(data, tf.data.Dataset):
         return StreamedBatches(data, name)
@@ -178,7 +178,7 @@ def source_of(data: Any, name: str) -> Arrays | IndexedBatches | StreamedBatches
     has_length = hasattr(data, "__len__") or hasattr(data, "num_batches")
     if has_length and hasattr(data, "__getitem__") and not isinstance(data, str | bytes | type):
         return IndexedBatches(data, name)
-    if callable(data) and not _modules(data) & {"keras", "tf_keras"}:  # a model is no function of batches
+    if callable(data) and not _modules(data) & {"keras", "tf_keras"}:  # a model is not a function of batches
         return StreamedBatches(data, name)
     is_loader = isinstance(data, Iterable) and not isinstance(data, str | bytes)
     way_out = f". Give a function of its batches: {_AS_FUNCTION}" if is_loader else ""
@@ -186,7 +186,7 @@ def source_of(data: Any, name: str) -> Arrays | IndexedBatches | StreamedBatches
 
 
 def as_dataset(data: Any, name: str) -> Any:
-    """Returns the `tf.data.Dataset` of a function of batches, which `fit` of Keras takes; other data as they are."""
+    """Returns a `tf.data.Dataset` for a function of batches, so that Keras can `fit` it; other data unchanged."""
     source = source_of(data, name)
     if not isinstance(source, StreamedBatches) or isinstance(data, tf.data.Dataset):
         return data
@@ -217,7 +217,7 @@ def _check_function(function, name):
             f"{name} must be {FORMS}. Received: {received(function)}, which needs arguments. `functools.partial` or a "
             "`lambda` gives them."
         ) from None
-    except ValueError:  # of a function written in C, which shows no signature
+    except ValueError:  # a function written in C has no signature
         return
 
 

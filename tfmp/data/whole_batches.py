@@ -10,16 +10,16 @@ from tfmp.data.structure import map_leaves
 
 
 def fixed_batch_size(model: Any) -> int | None:
-    """Returns the number of samples that a Keras model takes; None if it takes any."""
+    """Returns the fixed batch size of a Keras model, or None."""
     sizes = {tensor.shape[0] for tensor in model.inputs}
     return sizes.pop() if len(sizes) == 1 else None
 
 
 def by_whole_batches(model: Any) -> Callable:
-    """Returns a function of inputs that computes the outputs of a model at inference, by whole batches.
+    """Returns a function that computes the outputs of a model at inference, in whole batches.
 
-    The last sample fills up the last batch; what the model makes of it is cut off. Inside a `tf.function` the number of
-    samples has to be known: no `reduce_retracing`.
+    The last batch is padded with the last sample, and the additional outputs are removed. Inside a `tf.function` the
+    number of samples must be known: no `reduce_retracing`.
 
     Args:
         model: A Keras model.
@@ -40,11 +40,11 @@ def by_whole_batches(model: Any) -> Callable:
 
 
 def full_batches(batches: Iterable[Any], batch_size: int | None) -> Iterator[Any]:
-    """Yields whole batches of a fixed size, for statistics; the samples that are left over only if there are no others.
+    """Yields whole batches of a fixed size, for statistics; a smaller batch only if there is no other.
 
     Args:
         batches: Structures of arrays.
-        batch_size: Samples in a batch; None to keep the batches as they are.
+        batch_size: Samples in a batch; None to keep the batches unchanged.
     """
     if batch_size is None:
         yield from batches

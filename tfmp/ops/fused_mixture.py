@@ -16,7 +16,7 @@ _MAX_BINS = 512
 
 @functools.cache
 def has_compiler() -> bool:
-    """Whether XLA compiles for the devices of this process."""
+    """Returns whether XLA can compile for the devices of this process."""
     with tf.init_scope():
         try:
             tf.function(tf.identity, jit_compile=True)(tf.constant(0.0))
@@ -26,7 +26,7 @@ def has_compiler() -> bool:
 
 
 def is_fusible(x: tf.Tensor, grids: Sequence["UniformGrid"]) -> bool:
-    """Whether `fused_mixture` takes these: float32, scalar steps, ends known before the graph runs, no dead zone."""
+    """Returns whether `fused_mixture` supports these: float32, scalar steps, static ends, no dead zone."""
     numbers = [number for grid in grids for number in (grid.low, grid.high, grid.offset, grid.dead_zone)]
     return (
         x.dtype == tf.float32
@@ -38,7 +38,7 @@ def is_fusible(x: tf.Tensor, grids: Sequence["UniformGrid"]) -> bool:
 
 
 def fused_mixture(x: tf.Tensor, probabilities: tf.Tensor, grids: Sequence["UniformGrid"]) -> tf.Tensor:
-    """Computes what `tfmp.ops.mix` computes, where `is_fusible`."""
+    """Computes the same as `tfmp.ops.mix` for arguments that `is_fusible` accepts."""
     fields = ((float(grid.low), float(grid.high), float(grid.offset), bool(grid.clip_gradient)) for grid in grids)
     kernels = _kernels(tuple(fields))
 
@@ -65,11 +65,11 @@ def _kernels(fields):
 class _Kernels:
     """The passes over a tensor for one family of grids, compiled once for each number of values.
 
-    All thresholds of all grids, where a code changes or the clipping range begins or ends, cut the line into buckets.
-    In a bucket every Q_i is one number, so the gradients of all probabilities and steps follow from two sums for each
-    bucket: of the upstream gradient, and of its product with the residual x - Q(x) of the last grid. A value's bucket
-    is the number of thresholds below it, and the sums are `tf.raw_ops.DenseBincount`: XLA would read the tensor once
-    more for every sum.
+    The thresholds of all grids, where a code changes or the clipping range begins or ends, divide the line into
+    buckets. In a bucket every Q_i is constant, so the gradients of all probabilities and steps follow from two sums per
+    bucket: of the upstream gradient, and of its product with the residual x - Q(x) of the last grid. The bucket of a
+    value is the number of thresholds below it, and `tf.raw_ops.DenseBincount` computes the sums: XLA would read the
+    tensor again for every sum.
 
     Args:
         fields: low, high, offset and clip_gradient of each grid.
@@ -79,7 +79,7 @@ class _Kernels:
         self.fields = fields
         count = len(fields)
         self.offsets = np.array([offset for _, _, offset, _ in fields], np.float64)
-        # Below all thresholds: codes, then whether the value is inside of the clipping range.
+        # Below all thresholds: codes, then whether the value is inside the clipping range.
         self.start = np.array([low for low, *_ in fields] + [not clips for *_, clips in fields], np.float64)
         thresholds = []  # position, grid, and what changes there
         for i, (low, high, offset, clips) in enumerate(fields):
@@ -90,7 +90,7 @@ class _Kernels:
         positions, owners, changes = zip(*thresholds, strict=True)
         self.positions, self.owners, self.changes = np.float32(positions), np.array(owners), np.stack(changes)
         self.num_buckets = len(thresholds) + 1
-        # Neighbours in a tensor fall into bins of their own, which keeps sums short and their rounding errors small.
+        # Neighbouring values of a tensor use separate bins, which keeps sums short and their rounding errors small.
         self.lanes = 1 << max(1, _MAX_BINS // self.num_buckets).bit_length() - 1
         values, vector = tf.TensorSpec([None]), tf.TensorSpec([count])
         compiled = functools.partial(tf.function, jit_compile=True, autograph=False)
@@ -98,7 +98,7 @@ class _Kernels:
         self.backward = compiled(self._backward, input_signature=[values, values, vector, vector])
 
     def _rounded(self, x, steps):
-        """Position, clipped position and code of each value on each grid."""
+        """Returns position, clipped position and code of each value on each grid."""
         # XLA would keep the quotients of a division in memory, one tensor for each grid.
         inverses = 1 / steps
         for i, (low, high, offset, _) in enumerate(self.fields):
@@ -128,12 +128,12 @@ class _Kernels:
         return upstream * slope, bucket * self.lanes + lane, residual
 
     def sums(self, bins, values):
-        """`[buckets]`: the sum of the values in each bucket."""
+        """Returns the sum of the values in each bucket, `[buckets]`."""
         if tf.config.get_visible_devices("GPU"):
-            # DenseBincount has no kernel there for `enable_op_determinism`; this one obeys it.
+            # On a GPU, DenseBincount has no deterministic kernel for `enable_op_determinism`; this operation has one.
             found = tf.math.unsorted_segment_sum(values, bins, self.num_buckets * self.lanes)
             return tf.reduce_sum(tf.reshape(found, [self.num_buckets, self.lanes]), axis=1)
-        # Threads share the rows of a matrix, each of which is added up in its order: equal runs have equal sums.
+        # Threads work on separate rows of a matrix, and each row is added in one order: equal runs have equal sums.
         size = tf.size(bins)
         rows = tf.clip_by_value(tf.bitwise.bitwise_and(size, -size), 1, _MAX_ROWS)
         bins, values = (tf.reshape(flat, [rows, -1]) for flat in (bins, values))
@@ -141,11 +141,11 @@ class _Kernels:
         return tf.reduce_sum(tf.reshape(found, [rows, self.num_buckets, self.lanes]), axis=(0, 2))
 
     def from_sums(self, upstream, residual, probabilities, steps):
-        """Gradients of probabilities and steps."""
+        """Returns the gradients of probabilities and steps."""
         count = len(self.fields)
         order = tf.argsort(self.positions * tf.gather(steps, self.owners))
         changes = tf.gather(self.changes, order)
-        # In float64, since the step's gradient is the small difference of two large sums.
+        # In float64, because the gradient of a step is the small difference of two large sums.
         upstream, residual, precise = (tf.cast(tensor, tf.float64) for tensor in (upstream, residual, steps))
         codes = tf.concat([self.start[count - 1 : count], changes[:, count - 1]], axis=0)
         last = (tf.cumsum(codes) + self.offsets[-1]) * precise[-1]

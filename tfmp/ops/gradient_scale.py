@@ -8,7 +8,7 @@ from tfmp.annotations import Tensor
 def scale_gradient(x: tf.Tensor, factor: Tensor) -> tf.Tensor:
     """Returns `x`; its gradient is multiplied by `factor`.
 
-    LSQ balances the updates of a step against those of the weights with it (Esser et al., 2020, section 2.2).
+    LSQ uses it to balance the updates of a step with those of the weights (Esser et al., 2020, section 2.2).
     """
 
     @tf.custom_gradient

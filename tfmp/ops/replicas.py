@@ -4,18 +4,18 @@ import tensorflow as tf
 
 
 def sum_over_replicas(x: tf.Tensor) -> tf.Tensor:
-    """Returns the sum of what the replicas hold, the same on each; `x` itself outside of a strategy's replicas."""
+    """Returns the sum over all replicas, the same on each; outside a strategy's replicas, returns `x`."""
     context = _context()
     return x if context is None else context.all_reduce(tf.distribute.ReduceOp.SUM, x)
 
 
 def maximum_over_replicas(x: tf.Tensor) -> tf.Tensor:
-    """Returns the elementwise maximum of what the replicas hold, likewise."""
+    """Returns the elementwise maximum over all replicas; outside a strategy's replicas, returns `x`."""
     context = _context()
     return x if context is None else tf.reduce_max(context.all_gather(x[tf.newaxis], axis=0), axis=0)
 
 
 def _context():
-    """The replica that this code runs in, None if it is the only one or the code runs across replicas."""
+    """Returns the replica context, or None if there is one replica or the code runs across replicas."""
     context = tf.distribute.get_replica_context()
     return None if context is None or context.num_replicas_in_sync == 1 else context

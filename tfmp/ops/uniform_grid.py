@@ -13,13 +13,13 @@ class UniformGrid(NamedTuple):
     """The levels `(k + offset) * step` for integers `low <= k <= high`.
 
     Args:
-        step: Distance of neighbouring levels: scalar, or any shape that broadcasts against the tensor.
+        step: Distance between neighbouring levels: scalar, or any shape that broadcasts to the tensor.
         low: Smallest k, a Python number or a scalar tensor.
         high: Largest k.
         offset: 0 for levels with a zero (mid-tread), 1/2 for levels around it (mid-rise).
-        clip_gradient: If True, the gradient of the tensor is zero outside the outermost levels; else it is the identity
-            everywhere.
-        dead_zone: Magnitudes below `dead_zone * step` go to level 0 although a farther level may be nearer; for grids
+        clip_gradient: If True, the gradient of the tensor is zero outside the outermost levels, otherwise it is the
+            identity everywhere.
+        dead_zone: Magnitudes below `dead_zone * step` are rounded to level 0 even if another level is nearer; for grids
             without offset.
     """
 
@@ -32,23 +32,23 @@ class UniformGrid(NamedTuple):
 
 
 def codes(x: tf.Tensor, grid: UniformGrid) -> tf.Tensor:
-    """Returns the integer k of the level of each value, the nearest but in the dead zone, as floats.
+    """Returns the integer k of the nearest level of each value, as floats; in the dead zone k is 0.
 
-    Ties go to the even k.
+    Ties are rounded to the even k.
     """
     return _rounded(x, grid)[2]
 
 
 def mix(x: tf.Tensor, probabilities: Tensor, grids: Sequence[UniformGrid]) -> tf.Tensor:
-    """Quantizes a tensor onto several grids and adds the results weighted by their probabilities.
+    """Quantizes a tensor on several grids and returns the sum of the results, weighted by their probabilities.
 
-    sum_i p_i Q_i(x): the composite of EdMIPS, eq. 14 and 16, in one operation whose backward pass computes every Q_i
-    again instead of storing it. Where it can be compiled, it takes hardly longer for many grids than for few; see
-    `tfmp.ops.fused_mixture`. Where `probabilities` is one-hot, the chosen grid alone passes gradients to `x` and to its
+    sum_i p_i Q_i(x): the composite of EdMIPS, eq. 14 and 16, in one operation. Its backward pass computes every Q_i
+    again instead of storing it. If it can be compiled, many grids take hardly longer than few; see
+    `tfmp.ops.fused_mixture`. If `probabilities` is one-hot, only the chosen grid passes gradients to `x` and to its
     step.
 
     Gradients:
-        x: `sum_i p_i inside_i`, where `inside_i` is 1 or, for grids with `clip_gradient`, 0 beyond the outermost level.
+        x: `sum_i p_i inside_i`, with `inside_i` 1 or, for grids with `clip_gradient`, 0 outside the outermost levels.
         p_i: the inner product of the upstream gradient with Q_i(x).
         step_i: `p_i (Q_i(x) - inside_i x) / step_i`, the learned-step gradient of LSQ (Esser et al., 2020, eq. 3).
 
@@ -100,12 +100,12 @@ def _mix(x, probabilities, grids):
 
 
 def _is_zero(number):
-    """True for a number that is known to be zero before the graph runs."""
+    """Returns True for a number that is statically zero."""
     return isinstance(number, float) and number == 0.0
 
 
 def _rounded(x, grid):
-    """Position of each value among the integers, the same clipped to the grid's ends, and its code."""
+    """Returns the position of each value in steps, the position clipped to the grid, and its code."""
     position = x / grid.step
     if not _is_zero(grid.offset):
         position -= grid.offset
@@ -117,12 +117,12 @@ def _rounded(x, grid):
 
 
 def _level(k, grid):
-    """The level of a code, in steps."""
+    """Returns the level of a code, in steps."""
     return k if _is_zero(grid.offset) else k + grid.offset
 
 
 def _gradients(x, grid, upstream):
-    """Level of each value in steps, the gradient for `x`, and that for the step before reduction to its shape."""
+    """Returns the level of each value in steps, the gradient of `x`, and that of the step before its reduction."""
     position, clipped, k = _rounded(x, grid)
     level = _level(k, grid)
     if not grid.clip_gradient:

@@ -18,18 +18,18 @@ def bars(
     reference: tuple[float, str] | None = None,
     y_limits: tuple[float, float] | None = None,
 ) -> "Figure":
-    """Returns grouped bars.
+    """Plots grouped bars.
 
     Args:
         series: Label to a mapping of categories to values.
-        y_label: What is shown, with its unit.
-        x_label: What the categories are.
-        title: Text above.
+        y_label: Quantity on the y axis, with its unit.
+        x_label: Name of the categories.
+        title: Title of the figure.
         reference: `(value, label)` of a horizontal line, or None.
-        y_limits: `(lowest, highest)`, where the axis should not begin at zero.
+        y_limits: `(lowest, highest)` if the axis does not begin at zero.
 
     Raises:
-        ValueError: If there is nothing to show.
+        ValueError: If there is no data.
 
     Example:
         >>> figure = bars({"W2A2": {"conv1": 71.0, "conv2": 72.5}}, y_label="accuracy, %")

@@ -16,15 +16,15 @@ def bit_allocation(
     title: str | None = None,
     uniform_bits: tuple[int, int] | None = None,
 ) -> "Figure":
-    """Returns the bits of the weights, above, and of the inputs, below, of every layer (EdMIPS, fig. 6).
+    """Plots the bits of the weights (top) and of the inputs (bottom) of every layer (EdMIPS, fig. 6).
 
     Args:
         assignments: Label to a `tfmp.BitAssignment`, or to a mapping of layer names to pairs of bits.
-        title: Text above.
+        title: Title of the figure.
         uniform_bits: `(weight_bits, activation_bits)` of a uniform network at the same cost, drawn as lines.
 
     Raises:
-        ValueError: If there is nothing to show.
+        ValueError: If there is no data.
 
     Example:
         >>> figure = bit_allocation({"seed 0": {"conv1": (4, 2), "conv2": (2, 3)}})

@@ -19,17 +19,17 @@ def curves(
     title: str | None = None,
     references: Mapping[str, float] | None = None,
 ) -> "Figure":
-    """Returns one line for each series.
+    """Plots one line per series.
 
     Args:
-        series: Label to `(x, y)` or `(x, y, half_widths)`, the last of intervals around `y`.
-        x_label: What `x` is, with its unit.
-        y_label: What `y` is, with its unit.
-        title: Text above.
+        series: Label to `(x, y)` or `(x, y, half_widths)`, with the half widths of intervals around `y`.
+        x_label: Quantity on the x axis, with its unit.
+        y_label: Quantity on the y axis, with its unit.
+        title: Title of the figure.
         references: Label to the value of a horizontal line.
 
     Raises:
-        ValueError: If there is nothing to show, or a series has more or fewer values than places.
+        ValueError: If there is no data, or `x` and `y` of a series have different lengths.
 
     Example:
         >>> figure = curves({"uniform": ([2, 3], [72.0, 73.1])}, x_label="bits", y_label="accuracy, %")

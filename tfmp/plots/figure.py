@@ -17,7 +17,7 @@ _HATCHES = ("", "///", "...", "xxx", "\\\\\\", "+++", "ooo", "---")
 
 
 def new_figure(width_inches: float, height_inches: float) -> "Figure":
-    """Returns an empty `matplotlib.figure.Figure`, which belongs to no window.
+    """Returns an empty `matplotlib.figure.Figure` without a window.
 
     Raises:
         ImportError: If matplotlib is missing.
@@ -30,7 +30,7 @@ def new_figure(width_inches: float, height_inches: float) -> "Figure":
 
 
 def line_style(index: int) -> dict[str, Any]:
-    """Color, marker and dashes of a line, as arguments of `plot`."""
+    """Returns color, marker and dashes of a line, as arguments of `plot`."""
     kind = index % len(_COLORS)
     return {
         "color": _COLORS[kind],
@@ -41,7 +41,7 @@ def line_style(index: int) -> dict[str, Any]:
 
 
 def bar_style(index: int) -> dict[str, Any]:
-    """Color and hatching of a bar, as arguments of `bar`."""
+    """Returns color and hatching of a bar, as arguments of `bar`."""
     kind = index % len(_COLORS)
     return {"facecolor": _COLORS[kind], "hatch": _HATCHES[kind], "edgecolor": "white", "linewidth": 0.5}
 
@@ -54,7 +54,7 @@ def finish(
     title: str | None = None,
     legend: bool = True,
 ) -> None:
-    """Labels axes and takes away what carries no data."""
+    """Labels axes and removes lines that carry no data."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color="0.85", linewidth=0.6)
     axes.set_axisbelow(True)
@@ -67,8 +67,8 @@ def draw_bars(axes: "Axes", series: Mapping[str, Mapping[str, float]]) -> None:
     """Draws grouped bars.
 
     Args:
-        axes: Where.
-        series: Label to a mapping of categories to values; a category that one series lacks has no bar there.
+        axes: The axes to draw on.
+        series: Label to a mapping of categories to values; a missing category has no bar.
     """
     categories = list(dict.fromkeys(category for values in series.values() for category in values))
     width = 0.8 / len(series)

@@ -18,16 +18,16 @@ def intervals(
     title: str | None = None,
     reference: float = 0.0,
 ) -> "Figure":
-    """Returns one row a label: its values as dots, their mean with an interval behind them.
+    """Plots one row per label: its values as dots, and their mean with an interval.
 
     Args:
-        rows: Label to `(values, half_width)`; the half width of the mean's interval, None where there is none.
-        x_label: What is shown, with its unit.
-        title: Text above.
-        reference: Place of a vertical line.
+        rows: Label to `(values, half_width)`; `half_width` is that of the mean's interval, or None.
+        x_label: Quantity on the axis, with its unit.
+        title: Title of the figure.
+        reference: Position of a vertical line.
 
     Raises:
-        ValueError: If there is nothing to show.
+        ValueError: If there is no data.
 
     Example:
         >>> figure = intervals({"softmax": ([0.6, 0.8], 0.3)}, x_label="ahead of uniform, points")

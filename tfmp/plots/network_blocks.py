@@ -16,7 +16,7 @@ _ROW, _WIDEST = 0.62, 6
 
 
 def network_blocks(networks: Mapping[str, DiscreteNetwork], *, title: str | None = None) -> "Figure":
-    """Returns the blocks of networks side by side (Gong et al., fig. 3): input above, output below.
+    """Plots the blocks of networks side by side (Gong et al., fig. 3): input at the top, output at the bottom.
 
     A box is a block: its width grows with the expansion, its color is that of the kernel, its text is
     `MB expansion kernel [pointwise bits, depthwise bits]`. Skipped blocks are dashed lines; each stage begins with its
@@ -27,7 +27,7 @@ def network_blocks(networks: Mapping[str, DiscreteNetwork], *, title: str | None
         title: Text above.
 
     Raises:
-        ValueError: If there is none.
+        ValueError: If there is no network.
 
     Example:
         >>> figure = network_blocks({"target 1.5 mJ": network})

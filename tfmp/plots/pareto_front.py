@@ -17,11 +17,11 @@ def pareto_front(
     y_label: str | None = None,
     title: str | None = None,
 ) -> "Figure":
-    """Returns all points of a front, and a staircase through those of each group that no other of it beats.
+    """Plots all points of a front, and a staircase through the Pareto front of each group.
 
     Args:
         front: A `tfmp.reports.ParetoFront`.
-        group: Name of a value of the points, `"strategy"` for example: each of its values is a group of its own.
+        group: Name of a value of the points, `"strategy"` for example; each of its values is a group.
         x_label: What `x` is, with its unit; the name of the quantity by default.
         y_label: What `y` is.
         title: Text above.
@@ -50,7 +50,7 @@ def pareto_front(
         others = [point for point in part.points if all(point is not each for each in best)]
         xs, ys = _columns(front, others)
         axes.scatter(xs, ys, s=16, marker=marker, facecolor="none", edgecolor=color, linewidth=0.8)
-        # What costs as much as a point, or more up to the next one, is as good as that point.
+        # Between two points, the front is as good as the cheaper one.
         step = "steps-post" if front.x_direction == "min" else "steps-pre"
         ordered = sorted(best, key=lambda point: point[front.x])
         axes.plot(*_columns(front, ordered), drawstyle=step, label=label or None, **style)

@@ -21,7 +21,7 @@ def probability_evolution(
     *,
     title: str | None = None,
 ) -> "Figure":
-    """Returns the probability of each candidate over the epochs, a panel for each tensor (EdMIPS, fig. 4).
+    """Plots the probability of each candidate over the epochs, in one panel per tensor (EdMIPS, fig. 4).
 
     Args:
         probabilities: Layer name to a pair of arrays, `[epochs, candidates]` of the weights and of the input.
@@ -30,7 +30,7 @@ def probability_evolution(
         title: Text above.
 
     Raises:
-        ValueError: If there is nothing to show, or the candidates are not those of the arrays.
+        ValueError: If there is no data, or the number of candidates does not match the arrays.
 
     Example:
         >>> figure = probability_evolution({"conv1": ([[0.5, 0.5], [0.1, 0.9]], [[1.0], [1.0]])}, (2, 4), (2,))

@@ -30,7 +30,7 @@ def save(figure: "Figure", path_without_suffix: str | os.PathLike[str]) -> tuple
 
     stem = os.fspath(path_without_suffix)
     paths = pathlib.Path(f"{stem}.png"), pathlib.Path(f"{stem}.svg")
-    # Dates, versions and random names would make each file another one.
+    # Without dates, versions and random names, which would differ in each file.
     for path, metadata in zip(paths, ({"Software": None}, {"Date": None, "Creator": None}), strict=True):
         written = io.BytesIO()
         with matplotlib.rc_context({"svg.hashsalt": "tfmp", "svg.fonttype": "none"}):

@@ -36,7 +36,7 @@ __all__ = [
 
 
 def names() -> tuple[str, ...]:
-    """Names that `get` knows."""
+    """Returns the names of all quantizers."""
     return _REGISTRY.names()
 
 

@@ -24,7 +24,7 @@ class DualPrecision(Quantizer):
     b > 2 bits (eq. 1): s_i round(clip(w, -a_i, a_i) / s_i), s_i = a_i / (2**(b-1) - 1), a_i = m_i / c(b), where c(b)
     makes a_i the clip of least squared error for a Gaussian of zero mean.
 
-    For kernels alone: activations beside it take `moving_range` (Jacob et al., 2018), as in the paper.
+    Only for kernels: the activations then use `moving_range` (Jacob et al., 2018), as in the paper.
 
     Args:
         bits: Integer from 1 to 8, sign included.
@@ -66,7 +66,7 @@ class DualPrecision(Quantizer):
 
     @property
     def clip_ratio(self) -> float:
-        """c(b) = m_i / a_i for more than 2 bits."""
+        """The ratio c(b) = m_i / a_i for more than 2 bits."""
         return _GAUSSIAN_MEAN_MAGNITUDE / (self.high * gaussian_step(self.low, self.high))
 
     def grid(

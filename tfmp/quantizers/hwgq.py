@@ -16,25 +16,25 @@ from tfmp.quantizers.quantizer import Quantizer
 
 @dataclasses.dataclass(frozen=True)
 class HWGQ(Quantizer):
-    """Quantizes with the step that is best for a Gaussian, as EdMIPS does.
+    """Quantizes with the optimal step for a Gaussian, as EdMIPS does.
 
     Signed (weights): levels (k + 1/2) * step around zero, clipped to +-(2**b / 2 - 1/2) * step; step = c(b) * std(x)
     over the whole tensor.
     Unsigned (activations): clip(x, 0, (2**b - 1) * step), then the nearest multiple of step; step = c(b) * deviation.
 
-    c(b) is the least-squares step for unit variance. For activations the fit is over x > 0 and without the zero level,
-    a positive x never mapping to 0: these are the published constants.
+    c(b) is the least-squares step for unit variance. For activations, it is fitted over x > 0 without the zero level,
+    so that no positive x maps to 0: these are the published constants.
 
     Args:
         bits: Integer from 1 to 8, sign included.
-        signed: True for weights, False for activations: it takes the place of a ReLU.
+        signed: True for weights, False for activations, where it also acts as the ReLU.
 
     State:
         deviation: Scalar, not trained, unsigned only: the standard deviation of the Gaussian before the ReLU. It is 1
             in the paper, where batch normalization precedes.
 
-    Gradient: signed, the identity everywhere, std(x) being a constant; unsigned, identity inside the clip, zero
-        outside.
+    Gradient: for signed, the identity everywhere, with std(x) as a constant; for unsigned, the identity inside the
+        clipping range and zero outside.
 
     Raises:
         ValueError: If `bits` is not an integer from 1 to 8.
@@ -55,7 +55,7 @@ class HWGQ(Quantizer):
 
     @property
     def unit_step(self) -> float:
-        """c(b), the least-squares step for unit variance."""
+        """The least-squares step c(b) for unit variance."""
         return gaussian_step(self.low if self.signed else 1, self.high, self.offset, half=not self.signed)
 
     def build(self, add_weight: Callable[..., Any], *, channel_axes: Sequence[int] | None = None) -> dict[str, Any]:

@@ -10,10 +10,10 @@ from scipy import optimize, special
 
 @functools.cache
 def gaussian_step(low: int, high: int, offset: float = 0.0, *, half: bool = False) -> float:
-    """Returns the step for which levels `(k + offset) * step`, `low <= k <= high`, fit a Gaussian best.
+    """Returns the step with which the levels `(k + offset) * step`, `low <= k <= high`, best fit a Gaussian.
 
-    Minimizes E[(x - Q(x))**2] for x of zero mean and unit variance. The expectation is exact (piecewise integrals of
-    the normal density), and so is its derivative, whose zero the result is to about 1e-12.
+    Minimizes E[(x - Q(x))**2] for x of zero mean and unit variance. The expectation and its derivative are exact
+    (piecewise integrals of the normal density); the result is a zero of the derivative to about 1e-12.
 
     Args:
         low: Smallest k.
@@ -39,9 +39,9 @@ _FINEST = 1 / 64  # of the step that clips nothing
 
 
 def data_step(values: ArrayLike, low: int, high: int, offset: float = 0.0) -> float:
-    """Returns the step for which levels `(k + offset) * step`, `low <= k <= high`, fit the given values best.
+    """Returns the step with which the levels `(k + offset) * step`, `low <= k <= high`, best fit the given values.
 
-    Minimizes the mean of (x - Q(x))**2, over 65,536 of them where there are more.
+    Minimizes the mean of (x - Q(x))**2 over the values, or over a sample of 65,536 if there are more.
 
     Args:
         values: Array of any shape.
@@ -50,10 +50,10 @@ def data_step(values: ArrayLike, low: int, high: int, offset: float = 0.0) -> fl
         offset: 0 for mid-tread levels, 1/2 for mid-rise ones.
 
     Returns:
-        The step, a float in units of the values; 0 if no value lies on a side that has levels.
+        The step, a float in units of the values; 0 if no value is on a side of zero that has levels.
     """
     values = np.asarray(values, np.float64).ravel()
-    if values.size > _MAX_VALUES:  # drawn, since every n-th would be of one channel
+    if values.size > _MAX_VALUES:  # a random sample, because every n-th value may belong to one channel
         values = np.random.default_rng(0).choice(values, _MAX_VALUES)
     reached = values if low + offset < 0 else values[values > 0]
     if not reached.size or not np.abs(reached).max():
@@ -63,7 +63,7 @@ def data_step(values: ArrayLike, low: int, high: int, offset: float = 0.0) -> fl
     def error(step):
         return float(np.square(values - (np.clip(np.rint(values / step - offset), low, high) + offset) * step).mean())
 
-    # From steps that clip nothing down to those that clip nearly all; the error has many small dents in between.
+    # Tries steps that clip nothing down to steps that clip nearly everything: the error has many local minima.
     steps = np.abs(reached).max() / narrow * np.geomspace(_FINEST, 1, _NUM_STEPS)
     best = int(np.argmin([error(step) for step in steps]))
     bounds = steps[max(best - 1, 0)], steps[min(best + 1, _NUM_STEPS - 1)]
@@ -81,13 +81,13 @@ def _expected_error(levels, half):
 
 
 def _slope(levels, step, half):
-    """Half the derivative of the expected error of `levels * step` by the step."""
+    """Returns half the derivative of the expected error of `levels * step` with respect to the step."""
     _, density, cumulative = _cells(levels * step, half)
-    # The antiderivative of l (l step - x) phi(x) is l**2 step Phi(x) + l phi(x); moving an edge changes nothing.
+    # The antiderivative of l (l step - x) phi(x) is l**2 step Phi(x) + l phi(x); edges contribute nothing.
     return float((levels**2 * step * np.diff(cumulative) + levels * np.diff(density)).sum())
 
 
 def _cells(levels, half):
-    """Where the nearest level changes, and the normal density and its integral there."""
+    """Returns the points where the nearest level changes, and the normal density and its integral there."""
     edges = np.concatenate([[0.0 if half else -math.inf], (levels[1:] + levels[:-1]) / 2, [math.inf]])
     return edges, np.exp(-np.square(edges) / 2) / math.sqrt(2 * math.pi), special.ndtr(edges)

@@ -16,14 +16,14 @@ class Linear(Quantizer):
 
     q(x) = step * round(x / step),  step = max|x| / (2**(b-1) - 1): 2**b - 1 levels, the same on both sides of zero.
 
-    Kernels have one step per output channel, activations one step for the whole batch. It needs no training and suits
-    8 bits; at few bits outliers cost it most of its levels, and `LSQ` is better.
+    Kernels have one step per output channel, activations one step for the whole batch. It needs no training and is
+    good at 8 bits. At few bits, outliers leave most levels unused; use `LSQ` there.
 
     Args:
-        bits: Integer from 2 to 8, sign included. One bit has no level beside zero.
+        bits: Integer from 2 to 8, sign included. One bit would have only the level zero.
         signed: False for tensors that cannot be negative: levels 0 to 2**b - 1.
 
-    State: none of its own; `largest`, where another library measured it, is taken instead of the maximum of `x`.
+    State: none; if another library measured `largest`, it replaces the maximum of `x`.
 
     Gradient: identity; the step is a constant.
 

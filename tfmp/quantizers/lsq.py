@@ -31,12 +31,12 @@ class LSQ(Quantizer):
         signed: False for tensors that cannot be negative.
 
     State:
-        step: Scalar, trainable, in units of `x`. Shared by several bits it is the step of the widest, and the others
-            follow in the fixed ratios that are least-squares for a Gaussian.
+        step: Scalar, trainable, in units of `x`. If several bits share it, it is the step of the widest; the steps of
+            the others are fixed ratios of it, those of least-squares steps for a Gaussian.
         seen: Activations only: 1 once a batch or calibration data set the step, else 0. Weights set it when built.
 
-    Gradient: identity inside the clipping range, zero outside; for `step` the paper's, times 1 / sqrt(N * high) with N
-    the number of weights, or of values of one sample.
+    Gradient: identity inside the clipping range, zero outside. For `step`, that of the paper times 1 / sqrt(N * high),
+    with N the number of weights, or of values of one sample.
 
     Raises:
         ValueError: If `bits` is not an integer from 1 to 8.
@@ -76,7 +76,7 @@ class LSQ(Quantizer):
         return state
 
     def initial_state(self, values: ArrayLike) -> dict[str, Any]:
-        """The paper's start, 2 E|x| / sqrt(high)."""
+        """Returns the paper's initial step, 2 E|x| / sqrt(high)."""
         magnitude = float(np.mean(np.abs(values), dtype=np.float64))
         return self._start(2 * magnitude / math.sqrt(max(self.high, 1)))
 
@@ -89,7 +89,7 @@ class LSQ(Quantizer):
             count = tf.size(kept, tf.int64) if self.signed else tf.math.count_nonzero(kept)
             return tf.stack([tf.reduce_sum(tf.square(kept)), tf.cast(count, step.dtype)])
 
-        # Replicas cannot meet inside of a condition.
+        # Replicas cannot communicate inside a condition.
         total, count = tf.unstack(ops.sum_over_replicas(tf.cond(seen > 0, lambda: tf.zeros(2, step.dtype), power)))
         fitted = tf.maximum(tf.sqrt(total / tf.maximum(count, 1)) * self.unit_step, _SMALLEST_STEP)
         step, seen = tf.where(total > 0, fitted, step), tf.where(total > 0, tf.ones_like(seen), seen)
@@ -97,7 +97,7 @@ class LSQ(Quantizer):
         state["seen"].assign(seen)
 
     def fitted_state(self, values: ArrayLike) -> dict[str, Any]:
-        """The least-squares start for a Gaussian of the data's power."""
+        """Returns the least-squares step for a Gaussian with the power of the data."""
         values = np.asarray(values, np.float64)
         if not self.signed:
             values = values[values > 0]
@@ -108,7 +108,7 @@ class LSQ(Quantizer):
         return self._start(step / 2 if self.offset else step)
 
     def _start(self, step):
-        """A state with this step, or with that for unit variance where the data are all zero and say nothing."""
+        """Returns a state with this step; if all data are zero, with the step for unit variance."""
         return {"step": np.float32(max(step, _SMALLEST_STEP) if step > 0 else self.unit_step)}
 
     def convert_state(self, state: Mapping[str, Any], widest: Self) -> dict[str, Any]:
@@ -134,5 +134,5 @@ class LSQ(Quantizer):
 
 @tf.custom_gradient
 def _positive(step):
-    """The step, kept above zero; its gradient passes unhindered, so that a step driven below zero can come back."""
+    """Returns the step, kept above zero; its gradient passes unchanged, so that a negative step can recover."""
     return tf.maximum(step, tf.cast(_SMALLEST_STEP, step.dtype)), lambda upstream: upstream

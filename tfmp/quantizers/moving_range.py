@@ -24,9 +24,9 @@ class MovingRange(Quantizer):
         momentum: Share of the old average that is kept at each training step.
 
     State:
-        minimum, maximum: Scalars, not trained, in units of `x`; exponential moving averages over training batches, and
-            what the first batch held before there is an average.
-        seen: 1 once a batch or calibration data was seen, else 0.
+        minimum, maximum: Scalars, not trained, in units of `x`; exponential moving averages over training batches that
+            start from the first batch.
+        seen: 1 after the first batch or calibration data, else 0.
 
     Gradient: identity inside the range, zero outside.
 

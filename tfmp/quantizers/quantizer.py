@@ -19,12 +19,12 @@ MAX_BITS = 8
 
 @dataclasses.dataclass(frozen=True)
 class Quantizer(abc.ABC):
-    """Rounds a tensor to the levels that a number of bits can name.
+    """Base class of quantizers: rounds a tensor to the levels of a number of bits.
 
-    A quantizer is a value: two with equal arguments are interchangeable. What it learns or observes lives in a state
-    that its owner makes with `build` and hands back at every call, so one quantizer serves any layer of any framework.
-    The quantizers of one family that differ in `bits` alone can share a state: the state fixes the range, the bits fix
-    how finely it is divided.
+    A quantizer is a value: two with equal arguments are interchangeable. What it learns or observes is in a state. The
+    owner creates the state with `build` and passes it at every call, so a quantizer works with any layer of any
+    framework. Quantizers of one family that differ only in `bits` can share a state: the state determines the range,
+    the bits the number of levels in it.
 
     A quantizer of your own is a frozen data class with a `name` and a `grid`; `tfmp.quantizers.register` it, or give
     the class wherever a name is taken.
@@ -83,37 +83,37 @@ class Quantizer(abc.ABC):
 
     @property
     def format(self) -> CodeFormat:
-        """The integers that `codes` returns: odd ones for levels around zero, where the scale is half a step."""
+        """Range of the integers that `codes` returns; if `offset` is 1/2, they are odd and the scale is half a step."""
         if self.offset:
             return CodeFormat(self.bits, 2 * self.low + 1, 2 * self.high + 1)
         return CodeFormat(self.bits, self.low, self.high)
 
     def build(self, add_weight: Callable[..., Any], *, channel_axes: Sequence[int] | None = None) -> dict[str, Any]:
-        """Makes the state.
+        """Creates the state.
 
         Args:
             add_weight: Function of `name`, `shape`, `initializer` and `trainable` that returns a variable.
             channel_axes: Negative axes of the output channels of a kernel, None for an activation.
 
         Returns:
-            Variables by name; empty for quantizers that need none.
+            Variables by name; empty for quantizers without state.
         """
         return {}
 
     def initial_state(self, values: ArrayLike) -> dict[str, Any]:
-        """Values of the state that suit the given data (weights, or a sample of the activations)."""
+        """Returns initial values of the state for the given data (weights, or a sample of the activations)."""
         return {}
 
     def fitted_state(self, values: ArrayLike) -> dict[str, Any]:
-        """Values of a state that several bits share, this quantizer being the widest."""
+        """Returns values of a state that several bits share, for this quantizer as the widest."""
         return self.initial_state(values)
 
     def least_squares_state(self, values: ArrayLike) -> dict[str, Any]:
-        """Values of the state with the least squared error on the given data, for use without training."""
+        """Returns values of the state with the least squared error on the given data, for use without training."""
         return self.initial_state(values)
 
     def convert_state(self, state: Mapping[str, Any], widest: Self) -> dict[str, Any]:
-        """Values of a state of its own, from one shared with the quantizer `widest`."""
+        """Returns values of a separate state, converted from a state shared with the quantizer `widest`."""
         return dict(state)
 
     def observe(self, x: tf.Tensor, state: Mapping[str, Any]) -> None:  # noqa: B027 (most quantizers observe nothing)
@@ -128,17 +128,17 @@ class Quantizer(abc.ABC):
         widest: Self | None = None,
         channel_axes: Sequence[int] | None = None,
     ) -> ops.UniformGrid:
-        """The levels for this tensor and state.
+        """Returns the levels for this tensor and state.
 
         Args:
-            x: The tensor; its values may set the step.
-            state: What `build` returned, as tensors.
-            widest: The quantizer whose state it is, where several share one.
+            x: The tensor; its values may determine the step.
+            state: The state from `build`, as tensors.
+            widest: The quantizer that owns the state, if several share it.
             channel_axes: As in `build`.
         """
 
     def __call__(self, x: Tensor, state: Mapping[str, Any], *, channel_axes: Sequence[int] | None = None) -> tf.Tensor:
-        """Returns `x` rounded to the levels, in its shape; gradients as the class states."""
+        """Returns `x` rounded to the levels, in the same shape, with the gradient that the class documents."""
         x = tf.convert_to_tensor(x)
         return ops.mix(x, (1.0,), (self.grid(x, state, channel_axes=channel_axes),))
 
@@ -147,7 +147,7 @@ class Quantizer(abc.ABC):
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns `(integers, scale)` with `self(x, state) == integers * scale` exactly.
 
-        `integers` are floats of whole value in the shape of `x`; `scale` is a scalar or broadcasts over the channels.
+        `integers` are whole numbers as floats, in the shape of `x`; `scale` is a scalar or broadcasts over channels.
         """
         x = tf.convert_to_tensor(x)
         grid = self.grid(x, state, channel_axes=channel_axes)

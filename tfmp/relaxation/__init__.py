@@ -1,4 +1,4 @@
-"""Relaxed choice among the quantizers of one tensor."""
+"""Differentiable choice among the quantizers of one tensor."""
 
 from tfmp.relaxation.expected_cost import expected_cost
 from tfmp.relaxation.mixture import mixture, quantized, relative_variance

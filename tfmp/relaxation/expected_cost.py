@@ -6,15 +6,16 @@ import tensorflow as tf
 def expected_cost(
     price: tf.Tensor, weight_probabilities: tf.Tensor, activation_probabilities: tf.Tensor, *, coupled: bool = False
 ) -> tf.Tensor:
-    """p_weights . price . p_activations, exact where the two choices are independent; p . diagonal where they are one.
+    """Computes the expected cost p_weights . price . p_activations; for coupled choices p . diagonal(price).
 
-    For a price that is a product of bits it is EdMIPS' E[b_w] E[b_a] |f| w h / s**2 (eq. 12).
+    It is exact, because the two choices are independent or coupled. For a price that is a product of bits, it is the
+    E[b_w] E[b_a] |f| w h / s**2 of EdMIPS (eq. 12).
 
     Args:
         price: `[W, A]` tensor.
         weight_probabilities: `[W]` tensor.
         activation_probabilities: `[A]` tensor.
-        coupled: True if the two choices are one, of equal probabilities, among pairs of equal positions.
+        coupled: True if there is one choice, among pairs of equal positions with equal probabilities.
 
     Returns:
         Scalar tensor in the unit of `price`.

@@ -10,14 +10,14 @@ def gumbel_sample(
 ) -> tf.Tensor:
     """Returns softmax((logits + noise) / temperature) over the candidates of each row.
 
-    With Gumbel noise the largest entry of a row is a draw from softmax(logits), at any temperature.
+    With Gumbel noise, the largest entry of a row is a sample of softmax(logits), at any temperature.
 
     Args:
         logits: `[rows, width]` tensor.
         mask: `[rows, width]`, 1 where there is a candidate.
         noise: `[rows, width]`.
-        temperature: Positive scalar; near zero a sample is nearly one-hot, its gradient large and rare.
-        hard: If True, the sample is the one-hot draw, its gradient that of the soft one.
+        temperature: Positive scalar. Near zero, a sample is nearly one-hot, and its gradient is large and rare.
+        hard: If True, returns the one-hot sample with the gradient of the soft one.
 
     Returns:
         `[rows, width]` tensor whose rows sum to 1.

@@ -19,10 +19,10 @@ def masked_mixture(
     *,
     channel_axes: Sequence[int],
 ) -> tf.Tensor:
-    """Returns sum_j w_j sum_b p_b Q_b(kernel * mask_j): one kernel, whatever the number of parts and bits.
+    """Returns sum_j w_j sum_b p_b Q_b(kernel * mask_j): one kernel for any number of parts and bits.
 
-    Each part is quantized for itself, from its own maximum: with one part and one precision certain it is the kernel
-    that a network of that part alone has, with zeros around it.
+    Each part is quantized separately, from its own maximum. If one part and one precision have probability 1, the
+    result is the quantized kernel of a network with only this part, padded with zeros.
 
     Args:
         kernel: The whole kernel.
@@ -41,12 +41,12 @@ def masked_mixture(
 
 
 def first_channels(sizes: Sequence[int]) -> np.ndarray:
-    """`[parts, 1, 1, channels, 1]`: masks of the first input channels of a kernel, the last part all of them."""
+    """Returns `[parts, 1, 1, channels, 1]` masks of the first input channels of a kernel; the last has all of them."""
     return np.array([np.arange(sizes[-1]) < size for size in sizes], np.float32)[:, None, None, :, None]
 
 
 def centres(sides: Sequence[int]) -> np.ndarray:
-    """`[parts, side, side, 1, 1]`: masks of the centre of a square kernel, the last part all of it."""
+    """Returns `[parts, side, side, 1, 1]` masks of the centre of a square kernel; the last has all of it."""
     distances = np.abs(np.arange(sides[-1]) - sides[-1] // 2)
     rows = np.array([distances <= side // 2 for side in sides], np.float32)
     return rows[:, :, None, None, None] * rows[:, None, :, None, None]

@@ -19,10 +19,10 @@ def mixture(
     shared: bool = True,
     channel_axes: Sequence[int] | None = None,
 ) -> tf.Tensor:
-    """Returns sum_i weights_i Q_i(x): the composite tensor of EdMIPS (eq. 14, 16), of several tensors that of eq. 15.
+    """Returns sum_i weights_i Q_i(x), the composite tensor of EdMIPS (eq. 14, 16; eq. 15 for a tuple of tensors).
 
     Args:
-        x: Tensor of floats; or a tuple, the tensor of each candidate.
+        x: Tensor of floats; or a tuple with the tensor of each candidate.
         quantizers: The candidates, of one family, in increasing bits.
         states: One state per candidate; the same object each time if `shared`.
         weights: `[candidates]` tensor.
@@ -47,7 +47,7 @@ def quantized(
     shared: bool = True,
     channel_axes: Sequence[int] | None = None,
 ) -> tuple[tf.Tensor, ...]:
-    """Returns the tuple of the Q_i(x), each candidate by itself; arguments as of `mixture`."""
+    """Returns the tuple of all Q_i(x), one per candidate; arguments as in `mixture`."""
     tensors = x if isinstance(x, tuple) else (tf.convert_to_tensor(x),) * len(quantizers)
     widest = quantizers[-1] if shared else None
     return tuple(
@@ -65,10 +65,10 @@ def relative_variance(
     shared: bool = True,
     channel_axes: Sequence[int] | None = None,
 ) -> tf.Tensor:
-    """sum_i w_i |Q_i(x) - mean|**2 / |mean|**2, mean being the mixture.
+    """Returns sum_i w_i |Q_i(x) - mean|**2 / |mean|**2, where mean is the mixture.
 
-    It measures how far a mixture is from any single candidate: 0 when they agree or one has all the weight. A search
-    whose mixtures keep a large variance promises an accuracy that discretization will not keep.
+    It measures how far a mixture is from any single candidate: 0 if they agree or one has all the weight. If mixtures
+    keep a large variance, expect a loss of accuracy at discretization.
 
     Returns:
         Scalar tensor.

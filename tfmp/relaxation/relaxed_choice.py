@@ -11,7 +11,7 @@ RELAXATIONS = ("softmax", "annealed", "gumbel")
 
 
 def probabilities(logits: Tensor) -> tf.Tensor:
-    """softmax(logits): how likely each candidate is (EdMIPS, eq. 11)."""
+    """Returns the probability of each candidate, softmax(logits) (EdMIPS, eq. 11)."""
     return tf.nn.softmax(tf.convert_to_tensor(logits))
 
 
@@ -20,8 +20,8 @@ def relaxed_choice(
 ) -> tf.Tensor:
     """Returns the weights with which candidates are mixed.
 
-    - `"softmax"`: softmax(logits), the paper's.
-    - `"annealed"`: softmax(logits / temperature), which hardens as the temperature falls.
+    - `"softmax"`: softmax(logits), as in the paper.
+    - `"annealed"`: softmax(logits / temperature), which approaches one-hot as the temperature falls.
     - `"gumbel"`: one candidate per call, sampled from softmax(logits); its gradient is that of
       softmax((logits + Gumbel noise) / temperature), passed straight through. Outside training, the most likely one.
 
@@ -29,7 +29,7 @@ def relaxed_choice(
         logits: `[candidates]` tensor.
         relaxation: One of `RELAXATIONS`.
         temperature: Scalar, positive.
-        seed: Two integers that decide the noise; equal seeds give equal noise on every replica.
+        seed: Two integers that determine the noise; equal seeds give equal noise on every replica.
         training: Python boolean.
 
     Returns:

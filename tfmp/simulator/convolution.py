@@ -10,7 +10,7 @@ DEPTHWISE_ENCODINGS = ("single_channel", "dense", "per_group")
 
 @dataclasses.dataclass(frozen=True)
 class Convolution:
-    """A convolution without groups, and how often it runs. The array knows nothing else.
+    """A convolution without groups, and how often it runs: the only operation of the array.
 
     Args:
         kernel_size: Height and width of the kernel.
@@ -19,7 +19,7 @@ class Convolution:
         out_channels: Channels of the output.
         output_size: Height and width of the output.
         im2col: True if the array reads unfolded patches: kernel positions and input channels in one dimension.
-        repeats: How many such convolutions make the layer.
+        repeats: Number of such convolutions in the layer.
     """
 
     kernel_size: tuple[int, int]
@@ -39,18 +39,18 @@ class Convolution:
 
 
 def encode(shape: LayerShape, depthwise: str = "single_channel") -> Convolution:
-    """Translates a layer.
+    """Returns a layer as a `Convolution`.
 
-    A dense layer is a 1 x 1 convolution, a grouped convolution `groups` times the convolution of one group. The array
-    has no depthwise mode; for C channels (times a multiplier m) `depthwise` chooses among
+    A dense layer is a 1 x 1 convolution; a grouped convolution is `groups` times the convolution of one group. The
+    array has no depthwise mode. For C channels (times a multiplier m), `depthwise` selects
 
-    - `"single_channel"`: one convolution of 1 -> C m channels: the products are right, the input traffic is that of
-      one channel;
+    - `"single_channel"`: one convolution of 1 -> C m channels, with the right number of products and the input traffic
+      of one channel;
     - `"dense"`: one convolution of C -> C m channels, C times the products;
     - `"per_group"`: C convolutions of 1 -> m channels.
 
-    A transposed convolution is the convolution of its input with zeros between, which the array multiplies like other
-    numbers. A convolution that reads an input of the network is run on unfolded patches (im2col).
+    A transposed convolution is a convolution of its input with zeros inserted, which the array multiplies like other
+    values. A convolution that reads an input of the network is run on unfolded patches (im2col).
 
     Raises:
         ValueError: If `depthwise` is unknown, or a depthwise layer does not have one group per input channel.
@@ -80,5 +80,5 @@ def encode(shape: LayerShape, depthwise: str = "single_channel") -> Convolution:
 
 
 def check_encoding(depthwise: str) -> None:
-    """Refuses an encoding of depthwise layers that `encode` does not know, with a ValueError."""
+    """Raises a `ValueError` for an unknown encoding of depthwise layers."""
     check_choice("depthwise", depthwise, DEPTHWISE_ENCODINGS)

@@ -21,14 +21,14 @@ _INSIDE = np.array(  # of each loop, in each order: the set of loops inside of i
 
 
 def dram_traffic(tilings: Tilings, hardware: Hardware) -> tuple[np.ndarray, np.ndarray]:
-    """Traffic of every order of the five loops, for one pass over the layer.
+    """Computes the traffic of every order of the five loops, for one pass over the layer.
 
     Loops are walked from the inner one outwards. A tensor starts resident, with one tile. A loop of n tiles that
     touches a tensor multiplies its traffic by n, and the tensor stays resident as long as the product fits its buffer.
     A loop that does not touch it multiplies the traffic of a tensor that is no longer resident.
 
-    So whether a tensor is resident at a loop depends on which loops are inside of it, not on their order: the walk is
-    done once for each of the 32 sets of loops, and each of the 120 orders looks up its five sets.
+    Whether a tensor is resident at a loop depends on which loops are inside it, not on their order. The walk is
+    therefore done once for each of the 32 sets of loops, and each of the 120 orders looks up its five sets.
 
     Returns:
         Traffic, and the largest part of each tensor that was resident: `[3, 120, rows]` each, bits, for `TENSORS` and
@@ -52,6 +52,6 @@ def dram_traffic(tilings: Tilings, hardware: Hardware) -> tuple[np.ndarray, np.n
 
 
 def least_dram_traffic(tilings: Tilings) -> np.ndarray:
-    """`[3, rows]`, bits: what no order can go below, every tile moved once."""
+    """Returns a lower bound on the traffic of any order, with every tile moved once: `[3, rows]`, bits."""
     touched = np.where(TOUCHES[:, :, None], tilings.counts, 1)
     return tilings.tensor_bits * touched.prod(axis=1)

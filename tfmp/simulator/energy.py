@@ -14,9 +14,10 @@ DATAFLOWS = ("input_stationary", "output_stationary", "weight_stationary")
 
 
 def best_dataflow(tilings: Tilings, convolution: Convolution, hardware: Hardware) -> np.ndarray:
-    """`[rows]`: index in `DATAFLOWS` of the dataflow that moves the fewest bits of a tile, the first among equals.
+    """Returns the index in `DATAFLOWS` of the dataflow that moves the fewest bits of a tile: `[rows]`.
 
-    The measures count padded tiles: `columns` output channels, `positions` outputs, `depth` products per output.
+    If several are equal, it is the first. Counts are for padded tiles: `columns` output channels, `positions` outputs,
+    `depth` products per output.
     """
     batch, width, height, _, out_channels = tilings.tile
     weight_bits, activation_bits = tilings.weight_bits, tilings.activation_bits
@@ -35,11 +36,11 @@ def best_dataflow(tilings: Tilings, convolution: Convolution, hardware: Hardware
 def accesses(
     tilings: Tilings, convolution: Convolution, hardware: Hardware, traffic: np.ndarray
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Bits that are read from and written to each memory.
+    """Computes the bits that are read from and written to each memory.
 
     Args:
         tilings: One tiling per row.
-        convolution: What is tiled.
+        convolution: The tiled convolution.
         hardware: The accelerator.
         traffic: `[3, rows]` or `[3, orders, rows]`, bits between memory and the buffers of weights, inputs and outputs.
 
@@ -78,9 +79,9 @@ def accesses(
 def energy_nj(
     compute: np.ndarray, reads: Mapping[str, np.ndarray], writes: Mapping[str, np.ndarray], hardware: Hardware
 ) -> dict[str, np.ndarray]:
-    """Energy of each part in nJ, and their `total`: computing cycles and moved bits, each at its price.
+    """Computes the energy of each part in nJ, and their `total`: computing cycles and moved bits times their energies.
 
-    Waiting and leakage cost nothing in this model.
+    Waiting and leakage have no energy in this model.
     """
     parts: dict[str, np.ndarray] = {"core": compute * hardware.core_nj_per_cycle}
     for buffer in ("input_buffer", "weight_buffer", "output_buffer"):

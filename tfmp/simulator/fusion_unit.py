@@ -5,7 +5,7 @@ from tfmp.simulator.hardware import Hardware
 
 
 def fusion_factor(weight_bits: int, activation_bits: int, hardware: Hardware) -> int:
-    """Products that one fusion unit computes in a cycle.
+    """Returns the number of products that one fusion unit computes in a cycle.
 
     pf = (pmax // max(activation_bits, pmin)) * (pmax // max(weight_bits, pmin))
 

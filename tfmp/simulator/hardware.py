@@ -79,7 +79,7 @@ class Hardware:
 
     @classmethod
     def of(cls, hardware: "Hardware | str") -> "Hardware":
-        """Returns the hardware itself, or the preset of a name.
+        """Returns hardware, given as an object or as the name of a preset.
 
         Raises:
             TypeError: If it is neither.
@@ -153,15 +153,15 @@ class Hardware:
 
 
 def preset_names() -> tuple[str, ...]:
-    """Names that `Hardware.from_preset` knows."""
+    """Returns the names of all presets."""
     return _presets().names()
 
 
 def register_preset(hardware: Hardware) -> Hardware:
-    """Adds hardware under its `name`, so that costs, reports and commands can name it; returns it.
+    """Registers hardware as a preset under its `name`, for costs, reports and commands; returns it.
 
     Raises:
-        TypeError: If it is no `Hardware`.
+        TypeError: If it is not a `Hardware`.
         ValueError: If the name is that of other hardware.
 
     Example:
@@ -175,7 +175,7 @@ def register_preset(hardware: Hardware) -> Hardware:
 
 @functools.cache
 def _presets() -> Registry:
-    """The presets by name, those of the library read from their files."""
+    """Returns the presets by name; those of the library are read from their files."""
     registry = Registry("hardware", Hardware, "a `tfmp.simulator.Hardware`")
     folder = importlib.resources.files("tfmp.simulator").joinpath("presets")
     for file in sorted(folder.iterdir(), key=lambda file: file.name):
@@ -186,7 +186,7 @@ def _presets() -> Registry:
 
 
 def _banks(hardware: Hardware, buffer: str) -> tuple[int, int]:
-    """Number of banks of a buffer, and their ports beside the one that reads and the one that writes."""
+    """Returns the number of banks of a buffer, and the number of their read/write ports."""
     rows, columns = hardware.input_lanes, hardware.output_lanes
     return {"weight_buffer": (rows * columns, 0), "input_buffer": (rows, 0), "output_buffer": (columns, 1)}[buffer]
 

@@ -8,7 +8,7 @@ from tfmp.simulator.tiling import Tilings, ceil_div
 
 
 def reduction_cycles(tilings: Tilings, convolution: Convolution) -> np.ndarray:
-    """`[rows]`: cycles in which one column of the array adds up one output of a tile."""
+    """Returns the cycles in which one column of the array adds up one output of a tile: `[rows]`."""
     in_channels = tilings.tile[3]
     kernel_height, kernel_width = convolution.kernel_size
     taps = kernel_height * kernel_width
@@ -18,14 +18,14 @@ def reduction_cycles(tilings: Tilings, convolution: Convolution) -> np.ndarray:
 
 
 def compute_cycles(tilings: Tilings, convolution: Convolution, hardware: Hardware) -> np.ndarray:
-    """`[rows]`: cycles in which the array computes; tiles at the edge count as full."""
+    """Returns the cycles in which the array computes; tiles at the edge count as full: `[rows]`."""
     batch, width, height, _, out_channels = tilings.tile
     outputs = batch * width * height * ceil_div(out_channels, hardware.output_lanes)
     return tilings.counts.prod(axis=0) * outputs * reduction_cycles(tilings, convolution)
 
 
 def stall_cycles(compute: np.ndarray, traffic: np.ndarray, largest: np.ndarray, hardware: Hardware) -> np.ndarray:
-    """Cycles in which the array waits: for its first tiles and after its last, and for what computing does not hide.
+    """Returns the cycles in which the array waits: for the first tiles, after the last, and for memory in between.
 
     latency = cd(sum of largest, bandwidth) + cd(largest outputs, bandwidth)
     memory = cd(reads + writes - sum of largest - largest outputs, bandwidth)

@@ -20,7 +20,7 @@ _CHUNK_ROWS = 4096
 
 @dataclasses.dataclass(frozen=True)
 class Schedule:
-    """How a convolution runs best at one pair of bits, and what that costs for the whole batch, all repeats counted.
+    """The best schedule of a convolution at one pair of bits, and its cost for the whole batch and all repeats.
 
     Args:
         compute_cycles: Cycles in which the array computes.
@@ -49,7 +49,7 @@ def best_schedules(
     """Finds the cheapest of all tilings and all 120 loop orders, for each pair of bits.
 
     `objective="latency"`: fewest total cycles, then least energy; `"energy"`: the other way round. The search is
-    exact: a tiling is dropped before its orders are tried only if even its bound is worse than an order already seen.
+    exact: a tiling is skipped only if its lower bound is worse than an order already found.
 
     Raises:
         ValueError: If no tiling fits, see `tilings`.
@@ -69,10 +69,10 @@ def best_schedules(
 
 
 def _bound(candidates: Tilings, convolution: Convolution, hardware: Hardware, objective: str) -> np.ndarray:
-    """`[rows]`: what no loop order of the tiling can go below.
+    """Returns a lower bound over all loop orders of a tiling: `[rows]`.
 
-    For cycles: the array computes, after its first tiles came and before its last ones go; and all that is moved at
-    least once passes the memory interface.
+    For cycles: the compute time after the first tiles arrive and before the last ones leave, and the time to move
+    every tile once through the memory interface.
     """
     traffic = least_dram_traffic(candidates)
     compute = compute_cycles(candidates, convolution, hardware)
@@ -86,7 +86,7 @@ def _bound(candidates: Tilings, convolution: Convolution, hardware: Hardware, ob
 
 
 def _leaders(pair: np.ndarray, bound: np.ndarray) -> np.ndarray:
-    """The few rows of each pair whose bound is best."""
+    """Returns the few rows of each pair with the best bound."""
     ranking = np.lexsort((bound, pair))
     starts = np.searchsorted(pair, pair)
     return ranking[np.arange(len(pair)) - starts < _LEADERS]
@@ -95,7 +95,7 @@ def _leaders(pair: np.ndarray, bound: np.ndarray) -> np.ndarray:
 def _best_orders(
     candidates: Tilings, convolution: Convolution, hardware: Hardware, objective: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """For each row the best order, its cost and what breaks ties: total cycles and energy, or the other way round."""
+    """Returns the best order of each row, its cost and its tie-breaker: total cycles and energy, or the reverse."""
     results = []
     for start in range(0, len(candidates.pair), _CHUNK_ROWS):
         rows = candidates.take(slice(start, start + _CHUNK_ROWS))
@@ -113,7 +113,7 @@ def _best_orders(
 
 
 def _describe(rows: Tilings, orders: np.ndarray, convolution: Convolution, hardware: Hardware) -> list[Schedule]:
-    """One schedule per row, run in the given order."""
+    """Returns one schedule per row, run in the given order."""
     index, repeats = np.arange(len(orders)), convolution.repeats
     traffic, largest = (bits[:, orders, index] for bits in dram_traffic(rows, hardware))
     compute = compute_cycles(rows, convolution, hardware)

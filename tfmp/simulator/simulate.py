@@ -28,7 +28,7 @@ def simulate_layer(
     objective: str = "latency",
     depthwise: str = "single_channel",
 ) -> LayerReport:
-    """Simulates one layer with the best of all its schedules.
+    """Simulates one layer with its best schedule.
 
     Args:
         shape: The layer.
@@ -44,7 +44,7 @@ def simulate_layer(
 
     Raises:
         ValueError: If bits are below 1 or wider than the hardware's operands, no tiling fits a buffer, or an argument
-            is none of its choices; the message names the layer.
+            is not one of its choices; the message names the layer.
 
     Example:
         >>> shape = LayerShape("conv", "conv2d", (3, 3), in_channels=16, out_channels=32, output_size=(8, 8))
@@ -208,7 +208,7 @@ def _cached_schedules(
 
 
 def _resolve(hardware: Hardware | str, batch: int, objective: str, depthwise: str) -> Hardware:
-    """The hardware itself, the other arguments checked."""
+    """Returns the hardware, and checks the other arguments."""
     check_integer("batch", batch, at_least=1)
     check_choice("objective", objective, OBJECTIVES)
     check_encoding(depthwise)

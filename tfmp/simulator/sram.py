@@ -8,11 +8,11 @@ from tfmp.checks import check_choice, check_integer
 
 
 def sram_energy_nj_per_bit(bank_bytes: int, read_write_ports: int = 0) -> tuple[float, float]:
-    """Looks up what a bit costs in an SRAM that is built of equal banks, 45 nm.
+    """Looks up the energy per bit of an SRAM that is built of equal banks, 45 nm.
 
     Args:
         bank_bytes: Bytes in one bank, which is read and written in words of 4 bytes.
-        read_write_ports: Ports that read and write, beside one that reads and one that writes.
+        read_write_ports: Number of read/write ports, in addition to one read port and one write port.
 
     Returns:
         Energy to read and to write one bit, nJ.

@@ -38,17 +38,17 @@ class Tilings:
     tensor_bits: np.ndarray
 
     def take(self, rows: np.ndarray | slice) -> "Tilings":
-        """Some of the rows."""
+        """Returns the given rows."""
         return Tilings(*(getattr(self, field.name)[..., rows] for field in dataclasses.fields(self)))
 
 
 def ceil_div(numerator: np.ndarray, denominator: np.ndarray | int) -> np.ndarray:
-    """Ceiling of a quotient of positive integers, element by element."""
+    """Returns the ceiling of a quotient of positive integers, element by element."""
     return -(-numerator // denominator)
 
 
 def capacity_bits(hardware: Hardware) -> np.ndarray:
-    """`[3]`: bits that a tile of each of `TENSORS` may take: half of its buffer, the other half is being filled."""
+    """Returns the largest tile of each of `TENSORS` in bits, half of its buffer: `[3]`."""
     return np.array([getattr(hardware, f"{_BUFFERS[tensor]}_bytes") * 8 // 2 for tensor in TENSORS])
 
 
@@ -66,7 +66,7 @@ def tilings(convolution: Convolution, bits: Sequence[tuple[int, int]], hardware:
         batch: Samples in the batch.
 
     Raises:
-        ValueError: If no tiling fits; the message names the buffer, and its start is for the caller to give.
+        ValueError: If no tiling fits; the message names the buffer, and the caller adds its beginning.
     """
     height, width = convolution.output_size
     limits = np.array([batch, width, height, convolution.in_channels, convolution.out_channels])[:, None]
@@ -118,7 +118,7 @@ def _tensor_bits(
     lanes: np.ndarray,
     output_lanes: int,
 ) -> np.ndarray:
-    """`[3, pairs, tilings]` float64: exact where it could fit a buffer, and free of overflow where it could not."""
+    """Returns tile sizes, `[3, pairs, tilings]` float64: exact if they may fit a buffer, without overflow if not."""
     batch, width, height, in_channels, out_channels = tile.astype(np.float64)
     weight_bits, activation_bits, lanes = (each[:, None] for each in (weight_bits, activation_bits, lanes))
     kernel_height, kernel_width = convolution.kernel_size
@@ -142,7 +142,7 @@ def _check_countable(
     lanes: np.ndarray,
     hardware: Hardware,
 ) -> None:
-    """Refuses layers of which some tiling's counters would overflow 64 bits."""
+    """Raises an error for layers with a tiling whose counters would overflow 64 bits."""
     batch, width, height, in_channels, out_channels = tile.astype(np.float64)
     taps = convolution.kernel_size[0] * convolution.kernel_size[1]
     products = batch * width * height * in_channels * out_channels * taps
@@ -153,7 +153,7 @@ def _check_countable(
 
 
 def _sizes(limit: int, smallest: int = 1) -> np.ndarray:
-    """`smallest` times the powers of two below `limit`, and `limit` itself."""
+    """Returns `smallest` times the powers of two below `limit`, and `limit`."""
     sizes = []
     while smallest < limit:
         sizes.append(smallest)

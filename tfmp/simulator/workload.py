@@ -16,9 +16,9 @@ def read_workload(path: str | os.PathLike[str]) -> list[LayerShape | tuple[str, 
     """Reads a list of layers for `simulate`.
 
     The file holds a JSON list with one object per layer, in network order. A layer that the array runs has the fields
-    of `LayerShape`: `name`, `kind`, `in_channels`, `out_channels`, unless it is dense also `kernel_size` and
-    `output_size`, and where they differ from their defaults `strides`, `groups` and `reads_network_input`. Any other
-    layer has a `name` and a `kind` only.
+    of `LayerShape`: `name`, `kind`, `in_channels`, `out_channels`; unless it is dense, also `kernel_size` and
+    `output_size`; and optionally `strides`, `groups` and `reads_network_input`. Any other layer has only a `name` and
+    a `kind`.
 
         [{"name": "conv1", "kind": "conv2d", "kernel_size": [7, 7], "strides": [2, 2], "in_channels": 3,
           "out_channels": 64, "output_size": [112, 112], "reads_network_input": true},

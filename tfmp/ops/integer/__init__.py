@@ -1,11 +1,11 @@
 """Integer operations in TensorFlow, with the roundings of the TFLite runtime.
 
-Codes are whole numbers held in float32 tensors, products are taken in float64, which is exact. Every formula is stated
-with `tfmp.graph.IntegerOperation`; the results here are not yet clipped.
+Codes are whole numbers in float32 tensors. Products are computed in float64, which is exact. The formulas are in
+`tfmp.graph.IntegerOperation`; the results here are not yet clipped.
 
-TensorFlow's graph optimizer multiplies by the reciprocal of a constant divisor: divisions whose float32 result matters
-are made in float64, where that changes nothing. XLA also rounds a product and a sum at once, which puts some ties of
-`mean` on the other side: do not compile with it.
+TensorFlow's graph optimizer multiplies by the reciprocal of a constant divisor. Divisions whose float32 result matters
+are therefore computed in float64, where this changes nothing. Do not compile with XLA: it rounds a product and a sum in
+one step, which changes some ties of `mean`.
 """
 
 from tfmp.ops.integer.activation import activation

@@ -12,16 +12,16 @@ from tfmp.graph.runtime_limits import LEAKY_RELU_BITS
 
 
 def activation(x: tf.Tensor, *, input_grid: Grid, grid: Grid, attributes: Mapping[str, Any]) -> tf.Tensor:
-    """A function of every code, looked up in a table of all codes."""
+    """Applies a function to every code, by a table of all codes."""
     codes = np.arange(input_grid.low, input_grid.high + 1)
     table = activation_table(codes, input_grid=input_grid, grid=grid, attributes=attributes)
     return tf.gather(tf.constant(table, tf.float32), tf.cast(x, tf.int32) - input_grid.low)
 
 
 def activation_table(codes: np.ndarray, *, input_grid: Grid, grid: Grid, attributes: Mapping[str, Any]) -> np.ndarray:
-    """Output codes of an array of input codes, before clipping.
+    """Returns the output codes of an array of input codes, before clipping.
 
-    The functions are taken in float64 and rounded to float32 once; the rest is in float32, step by step.
+    The functions are computed in float64 and rounded to float32 once; every other step is in float32.
     """
     function, slope = attributes["function"], attributes.get("negative_slope", 0.0)
     input_scale, scale = np.float32(input_grid.scale), np.float32(grid.scale)

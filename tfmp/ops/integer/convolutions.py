@@ -12,7 +12,7 @@ from tfmp.ops.integer.window import margins
 
 
 def multiplier(kernel_scale: Tensor, *, input_grid: Grid, grid: Grid) -> tf.Tensor:
-    """float32 factor per output channel from accumulator to output, rounded as the runtime rounds it."""
+    """Returns the float32 factor per output channel from accumulator to output, rounded like the runtime."""
     product = tf.cast(kernel_scale, tf.float32) * np.float32(input_grid.scale)
     return tf.cast(tf.cast(product, tf.float64) / np.float64(grid.scale), tf.float32)
 
@@ -20,15 +20,15 @@ def multiplier(kernel_scale: Tensor, *, input_grid: Grid, grid: Grid) -> tf.Tens
 def product(
     x: tf.Tensor, kernel: Tensor, bias: Tensor, multiplier: Tensor, *, kind: str, attributes: Mapping[str, Any]
 ) -> tf.Tensor:
-    """A product of codes with constant codes, with its bias, brought to the output's codes.
+    """Computes a convolution or dense layer on codes, with bias, and requantizes the result to output codes.
 
     Args:
         x: Codes.
-        kernel: Codes, in the layout of the kind.
+        kernel: Constant codes, in the layout of the kind.
         bias: `[out_channels]`, in units of the accumulator.
         multiplier: `[out_channels]` float32, from accumulator to output.
         kind: `"conv2d"`, `"depthwise_conv2d"`, `"conv2d_transpose"` or `"dense"`.
-        attributes: Of the operation, all that its kind has.
+        attributes: All attributes of the operation.
     """
     x, kernel = tf.cast(x, tf.float64), tf.cast(kernel, tf.float64)
     if kind == "dense":
@@ -44,7 +44,7 @@ def product(
 
 
 def _grouped_convolution(x, kernel, attributes):
-    # Training kernels for groups exist on few devices; the groups one by one run on all.
+    # Few devices have training kernels for groups; one convolution per group runs on all.
     groups, strides, padding = attributes["groups"], attributes["strides"], attributes["padding"].upper()
     parts = [
         tf.nn.conv2d(part, filters, strides, padding, dilations=attributes["dilation"])
@@ -54,7 +54,7 @@ def _grouped_convolution(x, kernel, attributes):
 
 
 def _depthwise_convolution(x, kernel, attributes):
-    """With any strides and dilation: TensorFlow itself takes equal strides, and none together with dilation."""
+    """Supports any strides and dilation; TensorFlow needs equal strides, and strides 1 with dilation."""
     strides, dilation = tuple(attributes["strides"]), tuple(attributes["dilation"])
     x = tf.pad(x, margins(x, kernel.shape[:2], attributes))
     if strides[0] == strides[1] and dilation == (1, 1):

@@ -10,18 +10,18 @@ from tfmp.graph.runtime_limits import RESIZE_BITS
 
 
 def pad(x: tf.Tensor, *, attributes: Mapping[str, Any]) -> tf.Tensor:
-    """Zeros around height and width."""
+    """Pads height and width with zeros."""
     return tf.pad(x, ((0, 0), *attributes["paddings"], (0, 0)))
 
 
 def slice_codes(x: tf.Tensor, *, attributes: Mapping[str, Any]) -> tf.Tensor:
-    """A box of every example."""
+    """Cuts a box out of every example."""
     ends = [begin + size for begin, size in zip(attributes["begin"], attributes["size"], strict=True)]
     return x[:, *map(slice, attributes["begin"], ends)]
 
 
 def resize(x: tf.Tensor, *, size: Sequence[int]) -> tf.Tensor:
-    """Bilinear interpolation to another height and width, rounded half up."""
+    """Resizes to another height and width by bilinear interpolation, rounded half up."""
     one = 2**RESIZE_BITS
     x = tf.cast(x, tf.float64)
     for axis in (2, 1):
@@ -32,7 +32,7 @@ def resize(x: tf.Tensor, *, size: Sequence[int]) -> tf.Tensor:
 
 
 def _neighbours(source, target):
-    """For every target pixel the source pixels before and after its centre, and the weight of the latter."""
+    """Returns the source pixels before and after the centre of every target pixel, and the weight of the latter."""
     scale = np.float32(source) / np.float32(target)
     centres = np.arange(target, dtype=np.float32) * scale + (np.float32(0.5) * scale - np.float32(0.5))
     centres = np.clip(centres, np.float32(0), np.float32(source - 1))

@@ -11,22 +11,22 @@ from tfmp.graph.runtime_limits import SUM_BITS
 
 
 def clip(codes: tf.Tensor, low: float, high: float) -> tf.Tensor:
-    """Codes from `low` to `high`."""
+    """Clips codes to `low` and `high`."""
     return tf.clip_by_value(codes, float(low), float(high))
 
 
 def quantize(x: tf.Tensor, *, grid: Grid) -> tf.Tensor:
-    """Codes of numbers."""
+    """Returns the codes of numbers."""
     return tf.round(tf.cast(x, tf.float32) * np.float32(1 / np.float32(grid.scale)))
 
 
 def dequantize(x: tf.Tensor, *, input_grid: Grid) -> tf.Tensor:
-    """Values of codes."""
+    """Returns the numbers of codes."""
     return x * np.float32(input_grid.scale)
 
 
 def add(x: tf.Tensor, y: tf.Tensor, *, grids: Sequence[Grid], grid: Grid, sign: int = 1) -> tf.Tensor:
-    """Sum, or difference with `sign=-1`, of two tensors of codes, each on its own grid, rounded half up."""
+    """Adds, or with `sign=-1` subtracts, two tensors of codes, each on its own grid, rounded half up."""
     ratios = [np.float32(np.float32(g.scale) / np.float32(grid.scale)) for g in grids]
     shift = SUM_BITS - math.floor(math.log2(max(ratios)))
     first, second = (int(np.rint(np.float64(ratio) * 2.0**shift)) for ratio in ratios)
@@ -35,12 +35,12 @@ def add(x: tf.Tensor, y: tf.Tensor, *, grids: Sequence[Grid], grid: Grid, sign: 
 
 
 def multiply(x: tf.Tensor, y: tf.Tensor, *, grids: Sequence[Grid], grid: Grid) -> tf.Tensor:
-    """Product of two tensors of codes, each on its own grid."""
+    """Multiplies two tensors of codes, each on its own grid."""
     first, second, scale = (np.float32(each.scale) for each in (*grids, grid))
     return tf.round(x * y * np.float32(first * second / scale))
 
 
 def softmax(x: tf.Tensor, *, input_grid: Grid, grid: Grid) -> tf.Tensor:
-    """Probabilities over the last axis."""
+    """Computes the softmax over the last axis."""
     probabilities = tf.nn.softmax(tf.cast(x, tf.float64) * input_grid.scale)
     return tf.cast(tf.round(probabilities / grid.scale), tf.float32)

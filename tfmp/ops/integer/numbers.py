@@ -1,4 +1,4 @@
-"""Casts, comparisons and arg-max, which work on numbers in place of codes."""
+"""Casts, comparisons and arg-max, which work on numbers instead of codes."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -23,9 +23,9 @@ def compute_numbers(kind: str, tensors: Sequence[tf.Tensor], *, attributes: Mapp
 
     Args:
         kind: Kind of the operation.
-        tensors: What it reads.
-        attributes: Of the operation.
-        dtype: Of its output.
+        tensors: Its inputs.
+        attributes: Attributes of the operation.
+        dtype: Type of its output.
     """
     if kind in _LOGICAL:
         return _LOGICAL[kind](*(tf.cast(tensor, tf.bool) for tensor in tensors))

@@ -12,7 +12,7 @@ from tfmp.ops.integer.window import margins
 
 
 def mean(x: tf.Tensor, *, input_grid: Grid, grid: Grid, keepdims: bool) -> tf.Tensor:
-    """Mean over height and width."""
+    """Computes the mean over height and width."""
     count = x.shape[1] * x.shape[2]
     scale = np.float32(np.float32(input_grid.scale) / np.float32(grid.scale)) * np.float32(1 / np.float32(count))
     offset = np.float32(grid.zero_point) - np.float32(count * input_grid.zero_point) * scale
@@ -21,7 +21,7 @@ def mean(x: tf.Tensor, *, input_grid: Grid, grid: Grid, keepdims: bool) -> tf.Te
 
 
 def average_pool(x: tf.Tensor, *, grid: Grid, attributes: Mapping[str, Any]) -> tf.Tensor:
-    """Mean over windows, on the grid of the input; the padding does not count."""
+    """Computes the mean over windows, on the grid of the input; padding does not count."""
     pool, strides = attributes["pool_size"], attributes["strides"]
     around = margins(x, pool, attributes)
     total, count = (
@@ -39,5 +39,5 @@ def average_pool(x: tf.Tensor, *, grid: Grid, attributes: Mapping[str, Any]) -> 
 
 
 def max_pool(x: tf.Tensor, *, attributes: Mapping[str, Any]) -> tf.Tensor:
-    """Maximum over windows."""
+    """Computes the maximum over windows."""
     return tf.nn.max_pool2d(x, attributes["pool_size"], attributes["strides"], attributes["padding"].upper())

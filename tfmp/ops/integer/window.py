@@ -7,7 +7,7 @@ import tensorflow as tf
 
 
 def margins(x: tf.Tensor, window: Sequence[int], attributes: Mapping[str, Any]) -> list[tuple[int, int]]:
-    """What `padding="same"` puts around, the odd one below and right."""
+    """Returns the padding of `padding="same"`; an odd row or column is at the bottom or right."""
     around = [(0, 0)] * 4
     if attributes["padding"] == "same":
         for axis in (0, 1):
