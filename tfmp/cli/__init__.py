@@ -16,10 +16,10 @@ COMMANDS = tuple(module.__name__.rpartition(".")[-1] for module in _MODULES)
 def main(arguments=None) -> int:
     """Runs one command; returns the exit code.
 
-    - 0: it is done.
-    - 1: it cannot be done; one line on standard error says why, and the way out. Of a bug there is the traceback.
-    - 2: an argument is none; one line names it.
-    - 130: it was interrupted by Ctrl-C; one line says what is kept, and how to go on.
+    - 0: success.
+    - 1: an error; one line on standard error gives the reason and what to do. A bug prints its traceback.
+    - 2: a wrong argument; one line names it.
+    - 130: interrupted by Ctrl-C; one line says what is saved and how to resume.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import_tensorflow_quietly()

@@ -1,4 +1,4 @@
-"""Types of command-line arguments, checked as the Python arguments are."""
+"""Types of command-line arguments, with the checks of the Python arguments."""
 
 import argparse
 import dataclasses
@@ -6,41 +6,41 @@ import dataclasses
 from tfmp.checks import check_choice, check_integer, check_integers, check_number, check_numbers
 from tfmp.reports import Tolerance
 
-_NAME = "value"  # argparse itself says which argument it was
+_NAME = "value"  # argparse adds the name of the argument
 
 
 def integer(**bounds):
-    """Returns the type of an integer within bounds, as of `check_integer`."""
+    """Returns the type of an integer; bounds as in `check_integer`."""
     return lambda text: _checked(check_integer, _parsed(int, text), **bounds)
 
 
 def number(**bounds):
-    """Returns the type of a finite number within bounds, as of `check_number`."""
+    """Returns the type of a finite number; bounds as in `check_number`."""
     return lambda text: _checked(check_number, _parsed(float, text), **bounds)
 
 
 def seed(text):
-    """An integer that every random generator takes."""
+    """Parses a seed that every random generator accepts."""
     return integer(at_least=0, at_most=2**32 - 1)(text)
 
 
 def bit_list(text):
-    """Bits that quantizers can have, separated by commas."""
+    """Parses bit-widths separated by commas."""
     return _checked(check_integers, _parts(int, text), at_least=1, at_most=8)
 
 
 def bit_pair(text):
-    """Bits of weights and activations, W,A."""
+    """Parses bits of weights and activations, W,A."""
     return _checked(check_integers, _parts(int, text), count=2, at_least=1, at_most=32, hint="Give W,A")
 
 
 def positive_numbers(text):
-    """Numbers above 0, separated by commas."""
+    """Parses positive numbers separated by commas."""
     return _checked(check_numbers, _parts(float, text), above=0)
 
 
 def cost_bound(text):
-    """A cost with its bound: `(cost, limit, like_uniform)`, one of the last two None."""
+    """Parses a cost with its bound to `(cost, limit, like_uniform)`; one of the last two is None."""
     cost, _, bound = text.rpartition("=")
     if not cost:
         raise argparse.ArgumentTypeError(f"must be COST=W,A or COST=LIMIT. Received: {text!r}")
@@ -48,7 +48,7 @@ def cost_bound(text):
 
 
 def tolerance_bound(text):
-    """A bound of a `Tolerance` as `(name, value)`, the value None for `none`."""
+    """Parses a limit of a `Tolerance` to `(name, value)`, with None for `none`."""
     name, _, value = text.partition("=")
     _checked(
         check_choice, name, choices=[field.name for field in dataclasses.fields(Tolerance)], hint="Give NAME=VALUE"
@@ -69,7 +69,7 @@ def _checked(check, value, **bounds):
 
 
 def _parsed(kind, text):
-    """The number that a text says; else the text itself, which no check takes for one."""
+    """Returns the number in a text; otherwise the text, which the checks refuse."""
     try:
         return kind(text)
     except ValueError:

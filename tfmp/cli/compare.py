@@ -3,7 +3,7 @@
 from tfmp.cli.argument_types import tolerance_bound
 from tfmp.cli.files import add_trust, load_inputs, load_model_file
 
-DESCRIPTION = "Run a TFLite file and compare it with the models that it comes from."
+DESCRIPTION = "Run a TFLite file and compare it with its models."
 
 
 def add_arguments(command):
@@ -11,15 +11,15 @@ def add_arguments(command):
     command.add_argument("model", help="a .keras file of a fixed model")
     command.add_argument("file", help="the .tflite file")
     command.add_argument("data", help="an .npz file with x_test or x_train; of several inputs x_test/NAME each")
-    command.add_argument("--reference", help="the .keras file in floating point that it comes from, compared, too")
+    command.add_argument("--reference", help="the .keras file of the float model, compared as well")
     command.add_argument(
         "--tolerance",
         type=tolerance_bound,
         action="append",
         metavar="NAME=VALUE",
-        help="what the file must keep, repeatable; without it all is reported and nothing is asked; see tfmp.Tolerance",
+        help="a limit to check, repeatable, see tfmp.Tolerance; without it, results are only reported",
     )
-    command.add_argument("--json", help="file to write the report to, besides printing it")
+    command.add_argument("--json", help="also write the report to this file")
     command.add_argument("--overwrite", action="store_true")
     add_trust(command)
 

@@ -2,12 +2,12 @@
 
 from tfmp.cli.argument_types import seed
 
-DESCRIPTION = "The whole job on scikit-learn's digits, in a few minutes."
+DESCRIPTION = "Search, train, export and simulate a network on scikit-learn's digits, in a few minutes."
 
 
 def add_arguments(command):
     """Adds the arguments of the command to its parser."""
-    command.add_argument("--output", default="tfmp_demo", help="folder for its files (default: tfmp_demo)")
+    command.add_argument("--output", default="tfmp_demo", help="folder for the output files (default: tfmp_demo)")
     command.add_argument("--overwrite", action="store_true", help="replace the files of an earlier demo")
     command.add_argument("--seed", type=seed, default=0)
 

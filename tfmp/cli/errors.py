@@ -1,4 +1,4 @@
-"""Prints errors that users can correct in one line; bugs keep their traceback."""
+"""Prints errors that users can correct as one line; bugs keep their traceback."""
 
 import sys
 import zipfile
@@ -10,7 +10,7 @@ _FLAGS = {"overwrite=True": "--overwrite", "safe_mode=False": "--trust"}  # in P
 
 
 def one_line(error) -> str | None:
-    """Returns what an error says to the user, or None for one that only a bug can raise."""
+    """Returns the message of an error for the user, or None for an error that only a bug can raise."""
     tensorflow = sys.modules.get("tensorflow")
     if tensorflow is not None and isinstance(error, tensorflow.errors.OpError):
         return f"TensorFlow stopped: {_first_line(error.message)}. Check the shapes and values of model and data."

@@ -13,21 +13,21 @@ def add_arguments(command):
     command.add_argument("output", help="the .tflite file")
     modes = (*MODES, "float")
     command.add_argument("--mode", choices=modes, default="fast", help="how weights are stored, see tfmp.export_tflite")
-    command.add_argument("--labels", help="a text file with the name of one class a line")
+    command.add_argument("--labels", help="a text file with one class name per line")
     command.add_argument(
         "--verify",
-        help="an .npz file with x_test or x_train (of several inputs x_test/NAME each), run through the file and its "
-        "models",
+        help="an .npz file with x_test or x_train (for several inputs x_test/NAME each); the TFLite file is compared "
+        "with its models on these inputs",
     )
-    command.add_argument("--reference", help="the .keras file in floating point that it comes from, compared, too")
+    command.add_argument("--reference", help="the .keras file of the float model, compared as well")
     command.add_argument(
         "--tolerance",
         type=tolerance_bound,
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="what the file must keep to be written, repeatable; see tfmp.Tolerance, for example trained_top1=0.95, "
-        "or trained_db=none to ask nothing",
+        help="a limit that the file must meet to be written, repeatable, see tfmp.Tolerance; for example "
+        "trained_top1=0.95, or trained_db=none for no limit",
     )
     command.add_argument("--overwrite", action="store_true")
     add_trust(command)

@@ -9,18 +9,20 @@ from tfmp.files.json_record import read_text
 
 
 def add_trust(command):
-    """Adds the argument of a command that loads models."""
+    """Adds `--trust` to a command that loads models."""
     command.add_argument(
-        "--trust", action="store_true", help="load the model even if it holds code, such as Lambda layers, and run it"
+        "--trust",
+        action="store_true",
+        help="load the model even if it contains code, such as Lambda layers, and run that code",
     )
 
 
 def load_model_file(path, trust):
-    """A saved model of either Keras, without its compiled state, which may need a loss that only its user has.
+    """Loads a model of either Keras without its compiled state, which may need a custom loss.
 
     Args:
         path: The file.
-        trust: Whether to load a model that holds code.
+        trust: Whether to load a model that contains code.
     """
     from tfmp.bindings.framework import framework_name, framework_named
     from tfmp.bindings.saving.load_model import load_model
@@ -34,13 +36,13 @@ def load_model_file(path, trust):
 
 
 def load_arrays(path, *needed):
-    """The arrays of an .npz file by name; those named `x_train/left`, `x_train/right` are a dict `x_train`."""
+    """Returns the arrays of an .npz file by name; `x_train/left` and `x_train/right` become a dict `x_train`."""
     import numpy as np
 
     if not os.path.exists(path):
         raise FileNotFoundError(f"There is no file {path!r}. Expected an .npz file with the data.")
     try:
-        # What else NumPy reads, a single array or a pickle, holds no arrays by name.
+        # Other files that NumPy reads, a single array or a pickle, have no named arrays.
         with np.load(path) if zipfile.is_zipfile(path) else zipfile.ZipFile(path) as arrays:
             found = {name: arrays[name] for name in arrays.files}
     except (ValueError, EOFError, KeyError, struct.error, zipfile.BadZipFile, zlib.error) as error:
@@ -60,15 +62,15 @@ def load_arrays(path, *needed):
 
 
 def check_classification(data, model, parts=("train", "test")):
-    """Returns inputs and labels as a classifier takes them, all checked before any work.
+    """Checks inputs and labels for a classifier before any work, and returns them.
 
     Args:
         data: Name to array, or to a dict of arrays by input, as `load_arrays` returns them.
         model: The classifier.
-        parts: Which of `x_train` and `y_train`, `x_test` and `y_test` to check.
+        parts: The names to check, of `x_train` and `y_train`, `x_test` and `y_test`.
 
     Returns:
-        The same names to inputs in the structure of the model's, and to labels.
+        The same names to labels, and to inputs in the structure of the model's inputs.
     """
     from tfmp.bindings.framework import framework_of
     from tfmp.data.batches import num_samples
@@ -96,12 +98,12 @@ def check_classification(data, model, parts=("train", "test")):
 
 
 def arranged(inputs, model, name):
-    """Inputs in the structure in which a model takes them: as they are, in a list or in a dict.
+    """Returns inputs in the structure of a model's inputs: an array, a list or a dict.
 
     Args:
         inputs: An array, or a dict of arrays by input.
         model: The model.
-        name: What errors call them.
+        name: Name of the inputs in errors.
     """
     from tfmp.bindings.framework import framework_of
     from tfmp.data.model_inputs import ModelInputs
@@ -111,7 +113,7 @@ def arranged(inputs, model, name):
 
 
 def load_inputs(path):
-    """The inputs to run a model on: those of the test set, if there is one."""
+    """Returns the inputs to run a model on: `x_test` if present, otherwise `x_train`."""
     data = load_arrays(path)
     for name in ("x_test", "x_train"):
         if name in data:
@@ -120,7 +122,7 @@ def load_inputs(path):
 
 
 def read_labels(path):
-    """The lines of a text file."""
+    """Returns the lines of a text file."""
     try:
         return read_text(path).splitlines()
     except ValueError as error:
@@ -130,7 +132,7 @@ def read_labels(path):
 
 
 def load_hardware(name):
-    """An accelerator, a preset or a JSON file."""
+    """Returns an accelerator, from the name of a preset or a JSON file."""
     from tfmp.simulator import Hardware
 
     return Hardware.from_json(name) if name.endswith(".json") else Hardware.from_preset(name)

@@ -2,12 +2,12 @@
 
 from tfmp.cli.files import add_trust, load_model_file
 
-DESCRIPTION = "List the layers of a model and what a search would do to each, or of a file."
+DESCRIPTION = "List the layers of a model with their status and the possible exports, or the contents of a TFLite file."
 
 
 def add_arguments(command):
     """Adds the arguments of the command to its parser."""
-    command.add_argument("model", help="a .keras file, or a .tflite file that tfmp wrote")
+    command.add_argument("model", help="a .keras file, or a .tflite file of tfmp")
     add_trust(command)
 
 

@@ -9,14 +9,14 @@ DESCRIPTION = "Quantize a model after training, for `tfmp export`."
 def add_arguments(command):
     """Adds the arguments of the command to its parser."""
     command.add_argument("model", help="a .keras file of a trained model")
-    command.add_argument("data", help="an .npz file with x_train (of several inputs x_train/NAME each)")
+    command.add_argument("data", help="an .npz file with x_train (for several inputs x_train/NAME each)")
     command.add_argument("output", help="the .keras file of the quantized model")
     command.add_argument(
-        "--bits", type=bit_list, default=(8,), help="of weights and activations, N or W,A (default: 8)"
+        "--bits", type=bit_list, default=(8,), help="bits of weights and activations, N or W,A (default: 8)"
     )
-    command.add_argument("--assignment", help="JSON file of a bit assignment, in place of --bits")
+    command.add_argument("--assignment", help="JSON file of a bit assignment; replaces --bits")
     samples = integer(at_least=1)
-    command.add_argument("--samples", type=samples, default=256, help="inputs to calibrate with (default: 256)")
+    command.add_argument("--samples", type=samples, default=256, help="number of inputs for calibration (default: 256)")
     command.add_argument("--overwrite", action="store_true")
     add_trust(command)
 

@@ -8,17 +8,17 @@ import re
 import sys
 import tempfile
 
-# That a GPU driver is missing, which instructions are used: notes of libraries, none of them of use to whoever asks for
-# a report. They are written before TensorFlow reads TF_CPP_MIN_LOG_LEVEL.
+# Libraries print notes, for example about a missing GPU driver or the CPU instructions in use, before TensorFlow reads
+# TF_CPP_MIN_LOG_LEVEL. They are useless in the output of a command.
 _NOTE = re.compile(rb"WARNING: All log messages before absl|I\d{4} |To enable the following instructions: |INFO: ")
 _RUNTIME = "ai_edge_litert.interpreter"
 
 
 class _QuietFinder(importlib.abc.MetaPathFinder):
-    """Finds TensorFlow and the runtime of its files as they would be found anyway, and keeps them quiet.
+    """Import hook that loads TensorFlow and LiteRT as usual, but without their notes.
 
-    Whoever is the first to import them, TensorFlow's libraries are loaded and the runtime's interpreters made without
-    their notes.
+    It works for any first import: it silences the loading of TensorFlow's libraries and the creation of LiteRT's
+    interpreters.
     """
 
     def __init__(self):
@@ -45,7 +45,7 @@ class _QuietFinder(importlib.abc.MetaPathFinder):
 
 
 def _quiet(interpreter_class):
-    """The runtime's class without the note that says which delegate it made, against which it has no argument."""
+    """Returns the interpreter class without its note about the delegate, which no argument can turn off."""
 
     class Interpreter(interpreter_class):
         def __init__(self, *arguments, **options):
@@ -60,14 +60,14 @@ def _quiet(interpreter_class):
 
 
 def import_tensorflow_quietly():
-    """Lets the first import of TensorFlow, if there is one, pass on warnings and errors of its libraries alone."""
+    """Makes the first import of TensorFlow print only warnings and errors of its libraries."""
     if "tensorflow" not in sys.modules and not any(isinstance(finder, _QuietFinder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _QuietFinder())
 
 
 @contextlib.contextmanager
 def _without_notes():
-    """Holds back what is written to the descriptor of standard error, then passes on all but notes."""
+    """Captures what is written to the descriptor of standard error, and then prints all of it except notes."""
     try:
         stderr = os.dup(2)
     except OSError:  # it is closed

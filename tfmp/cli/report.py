@@ -2,7 +2,7 @@
 
 from tfmp.cli.files import add_trust, load_hardware, load_model_file
 
-DESCRIPTION = "Bits, BitOps, bytes and energy of a fixed model, layer by layer."
+DESCRIPTION = "Print bits, BitOps, bytes and energy of a fixed model, layer by layer."
 
 
 def add_arguments(command):

@@ -8,7 +8,7 @@ from tfmp.cli.files import add_trust, check_classification, load_arrays, load_mo
 from tfmp.cli.search_results import SearchResults
 from tfmp.files.disk_space import check_space
 
-DESCRIPTION = "Search the bits of a model under a budget, train it at them, and save both."
+DESCRIPTION = "Search the bits of a model under a budget, train it at these bits, and save both."
 
 
 def add_arguments(command):
@@ -16,16 +16,16 @@ def add_arguments(command):
     command.add_argument("model", help="a .keras file of a trained classifier")
     command.add_argument(
         "data",
-        help="an .npz file with x_train (of several inputs x_train/NAME each), y_train (integer labels) and, if there, "
-        "x_test, y_test",
+        help="an .npz file with x_train (for several inputs x_train/NAME each), y_train (integer labels) and "
+        "optionally x_test, y_test",
     )
-    command.add_argument("output", help="folder for fixed.keras and assignment.json; made if missing")
+    command.add_argument("output", help="folder for fixed.keras and assignment.json; created if missing")
     command.add_argument(
         "--cost",
         default="bitops",
-        help="cost that the budget bounds: a name, or a .json or .csv table (default: bitops)",
+        help="cost of the budget: a name, or a .json or .csv table (default: bitops)",
     )
-    command.add_argument("--like_uniform", type=bit_pair, help="budget: what W,A bits everywhere cost (default: 2,2)")
+    command.add_argument("--like_uniform", type=bit_pair, help="budget: the cost of uniform W,A bits (default: 2,2)")
     command.add_argument(
         "--limit", type=number(above=0), help="budget: a number in the cost's unit, for the whole network"
     )
@@ -34,36 +34,46 @@ def add_arguments(command):
         type=cost_bound,
         action="append",
         metavar="COST=BOUND",
-        help="in place of these three: a cost and W,A or a number; several times for several budgets",
+        help="replaces --cost, --like_uniform and --limit, for example bitops=2,2 or model_size=8e6; repeat it for "
+        "several budgets",
     )
-    command.add_argument("--weight_bits", type=bit_list, default=(1, 2, 3, 4), help="candidates (default: 1,2,3,4)")
-    command.add_argument("--activation_bits", type=bit_list, default=(2, 3, 4), help="candidates (default: 2,3,4)")
+    command.add_argument(
+        "--weight_bits", type=bit_list, default=(1, 2, 3, 4), help="candidates for weights (default: 1,2,3,4)"
+    )
+    command.add_argument(
+        "--activation_bits", type=bit_list, default=(2, 3, 4), help="candidates for activations (default: 2,3,4)"
+    )
     add_training(command, search_epochs=10, finetune_epochs=10)
     command.add_argument(
         "--overwrite",
         action="store_true",
-        help="replace what OUTPUT holds, and the backup of a search with other settings; one with the same goes on",
+        help="replace the files in OUTPUT, and the backup of a search with other settings; the same search is resumed",
     )
     add_trust(command)
 
 
 def add_training(command, *, search_epochs, finetune_epochs):
-    """Adds what training needs to know, with these defaults."""
+    """Adds the arguments of training, with these default epochs."""
     epochs = {"search_epochs": (search_epochs, 1), "finetune_epochs": (finetune_epochs, 0)}
     for name, (default, least) in epochs.items():
         help_text = f"default: {default}"
         command.add_argument(f"--{name}", type=integer(at_least=least), default=default, help=help_text)
     command.add_argument("--batch_size", type=integer(at_least=1), default=64, help="default: 64")
     rate = number(above=0)
-    command.add_argument("--learning_rate", type=rate, default=1e-3, help="of Adam, for weights (default: 0.001)")
     command.add_argument(
-        "--loss", choices=("logits", "probabilities"), default="probabilities", help="the model's output"
+        "--learning_rate", type=rate, default=1e-3, help="learning rate of Adam for the weights (default: 0.001)"
+    )
+    command.add_argument(
+        "--loss",
+        choices=("logits", "probabilities"),
+        default="probabilities",
+        help="output of the model (default: probabilities)",
     )
     command.add_argument("--seed", type=seed, default=0)
 
 
 def kept(arguments):
-    """What is left of an interrupted run, and how to go on."""
+    """Returns what an interrupted run has saved, and how to resume it."""
     backup = pathlib.Path(arguments.output) / "backup"
     if not any(backup.glob("epoch-*[0-9]")):
         return None
@@ -88,7 +98,7 @@ def run(arguments):
 
 
 def _search(arguments, budget, backup, results):
-    """Searches and trains, as far as that is not done, and publishes the results."""
+    """Searches and trains, unless already done, and publishes the results."""
     import tfmp
     from tfmp.bindings.framework import framework_name
     from tfmp.bindings.saving.save_model import save_model
@@ -100,14 +110,14 @@ def _search(arguments, budget, backup, results):
     is_tested = "x_test" in data and "y_test" in data
     checked = check_classification(data, model, ("train", "test") if is_tested else ("train",))
     x_train, y_train = data["x_train"], data["y_train"]
-    keras = importlib.import_module(framework_name(model))  # that of the file
+    keras = importlib.import_module(framework_name(model))  # the Keras of the file
     ours = tfmp.keras2 if keras.__name__ == "tf_keras" else tfmp
     keras.utils.set_random_seed(arguments.seed)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=arguments.loss == "logits")
 
     def fit(model, optimizer, epochs, **options):
         model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
-        if epochs:  # tf_keras takes no 0
+        if epochs:  # tf_keras does not accept 0
             options = {"batch_size": arguments.batch_size, "epochs": epochs, "verbose": 2, **options}
             model.fit(checked["x_train"], y_train, **options)
 
@@ -118,7 +128,7 @@ def _search(arguments, budget, backup, results):
         calibration=first_samples([x_train], 512),
         seed=arguments.seed,
     )
-    num_values = 3 * search_model.count_params()  # Adam has two moments of each
+    num_values = 3 * search_model.count_params()  # Adam has two moments per parameter
     check_space(results.folder, backup.needed_bytes(num_values) + VALUE_BYTES * num_values)
     names = ("x_train", "y_train", "seed", "batch_size", "loss")
     identity = {name: data[name] if name in data else getattr(arguments, name) for name in names}
@@ -149,7 +159,7 @@ def _search(arguments, budget, backup, results):
 
 
 def _budget(arguments):
-    """The budget, or a list of several."""
+    """Returns the budget, or a list of several."""
     import tfmp
 
     if arguments.limit is not None and arguments.like_uniform is not None:

@@ -15,17 +15,17 @@ MODEL, ASSIGNMENT = "fixed.keras", "assignment.json"
 
 
 class SearchResults:
-    """The network and its bits in a folder.
+    """Writes the network and its bits to a folder, always as a pair of one run.
 
-    Both are first written to the backup, in the folder of the epoch that they come from, and linked to their places
-    from there. `assignment.json` is removed first and comes last: where it is, both are of one run. Where it is
-    missing, a run was stopped, and the same command goes on.
+    Both are first written to the backup, in the folder of the epoch they belong to, and then linked to their places.
+    `assignment.json` is removed first and linked last: if it exists, both files are of one run. If it is missing, a
+    run was stopped, and the same command resumes it.
 
     Args:
-        folder: Where they belong.
-        epoch_folder: That of the search's last epoch in its backup.
-        finetune_epochs: How long the network is trained after the search.
-        overwrite: Whether files that exist are replaced.
+        folder: Folder of the two files.
+        epoch_folder: Folder of the search's last epoch in its backup.
+        finetune_epochs: Epochs of training after the search.
+        overwrite: Whether existing files are replaced.
     """
 
     def __init__(self, folder, epoch_folder, finetune_epochs, *, overwrite=False):
@@ -34,10 +34,10 @@ class SearchResults:
 
     @contextlib.contextmanager
     def locked(self):
-        """Lets one process at a time work in the folder, which is made, and removed if it stays empty.
+        """Locks the folder while the block runs; creates it, and removes it if it stays empty.
 
         Raises:
-            OSError: If it cannot be written, or what it holds is neither to be overwritten nor of this run.
+            OSError: If it cannot be written, or has files that are neither of this run nor to be overwritten.
             ValueError: If another process works in it.
         """
         if self.folder.exists():
@@ -63,22 +63,22 @@ class SearchResults:
 
     @property
     def paths(self) -> tuple[pathlib.Path, pathlib.Path]:
-        """Where the network and its bits belong."""
+        """Paths of the network and its bits."""
         return self.folder / MODEL, self.folder / ASSIGNMENT
 
     @property
     def are_written(self) -> bool:
-        """Whether the backup has them."""
+        """Whether the backup has both files."""
         return self._written.is_dir()
 
     def write(self, save):
         """Writes both to the backup.
 
         Args:
-            save: Function of the paths of the model and of the bits, which writes both.
+            save: Function that writes both, given the paths of the model and of the bits.
 
         Raises:
-            OSError: If it cannot; the message says where they are instead.
+            OSError: If the backup cannot be written; the message says where the files are instead.
         """
         try:
             with new_folder(self._written) as beside:
@@ -94,10 +94,10 @@ class SearchResults:
             raise OSError(error.errno, text, str(self._written)) from error
 
     def publish(self):
-        """Puts what is written in its places.
+        """Links the written files to their places.
 
         Raises:
-            FileExistsError: If another program has made such a file meanwhile, and it is not to be overwritten.
+            FileExistsError: If such a file appeared in the meantime and must not be overwritten.
         """
         if self.overwrite and not self._is_in_place(ASSIGNMENT):
             with contextlib.suppress(FileNotFoundError):

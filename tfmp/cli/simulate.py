@@ -8,23 +8,31 @@ from tfmp.simulator.convolution import DEPTHWISE_ENCODINGS
 from tfmp.simulator.schedule import OBJECTIVES
 
 _MODEL_ENDINGS = (".keras", ".h5", ".hdf5")
-DESCRIPTION = "Cycles, memory accesses and energy of a network on an accelerator."
+DESCRIPTION = "Simulate cycles, memory accesses and energy of a network on an accelerator."
 
 
 def add_arguments(command):
     """Adds the arguments of the command to its parser."""
     command.add_argument("network", help="a .keras or .h5 file, a JSON workload, or a name in tfmp.networks")
-    command.add_argument("--uniform", type=bit_pair, help="bits W,A of all layers, or of those not in --assignment")
+    command.add_argument("--uniform", type=bit_pair, help="bits W,A of all layers that are not in --assignment")
     command.add_argument("--assignment", help="JSON file of a bit assignment")
     command.add_argument("--hardware", default="bit_fusion", help="name of a preset, or a JSON file")
     batch = integer(at_least=1)
-    command.add_argument("--batch", type=batch, default=16, help="samples that run together (default: 16)")
-    command.add_argument("--objective", choices=OBJECTIVES, default="latency", help="what schedules minimize first")
+    command.add_argument("--batch", type=batch, default=16, help="samples per batch (default: 16)")
     command.add_argument(
-        "--depthwise", choices=DEPTHWISE_ENCODINGS, default="single_channel", help="how depthwise layers are encoded"
+        "--objective",
+        choices=OBJECTIVES,
+        default="latency",
+        help="what the schedule minimizes first (default: latency)",
+    )
+    command.add_argument(
+        "--depthwise",
+        choices=DEPTHWISE_ENCODINGS,
+        default="single_channel",
+        help="encoding of depthwise layers (default: single_channel)",
     )
     command.add_argument("--format", choices=("table", "json", "csv"), default="table")
-    command.add_argument("--output", help="file to write instead of printing, with --format json or csv")
+    command.add_argument("--output", help="with --format json or csv: file to write instead of printing")
     command.add_argument("--overwrite", action="store_true")
     add_trust(command)
 

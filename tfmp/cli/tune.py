@@ -11,7 +11,9 @@ from tfmp.cli.files import add_trust, check_classification, load_arrays, load_mo
 from tfmp.cli.search import add_training
 from tfmp.files.folder_locks import LOCKS
 
-DESCRIPTION = "Try budgets and strategies, and leave the front of accuracy against cost; it resumes when stopped."
+DESCRIPTION = (
+    "Compare budgets and strategies, and write the front of accuracy against cost. A stopped run can be resumed."
+)
 _ORACLES = ("grid", "random", "bayesian", "hyperband")
 
 
@@ -19,53 +21,56 @@ def add_arguments(command):
     """Adds the arguments of the command to its parser."""
     command.add_argument(
         "model",
-        help="a .keras file of a trained classifier; with --strategy=dual_precision any model's file, the name of a "
-        "network of tfmp.networks, or module:function, which returns a model given a width",
+        help="a .keras file of a trained classifier; with --strategy=dual_precision the file of any model, the name "
+        "of a network of tfmp.networks, or module:function, a function that returns a model given a width",
     )
     command.add_argument("data", help="an .npz file with x_train, y_train and x_test, y_test (integer labels)")
-    command.add_argument("output", help="folder of trials, models and the front; made if missing")
+    command.add_argument("output", help="folder for trials, models and the front; created if missing")
     command.add_argument(
         "--budget",
         type=cost_bound,
         action="append",
         metavar="COST=BOUND",
-        help="a budget to try, a cost and W,A or a number; several times (default: bitops like 2,2 and 3,3 and 4,4)",
+        help="a budget to try, for example bitops=2,2 or model_size=8e6; repeatable (default: bitops=2,2, bitops=3,3 "
+        "and bitops=4,4)",
     )
     command.add_argument(
         "--strategy",
         type=_names,
         default=("mixed",),
-        help="mixed, uniform, random, greedy, ilp, several by commas; or dual_precision: no search, but networks of "
-        "fewer bits and more channels, from scratch at equal size, for all the epochs",
+        help="mixed, uniform, random, greedy, ilp, or several separated by commas; or dual_precision: compares "
+        "networks of fewer bits and more channels at equal size, trained from scratch without a search",
     )
-    command.add_argument("--oracle", choices=_ORACLES, help="how trials are chosen (default: grid)")
+    command.add_argument("--oracle", choices=_ORACLES, help="how trials are selected (default: grid)")
     command.add_argument(
         "--max_trials",
         type=integer(at_least=1),
-        help="largest number of trials (default: all of the grid, else 10)",
+        help="largest number of trials (default: the whole grid, or 10 with another oracle)",
     )
-    command.add_argument("--minimize", metavar="COST", help="instead of budgets: bisect for the smallest such cost")
+    command.add_argument("--minimize", metavar="COST", help="instead of budgets: find the smallest cost by bisection")
     drop = number(at_least=0, at_most=1)
-    command.add_argument("--max_accuracy_drop", type=drop, help="with --minimize: how much accuracy it may cost")
+    command.add_argument("--max_accuracy_drop", type=drop, help="with --minimize: the largest accuracy drop, 0 to 1")
     command.add_argument(
-        "--weight_bits", type=bit_list, help="candidates (default: 1,2,3,4; for dual_precision 1,2,4,8)"
+        "--weight_bits", type=bit_list, help="candidates for weights (default: 1,2,3,4; for dual_precision 1,2,4,8)"
     )
-    command.add_argument("--activation_bits", type=bit_list, help="candidates (default: 2,3,4; for dual_precision 8)")
+    command.add_argument(
+        "--activation_bits", type=bit_list, help="candidates for activations (default: 2,3,4; for dual_precision 8)"
+    )
     add_training(command, search_epochs=4, finetune_epochs=6)
     tune_width.add_arguments(command)
     command.add_argument("--x", help="cost of the front: bitops, energy_nj, tflite_bytes, ... (default: bitops)")
-    command.add_argument("--warm_start", action="store_true", help="start searches from those of neighbouring budgets")
+    command.add_argument("--warm_start", action="store_true", help="start each search from that of the nearest budget")
     command.add_argument(
         "--workers", type=integer(at_least=1), default=1, help="processes that run trials (default: 1)"
     )
     add_trust(command)
     begin = command.add_mutually_exclusive_group()
-    begin.add_argument("--resume", action="store_true", help="go on with what OUTPUT holds of the same settings")
-    begin.add_argument("--overwrite", action="store_true", help="remove what OUTPUT holds of another tuning")
+    begin.add_argument("--resume", action="store_true", help="resume a run with the same settings in OUTPUT")
+    begin.add_argument("--overwrite", action="store_true", help="remove an earlier run from OUTPUT")
 
 
 def kept(arguments):
-    """What is left of an interrupted run, and how to go on."""
+    """Returns what an interrupted run has saved, and how to resume it."""
     if not any(pathlib.Path(arguments.output).glob("**/experiment.json")):
         return None
     return f"{arguments.output!r} holds every finished trial. The same command with --resume goes on."
@@ -96,7 +101,7 @@ def run(arguments):
 
 
 def _check_combination(arguments, of_width):
-    """Refuses what would be ignored."""
+    """Raises an error for arguments that would be ignored."""
     for name in tune_width.UNUSED if of_width else tune_width.OWN:
         value = getattr(arguments, name)
         if value is not None and value is not False:
@@ -109,7 +114,7 @@ def _check_combination(arguments, of_width):
 
 
 def _check_folder(arguments, folder, project):
-    """Tells a tuning to go on with from a folder that is free, as it also is after a kill before the first trial."""
+    """Checks whether the folder has a run to resume or is free; after a kill before the first trial it is free."""
     is_begun = (project / "experiment.json").exists()
     if arguments.resume and not is_begun:
         raise ValueError(f"The folder {str(folder)!r} holds no tuning to go on with. Leave out --resume to begin one.")
@@ -128,7 +133,7 @@ def _tuner(arguments, model, folder):
     import tfmp
     from tfmp.bindings.framework import framework_name
 
-    keras = importlib.import_module(framework_name(model))  # that of the file
+    keras = importlib.import_module(framework_name(model))  # the Keras of the file
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=arguments.loss == "logits")
     budgets = None
     if not arguments.minimize:
@@ -169,7 +174,7 @@ def _tuner(arguments, model, folder):
 
 
 def _check_x(arguments, budgets):
-    """Refuses what no trial will have recorded, before anything is trained."""
+    """Raises an error, before training, for a cost that no trial will record."""
     from tfmp.tuner.trial_metrics import recorded_names
 
     names = recorded_names([arguments.minimize] if arguments.minimize else [budget.cost for budget in budgets])

@@ -13,28 +13,30 @@ from tfmp.cli.files import check_classification, load_arrays, load_model_file
 
 STRATEGY = "dual_precision"
 FIRST_STAGE = "precisions"
-OWN = ("depthwise_bits", "sizes", "tolerance", "fixed_ends")  # arguments that mean nothing without the strategy
-UNUSED = ("oracle", "max_trials", "max_accuracy_drop", "x", "warm_start")  # and with it
+OWN = ("depthwise_bits", "sizes", "tolerance", "fixed_ends")  # arguments that only this strategy has
+UNUSED = ("oracle", "max_trials", "max_accuracy_drop", "x", "warm_start")  # arguments that this strategy ignores
 
 
 def add_arguments(command):
     """Adds the arguments of the strategy to the parser of `tfmp tune`."""
     group = command.add_argument_group("dual_precision")
-    group.add_argument("--depthwise_bits", type=bit_list, help="those of depthwise convolutions (default: the same)")
+    group.add_argument(
+        "--depthwise_bits", type=bit_list, help="candidates for depthwise convolutions (default: the same)"
+    )
     group.add_argument(
         "--sizes",
         type=positive_numbers,
-        help="widths of the network at 8 bits, for the sizes they have: precisions are compared at the first, the "
-        "chosen ones trained at the others (default: 0.25,0.5,1)",
+        help="sizes, given as widths of the network at 8 bits: precisions are compared at the first size, and the "
+        "chosen ones are trained at the others (default: 0.25,0.5,1)",
     )
     tolerance = number(above=0)
     group.add_argument("--tolerance", type=tolerance, help="largest relative error of a size (default: 0.02)")
     group.add_argument("--fixed_ends", action="store_true", help="keep the channels of the first and the last layer")
-    command.add_argument("--stage", help=argparse.SUPPRESS)  # of the workers
+    command.add_argument("--stage", help=argparse.SUPPRESS)  # for workers
 
 
 def run(arguments):
-    """Runs the whole selection, or goes on with it."""
+    """Runs the whole selection, or resumes it."""
     import tfmp
     from tfmp.bindings.framework import framework_name
 
@@ -77,7 +79,7 @@ def run(arguments):
 
 
 def _builder(arguments, data):
-    """A function of the width, from a network's name, `module:function` or a file."""
+    """Returns a function of the width, from a network's name, `module:function` or a file."""
     import tfmp
 
     name, ends = arguments.model, {"fixed_ends": True} if arguments.fixed_ends else {}
@@ -103,12 +105,12 @@ def _builder(arguments, data):
 
 
 def worker_command(arguments, *more):
-    """The command line of a worker. It does not import from the current folder, which may be that of the data (-P)."""
+    """Returns the command line of a worker; -P prevents imports from the current folder, which may have data files."""
     return [sys.executable, "-P", "-m", "tfmp", *arguments.given, *more]
 
 
 def _run_pools(arguments, stages):
-    """One pool of workers for each stage: the second needs what the first found."""
+    """Runs one pool of workers per stage, because the second stage needs the result of the first."""
     import tfmp
 
     for stage in stages:
