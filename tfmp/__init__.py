@@ -22,7 +22,7 @@ _PUBLIC = {
     "cost": "tfmp.transform.model_cost",
     "discretize": "tfmp.assign.discretize",
     "distill": "tfmp.transform.distill",
-    "dual_precision": "tfmp.width.dual_precision",
+    "dual_precision": "tfmp.width.dual_precision_model",
     "evaluate_tflite": "tfmp.tflite.evaluate_tflite",
     "export_tflite": "tfmp.tflite.export_tflite",
     "fix": "tfmp.transform.fix",
@@ -38,7 +38,7 @@ _PUBLIC = {
     "relax": "tfmp.transform.relax",
     "scale_width": "tfmp.width.scale_width",
     "searched_layers": "tfmp.transform.searched_layers",
-    "simulate": "tfmp.inspection.simulate",
+    "simulate": "tfmp.inspection.simulate_model",
     "width_for_size": "tfmp.width.width_for_size",
 }
 _MODULES = (

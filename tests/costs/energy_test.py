@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tfmp.costs.cost import Cost
-from tfmp.costs.energy import Energy
+from tfmp.costs.simulated_cost import Energy
 from tfmp.graph import FLOAT, CodeFormat, LayerShape
 from tfmp.simulator import Hardware, simulate_layer
 

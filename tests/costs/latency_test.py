@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 
 from tfmp.costs.cost import Cost
-from tfmp.costs.energy import Energy
-from tfmp.costs.latency import Latency
+from tfmp.costs.simulated_cost import Energy, Latency
 from tfmp.graph import FLOAT, CodeFormat, LayerShape
 from tfmp.simulator import simulate_layer
 

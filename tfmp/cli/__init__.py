@@ -6,11 +6,32 @@ import os
 import sys
 import traceback
 
-from tfmp.cli import compare, demo, errors, export, inspect, quantize, report, search, simulate, tune
+from tfmp.cli import (
+    compare_command,
+    demo_command,
+    errors,
+    export_command,
+    inspect_command,
+    quantize_command,
+    report_command,
+    search_command,
+    simulate_command,
+    tune_command,
+)
 from tfmp.cli.quiet_start import import_tensorflow_quietly
 
-_MODULES = (inspect, quantize, search, tune, export, compare, simulate, report, demo)
-COMMANDS = tuple(module.__name__.rpartition(".")[-1] for module in _MODULES)
+_MODULES = (
+    inspect_command,
+    quantize_command,
+    search_command,
+    tune_command,
+    export_command,
+    compare_command,
+    simulate_command,
+    report_command,
+    demo_command,
+)
+COMMANDS = tuple(module.__name__.rpartition(".")[-1].removesuffix("_command") for module in _MODULES)
 
 
 def main(arguments=None) -> int:

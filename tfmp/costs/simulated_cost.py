@@ -1,4 +1,4 @@
-"""Base class of the costs on a simulated accelerator."""
+"""Costs on a simulated accelerator: energy and latency."""
 
 import dataclasses
 from typing import ClassVar
@@ -59,3 +59,33 @@ class SimulatedCost(Cost):
             objective=self.objective,
             depthwise=self.depthwise,
         )
+
+
+@dataclasses.dataclass(frozen=True)
+class Energy(SimulatedCost):
+    """Energy of a batch on a simulated accelerator, nJ: what the joint search minimizes.
+
+    Arguments and errors are those of `SimulatedCost`.
+
+    Example:
+        >>> cost = Energy("bit_fusion", batch=1)
+    """
+
+    name = "energy"
+    unit = "nJ"
+    quantity = "energy_nj"
+
+
+@dataclasses.dataclass(frozen=True)
+class Latency(SimulatedCost):
+    """Time of a batch on a simulated accelerator, cycles of its clock.
+
+    Arguments and errors are those of `SimulatedCost`.
+
+    Example:
+        >>> cost = Latency("bit_fusion", batch=1)
+    """
+
+    name = "latency"
+    unit = "cycles"
+    quantity = "latency_cycles"

@@ -3,7 +3,7 @@
 from tfmp import costs
 from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import framework_of
-from tfmp.inspection.simulate import simulate
+from tfmp.inspection.simulate_model import simulate
 from tfmp.reports import LayerRow, LayerTable
 from tfmp.simulator import Hardware
 

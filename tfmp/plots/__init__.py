@@ -6,9 +6,9 @@ Each function returns a `matplotlib.figure.Figure`; `save` writes it.
 from tfmp.plots.bars import bars
 from tfmp.plots.bit_allocation import bit_allocation
 from tfmp.plots.curves import curves
+from tfmp.plots.draw_pareto_front import pareto_front
 from tfmp.plots.intervals import intervals
 from tfmp.plots.network_blocks import network_blocks
-from tfmp.plots.pareto_front import pareto_front
 from tfmp.plots.probability_evolution import probability_evolution
 from tfmp.plots.save import save
 

@@ -7,8 +7,8 @@ if importlib.util.find_spec("keras_tuner") is None:
 
 from tfmp.tuner.budget_range import BudgetRange
 from tfmp.tuner.budget_tuner import BudgetTuner
-from tfmp.tuner.dual_precision import DualPrecision
 from tfmp.tuner.dual_precision_hyper_model import DualPrecisionHyperModel
+from tfmp.tuner.dual_precision_search import DualPrecision
 from tfmp.tuner.mixed_precision_hyper_model import MixedPrecisionHyperModel
 from tfmp.tuner.oracles import new_oracle
 from tfmp.tuner.strategies import register_strategy, strategy_names

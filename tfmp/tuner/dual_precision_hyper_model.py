@@ -16,9 +16,8 @@ from tfmp.transform.edits.layer_plan import SEARCHED, plan
 from tfmp.tuner.mixed_precision_hyper_model import MixedPrecisionHyperModel
 from tfmp.tuner.strategies import register_strategy
 from tfmp.tuner.training import Training
-from tfmp.width.dual_precision import dual_precision, is_depthwise
-from tfmp.width.width import Width
-from tfmp.width.width_for_size import kernel_bits, width_for_size
+from tfmp.width.dual_precision_model import dual_precision, is_depthwise
+from tfmp.width.width_for_size import Width, kernel_bits, width_for_size
 
 STRATEGY = "dual_precision"
 

@@ -8,7 +8,7 @@ from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import framework_of
 from tfmp.graph import LayerShape
 from tfmp.transform.edits.layer_plan import LayerSelection, matcher
-from tfmp.width.dual_precision import is_depthwise
+from tfmp.width.dual_precision_model import is_depthwise
 
 
 class MagnitudeVariance:

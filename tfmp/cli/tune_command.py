@@ -8,7 +8,7 @@ import pathlib
 from tfmp.cli import tune_width
 from tfmp.cli.argument_types import bit_list, cost_bound, integer, number
 from tfmp.cli.files import add_trust, check_classification, load_arrays, load_model_file
-from tfmp.cli.search import add_training
+from tfmp.cli.search_command import add_training
 from tfmp.files.folder_locks import LOCKS
 
 DESCRIPTION = (
