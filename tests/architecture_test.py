@@ -1,6 +1,7 @@
 """Holds the floors and doors of CONTRIBUTING.md, from the import statements of every source file."""
 
 import ast
+import collections
 import pathlib
 import re
 import subprocess
@@ -76,6 +77,12 @@ SEPARATE = (
 )
 # Which folders beside tfmp/ a source file may import from.
 PROGRAMS = {"recipes": {"recipes"}, "tools": set(), "tests": {"recipes", "tools", "tests"}}
+
+MOST_FILES, MOST_LINES = 25, 350  # of a folder, its `__init__.py` left out; of a file
+# File names that occur more than once, each for a reason.
+TWINS = ("tfmp/bindings/keras2/", "tfmp/bindings/keras3/")  # the same thing for two Kerases
+FAMILIES = ("tfmp/operators/", "tfmp/ops/integer/", "tfmp/lowering/writing/")  # what becomes of one family of layers
+SHARED_NAMES = {"__init__.py", "layers.py"}  # `tfmp/layers.py` is public, and those of the bindings are in backups
 
 VAGUE_WORDS = {"util", "utils", "common", "helper", "helpers", "manager", "managers"}
 
@@ -205,6 +212,59 @@ def test_every_folder_is_a_package():
     # What has no `__init__.py` is imported from a clone and missing from the wheel.
     folders = {file.parent for file in (ROOT / "tfmp").rglob("*.py")}
     assert not [str(folder.relative_to(ROOT)) for folder in folders if not (folder / "__init__.py").exists()]
+
+
+def find_crowds(lengths: dict[str, int]) -> list[str]:
+    """What is too large or has a name that another file has, a line each, given the lines of every source file."""
+    found = [f"{path}: {length} lines, at most {MOST_LINES}" for path, length in lengths.items() if length > MOST_LINES]
+    folders, names = collections.Counter(), collections.defaultdict(list)
+    for path in lengths:
+        folder, _, name = path.rpartition("/")
+        if name != "__init__.py":
+            folders[folder] += 1
+        names[name].append(path)
+    found += [
+        f"{folder}/: {count} files, at most {MOST_FILES}" for folder, count in folders.items() if count > MOST_FILES
+    ]
+    for name, paths in names.items():
+        alike = any(all(path.startswith(places) for path in paths) for places in (TWINS, FAMILIES))
+        if len(paths) > 1 and name not in SHARED_NAMES and not alike:
+            found.append(f"{name}: {' and '.join(paths)} share a name: say in each what it holds")
+    return found
+
+
+def test_no_folder_is_crowded_no_file_long_and_no_name_taken_twice():
+    files = sorted((ROOT / "tfmp").rglob("*.py"))
+    lengths = {file.relative_to(ROOT).as_posix(): len(file.read_text("utf-8").splitlines()) for file in files}
+    found = find_crowds(lengths)
+    assert not found, "\n" + "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "message"),
+    [
+        ({"tfmp/a.py": 351}, "tfmp/a.py: 351 lines"),
+        ({f"tfmp/costs/a{number}.py": 9 for number in range(26)}, "tfmp/costs/: 26 files"),
+        ({"tfmp/costs/energy.py": 9, "tfmp/simulator/energy.py": 9}, "share a name"),
+        ({"tfmp/operators/pooling.py": 9, "tfmp/costs/pooling.py": 9}, "share a name"),
+        ({"tfmp/bindings/keras2/a.py": 9, "tfmp/bindings/keras3/a.py": 9, "tfmp/bindings/a.py": 9}, "share a name"),
+    ],
+)
+def test_finds_crowds(lengths, message):
+    assert any(message in line for line in find_crowds(lengths))
+
+
+@pytest.mark.parametrize(
+    "lengths",
+    [
+        {"tfmp/a.py": 350, "tfmp/costs/__init__.py": 9, "tfmp/joint/__init__.py": 9},
+        {f"tfmp/costs/{name}.py": 9 for name in ["__init__", *map(str, range(25))]},
+        {"tfmp/bindings/keras2/a.py": 9, "tfmp/bindings/keras3/a.py": 9},
+        {"tfmp/operators/pooling.py": 9, "tfmp/ops/integer/pooling.py": 9},
+    ],
+)
+def test_allows_what_is_not_crowded(lengths):
+    assert find_crowds(lengths) == []
 
 
 def test_contributing_shows_the_floors_of_this_test():

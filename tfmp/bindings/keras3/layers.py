@@ -2,8 +2,14 @@
 
 import keras
 
-from tfmp.bindings.keras3.selecting_layer import Quantize, SelectingLayer, register  # noqa: F401 (found here by users)
+from tfmp.bindings.keras3.selecting_layer import SelectingLayer, register
 from tfmp.mixins.mixed_precision import MixedPrecisionMixin
+from tfmp.mixins.quantize_layer import QuantizeMixin
+
+
+@register
+class Quantize(SelectingLayer, QuantizeMixin, keras.layers.Layer):  # noqa: D101 (the mixin says it)
+    __doc__ = QuantizeMixin.__doc__
 
 
 @register

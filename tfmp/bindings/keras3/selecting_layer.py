@@ -7,7 +7,6 @@ import keras
 from tfmp.mixins.bit_selector import BitSelectorMixin
 from tfmp.mixins.candidate_kernels import CandidateKernelsMixin
 from tfmp.mixins.integer_operation_layer import IntegerOperationMixin
-from tfmp.mixins.quantize_layer import QuantizeMixin
 from tfmp.mixins.selection_cost import SelectionCostMixin
 
 register = keras.saving.register_keras_serializable(package="tfmp")
@@ -99,8 +98,3 @@ class IntegerOperation(IntegerOperationMixin, keras.layers.Layer):  # noqa: D101
     def compute_output_spec(self, *_):
         """Its output, whose dtype is not that of the layer."""
         return keras.KerasTensor(self.fixed_output_shape, dtype=self.output_dtype)
-
-
-@register
-class Quantize(SelectingLayer, QuantizeMixin, keras.layers.Layer):  # noqa: D101 (the mixin says it)
-    __doc__ = QuantizeMixin.__doc__
