@@ -4,20 +4,20 @@ import math
 
 import keras_tuner
 
-_SAME = 1e-6  # relatively: a worker sends its limit back in single precision
+_SAME = 1e-6  # relative: a worker returns its limit in single precision
 
 
 class BisectionOracle(keras_tuner.Oracle):
-    """Bisects a budget instead of sweeping it.
+    """Finds the smallest budget that keeps the accuracy, by bisection.
 
-    The first trial has the largest budget. If that one loses more accuracy than allowed, nothing can be found and the
-    search ends; else each trial halves the ratio between the cheapest network that was good enough and the largest
-    budget that was not. A trial that fails says nothing about its budget: another one near it is tried, once.
+    The first trial has the largest budget. If it loses more accuracy than allowed, the search ends. Otherwise each
+    trial halves the ratio between the cheapest network that was good enough and the largest budget that was not. If a
+    trial fails, a budget near its own is tried once.
 
     Args:
-        quantity: Metric that is to be small, `"tflite_bytes"`.
-        max_accuracy_drop: How far below the float model's a trial's accuracy may be.
-        tolerance: The search ends when the two are this close, relatively.
+        quantity: Metric to minimize, `"tflite_bytes"` for example.
+        max_accuracy_drop: Largest accuracy drop against the float model.
+        tolerance: The search ends when these two are this close, relatively.
         max_trials: Largest number of trials.
     """
 
@@ -30,8 +30,8 @@ class BisectionOracle(keras_tuner.Oracle):
         self.max_accuracy_drop, self.tolerance = max_accuracy_drop, tolerance
 
     def populate_space(self, trial_id):
-        """Returns the next budget; keras-tuner's protocol."""
-        if self.ongoing_trials:  # each limit depends on what became of the one before
+        """Returns the next budget; keras-tuner calls it."""
+        if self.ongoing_trials:  # each limit depends on the result of the one before
             return {"status": "IDLE", "values": None}
         (budget,) = [hp for hp in self.hyperparameters.space if hp.name == "budget"]
         failed = [_limit(trial) for trial in self.trials.values() if trial.status != "COMPLETED"]
@@ -42,7 +42,7 @@ class BisectionOracle(keras_tuner.Oracle):
         return {"status": "STOPPED", "values": None}
 
     def _next_limits(self, low, high):
-        """The next limit, and one near it in case a trial failed there; nothing when the search has ended."""
+        """Returns the next limit, and one near it in case a trial failed there; nothing when the search has ended."""
         completed = [trial for trial in self.trials.values() if trial.status == "COMPLETED"]
         good = [trial for trial in completed if self._is_good(trial)]
         if not completed:
@@ -60,7 +60,7 @@ class BisectionOracle(keras_tuner.Oracle):
         return trial.metrics.get_best_value("accuracy_drop") <= self.max_accuracy_drop
 
     def score_trial(self, trial):
-        """Scores a trial by what it costs; those that are not good enough come last."""
+        """Scores a trial by its cost; trials that are not good enough come last."""
         super().score_trial(trial)
         if not self._is_good(trial):
             trial.score = math.inf

@@ -8,12 +8,12 @@ from tfmp.search.budget import Budget
 
 @dataclasses.dataclass(frozen=True)
 class BudgetRange:
-    """All limits of a cost between two, for oracles that draw or bisect instead of choosing from a list.
+    """All limits of a cost between two values, for oracles that draw or bisect instead of choosing from a list.
 
     Args:
         cost: Name of a cost, or a `tfmp.costs.Cost`.
-        low: The smallest limit for the whole network, in the cost's unit; None for what the cheapest assignment costs.
-        high: The largest; None for what all layers cost at the most of their candidates.
+        low: The smallest limit for the whole network, in the cost's unit; None for the cost of the cheapest assignment.
+        high: The largest limit; None for the cost with all layers at the most bits of their candidates.
 
     Example:
         >>> BudgetRange("tflite_bytes", high=20_000).high
@@ -34,7 +34,7 @@ class BudgetRange:
         costs.get(self.cost)
 
     def within(self, smallest: float, largest: float) -> "BudgetRange":
-        """Returns the part of the range that a network can meet, from its cheapest to its dearest assignment.
+        """Returns the part of the range between a network's cheapest and most expensive assignment.
 
         Raises:
             ValueError: If there is none.

@@ -29,28 +29,28 @@ _TUNER_ARGUMENTS = ("overwrite", "distribution_strategy", "tuner_id")
 
 
 class BudgetTuner(keras_tuner.Tuner, TuningResults):
-    """Finds out which budget is worth it: trains a network within each, and records accuracy and costs of all.
+    """Trains a network within each of several budgets, and records accuracy and costs.
 
     A trial searches bits within its budget, discretizes, fine-tunes, and measures accuracy, bit operations, bytes,
-    energy and latency. Whenever the process is killed, the same program started again goes on behind the last finished
-    trial. A trial that fails is recorded with the reason, and the search goes on.
+    energy and latency. If the process is killed, start the same program again: it continues after the last finished
+    trial. A failed trial is recorded with the reason, and the search continues.
 
-    It is a `keras_tuner.Tuner`: oracles, distributed search, and what of its API does not train are keras-tuner's.
+    It is a `keras_tuner.Tuner`: oracles, distributed search and the rest of its API are those of keras-tuner.
 
     Args:
         hypermodel: A `MixedPrecisionHyperModel`.
         oracle: A `keras_tuner.Oracle`, for random, grid, Bayesian or Hyperband search; None for a grid of all.
         directory: Folder of the projects.
-        project_name: Folder in it of this one.
+        project_name: Folder of this project in `directory`.
         warm_start: If True, a search starts from the weights and logits of the nearest budget that was searched before
-            with the same choices; what a trial finds then depends on those before it.
-        max_accuracy_drop: With `minimize`, how far the validation accuracy may fall below that of the float model.
-        minimize: Name of a cost to be as small as that allows, found by bisection; the hypermodel needs no `budgets`.
-        **kwargs: `max_trials` without an oracle; `safe_mode`, as in `tfmp.load_model`, False if the model holds code;
-            and `overwrite`, `distribution_strategy` and `tuner_id` of `keras_tuner.Tuner`.
+            with the same choices. The result of a trial then depends on earlier trials.
+        max_accuracy_drop: With `minimize`, the largest drop of validation accuracy against the float model.
+        minimize: Name of a cost to minimize within this drop, by bisection; the hypermodel then needs no `budgets`.
+        **kwargs: `max_trials` without an oracle; `safe_mode`, as in `tfmp.load_model`, False if the model contains
+            code; and `overwrite`, `distribution_strategy` and `tuner_id` of `keras_tuner.Tuner`.
 
     Raises:
-        ValueError: If the folder is that of another experiment, or arguments do not fit together.
+        ValueError: If the folder belongs to another experiment, or arguments contradict each other.
         OSError: If the folder cannot be written, or lacks space for the models.
 
     Example:
@@ -127,7 +127,7 @@ class BudgetTuner(keras_tuner.Tuner, TuningResults):
         self._num_trials = min((n for n in (size, oracle.max_trials) if n), default=None)
 
     def _populate_initial_space(self):
-        # keras-tuner leaves this to be overridden: it would build models to find hyperparameters that are known here.
+        # keras-tuner allows overriding this. It would build models to find hyperparameters, which are known here.
         hp = self.oracle.get_space()
         self.hypermodel.declare(hp)
         self.oracle.update_space(hp)
@@ -139,12 +139,12 @@ class BudgetTuner(keras_tuner.Tuner, TuningResults):
             x: Inputs, or batches of inputs and targets, as in `fit`.
             y: Targets.
             callbacks: Callbacks of `fit`, each copied for every fit; or a function that returns new ones.
-            verbose: 0 is silent, 1 prints a line a trial, 2 also what `fit` prints.
-            **fit_arguments: `validation_data`, by which trials are judged, and other arguments of `fit`.
+            verbose: 0 is silent, 1 prints a line per trial, 2 also the output of `fit`.
+            **fit_arguments: `validation_data`, by which trials are compared, and other arguments of `fit`.
 
         Raises:
-            ValueError: If there are no validation data, arrays are not finite, do not fit the network or are not those
-                of the trials so far, or another process searches in the folder.
+            ValueError: If there are no validation data, arrays are not finite, do not match the network or differ from
+                those of the trials so far, or another process searches in the folder.
         """
         data = FitData(x, y, **fit_arguments)
         data.check(self.hypermodel.float_graph, self.hypermodel.training.loss)
@@ -154,9 +154,9 @@ class BudgetTuner(keras_tuner.Tuner, TuningResults):
             super().search(data, callbacks=callbacks, fit_verbose=2 * (verbose > 1), verbose=0)
 
     def run_trial(self, trial, data, *, callbacks=(), fit_verbose=0, verbose=0):
-        """Runs a trial, or returns what it measured if it was finished before its end was known; keras-tuner's."""
-        # The workers of one multi-worker strategy run the same trial together; all others one at a time, since a chief
-        # that was killed may give a trial to a second worker while the first is still at it.
+        """Runs a trial, or returns the metrics of its record if it is already finished; keras-tuner calls it."""
+        # The workers of one multi-worker strategy run a trial together. All others run it one at a time: a chief that
+        # was killed may give a trial to a second worker while the first one still runs it.
         together = self.oracle.multi_worker
         with contextlib.nullcontext() if together else self.project.locks.hold(f"trial-{trial.trial_id}"):
             values = trial.hyperparameters.values
@@ -164,7 +164,7 @@ class BudgetTuner(keras_tuner.Tuner, TuningResults):
             if record is not None and record.is_completed and record.values == values:
                 return dict(record.metrics)
             execution = TrialExecution(self.project, self.hypermodel, warm_start=self._warm_start, worker=self.tuner_id)
-            # What the trial before left; within the scope it would take the strategy away.
+            # Clears the state of the trial before; inside the scope this would remove the strategy.
             self.hypermodel.framework.package.backend.clear_session()
             gc.collect()
             with maybe_distribute(self.distribution_strategy):
@@ -176,7 +176,7 @@ class BudgetTuner(keras_tuner.Tuner, TuningResults):
 
     @staticmethod
     def _show_on_tensorboard(metrics, callbacks):
-        """Writes what was measured beside the hyperparameters that keras-tuner writes for the HParams view."""
+        """Writes the metrics to TensorBoard, where keras-tuner writes the hyperparameters for the HParams view."""
         for callback in callbacks:
             if type(callback).__name__ == "TensorBoard":
                 with tf.summary.create_file_writer(os.fspath(callback.log_dir)).as_default():
@@ -184,13 +184,13 @@ class BudgetTuner(keras_tuner.Tuner, TuningResults):
                         tf.summary.scalar(name, value, step=0)
 
     def _new_callbacks(self, callbacks, trial):
-        """Copies of callbacks, TensorBoard writing to a folder of the trial, as with keras-tuner's own tuners."""
+        """Returns copies of callbacks; TensorBoard writes to a folder of the trial, as in keras-tuner's own tuners."""
         callbacks = callbacks() if callable(callbacks) else copy.deepcopy(list(callbacks))
         self._configure_tensorboard_dir(callbacks, trial)
         return callbacks
 
     def pre_create_trial(self):
-        """Waits a little where the oracle has nothing to do yet; keras-tuner's."""
+        """Waits a little if the oracle has nothing to do yet; keras-tuner calls it."""
         if self._is_idle:
             time.sleep(1)
         self._is_idle = True
@@ -211,10 +211,10 @@ class BudgetTuner(keras_tuner.Tuner, TuningResults):
         return self.model(trial.trial_id)
 
     def smallest(self):
-        """Returns the record of the cheapest trial that is accurate enough, of a search with `max_accuracy_drop`.
+        """Returns the record of the cheapest trial that is accurate enough, after a search with `max_accuracy_drop`.
 
         Raises:
-            ValueError: If the search was another, or no trial is.
+            ValueError: If the search had no `max_accuracy_drop`, or no trial is accurate enough.
         """
         if self._max_accuracy_drop is None:
             raise ValueError("`smallest` needs a tuner with `minimize` and `max_accuracy_drop`.")

@@ -23,29 +23,30 @@ STRATEGY = "dual_precision"
 
 
 class DualPrecisionHyperModel(MixedPrecisionHyperModel):
-    """A network of any width, the precisions to try, and the sizes to try them at.
+    """A network of any width, and the precisions and sizes to try.
 
-    A trial builds the network at the width at which its kernels have the size, and trains it from its first weights,
-    for `search_epochs + finetune_epochs` of the training.
+    A trial builds the network at the width at which its kernels have the size, and trains it from scratch for
+    `search_epochs + finetune_epochs` of the training.
 
     Args:
         build: Function of a width multiplier that returns a Keras model in floating point.
         training: A `Training`.
         weight_bits: Precisions of the convolutions and dense layers, integers from 1 to 8.
-        depthwise_bits: Precisions of the depthwise convolutions; None for the same. A network without any has one axis.
+        depthwise_bits: Precisions of the depthwise convolutions; None for the same. A network without depthwise
+            convolutions has only `weight_bits`.
         activation_bits: Integer from 1 to 8, of every layer's input.
-        sizes: Widths, of which each stands for the size that the network has at 8 bits.
+        sizes: Sizes, each given as the width at which the network has this size at 8 bits.
         choices: `learning_rate` (1e-3), a number or a list of numbers to choose from; and `tolerance` (0.02), the
             largest relative error of a size.
-        seed: Integer; it decides, in every trial alike, initial weights, order and noise.
+        seed: Integer for initial weights, order and noise, the same in every trial.
 
     Raises:
-        TypeError: If `build` is no function, or a choice is unknown.
+        TypeError: If `build` is not a function, or a choice is unknown.
         ValueError: If there is no precision or size, or no layer whose precision can be chosen.
     """
 
     starts_from_float = False
-    size = ModelSize(kernels_only=True)  # what all networks have the same of
+    size = ModelSize(kernels_only=True)  # the quantity that all networks have in common
 
     def __init__(
         self,
@@ -93,11 +94,11 @@ class DualPrecisionHyperModel(MixedPrecisionHyperModel):
 
     @property
     def has_depthwise(self) -> bool:
-        """Whether there is a second axis."""
+        """Whether the network has depthwise convolutions, and so a second precision."""
         return "depthwise_bits" in self._options
 
     def of(self, weight_bits, depthwise_bits, sizes):
-        """Returns the hypermodel of one pair of precisions at some sizes, with all else as here."""
+        """Returns the hypermodel of one pair of precisions at some sizes, with the same other settings."""
         return DualPrecisionHyperModel(
             self._build,
             training=self.training,
@@ -123,20 +124,20 @@ class DualPrecisionHyperModel(MixedPrecisionHyperModel):
         """Returns the untrained network of a trial and its `tfmp.width.width.Width`."""
         bits = {name: values[name] for name in ("weight_bits", "depthwise_bits")}
         width = self._width(values)
-        self.framework.package.utils.set_random_seed(self.seed)  # whatever was built to find the width
+        self.framework.package.utils.set_random_seed(self.seed)  # after models were built to find the width
         return dual_precision(self._build(width.width), **bits, activation_bits=self._activation_bits), width
 
     def find_widths(self):
-        """Finds the widths of all combinations, so that trials need not, and one that has none is known beforehand.
+        """Finds the widths of all combinations before the trials.
 
         Raises:
-            ValueError: If a precision has no width of a size; the message says what there is.
+            ValueError: If a precision has no width for a size; the message has the nearest sizes.
         """
         for values in itertools.product(*self._options.values()):
             self._width({"depthwise_bits": None, **dict(zip(self._options, values, strict=True))})
 
     def build(self, hp):
-        """Returns the network of some hyperparameters as it is before training."""
+        """Returns the untrained network of some hyperparameters."""
         return self.network(self.declare(hp))[0]
 
     @property
@@ -158,7 +159,7 @@ class DualPrecisionHyperModel(MixedPrecisionHyperModel):
         raise ValueError("A DualPrecisionHyperModel has sizes in place of budgets: a tuner of it takes no `minimize`.")
 
     def identity(self) -> dict:
-        """What two equal hypermodels share, in JSON."""
+        """JSON that is equal for equal hypermodels."""
         return {
             "model": graph_identity(self.float_graph),
             "space": {**self._options, **self._choices, "activation_bits": self._activation_bits},

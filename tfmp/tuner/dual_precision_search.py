@@ -14,19 +14,19 @@ PRECISIONS, SIZES = "precisions", "sizes"
 
 
 class DualPrecision:
-    """Selects one precision for depthwise convolutions and one for all others, then trains them at the sizes wanted.
+    """Selects one precision for depthwise convolutions and one for all others, and trains them at several sizes.
 
-    First every pair is trained at one small size, the width following from the bits; the most accurate pair is then
-    trained at the other sizes. The widths of a stage are found before its first training. A selection that was killed
-    goes on where it was; trials that failed are recorded.
+    First, every pair is trained at one small size, with the width that follows from the bits. The most accurate pair is
+    then trained at the other sizes. The widths of a stage are found before its first training. A killed selection
+    resumes where it stopped; failed trials are recorded.
 
     Args:
-        hypermodel: A `DualPrecisionHyperModel` with all precisions, at the size to compare them.
-        sizes: Widths, of which each stands for the size that the network has at 8 bits, for the pair that is chosen.
+        hypermodel: A `DualPrecisionHyperModel` with all precisions, at the size at which they are compared.
+        sizes: Sizes for the chosen pair, each given as the width at which the network has this size at 8 bits.
         directory: Folder of its files.
 
     Raises:
-        TypeError: If `hypermodel` is another.
+        TypeError: If `hypermodel` is not a `DualPrecisionHyperModel`.
 
     Example:
         >>> hypermodel = tfmp.tuner.DualPrecisionHyperModel(build, training=tfmp.tuner.Training(loss))
@@ -45,18 +45,17 @@ class DualPrecision:
         self._tuners = {}
 
     def search(self, x=None, y=None, *, stage=None, **arguments):
-        """Runs what is not finished.
+        """Runs all unfinished trials.
 
         Args:
             x: Inputs, or batches of inputs and targets, as in `fit`.
             y: Targets.
-            stage: `"precisions"` or `"sizes"` alone, as the workers of a `WorkerPool` need it: one pool for each. None
-                runs both.
-            **arguments: As in `BudgetTuner.search`, `validation_data` among them.
+            stage: `"precisions"` or `"sizes"`, for one `WorkerPool` per stage. None runs both.
+            **arguments: As in `BudgetTuner.search`, including `validation_data`.
 
         Raises:
-            ValueError: If the stage is unknown, or that of sizes comes before a pair was trained; or if some precision
-                has no width of a size, before anything is trained at that stage.
+            ValueError: If the stage is unknown, or is `"sizes"` before a pair was trained; or, before the training of a
+                stage, if a precision has no width for a size.
         """
         check_choice("stage", stage, (None, PRECISIONS, SIZES))
         for each in (PRECISIONS, SIZES) if self.sizes else (PRECISIONS,):
@@ -66,12 +65,12 @@ class DualPrecision:
                 tuner.search(x, y, **arguments)
 
     def clear(self):
-        """Removes the trials of whatever selection the folder holds, and nothing else.
+        """Removes the trials of any selection in the folder, and nothing else.
 
         Raises:
             ValueError: If a process searches in it.
         """
-        # The first stage goes last: it says that there is a selection, also to who is killed in between.
+        # The first stage is removed last: it marks the folder as a selection, also after a kill in between.
         for folder in sorted(pathlib.Path(self._directory).glob("*"), reverse=True):
             project = Project(folder)
             if (folder.name == PRECISIONS or folder.name.startswith(f"{SIZES}-")) and project.is_experiment:
@@ -79,12 +78,12 @@ class DualPrecision:
 
     @property
     def chosen(self) -> tuple[int, int | None]:
-        """The most accurate pair of the grid: precision of convolutions, and of depthwise ones or None.
+        """The most accurate pair of the grid: precision of convolutions, and of depthwise convolutions or None.
 
         Raises:
             ValueError: If no trial of the grid was completed.
         """
-        # Not from the tuner, which in a distributed search is a client of its own chief.
+        # Not from the tuner, which is a client of its own chief in a distributed search.
         records = Project(os.path.join(self._directory, PRECISIONS)).records()
         completed = [record for record in records if record.is_completed]
         if not completed:
@@ -94,9 +93,9 @@ class DualPrecision:
         return best["weight_bits"], best.get("depthwise_bits")
 
     def pareto(self) -> ParetoFront:
-        """The finished trials of both stages by size and accuracy, or loss without an accuracy."""
+        """Returns the finished trials of both stages by size and accuracy, or by loss without an accuracy."""
         points = [
-            {"stage": stage, **record.as_point()}  # ids count anew in each
+            {"stage": stage, **record.as_point()}  # each stage numbers its trials from the start
             for stage, record in self._records()
             if record.is_completed
         ]
@@ -106,7 +105,7 @@ class DualPrecision:
         return ParetoFront(points, size, "val_loss", y_direction="min")
 
     def failed(self) -> list:
-        """The records of the trials of both stages that failed."""
+        """Returns the records of the failed trials of both stages."""
         return [record for _, record in self._records() if not record.is_completed]
 
     def _records(self):
@@ -117,7 +116,7 @@ class DualPrecision:
         return pathlib.Path(self._directory) / "-".join([SIZES, *map(str, self.chosen)])
 
     def tuner(self, stage) -> BudgetTuner:
-        """The tuner of a stage, with its trials and their networks."""
+        """Returns the tuner of a stage, with its trials and their networks."""
         if stage not in self._tuners:
             hypermodel, folder = self.hypermodel, pathlib.Path(self._directory) / PRECISIONS
             if stage == SIZES:

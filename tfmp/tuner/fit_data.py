@@ -13,18 +13,18 @@ _OWN = ("epochs", "initial_epoch", "validation_split", "validation_freq")
 
 
 class FitData:
-    """What `search` was given for `fit`.
+    """Data and options of `search`, for `fit`.
 
     Args:
         x: Inputs; or batches of inputs and targets: a `tf.data.Dataset`, a `PyDataset` or a function that returns an
             iterator of them.
         y: Targets, for inputs that are arrays.
-        validation_data: What decides about a trial: a tuple as `fit` takes it, or batches.
+        validation_data: Data by which trials are compared: a tuple as in `fit`, or batches.
         **options: More arguments of `fit`, such as `batch_size`.
 
     Raises:
-        TypeError: If the data can be read once only, or there are none.
-        ValueError: If there are no validation data, or none that end, or an option is the tuner's own.
+        TypeError: If the data can be read only once, or are missing.
+        ValueError: If the validation data are missing or infinite, or the tuner itself sets an option.
     """
 
     def __init__(self, x=None, y=None, *, validation_data=None, **options):
@@ -62,7 +62,7 @@ class FitData:
             raise ValueError("`validation_data` never end. Give `validation_steps`, or data that are not repeated.")
 
     def identity(self):
-        """What two equal data share, in JSON: arrays all their values, batches their number and kind."""
+        """JSON that is equal for equal data: all values of arrays; number and kind of batches."""
         return {
             "training": {"x": described(self.x), "y": described(self.y)},
             "validation": described(self.validation_data),
@@ -70,7 +70,7 @@ class FitData:
         }
 
     def check(self, graph, loss):
-        """Raises an error if arrays are not finite, or not what a network and its loss can read.
+        """Checks that arrays are finite, and match a network and its loss.
 
         Args:
             graph: The network.
@@ -97,20 +97,20 @@ class FitData:
         options = {
             name: value
             for name, value in self._validation_options.items()
-            if value and (is_arrays or name != "batch_size")  # batches have their size
+            if value and (is_arrays or name != "batch_size")  # batches have their own size
         }
         found = model.evaluate(**dict(zip(_PARTS, parts, strict=False)), verbose=0, return_dict=True, **options)
         return {name: float(value) for name, value in found.items()}
 
     def steps_per_epoch(self):
-        """Number of training steps in an epoch; None if a data set does not know."""
+        """Returns the number of training steps in an epoch; None if it is unknown."""
         if self.options.get("steps_per_epoch"):
             return self.options["steps_per_epoch"]
         count = self._source.num_batches(self.options.get("batch_size") or 32)
         return None if count == math.inf else count
 
     def first(self, count):
-        """The first inputs and targets, as arrays in their structures; targets are None if there are none."""
+        """Returns the first inputs and targets, as structures of arrays; targets may be None."""
         is_arrays = isinstance(self._source, Arrays)
         elements = self._source.elements(count)
         if is_arrays and self.y is None:

@@ -18,28 +18,28 @@ from tfmp.tuner.trial_space import RELAX_ARGUMENTS, SearchSpace
 
 
 class MixedPrecisionHyperModel(keras_tuner.HyperModel):
-    """A network, the budgets to try, and how to spend them.
+    """A network, the budgets to try, and the strategies to spend them.
 
-    Every structure that the choices allow is built once, to learn what its assignments cost: budgets that none of them
-    meets are never proposed to an oracle.
+    Every structure that the choices allow is built once, to compute the costs of its assignments. Budgets that no
+    assignment meets are never proposed to an oracle.
 
     Args:
         model: A trained Keras model; or a function of a width multiplier that builds one, which is then trained in
             floating point, once for each width.
-        budgets: A list of `tfmp.Budget`, or a `BudgetRange`. None for `BudgetTuner(minimize=...)`, which has its own.
+        budgets: A list of `tfmp.Budget`, or a `BudgetRange`. None for `BudgetTuner(minimize=...)`, which sets them.
         training: A `Training`.
-        strategies: How a trial spends its budget, names of `strategy_names()` or functions of a `TrialRun`, see
-            `register_strategy`: `"mixed"` searches bits, the others are what one would do without a search, at the same
-            number of epochs.
+        strategies: How a trial spends its budget: names of `strategy_names()`, or functions of a `TrialRun`, see
+            `register_strategy`. `"mixed"` searches bits; the others are baselines without a search, for the same number
+            of epochs.
         choices: More hyperparameters, by name: any argument of `tfmp.relax`; `learning_rate` (1e-3, at chosen bits),
             `search_learning_rate` (1e-3) and `selection_learning_rate` (0.02); `width` (1.0), for a function;
             `multiplier`, a mapping of arguments of `tfmp.search.DualAscent`; `temperature`, as in
-            `tfmp.MixedPrecisionSearch`. A list is what to choose from, `{"weight_bits": [(1, 2, 4), (2, 4, 8)]}`; a
-            pair of learning rates are the ends of a range; everything else is the same in every trial.
-        seed: Integer; it decides, in every trial alike, initial weights, order and noise.
+            `tfmp.MixedPrecisionSearch`. A list has the values to choose from, `{"weight_bits": [(1, 2, 4), (2, 4,
+            8)]}`; a pair of learning rates is a range; any other value is the same in every trial.
+        seed: Integer for initial weights, order and noise, the same in every trial.
 
     Raises:
-        TypeError: If the model, a budget or a name is none.
+        TypeError: If the model, a budget or a name has a wrong type.
         ValueError: If a structure meets none of the budgets; the message names the smallest feasible value. If two
             budgets have different costs of one name.
 
@@ -48,7 +48,7 @@ class MixedPrecisionHyperModel(keras_tuner.HyperModel):
         >>> hypermodel = tfmp.tuner.MixedPrecisionHyperModel(model, budgets, training=tfmp.tuner.Training(loss))
     """
 
-    starts_from_float = True  # trials have weights in floating point to start from
+    starts_from_float = True  # trials start from the weights of a float model
 
     def __init__(self, model, budgets=None, *, training, strategies=("mixed",), choices=None, seed=0):
         super().__init__(name="mixed_precision")
@@ -76,11 +76,11 @@ class MixedPrecisionHyperModel(keras_tuner.HyperModel):
 
     @property
     def is_trained(self) -> bool:
-        """Whether the model came with its weights."""
+        """Whether the model was given with trained weights."""
         return self._model is not None
 
     def set_budgets(self, budgets):
-        """Takes the budgets to try, and finds out which of them can be met."""
+        """Sets the budgets to try, and determines which of them can be met."""
         self.budgets = budgets
         self.space = SearchSpace(budgets, self.strategies, self._choices)
         self._budgets_of = {}
@@ -102,11 +102,11 @@ class MixedPrecisionHyperModel(keras_tuner.HyperModel):
         return self._model
 
     def relax_arguments(self, values):
-        """Those of `tfmp.relax`, from the values of a trial."""
+        """Returns the arguments of `tfmp.relax`, from the values of a trial."""
         return {"seed": self.seed} | {name: values[name] for name in RELAX_ARGUMENTS if name in values}
 
     def declare(self, hp):
-        """Registers the hyperparameters and returns what they mean, see `SearchSpace.declare`."""
+        """Registers the hyperparameters and returns their values, see `SearchSpace.declare`."""
         if self.space is None:
             raise ValueError("The hypermodel has no `budgets`. Give it a list of tfmp.Budget, or use `minimize=`.")
         return self.space.declare(hp, self._budgets)
@@ -120,25 +120,25 @@ class MixedPrecisionHyperModel(keras_tuner.HyperModel):
         return self._budgets_of[_key(structure)]
 
     def build(self, hp):
-        """Returns the relaxed model of some hyperparameters, with float weights as they are before training."""
+        """Returns the untrained relaxed model of some hyperparameters, with float weights."""
         values = self.declare(hp)
         return relax(self.new_float_model(values["width"]), **self.relax_arguments(values))
 
     def structure(self, values) -> str:
-        """Text of the values that a search must share with one that takes up its weights and logits."""
+        """Returns text that is equal for searches that can start from each other's weights and logits."""
         return f"{cost_text(values['budget'].cost)} {values['strategy']} {_key(values)}"
 
     def limit(self, values) -> float:
-        """What the searched layers may cost under the budget of a trial."""
+        """Returns the limit of the searched layers' cost under the budget of a trial."""
         return values["budget"].limit_for(self._graph(values))
 
     @property
     def trial_bytes(self) -> int:
-        """About the space that the files of a trial take: weights, twice if its search is kept, and an optimizer's."""
+        """Estimates the bytes of a trial's files: weights, twice if its search is kept, and an optimizer's state."""
         return 4 * 4 * self._num_weights
 
     def identity(self) -> dict:
-        """What two equal hypermodels share, in JSON: an experiment is taken up by no other."""
+        """JSON that is equal for equal hypermodels; only an equal one resumes an experiment."""
         return {
             "model": graph_identity(self.float_graph),
             "weights": array_digest(*self._model.get_weights()) if self.is_trained else None,
@@ -148,7 +148,7 @@ class MixedPrecisionHyperModel(keras_tuner.HyperModel):
         }
 
     def bounds(self, cost, structure=None):
-        """Returns what the cheapest and the dearest assignment of a network cost as a whole, in the cost's unit."""
+        """Returns the cost of the whole network at its cheapest and its most expensive assignment."""
         if structure is None:
             structure, _ = next(self._structures())
         priced = SearchedCost(self._graph(structure), cost)
@@ -166,7 +166,7 @@ class MixedPrecisionHyperModel(keras_tuner.HyperModel):
         return self._priced[key]
 
     def _feasible(self, structure, chosen):
-        """The texts of the budgets that can be met, or their range."""
+        """Returns the texts of the budgets that can be met, or their range."""
         if isinstance(self.budgets, BudgetRange):
             return self.budgets.within(*self.bounds(self.budgets.cost, structure))
         found, error = [], None

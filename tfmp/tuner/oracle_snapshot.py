@@ -9,15 +9,15 @@ from tfmp.files.atomic_file import write_atomically
 
 
 class OracleSnapshot:
-    """Keeps the state of an oracle and of all its trials in one file that is always whole.
+    """Saves the state of an oracle and all its trials atomically in one file.
 
-    keras-tuner writes `oracle.json` and each `trial.json` in place, where a kill leaves half a file, and a trial that
-    has ended among those to be run again. Its files remain, for whoever reads them, but are made anew from the snapshot
-    when a search is taken up.
+    keras-tuner writes `oracle.json` and each `trial.json` in place. A kill can truncate them, or leave a trial that has
+    ended among those to run again. These files remain for other readers, but are restored from the snapshot when a
+    search resumes.
 
     Args:
-        oracle: A `keras_tuner.Oracle`; its `save`, which it calls under its lock after every change, writes the
-            snapshot from now on.
+        oracle: A `keras_tuner.Oracle`. Its `save`, which it calls under its lock after every change, then writes the
+            snapshot.
         folder: The project's folder.
     """
 
@@ -30,7 +30,7 @@ class OracleSnapshot:
     def save(self):
         """Writes the snapshot, then keras-tuner's own file."""
         state = self._oracle.get_state()
-        # At the end of a trial it is saved while the trial still counts as ongoing.
+        # At the end of a trial, `save` is called while the trial is still listed as ongoing.
         settled = {*state["end_order"], *state["retry_queue"]}
         state["ongoing_trials"] = {
             worker: trial_id for worker, trial_id in state["ongoing_trials"].items() if trial_id not in settled
@@ -40,16 +40,16 @@ class OracleSnapshot:
         self._save_in_place()
 
     def restore(self, tuner_id):
-        """Makes keras-tuner's files what the snapshot says, before a tuner reads them.
+        """Restores keras-tuner's files from the snapshot, before a tuner reads them.
 
         Args:
-            tuner_id: Id of the tuner; it reads a file of that name and, if there is one, the oracle's.
+            tuner_id: Id of the tuner; it reads a file of this name and, if it exists, that of the oracle.
         """
         tuner_file = self._folder / f"{tuner_id}.json"
         own = [f".{name}.*.tmp" for name in (self._path.name, "oracle.json", tuner_file.name)]
-        for pattern in [*own, "trial_*/.trial.json.*.tmp"]:  # workers write others at this moment
+        for pattern in [*own, "trial_*/.trial.json.*.tmp"]:  # workers may be writing others
             for path in self._folder.glob(pattern):
-                path.unlink(missing_ok=True)  # half-written by a process that was killed
+                path.unlink(missing_ok=True)  # a partial file of a killed process
         if not self._path.exists():  # killed before the first trial
             tuner_file.unlink(missing_ok=True)
             return
@@ -71,9 +71,9 @@ class OracleSnapshot:
 
 
 def _rebuild_grid(oracle):
-    """Puts back what the grid's state leaves out: the order of its trials, and whose successor is to be tried.
+    """Restores what the grid's state omits: the order of its trials, and which of them have no successor yet.
 
-    Without it a grid that is taken up ends at once. keras-tuner has no public way to either.
+    Without it, a resumed grid ends at once. keras-tuner has no public way to restore either.
     """
     import functools
 
@@ -81,5 +81,5 @@ def _rebuild_grid(oracle):
     by_values = functools.cmp_to_key(lambda a, b: oracle._compare(values[a], values[b]))
     for trial_id in sorted(values, key=by_values):
         oracle._ordered_ids.insert(trial_id)
-    # All of them: those whose successor was tried are passed over.
+    # All trials: those with a successor are skipped.
     oracle._populate_next = list(oracle.start_order)

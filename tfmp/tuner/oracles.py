@@ -21,23 +21,23 @@ def checked_max_trials(max_trials, default):
     """Returns the largest number of trials, or the default for None.
 
     Raises:
-        ValueError: If it is no integer, or less than 1.
+        ValueError: If it is not an integer, or less than 1.
     """
     return default if max_trials is None else check_integer("max_trials", max_trials, at_least=1)
 
 
 def new_oracle(name, objective, *, max_trials=None, max_epochs=None, seed=None):
-    """Returns an oracle that goes on however many trials fail.
+    """Returns an oracle that continues after any number of failed trials.
 
     Args:
         name: `"grid"`, `"random"`, `"bayesian"` or `"hyperband"`.
         objective: A `keras_tuner.Objective`, or the name of a metric.
-        max_trials: Largest number of trials; None for the whole grid, else 10. Hyperband has none.
+        max_trials: Largest number of trials; None for the whole grid, or 10 with other oracles. Hyperband has none.
         max_epochs: Hyperband's largest number of epochs of a trial; None for keras-tuner's default.
         seed: Integer.
 
     Raises:
-        ValueError: If the name is unknown, the number of trials is none, or Hyperband is to stop at one.
+        ValueError: If the name is unknown, the number of trials is invalid, or given for Hyperband.
     """
     check_choice("name", name, _ORACLES)
     check_instance("objective", objective, (str, keras_tuner.Objective), "the name of a metric or an `Objective`")

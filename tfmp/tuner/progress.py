@@ -4,11 +4,11 @@ import time
 
 
 class Progress:
-    """Prints a line for each trial: which, what came of it, the best so far, the time left.
+    """Prints a line per trial: its id, its result, the best so far, the remaining time.
 
     Args:
-        project: The `Project`, where other workers leave their trials too.
-        num_trials: How many there will be at most; None if nobody knows.
+        project: The `Project`, which also has the trials of other workers.
+        num_trials: Largest number of trials; None if unknown.
         objective: keras-tuner's `Objective`.
     """
 
@@ -21,7 +21,7 @@ class Progress:
         print(self.line(trial_id, time.monotonic() - self._start), flush=True)
 
     def line(self, trial_id, seconds) -> str:
-        """The line of a trial, some seconds after the start."""
+        """Returns the line of a trial, given the seconds since the start."""
         records = self._project.records()
         record = self._project.record(trial_id)
         name, sign = self._objective.name, 1 if self._objective.direction == "max" else -1

@@ -18,7 +18,7 @@ from tfmp.tuner.trial_record import TrialRecord
 
 _EXPERIMENT, _DATA, _SNAPSHOT = "experiment.json", "data.json", "snapshot.json"
 _FORMAT, _VERSION = "tfmp.tuner", 1
-# What a tuner, keras-tuner itself and `tfmp tune` write, first what says which trials there are, last the mark.
+# Files that a tuner, keras-tuner and `tfmp tune` write: first the lists of trials, last the identity of the experiment.
 _WRITTEN = (
     _SNAPSHOT,
     "trial_*/record.json",
@@ -38,16 +38,16 @@ _FOLDERS = ("trial_*", "float/width=*", "float")
 
 
 class FolderError(keras_tuner.errors.FatalError, OSError):
-    """What was found cannot be written: no trial after it could be, either, and the search ends."""
+    """The folder cannot be written. The search ends, because later trials would fail too."""
 
 
 class Project:
-    """What an experiment leaves: its identity, the float models, and a record and a model of every trial.
+    """Folder of an experiment: its identity, the float models, and a record and a model of every trial.
 
-    Every file is written beside its name and renamed.
+    Every file is written atomically.
 
     Args:
-        folder: Where.
+        folder: Path of the folder.
         safe_mode: As in `tfmp.load_model`, for the models in it.
 
     Attributes:
@@ -59,16 +59,16 @@ class Project:
         self.locks = FolderLocks(self.folder)
 
     def open(self, identity, *, overwrite=False, trial_bytes=0):
-        """Makes the folder, or takes it up.
+        """Creates the folder, or resumes its experiment.
 
         Args:
-            identity: JSON of what the experiment is, section by section.
-            overwrite: True to remove what another experiment left.
-            trial_bytes: Space that the trials to come are known to need.
+            identity: Identity of the experiment as JSON, by section.
+            overwrite: True to remove the files of another experiment.
+            trial_bytes: Known size of the trials' files.
 
         Raises:
-            ValueError: If the folder is that of another experiment, or of none, or a process searches in it that is to
-                be overwritten.
+            ValueError: If the folder belongs to another experiment or has other files, or is to be overwritten while a
+                process searches in it.
             OSError: If it cannot be written, or there is too little space.
         """
         way_out = "Nothing was trained. Choose another `directory`, or make room"
@@ -81,7 +81,7 @@ class Project:
         self._check_identity(_EXPERIMENT, identity)
 
     def _check_free(self):
-        """Raises `ValueError` if the folder holds more than what a tuning leaves that was killed as it began."""
+        """Raises `ValueError` unless the folder is empty, or only has files of a run killed before its first trial."""
         names = os.listdir(self.folder) if self.folder.exists() else []
         names = sorted(name for name in names if not name.startswith(".") and name != LOCKS)
         if names:
@@ -92,18 +92,18 @@ class Project:
 
     @property
     def is_experiment(self) -> bool:
-        """Whether the folder holds an experiment."""
+        """Whether the folder has an experiment."""
         return (self.folder / _EXPERIMENT).exists()
 
     def clear(self):
-        """Removes what the experiment in the folder wrote; files of anybody else stay, with the folders that hold them.
+        """Removes the files of the experiment; other files stay, with their folders.
 
         Raises:
-            ValueError: If it is that of another program, or a process searches in it.
+            ValueError: If it belongs to another program, or a process searches in it.
         """
         self._read(self.folder / _EXPERIMENT)
         with self.locks.searching():
-            for pattern in _WRITTEN:  # killed in between, it remains an experiment, of which nothing was tried
+            for pattern in _WRITTEN:  # after a kill in between, it is still an experiment, without trials
                 inside, _, name = pattern.rpartition("/")
                 half_written = f"{inside}/.{name}.*.tmp*" if inside else f".{name}.*.tmp*"
                 for path in [*self.folder.glob(half_written), *self.folder.glob(pattern)]:
@@ -117,13 +117,13 @@ class Project:
         """Raises `ValueError` if the trials so far had other data.
 
         Args:
-            identity: JSON of what the data are.
+            identity: Identity of the data as JSON.
         """
         self._check_identity(_DATA, identity)
 
     def _check_identity(self, name, identity):
         path, identity = self.folder / name, json.loads(json.dumps(identity))
-        with self.locks.hold(path.stem):  # workers write it as well
+        with self.locks.hold(path.stem):  # workers also write it
             for beside in self.folder.glob(f".{name}.*.tmp"):
                 beside.unlink(missing_ok=True)  # half-written by a process that was killed
             if not path.exists():
@@ -149,31 +149,31 @@ class Project:
         return found
 
     def trial_folder(self, trial_id) -> pathlib.Path:
-        """Where a trial leaves its files; made if missing."""
-        folder = self.folder / f"trial_{trial_id}"  # keras-tuner's own name for it
+        """Returns the folder of a trial; creates it if missing."""
+        folder = self.folder / f"trial_{trial_id}"  # keras-tuner's name
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
     def begin_trial(self, trial_id):
-        """Removes what a killed attempt left half-written."""
+        """Removes partial files of a killed attempt."""
         _remove_half_written(self.trial_folder(trial_id))
 
     def record(self, trial_id) -> TrialRecord | None:
-        """The record of a finished trial, or None."""
+        """Returns the record of a finished trial, or None."""
         path = self.folder / f"trial_{trial_id}" / "record.json"
         return TrialRecord.read(path) if path.exists() else None
 
     def write_record(self, record: TrialRecord):
-        """Finishes a trial."""
+        """Writes the record of a trial, which finishes it."""
         with _folder_errors():
             record.write(self.trial_folder(record.trial_id) / "record.json")
 
     def records(self) -> list[TrialRecord]:
-        """All finished trials, in the order of their ids."""
+        """Returns the records of all finished trials, in the order of their ids."""
         return [TrialRecord.read(path) for path in sorted(self.folder.glob("trial_*/record.json"))]
 
     def save_trial_model(self, trial_id, model):
-        """Leaves the network of a trial."""
+        """Saves the network of a trial."""
         with _folder_errors():
             save_model(model, self.trial_folder(trial_id) / "fixed.keras")
 
@@ -181,7 +181,7 @@ class Project:
         """Returns the network of a completed trial.
 
         Raises:
-            ValueError: If there is none; the message says why.
+            ValueError: If there is no network; the message gives the reason.
         """
         record = self.record(trial_id)
         if record is None:
@@ -194,22 +194,22 @@ class Project:
         return self._load(self.trial_folder(trial_id) / "fixed.keras")
 
     def saved_search(self, trial_id) -> pathlib.Path:
-        """Path of the weights and logits at the end of a trial's search."""
+        """Returns the path of the weights and logits at the end of a trial's search."""
         return self.trial_folder(trial_id) / "search.weights.h5"
 
     def save_search(self, trial_id, search_model):
-        """Leaves them."""
+        """Saves weights and logits at the end of a trial's search."""
         with _folder_errors():
             save_weights(search_model, self.saved_search(trial_id))
 
     def float_model(self, width, train, evaluate):
-        """Returns the float model of a width and its metrics; whoever comes first trains it, the others wait.
+        """Returns the float model of a width and its metrics; the first worker trains it, the others wait.
 
         Args:
             width: The width multiplier.
             train: Function that returns a trained model.
-            evaluate: Function of a model that returns its metrics. It may compile it: it gets the saved one, never that
-                of a user.
+            evaluate: Function of a model that returns its metrics. It may compile the model, which is the saved one,
+                never the user's.
         """
         folder = self.folder / "float" / f"width={width:g}"
         folder.mkdir(parents=True, exist_ok=True)

@@ -13,14 +13,14 @@ from tfmp.registry import Registry
 from tfmp.search.searched_cost import SearchedCost
 
 _REGISTRY = Registry("strategy", Callable, "a function of a `TrialRun`")
-_UNSPENT = 0.1  # share of a budget that random bits may leave: few layers cannot spend all of it
+_UNSPENT = 0.1  # share of a budget that random bits may leave unspent: few layers cannot spend all of it
 
 
 def register_strategy(name, strategy):
-    """Adds a strategy that trials can follow.
+    """Registers a strategy for trials.
 
     Args:
-        name: What hypermodels call it.
+        name: Its name in hypermodels.
         strategy: Function of a `TrialRun` that trains a network within the budget and returns it with its
             `BitAssignment`, or None for the latter. It should train for `run.epochs` in all.
 
@@ -33,15 +33,15 @@ def register_strategy(name, strategy):
 
 
 def strategy_names() -> tuple[str, ...]:
-    """Names of the strategies that a `MixedPrecisionHyperModel` takes."""
+    """Returns the names of all strategies of a `MixedPrecisionHyperModel`."""
     return _REGISTRY.names()
 
 
 def name_of(strategy) -> str:
-    """Returns the name of a strategy; a function that is new is registered under its own.
+    """Returns the name of a strategy; registers a new function under its own name.
 
     Raises:
-        ValueError: If the name is unknown, or that of another function.
+        ValueError: If the name is unknown, or belongs to another function.
     """
     return _REGISTRY.name_of(strategy)
 
@@ -56,7 +56,7 @@ def get(name):
 
 
 def mixed(run):
-    """Searches the bits while it trains, then fine-tunes at them."""
+    """Searches the bits while it trains, then fine-tunes at these bits."""
     search_model = run.relaxed()
     run.search(search_model)
     assignment = discretize(search_model, strategy="budget", budget=run.budget)
@@ -64,7 +64,7 @@ def mixed(run):
 
 
 def uniform(run):
-    """Trains at the same bits everywhere: those that the budget names, or the dearest pair of candidates within it."""
+    """Trains at uniform bits: those of the budget, or the most expensive pair of candidates within it."""
     search_model = run.relaxed()
     graph = framework_of(search_model).read(search_model, weights=False)
     pair = run.budget.like_uniform or _dearest_pair(graph, run.budget)
@@ -73,12 +73,12 @@ def uniform(run):
 
 
 def ilp(run):
-    """Trains at the bits of least harm, each tensor's measured by itself on the first inputs: no search."""
+    """Trains at the bits with the least total sensitivity, measured on the first inputs, without a search."""
     return _by_sensitivity(run, "knapsack")
 
 
 def greedy(run):
-    """Trains at bits that are found from the same harms by taking the largest relief for its cost again and again."""
+    """Trains at bits that a greedy method finds from the same sensitivities as `ilp`."""
     return _by_sensitivity(run, "greedy")
 
 

@@ -14,8 +14,8 @@ from tfmp.files.run_identity import described
 class Training:
     """Loss, metrics, epochs and optimizer of every trial.
 
-    Every strategy trains for `search_epochs + finetune_epochs` in all: the search divides them, the others train at the
-    bits they chose. Hyperband decides on their sum itself, and keeps the proportion.
+    Every strategy trains for `search_epochs + finetune_epochs` in total. A search divides them as given; the other
+    strategies train at their bits all the time. Hyperband sets the total itself and keeps the proportion.
 
     Args:
         loss: As in `compile`.
@@ -25,10 +25,10 @@ class Training:
         float_learning_rate: Its learning rate.
         metrics: As in `compile`; a record names them `val_<metric>`.
         optimizer: Function of a learning rate, a number or a schedule, that returns a new optimizer; None for Adam.
-            While bits are open the learning rate is constant; else it falls to zero by a cosine.
+            While bits are open, the learning rate is constant; afterwards it falls to zero with a cosine schedule.
 
     Raises:
-        ValueError: If there are no epochs to search in, or a number is negative.
+        ValueError: If there are no search epochs, or a number is negative.
 
     Example:
         >>> Training("mse", search_epochs=2, finetune_epochs=3).split(10)
@@ -55,15 +55,15 @@ class Training:
             check_function("optimizer", self.optimizer, "the learning rate")
 
     def check(self, keras):
-        """Raises `ValueError` if a name of a loss or of a metric is none of this Keras."""
+        """Raises `ValueError` if this Keras does not know the name of a loss or metric."""
         for name, known, values in (("loss", keras.losses, self.loss), ("metrics", keras.metrics, self.metrics)):
             for each in tf.nest.flatten(values):
-                # What `compile` itself resolves, by the shapes of the outputs.
+                # `compile` resolves these names itself, by the shapes of the outputs.
                 if isinstance(each, str) and each not in ("accuracy", "acc", "crossentropy", "ce"):
                     _check_known(name, each, known)
 
     def split(self, epochs: int) -> tuple[int, int]:
-        """Returns how many of some epochs search and how many fine-tune, in the proportion of the two numbers."""
+        """Divides a number of epochs into search and fine-tuning, in the proportion of the two settings."""
         share = self.search_epochs / (self.search_epochs + self.finetune_epochs)
         search_epochs = min(epochs, max(1, round(epochs * share)))
         return search_epochs, epochs - search_epochs
@@ -81,7 +81,7 @@ class Training:
         return "accuracy" in names
 
     def identity(self, keras) -> dict[str, Any]:
-        """What two equal trainings share, in JSON."""
+        """Returns JSON that is equal for equal trainings."""
         content = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         content["loss"] = described(
             tf.nest.map_structure(

@@ -12,7 +12,7 @@ from tfmp.tuner.trial_space import budget_text
 
 
 class TrialExecution:
-    """Runs trials and leaves their records and models in a project.
+    """Runs trials and saves their records and models in a project.
 
     Args:
         project: The `Project`.
@@ -26,7 +26,7 @@ class TrialExecution:
         self._warm_start, self._worker = warm_start, worker
 
     def run(self, trial, data, *, callbacks, verbose=0) -> dict[str, float]:
-        """Runs a trial and returns what it measured.
+        """Runs a trial and returns its metrics.
 
         Args:
             trial: keras-tuner's `Trial`.
@@ -36,12 +36,12 @@ class TrialExecution:
 
         Raises:
             FolderError: If the project cannot be written; then nothing is recorded.
-            Exception: Whatever the training raised, once it is recorded.
+            Exception: The exception of the training, after it is recorded.
         """
         start = time.time()
         self._project.begin_trial(trial.trial_id)
         keras = self._hypermodel.framework.package
-        keras.utils.set_random_seed(self._hypermodel.seed)  # of the float model, whatever the trial's
+        keras.utils.set_random_seed(self._hypermodel.seed)  # the seed of the float model, independent of the trial's
         raw = dict(trial.hyperparameters.values)
         values = self._hypermodel.declare(trial.hyperparameters.copy())
         known = {
@@ -70,13 +70,13 @@ class TrialExecution:
         return dict(metrics)
 
     def _train(self, trial_id, raw, values, data, callbacks, verbose):
-        # Hyperband's own: how far to train in all, and which trial to go on from.
+        # Hyperband's values: total epochs, and the trial to continue.
         epochs, done = raw.get("tuner/epochs"), raw.get("tuner/initial_epoch", 0)
         run = TrialRun(self._hypermodel, values, data, epochs=epochs, callbacks=callbacks, verbose=verbose)
         float_metrics = {}
         if self._hypermodel.starts_from_float:
             run.float_model, float_metrics = self._float_model(run, values["width"])
-        run.keras.utils.set_random_seed(run.seed)  # the same whether this trial trained the float model or another
+        run.keras.utils.set_random_seed(run.seed)  # equal whether this trial or another trained the float model
         if "tuner/trial_id" in raw:
             model = self._project.load_trial_model(raw["tuner/trial_id"])
             assignment = self._project.record(raw["tuner/trial_id"])
@@ -101,7 +101,7 @@ class TrialExecution:
         return self._project.float_model(width, train, run.evaluate)
 
     def _neighbour(self, trial_id, values):
-        """Path of the saved search with the same choices whose budget is nearest, None if there is none."""
+        """Returns the path of the saved search with the same choices and the nearest budget, or None."""
         limit, found = self._hypermodel.limit(values), []
         for record in self._project.records():
             path = self._project.saved_search(record.trial_id)

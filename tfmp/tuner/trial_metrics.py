@@ -12,7 +12,7 @@ _SUFFIXES = {"nJ": "_nj", "cycles": "_cycles", "bits": "_bits", "us": "_us"}
 
 
 def quantity_name(cost) -> str:
-    """How records call a cost: its name and its unit, and the settings in which it is not the default of its name.
+    """Returns the name of a cost in records: name, unit, and the settings that differ from the defaults.
 
     `energy_nj`, `tflite_bytes`, `energy_nj:batch=1`
     """
@@ -21,12 +21,12 @@ def quantity_name(cost) -> str:
 
 
 def cost_text(cost) -> str:
-    """How budgets call a cost: a text as it was given; else its name and its settings, `energy:batch=1`."""
+    """Returns the name of a cost in budgets: a given text, or its name and settings, `energy:batch=1`."""
     return cost if isinstance(cost, str) else cost.name + _settings_text(cost)
 
 
 def cost_digests(given) -> dict[str, str]:
-    """What is behind the names of costs: `cost_text` to a digest, for all but the defaults of the library's names.
+    """Returns a dict of `cost_text` to a digest of the cost, for all costs except the defaults of the library.
 
     Args:
         given: Costs, as budgets have them.
@@ -50,7 +50,7 @@ def cost_digests(given) -> dict[str, str]:
 
 
 def recorded_names(given) -> tuple[str, ...]:
-    """Names of all that a trial measures besides its metrics, if every cost can be priced.
+    """Returns the names of all costs that a trial records, if every cost can be priced.
 
     Args:
         given: The costs of the budgets.
@@ -59,11 +59,11 @@ def recorded_names(given) -> tuple[str, ...]:
 
 
 def measured_costs(model, budget) -> dict[str, float]:
-    """Everything that a network costs, by `quantity_name`; what cannot be priced is left out.
+    """Computes all costs of a network, by `quantity_name`; costs that cannot be priced are omitted.
 
     Args:
         model: The network at fixed bits.
-        budget: A `tfmp.Budget`, whose cost is measured too.
+        budget: A `tfmp.Budget`, whose cost is included.
     """
     graph, found = with_split_separables(framework_of(model).read(model, weights=False)), {}
     for cost in map(costs.get, [*_RECORDED, budget.cost]):
@@ -75,7 +75,7 @@ def measured_costs(model, budget) -> dict[str, float]:
 
 
 def _default(name):
-    """The cost of one of the library's names; None for other names, and where it has to be measured first."""
+    """Returns the library's cost of a name; None for other names, and for costs that must be measured first."""
     try:
         return costs.get(name) if name in costs.names() else None
     except ValueError:
@@ -97,7 +97,7 @@ def _settings_text(cost):
 
 
 def _short(value):
-    """A setting, or the name of one with many parts and a digest of them."""
+    """Returns a setting as text; a setting with many parts as its name and a digest."""
     if hasattr(value, "name"):
         return f"{value.name}-{digest(value)}"
     return value if isinstance(value, str) else json.dumps(described(value), separators=(",", ":"))

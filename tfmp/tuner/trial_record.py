@@ -13,20 +13,20 @@ COMPLETED, FAILED = "completed", "failed"
 
 @dataclasses.dataclass(frozen=True)
 class TrialRecord:
-    """A finished trial: what it was given, what came of it. One JSON file beside its model.
+    """Settings and result of a finished trial, a JSON file beside its model.
 
     Args:
-        trial_id: The tuner's id of it.
+        trial_id: Id of the trial.
         status: `"completed"` or `"failed"`.
         values: Its hyperparameters, as the oracle chose them.
-        strategy: How it spent its budget.
-        budget: What the budget is called, `"bitops like 2,2"`.
-        limit: What the layers whose bits are open may cost in all, in the unit of the budget's cost.
-        structure: What it must share with a trial that takes up its search.
-        metrics: What was measured, `val_<metric>` and costs by name and unit.
+        strategy: Name of its strategy.
+        budget: Name of its budget, `"bitops like 2,2"`.
+        limit: Limit of the searched layers' total cost, in the unit of the budget's cost.
+        structure: Text that is equal for trials that can start from each other's search.
+        metrics: Measured values: `val_<metric>`, and costs by name and unit.
         bits: Layer name to `(weight_bits, activation_bits)`.
-        reason: Why it failed.
-        seconds: How long it took.
+        reason: Reason of the failure.
+        seconds: Duration of the trial.
         worker: Id of the tuner that ran it.
     """
 
@@ -45,21 +45,21 @@ class TrialRecord:
 
     @property
     def is_completed(self) -> bool:
-        """Whether there is a model."""
+        """Whether the trial has a model."""
         return self.status == COMPLETED
 
     def as_point(self) -> dict[str, Any]:
-        """The trial as a point of a Pareto front."""
+        """Returns the trial as a point of a Pareto front."""
         bits = {name: list(pair) for name, pair in self.bits.items()}
         own = {"strategy": self.strategy, "budget": self.budget, "seconds": self.seconds, "bits": bits}
         return {"id": self.trial_id, **self.values, **own, **self.metrics}
 
     def write(self, path: str | os.PathLike):
-        """Writes the record, whole or not at all."""
+        """Writes the record atomically."""
         write_atomically(path, json.dumps(dataclasses.asdict(self), indent=1) + "\n", overwrite=True)
 
     @classmethod
     def read(cls, path: str | os.PathLike) -> "TrialRecord":
-        """Reads what `write` wrote."""
+        """Reads a record."""
         with open(path, encoding="utf-8") as file:
             return cls(**json.load(file))

@@ -1,4 +1,4 @@
-"""One trial as a strategy sees it."""
+"""The API of a trial for strategies."""
 
 import copy
 import functools
@@ -15,24 +15,24 @@ _CALIBRATION = 512
 
 
 class TrialRun:
-    """What a strategy works with: a float model, a budget, data, and the ways to train.
+    """A trial as strategies see it: a float model, a budget, data, and methods to train.
 
     Args:
         hypermodel: The `MixedPrecisionHyperModel`.
-        values: What `hypermodel.declare` returned.
+        values: The values from `hypermodel.declare`.
         data: A `FitData`.
-        epochs: Epochs of the trial in all.
+        epochs: Total epochs of the trial.
         callbacks: Function that returns new callbacks for a `fit`.
         verbose: As in `fit`.
 
     Attributes:
-        float_model: Trained in floating point.
+        float_model: The trained float model.
         budget: The `tfmp.Budget`.
         seed: Integer.
-        search_epochs, finetune_epochs: How a search divides `epochs`.
-        start: Path of weights to start a search from, those of a neighbouring budget, or None.
-        keep_search: Called with the model at the end of a search, or None.
-        measured: Name to number: what a strategy adds to the trial's metrics.
+        search_epochs, finetune_epochs: The parts of `epochs` for a search.
+        start: Path of the weights of the nearest budget, from which a search starts, or None.
+        keep_search: Function that is called with the model at the end of a search, or None.
+        measured: Name to number: metrics that a strategy adds to the trial.
     """
 
     def __init__(self, hypermodel, values, data, *, epochs=None, callbacks=list, verbose=0):
@@ -53,7 +53,7 @@ class TrialRun:
 
     @functools.cached_property
     def calibration_pair(self):
-        """The first training inputs and their targets."""
+        """Returns the first training inputs and their targets."""
         return self.data.first(_CALIBRATION)
 
     def relaxed(self, **arguments):
@@ -101,7 +101,7 @@ class TrialRun:
         self._fit(model, optimizer, 0, epochs, "training in floating point")
 
     def evaluate(self, model) -> dict[str, float]:
-        """Loss and metrics on the validation data, as `val_<name>`."""
+        """Returns loss and metrics on the validation data, as `val_<name>`."""
         self._compile(model, self.keras.optimizers.SGD(0.0))
         found = {f"val_{name}": value for name, value in self.data.evaluate(model).items()}
         wrong = [name for name, value in found.items() if not math.isfinite(value)]

@@ -12,7 +12,7 @@ from tfmp.transform.relax import relax
 from tfmp.tuner.budget_range import BudgetRange
 from tfmp.tuner.trial_metrics import cost_digests, cost_text
 
-# Every one can be a list of values to choose from; rates can be a pair, the ends of a range.
+# Each can be a list of values to choose from; rates can also be a pair, the ends of a range.
 RATES = {"learning_rate": 1e-3, "search_learning_rate": 1e-3, "selection_learning_rate": 0.02}
 OTHERS = {"width": 1.0, "multiplier": {}, "temperature": (1.0, 0.1)}
 RELAX_ARGUMENTS = tuple(name for name in inspect.signature(relax).parameters if name not in ("model", "calibration"))
@@ -21,9 +21,9 @@ _STRUCTURAL = ("width", *RELAX_ARGUMENTS)
 
 
 class SearchSpace:
-    """The hyperparameters of a tuner, and what they mean.
+    """The hyperparameters of a tuner and their values.
 
-    Values are chosen by their texts, as keras-tuner takes no tuples: `"[2,4]"` for the candidates `(2, 4)`.
+    Values are represented by text, because keras-tuner does not accept tuples: `"[2,4]"` for the candidates `(2, 4)`.
 
     Args:
         budgets: A list of `Budget`, or a `BudgetRange`.
@@ -32,8 +32,8 @@ class SearchSpace:
             range. Names are those of `RATES`, `OTHERS` and `RELAX_ARGUMENTS`.
 
     Raises:
-        TypeError: If a name is unknown, or a budget is none.
-        ValueError: If there is nothing to choose from, something twice, or two costs of one name.
+        TypeError: If a name is unknown, or a budget has a wrong type.
+        ValueError: If there is nothing to choose from, a value is repeated, or two costs have one name.
     """
 
     def __init__(self, budgets, strategies, choices):
@@ -61,25 +61,25 @@ class SearchSpace:
 
     @property
     def open_names(self):
-        """Names of what has more than one value, budgets aside."""
+        """Names of all hyperparameters with more than one value, without budgets."""
         return [*self.ranges, *(name for name, options in self._lists.items() if len(options) > 1)]
 
     def structures(self):
-        """Yields the values, as mappings, of everything that decides what budgets can be met: all but the rates."""
+        """Yields, as mappings, all values that determine which budgets can be met: all except the rates."""
         names = [name for name in self._lists if name in _STRUCTURAL]
         for texts in itertools.product(*(self._lists[name] for name in names)):
             chosen = dict(zip(names, texts, strict=True))
             yield {**self.fixed, **{name: self._lists[name][text] for name, text in chosen.items()}}, chosen
 
     def declare(self, hp, budgets_of):
-        """Registers all hyperparameters and returns the values that they have now.
+        """Registers all hyperparameters and returns their current values.
 
-        Where some choices leave fewer budgets than others, those that matter become one hyperparameter, and each of its
-        values has another one for its budgets: no oracle ever proposes a budget that no assignment meets.
+        If some choices leave fewer budgets than others, these choices become one hyperparameter, and each of its values
+        has a separate hyperparameter for its budgets. So no oracle proposes a budget that no assignment meets.
 
         Args:
             hp: keras-tuner's `HyperParameters`.
-            budgets_of: Function of the values of a structure that returns the texts of the budgets it can meet, or a
+            budgets_of: Function of the values of a structure that returns the texts of its feasible budgets, or a
                 `BudgetRange`.
 
         Returns:
@@ -105,7 +105,7 @@ class SearchSpace:
         return values
 
     def size(self, budgets_of):
-        """The number of combinations; None if there is a range."""
+        """Returns the number of combinations; None if there is a range."""
         if self.ranges or isinstance(self.budgets, BudgetRange):
             return None
         structures = sum(len(budgets_of(structure)) for structure, _ in self.structures())
@@ -116,10 +116,10 @@ class SearchSpace:
         if isinstance(found, BudgetRange):
             limit = hp.Float(name, found.low, found.high, sampling="log")
             return None if limit is None else Budget(found.cost, limit=limit)
-        return self.budgets.get(hp.Choice(name, found))  # None where it is not active
+        return self.budgets.get(hp.Choice(name, found))  # None if it is not active
 
     def identity(self):
-        """What two equal spaces share, in JSON."""
+        """JSON that is equal for equal spaces."""
         budgets = self.budgets
         if isinstance(budgets, BudgetRange):
             budgets = f"BudgetRange(cost={cost_text(budgets.cost)!r}, low={budgets.low!r}, high={budgets.high!r})"
@@ -133,7 +133,7 @@ class SearchSpace:
 
 
 def budget_text(budget: Budget) -> str:
-    """How a budget is called among the hyperparameters: `bitops like 2,2`, `tflite_bytes up to 20000`."""
+    """Returns the text of a budget as a hyperparameter: `bitops like 2,2`, `tflite_bytes up to 20000`."""
     cost = cost_text(budget.cost)
     if budget.like_uniform is not None:
         return f"{cost} like {','.join(map(str, budget.like_uniform))}"

@@ -4,22 +4,22 @@ import os
 import threading
 
 # Set by a `WorkerPool` for the processes that it starts.
-POOL_PIPE = "TFMP_WORKER_POOL_PIPE"  # descriptor and inode of a pipe that nobody writes to, and that ends with the pool
-TAKES_UP = "TFMP_TUNER_TAKES_UP"  # the search has begun: nothing is to be overwritten
+POOL_PIPE = "TFMP_WORKER_POOL_PIPE"  # descriptor and inode of a pipe without writes, which closes with the pool
+TAKES_UP = "TFMP_TUNER_TAKES_UP"  # the search has begun: overwrite nothing
 
 
 def tuner_id() -> str:
-    """keras-tuner's name of the process."""
+    """Returns keras-tuner's id of the process."""
     return os.environ.get("KERASTUNER_TUNER_ID", "tuner0")
 
 
 def is_worker() -> bool:
-    """Whether a chief hands out the trials."""
+    """Returns whether a chief hands out the trials."""
     return "KERASTUNER_ORACLE_IP" in os.environ and "chief" not in tuner_id()
 
 
 def may_overwrite() -> bool:
-    """Whether the process begins a search: a worker never does, nor a chief that is started again."""
+    """Returns whether the process may overwrite, because it begins a search; workers and restarted chiefs do not."""
     return not is_worker() and TAKES_UP not in os.environ
 
 

@@ -15,7 +15,7 @@ class TuningResults:
         safe_mode: As in `tfmp.load_model`, for the networks of trials.
 
     Raises:
-        FileNotFoundError: If it is none.
+        FileNotFoundError: If the folder is not a project.
 
     Example:
         >>> print(tfmp.tuner.TuningResults("tuning/budgets").pareto(x="energy_nj"))
@@ -30,13 +30,13 @@ class TuningResults:
             )
 
     def model(self, trial_id):
-        """Returns the trained network of a trial, to be exported, simulated or trained on.
+        """Returns the trained network of a trial, for export, simulation or more training.
 
         Args:
-            trial_id: As points of `pareto` and `records` have it.
+            trial_id: Id of the trial, as in `pareto` and `records`.
 
         Raises:
-            ValueError: If there is no such trial, or it failed; the message says why.
+            ValueError: If there is no such trial, or it failed; the message gives the reason.
         """
         return self.project.load_trial_model(trial_id)
 
@@ -49,14 +49,14 @@ class TuningResults:
 
         Args:
             x: Name of the first: `val_<metric>`, `bitops`, `model_size_bits`, `tflite_bytes`, `energy_nj` and
-                `latency_cycles` (of a batch of 16 on the accelerator), a budget's own cost, which has its settings in
-                its name if they are others, `energy_nj:batch=1`; `accuracy_drop`, `seconds`.
+                `latency_cycles` (of a batch of 16 on the accelerator), the cost of a budget, with settings that differ
+                from the defaults in its name, `energy_nj:batch=1`; `accuracy_drop`, `seconds`.
             y: Name of the second.
             x_direction: `"min"` if less is better, else `"max"`.
-            y_direction: The same of `y`.
+            y_direction: The same for `y`.
 
         Raises:
-            ValueError: If no trial recorded a quantity; the message lists those that were.
+            ValueError: If no trial recorded a quantity; the message lists the recorded ones.
         """
         points = [record.as_point() for record in self.records() if record.is_completed]
         known = {name: None for point in points for name, value in point.items() if isinstance(value, int | float)}

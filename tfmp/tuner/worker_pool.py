@@ -19,15 +19,15 @@ _PATIENCE_SECONDS = 30
 class WorkerPool:
     """Runs a program as the chief and the workers of keras-tuner's distributed search, and restarts those that die.
 
-    A trial of a worker that died is run again only under the same id: the pool starts it anew under its own. A chief
-    that is started anew takes up what was finished, and overwrites nothing. No process outlives the pool.
+    The trial of a dead worker is run again only if the worker has the same id, so the pool restarts it with its id. A
+    restarted chief keeps the finished trials and overwrites nothing. No process outlives the pool.
 
     Args:
-        command: The program and its arguments, a list. It makes a `BudgetTuner` and calls `search`, as it would alone,
-            and ends there: when the chief is done, workers have half a minute left.
+        command: The program and its arguments, a list. It creates a `BudgetTuner` and calls `search`, as without a
+            pool, and then ends: after the chief is done, workers have half a minute left.
         num_workers: Integer, 1 or more.
-        restarts: How often each process may be started anew; so a program that always fails comes to an end.
-        environment: More environment variables for all of them.
+        restarts: Largest number of restarts of each process, so that a program that always fails ends.
+        environment: Additional environment variables for all processes.
 
     Example:
         >>> tfmp.tuner.WorkerPool([sys.executable, "tune.py"], num_workers=2).run()
@@ -45,10 +45,10 @@ class WorkerPool:
         self.processes = {}
 
     def run(self, poll_seconds=0.2):
-        """Returns when all workers are done, or the chief is and no worker has anything left to do.
+        """Runs the pool until all workers are done, or the chief is done and no worker has work left.
 
         Raises:
-            ChildProcessError: If a process failed more often than it may be started anew.
+            ChildProcessError: If a process failed more often than `restarts`.
         """
         failures = dict.fromkeys(self.names, 0)
         with _ended_by_sigterm(), _pipe() as pipe:
@@ -85,7 +85,7 @@ class WorkerPool:
         chief = codes.pop(_CHIEF)
         if chief != 0:
             return all(code == 0 for code in codes.values())
-        # It ends behind the last trial. A worker that was not there before would wait for it for an hour.
+        # The chief ends after the last trial. A worker that starts later would wait for it for an hour.
         end = time.monotonic() + _PATIENCE_SECONDS
         while time.monotonic() < end and any(self.processes[name].poll() is None for name in codes):
             time.sleep(0.2)
@@ -97,7 +97,7 @@ class WorkerPool:
 
 @contextlib.contextmanager
 def _ended_by_sigterm():
-    """Makes an exception of the signal, behind which processes are ended; only in the main thread can that be."""
+    """Turns SIGTERM into an exception, after which processes are ended; works only in the main thread."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -110,7 +110,7 @@ def _ended_by_sigterm():
 
 @contextlib.contextmanager
 def _pipe():
-    """The end of a pipe to read from, whose other end only this process has."""
+    """Yields the read end of a pipe whose write end only this process has."""
     reader, writer = os.pipe()
     try:
         yield reader

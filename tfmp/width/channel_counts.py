@@ -4,34 +4,34 @@ import math
 
 
 class ChannelCounts:
-    """Numbers of channels that are to be multiplied, as sums of unknowns with factors.
+    """Numbers of channels that are scaled, as sums of unknowns with factors.
 
-    A *count* is a whole number that stays (None where it is free), or a tuple of pairs (unknown, factor): the
-    channels of a concatenation are a sum of unknowns, those of a flattened image an unknown times its pixels. Two
-    counts that are tied get equal values, whatever the rounding: an unknown that must equal a sum becomes that sum.
+    A *count* is a fixed whole number (None if it is free), or a tuple of pairs (unknown, factor): the channels of a
+    concatenation are a sum of unknowns, those of a flattened image are an unknown times its pixels. Two tied counts
+    have equal values after rounding: an unknown that must equal a sum becomes that sum.
     """
 
     def __init__(self):
         self._originals, self._definitions, self._kept, self._multiples = [], {}, set(), []
 
     def new(self, original):
-        """Returns an unknown that has this value in the network as it is."""
+        """Returns an unknown that has this value in the original network."""
         self._originals.append(original)
         self._multiples.append(1)
         return ((len(self._originals) - 1, 1),)
 
     def original(self, count):
-        """The value of a count in the network as it is."""
+        """Returns the value of a count in the original network."""
         return count if not isinstance(count, tuple) else sum(self._originals[u] * f for u, f in self._open(count))
 
     def value(self, count, multiplier):
-        """Its value in the network whose channels are multiplied."""
+        """Returns the value of a count in the scaled network."""
         if not isinstance(count, tuple):
             return count
         return sum(self._rounded(unknown, multiplier) * factor for unknown, factor in self._open(count))
 
     def keep(self, count):
-        """Leaves a count at its original value."""
+        """Keeps a count at its original value."""
         if isinstance(count, tuple):
             self._kept.update(unknown for unknown, _ in self._open(count))
 
@@ -39,16 +39,16 @@ class ChannelCounts:
         return tuple((u, f * factor) for u, f in count) if isinstance(count, tuple) else count * factor
 
     def plus(self, one, other):
-        """The count of a concatenation."""
+        """Returns the count of a concatenation."""
         if not isinstance(one, tuple) and not isinstance(other, tuple):
             return None if None in (one, other) else one + other
         return (*self._as_sum(one), *self._as_sum(other))
 
     def divided(self, count, divisor):
-        """A count divided by a number, which it is a multiple of from then on.
+        """Returns a count divided by a number, and requires it to be a multiple of this number.
 
         Raises:
-            ValueError: If it is none.
+            ValueError: If it is not a multiple.
         """
         if not isinstance(count, tuple):
             return count // divisor
@@ -64,10 +64,10 @@ class ChannelCounts:
         return tuple(parts)
 
     def require_multiple(self, count, divisor):
-        """Rounds a count to multiples of a number.
+        """Requires a count to be rounded to multiples of a number.
 
         Raises:
-            ValueError: If it is none as it is.
+            ValueError: If its original value is not a multiple.
         """
         for unknown, factor in self._open(count):
             multiple = divisor // math.gcd(divisor, factor)
@@ -79,7 +79,7 @@ class ChannelCounts:
         """Makes two counts of equal original value equal; an unknown tied to a number keeps its value.
 
         Raises:
-            ValueError: If the originals differ, or the parts of which both consist do not fit each other.
+            ValueError: If the original values differ, or their parts cannot be matched.
         """
         if self.original(one) != self.original(other):
             raise ValueError(f"{self.original(one)} and {self.original(other)} channels meet")
@@ -104,13 +104,13 @@ class ChannelCounts:
         (u, f), (v, g) = one, other
         if u == v:
             return
-        shared = math.gcd(f, g)  # u f = v g, so that both are multiples of one unknown
+        shared = math.gcd(f, g)  # u f = v g, so both are multiples of one unknown
         ((unknown, _),) = self.new(self._originals[u] * shared // g)
         self._define(u, ((unknown, g // shared),))
         self._define(v, ((unknown, f // shared),))
 
     def _split(self, unknown, factor, size):
-        """Makes an unknown the sum of two, of which the first has `size` channels with the factor."""
+        """Replaces an unknown by the sum of two; the first has `size` channels times the factor."""
         multiple = self._multiples[unknown]
         first, rest = divmod(size, factor)
         if rest or first % multiple:
@@ -133,7 +133,7 @@ class ChannelCounts:
         return kept
 
     def _open(self, count):
-        """The count in unknowns that have no definition."""
+        """Returns the count in terms of unknowns without a definition."""
         opened = []
         for unknown, factor in count:
             defined = self._definitions.get(unknown)

@@ -11,13 +11,13 @@ _DEPTHWISE = ("depthwise_conv1d", "depthwise_conv2d")
 _WINDOWS = ("max_pool", "average_pool", "pad", "crop", "upsample", "resize")
 _GLOBAL = ("mean", "global_max_pool")
 WITH_KERNELS = (*_WITH_FILTERS, *_DEPTHWISE)
-# Layers whose weights follow their input, without a size of their own in the configuration.
+# Layers whose weights follow their input, without a size in the configuration.
 FOLLOWERS = ("BatchNormalization", "LayerNormalization", "GroupNormalization", "RMSNormalization", "PReLU")
 _ATTENTION = ("MultiHeadAttention", "GroupQueryAttention")
 
 
 class ChannelFlow:
-    """Follows the channels of a graph from the layers that make them to those that read them.
+    """Follows the channels of a graph from the layers that create them to those that read them.
 
     Args:
         graph: The model.
@@ -28,11 +28,11 @@ class ChannelFlow:
         axes: Tensor name to the size of each axis, whole numbers or counts.
         made: Name of each layer with filters, units or embeddings to the count of its output channels.
         read: Name of each layer with a kernel to the count of its input channels.
-        groups: Name of each layer that has a group for each input channel to their count.
+        groups: Name of each layer with one group per input channel to their count.
 
     Raises:
-        ValueError: If a layer does something to channels that is not known, or cannot be done at other widths; the
-            message names it.
+        ValueError: If the effect of a layer on channels is unknown, or impossible at other widths; the message names
+            it.
     """
 
     def __init__(self, graph: Graph, kept):
@@ -59,7 +59,7 @@ class ChannelFlow:
                 self.counts.keep(count)
 
     def shape(self, tensor, multiplier):
-        """The shape of a tensor in the network whose channels are multiplied."""
+        """Returns the shape of a tensor in the scaled network."""
         return tuple(self.counts.value(count, multiplier) for count in self.axes[tensor])
 
     def _outputs(self, layer, call, kept):
@@ -77,7 +77,7 @@ class ChannelFlow:
         if scaled and len(original) == 1 and all(self.graph.tensors[name].shape == original[0] for name in call.inputs):
             return [
                 self._merged(layer, inputs, original[0])
-            ]  # what changes no size is taken to work channel by channel
+            ]  # a layer that changes no size is assumed to work channel by channel
         if layer.name in kept:
             return original
         reason = layer.attributes.get("left_because")
@@ -108,7 +108,7 @@ class ChannelFlow:
         }.get(layer.kind)
 
     def _filtered(self, layer, inputs, original):
-        """Convolutions and dense layers: their filters are theirs to choose."""
+        """Handles convolutions and dense layers, which have a free number of filters."""
         axis = _channel_axis(layer)
         source = self._reads(layer, inputs[0], axis)
         groups = layer.attributes.get("groups", 1)
@@ -131,7 +131,7 @@ class ChannelFlow:
         return self._with(original, axis, self.counts.times(source, layer.attributes["depth_multiplier"]))
 
     def _reads(self, layer, axes, axis):
-        """The channels that a kernel covers, one number over all calls of its layer."""
+        """Records the channels that a kernel reads, one count for all calls of its layer."""
         self._check_only(axes, axis)
         first = self.read.setdefault(layer.name, axes[axis])
         if first is not axes[axis]:
@@ -162,7 +162,7 @@ class ChannelFlow:
         return inputs[0]
 
     def _merged(self, layer, inputs, original):
-        """Element by element; an axis of 1 is repeated along the others."""
+        """Handles elementwise layers; an axis of size 1 is broadcast."""
         merged = []
         for back in range(len(original), 0, -1):
             present = [axes[-back] for axes in inputs if len(axes) >= back]
@@ -178,7 +178,7 @@ class ChannelFlow:
     def _affine(self, layer, inputs, original):
         constants = [layer.attributes[name] for name in ("factor", "offset")]
         if any(getattr(constant, "size", 1) > 1 or isinstance(constant, list | tuple) for constant in constants):
-            self.counts.keep(inputs[0][-1])  # one constant for each channel
+            self.counts.keep(inputs[0][-1])  # one constant per channel
         return inputs[0]
 
     def _concatenated(self, layer, inputs, original):
@@ -198,7 +198,7 @@ class ChannelFlow:
         return (original[0], original[1], inputs[0][-1])
 
     def _reshaped(self, layer, inputs, original):
-        """Axes that are split or joined: those of equal size at both ends stay, one between takes the channels."""
+        """Handles reshapes: axes of equal size at both ends stay, and one axis between them gets the channels."""
         source, old = list(inputs[0]), [self.counts.original(count) for count in inputs[0]]
         start = end = 0
         while start < min(len(old), len(original)) and old[start] == original[start]:
@@ -214,7 +214,7 @@ class ChannelFlow:
         return (*source[:start], *made, *source[len(source) - end :])
 
     def _place(self, made, count):
-        """Puts a count into the last new axis that is a multiple or a part of it."""
+        """Assigns a count to the last new axis that is a multiple or a divisor of it."""
         size = self.counts.original(count)
         for position in range(len(made) - 1, -1, -1):
             if made[position] % size == 0:
@@ -231,7 +231,7 @@ class ChannelFlow:
         return tuple(axes)
 
     def _check_only(self, axes, axis):
-        """Raises `ValueError` if other axes than that of the channels change."""
+        """Raises `ValueError` if an axis other than the channel axis changes."""
         axis %= len(axes)
         if any(isinstance(count, tuple) for position, count in enumerate(axes) if position != axis):
             raise ValueError("channels would change the size of an axis that it does not treat as channels")

@@ -19,20 +19,20 @@ def dual_precision(
     quantizer: str | tuple[str, str] = "dual_precision",
     calibration: Any = None,
 ) -> KerasModel:
-    """Returns a copy of a model whose kernels have one precision, those of its depthwise convolutions another.
+    """Returns a copy of a model with one precision for depthwise convolutions and one for all other kernels.
 
-    The first and the last layer are at 8 bits. Train what is returned like any model, from its first weights as
-    DualPrecision does or from trained ones.
+    The first and the last layer are at 8 bits. Train the copy like any model, from scratch as in DualPrecision or from
+    trained weights.
 
     Args:
         model: A built Sequential or functional Keras model in floating point. It is not changed.
         weight_bits: Integer from 1 to 8, of the convolutions and dense layers.
-        depthwise_bits: Integer from 1 to 8, of the convolutions with one input channel for each filter; None for
+        depthwise_bits: Integer from 1 to 8, of the convolutions with one input channel per filter; None for
             `weight_bits`.
         activation_bits: Integer from 1 to 8, of every layer's input.
         quantizer: Name of a quantizer family, or a pair of names (weights, activations).
-        calibration: A few hundred inputs from which ranges start, as in `tfmp.relax`. Leave it out for a model that is
-            not trained: its normalizations do not normalize yet, so that ranges from them make the training diverge.
+        calibration: A few hundred inputs from which ranges start, as in `tfmp.relax`. Omit it for an untrained model:
+            its normalizations do not normalize yet, and ranges measured on it make the training diverge.
 
     Returns:
         A model of the same framework, not compiled.
@@ -65,5 +65,5 @@ def dual_precision(
 
 
 def is_depthwise(shape: LayerShape) -> bool:
-    """True for a convolution with one input channel for each filter, given its `LayerShape`."""
+    """Returns True for the `LayerShape` of a convolution with one input channel per filter."""
     return shape.kind == "depthwise_conv2d" or shape.groups == shape.in_channels > 1

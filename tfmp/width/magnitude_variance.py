@@ -12,10 +12,10 @@ from tfmp.width.dual_precision_model import is_depthwise
 
 
 class MagnitudeVariance:
-    """Records mean|w| of each output filter over training steps, and says how much it varies.
+    """Records mean|w| of each output filter over training steps, and computes its variance.
 
-    A filter of few weights, as a depthwise one, estimates its mean magnitude badly; the codes of all its weights follow
-    that estimate. Call `update` behind each step:
+    A filter of few weights, such as a depthwise one, has a noisy mean magnitude, and the codes of all its weights
+    depend on it. Call `update` after each step:
 
         record = tfmp.MagnitudeVariance(model)
         update = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: record.update())
@@ -47,13 +47,13 @@ class MagnitudeVariance:
         self.clear()
 
     def clear(self) -> None:
-        """Forgets the steps so far."""
+        """Removes all recorded steps."""
         self._count = 0
         self._means: dict[str, np.ndarray] = {}
         self._squares: dict[str, np.ndarray] = {}
 
     def update(self) -> None:
-        """Takes the kernels as they are for one more step."""
+        """Records the current kernels as one step."""
         self._count += 1
         for name, (layer, shape) in self._kernels.items():
             value = mean_magnitudes(np.asarray(_kernel(layer), np.float64), shape)
@@ -63,7 +63,7 @@ class MagnitudeVariance:
             self._squares[name] = squares + (value - before) * (value - self._means[name])
 
     def result(self) -> dict[str, float]:
-        """Layer name to the sample variance of mean|w| over the steps, averaged over the layer's filters.
+        """Returns, per layer name, the sample variance of mean|w| over the steps, averaged over the layer's filters.
 
         Raises:
             ValueError: If there were fewer than two steps.
@@ -77,13 +77,13 @@ def mean_magnitudes(kernel: np.ndarray, shape: LayerShape) -> np.ndarray:
     """Returns mean|w| of each output filter, `[out_channels]`.
 
     Args:
-        kernel: Array as either Keras has it.
+        kernel: Array in the layout of either Keras.
         shape: The layer's `LayerShape`.
     """
     magnitudes = np.abs(kernel)
     if shape.kind == "conv2d_transpose":
         magnitudes = np.moveaxis(magnitudes, -2, -1)
-    if shape.kind == "depthwise_conv2d":  # [..., in, depth_multiplier]: a filter for each pair
+    if shape.kind == "depthwise_conv2d":  # [..., in, depth_multiplier]: one filter per pair
         return magnitudes.reshape(-1, shape.out_channels).mean(0)
     return magnitudes.reshape(-1, magnitudes.shape[-1]).mean(0)
 
@@ -93,7 +93,7 @@ def _kernel(layer):
 
 
 def proposition_variance(num_weights: int, deviation: float, mean_product: float = 2 / math.pi) -> float:
-    """Variance of mean|w| over Gaussian weights of zero mean, by proposition 5.1.
+    """Returns the variance of mean|w| over Gaussian weights of zero mean, by proposition 5.1.
 
     sigma**2 / d + (d - 1) / d * rho * sigma**2 - 2 sigma**2 / pi
 

@@ -10,28 +10,28 @@ from tfmp.graph import Graph, Layer
 from tfmp.transform.edits.layer_plan import LayerSelection, first_and_last_layers, matcher
 from tfmp.width.channel_flow import WITH_KERNELS, ChannelFlow
 
-_SIZES = {"dense": "units", "other": "output_dim"}  # where it is not `filters`; of the others only an embedding has one
+_SIZES = {"dense": "units", "other": "output_dim"}  # if not `filters`; of others, only an embedding
 
 
 def scale_width(
     model: KerasModel, multiplier: float, *, fixed_ends: bool = False, keep: LayerSelection = None
 ) -> KerasModel:
-    """Returns a model like another whose layers all have `multiplier` times as many channels.
+    """Returns a new model with the structure of a given one and `multiplier` times as many channels.
 
-    Filters, units and embeddings are multiplied and rounded to whole numbers, at least 1; those of grouped convolutions
-    and normalizations to multiples of the groups, except where there is a group for each channel. Layers whose
-    channels are added, multiplied or concatenated stay together. What the model takes and returns keeps its size:
-    images their three channels, logits their classes.
+    Filters, units and embeddings are multiplied and rounded to whole numbers, at least 1. Those of grouped convolutions
+    and normalizations are rounded to multiples of the groups, unless there is one group per channel. Channels that are
+    added, multiplied or concatenated stay consistent. Inputs and outputs of the model keep their size: images their
+    three channels, logits their classes.
 
-    The new model starts from scratch: its weights are initialized as its layers say, and all of them train. Only
-    preprocessing `Normalization` layers keep what they were adapted to.
+    The new model is untrained: its weights have the initial values of their layers, and all of them are trainable. Only
+    preprocessing `Normalization` layers keep their statistics.
 
     Args:
         model: A built Sequential or functional Keras model in floating point. It is not changed.
         multiplier: Positive number.
-        fixed_ends: True to keep the channels that the first layers with a kernel make and those that the last ones
-            read, as DualPrecision does where these stay at 8 bits. Channels that are added to them are kept with them:
-            in a residual network those between the blocks of its last stage.
+        fixed_ends: True to keep the output channels of the first layers with a kernel and the input channels of the
+            last ones, as in DualPrecision, which keeps these layers at 8 bits. Channels that are added to them are kept
+            too: in a residual network, those between the blocks of its last stage.
         keep: Layers whose outputs keep their channels: a name, a pattern such as `"head*"`, a function of a
             `tfmp.graph.Layer`, or a list of these.
 
@@ -96,9 +96,9 @@ def _layer(graph, layer, flow, multiplier, expected) -> Layer:
     if layer.kind == "reshape":
         call = next(call for call in graph.calls if call.layer == layer.name)
         _reshape(config, expected[call.outputs[0]])
-    if config.get("noise_shape") is not None:  # None: the size that the input has
+    if config.get("noise_shape") is not None:  # None: the size of the input
         config["noise_shape"] = tuple(1 if size == 1 else None for size in config["noise_shape"])
-    config.pop("batch_input_shape", None)  # which tf_keras writes into the first layer of a Sequential model
+    config.pop("batch_input_shape", None)  # tf_keras writes it into the first layer of a Sequential model
     if "trainable" in config:
         config["trainable"] = True  # a frozen layer would keep its first random weights
     weights = layer.weights if layer.kind == "normalization" else {}
@@ -106,14 +106,14 @@ def _layer(graph, layer, flow, multiplier, expected) -> Layer:
 
 
 def _reshape(config, shape):
-    """Writes a shape into the configuration of a layer or operation that makes it; a size that is inferred stays so."""
+    """Writes a shape into the configuration of a reshaping layer or operation; inferred sizes stay inferred."""
     for name, sizes in (("target_shape", shape[1:]), ("newshape", shape)):
         if name in config:
             config[name] = tuple(old if old == -1 else new for old, new in zip(config[name], sizes, strict=True))
 
 
 def _inputs(submodel, expected):
-    """The configuration of a nested model whose inputs have other channels."""
+    """Returns the configuration of a nested model with other input channels."""
     names = names_in(submodel.inputs)
     inputs = []
     for config, name in zip(submodel.config["inputs"], names, strict=True):
@@ -123,7 +123,7 @@ def _inputs(submodel, expected):
 
 
 def _check_shapes(graph, scaled, expected):
-    """Raises `ValueError` unless the new model has the shapes that it was given: a layer may do what its kind hides."""
+    """Raises `ValueError` unless the new model has the expected shapes; a layer may differ from its kind."""
     for call in graph.calls:
         for name in call.outputs:
             received = scaled.tensors[name].shape

@@ -15,12 +15,12 @@ from tfmp.width.dual_precision_model import is_depthwise
 
 @dataclasses.dataclass(frozen=True)
 class Width:
-    """The width multiplier of a network that was asked to have a size.
+    """A width multiplier that was found for a model size.
 
     Args:
         width: The multiplier.
-        size_bits: Size of the kernels at that width, bits.
-        target_bits: The size that was asked for, bits.
+        size_bits: Size of the kernels at this width, bits.
+        target_bits: The requested size, bits.
 
     Example:
         >>> Width(0.5, size_bits=1010.0, target_bits=1000.0).relative_error
@@ -37,7 +37,7 @@ class Width:
 
     @property
     def relative_error(self) -> float:
-        """By how much the size exceeds the target, as a part of the target; negative where it is below."""
+        """Excess of the size over the target, relative to the target; negative if it is below."""
         return self.size_bits / self.target_bits - 1
 
 
@@ -50,16 +50,16 @@ def width_for_size(
     widths: tuple[float, float] = (0.01, 8.0),
     tolerance: float = 0.02,
 ) -> Width:
-    """Finds the width multiplier at which the kernels of a network take a number of bits.
+    """Finds the width multiplier at which the kernels of a network have a given size in bits.
 
-    So networks of different precisions are compared at equal size: fewer bits buy more channels. The first and the last
-    layer count 8 bits a weight, as `tfmp.relax` leaves them, and so do others that it keeps.
+    Use it to compare networks of different precisions at equal size: fewer bits allow more channels. The first and the
+    last layer count 8 bits a weight, as in `tfmp.relax`, and so do other layers that it keeps at 8 bits.
 
-    A few models are built on the way, the largest with about as many weights as the target allows. Channels are whole
-    numbers, so the size that is reached differs from the target: the result says what it is.
+    It builds a few models, the largest with about as many weights as the target allows. Channels are whole numbers, so
+    the size reached differs from the target; the result contains it.
 
     Args:
-        build: Function of the width multiplier that returns a Keras model, which must not shrink as the width grows:
+        build: Function of the width multiplier that returns a Keras model, which must not shrink for a larger width:
             `lambda width: tfmp.networks.get("resnet20")(keras, width=width)`.
         target_bits: The size in bits, biases and normalizations not counted: `tfmp.costs.ModelSize(kernels_only=True)`.
         weight_bits: Integer from 1 to 8, of the convolutions and dense layers that are searched.
@@ -68,11 +68,11 @@ def width_for_size(
         tolerance: Largest relative error of the size.
 
     Returns:
-        A `tfmp.width.width.Width`. The search ends at a quarter of the tolerance, or where no width comes closer.
+        A `tfmp.width.width.Width`. The search ends at a quarter of the tolerance, or if no width is closer.
 
     Raises:
         ValueError: If no width reaches the target; the message names the nearest sizes. If an argument is out of range,
-            or a layer has a kernel that stays in floating point, which the size would leave out.
+            or a layer has a kernel in floating point, which the size would not include.
 
     Reference: DualPrecision, eq. 6 and section 6
     """
@@ -87,7 +87,7 @@ def width_for_size(
         if abs(size / target_bits - 1) <= tolerance / 4:
             break
         low, high = (width, high) if size < target_bits else (low, width)
-        if high < low * (1 + tolerance / 20):  # twice as much in the size
+        if high < low * (1 + tolerance / 20):  # the size differs by twice as much
             break
         width = _next_width(target_bits, low, high, tried)
     width = min(tried, key=lambda width: abs(tried[width] - target_bits))
@@ -97,9 +97,9 @@ def width_for_size(
 
 
 def _next_width(target_bits, low, high, tried):
-    """Between two widths that were tried, where a power law through them puts the target, or halfway every second step.
+    """Returns the next width to try: by a power law between two widths, or their middle in every second step.
 
-    With one such width by the square law at first, then further and further, because ends that are fixed follow none.
+    With only one width, it uses the square law first and then larger steps, because fixed ends follow no power law.
     """
     ends = [width for width in (low, high) if width in tried]
     power = 2 / len(tried)
@@ -112,7 +112,7 @@ def _next_width(target_bits, low, high, tried):
 
 
 def kernel_bits(model: KerasModel, weight_bits: int, depthwise_bits: int | None = None) -> int:
-    """The bits that the kernels of a model in floating point take at two precisions, counted as above."""
+    """Returns the size in bits of a float model's kernels at two precisions."""
     depthwise_bits = weight_bits if depthwise_bits is None else depthwise_bits
     framework = framework_of(model)
     graph = with_split_separables(framework.read(model, weights=False))
