@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 import tfmp
-from tests.tuner import dual_precision_test as small
+from tests.tuner import dual_precision_search_test as small
 from tfmp import cli
 from tfmp.cli import tune_width
 from tfmp.tuner import dual_precision_hyper_model
 from tfmp.tuner.project import Project
 
-FUNCTION = "tests.tuner.dual_precision_test:network"
+FUNCTION = "tests.tuner.dual_precision_search_test:network"
 
 
 @pytest.fixture
