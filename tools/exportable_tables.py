@@ -19,8 +19,8 @@ import tf_keras
 from absl import app, flags
 
 import tfmp
-from tfmp.bindings.activation_kinds import NAMES as ACTIVATIONS
 from tfmp.files.atomic_file import write_atomically
+from tfmp.operators.operator_table import function_names
 
 _CHECK = flags.DEFINE_bool("check", False, "Write nothing; fail if the page is not up to date.")
 PAGE = pathlib.Path(__file__).resolve().parents[1] / "docs" / "can_my_model_be_exported.md"
@@ -75,7 +75,7 @@ _LEFT_OUT = """
 """.split()
 # Other forms of layers: code in which `layers` is `keras.layers`.
 _FORMS = [
-    *(f'layers.Activation("{name}")' for name in ACTIVATIONS),
+    *(f'layers.Activation("{name}")' for name in function_names()),
     'layers.Activation("softplus")',
     "layers.Activation(layers.ReLU())",
     "layers.BatchNormalization(axis=1)",

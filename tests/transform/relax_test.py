@@ -8,7 +8,7 @@ import tfmp
 from tests.transform.small_networks import inputs_for, outputs_of, plain, residual, several, shared_layer, trained
 from tfmp import layers
 from tfmp.bindings.keras3.keras3_framework import Keras3Framework
-from tfmp.operators.normalization import with_positive_gammas
+from tfmp.operators.batch_normalization import with_positive_gammas
 
 KERAS_3 = Keras3Framework()
 

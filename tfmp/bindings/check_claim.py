@@ -4,8 +4,8 @@ import sys
 
 import numpy as np
 
-from tfmp.bindings.kind_values import kind_values
 from tfmp.graph import map_references
+from tfmp.operators import TABLE
 
 # Numbers that layers see: of small weights, normalized ones, sums over channels, pixels.
 _REACHES = (0.1, 1.0, 10.0, 300.0)
@@ -65,6 +65,7 @@ def _difference(function, call, arrays, claim, reach):
     args, kwargs = map_references((call.args, dict(call.kwargs)), lambda reference: arrays[reference.name])
     if hasattr(function, "trainable"):  # a layer: what it does in training alone is no part of the claim
         kwargs = {**kwargs, "training": False}
+    kind, attributes = claim
     try:
         returned = function(*args, **kwargs)
     except Exception as error:
@@ -73,7 +74,8 @@ def _difference(function, call, arrays, claim, reach):
         return f"returns {len(returned)} tensors, not one"
     found = np.asarray(returned, np.float64)
     try:
-        expected = kind_values(*claim, [np.asarray(arrays[name], np.float64) for name in call.inputs], found.shape)
+        inputs = [np.asarray(arrays[name], np.float64) for name in call.inputs]
+        expected = TABLE[kind].values(inputs, attributes, found.shape)
     except (TypeError, ValueError, IndexError) as error:
         return f"such a layer does not take what it takes: {error}"
     if found.shape != expected.shape:

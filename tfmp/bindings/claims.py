@@ -1,9 +1,9 @@
 """What is said of a layer or of the function that it applies, by registration or by a name; checked when it is met."""
 
-from tfmp.bindings import activation_kinds
 from tfmp.bindings.check_claim import check_claim
 from tfmp.bindings.custom_layers import registration
 from tfmp.graph import Call, TensorRef
+from tfmp.operators.recognition import activation_name, function_kind
 
 _FUNCTIONS = {"Activation": "activation", "Lambda": "function", "TFOpLambda": "function"}
 _RENAME = "Give it another name and register it with Keras under that, since Keras builds layers again by the name."
@@ -49,8 +49,8 @@ def claimed_activation(operation, config, call, tensors, framework):
     claim = _of_function(function, config, subject, framework)
     said = claim
     if claim is None:
-        name = activation_kinds.activation_name(config)
-        said = activation_kinds.of_name(name, framework.__name__)
+        name = activation_name(config)
+        said = function_kind(name, framework.__name__)
         if said is None or getattr(framework.activations, name, None) is function:
             return None
         way_out = _RENAME

@@ -4,36 +4,8 @@ import inspect
 from collections.abc import Mapping
 
 from tfmp.checks import check_choice
+from tfmp.operators import TABLE
 
-# What a kind needs to be told; the others need nothing.
-REGISTRABLE = {
-    "identity": (),
-    "relu": ("max_value",),
-    "leaky_relu": ("negative_slope",),
-    "sigmoid": (),
-    "hard_sigmoid": ("factor", "offset"),
-    "tanh": (),
-    "swish": (),
-    "hard_swish": (),
-    "elu": (),
-    "gelu": ("approximate",),
-    "softmax": (),
-    "affine": ("factor", "offset"),
-    "add": (),
-    "subtract": (),
-    "multiply": (),
-    "concatenate": ("axis",),
-    "reshape": (),
-    "permute": ("permutation",),
-    "pad": ("paddings",),
-    "crop": ("croppings",),
-    "upsample": ("factors",),
-    "resize": (),
-    "max_pool": ("pool_size", "strides", "padding"),
-    "average_pool": ("pool_size", "strides", "padding"),
-    "mean": ("keepdims",),
-    "global_max_pool": (),
-}
 _FRAMEWORKS = ("keras", "tf_keras", "tensorflow", "tfmp", "tensorflow_model_optimization")
 _registered = {}  # class, function or name of a function to (kind, attributes)
 
@@ -78,10 +50,11 @@ def register_layer(layer, kind, attributes=None):
         raise TypeError(
             f"`attributes` must be a dict, or a function of a layer's configuration. Received: {attributes!r}"
         )
-    check_choice("kind", kind, REGISTRABLE)
-    if REGISTRABLE[kind] and attributes is None:
+    check_choice("kind", kind, [name for name, operator in TABLE.items() if operator.values is not None])
+    needed = TABLE[kind].needed
+    if needed and attributes is None:
         raise ValueError(
-            f"A layer of kind {kind!r} needs {', '.join(REGISTRABLE[kind])}. Give `attributes`, a dict of these or a "
+            f"A layer of kind {kind!r} needs {', '.join(needed)}. Give `attributes`, a dict of these or a "
             "function of its configuration that returns one."
         )
     if isinstance(attributes, Mapping):
@@ -123,7 +96,6 @@ def _key(layer):
 
 
 def _check_complete(kind, attributes, subject):
-    if not set(REGISTRABLE[kind]) <= set(attributes):
-        raise ValueError(
-            f"{subject} {', '.join(REGISTRABLE[kind])}. Received: {', '.join(map(str, attributes)) or 'nothing'}"
-        )
+    needed = TABLE[kind].needed
+    if not set(needed) <= set(attributes):
+        raise ValueError(f"{subject} {', '.join(needed)}. Received: {', '.join(map(str, attributes)) or 'nothing'}")

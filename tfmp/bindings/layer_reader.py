@@ -2,12 +2,13 @@
 
 import numpy as np
 
-from tfmp.bindings import activation_kinds, layer_variables
+from tfmp.bindings import layer_variables
 from tfmp.bindings.claims import claimed_activation, claimed_kind
-from tfmp.bindings.layer_kinds import MULTIPLYING, OTHER, kind_and_attributes
+from tfmp.bindings.layer_kinds import has_kernel, kind_and_attributes
 from tfmp.bindings.layer_shapes import layer_shape
 from tfmp.bindings.left_alone import unknown_attributes
 from tfmp.graph import UNQUANTIZED, Candidates, Layer
+from tfmp.operators.recognition import OTHER, function_kind
 
 _FRAMEWORKS = ("keras", "tf_keras", "tensorflow", "tensorflow_model_optimization", "tfmp")
 
@@ -82,9 +83,9 @@ class LayerReader:
             kind, attributes = OTHER, {"left_because": f"its variables are also those of {names}"}
         elif kind == OTHER:
             attributes = {**attributes, **unknown_attributes(operation, known_config, attributes, framework.name)}
-        weights = self.weights(operation, shared) if self.with_weights or kind in MULTIPLYING.values() else {}
+        weights = self.weights(operation, shared) if self.with_weights or has_kernel(kind) else {}
         shape = None
-        if kind in MULTIPLYING.values():
+        if has_kernel(kind):
             shape = layer_shape(
                 call.layer,
                 kind,
@@ -118,7 +119,7 @@ def _check_activation(operation, config, framework):
     function = getattr(operation, "activation", None)
     if not isinstance(config.get("activation"), str) or not callable(function):
         return
-    if activation_kinds.of_name(config["activation"], framework) is not None:
+    if function_kind(config["activation"], framework) is not None:
         return
     if str(getattr(function, "__module__", "")).split(".")[0] not in _FRAMEWORKS:
         raise ValueError(

@@ -3,8 +3,7 @@
 import math
 
 from tfmp.graph import LayerShape
-
-_PLANAR = {"conv1d": "conv1d", "depthwise_conv1d": "depthwise_conv2d"}  # what has a height of 1, and its kind then
+from tfmp.operators import TABLE
 
 
 def layer_shape(name, kind, attributes, input_shape, output_shape, *, kernel_shape, reads_network_input):
@@ -24,29 +23,23 @@ def layer_shape(name, kind, attributes, input_shape, output_shape, *, kernel_sha
     sizes = [shape[1:-1] for shape in (input_shape, output_shape)]
     if None in (*sizes[0], *sizes[1]):
         return None
-    depthwise = kind.startswith("depthwise")
-    if depthwise:
-        kernel, in_channels = kernel_shape[:-2], kernel_shape[-2]
-        groups = in_channels
-    elif kind == "conv2d_transpose":
-        kernel, in_channels, groups = kernel_shape[:-2], kernel_shape[-1], 1
-    else:
-        kernel, groups = kernel_shape[:-2], attributes.get("groups", 1)
-        in_channels = kernel_shape[-2] * groups
-    if kind == "dense":
-        kernel, strides, sizes = (1, 1), (1, 1), [(1, math.prod(size)) for size in sizes]
-    elif kind in _PLANAR:
-        kernel, strides, sizes = (1, *kernel), (1, *_pair(attributes["strides"], 1)), [(1, *size) for size in sizes]
+    kernel = TABLE[kind].kernel
+    window, groups = kernel.window(kernel_shape), attributes.get("groups", 1)
+    in_channels = kernel.in_channels(kernel_shape, groups)
+    if not window:
+        window, strides, sizes = (1, 1), (1, 1), [(1, math.prod(size)) for size in sizes]
+    elif kernel.is_planar:
+        window, strides, sizes = (1, *window), (1, *_pair(attributes["strides"], 1)), [(1, *size) for size in sizes]
     else:
         strides = _pair(attributes["strides"], 2)
     return LayerShape(
         name,
-        _PLANAR.get(kind, kind),
-        kernel_size=kernel,
+        kernel.shape_kind or kernel.operation,
+        kernel_size=window,
         strides=strides,
         in_channels=in_channels,
         out_channels=output_shape[-1],
-        groups=groups,
+        groups=in_channels if kernel.is_depthwise else groups,
         input_size=sizes[0],
         output_size=sizes[1],
         reads_network_input=reads_network_input,

@@ -1,6 +1,7 @@
 """Why a layer has no integer form, and what to write instead."""
 
-from tfmp.bindings import activation_kinds
+from tfmp.operators import TABLE
+from tfmp.operators.operator_table import function_names
 
 _FRAMEWORKS = ("keras", "tf_keras", "tfmp")
 _WRAPPED = (
@@ -22,24 +23,6 @@ _BY_CLASS = {
         "Build it as `keras.Model(inputs, outputs)`",
     ),
     "Sequential": ("its layers can only be read once it is built", "Build it, or give it an `Input`"),
-}
-# Classes of which only a form has an integer form.
-_FORMS = {
-    "Add": "of two tensors or more, or of a tensor and a number or one number per channel",
-    "Subtract": "of two tensors, or of a tensor and a number or one number per channel",
-    "Multiply": "of two tensors or more, or of a tensor and a number or one number per channel",
-    "Divide": "by a number or by one number per channel",
-    "TrueDivide": "by a number or by one number per channel",
-    "Clip": "with 0 as its smallest value",
-    "ELU": "with `alpha=1`",
-    "Elu": "with `alpha=1`",
-    "Mean": "over height and width",
-    "Pad": "with zeros, and none around batch and channels",
-    "Permute": "that leaves the batch first",
-    "ReLU": "with `threshold=0`, and without `max_value` where it has a `negative_slope`",
-    "Softmax": "over the last axis",
-    "Transpose": "that leaves the batch first",
-    "UpSampling2D": '"nearest" or "bilinear"',
 }
 # The layer that may compute the same, by the name of a layer or an operation of Keras, or a function of TensorFlow.
 _LAYERS = {
@@ -107,9 +90,32 @@ def unknown_attributes(operation, config, attributes, framework) -> dict[str, st
         advice.
     """
     if type(operation).__name__ == "Activation" and _is_keras(type(operation)):
-        return activation_kinds.unknown(config)
+        return unknown_activation(config)
     reason, way_out = _reason_and_way_out(operation, config, attributes, framework)
     return {"left_because": reason, "way_out": way_out}
+
+
+def unknown_activation(config):
+    """Returns the attributes of a layer that computes an activation which the library has no word for."""
+    names = ", ".join(function_names())
+    return {
+        "function": _in_words(config),
+        "way_out": f"Give an activation by its name, one of {names}; or as a layer of its own",
+    }
+
+
+def _in_words(config):
+    """A name, a function or an object."""
+    activation = config.get("activation")
+    if isinstance(activation, str):
+        return f"`{activation}`"
+    if callable(activation):
+        return f"the function `{getattr(activation, '__name__', type(activation).__name__)}`"
+    if not isinstance(activation, dict) or "class_name" not in activation:
+        return "a lambda"  # of which Keras writes the code
+    if activation["class_name"] == "function":
+        return f"the function `{activation['config']}`"
+    return f"a `{activation['class_name']}` object"
 
 
 def _reason_and_way_out(operation, config, attributes, framework):
@@ -132,8 +138,9 @@ def _reason_and_way_out(operation, config, attributes, framework):
         function = config["function"]
         shown = "a slice" if function == "__operators__.getitem" else f"`tf.{function}`"
         return f"it computes {shown}, which has no integer form", _use(_LAYERS.get(function), framework)
-    if name in _FORMS:
-        return f"it is {_with_article(name)} whose arguments have no integer form", f"Write one {_FORMS[name]}"
+    forms = {each: form for operator in TABLE.values() for each, form in operator.forms.items()}
+    if name in forms:
+        return f"it is {_with_article(name)} whose arguments have no integer form", f"Write one {forms[name]}"
     if not hasattr(operation, "trainable"):  # as layers have
         return f"it is the operation `{name}`, which has no integer form", _use(_LAYERS.get(name), framework)
     if name.startswith(_AUGMENTING) and name != "RandomCrop":

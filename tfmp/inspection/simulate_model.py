@@ -6,12 +6,11 @@ from tfmp import simulator
 from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import framework_of
 from tfmp.graph import BitAssignment, LayerShape
+from tfmp.operators import TABLE
 from tfmp.reports import NetworkReport
 from tfmp.simulator import Hardware
 from tfmp.transform.edits.split_separables import with_split_separables
 from tfmp.transform.fix import check_assignment
-
-_NOT_COUNTED = ("input", "identity", "reshape", "quantize")
 
 
 def simulate(
@@ -55,7 +54,7 @@ def simulate(
     bits = {}
     for call in graph.calls:
         layer = graph.layer_of(call)
-        if layer.kind in _NOT_COUNTED:
+        if layer.kind in TABLE and not TABLE[layer.kind].counted:
             continue
         if layer.shape is None:
             rows.append((layer.name, layer.kind))

@@ -1,22 +1,33 @@
-"""The operators: one for every kind of layer that has an integer form, a module for each family."""
+"""One table of every kind of layer that the library knows: `TABLE`, kind to `Operator`, a module for each family.
 
-from tfmp.graph import Layer
-from tfmp.operators import activations, comparisons, convolutions, data_movement, elementwise, pooling, quantization
+A new kind made of integer operations that exist is one record in the file of its family; from outside the library it is
+one call of `register`.
+"""
+
+from tfmp.operators import (
+    activations,
+    comparisons,
+    convolutions,
+    data_movement,
+    elementwise,
+    normalization,
+    pooling,
+    quantization,
+)
 from tfmp.operators.operator import MOVES, NUMBERS, QUANTIZES, STORED, Operator
+from tfmp.operators.operator_table import TABLE, kernel_of, operator_of, register
 
-OPERATORS: dict[str, Operator] = {
-    **quantization.OPERATORS,
-    **convolutions.OPERATORS,
-    **activations.OPERATORS,
-    **elementwise.OPERATORS,
-    **data_movement.OPERATORS,
-    **pooling.OPERATORS,
-    **comparisons.OPERATORS,
-}
+for _family in (
+    quantization,
+    convolutions,
+    activations,
+    normalization,
+    elementwise,
+    data_movement,
+    pooling,
+    comparisons,
+):
+    for _operator in _family.OPERATORS:
+        register(_operator)
 
-__all__ = ["MOVES", "NUMBERS", "QUANTIZES", "OPERATORS", "STORED", "Operator", "operator_of"]
-
-
-def operator_of(layer: Layer) -> Operator | None:
-    """The operator of a layer's kind; None if it has no integer form."""
-    return OPERATORS.get(layer.kind)
+__all__ = ["MOVES", "NUMBERS", "QUANTIZES", "STORED", "TABLE", "Operator", "kernel_of", "operator_of", "register"]

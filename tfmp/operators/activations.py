@@ -1,15 +1,18 @@
 """Activations that stand for themselves."""
 
+import math
+
 import numpy as np
+from scipy import special
 
 from tfmp.graph import Grid
 from tfmp.graph.integer_graph import FIXED_GRIDS
 from tfmp.graph.runtime_limits import CODE_SPAN, LEAKY_RELU_FACTORS
-from tfmp.operators.affine_chain import AffineMap
+from tfmp.operators.affine_map import AffineMap
 from tfmp.operators.channel_products import folded_map
 from tfmp.operators.elementwise import multiplied
 from tfmp.operators.integer_builder import Codes
-from tfmp.operators.operator import MOVES, Operator, always
+from tfmp.operators.operator import MOVES, Operator, always, given
 
 _ARGUMENTS = ("approximate", "negative_slope")
 _GATE = Codes.all_of(Grid(1 / CODE_SPAN, 0, CODE_SPAN))
@@ -98,15 +101,148 @@ def _in_two_parts(lowering, call, codes, slope):
     return builder.reshaped(made, layer.name, shape) if per_value else made
 
 
-OPERATORS = {
-    "relu": Operator(lower_relu, reads=MOVES, non_negative=always),
-    "softmax": Operator(lower_on_fixed_grid, non_negative=always, grid=FIXED_GRIDS["softmax"]),
-    "sigmoid": Operator(lower_on_fixed_grid, non_negative=always, grid=FIXED_GRIDS["sigmoid"]),
-    "tanh": Operator(lower_on_fixed_grid, grid=FIXED_GRIDS["tanh"]),
-    "elu": Operator(lower_function),
-    "gelu": Operator(lower_function),
-    "leaky_relu": Operator(lower_leaky_relu),
-    "prelu": Operator(lower_prelu),
-    "swish": Operator(lower_swish),
-    "hard_swish": Operator(lower_hard_swish),
-}
+def _clip(layer):
+    max_value = layer.attributes.get("max_value")
+    return 0.0, math.inf if max_value is None else max_value
+
+
+def _rectified(config, call):
+    max_value = config.get("max_value")
+    if config.get("threshold") or config.get("negative_slope"):
+        return None
+    return {"max_value": None if max_value is None else float(max_value)}
+
+
+def _clipped(config, call):
+    return _rectified({"max_value": config["x_max"]}, call) if config["x_min"] == 0 else None
+
+
+def _leaky(config, call):
+    return {"negative_slope": float(config.get("negative_slope", config.get("alpha")))}
+
+
+def _leaky_rectified(config, call):
+    others = config.get("threshold") or config.get("max_value") is not None
+    return None if others or not config.get("negative_slope") else _leaky(config, call)
+
+
+def _elu(config, call):
+    return {} if float(config["alpha"]) == 1 else None
+
+
+def _gelu(config, call):
+    return {"approximate": bool(config.get("approximate", True))}
+
+
+def _last_axis(config, call):
+    return {} if config.get("axis", -1) == -1 else None
+
+
+def _gelu_values(x, attributes):
+    if attributes["approximate"]:
+        return x / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
+    return x / 2 * (1 + special.erf(x / np.sqrt(2)))
+
+
+def _activation(kind, lower, values, **options):
+    return Operator(
+        kind,
+        lower,
+        order_free=True,
+        each_value=True,
+        values=None if values is None else lambda inputs, attributes, shape: values(inputs[0], attributes),
+        **options,
+    )
+
+
+_ELU = "with `alpha=1`"
+OPERATORS = (
+    _activation(
+        "relu",
+        lower_relu,
+        lambda x, attributes: np.clip(x, 0, np.inf if attributes["max_value"] is None else attributes["max_value"]),
+        classes={
+            "ReLU": _rectified,
+            "Relu": given(max_value=None),
+            "Relu6": given(max_value=6.0),
+            "Clip": _clipped,
+            "nn.relu": given(max_value=None),
+            "nn.relu6": given(max_value=6.0),
+        },
+        functions={"relu": {"max_value": None}, "relu6": {"max_value": 6.0}},
+        forms={
+            "ReLU": "with `threshold=0`, and without `max_value` where it has a `negative_slope`",
+            "Clip": "with 0 as its smallest value",
+        },
+        reads=MOVES,
+        non_negative=always,
+        clip=_clip,
+        needed=("max_value",),
+    ),
+    _activation(
+        "leaky_relu",
+        lower_leaky_relu,
+        lambda x, attributes: np.where(x < 0, attributes["negative_slope"] * x, x),
+        classes={"LeakyReLU": _leaky, "LeakyRelu": _leaky, "ReLU": _leaky_rectified},
+        functions={"leaky_relu": {"negative_slope": 0.2}},
+        needed=("negative_slope",),
+    ),
+    _activation("prelu", lower_prelu, None, classes={"PReLU": given()}, arrays={"alpha": 1.0}),
+    _activation(
+        "elu",
+        lower_function,
+        lambda x, _: np.where(x < 0, np.expm1(np.minimum(x, 0)), x),
+        classes={"ELU": _elu, "Elu": _elu, "nn.elu": given()},
+        functions={"elu": {}},
+        forms={"ELU": _ELU, "Elu": _ELU},
+    ),
+    _activation(
+        "gelu",
+        lower_function,
+        _gelu_values,
+        classes={"Gelu": _gelu},
+        functions={"gelu": {"approximate": False}},
+        needed=("approximate",),
+    ),
+    _activation(
+        "sigmoid",
+        lower_on_fixed_grid,
+        lambda x, _: special.expit(x),
+        classes={"Sigmoid": given(), "math.sigmoid": given()},
+        functions={"sigmoid": {}},
+        grid=FIXED_GRIDS["sigmoid"],
+        non_negative=always,
+    ),
+    _activation(
+        "tanh",
+        lower_on_fixed_grid,
+        lambda x, _: np.tanh(x),
+        classes={"Tanh": given(), "math.tanh": given()},
+        functions={"tanh": {}},
+        grid=FIXED_GRIDS["tanh"],
+    ),
+    _activation(
+        "softmax",
+        lower_on_fixed_grid,
+        lambda x, _: special.softmax(x, axis=-1),
+        classes={"Softmax": _last_axis},
+        functions={"softmax": {}},
+        forms={"Softmax": "over the last axis"},
+        grid=FIXED_GRIDS["softmax"],
+        non_negative=always,
+    ),
+    _activation(
+        "swish",
+        lower_swish,
+        lambda x, _: x * special.expit(x),
+        classes={"Silu": given(), "nn.silu": given()},
+        functions={"silu": {}, "swish": {}},
+    ),
+    _activation(
+        "hard_swish",
+        lower_hard_swish,
+        lambda x, _: x * np.clip(x / 6 + 0.5, 0, 1),
+        classes={"HardSilu": given()},
+        functions={"hard_silu": {}, "hard_swish": {}},
+    ),
+)

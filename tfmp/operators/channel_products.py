@@ -3,7 +3,7 @@
 import numpy as np
 
 from tfmp.graph.runtime_limits import LARGEST_BIAS, LARGEST_PACKED_BIAS
-from tfmp.operators.affine_chain import AffineMap
+from tfmp.operators.affine_map import AffineMap
 
 
 def folded_map(found: AffineMap, channels: int, input_scale: float) -> dict[str, np.ndarray]:

@@ -1,10 +1,11 @@
 """Layers that compute with numbers instead of codes: indices, comparisons and casts."""
 
 from tfmp.graph.integer_graph import COMPARISONS, compared_type
+from tfmp.operators.constant_operands import comparison_attributes
 from tfmp.operators.fold_error import FoldError
-from tfmp.operators.operator import NUMBERS, Operator, always, as_inputs
+from tfmp.operators.operator import NUMBERS, Operator, always, as_inputs, given
 
-_LOGICAL = ("logical_and", "logical_or", "logical_not")
+INDICES = ("arg_max", "arg_min")
 _OPERAND = ("operand", "operand_first")
 
 
@@ -57,14 +58,49 @@ def _add(lowering, call, sources, attributes):
     )
 
 
-def _of_numbers(numbers, **options):
-    return Operator(lower_numbers, reads=NUMBERS, numbers=numbers, **options)
+def _index(config, call):
+    return None if config.get("axis") in (None, 0) else {}  # over all samples, or across them
 
 
-OPERATORS = {
-    "cast": _of_numbers(cast_numbers, non_negative=as_inputs),
-    "arg_max": _of_numbers(index_numbers, non_negative=always),
-    "arg_min": _of_numbers(index_numbers, non_negative=always),
-    **dict.fromkeys(COMPARISONS, _of_numbers(comparison_numbers, non_negative=always)),
-    **dict.fromkeys(_LOGICAL, _of_numbers(logical_numbers, non_negative=always)),
-}
+def _index_of_call(config, call):
+    axis = call.kwargs.get("axis", call.args[1] if len(call.args) > 1 else None)
+    return None if axis in (None, 0) else {"axis": axis}
+
+
+def _of_tensors(count):
+    return lambda config, call: {} if call is None or len(call.inputs) == count else None
+
+
+def _of_numbers(kind, numbers, classes, *, non_negative=always):
+    return Operator(kind, lower_numbers, classes=classes, reads=NUMBERS, non_negative=non_negative, numbers=numbers)
+
+
+def _class_name(kind):
+    """`"GreaterEqual"` for `"greater_equal"`."""
+    return kind.title().replace("_", "")
+
+
+# Operations of Keras are called like the kinds, functions of TensorFlow too, but for `==` and `!=`.
+_OPERATORS_OF_PYTHON = {"equal": "__operators__.eq", "not_equal": "__operators__.ne"}
+OPERATORS = (
+    _of_numbers("cast", cast_numbers, {"Cast": given(), "cast": given()}, non_negative=as_inputs),
+    *(
+        _of_numbers(kind, index_numbers, {name: _index, f"math.{name.lower()}": _index_of_call})
+        for kind, name in zip(INDICES, ("Argmax", "Argmin"), strict=True)
+    ),
+    *(
+        _of_numbers(
+            kind,
+            comparison_numbers,
+            dict.fromkeys(
+                (_class_name(kind), f"math.{kind}", _OPERATORS_OF_PYTHON.get(kind, f"math.{kind}")),
+                comparison_attributes,
+            ),
+        )
+        for kind in COMPARISONS
+    ),
+    *(
+        _of_numbers(kind, logical_numbers, dict.fromkeys((_class_name(kind), f"math.{kind}"), _of_tensors(count)))
+        for kind, count in (("logical_and", 2), ("logical_or", 2), ("logical_not", 1))
+    ),
+)

@@ -2,13 +2,16 @@
 
 import numpy as np
 
-from tfmp.operators.affine_chain import FUSED_ACTIVATIONS, AffineMap
+from tfmp.operators.affine_chain import FUSED_ACTIVATIONS
+from tfmp.operators.affine_map import AffineMap
 from tfmp.operators.fold_error import CHANNELS_FIRST, FoldError
 from tfmp.operators.integer_builder import Codes
+from tfmp.operators.kernel import Kernel
 from tfmp.operators.operator import QUANTIZES, Operator
+from tfmp.operators.operator_table import kernel_of, operator_of_function
+from tfmp.operators.recognition import activation_name
 
-_NON_NEGATIVE = ("relu", "relu6", "sigmoid", "hard_sigmoid", "softmax", "softplus", "exponential")
-_OPERATIONS = {"conv1d": "conv2d", "depthwise_conv1d": "depthwise_conv2d"}
+_NON_NEGATIVE = ("softplus", "exponential")  # of the functions of Keras that are no operator
 
 
 def lower_product(lowering, call, codes, *, after: AffineMap | None = None):
@@ -21,6 +24,7 @@ def lower_product(lowering, call, codes, *, after: AffineMap | None = None):
         after: The map behind the product that the same operation computes, or None.
     """
     layer, graph, builder = lowering.graph.layer_of(call), lowering.graph, lowering.builder
+    kernel = kernel_of(layer)
     clip = FUSED_ACTIVATIONS[layer.attributes.get("activation", "linear")]
     if clip is not None and after is None:  # with a map behind it, the codes have the clip already
         codes = codes.between(*clip)
@@ -28,18 +32,18 @@ def lower_product(lowering, call, codes, *, after: AffineMap | None = None):
     source = lowering.demand(call.inputs[0], Codes.all_of(own))
     constants, container_bits = lowering.values.kernel(layer, after, own.scale)
     shape = graph.tensors[call.outputs[0]].shape
-    attributes = window_attributes(layer, planar=layer.kind in _OPERATIONS)
-    if layer.kind in _OPERATIONS:
+    attributes = window_attributes(layer, planar=kernel.is_planar)
+    if kernel.is_planar:
         source = builder.as_rows(source, layer.name)
         if layer.attributes["padding"] == "causal":
             before = (layer.shape.kernel_size[1] - 1) * attributes["dilation"][1]
             source = builder.padded(source, f"{layer.name}_padding", ((0, 0), (before, 0)))
             attributes["padding"] = "valid"
     made = builder.add(
-        _OPERATIONS.get(layer.kind, layer.kind),
+        kernel.operation,
         (source,),
         layer.name,
-        (shape[0], 1, *shape[1:]) if layer.kind in _OPERATIONS else shape,
+        (shape[0], 1, *shape[1:]) if kernel.is_planar else shape,
         codes,
         attributes={**attributes, "container_bits": container_bits},
         constants=constants,
@@ -88,7 +92,7 @@ def check_product(layer):
         )
     free = layer.attributes.get("output_padding")
     dilated = any(step != 1 for step in np.ravel(layer.attributes.get("dilation_rate", 1)))
-    if layer.kind == "conv2d_transpose" and (free is not None or dilated):
+    if kernel_of(layer).is_transposed and (free is not None or dilated):
         raise FoldError(
             layer.name,
             "it is a transposed convolution with `output_padding` or dilation, which the runtime does not compute",
@@ -97,10 +101,41 @@ def check_product(layer):
 
 
 def _non_negative(layer, inputs):
-    return layer.attributes.get("activation") in _NON_NEGATIVE
+    name = layer.attributes.get("activation", "linear")
+    found = operator_of_function(name)
+    return name in _NON_NEGATIVE or (found is not None and found[0].non_negative(layer, False))
 
 
-PRODUCT = Operator(lower_product, reads=QUANTIZES, non_negative=_non_negative)
-OPERATORS = dict.fromkeys(
-    ("conv2d", "depthwise_conv2d", "conv2d_transpose", "conv1d", "depthwise_conv1d", "dense"), PRODUCT
+def _activation(config, call):
+    return {"activation": activation_name(config)}
+
+
+def _product(class_name, axes, kind, operation, **kernel):
+    return Operator(
+        kind,
+        lower_product,
+        classes={class_name: _activation},
+        order_free=True,  # said by `check_product`
+        reads=QUANTIZES,
+        non_negative=_non_negative,
+        check=check_product,
+        kernel=Kernel(axes, operation, **kernel),
+        channels="depthwise" if "m" in axes else "filters",
+    )
+
+
+def _separable(class_name, kind, *parts):
+    return Operator(kind, classes={class_name: _activation}, parts=parts, channels="filters")
+
+
+_TRANSPOSED = "a transposed convolution: the runtime computes it at 8 bits"
+OPERATORS = (
+    _product("Conv2D", "hwio", "conv2d", "conv2d", can_pack=True),
+    _product("DepthwiseConv2D", "hwim", "depthwise_conv2d", "depthwise_conv2d", size_argument=""),
+    _product("Conv2DTranspose", "hwoi", "conv2d_transpose", "conv2d_transpose", fixed_because=_TRANSPOSED),
+    _product("Conv1D", "wio", "conv1d", "conv2d", shape_kind="conv1d", can_pack=True),
+    _product("DepthwiseConv1D", "wim", "depthwise_conv1d", "depthwise_conv2d", size_argument=""),
+    _product("Dense", "io", "dense", "dense", size_argument="units", can_pack=True),
+    _separable("SeparableConv2D", "separable_conv2d", "depthwise_conv2d", "conv2d"),
+    _separable("SeparableConv1D", "separable_conv1d", "depthwise_conv1d", "conv1d"),
 )

@@ -2,9 +2,11 @@
 
 import math
 
+import numpy as np
+
 from tfmp.operators.fold_error import FoldError
 from tfmp.operators.integer_builder import Codes
-from tfmp.operators.operator import MOVES, Operator, as_inputs
+from tfmp.operators.operator import MOVES, STORED, Operator, as_inputs, given, unclipped
 
 
 def lower_identity(lowering, call, codes):
@@ -83,14 +85,156 @@ def _moved(lowering, call, codes, kind, attributes):
     return lowering.builder.add(kind, parts, layer.name, shape, own, attributes=attributes, layer=layer.name)
 
 
-OPERATORS = {
-    "identity": Operator(lower_identity, reads=MOVES, non_negative=as_inputs),
-    "reshape": Operator(lower_reshape, reads=MOVES, non_negative=as_inputs),
-    "concatenate": Operator(lower_concatenate, reads=MOVES, non_negative=as_inputs, joins=True),
-    "pad": Operator(lower_pad, reads=MOVES, non_negative=as_inputs),
-    "crop": Operator(lower_crop, reads=MOVES, non_negative=as_inputs),
-    "permute": Operator(lower_permute, reads=MOVES, non_negative=as_inputs),
-    "repeat": Operator(lower_repeat, reads=MOVES, non_negative=as_inputs),
-    "upsample": Operator(lower_upsample, reads=MOVES, non_negative=as_inputs),
-    "resize": Operator(lower_resize, non_negative=as_inputs),
-}
+def _permutation(config, call):
+    if "dims" in config:
+        return {"permutation": (0, *config["dims"])}
+    axes = config.get("axes")
+    return {"permutation": tuple(axes)} if axes is not None and axes[0] == 0 else None
+
+
+def _sides(padding):
+    """Pairs (before, after) for every axis between batch and channels."""
+    if not isinstance(padding, list | tuple):
+        return ((padding, padding),)
+    return tuple(tuple(side) for side in padding) if isinstance(padding[0], list | tuple) else (tuple(padding),)
+
+
+def _paddings(config, call):
+    return {"paddings": _sides(config["padding"])}
+
+
+def _paddings_with_batch(config, call):
+    sides = tuple(map(tuple, config["pad_width"]))
+    zeros = config["mode"] == "constant" and not (call and call.kwargs.get("constant_values"))
+    return {"paddings": sides[1:-1]} if zeros and sides[0] == sides[-1] == (0, 0) else None
+
+
+def _croppings(config, call):
+    return {"croppings": _sides(config["cropping"])}
+
+
+def _factors(config, call):
+    size = config["size"]
+    factors = tuple(size) if isinstance(size, list | tuple) else (size,)
+    return {"factors": factors} if config.get("interpolation", "nearest") == "nearest" else None
+
+
+def _bilinear(config, call):
+    return {} if config.get("interpolation") == "bilinear" else None
+
+
+def _repetition(config, call):
+    return {"count": config["n"]}
+
+
+def _joined_axis(config, call):
+    return {"axis": call.kwargs.get("axis", call.args[-1])}
+
+
+def _cropped(inputs, attributes, shape):
+    sides = zip(attributes["croppings"], inputs[0].shape[1:-1], strict=True)
+    return inputs[0][(slice(None), *(slice(before, length - after) for (before, after), length in sides))]
+
+
+def _upsampled(inputs, attributes, shape):
+    x = inputs[0]
+    for axis, factor in enumerate(attributes["factors"], start=1):
+        x = np.repeat(x, factor, axis=axis)
+    return x
+
+
+def _resized(inputs, attributes, shape):
+    """Bilinear, pixels having their centres at halves."""
+    x = inputs[0]
+    for axis, size in enumerate(shape[1:-1], start=1):
+        length = x.shape[axis]
+        place = np.clip((np.arange(size) + 0.5) * length / size - 0.5, 0, length - 1)
+        below = np.minimum(np.floor(place).astype(int), max(length - 2, 0))
+        share = (place - below).reshape(-1, *(1,) * (x.ndim - axis - 1))
+        above = np.minimum(below + 1, length - 1)
+        x = np.take(x, below, axis) * (1 - share) + np.take(x, above, axis) * share
+    return x
+
+
+def _movement(kind, lower, values, *, reads=MOVES, **options):
+    return Operator(kind, lower, values=values, reads=reads, non_negative=as_inputs, **options)
+
+
+# Layers that do something in training alone.
+_AT_REST = (
+    *("Identity", "Dropout", "SpatialDropout1D", "SpatialDropout2D", "AlphaDropout", "GaussianDropout"),
+    *("GaussianNoise", "ActivityRegularization", "AugMix", "RandAugment", "RandomBrightness"),
+    *("RandomColorDegeneration", "RandomColorJitter", "RandomContrast", "RandomElasticTransform", "RandomErasing"),
+    *("RandomFlip", "RandomGaussianBlur", "RandomGrayscale", "RandomHue", "RandomInvert", "RandomPerspective"),
+    *("RandomRotation", "RandomSaturation", "RandomSharpness", "RandomShear", "RandomTranslation", "RandomZoom"),
+    "identity",
+)
+_BATCH_FIRST = "that leaves the batch first"
+OPERATORS = (
+    _movement(
+        "identity",
+        lower_identity,
+        lambda inputs, attributes, shape: inputs[0],
+        classes=dict.fromkeys(_AT_REST, given()),
+        functions={"linear": {}},
+        order_free=True,
+        clip=unclipped,
+        counted=False,
+    ),
+    _movement(
+        "reshape",
+        lower_reshape,
+        lambda inputs, attributes, shape: inputs[0].reshape(len(inputs[0]), *shape[1:]),
+        classes=dict.fromkeys(("Flatten", "Reshape", "ExpandDims", "Squeeze"), given()),
+        order_free=True,
+        channels="reshaped",
+        counted=False,
+    ),
+    _movement(
+        "concatenate",
+        lower_concatenate,
+        lambda inputs, attributes, shape: np.concatenate(inputs, axis=attributes["axis"]),
+        classes={"Concatenate": given(), "concat": _joined_axis},
+        order_free=True,
+        joins=True,
+        needed=("axis",),
+        channels="concatenated",
+    ),
+    _movement(
+        "pad",
+        lower_pad,
+        lambda inputs, attributes, shape: np.pad(inputs[0], ((0, 0), *attributes["paddings"], (0, 0))),
+        classes={"ZeroPadding1D": _paddings, "ZeroPadding2D": _paddings, "Pad": _paddings_with_batch},
+        forms={"Pad": "with zeros, and none around batch and channels"},
+        needed=("paddings",),
+        channels="windowed",
+    ),
+    _movement(
+        "crop",
+        lower_crop,
+        _cropped,
+        classes={"Cropping1D": _croppings, "Cropping2D": _croppings},
+        needed=("croppings",),
+        channels="windowed",
+    ),
+    _movement(
+        "permute",
+        lower_permute,
+        lambda inputs, attributes, shape: inputs[0].transpose(attributes["permutation"]),
+        classes={"Permute": _permutation, "Transpose": _permutation},
+        forms={"Permute": _BATCH_FIRST, "Transpose": _BATCH_FIRST},
+        needed=("permutation",),
+        channels="permuted",
+    ),
+    _movement("repeat", lower_repeat, None, classes={"RepeatVector": _repetition}, channels="repeated"),
+    _movement(
+        "upsample",
+        lower_upsample,
+        _upsampled,
+        classes={"UpSampling1D": _factors, "UpSampling2D": _factors},
+        forms={"UpSampling2D": '"nearest" or "bilinear"'},
+        needed=("factors",),
+        channels="windowed",
+    ),
+    _movement("resize", lower_resize, _resized, reads=STORED, classes={"UpSampling2D": _bilinear}, channels="windowed"),
+)

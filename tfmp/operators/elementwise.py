@@ -1,15 +1,15 @@
-"""Sums and products of tensors, and affine maps."""
+"""Sums and products of two tensors."""
 
+import functools
 import math
+
+import numpy as np
 
 from tfmp.graph import Grid
 from tfmp.graph.runtime_limits import INT8_HIGH, INT8_LOW, PRODUCT_RATIOS, SUM_RATIOS
-from tfmp.operators.affine_chain import affine_chain, affine_map
-from tfmp.operators.channel_products import folded_map
-from tfmp.operators.convolutions import lower_product
 from tfmp.operators.fold_error import FoldError
 from tfmp.operators.integer_builder import Codes
-from tfmp.operators.operator import Operator, always, as_inputs
+from tfmp.operators.operator import Operator, as_inputs
 
 # Half of the runtime's limits, since float32 scales round.
 _SMALLEST_ADDEND, _LARGEST_ADDEND = 2 * SUM_RATIOS[0], SUM_RATIOS[1] / 2
@@ -68,18 +68,6 @@ def multiplied(lowering, parts, name, tensor, codes):
     return lowering.requantized(tensor, made, own, codes)
 
 
-def lower_affine(lowering, call, codes):
-    """An affine map: along with the product before it, or of a stored tensor."""
-    layer, chain = lowering.graph.layer_of(call), affine_chain(lowering.graph, call)
-    codes = codes.between(chain.low, chain.high)
-    if chain.product is not None:
-        return lower_product(lowering, chain.product, codes, after=chain.map)
-    stored, grid = lowering.stored(chain.source, layer.name), lowering.stored_grid(chain.source, layer.name)
-    channels = lowering.shape(chain.source)[-1]
-    constants = folded_map(chain.map, channels, grid.scale)
-    return lowering.builder.scaled(stored, layer.name, codes, constants, layer=layer.name)
-
-
 def _check_ranks(lowering, call, layer):
     shapes = [lowering.shape(source) for source in call.inputs]
     if len(shapes[0]) != len(shapes[1]):
@@ -91,17 +79,42 @@ def _check_ranks(lowering, call, layer):
         )
 
 
-def _keeps_sign(layer, inputs):
-    found = affine_map(layer)
-    return inputs and bool((found.factor >= 0).all() and (found.shift >= 0).all())
+def _several(config, call):
+    return None if call is not None and len(call.inputs) < 2 else {}
 
 
-OPERATORS = {
-    "add": Operator(lower_sum, non_negative=as_inputs),
-    "subtract": Operator(lower_sum),
-    "multiply": Operator(lower_multiply, non_negative=as_inputs),
-    "affine": Operator(lower_affine, non_negative=_keeps_sign),
-    "hard_sigmoid": Operator(lower_affine, non_negative=always),
-    "batch_normalization": Operator(lower_affine),
-    "normalization": Operator(lower_affine),
-}
+def _elementwise(kind, lower, function, classes, **options):
+    return Operator(
+        kind,
+        lower,
+        classes=dict.fromkeys(classes, _several),
+        order_free=True,
+        values=lambda inputs, attributes, shape: functools.reduce(function, inputs),
+        channels="merged",
+        **options,
+    )
+
+
+_MANY = "of two tensors or more, or of a tensor and a number or one number per channel"
+_TWO = "of two tensors, or of a tensor and a number or one number per channel"
+OPERATORS = (
+    _elementwise(
+        "add",
+        lower_sum,
+        np.add,
+        ("Add", "math.add", "__operators__.add"),
+        forms={"Add": _MANY},
+        non_negative=as_inputs,
+        pairwise=True,
+    ),
+    _elementwise("subtract", lower_sum, np.subtract, ("Subtract", "math.subtract"), forms={"Subtract": _TWO}),
+    _elementwise(
+        "multiply",
+        lower_multiply,
+        np.multiply,
+        ("Multiply", "math.multiply"),
+        forms={"Multiply": _MANY},
+        non_negative=as_inputs,
+        pairwise=True,
+    ),
+)

@@ -1,77 +1,117 @@
-"""Batch normalization behind a layer with a kernel."""
-
-import dataclasses
+"""Affine maps as layers: normalizations, rescalings, sums and products with constants, and the hard sigmoid."""
 
 import numpy as np
 
-from tfmp.graph import Graph, Layer
+from tfmp.operators.affine_chain import affine_chain
+from tfmp.operators.affine_map import AffineMap
+from tfmp.operators.batch_normalization import channel_axis
+from tfmp.operators.channel_products import folded_map
+from tfmp.operators.constant_operands import AFFINE_OPERATIONS
+from tfmp.operators.convolutions import lower_product
+from tfmp.operators.operator import Operator, always, given
+
+_SMALLEST_DEVIATION = 1e-7  # below, Keras divides by this
 
 
-def fusable_normalization(graph: Graph, call) -> Layer | None:
-    """Returns the normalization that alone reads a multiplying layer's output and can be folded into it, or None."""
-    layer = graph.layer_of(call)
-    if layer.shape is None or layer.attributes.get("activation", "linear") != "linear":
-        return None
-    # Behind every call, where a shared block is called several times.
-    outputs = [other.outputs[0] for other in graph.calls if other.layer == layer.name]
-    readers = [graph.readers(output) for output in outputs]
-    if any(len(found) != 1 for found in readers) or any(output in graph.output_names for output in outputs):
-        return None
-    normalization = graph.layer_of(readers[0][0])
-    num_calls = [sum(found[0].layer == normalization.name for found in readers)]
-    num_calls += [sum(other.layer == name for other in graph.calls) for name in (layer.name, normalization.name)]
-    if normalization.kind != "batch_normalization" or not has_last_channels(graph, normalization):
-        return None
-    return normalization if len(set(num_calls)) == 1 else None
+def lower_affine(lowering, call, codes):
+    """An affine map: along with the product before it, or of a stored tensor."""
+    layer, chain = lowering.graph.layer_of(call), affine_chain(lowering.graph, call)
+    codes = codes.between(chain.low, chain.high)
+    if chain.product is not None:
+        return lower_product(lowering, chain.product, codes, after=chain.map)
+    stored, grid = lowering.stored(chain.source, layer.name), lowering.stored_grid(chain.source, layer.name)
+    channels = lowering.shape(chain.source)[-1]
+    constants = folded_map(chain.map, channels, grid.scale)
+    return lowering.builder.scaled(stored, layer.name, codes, constants, layer=layer.name)
 
 
-def channel_axis(normalization: Layer) -> int:
-    """The axis that a batch normalization keeps."""
-    axis = normalization.attributes["axis"]
-    return axis[0] if isinstance(axis, list | tuple) else axis
+def _map_of_constants(layer):
+    factor, offset = (np.asarray(layer.attributes[name], np.float64) for name in ("factor", "offset"))
+    return AffineMap(factor.reshape(-1) if factor.ndim else factor, offset.reshape(-1) if offset.ndim else offset)
 
 
-def has_last_channels(graph: Graph, normalization: Layer) -> bool:
-    """True if a batch normalization keeps the last axis of what it reads."""
-    shapes = [graph.tensors[call.inputs[0]].shape for call in graph.calls if call.layer == normalization.name]
-    return all(channel_axis(normalization) in (-1, len(shape) - 1) for shape in shapes)
+def _map_of_batches(layer):
+    weights = _arrays(layer)
+    factor = weights.get("gamma", 1.0) / np.sqrt(weights["moving_variance"] + layer.attributes["epsilon"])
+    return AffineMap(factor, weights.get("beta", 0.0) - factor * weights["moving_mean"])
 
 
-def with_positive_gammas(graph: Graph) -> Graph:
-    """Flips the filters whose normalization has a negative gamma, and keeps gammas non-negative from then on.
-
-    Codes of b bits reach one level further below zero than above, so that folding a negative gamma into them would not
-    be exact. Negating filter, bias, moving mean and gamma together changes nothing that the network computes.
-    """
-    changed = {}
-    for call in graph.calls:
-        normalization = fusable_normalization(graph, call)
-        if normalization is None or "gamma" not in normalization.weights:
-            continue
-        if normalization.config["config"].get("gamma_constraint") is not None:
-            continue  # the user's own constraint stays
-        layer = graph.layer_of(call)
-        sign = np.where(normalization.weights["gamma"] < 0, -1.0, 1.0).astype(np.float32)
-        kernel = layer.weights["kernel"]
-        weights = {**layer.weights, "kernel": kernel * sign.reshape(_filters(layer.kind, kernel.shape))}
-        if "bias" in weights:
-            weights["bias"] = weights["bias"] * sign
-        changed[layer.name] = dataclasses.replace(layer, weights=weights)
-        config = {**normalization.config["config"], "gamma_constraint": "non_neg"}
-        changed[normalization.name] = dataclasses.replace(
-            normalization,
-            config={**normalization.config, "config": config},
-            weights={
-                **normalization.weights,
-                "gamma": normalization.weights["gamma"] * sign,
-                "moving_mean": normalization.weights["moving_mean"] * sign,
-            },
-        )
-    return graph.replace_layers(changed)
+def _map_of_data(layer):
+    weights = _arrays(layer)
+    mean, variance = (
+        weights[name] if layer.attributes.get(name) is None else np.asarray(layer.attributes[name], np.float64)
+        for name in ("mean", "variance")
+    )
+    mean, deviation = np.squeeze(mean), np.maximum(np.sqrt(np.squeeze(variance)), _SMALLEST_DEVIATION)
+    if layer.attributes.get("invert"):
+        return AffineMap(deviation, mean)
+    return AffineMap(1 / deviation, -mean / deviation)
 
 
-def _filters(kind, shape):
-    """How numbers, one per output channel, lie along a kernel."""
-    if kind.startswith("depthwise"):
-        return shape[-2:]
-    return (shape[-2], 1) if kind == "conv2d_transpose" else shape[-1:]
+def _arrays(layer):
+    return {name: np.asarray(value, np.float64) for name, value in layer.weights.items()}
+
+
+def _keeps_sign(layer, inputs):
+    found = _map_of_constants(layer)
+    return inputs and bool((found.factor >= 0).all() and (found.shift >= 0).all())
+
+
+def _rescaling(config, call):
+    return {"factor": config["scale"], "offset": config["offset"]}
+
+
+def _normalization(config, call):
+    return {name: config.get(name) for name in ("mean", "variance", "invert")}
+
+
+def _affine_values(inputs, attributes, shape):
+    factor, offset = (np.asarray(attributes[name], np.float64) for name in ("factor", "offset"))
+    return inputs[0] * (factor.reshape(-1) if factor.ndim else factor) + (offset.reshape(-1) if offset.ndim else offset)
+
+
+def _affine(kind, affine_map, **options):
+    return Operator(kind, lower_affine, affine_map=affine_map, each_value=True, **options)
+
+
+_HARD_SIGMOID = {"factor": 1 / 6, "offset": 0.5}
+_CONSTANT = "by a number or by one number per channel"
+OPERATORS = (
+    _affine(
+        "batch_normalization",
+        _map_of_batches,
+        classes={"BatchNormalization": given(), "RangeBatchNormalization": given()},
+        arrays={"moving_mean": 0.0, "moving_variance": 1.0},
+        axes=lambda layer: (channel_axis(layer),),
+    ),
+    _affine(
+        "normalization",
+        _map_of_data,
+        classes={"Normalization": _normalization},
+        arrays={"mean": 0.0, "variance": 1.0},
+        axes=lambda layer: tuple(layer.attributes["axis"] or ()),
+    ),
+    _affine(
+        "affine",
+        _map_of_constants,
+        classes={"Rescaling": _rescaling, **AFFINE_OPERATIONS},
+        forms={"Divide": _CONSTANT, "TrueDivide": _CONSTANT},
+        order_free=True,
+        non_negative=_keeps_sign,
+        values=_affine_values,
+        needed=("factor", "offset"),
+        channels="affine",
+    ),
+    _affine(
+        "hard_sigmoid",
+        _map_of_constants,
+        classes={"HardSigmoid": given(**_HARD_SIGMOID)},
+        functions={"hard_sigmoid": _HARD_SIGMOID},
+        tf_keras_functions={"hard_sigmoid": {"factor": 0.2, "offset": 0.5}},
+        order_free=True,
+        non_negative=always,
+        clip=lambda layer: (0.0, 1.0),
+        values=lambda inputs, attributes, shape: np.clip(_affine_values(inputs, attributes, shape), 0, 1),
+        needed=("factor", "offset"),
+    ),
+)

@@ -5,7 +5,7 @@ import numpy as np
 from tfmp.operators.convolutions import window_attributes
 from tfmp.operators.fold_error import FoldError
 from tfmp.operators.integer_builder import Codes
-from tfmp.operators.operator import MOVES, Operator, as_inputs
+from tfmp.operators.operator import MOVES, Operator, as_inputs, given
 
 
 def lower_max_pool(lowering, call, codes):
@@ -88,9 +88,81 @@ def _planar(lowering, call, source, kind, codes, attributes, constants=None):
     return builder.reshaped(made, f"{name}_sequence", shape)
 
 
-OPERATORS = {
-    "max_pool": Operator(lower_max_pool, reads=MOVES, non_negative=as_inputs),
-    "global_max_pool": Operator(lower_global_max_pool, reads=MOVES, non_negative=as_inputs),
-    "average_pool": Operator(lower_average_pool, non_negative=as_inputs),
-    "mean": Operator(lower_mean, non_negative=as_inputs),
-}
+def _mean(config, call):
+    return {"keepdims": config.get("keepdims", False)}
+
+
+def _mean_of_positions(config, call):
+    return {} if config["axis"] in ((1, 2), [1, 2]) else None
+
+
+def _pooled(reduce, empty):
+    def values(inputs, attributes, shape):
+        x, rank = inputs[0], inputs[0].ndim - 2
+        size, strides = (_of_rank(attributes[name], rank) for name in ("pool_size", "strides"))
+        if str(attributes["padding"]).lower() == "same":
+            missing = [
+                max((-(-length // stride) - 1) * stride + window - length, 0)
+                for length, window, stride in zip(x.shape[1:-1], size, strides, strict=True)
+            ]
+            sides = [(0, 0), *((each // 2, each - each // 2) for each in missing), (0, 0)]
+            x = np.pad(x, sides, constant_values=empty)
+        axes = tuple(range(1, rank + 1))
+        windows = np.lib.stride_tricks.sliding_window_view(x, size, axis=axes)
+        windows = windows[(slice(None), *(slice(None, None, stride) for stride in strides))]
+        return reduce(windows, axis=tuple(range(-rank, 0)))
+
+    return values
+
+
+def _of_rank(value, rank):
+    return tuple(value) if isinstance(value, list | tuple) else (value,) * rank
+
+
+def _positions(x):
+    return tuple(range(1, x.ndim - 1))
+
+
+_WINDOW = ("pool_size", "strides", "padding")
+OPERATORS = (
+    Operator(
+        "max_pool",
+        lower_max_pool,
+        classes={"MaxPooling1D": given(), "MaxPooling2D": given()},
+        reads=MOVES,
+        non_negative=as_inputs,
+        values=_pooled(np.max, -np.inf),
+        needed=_WINDOW,
+        channels="windowed",
+    ),
+    Operator(
+        "average_pool",
+        lower_average_pool,
+        classes={"AveragePooling1D": given(), "AveragePooling2D": given()},
+        non_negative=as_inputs,
+        values=_pooled(np.nanmean, np.nan),
+        needed=_WINDOW,
+        channels="windowed",
+    ),
+    Operator(
+        "global_max_pool",
+        lower_global_max_pool,
+        classes={"GlobalMaxPooling1D": given(), "GlobalMaxPooling2D": given()},
+        reads=MOVES,
+        non_negative=as_inputs,
+        values=lambda inputs, attributes, shape: inputs[0].max(_positions(inputs[0])).reshape(-1, *shape[1:]),
+        channels="pooled",
+    ),
+    Operator(
+        "mean",
+        lower_mean,
+        classes={"GlobalAveragePooling1D": _mean, "GlobalAveragePooling2D": _mean, "Mean": _mean_of_positions},
+        forms={"Mean": "over height and width"},
+        non_negative=as_inputs,
+        values=lambda inputs, attributes, shape: inputs[0].mean(
+            _positions(inputs[0]), keepdims=bool(attributes["keepdims"])
+        ),
+        needed=("keepdims",),
+        channels="pooled",
+    ),
+)

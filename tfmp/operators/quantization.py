@@ -2,7 +2,7 @@
 
 from tfmp.operators.comparisons import lower_numbers
 from tfmp.operators.integer_builder import Codes
-from tfmp.operators.operator import QUANTIZES, Operator, as_inputs
+from tfmp.operators.operator import QUANTIZES, Operator, as_inputs, given
 
 
 def lower_input(lowering, call, codes):
@@ -30,7 +30,23 @@ def lower_quantize(lowering, call, codes):
     return lowering.requantized(call.outputs[0], lowering.demand(call.inputs[0], own), own, codes)
 
 
-OPERATORS = {
-    "input": Operator(lower_input, numbers=input_numbers),
-    "quantize": Operator(lower_quantize, reads=QUANTIZES, non_negative=as_inputs),
-}
+OPERATORS = (
+    Operator(
+        "input",
+        lower_input,
+        classes={"InputLayer": given()},
+        order_free=True,
+        numbers=input_numbers,
+        counted=False,
+    ),
+    Operator(
+        "quantize",
+        lower_quantize,
+        classes={"Quantize": given()},
+        order_free=True,
+        reads=QUANTIZES,
+        non_negative=as_inputs,
+        each_value=True,
+        counted=False,
+    ),
+)

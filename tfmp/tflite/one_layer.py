@@ -5,12 +5,12 @@ import math
 import numpy as np
 
 from tfmp.graph import Call, Graph, Grid, IntegerGraph
+from tfmp.operators import kernel_of
 from tfmp.operators.convolutions import window_attributes
 from tfmp.operators.integer_builder import Codes, IntegerBuilder
 
 _CODES = Codes.all_of(Grid(0.05, 0, 255))
 _KERNEL_SCALE = 0.01
-_PLANAR = {"conv1d": "conv2d", "depthwise_conv1d": "depthwise_conv2d"}
 
 
 def one_layer_graph(graph: Graph, call: Call, container_bits: int) -> IntegerGraph:
@@ -25,7 +25,8 @@ def one_layer_graph(graph: Graph, call: Call, container_bits: int) -> IntegerGra
     """
     layer, shape = graph.layer_of(call), graph.layer_of(call).shape
     source, target = (graph.tensors[name].shape for name in (call.inputs[0], call.outputs[0]))
-    planar = layer.kind in _PLANAR
+    kernel = kernel_of(layer)
+    planar = kernel.is_planar
     attributes = {**window_attributes(layer, planar=planar), "container_bits": container_bits}
     if planar:
         before = 0
@@ -33,21 +34,15 @@ def one_layer_graph(graph: Graph, call: Call, container_bits: int) -> IntegerGra
             before = (shape.kernel_size[1] - 1) * attributes["dilation"][1]
             attributes["padding"] = "valid"
         source, target = (source[0], 1, source[1] + before, source[2]), (target[0], 1, *target[1:])
-    channels = shape.in_channels // shape.groups, shape.out_channels
-    kernel_shape = {
-        "dense": channels,
-        "depthwise_conv2d": (*shape.kernel_size, shape.in_channels, shape.out_channels // shape.in_channels),
-        "conv2d_transpose": (*shape.kernel_size, *channels[::-1]),
-    }.get(shape.kind, (*shape.kernel_size, *channels))
     constants = {
-        "kernel": np.random.default_rng(0).integers(-1, 2, kernel_shape).astype(np.int8),
+        "kernel": np.random.default_rng(0).integers(-1, 2, kernel.operation_shape(shape)).astype(np.int8),
         "kernel_scale": np.full(shape.out_channels, _KERNEL_SCALE / math.sqrt(shape.num_weights), np.float32),
         "bias": np.zeros(shape.out_channels, np.int32),
     }
     builder = IntegerBuilder()
     codes = builder.add("quantize", (builder.input("input", source),), "codes", source, _CODES)
     made = builder.add(
-        _PLANAR.get(layer.kind, layer.kind),
+        kernel.operation,
         (codes,),
         layer.name,
         target,

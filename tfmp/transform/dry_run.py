@@ -8,9 +8,7 @@ import numpy as np
 from tfmp.graph import Graph, Grid, Layer
 from tfmp.graph.runtime_limits import INT8_HIGH, INT8_LOW
 from tfmp.lowering.lowering import Lowering
-from tfmp.operators import operator_of
-from tfmp.operators.convolutions import OPERATORS as PRODUCTS
-from tfmp.operators.convolutions import check_product
+from tfmp.operators import kernel_of, operator_of
 from tfmp.operators.fold_error import FoldError, free_size
 from tfmp.operators.integer_builder import Codes
 from tfmp.transform.candidate_checks import check_kernel, check_library, check_range, check_zero
@@ -52,13 +50,9 @@ def with_stand_ins(graph: Graph) -> Graph:
     channels = {call.layer: graph.tensors[call.outputs[0]].shape[-1] for call in graph.calls if call.outputs}
     changed = {}
     for layer in graph.in_order():
-        ones = np.ones(channels.get(layer.name) or 1, np.float32)
-        weights = {
-            "batch_normalization": {"moving_mean": 0 * ones, "moving_variance": ones},
-            "normalization": {"mean": 0 * ones, "variance": ones},
-            "prelu": {"alpha": ones},
-        }.get(layer.kind)
-        if weights is not None:
+        operator, count = operator_of(layer), channels.get(layer.name) or 1
+        if operator is not None and operator.arrays:
+            weights = {name: np.full(count, value, np.float32) for name, value in operator.arrays.items()}
             changed[layer.name] = dataclasses.replace(layer, weights={**weights, **layer.weights})
     return graph.replace_layers(changed)
 
@@ -72,7 +66,8 @@ class StandIns:
 
     def kernel(self, layer: Layer, after: Any, input_scale: float) -> tuple[dict[str, np.ndarray], int]:
         channels = layer.require_shape().out_channels
-        kernel = np.zeros((1, 1, channels, 1) if layer.kind == "conv2d_transpose" else (1, 1, 1, channels), np.int8)
+        transposed = kernel_of(layer).is_transposed
+        kernel = np.zeros((1, 1, channels, 1) if transposed else (1, 1, 1, channels), np.int8)
         scale, bias = np.ones(channels, np.float32), np.zeros(channels, np.int32)
         return {"kernel": kernel, "kernel_scale": scale, "bias": bias}, 8
 
@@ -97,9 +92,10 @@ class DryRun(Lowering):
             layer = self.graph.layer_of(call)
             if layer.is_quantized:
                 self._note(layer, _CHECKS)
-            if layer.kind in PRODUCTS and not self._note(layer, (check_product,)):
+            operator = operator_of(layer)
+            if operator is not None and operator.check is not None and not self._note(layer, (operator.check,)):
                 self._failed.update(call.outputs)
-            if operator_of(layer) is None:  # whatever may read it
+            if operator is None:  # whatever may read it
                 for tensor in (*call.inputs, *call.outputs):
                     self.demand(tensor, _STAND_IN)
         return super().run()

@@ -5,8 +5,7 @@ from tfmp.bindings.framework import framework_of
 from tfmp.graph import Graph, IntegerGraph
 from tfmp.lowering.lowering import Lowering
 from tfmp.lowering.weight_packing import check_mode
-from tfmp.operators.convolutions import OPERATORS as PRODUCTS
-from tfmp.operators.convolutions import check_product
+from tfmp.operators import operator_of
 from tfmp.transform.candidate_checks import check_library
 from tfmp.transform.finite_weights import check_finite_weights
 from tfmp.transform.stored_values import StoredValues
@@ -43,8 +42,9 @@ def fold_graph(graph: Graph, *, mode: str = "fast") -> IntegerGraph:
     check_mode(mode)
     check_fixed(graph)
     for layer in graph.in_order():
-        if layer.kind in PRODUCTS:
-            check_product(layer)
+        operator = operator_of(layer)
+        if operator is not None and operator.check is not None:
+            operator.check(layer)
     return Lowering(graph, StoredValues(mode)).run()
 
 

@@ -3,10 +3,10 @@
 import tensorflow as tf
 
 from tfmp.annotations import KerasModel
-from tfmp.bindings.activation_kinds import KINDS as ACTIVATIONS
 from tfmp.graph import Graph, Layer
-from tfmp.graph.integer_graph import NUMBER_OPERATIONS
 from tfmp.lowering.signature_names import signature_outputs
+from tfmp.operators import NUMBERS, TABLE
+from tfmp.operators.recognition import OTHER
 
 LARGEST, SIDE, VALUE = "largest", "side of 0.5", "value"
 _REGRESSIONS = {  # losses of Keras by their names without underscores
@@ -34,18 +34,19 @@ def decision(graph: Graph, tensor: str) -> str:
     while maker.kind == "cast":
         source = graph.producer(source).inputs[0]
         maker = graph.layer_of(graph.producer(source))
-    if maker.kind in NUMBER_OPERATIONS or not graph.tensors[source].is_float or graph.tensors[tensor].dtype == "bool":
+    computes_numbers = maker.kind in TABLE and TABLE[maker.kind].reads == NUMBERS
+    if computes_numbers or not graph.tensors[source].is_float or graph.tensors[tensor].dtype == "bool":
         return VALUE
     if source != tensor:
         return ""
     if holds_probabilities(graph, tensor):
         return LARGEST if shape[-1] != 1 else ""
     function = _function(_maker(graph, tensor, ("quantize", "identity", "reshape")))
-    if len(shape) != 2 or function in ("other", "custom"):
+    if len(shape) != 2 or function in (OTHER, "custom"):
         return ""
     if function == "sigmoid":
         return SIDE
-    return LARGEST if shape[-1] != 1 and function not in ACTIVATIONS - {"identity"} else ""
+    return LARGEST if shape[-1] != 1 and not (function in TABLE and TABLE[function].is_activation) else ""
 
 
 def decisions(model: KerasModel, graph: Graph) -> dict[str, str]:

@@ -6,11 +6,10 @@ import tensorflow as tf
 from tfmp import quantizers
 from tfmp.graph import Layer
 from tfmp.lowering.weight_packing import weight_storage
-from tfmp.operators.affine_chain import AffineMap
+from tfmp.operators import kernel_of
+from tfmp.operators.affine_map import AffineMap
 from tfmp.operators.channel_products import in_container
 from tfmp.transform.candidate_checks import check_kernel
-
-_CHANNEL_AXES = {"depthwise_conv2d": (-2, -1), "depthwise_conv1d": (-2, -1), "conv2d_transpose": (-2,)}
 
 
 def stored_kernel(
@@ -34,10 +33,8 @@ def stored_kernel(
     """
     codes, scale = kernel_codes(layer)
     shape, code_range = layer.require_shape(), layer.weight.formats[0].code_range
-    channels = shape.out_channels
-    transposed = layer.kind == "conv2d_transpose"  # its filters are [height, width, out, in]
-    codes = np.swapaxes(codes, -1, -2) if transposed else codes
-    by_channel = codes.reshape(-1, channels)
+    channels, layout = shape.out_channels, kernel_of(layer)
+    by_channel = layout.by_channel(codes)
     scale = np.broadcast_to(np.asarray(scale, np.float64).reshape(-1), (channels,))
     bias = np.asarray(layer.weights.get("bias", np.zeros(channels)), np.float64)
     if after is not None:
@@ -49,9 +46,8 @@ def stored_kernel(
     high = max(code_range[1], int(by_channel.max()))
     container_bits = weight_storage(shape, low, high, mode=mode).container_bits
     constants = in_container(by_channel, scale, bias, input_scale, container_bits=container_bits)
-    kernel = constants["kernel"].reshape(codes.shape)
-    kernel = np.swapaxes(kernel, -1, -2) if transposed else kernel
-    return {**constants, "kernel": kernel[None] if layer.kind.endswith("conv1d") else kernel}, container_bits
+    kernel = layout.for_operation(constants["kernel"], codes.shape)
+    return {**constants, "kernel": kernel}, container_bits
 
 
 def kernel_codes(layer: Layer) -> tuple[np.ndarray, np.ndarray]:
@@ -60,6 +56,6 @@ def kernel_codes(layer: Layer) -> tuple[np.ndarray, np.ndarray]:
     prefix = "weight_selector/"
     state = {path.removeprefix(prefix): w for path, w in layer.weights.items() if path.startswith(prefix)}
     quantizer = quantizers.get(layer.weight.quantizer, bits=layer.weight.bits[0])
-    axes = _CHANNEL_AXES.get(layer.kind, (-1,))
+    axes = kernel_of(layer).channel_axes
     integers, scale = quantizer.codes(tf.constant(layer.weights["kernel"]), state, channel_axes=axes)
     return np.asarray(integers), np.asarray(scale)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tfmp.graph import Grid, Layer
-from tfmp.operators.affine_chain import AffineMap
+from tfmp.operators.affine_map import AffineMap
 from tfmp.transform.activation_grid import activation_grid
 from tfmp.transform.stored_kernel import stored_kernel
 

@@ -4,13 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from tfmp.graph import Graph
+from tfmp.operators import TABLE
 from tfmp.width.channel_counts import ChannelCounts
 
-_WITH_FILTERS = ("conv1d", "conv2d", "conv2d_transpose", "separable_conv1d", "separable_conv2d", "dense")
-_DEPTHWISE = ("depthwise_conv1d", "depthwise_conv2d")
-_WINDOWS = ("max_pool", "average_pool", "pad", "crop", "upsample", "resize")
-_GLOBAL = ("mean", "global_max_pool")
-WITH_KERNELS = (*_WITH_FILTERS, *_DEPTHWISE)
+_WITH_KERNELS = ("filters", "depthwise")
 # Layers whose weights follow their input, without a size in the configuration.
 FOLLOWERS = ("BatchNormalization", "LayerNormalization", "GroupNormalization", "RMSNormalization", "PReLU")
 _ATTENTION = ("MultiHeadAttention", "GroupQueryAttention")
@@ -67,7 +64,7 @@ class ChannelFlow:
         inputs = [self.axes[name] for name in call.inputs]
         scaled = any(isinstance(count, tuple) for axes in inputs for count in axes)
         rule = self._rule(layer)
-        if rule is not None and (scaled or layer.kind in WITH_KERNELS or rule == self._embedded):
+        if rule is not None and (scaled or has_kernel(layer) or rule == self._embedded):
             return [rule(layer, inputs, original[0])]
         if layer.config["class"].__name__ in _ATTENTION and layer.name not in kept:
             raise ValueError("its heads have a width of their own, `key_dim`, which does not follow what it reads")
@@ -84,28 +81,22 @@ class ChannelFlow:
         raise ValueError("what it does to channels is not known" + (f" ({reason})" if reason else ""))
 
     def _rule(self, layer):
-        if layer.kind in _WITH_FILTERS:
-            return self._filtered
-        if layer.kind in _DEPTHWISE:
-            return self._depthwise
-        if layer.kind in _WINDOWS:
-            return self._windowed
-        if layer.kind in _GLOBAL:
-            return self._pooled
         if layer.config["class"].__name__ in FOLLOWERS:
             return self._normalized
         if layer.config["class"].__name__ == "Embedding":
             return self._embedded
         return {
-            "add": self._merged,
-            "subtract": self._merged,
-            "multiply": self._merged,
+            "filters": self._filtered,
+            "depthwise": self._depthwise,
+            "windowed": self._windowed,
+            "pooled": self._pooled,
+            "merged": self._merged,
             "affine": self._affine,
-            "concatenate": self._concatenated,
-            "reshape": self._reshaped,
-            "permute": self._permuted,
-            "repeat": self._repeated,
-        }.get(layer.kind)
+            "concatenated": self._concatenated,
+            "reshaped": self._reshaped,
+            "permuted": self._permuted,
+            "repeated": self._repeated,
+        }.get(_channels(layer))
 
     def _filtered(self, layer, inputs, original):
         """Handles convolutions and dense layers, which have a free number of filters."""
@@ -235,6 +226,15 @@ class ChannelFlow:
         axis %= len(axes)
         if any(isinstance(count, tuple) for position, count in enumerate(axes) if position != axis):
             raise ValueError("channels would change the size of an axis that it does not treat as channels")
+
+
+def has_kernel(layer) -> bool:
+    """True for a layer with a kernel, separable convolutions among them."""
+    return _channels(layer) in _WITH_KERNELS
+
+
+def _channels(layer):
+    return TABLE[layer.kind].channels if layer.kind in TABLE else ""
 
 
 def _channel_axis(layer):

@@ -7,10 +7,9 @@ from tfmp.bindings.framework import framework_of
 from tfmp.bindings.nesting import names_in
 from tfmp.checks import check_flag, check_number
 from tfmp.graph import Graph, Layer
+from tfmp.operators import TABLE
 from tfmp.transform.edits.layer_plan import LayerSelection, first_and_last_layers, matcher
-from tfmp.width.channel_flow import WITH_KERNELS, ChannelFlow
-
-_SIZES = {"dense": "units", "other": "output_dim"}  # if not `filters`; of others, only an embedding
+from tfmp.width.channel_flow import ChannelFlow, has_kernel
 
 
 def scale_width(
@@ -59,7 +58,7 @@ def scale_width(
         )
     matches = matcher(keep, list(graph.in_order()), "keep")
     kept = {layer.name for layer in graph.in_order() if matches(layer)}
-    with_kernels = {layer.name for layer in graph.in_order() if layer.kind in WITH_KERNELS}
+    with_kernels = {layer.name for layer in graph.in_order() if has_kernel(layer)}
     first, last = map(set, first_and_last_layers(graph, with_kernels))
     flow = ChannelFlow(graph, kept | first if fixed_ends else kept)
     for name in last if fixed_ends else ():
@@ -90,7 +89,7 @@ def _layer(graph, layer, flow, multiplier, expected) -> Layer:
         return layer
     config = dict(layer.config["config"])
     if layer.name in flow.made:
-        config[_SIZES.get(layer.kind, "filters")] = flow.counts.value(flow.made[layer.name], multiplier)
+        config[_size_argument(layer)] = flow.counts.value(flow.made[layer.name], multiplier)
     if layer.name in flow.groups:
         config["groups"] = flow.counts.value(flow.groups[layer.name], multiplier)
     if layer.kind == "reshape":
@@ -103,6 +102,14 @@ def _layer(graph, layer, flow, multiplier, expected) -> Layer:
         config["trainable"] = True  # a frozen layer would keep its first random weights
     weights = layer.weights if layer.kind == "normalization" else {}
     return dataclasses.replace(layer, config={**layer.config, "config": config}, weights=weights, trainable=True)
+
+
+def _size_argument(layer):
+    """The argument that says how many channels a layer makes; of what has no kernel, only an embedding has one."""
+    if layer.kind not in TABLE:
+        return "output_dim"
+    kernel = TABLE[layer.kind].kernel
+    return "filters" if kernel is None else kernel.size_argument
 
 
 def _reshape(config, shape):

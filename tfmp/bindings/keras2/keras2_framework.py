@@ -10,44 +10,12 @@ from tfmp.bindings.keras2.logits_optimizer import Keras2LogitsOptimizer
 from tfmp.bindings.keras2.model_reader import ModelReader
 from tfmp.bindings.keras2.optimizer import SelectionOptimizer
 from tfmp.bindings.keras2.selecting_layer import IntegerOperation
-from tfmp.bindings.layer_kinds import MULTIPLYING
+from tfmp.bindings.layer_kinds import kernel_classes
 from tfmp.bindings.layer_variables import CHILDREN
 from tfmp.mixins.distillation import DistillationMixin
 
 # The class of functional models has no public name; Sequential ones are some.
 _FUNCTIONAL = tf_keras.Sequential.__bases__[0]
-# TensorFlow functions called on a model's tensors, by the Keras 3 operation that computes the same.
-_FUNCTIONS = {
-    "__operators__.add": "Add",
-    "math.add": "Add",
-    "math.subtract": "Subtract",
-    "math.multiply": "Multiply",
-    "math.truediv": "TrueDivide",
-    "math.divide": "Divide",
-    "math.negative": "Negative",
-    "concat": "Concatenate",
-    "nn.relu": "Relu",
-    "nn.relu6": "Relu6",
-    "nn.elu": "Elu",
-    "nn.silu": "Silu",
-    "math.sigmoid": "Sigmoid",
-    "math.tanh": "Tanh",
-    "identity": "Identity",
-    "cast": "Cast",
-    "math.argmax": "Argmax",
-    "math.argmin": "Argmin",
-    "math.greater": "Greater",
-    "math.greater_equal": "GreaterEqual",
-    "math.less": "Less",
-    "math.less_equal": "LessEqual",
-    "math.equal": "Equal",
-    "math.not_equal": "NotEqual",
-    "__operators__.eq": "Equal",
-    "__operators__.ne": "NotEqual",
-    "math.logical_and": "LogicalAnd",
-    "math.logical_or": "LogicalOr",
-    "math.logical_not": "LogicalNot",
-}
 _RENAMED = {"depthwise_kernel": "kernel"}  # variables that Keras 3, and so every transform, calls otherwise
 
 
@@ -56,7 +24,7 @@ class Keras2Framework(Framework):
 
     package, tree, title = tf_keras, tf.nest, "tf_keras"
     made_classes = {
-        **{kind: getattr(layers, f"MixedPrecision{name}") for name, kind in MULTIPLYING.items()},
+        **{kind: getattr(layers, f"MixedPrecision{name}") for kind, name in kernel_classes().items()},
         "quantize": layers.Quantize,
     }
     IntegerOperation = IntegerOperation
@@ -94,14 +62,7 @@ class Keras2Framework(Framework):
     def known_as(self, operation, config, call):
         if type(operation).__name__ != "TFOpLambda":
             return type(operation), config
-        name = _FUNCTIONS.get(config["function"], "")
-        if name == "Concatenate":
-            config = {**config, "axis": call.kwargs.get("axis", call.args[-1])}
-        elif name in ("Argmax", "Argmin"):
-            config = {**config, "axis": call.kwargs.get("axis", call.args[1] if len(call.args) > 1 else None)}
-        elif name == "Elu":
-            config = {**config, "alpha": 1.0}
-        return name, config
+        return config["function"], config
 
     def variables_by_path(self, operation):
         # A variable has its name behind that of the child that holds it: the scopes in front say only how the layer

@@ -9,7 +9,7 @@ from tfmp.bindings.keras3.logits_optimizer import Keras3LogitsOptimizer
 from tfmp.bindings.keras3.model_reader import ModelReader, functional_class
 from tfmp.bindings.keras3.optimizer import SelectionOptimizer
 from tfmp.bindings.keras3.selecting_layer import IntegerOperation
-from tfmp.bindings.layer_kinds import MULTIPLYING
+from tfmp.bindings.layer_kinds import kernel_classes
 from tfmp.mixins.distillation import DistillationMixin
 
 
@@ -18,7 +18,7 @@ class Keras3Framework(Framework):
 
     package, tree, title = keras, keras.tree, "Keras 3"
     made_classes = {
-        **{kind: getattr(layers, f"MixedPrecision{name}") for name, kind in MULTIPLYING.items()},
+        **{kind: getattr(layers, f"MixedPrecision{name}") for kind, name in kernel_classes().items()},
         **dict.fromkeys(("arg_max", "arg_min"), IntegerOperation),
         "quantize": layers.Quantize,
     }

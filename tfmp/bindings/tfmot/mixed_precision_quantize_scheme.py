@@ -5,7 +5,7 @@ import abc
 from tensorflow_model_optimization.quantization.keras import QuantizeLayoutTransform, QuantizeRegistry, QuantizeScheme
 
 from tfmp.bindings.framework import framework_named
-from tfmp.bindings.layer_kinds import MULTIPLYING, kind_and_attributes
+from tfmp.bindings.layer_kinds import has_kernel, kernel_classes, kind_and_attributes
 from tfmp.bindings.tfmot.mixed_precision_quantize_config import MixedPrecisionQuantizeConfig
 from tfmp.bindings.tfmot.tfmot_framework import TfmotFramework
 
@@ -28,13 +28,13 @@ class MixedPrecisionQuantizeRegistry(QuantizeRegistry):
     def supports(self, layer) -> bool:
         """True for a layer that is quantized when it is annotated without a configuration."""
         kind, _ = kind_and_attributes(type(layer), layer.get_config(), framework="tf_keras")
-        return kind in MULTIPLYING.values() and layer.name not in self.left_alone
+        return has_kernel(kind) and layer.name not in self.left_alone
 
     def get_quantize_config(self, layer):
         if not self.supports(layer):
             raise ValueError(
                 f"Layer `{layer.name}` ({type(layer).__name__}) is not annotated, or has no kernel that could be "
-                f"quantized. Layers with one: {', '.join(MULTIPLYING)}"
+                f"quantized. Layers with one: {', '.join(kernel_classes().values())}"
             )
         return MixedPrecisionQuantizeConfig(**self.arguments)
 

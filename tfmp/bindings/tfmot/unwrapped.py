@@ -5,10 +5,9 @@ import dataclasses
 import tf_keras
 from tensorflow_model_optimization.quantization.keras import QuantizeWrapper
 
-from tfmp.bindings import activation_kinds
 from tfmp.bindings.keras2 import layers as searchable
 from tfmp.bindings.keras2.keras2_framework import Keras2Framework
-from tfmp.bindings.layer_kinds import MULTIPLYING
+from tfmp.bindings.layer_kinds import kernel_classes
 from tfmp.bindings.layer_reader import LayerReader
 from tfmp.bindings.layer_variables import layer_weights
 from tfmp.bindings.tfmot.measured_ranges import activation_range, kernel_range, range_between
@@ -16,6 +15,8 @@ from tfmp.bindings.tfmot.mixed_precision_quantize_config import kernel_name
 from tfmp.bindings.tfmot.mixed_precision_quantize_wrapper import MixedPrecisionQuantizeWrapper
 from tfmp.graph import UNQUANTIZED, Call, Layer, TensorRef, map_references
 from tfmp.graph.runtime_limits import BOUNDED_OUTPUTS
+from tfmp.operators import MOVES, operator_of
+from tfmp.operators.recognition import activation_name, function_kind
 
 _KERAS_2 = Keras2Framework()
 # Before which of them TFMOT quantizes, and behind which; it says so in private attributes alone.
@@ -23,8 +24,6 @@ _QUANTIZED_BEFORE = ("softmax", "sigmoid", "tanh", "gelu")
 _QUANTIZED_BEHIND = ("linear", "relu", "swish", "gelu")
 _CHILDREN = ("selector", "kernels", "cost")  # whose names end so
 _OWN_VARIABLES = ("optimizer_step", "_min", "_max")
-# Through which a tensor keeps the levels that it was quantized to.
-_MOVING = ("identity", "reshape", "permute", "pad", "crop", "upsample", "repeat", "max_pool", "global_max_pool")
 # Whose result lies between fixed values in the runtime; TFMOT leaves it to that.
 _BOUNDED = {function: (low * scale, high * scale) for function, (scale, low, high) in BOUNDED_OUTPUTS.items()}
 
@@ -123,7 +122,7 @@ class Unwrapper:
         """The layer in a wrapper of TFMOT itself, and the quantizers of its output."""
         inner, config, arrays = owner.layer, owner.quantize_config, layer_weights(_KERAS_2, owner)
         activations = [quantizer for _, quantizer in config.get_activations_and_quantizers(inner)]
-        function = activation_kinds.activation_name(layer.config["config"])
+        function = activation_name(layer.config["config"])
         parts = []
         if activations and function in _QUANTIZED_BEFORE:
             parts.append(self._part(layer, "before_activation", activations[0], arrays, "pre_activation"))
@@ -174,7 +173,9 @@ class Unwrapper:
             if layer.kind in _BOUNDED:
                 selection, state = range_between(*_BOUNDED[layer.kind])
                 return selection, {f"activation_selector/{path}": value for path, value in state.items()}
-            if layer.kind not in _MOVING or len(call.inputs) != 1:
+            operator = operator_of(layer)
+            keeps_levels = operator is not None and operator.reads == MOVES and not operator.each_value
+            if not keeps_levels or len(call.inputs) != 1:
                 return UNQUANTIZED, {}
             tensor = call.inputs[0]
 
@@ -195,7 +196,7 @@ class Unwrapper:
 
     def _activation(self, layer, function):
         name = self.graph.unused_name(f"{layer.name}_activation")
-        kind, attributes = activation_kinds.of_name(function, self.graph.framework) or ("other", {})
+        kind, attributes = function_kind(function, self.graph.framework) or ("other", {})
         config = {"config": {"name": name, "activation": function}, "part_of": layer.name}
         return Layer(name, kind, config=config, attributes=attributes)
 
@@ -245,8 +246,7 @@ class _InnerReader(LayerReader):
 
 def _as_searchable(layer, arguments):
     """The layer as one of `tfmp.keras2`, which computes the same."""
-    names = {kind: name for name, kind in MULTIPLYING.items()}
-    found_class = getattr(searchable, f"MixedPrecision{names[layer.kind]}")
+    found_class = getattr(searchable, f"MixedPrecision{kernel_classes()[layer.kind]}")
     return dataclasses.replace(layer, config={"class": found_class, "config": {**layer.config["config"], **arguments}})
 
 

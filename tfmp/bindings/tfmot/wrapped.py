@@ -4,7 +4,7 @@ import dataclasses
 
 import tf_keras
 
-from tfmp.bindings.layer_kinds import MULTIPLYING
+from tfmp.bindings.layer_kinds import has_kernel, kernel_classes
 from tfmp.bindings.nesting import local_name
 from tfmp.bindings.tfmot.fixed_precision_quantize_config import FixedPrecisionQuantizeConfig
 from tfmp.bindings.tfmot.mixed_precision_quantize_config import MixedPrecisionQuantizeConfig
@@ -28,7 +28,7 @@ def wrapped(graph: Graph) -> Graph:
     for layer in list(graph.layers.values()):
         if layer.name in whole:
             changed = _as_it_was(layer)
-        elif layer.is_quantized and layer.kind in MULTIPLYING.values():
+        elif layer.is_quantized and has_kernel(layer.kind):
             changed = _with_our_wrapper(layer, local_name(graph, layer.name))
         else:
             continue
@@ -58,7 +58,7 @@ def _as_it_was(layer):
 
 
 def _with_our_wrapper(layer: Layer, name) -> Layer:
-    plain_class = getattr(tf_keras.layers, next(name for name, kind in MULTIPLYING.items() if kind == layer.kind))
+    plain_class = getattr(tf_keras.layers, kernel_classes()[layer.kind])
     config = dict(layer.config["config"])
     arguments = {key: config.pop(key) for key in _ARGUMENTS if key in config}
     num_calls = config.pop("num_calls", 1)

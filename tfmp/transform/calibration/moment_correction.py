@@ -10,7 +10,7 @@ from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import framework_of
 from tfmp.data.batches import batches
 from tfmp.graph import Graph
-from tfmp.operators.normalization import fusable_normalization, has_last_channels
+from tfmp.operators.batch_normalization import fusable_normalization, has_last_channels
 from tfmp.transform.calibration.channel_moments import moment_reader
 
 STATISTICS = ("moving_mean", "moving_variance")

@@ -6,8 +6,8 @@ from typing import Any
 from tfmp.graph import Graph
 from tfmp.mixins.mixed_precision import quantizer_pair
 from tfmp.operators.affine_chain import FUSED_ACTIVATIONS
+from tfmp.operators.batch_normalization import with_positive_gammas
 from tfmp.operators.nonnegativity import non_negative_tensors
-from tfmp.operators.normalization import with_positive_gammas
 from tfmp.transform.edits.activation_quantizers import quantize_layer, with_stored_tensors
 from tfmp.transform.edits.layer_plan import EIGHT_BITS, FLOAT, plan
 from tfmp.transform.edits.pairwise_addition import with_pairwise_additions

@@ -7,9 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from tfmp import quantizers
 from tfmp.checks import check_choice, check_instance
 from tfmp.graph import Graph, Layer
-from tfmp.operators import MOVES, operator_of
-from tfmp.operators.activations import OPERATORS as ACTIVATIONS
-from tfmp.operators.convolutions import OPERATORS as PRODUCTS
+from tfmp.operators import MOVES, kernel_of, operator_of
 from tfmp.operators.fold_error import no_integer_form
 from tfmp.operators.nonnegativity import non_negative_tensors
 
@@ -17,7 +15,6 @@ SEARCHED, EIGHT_BITS, FOLLOWS, FLOAT = "searched", "8 bits", "follows", "float"
 FIRST_AND_LAST = ("int8", "float", "search")
 # Layers by their names, by patterns of names, or by functions that say which; None for the default.
 LayerSelection = str | Callable[[Layer], bool] | Collection[str | Callable[[Layer], bool]] | None
-_EACH_VALUE = (*ACTIVATIONS, "affine", "hard_sigmoid", "batch_normalization", "normalization", "quantize")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,8 +80,8 @@ def plan(
             status, reason = EIGHT_BITS, "skipped by request"
         elif (layer.name in first or layer.name in last) and first_and_last != "search":
             status, reason = EIGHT_BITS, _position(first.get(layer.name), last.get(layer.name))
-        elif layer.kind == "conv2d_transpose":
-            status, reason = EIGHT_BITS, "a transposed convolution: the runtime computes it at 8 bits"
+        elif kernel_of(layer).fixed_because:
+            status, reason = EIGHT_BITS, kernel_of(layer).fixed_because
         elif signed and not takes_signed:
             status, reason = EIGHT_BITS, f"its input can be negative, which `{quantizer[1]}` cannot represent"
         else:
@@ -97,9 +94,10 @@ def plan(
 
 def _without_search(layer: Layer) -> tuple[str, str]:
     """The status of a layer without a kernel whose bits could be searched, and the reason."""
-    if layer.kind in PRODUCTS:
+    operator = operator_of(layer)
+    if operator is not None and operator.kernel is not None:
         return FLOAT, "its output size is not fixed; give the model a fixed input shape"
-    if operator_of(layer) is None:
+    if operator is None:
         return FLOAT, no_integer_form(layer, layer.name).clause
     return FOLLOWS, ""
 
@@ -171,4 +169,4 @@ def _reached(graph, calls, ends, multiplying, sides):
 def _keeps_apart(layer):
     """True for layers that move values, or map each by itself."""
     operator = operator_of(layer)
-    return layer.kind in ("input", *_EACH_VALUE) or (operator is not None and operator.reads == MOVES)
+    return operator is not None and (operator.each_value or operator.reads == MOVES)

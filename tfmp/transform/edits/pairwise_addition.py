@@ -3,6 +3,7 @@
 import dataclasses
 
 from tfmp.graph import Call, Graph, Layer, TensorRef
+from tfmp.operators import operator_of
 
 
 def with_pairwise_additions(graph: Graph) -> Graph:
@@ -13,7 +14,8 @@ def with_pairwise_additions(graph: Graph) -> Graph:
     calls, layers, tensors = [], dict(graph.layers), dict(graph.tensors)
     for call in graph.calls:
         layer, addends = graph.layer_of(call), list(call.inputs)
-        if layer.kind not in ("add", "multiply") or len({tensors[name].shape for name in addends}) > 1:
+        operator = operator_of(layer)
+        if operator is None or not operator.pairwise or len({tensors[name].shape for name in addends}) > 1:
             calls.append(call)
             continue
         while len(addends) > 2:

@@ -1,9 +1,7 @@
 """Rewrites arg-max and arg-min for TensorFlow's converter."""
 
 from tfmp.graph import Graph, Layer
-from tfmp.operators.comparisons import index_attributes
-
-_KINDS = ("arg_max", "arg_min")
+from tfmp.operators.comparisons import INDICES, index_attributes
 
 
 def with_plain_indices(graph: Graph) -> Graph:
@@ -16,7 +14,7 @@ def with_plain_indices(graph: Graph) -> Graph:
     changed = {}
     for call in graph.calls:
         layer = graph.layer_of(call)
-        if layer.kind in _KINDS and layer.name not in changed:
+        if layer.kind in INDICES and layer.name not in changed:
             changed[layer.name] = _plain(graph, call, layer)
     return graph.replace_layers(changed)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from tfmp.graph import Graph
 from tfmp.operators.affine_chain import FUSED_ACTIVATIONS
-from tfmp.operators.normalization import with_positive_gammas
+from tfmp.operators.batch_normalization import with_positive_gammas
 from tfmp.transform.edits.activation_quantizers import with_stored_tensors
 from tfmp.transform.edits.layer_plan import EIGHT_BITS, SEARCHED, LayerPlan
 from tfmp.transform.edits.pairwise_addition import with_pairwise_additions

@@ -3,8 +3,9 @@
 import dataclasses
 from collections.abc import Collection
 
-from tfmp.bindings import activation_kinds
+from tfmp.bindings.left_alone import unknown_activation
 from tfmp.graph import Graph, Layer
+from tfmp.operators.recognition import OTHER, function_kind
 
 
 def with_separate_activations(graph: Graph, fused: Collection[str] = ()) -> Graph:
@@ -21,8 +22,8 @@ def with_separate_activations(graph: Graph, fused: Collection[str] = ()) -> Grap
         for call in [call for call in graph.calls if call.layer == layer.name]:
             new_name = graph.unused_name(f"{layer.name}_activation")
             config = {"name": new_name, "activation": layer.config["config"]["activation"]}
-            known = layer.attributes.get("activation_kind") or activation_kinds.of_name(name, graph.framework)
-            kind, attributes = known or ("other", activation_kinds.unknown(config))
+            known = layer.attributes.get("activation_kind") or function_kind(name, graph.framework)
+            kind, attributes = known or (OTHER, unknown_activation(config))
             made = Layer(new_name, kind, config={"config": config}, attributes=attributes)
             graph = graph.insert_after(call.outputs[0], made)
         config = {**layer.config["config"], "activation": "linear"}

@@ -5,8 +5,8 @@ import math
 
 from tfmp.bindings.layer_shapes import layer_shape
 from tfmp.graph import Graph, Layer, Tensor, TensorRef
+from tfmp.operators import TABLE
 
-_PARTS = {"separable_conv2d": ("depthwise_conv2d", "conv2d"), "separable_conv1d": ("depthwise_conv1d", "conv1d")}
 _OF_KERNEL = ("initializer", "regularizer", "constraint")
 _SHARED = ("trainable", "dtype", "data_format")
 _OF_WINDOW = ("kernel_size", "strides", "padding", "dilation_rate", "depth_multiplier")
@@ -18,7 +18,7 @@ def with_split_separables(graph: Graph) -> Graph:
     """Makes two layers of each separable convolution: `<name>_depthwise`, and `<name>` with its bias and activation."""
     for layer in list(graph.in_order()):
         causal = layer.attributes.get("padding") == "causal"  # which depthwise layers do not have
-        if layer.kind in _PARTS and layer.attributes.get("data_format") != "channels_first" and not causal:
+        if _parts(layer) and layer.attributes.get("data_format") != "channels_first" and not causal:
             graph = _with_split(graph, layer)
     return graph
 
@@ -49,7 +49,7 @@ def _depthwise(graph, layer, name):
 def _pointwise(graph, layer):
     config = {**_picked(layer, (*_SHARED, *_OF_OUTPUT, "name")), "kernel_size": 1}
     config |= {f"kernel_{part}": layer.config["config"][f"pointwise_{part}"] for part in _OF_KERNEL}
-    rank = 1 if layer.kind.endswith("1d") else 2
+    rank = len(layer.attributes["kernel_size"])
     attributes = {"strides": (1,) * rank, "padding": "valid", "dilation_rate": (1,) * rank, "groups": 1}
     attributes["activation"] = layer.attributes.get("activation", "linear")
     attributes["activation_kind"] = layer.attributes.get("activation_kind")
@@ -59,7 +59,7 @@ def _pointwise(graph, layer):
 def _part(graph, layer, name, config, attributes, *, size):
     """One of the two layers; its kernel is `[*size, in, depth_multiplier]` or `[*size, in, filters]`."""
     depthwise = name != layer.name
-    kind = _PARTS[layer.kind][0 if depthwise else 1]
+    kind = _parts(layer)[0 if depthwise else 1]
     call = next(call for call in graph.calls if call.layer == name)
     source, output = (graph.tensors[tensor].shape for tensor in (call.inputs[0], call.outputs[0]))
     kernel_shape = (*size, source[-1], layer.attributes["depth_multiplier"] if depthwise else output[-1])
@@ -88,6 +88,10 @@ def _part(graph, layer, name, config, attributes, *, size):
         trainable=layer.trainable,
         num_parameters=num_parameters,
     )
+
+
+def _parts(layer):
+    return TABLE[layer.kind].parts if layer.kind in TABLE else ()
 
 
 def _picked(layer, keys):

@@ -1,0 +1,85 @@
+"""Sums and products with constants, as in `x * 0.5 + 3.0`."""
+
+import numpy as np
+
+from tfmp.graph import TensorRef
+from tfmp.operators.operator import given
+
+
+def comparison_attributes(config, call):
+    """Returns the attributes of a comparison: `operand`, what the tensor is compared with if that is a constant.
+
+    Args:
+        config: Its configuration.
+        call: Its call, or None.
+
+    Returns:
+        `{}` for two tensors; `{"operand": nested list, "operand_first": bool}` for a tensor and a constant; else None.
+    """
+    if call is None:
+        return {}
+    operands = _operands(call)
+    constants = [operand for operand in operands if not isinstance(operand, TensorRef)]
+    if len(operands) != 2 or len(constants) > 1:
+        return None
+    if not constants:
+        return {}
+    values = np.asarray(constants[0])
+    if values.dtype.kind not in "fiub":
+        return None
+    return {"operand": values.tolist(), "operand_first": not isinstance(operands[0], TensorRef)}
+
+
+def _operands(call):
+    return [*call.args, *(call.kwargs[key] for key in ("x1", "x2", "x", "y") if key in call.kwargs)]
+
+
+def _number(operand):
+    """A scalar or one number per channel; None for constants of another shape."""
+    try:
+        value = np.asarray(operand, np.float64)
+    except (TypeError, ValueError):
+        return None
+    if value.size == 1:
+        return float(value.reshape(()))
+    return value.reshape(-1) if value.size == value.shape[-1] else None
+
+
+def _with_constant(numbers):
+    """A reader of `factor` and `offset`, which `numbers(constant, True if the tensor comes first)` returns or None."""
+
+    def read(config, call):
+        if call is None or len(call.inputs) != 1:
+            return None
+        operands = _operands(call)
+        if len(operands) != 2:
+            return None
+        first = isinstance(operands[0], TensorRef)
+        constant = _number(operands[1] if first else operands[0])
+        found = None if constant is None else numbers(constant, first)
+        return None if found is None else dict(zip(("factor", "offset"), found, strict=True))
+
+    return read
+
+
+_SUM = _with_constant(lambda constant, first: (1.0, constant))
+_DIFFERENCE = _with_constant(lambda constant, first: (1.0, -constant) if first else (-1.0, constant))
+_PRODUCT = _with_constant(lambda constant, first: (constant, 0.0))
+_QUOTIENT = _with_constant(lambda constant, first: (1 / constant, 0.0) if first and np.all(constant) else None)
+_NEGATIVE = given(factor=-1.0, offset=0.0)
+# Operations of one tensor and a constant, or of one tensor alone, that are `factor * x + offset`.
+AFFINE_OPERATIONS = {
+    "Add": _SUM,
+    "Subtract": _DIFFERENCE,
+    "Multiply": _PRODUCT,
+    "Divide": _QUOTIENT,
+    "TrueDivide": _QUOTIENT,
+    "Negative": _NEGATIVE,
+    "math.add": _SUM,
+    "__operators__.add": _SUM,
+    "math.subtract": _DIFFERENCE,
+    "math.multiply": _PRODUCT,
+    "math.divide": _QUOTIENT,
+    "math.truediv": _QUOTIENT,
+    "math.negative": _NEGATIVE,
+}
