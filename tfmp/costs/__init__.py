@@ -1,4 +1,4 @@
-"""Costs: tables of what each layer pays for each pair of bit-widths."""
+"""Costs: tables of the cost of each layer at each pair of bit-widths."""
 
 from tfmp.checks import check_instance
 from tfmp.costs.activation_memory import ActivationMemory
@@ -61,14 +61,14 @@ def names() -> tuple[str, ...]:
 
 
 def register(cost):
-    """Adds a cost under its `name`, so that budgets and commands can name it; returns it.
+    """Registers a cost under its `name`, for budgets and commands; returns it.
 
     Args:
-        cost: A subclass of `Cost` that is made without arguments, or a cost.
+        cost: A cost, or a subclass of `Cost` whose constructor needs no arguments.
 
     Raises:
-        TypeError: If it is none.
-        ValueError: If the name is that of another one.
+        TypeError: If it is neither.
+        ValueError: If the name belongs to another cost.
 
     Example:
         >>> tfmp.costs.register(tfmp.costs.Function(lambda shape, w, a: shape.macs * max(w, a), name="serial", unit=""))
@@ -80,11 +80,11 @@ def get(cost) -> Cost:
     """Returns a cost.
 
     Args:
-        cost: One of `names()`, the path of a `.json` or `.csv` file for `Table.from_file`, a `Cost`, or a subclass that
-            is made without arguments.
+        cost: One of `names()`, the path of a `.json` or `.csv` file for `Table.from_file`, a `Cost`, or a subclass
+            whose constructor needs no arguments.
 
     Raises:
-        ValueError: If the name is unknown, or that of a cost that needs to be measured first, or the file is no table.
+        ValueError: If the name is unknown, the cost must be measured first, or the file is not a table.
         TypeError: If it is neither a name nor a `Cost`.
     """
     if isinstance(cost, str) and cost.endswith((".json", ".csv")):

@@ -6,9 +6,9 @@ from tfmp.costs.cost import Cost
 
 
 class ActivationMemory(Cost):
-    """b_a times the values of the input: bits of what the layers read for one sample (EdMIPS, eq. 7).
+    """Bits of the layers' inputs for one sample, b_a times the number of values (EdMIPS, eq. 7).
 
-    A tensor that two layers read counts for both. What stands in memory at one time is `PeakActivationMemory`.
+    A tensor that two layers read counts twice. For the memory that is needed at once, use `PeakActivationMemory`.
 
     Example:
         >>> budget = tfmp.Budget("activation_memory", like_uniform=(4, 4))

@@ -6,7 +6,7 @@ from tfmp.costs.cost import Cost
 
 
 class BitOps(Cost):
-    """b_w b_a |f| w h / s**2: bit operations for one sample, groups counted (EdMIPS, eq. 9); a float counts 32 bits."""
+    """Bit operations for one sample, b_w b_a |f| w h / s**2, groups counted (EdMIPS, eq. 9); a float counts 32 bits."""
 
     name = "bitops"
     unit = "bit operations"

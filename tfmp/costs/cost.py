@@ -12,16 +12,16 @@ from tfmp.graph import CodeFormat, Graph, LayerShape
 
 
 class Cost(abc.ABC):
-    """A price list: what each layer costs at each pair of weight and activation formats.
+    """Base class of costs: the cost of each layer at each pair of weight and activation formats.
 
-    A cost is a table of numbers and knows no framework: the search takes expectations of it,
-    `p_weights @ table @ p_activations`, which is exact when the two choices are independent, and the knapsack reads
-    single entries. The cost of a network is the sum over its layers, and its overhead.
+    A cost is a table of numbers and independent of a framework. The search computes expectations,
+    `p_weights @ table @ p_activations`, which are exact for independent choices; the knapsack reads single entries. The
+    cost of a network is the sum over its layers, plus its overhead.
 
     Attributes:
         name: Name in the registry, `"bitops"` for example.
         unit: Unit of every entry, `"bit operations"` for example.
-        per_call: True if a layer pays at every call, False if it pays once however often it is called.
+        per_call: True if a layer costs its entry at every call, False if once for all calls.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Cost(abc.ABC):
         weight_formats: Sequence[CodeFormat],
         activation_formats: Sequence[CodeFormat],
     ) -> np.ndarray:
-        """Prices one layer.
+        """Returns the price table of one layer.
 
         Args:
             shape: The layer.
@@ -47,11 +47,11 @@ class Cost(abc.ABC):
         """
 
     def overhead(self, graph) -> float:
-        """Returns what the network costs beside its layers' tables, in `unit`: nothing by default."""
+        """Returns the cost of the network outside its layers' tables, in `unit`: zero by default."""
         return 0.0
 
     def sums(self, graph: Graph, layers) -> tuple[LayerSum, ...]:
-        """Returns what some layers' choices of bits cost: the largest of these sums, of which there is mostly one.
+        """Returns the sums of some layers' tables; the largest is their cost. Most costs have one sum.
 
         Args:
             graph: The network.
@@ -60,18 +60,18 @@ class Cost(abc.ABC):
         return (LayerSum(tables(graph, self, layers)),)
 
     def outside(self, graph: Graph, layers) -> float:
-        """Returns what the network costs beside the sums over some layers: all other layers, and the overhead."""
+        """Returns the cost outside the sums over some layers: all other layers, and the overhead."""
         others = LayerSum(tables(graph, self, set(graph.layers).difference(layers)))
         return others.of(graph) + self.overhead(graph)
 
 
 def tables(graph: Graph, cost: Cost, layers=None) -> dict[str, np.ndarray]:
-    """Returns the price tables of layers that multiply, times the number of their calls where each call pays.
+    """Returns the price tables of layers with a kernel, times the number of calls if `per_call`.
 
     Args:
         graph: The network.
         cost: A `Cost`.
-        layers: Names of the layers to price; None for all that multiply.
+        layers: Names of the layers; None for all layers with a kernel.
 
     Returns:
         Layer name to `[weight candidates, activation candidates]` array in the cost's unit.

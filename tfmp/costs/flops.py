@@ -6,9 +6,9 @@ from tfmp.costs.cost import Cost
 
 
 class Flops(Cost):
-    """|f| w h / s**2: multiply-accumulates for one sample, groups counted (EdMIPS, eq. 8).
+    """Multiply-accumulates for one sample, |f| w h / s**2, groups counted (EdMIPS, eq. 8).
 
-    It does not depend on the formats: as a budget it cannot guide a search over bits.
+    They do not depend on bits, so as a budget they cannot guide a search over bits.
     """
 
     name = "flops"

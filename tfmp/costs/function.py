@@ -12,13 +12,13 @@ from tfmp.graph import LayerShape
 
 @dataclasses.dataclass(frozen=True)
 class Function(Cost):
-    """A price for each layer at each pair of bits, from a function of them.
+    """A cost from a function of the layer and its bits.
 
     Args:
         function: Called with a `LayerShape`, weight bits and activation bits, 32 for floating point; returns the price.
-        name: Of the cost, in logs and reports.
-        unit: Of the price, `"ms"` for example.
-        per_call: True if a layer pays at every call, False if it pays once however often it is called.
+        name: Name of the cost in logs and reports.
+        unit: Unit of the price, `"ms"` for example.
+        per_call: True if a layer costs its price at every call, False if once for all calls.
 
     Raises:
         TypeError: If `function` cannot be called.

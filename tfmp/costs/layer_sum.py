@@ -11,11 +11,11 @@ from tfmp.graph import Graph, Layer
 
 @dataclasses.dataclass(frozen=True)
 class LayerSum:
-    """A constant, and from each layer's table the entry of its weight and activation bits.
+    """The sum of a constant and each layer's table entry at its weight and activation bits.
 
     Args:
         tables: Layer name to `[weight candidates, activation candidates]` array.
-        constant: What is added, whatever the layers choose.
+        constant: Constant that is added for any bits.
 
     Example:
         >>> LayerSum({"conv": np.array([[1.0, 2.0]])}, 10.0).smallest
@@ -27,16 +27,16 @@ class LayerSum:
 
     @property
     def smallest(self) -> float:
-        """The sum with every layer at its cheapest entry, also one that it cannot choose."""
+        """The sum with every layer at its cheapest entry, even if it cannot choose it."""
         return self.constant + float(sum(table.min() for table in self.tables.values()))
 
     def of(self, graph: Graph, assignment=None, probabilities=None) -> float:
         """Returns the sum for the layers of a graph.
 
         Args:
-            graph: Has the layers' candidates.
-            assignment: Bits of the searched layers; without it the sum is the expected one.
-            probabilities: Layer name to arrays of weight and activation probabilities, in place of the graph's.
+            graph: The network with the layers' candidates.
+            assignment: Bits of the searched layers; without it, the expected sum is returned.
+            probabilities: Layer name to arrays of weight and activation probabilities, instead of the graph's.
         """
         total = self.constant
         for name, table in self.tables.items():
@@ -49,7 +49,7 @@ class LayerSum:
 
 
 def layer_cost(layer, table, assignment=None) -> float:
-    """Returns one layer's entry of its table under an assignment, or its expectation where there is none."""
+    """Returns one layer's table entry under an assignment, or its expectation without an assignment."""
     check_instance("layer", layer, Layer, "a `tfmp.graph.Layer`")
     if assignment is None or not layer.is_searched:
         return float((layer.pair_probabilities() * table).sum())

@@ -10,18 +10,18 @@ from tfmp.costs.cost import Cost
 
 @dataclasses.dataclass(frozen=True)
 class ModelSize(Cost):
-    """b_w |f|: bits of all kernels if every weight took exactly its bits, plus 32 for each number that stays in float.
+    """Bits of all kernels with exactly their bits per weight, b_w |f|, plus 32 for each number that stays in float.
 
-    A bound that no container reaches below 8 bits except at 2 and 4; `tflite_bytes` counts a file's containers.
+    It is a lower bound: files store weights in containers of 8, 4 or 2 bits, which `tflite_bytes` counts.
 
     Args:
-        kernels_only: True to leave out the numbers that stay in float, biases, normalizations and layers that are left
-            alone: the papers' C_size.
+        kernels_only: True to omit the numbers that stay in float (biases, normalizations, layers that are not
+            quantized), as C_size of the papers.
 
     Example:
         >>> cost = ModelSize(kernels_only=True)
 
-    Reference: DualPrecision, eq. 6 (kernels alone)
+    Reference: DualPrecision, eq. 6 (kernels only)
     """
 
     kernels_only: bool = False

@@ -6,12 +6,12 @@ from tfmp.graph import Graph
 
 
 def network_cost(graph: Graph, cost, assignment=None) -> float:
-    """Returns the cost of a network: the largest of its sums over layers, and what is in no such sum.
+    """Returns the cost of a network: the largest of its sums over layers, plus the cost outside them.
 
     Args:
         graph: The network, in floating point, relaxed or fixed.
         cost: A `Cost`.
-        assignment: Bits of the searched layers; without it a relaxed network has its expected cost (EdMIPS, eq. 12).
+        assignment: Bits of the searched layers; without it, a relaxed network has its expected cost (EdMIPS, eq. 12).
 
     Returns:
         Float in the cost's unit.

@@ -1,4 +1,4 @@
-"""Cost `peak_activation_memory`: most bits of activations in memory at one time."""
+"""Cost `peak_activation_memory`: most bits of activations in memory at once."""
 
 import numpy as np
 
@@ -8,15 +8,15 @@ from tfmp.costs.live_values import live_values
 
 
 class PeakActivationMemory(ActivationMemory):
-    """The largest sum of bits that are alive at once while the integer network runs for one sample.
+    """The largest number of activation bits alive at once while the integer network runs for one sample.
 
-    Counted are the tensors that the network stores, each in the format that it is stored in: the input of a layer at
-    that layer's bits, what has several readers at 8 bits, with a copy for each reader of fewer, and the floating-point
-    inputs and outputs of the network. At 8 bits they are those of the exported file. Its operations run in the file's
-    order; scratch memory of the runtime is not counted.
+    It counts the stored tensors, each in its stored format: the input of a layer at the layer's bits; a tensor with
+    several readers at 8 bits, with a copy for each reader of fewer bits; and the floating-point inputs and outputs of
+    the network. At 8 bits, these are the tensors of the exported file. Operations run in the order of the file; scratch
+    memory of the runtime is not counted.
 
-    No sum over layers: each operation has a sum of its own, and the cost is the largest. The expected cost of a relaxed
-    network is the largest of the expected sums. A search prices the layers that are alive at the present peak.
+    The cost is not a sum over layers: each operation has a sum, and the cost is the largest. The expected cost of a
+    relaxed network is the largest of the expected sums. A search prices the layers that are alive at the current peak.
 
     Raises:
         ValueError: In `sums`, if the size of a tensor is free.
@@ -53,7 +53,7 @@ def _table(layer, count):
 
 
 def _undominated(rows):
-    """The rows that are not, entry by entry, within another: one of them is the largest sum at any bits."""
+    """Returns the rows that no other row exceeds in all entries: one of them is the largest sum at any bits."""
     found = np.zeros((0, len(rows[0]))) if rows else np.zeros((1, 0))
     for row in sorted(map(np.array, rows), key=lambda row: -row.sum()):
         if not (found >= row).all(axis=1).any():

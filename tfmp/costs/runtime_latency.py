@@ -14,16 +14,15 @@ _COMMAND = '`tfmp.measure_runtime(model, "latency.json")`, or `python tools/meas
 
 @dataclasses.dataclass(frozen=True)
 class RuntimeLatency(Cost):
-    """Time of a batch in the runtime of TFLite files, us, as measured once on one machine.
+    """Time of a batch in LiteRT in us, as measured on one machine.
 
-    A layer's latency depends on the container of its weights alone: activations are 8-bit codes in every file, whatever
-    their bits. Where a packed container makes the runtime slower, as it does for most convolutions, the table says so,
-    and a budget takes 8 bits.
+    The latency of a layer depends only on the container of its weights: activations are 8-bit codes in every file. If a
+    packed container is slower, as for most convolutions, the table shows it, and a budget chooses 8 bits.
 
     Args:
         measurements: A `tfmp.costs.RuntimeTable`, or the path of one that `tfmp.measure_runtime` wrote.
-        mode: That of the exported file. `"small"` packs weights; in `"fast"` all take 8 bits, and no choice of bits
-            changes the latency.
+        mode: Mode of the exported file. `"small"` packs weights; in `"fast"` all weights have 8 bits, and the choice of
+            bits does not change the latency.
 
     Raises:
         ValueError: If there is no table, or the mode is unknown. In `table` and `overhead`: if a layer, or the network,

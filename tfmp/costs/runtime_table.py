@@ -12,7 +12,7 @@ from tfmp.files.json_record import JsonRecord, built_from
 from tfmp.graph.graph import Graph
 from tfmp.graph.layer_shape import LayerShape
 
-_HERE = ("name", "reads_network_input")  # what two layers of equal latency may differ in
+_HERE = ("name", "reads_network_input")  # fields in which layers of equal latency may differ
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,8 +20,8 @@ class RuntimeRow:
     """The latency of one layer with its weights in one container.
 
     Args:
-        shape: The layer, under the name that it was measured by.
-        container_bits: 8, 4 or 2: what the file takes for a weight.
+        shape: The layer, with the name under which it was measured.
+        container_bits: Bits of a weight in the file: 8, 4 or 2.
         latency_us: Median over the runs.
         quartiles_us: A quarter of the runs was below the first, a quarter above the second.
     """
@@ -41,14 +41,14 @@ class RuntimeRow:
 
 @dataclasses.dataclass(frozen=True)
 class RuntimeTable:
-    """Latencies by shape and container, and what networks take beside their layers.
+    """Latencies by shape and container, and the overhead of networks.
 
     Args:
-        conditions: What must be equal for rows to be compared: machine, runtime, threads, batch size.
-        rows: One per shape and container; names of layers do not count.
-        overhead_us: By `network_key`: what the whole network took with all weights at 8 bits, less the sum of its
-            layers' rows. It may be negative, where operators run faster in a row than one by one.
-        date: Of the last measurement.
+        conditions: Conditions that must be equal for all rows: machine, runtime, threads, batch size.
+        rows: One row per shape and container; layer names are ignored.
+        overhead_us: Overhead by `network_key`: latency of the whole network with all weights at 8 bits, less the sum of
+            its layers' rows. It is negative if operators run faster together than one by one.
+        date: Date of the last measurement.
 
     Example:
         >>> RuntimeTable.from_json("latency.json").latency_us(shape, 8)
@@ -69,11 +69,11 @@ class RuntimeTable:
         object.__setattr__(self, "_latencies", found)
 
     def latency_us(self, shape: LayerShape, container_bits: int) -> float | None:
-        """Latency of a layer, None if it was not measured."""
+        """Returns the latency of a layer, or None if it was not measured."""
         return self._latencies.get((_key(shape), container_bits))
 
     def to_json(self, path=None, *, overwrite=False) -> str:
-        """Returns the table as JSON and, given a path, writes it there, whole or not at all."""
+        """Returns the table as JSON text, and writes it atomically to `path` if given."""
         return _RECORD.write(dataclasses.asdict(self), path, overwrite=overwrite)
 
     @classmethod
@@ -81,7 +81,7 @@ class RuntimeTable:
         """Reads a table from a file.
 
         Raises:
-            ValueError: If the file holds no table, or one of a newer version.
+            ValueError: If the file is not a table, or of a newer version.
         """
         return _RECORD.read(path, cls._of)
 
@@ -96,7 +96,7 @@ _RECORD = JsonRecord("tfmp.RuntimeTable", "a table of latencies", "`tfmp.measure
 
 
 def network_key(graph: Graph) -> str:
-    """A name for a network by the layers that multiply in it, in their order, whatever their bits and names."""
+    """Returns a key of a network: its layers with a kernel, in order, independent of their bits and names."""
     layers = [graph.layer_of(call) for call in graph.calls]
     keys = [_key(layer.shape) for layer in layers if layer.shape is not None]
     return hashlib.sha256(json.dumps(keys).encode()).hexdigest()[:16]
@@ -105,5 +105,5 @@ def network_key(graph: Graph) -> str:
 def _key(shape):
     fields = dataclasses.asdict(shape)
     if shape.kind != "conv2d_transpose":
-        fields["input_size"] = None  # what follows from the others but for the padding
+        fields["input_size"] = None  # except for padding, it follows from the other fields
     return tuple(value for name, value in fields.items() if name not in _HERE)

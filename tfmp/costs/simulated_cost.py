@@ -14,17 +14,17 @@ from tfmp.simulator.schedule import OBJECTIVES
 
 @dataclasses.dataclass(frozen=True)
 class SimulatedCost(Cost):
-    """A cost read from the simulator; `Energy` and `Latency` are the ones to use.
+    """Base class of costs from the simulator; use `Energy` and `Latency`.
 
     Args:
         hardware: `tfmp.simulator.Hardware`, or the name of a preset.
-        batch: Samples that run together; costs are for all of them.
-        objective: What each layer's schedule minimizes first, `"latency"` (as the reference does) or `"energy"`.
+        batch: Samples per batch; costs are for the whole batch.
+        objective: What each layer's schedule minimizes first, `"latency"` (as in the reference) or `"energy"`.
         depthwise: How depthwise layers are encoded: `"single_channel"`, `"dense"` or `"per_group"`.
 
     Raises:
-        ValueError: If there is no such preset, or an argument is none of its values. In `table`: if a format is
-            floating point or wider than the hardware's operands, or a layer fits no buffer.
+        ValueError: If there is no such preset, or an argument has an unknown value. In `table`: if a format is floating
+            point or wider than the hardware's operands, or a layer fits no buffer.
     """
 
     hardware: Hardware | str = "bit_fusion"
@@ -63,7 +63,7 @@ class SimulatedCost(Cost):
 
 @dataclasses.dataclass(frozen=True)
 class Energy(SimulatedCost):
-    """Energy of a batch on a simulated accelerator, nJ: what the joint search minimizes.
+    """Energy of a batch on a simulated accelerator, nJ, the default cost of the joint search.
 
     Arguments and errors are those of `SimulatedCost`.
 

@@ -16,21 +16,21 @@ _COLUMNS = ["layer", "weight_bits", "activation_bits"]
 
 
 class Table(Cost):
-    """What each layer costs at each pair of bits, as it was measured or was agreed on.
+    """A cost from a table of measured or given numbers, for each layer and each pair of bits.
 
     Args:
-        layers: Layer name to a mapping of `(weight_bits, activation_bits)` to a number; or to an array, with a row for
-            each of `weight_bits` and a column for each of `activation_bits`. A layer that is called several times costs
-            its entry once. Floating point has 32 bits.
-        unit: Of every number, `"ms"` for example.
-        name: Of the cost, in logs and reports.
+        layers: Layer name to a mapping of `(weight_bits, activation_bits)` to a number; or to an array, with one row
+            per `weight_bits` and one column per `activation_bits`. A layer that is called several times costs its entry
+            once. Floating point has 32 bits.
+        unit: Unit of every number, `"ms"` for example.
+        name: Name of the cost in logs and reports.
         weight_bits: Bits of the rows of arrays.
         activation_bits: Bits of the columns of arrays.
-        others: What a layer that is not in the table costs at any bits; None makes it an error.
+        others: Cost of a layer that is not in the table, at any bits; None makes it an error.
 
     Raises:
-        ValueError: If a number is negative or not finite, or an array does not fit its bits. In `table`: if a layer or
-            a pair of bits is missing. All name the layer.
+        ValueError: If a number is negative or not finite, or an array does not match its bits. In `table`: if a layer
+            or a pair of bits is missing. All messages name the layer.
 
     Example:
         >>> cost = Table({"conv": {(4, 8): 0.5, (8, 8): 0.75}}, unit="ms")
@@ -101,14 +101,14 @@ class Table(Cost):
 
     @classmethod
     def from_file(cls, path: str | os.PathLike) -> "Table":
-        """Reads a table whose name is that of the file.
+        """Reads a table from a file; its name is that of the file.
 
-        - JSON: an object with the arguments, of which pairs of bits are texts:
+        - JSON: an object with the arguments, with pairs of bits as text:
           `{"unit": "ms", "layers": {"conv": {"4,8": 0.5, "8,8": 0.75}}}`.
         - CSV: columns `layer`, `weight_bits`, `activation_bits` and one more, whose name is the unit.
 
         Raises:
-            ValueError: If the file holds no table.
+            ValueError: If the file is not a table.
         """
         path = pathlib.Path(check_path("path", path))
         try:

@@ -45,12 +45,12 @@ def names() -> tuple[str, ...]:
 def get(name: str) -> Callable[..., Any]:
     """Returns the `build` function of a network.
 
-    Its arguments are the Keras to build with and, by keyword, `image_size`, `num_classes` and `width`; what else a
-    network takes is in its file.
+    Its arguments are the Keras to build with and, by keyword, `image_size`, `num_classes` and `width`; additional
+    arguments of a network are documented in its file.
 
     Raises:
-        ValueError: If the name is unknown; of the function, if a size or a width is not positive.
-        TypeError: Of the function, if it is given something else than a Keras.
+        ValueError: If the name is unknown; from the function, if a size or a width is not positive.
+        TypeError: From the function, if its first argument is not a Keras.
 
     Example:
         >>> model = tfmp.networks.get("resnet20")(keras, width=0.5)

@@ -1,4 +1,4 @@
-"""From a discrete network to a Keras model."""
+"""Builds the Keras model of a discrete network."""
 
 from types import ModuleType
 from typing import Any
@@ -22,10 +22,10 @@ def build_network(
     calibration: Any = None,
     seed: int = 0,
 ) -> KerasModel:
-    """Returns the Keras model of a network that a joint search found: layers of fixed bits, with new weights.
+    """Returns the Keras model of a network from a joint search, with fixed bits and new weights.
 
-    Train it like any model, then export and simulate it. Its simulated energy is that which the search knew of the
-    network, to the last bit. Kernels have a weight decay of 1e-4 as an L2 regularizer, which the supernet has not.
+    Train it like any model, then export and simulate it. Its simulated energy equals that in the search exactly.
+    Kernels have an L2 regularizer of 1e-4, which the supernet does not have.
 
     Args:
         keras: The Keras to build with, `keras` or `tf_keras`.
@@ -33,7 +33,7 @@ def build_network(
         quantizer: Name of a quantizer family, or a pair of names (weights, activations), of the blocks. The default is
             that of the supernet.
         calibration: Inputs from which ranges start; without them they start from the first training batch.
-        seed: Integer, as for `tfmp.relax`.
+        seed: Integer, as in `tfmp.relax`.
 
     Returns:
         A functional model from images to logits, not compiled.
@@ -46,7 +46,7 @@ def build_network(
     bits = network.searched_bits
     model = float_network(keras, network)
     candidates = tuple(sorted({each for pair in bits.values() for each in pair})) or (ENDS_BITS,)
-    # What is not searched has 8 bits; where all blocks are skipped, that is all there is.
+    # Layers that are not searched have 8 bits; if all blocks are skipped, there are no others.
     searched = {"quantizer": quantizer, "skip": ["last"]} if bits else {"quantizer": _ENDS, "first_and_last": "search"}
     relaxed = relax(
         model, weight_bits=candidates, activation_bits=candidates, calibration=calibration, seed=seed, **searched

@@ -1,4 +1,4 @@
-"""The convolution that the networks here are made of."""
+"""Convolutions, normalization and classifier of the networks."""
 
 import types
 from types import ModuleType
@@ -11,7 +11,7 @@ WEIGHT_DECAY = 1e-4
 
 
 def check_keras(keras: Any) -> None:
-    """Raises `TypeError` unless it is a module that layers and models are made with."""
+    """Raises `TypeError` unless the argument is a Keras module."""
     check_instance("keras", keras, types.ModuleType, "the module `keras` or `tf_keras`")
     if not (hasattr(keras, "layers") and hasattr(keras, "Input")):
         raise TypeError(f"`keras` must be the module `keras` or `tf_keras`. Received: {keras!r}")
@@ -28,7 +28,7 @@ def convolution(
     padding: str = "same",
     groups: int = 1,
 ) -> Tensor:
-    """A convolution without bias, because a normalization follows. He initialization, weight decay 1e-4."""
+    """Applies a convolution with He initialization and weight decay 1e-4, without bias: a normalization follows."""
     return keras.layers.Conv2D(
         filters,
         kernel_size,
@@ -43,7 +43,7 @@ def convolution(
 
 
 def depthwise_convolution(keras: ModuleType, x: Tensor, kernel_size: int, name: str, *, strides: int = 1) -> Tensor:
-    """A depthwise convolution, otherwise like `convolution`."""
+    """Applies a depthwise convolution, otherwise like `convolution`."""
     return keras.layers.DepthwiseConv2D(
         kernel_size,
         strides=strides,
@@ -56,13 +56,13 @@ def depthwise_convolution(keras: ModuleType, x: Tensor, kernel_size: int, name: 
 
 
 def normalization(keras: ModuleType, x: Tensor, name: str, *, max_value: float | None = None) -> Tensor:
-    """A batch normalization and the ReLU that a quantized input replaces (EdMIPS, section 5.1, after HWGQ-Net)."""
+    """Applies a batch normalization and a ReLU, which a quantized input replaces (EdMIPS, section 5.1; HWGQ-Net)."""
     x = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_bn")(x)
     return keras.layers.ReLU(max_value=max_value, name=f"{name}_relu")(x)
 
 
 def classifier(keras: ModuleType, x: Tensor, num_classes: int) -> Tensor:
-    """Logits."""
+    """Returns the logits of a dense layer."""
     return keras.layers.Dense(
         num_classes,
         kernel_initializer="he_normal",
@@ -72,5 +72,5 @@ def classifier(keras: ModuleType, x: Tensor, num_classes: int) -> Tensor:
 
 
 def scaled(filters: int, width: float) -> int:
-    """A number of filters times a width multiplier, at least 1."""
+    """Returns a number of filters times a width multiplier, at least 1."""
     return max(1, round(filters * width))

@@ -1,4 +1,4 @@
-"""The module of GoogLeNet, and what stands before and between modules."""
+"""Modules of GoogLeNet, and the layers before and between them."""
 
 from types import ModuleType
 
@@ -9,17 +9,17 @@ from tfmp.networks._convolution import convolution, normalization, scaled
 def activated_convolution(
     keras: ModuleType, x: Tensor, filters: int, kernel_size: int, name: str, *, strides: int = 1
 ) -> Tensor:
-    """A convolution, its normalization and activation."""
+    """Applies a convolution, its normalization and activation."""
     return normalization(keras, convolution(keras, x, filters, kernel_size, name, strides=strides), name)
 
 
 def maximum(keras: ModuleType, x: Tensor, name: str, *, strides: int = 2) -> Tensor:
-    """The maximum of 3x3 places."""
+    """Applies a maximum pooling of 3x3."""
     return keras.layers.MaxPooling2D(3, strides=strides, padding="same", name=name)(x)
 
 
 def inception_modules(keras, x, modules, width):
-    """A row of modules; their layers are named as in EdMIPS, fig. 2.
+    """Applies a sequence of modules; their layers are named as in EdMIPS, fig. 2.
 
     Args:
         keras: The Keras to build with.

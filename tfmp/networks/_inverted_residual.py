@@ -9,16 +9,16 @@ from tfmp.networks._convolution import convolution, depthwise_convolution, norma
 def inverted_residual(
     keras: ModuleType, x: Tensor, *, expanded: int | None, filters: int, strides: int, name: str, kernel_size: int = 3
 ) -> Tensor:
-    """A 1x1 convolution to more channels, a depthwise one, and a linear 1x1 convolution to fewer.
+    """Applies a 1x1 convolution to more channels, a depthwise one, and a linear 1x1 convolution to fewer channels.
 
-    The input is added where the sizes agree.
+    If input and output have the same shape, the input is added.
 
     Args:
         keras: The Keras to build with.
         x: The input.
         expanded: Channels of the depthwise convolution; None for those of the input, without the first convolution.
         filters: Channels of the output.
-        strides: Of the depthwise convolution.
+        strides: Strides of the depthwise convolution.
         name: Prefix of the layers' names.
         kernel_size: Side of the depthwise kernel.
     """

@@ -14,7 +14,7 @@ def build(
 ) -> KerasModel:
     """Returns a residual network whose blocks are two convolutions, with the activation after the sum.
 
-    Where the sizes of a sum differ, a 1x1 convolution with normalization is the shortcut. Convolutions have no bias.
+    If the shapes of a sum differ, the shortcut is a 1x1 convolution with normalization. Convolutions have no bias.
     40.8 * 10^6 MACs and 274,042 parameters at the defaults. Depth 8 is like the network of MLPerf Tiny, with a
     normalization in its shortcuts too: 78,714 parameters.
 

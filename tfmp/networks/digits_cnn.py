@@ -7,7 +7,7 @@ from tfmp.networks._convolution import scaled
 
 
 def build(keras: ModuleType, *, image_size: int = 8, num_classes: int = 10, width: float = 1.0) -> KerasModel:
-    """Returns a network with one of each: convolution, residual addition, depthwise and pointwise convolution, dense.
+    """Returns a small network with convolutions, a residual addition, a depthwise convolution and a dense layer.
 
     Args:
         keras: The Keras to build with, `keras` or `tf_keras`.

@@ -17,7 +17,7 @@ _MODULES = {  # a quarter of the filters of GoogLeNet's modules of these names
 
 
 def build(keras: ModuleType, *, image_size: int = 32, num_classes: int = 10, width: float = 1.0) -> KerasModel:
-    """Returns four modules of GoogLeNet with a quarter of its filters, behind one 3x3 convolution.
+    """Returns four modules of GoogLeNet with a quarter of its filters, after one 3x3 convolution.
 
     11.9 * 10^6 MACs and 0.116 * 10^6 parameters at the defaults. 24 searched filters.
 

@@ -22,13 +22,13 @@ def build(
 ) -> KerasModel:
     """Returns a MobileNetV2.
 
-    0.301 * 10^9 MACs and 3.54 * 10^6 parameters at the defaults. The form for small images, `mobilenet_v2_cifar`,
-    halves the image in the first convolution and at 96 channels alone: 189.0 * 10^6 MACs and 2.27 * 10^6 parameters.
+    0.301 * 10^9 MACs and 3.54 * 10^6 parameters at the defaults. The variant for small images, `mobilenet_v2_cifar`,
+    halves the image only in the first convolution and at 96 channels: 189.0 * 10^6 MACs and 2.27 * 10^6 parameters.
 
     Args:
         keras: The Keras to build with, `keras` or `tf_keras`.
         name: Name of the model.
-        strides: Of the first block of each of the seven rows of table 2.
+        strides: Strides of the first block of each of the seven rows of table 2.
         image_size: Height and width.
         num_classes: Number of logits.
         width: Factor on the number of channels, rounded to whole channels, not to multiples of 8.

@@ -25,7 +25,7 @@ _SQUEEZE = 4
 def build(keras: ModuleType, *, image_size: int = 32, num_classes: int = 10, width: float = 1.0) -> KerasModel:
     """Returns a MobileNetV3-Small that halves the image three times and ends in one dense layer.
 
-    Its blocks have squeeze and excitation and hard swish where the paper's have them.
+    Its blocks have squeeze-and-excitation and hard swish in the same places as in the paper.
 
     Args:
         keras: The Keras to build with, `keras` or `tf_keras`.
@@ -68,7 +68,7 @@ def _squeeze_and_excitation(keras, x, channels, name):
     gate = keras.layers.Conv2D(
         max(1, channels // _SQUEEZE), 1, activation="relu", kernel_initializer="he_normal", name=f"{name}_reduce"
     )(gate)
-    # relu6(x + 3) / 6 as the layers of both Kerases.
+    # relu6(x + 3) / 6, from layers that both Kerases have.
     gate = keras.layers.Conv2D(channels, 1, kernel_initializer="he_normal", name=f"{name}_excite")(gate)
     gate = keras.layers.Rescaling(1.0, offset=3.0, name=f"{name}_shift")(gate)
     gate = keras.layers.ReLU(max_value=6.0, name=f"{name}_clip")(gate)

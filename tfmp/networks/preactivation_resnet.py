@@ -18,7 +18,7 @@ def build(
     num_classes: int = 1000,
     width: float = 1.0,
 ) -> KerasModel:
-    """Returns a residual network in the order normalization, quantized activation, convolution, as EdMIPS has it.
+    """Returns a residual network in the order normalization, quantized activation, convolution, as in EdMIPS.
 
     ResNet-18 at the defaults: 1.81 * 10^9 MACs, 11.70 * 10^6 parameters and 19 searched filters, 16 of 3x3 and 3
     shortcuts. ResNet-50 has 3, 4, 6 and 3 blocks with bottlenecks: 4.09 * 10^9 MACs, 25.60 * 10^6 parameters and 52

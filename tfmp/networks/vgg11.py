@@ -6,7 +6,7 @@ from tfmp.annotations import KerasModel
 from tfmp.checks import check_choice, check_integers
 from tfmp.networks._convolution import classifier, convolution, depthwise_convolution, normalization, scaled
 
-# Filters between the poolings, and how many convolutions behind the first are separable in each variant.
+# Filters between the poolings, and the number of separable convolutions after the first, by variant.
 _GROUPS = ((64,), (128,), (256, 256), (512, 512), (512, 512))
 _NUM_SEPARABLE = {"": 0, "a": 1, "b": 4, "c": 7}
 
@@ -29,10 +29,10 @@ def build(
         image_size: Height and width, at least 32.
         num_classes: Number of logits.
         width: Factor on the number of filters.
-        variant: `"a"`, `"b"` or `"c"` makes the first one, four or all seven convolutions behind the first one
-            separable: a 1x1 convolution, then a 3x3 depthwise one.
-        fan_in: Input channels and side of the window of each filter of these depthwise convolutions. With more than one
-            channel they are convolutions in groups of as many, and their filters are rounded to multiples of it.
+        variant: `"a"`, `"b"` or `"c"` makes one, four or all seven convolutions after the first one separable: a 1x1
+            convolution, then a 3x3 depthwise one.
+        fan_in: Input channels and window side of each filter of these depthwise convolutions. With more than one
+            channel, they are grouped convolutions, and their filters are rounded to multiples of it.
 
     Returns:
         A functional model from images to logits.

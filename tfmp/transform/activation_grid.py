@@ -9,10 +9,10 @@ from tfmp.transform.candidate_checks import check_range, check_zero
 
 
 def activation_grid(layer: Layer) -> Grid:
-    """Returns the codes of the input of a quantized layer.
+    """Returns the integer grid of the input of a quantized layer.
 
     Raises:
-        ValueError: If its range was never calibrated, or no grid with a zero describes it.
+        ValueError: If its range was never calibrated, or has no grid with a zero.
     """
     quantizer, state = calibrated_quantizer(layer)
     check_zero(layer)
@@ -24,7 +24,7 @@ def calibrated_quantizer(layer: Layer) -> tuple[quantizers.Quantizer, dict[str, 
     """Returns the quantizer of a layer's input and its state.
 
     Raises:
-        ValueError: If its range was never calibrated, or is another in every batch.
+        ValueError: If its range was never calibrated, or changes with every batch.
     """
     selection = layer.activation
     quantizer = quantizers.get(selection.quantizer, bits=selection.bits[0], signed=selection.signed)

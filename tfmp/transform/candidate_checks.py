@@ -32,7 +32,7 @@ def check_kernel(layer: Layer) -> None:
 
 
 def check_range(layer: Layer) -> None:
-    """Raises `FoldError` if the range of a layer's input is another one in every batch."""
+    """Raises `FoldError` if the range of a layer's input changes with every batch."""
     name = layer.activation.quantizer
     if name and quantizers.family(name).range_of_every_batch:
         raise FoldError(
@@ -43,7 +43,7 @@ def check_range(layer: Layer) -> None:
 
 
 def check_zero(layer: Layer) -> None:
-    """Raises `FoldError` if one of the candidates of a layer's input has no level at zero, as integers need."""
+    """Raises `FoldError` if a candidate of a layer's input has no level at zero, which integers need."""
     selection = layer.activation
     for candidate in selection.formats:
         if candidate.is_float:

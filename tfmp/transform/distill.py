@@ -8,30 +8,30 @@ from tfmp.transform.output_kind import holds_probabilities
 
 
 def distill(student: KerasModel, teacher: KerasModel, *, temperature: float = 4.0, weight: float = 1.0) -> KerasModel:
-    """Returns a model that trains the student to do what the teacher does, besides the loss of its own targets.
+    """Returns a model that trains a student on its own loss and on the outputs of a teacher.
 
     loss = loss of `compile` + weight * temperature**2 * KL(softmax(t / temperature) || softmax(s / temperature))
 
     with the logits t of the teacher and s of the student; the divergence is the mean over samples and positions, summed
-    over several outputs. Compile and fit the model as the student would be, with `tfmp.MixedPrecisionSearch` too. Its
-    layers are the student's own, so that training it trains the student: give the student to `tfmp.discretize`,
-    `tfmp.fix` and `tfmp.export_tflite`. Predictions, metrics and the loss of `evaluate` and of validation are the
-    student's alone, and `save`, by which `ModelCheckpoint` writes, writes the student.
+    over several outputs. Compile and fit the model like the student, also with `tfmp.MixedPrecisionSearch`. Its layers
+    are those of the student, so training it trains the student: give the student to `tfmp.discretize`, `tfmp.fix` and
+    `tfmp.export_tflite`. Predictions, metrics and the loss of `evaluate` and of validation are those of the student,
+    and `save` (also from `ModelCheckpoint`) saves the student.
 
     Args:
-        student: A Sequential or functional model: relaxed, fixed or in floating point. A class of its own is kept, with
-            its `train_step`, which has to take the loss from `compute_loss`.
-        teacher: A model of the same Keras with outputs of the same shapes, such as the one in floating point that was
-            relaxed; it is called as in inference. Or a function of the inputs that returns such outputs, for an average
-            of several models or a subclass whose structure is hidden; probabilities where the student's are.
-        temperature: Positive number that the logits of both are divided by.
+        student: A Sequential or functional model: relaxed, fixed or in floating point. A custom class with a
+            `train_step` is kept; its `train_step` must use `compute_loss`.
+        teacher: A model of the same Keras with outputs of the same shapes, such as the float model; it is called in
+            inference mode. Or a function of the inputs that returns such outputs, for an average of several models or a
+            subclassed model; it must return probabilities if the student does.
+        temperature: Positive number by which the logits of both are divided.
         weight: Weight of the divergence; the loss of the targets has 1.
 
     Returns:
         A model of the same framework, not compiled, with the student as its `student`.
 
     Raises:
-        ValueError: If the outputs do not fit or are no distributions over classes, or a number is not positive.
+        ValueError: If the outputs do not match or are not distributions over classes, or a number is not positive.
 
     Example:
         >>> training = tfmp.distill(search_model, model, weight=0.5)
@@ -63,7 +63,7 @@ def distill(student: KerasModel, teacher: KerasModel, *, temperature: float = 4.
 
 
 def _teacher(teacher, student, shapes, student_kinds):
-    """The function that gives a teacher's outputs, and for each whether it is a probability."""
+    """Returns a function that computes a teacher's outputs, and for each output whether it is a probability."""
     try:
         framework = framework_name(teacher, "teacher")
     except TypeError:

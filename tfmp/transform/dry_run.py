@@ -18,9 +18,9 @@ _CHECKS = (check_library, check_range, check_zero, check_kernel)
 
 
 def fold_errors(graph: Graph) -> dict[str, FoldError]:
-    """Returns what keeps a network from becoming one of integers: the error of each such layer by its name.
+    """Returns the errors of all layers without an integer form, by layer name.
 
-    All modes of integers have the same operations, so that the answer is that of all.
+    All integer modes have the same operations, so the result applies to each of them.
 
     Args:
         graph: A relaxed or fixed network; its bits may be open, its ranges unknown.
@@ -35,7 +35,7 @@ def fold_errors(graph: Graph) -> dict[str, FoldError]:
 
 
 def free_sizes(graph: Graph) -> dict[str, FoldError]:
-    """Returns the errors of the layers whose outputs are the first to have free sizes, as no file has them."""
+    """Returns the errors of the first layers whose outputs have free sizes, which files do not support."""
     errors = {}
     for call in graph.calls:
         read, written = ([graph.tensors[name].shape for name in names] for names in (call.inputs, call.outputs))
@@ -46,7 +46,7 @@ def free_sizes(graph: Graph) -> dict[str, FoldError]:
 
 
 def with_stand_ins(graph: Graph) -> Graph:
-    """Returns a network that was read without its weights with numbers in place of those that folding looks at."""
+    """Returns a network that was read without weights with stand-ins for the numbers that folding needs."""
     channels = {call.layer: graph.tensors[call.outputs[0]].shape[-1] for call in graph.calls if call.outputs}
     changed = {}
     for layer in graph.in_order():
@@ -58,7 +58,7 @@ def with_stand_ins(graph: Graph) -> Graph:
 
 
 class StandIns:
-    """Grids and constants in place of those that a network has once it is trained."""
+    """Stand-ins for the grids and constants of a trained network."""
 
     def grid(self, layer: Layer) -> Grid:
         widest = layer.activation.formats[-1]
@@ -73,13 +73,13 @@ class StandIns:
 
 
 class DryRun(Lowering):
-    """Lowers with stand-ins for scales and codes, and goes on after a layer that it cannot lower.
+    """Lowers a network with stand-ins for scales and codes, and continues after a layer that cannot be lowered.
 
     Args:
         graph: A network whose bits may be open.
 
     Attributes:
-        errors: Layer name to the error that folding it raises.
+        errors: Layer name to the error of folding it.
     """
 
     def __init__(self, graph: Graph):
@@ -127,7 +127,7 @@ class DryRun(Lowering):
             return _STAND_IN.grid
 
     def _note(self, layer, checks):
-        """Records the first check that a layer fails; returns whether it passes."""
+        """Records the first check that a layer fails; returns whether it passes all."""
         try:
             for check in checks:
                 check(layer)

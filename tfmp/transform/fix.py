@@ -32,28 +32,28 @@ def fix(
     loss: Callable[..., Any] | None = None,
     verbose: int = 0,
 ) -> KerasModel:
-    """Returns the network with the bits of an assignment: same layers, same names, weights inherited.
+    """Returns the network with the bits of an assignment, with the same layers, names and weights.
 
-    Its quantizers start from the ranges that the search learned and are free from then on. Where each candidate had a
-    kernel, the chosen one's is taken; bits that were no candidate take that of the widest. Train it like any model; or,
-    with `post_training`, use it as it is.
+    Its quantizers start from the ranges of the search and can be trained. If each candidate has a kernel, that of the
+    chosen candidate is used; for bits that were not a candidate, that of the widest. Train the network like any model;
+    or, with `post_training`, use it without training.
 
     Args:
-        search_model: What `tfmp.relax` returned, trained or not. It is not changed.
+        search_model: A relaxed model, trained or not. It is not changed.
         assignment: A `BitAssignment`, or a mapping of layer names to `(weight_bits, activation_bits)`. It must name
-            every searched layer; bits outside the candidates are allowed where the quantizer has them.
-        calibration: Inputs in any form that `tfmp.relax` takes, from which the statistics of batch normalization are
-            estimated again, since they depend on the bits. Channels that are constant there keep theirs. So do all,
-            with a warning, where the data do not look like what they were trained on. With `post_training` the inputs
-            are held in memory.
-        post_training: True if nothing is trained, neither a search before nor the network after: every quantizer then
-            gets the range of least squared error on the calibration data at its bits. Whether means and variances are
-            corrected layer by layer, normalizations estimated again, both or neither is decided by the error on a
-            quarter of the data, which is held out.
-        loss: With `post_training`, a function of (targets, outputs) such as a loss object of Keras, that is the error;
-            `calibration` is then (inputs, targets). Without it the error is the divergence of the output from that in
+            every searched layer; bits outside the candidates are allowed if the quantizer supports them.
+        calibration: Inputs in any form that `tfmp.relax` takes. The statistics of batch normalization depend on the
+            bits and are re-estimated on them. Channels that are constant there keep their statistics. All channels
+            keep them, with a warning, if the data differ from the training data. With `post_training`, the inputs are
+            kept in memory.
+        post_training: True if there is no training, neither a search before nor the network after. Every quantizer
+            then gets the range of least squared error on the calibration data at its bits. The error on a quarter of
+            the data, which is held out, decides whether means and variances are corrected and normalizations
+            re-estimated.
+        loss: With `post_training`, the error: a function of (targets, outputs), such as a loss object of Keras;
+            `calibration` is then (inputs, targets). Without it, the error is the divergence of the output from that in
             floating point.
-        verbose: 1 prints what `post_training` tried, took and changed.
+        verbose: 1 prints what `post_training` tried, chose and changed.
 
     Returns:
         A model of the same framework, not compiled.
@@ -82,7 +82,7 @@ def fix(
     if calibration is None:
         return fixed
     floating = in_floating_point(graph)
-    # Its normalizations were trained at its bits if it was trained, else in floating point.
+    # If the model was trained, its normalizations were trained at its bits, otherwise in floating point.
     familiar = is_familiar(_models_of(search_model, floating), calibration)
     if post_training:
         report = quantize_after_training(fixed, floating, calibration, loss=loss, reestimate=familiar)
@@ -141,7 +141,7 @@ def _fixed(layer: Layer, weight_bits: int, activation_bits: int) -> Layer:
 
 
 def _state(weights, selector, chosen, widest):
-    """The chosen quantizer's own state: from its own where each candidate has one, else from the widest one's."""
+    """Returns the state of the chosen quantizer: its own if each candidate has one, otherwise from the widest."""
     found = {
         path.split("/")[1]: np.asarray(value)
         for path, value in weights.items()

@@ -12,18 +12,18 @@ from tfmp.transform.stored_values import StoredValues
 
 
 def fold(fixed: KerasModel, *, mode: str = "fast") -> KerasModel:
-    """Returns the inference model of a fixed model: the same integers and the same roundings as its file.
+    """Returns the integer inference model of a fixed model, with the integers and roundings of its file.
 
-    Normalization is folded into per-channel scales, biases lie on the int32 grid of the accumulators, and every
-    operator rounds once, as the runtime does. `fixed` itself stays trainable and is not changed.
+    Normalizations are folded into per-channel scales, biases are int32 codes on the grid of the accumulators, and every
+    operator rounds once, as in the runtime. `fixed` is not changed and stays trainable.
 
     Args:
-        fixed: What `tfmp.fix` returned, or a model of `tfmp.layers` with one candidate each.
-        mode: That of the file, `"fast"` or `"small"`: packed weights leave their biases a coarser grid.
+        fixed: A fixed model, or a model of `tfmp.layers` with one candidate each.
+        mode: Mode of the file, `"fast"` or `"small"`: with packed weights, biases have a coarser grid.
 
     Returns:
-        A model of the same framework with the same inputs; several outputs come as a dict, by the names that the file
-        has for them. It cannot be trained.
+        A model of the same framework with the same inputs; several outputs are a dict, by their names in the file. It
+        cannot be trained.
 
     Raises:
         ValueError: If bits are still open, a range was never calibrated, a tensor is not quantized, or a layer has no
@@ -49,7 +49,7 @@ def fold_graph(graph: Graph, *, mode: str = "fast") -> IntegerGraph:
 
 
 def check_fixed(graph: Graph) -> None:
-    """Raises `ValueError` if bits are still open, nothing is quantized, or weights that were read are not finite."""
+    """Raises `ValueError` if bits are still open, nothing is quantized, or weights are not finite."""
     check_finite_weights(graph)
     if graph.searched:
         names = ", ".join(layer.name for layer in graph.searched)

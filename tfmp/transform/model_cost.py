@@ -16,7 +16,7 @@ from tfmp.transform.fix import check_assignment
 def cost(
     model: KerasModel, cost: str | costs.Cost, assignment: BitAssignment | Mapping[str, tuple[int, int]] | None = None
 ) -> float:
-    """Returns what a whole network costs.
+    """Returns the cost of a whole network.
 
     Args:
         model: A Keras model: in floating point, relaxed or fixed.
@@ -24,7 +24,7 @@ def cost(
         assignment: For a relaxed model, the bits of its searched layers; without it, the expected cost.
 
     Returns:
-        Float in the cost's unit; layers without a price (pooling, normalization) count nothing.
+        Float in the cost's unit; layers without a price (pooling, normalization) cost nothing.
 
     Raises:
         ValueError: If the cost is unknown, the assignment is for another model, or its bits are out of range.
@@ -40,7 +40,7 @@ def cost(
 
 
 def _with_bits(layer: Layer, weight_bits: int, activation_bits: int) -> Layer:
-    """The layer at one pair of bits, candidates or not."""
+    """Returns the layer at one pair of bits, candidates or not."""
     selections: dict[str, Any] = {}
     for tensor, selection, bits in (
         ("weight", layer.weight, weight_bits),

@@ -1,4 +1,4 @@
-"""Foretells which export modes a network has."""
+"""Predicts which export modes are possible for a network."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,7 @@ from tfmp.transform.dry_run import free_sizes
 
 
 def integer_outlook(errors: Mapping[str, FoldError]) -> ExportOutlook:
-    """Returns the outlook of the modes of integers from what `fold_errors` returns: the first layer counts."""
+    """Returns the outlook of the integer modes from the result of `fold_errors`, with its first layer."""
     if not errors:
         return ExportOutlook("yes")
     first, *others = errors.values()
@@ -19,7 +19,7 @@ def integer_outlook(errors: Mapping[str, FoldError]) -> ExportOutlook:
 
 
 def float_outlook(graph: Graph) -> ExportOutlook:
-    """Returns the outlook of mode `"float"`, in which TensorFlow's converter has the last word.
+    """Returns the outlook of mode `"float"`, where only TensorFlow's converter can tell for sure.
 
     Args:
         graph: A relaxed or fixed network; its bits may be open.

@@ -1,4 +1,4 @@
-"""Guesses what outputs are: classes, probabilities, logits or values."""
+"""Infers what outputs are: classes, probabilities, logits or values."""
 
 import tensorflow as tf
 
@@ -16,18 +16,18 @@ _REGRESSIONS = {  # losses of Keras by their names without underscores
 
 
 def holds_probabilities(graph: Graph, tensor: str) -> bool:
-    """True if a tensor is what comes from a softmax, be it that a quantizer stores it."""
+    """Returns True if a tensor is the output of a softmax, directly or through a quantizer."""
     return _function(_maker(graph, tensor, ("quantize", "identity"))) == "softmax"
 
 
 def decision(graph: Graph, tensor: str) -> str:
-    """Returns how an output decides among classes.
+    """Returns how an output predicts classes.
 
-    - `"largest"`: by the largest of two numbers or more on the last axis, which come from a softmax; or which come from
-      no activation, where the output is one row a sample: logits.
-    - `"side of 0.5"`: by each number, where they come from a sigmoid and the output is one row a sample.
-    - `"value"`: by each index or Boolean, and what is cast from these; not by a number that is cut to an integer.
-    - `""`: not at all.
+    - `"largest"`: by the largest of two or more numbers on the last axis. They come from a softmax; or they are logits,
+      which come from no activation, with one row per sample.
+    - `"side of 0.5"`: by each number, from a sigmoid with one row per sample.
+    - `"value"`: by each index or Boolean, and casts of these; not by a number that is truncated to an integer.
+    - `""`: it does not predict classes.
     """
     shape = graph.tensors[tensor].shape
     source, maker = tensor, graph.layer_of(graph.producer(tensor))
@@ -50,11 +50,11 @@ def decision(graph: Graph, tensor: str) -> str:
 
 
 def decisions(model: KerasModel, graph: Graph) -> dict[str, str]:
-    """Returns `decision` of every output by its name in a file; logits are none where the model learns a regression.
+    """Returns `decision` of every output by its name in a file; with a regression loss, there are no logits.
 
     Args:
-        model: The model; its loss tells, if it is compiled.
-        graph: What its binding read.
+        model: The model; if it is compiled, its loss is considered.
+        graph: The graph of the model.
     """
     losses = [loss for loss in tf.nest.flatten(getattr(model, "loss", None)) if loss is not None]
     regression = bool(losses) and all(_loss_name(loss) in _REGRESSIONS for loss in losses)
@@ -80,6 +80,6 @@ def _maker(graph, tensor, passing) -> Layer:
 
 
 def _function(layer):
-    """The activation that a layer ends with; its kind if it has none."""
+    """Returns the activation at the end of a layer, or the layer's kind if it has none."""
     activation = layer.attributes.get("activation", "linear") if layer.shape is not None else layer.kind
     return layer.kind if activation == "linear" else activation

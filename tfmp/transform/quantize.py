@@ -30,32 +30,32 @@ def quantize(
     loss: Callable[..., Any] | None = None,
     verbose: int = 0,
 ) -> KerasModel:
-    """Returns a model quantized after training, ready for `tfmp.export_tflite`.
+    """Quantizes a trained model without more training, for `tfmp.export_tflite`.
 
-    Ranges are fitted to the calibration data; means, variances and normalizations are corrected where the error on a
-    quarter of the data, which is held out, becomes smaller by it. Layers whose bits are not given run at 8 bits, and so
-    do the tensors between layers.
+    Ranges are fitted to the calibration data. Means, variances and normalizations are corrected if this reduces the
+    error on a quarter of the data, which is held out. Layers without given bits have 8 bits, and so do the tensors
+    between layers.
 
     Args:
         model: A built Sequential or functional Keras model in floating point. It is not changed.
-        bits: An integer or a pair (weight bits, activation bits) for every layer but the first and the last, which
+        bits: An integer or a pair (weight bits, activation bits) for every layer except the first and the last, which
             have 8 bits; or the bits of layers by name, a `BitAssignment` or a mapping to pairs.
         calibration: A few hundred inputs: an array, a structure of arrays, a `tf.data.Dataset`, .... With `loss`,
             (inputs, targets).
-        quantizer: Name of a quantizer family, or a pair of names (weights, activations), of the tensors with fewer than
-            8 bits. Kernels of 8 bits have a step for each output channel, activations of 8 bits a range from the
-            smallest to the largest value.
-        loss: Function of (targets, outputs), such as a loss object of Keras: the error. Without it the error is the
+        quantizer: Name of a quantizer family, or a pair of names (weights, activations), for tensors with fewer than 8
+            bits. Kernels of 8 bits have one step per output channel, activations of 8 bits a range from the smallest to
+            the largest value.
+        loss: The error, a function of (targets, outputs) such as a loss object of Keras. Without it, the error is the
             divergence of the output from that in floating point.
-        verbose: 1 prints what was tried, what was taken and what it changed.
+        verbose: 1 prints what was tried, chosen and changed.
 
     Returns:
         A model of the same framework, not compiled.
 
     Raises:
-        ValueError: If bits are out of range, a name is no layer that can be quantized, the model is unbuilt or a
-            subclass, has no such layer or is quantized already, or data or weights are not finite.
-        TypeError: If `model` is no Keras model.
+        ValueError: If bits are out of range, a name is not a layer that can be quantized, the model is unbuilt, a
+            subclass, already quantized or has no such layer, or data or weights are not finite.
+        TypeError: If `model` is not a Keras model.
 
     Example:
         >>> fixed = tfmp.quantize(model, 8, calibration=x_train[:256])
@@ -119,7 +119,7 @@ def _bits_by_layer(model: KerasModel, bits: Any) -> Mapping[str, tuple[int, int]
 
 
 def _arguments(weight_bits, activation_bits, quantizer, signed_input):
-    """The arguments of a `MixedPrecision*` layer of fixed bits."""
+    """Returns the arguments of a `MixedPrecision*` layer with fixed bits."""
     weight, activation = (
         kept if bits == STORAGE_BITS else name
         for bits, name, kept in zip((weight_bits, activation_bits), quantizer, KEPT_ARGUMENTS["quantizer"], strict=True)

@@ -13,16 +13,16 @@ _KNOWN = ("keras", "tf_keras", "tfmp")
 
 
 def check_rebuilt(framework: Any, graph: Graph, model: KerasModel, rebuilt: KerasModel) -> None:
-    """Compares the layers of the user's own classes in a model with those built again from their configurations.
+    """Compares layers of custom classes with the layers built from their configurations.
 
-    A configuration that forgets an argument builds a layer that computes something else. Layers that are random, or
-    that cannot be called by themselves, are not compared.
+    If a configuration omits an argument, the new layer computes something else. Layers that are random, or that cannot
+    be called alone, are not compared.
 
     Args:
         framework: The framework of the models.
-        graph: What it read of `model`.
+        graph: The graph of `model`.
         model: The user's model.
-        rebuilt: A model that has the same layers, built again.
+        rebuilt: A model with the same layers, built from their configurations.
 
     Raises:
         ValueError: If a layer computes something else; the message names it.
@@ -45,7 +45,7 @@ def check_rebuilt(framework: Any, graph: Graph, model: KerasModel, rebuilt: Kera
 
 
 def _inputs(graph, call):
-    """The arguments of a call with random numbers for its tensors; free sizes are 2."""
+    """Returns the arguments of a call with random numbers for its tensors; free sizes are 2."""
     rng = np.random.default_rng(0)
 
     def numbers(reference):
@@ -57,12 +57,12 @@ def _inputs(graph, call):
 
 
 def _outputs(layer, inputs):
-    """What a layer returns, flat; None if it cannot be called by itself."""
+    """Returns the flat outputs of a layer; None if it cannot be called alone."""
     args, kwargs = inputs
     try:
         with restoring(layer.variables):
             return [np.asarray(output) for output in tf.nest.flatten(layer(*args, **kwargs))]
-    except Exception:  # whatever the user's code raises
+    except Exception:  # the user's code may raise any exception
         return None
 
 

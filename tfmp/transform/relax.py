@@ -36,16 +36,15 @@ def relax(
     coupled: bool = False,
     seed: int = 0,
 ) -> KerasModel:
-    """Returns a copy of a model in which every layer chooses the bits of its weights and of its input as it trains.
+    """Returns a copy of a model whose layers choose the bits of their weights and input during training.
 
-    Layer names and weights are kept. A nested model stays one, with what is put behind its layers inside; their names
-    are like `backbone/conv1`. Frozen weights stay frozen, while their bits are searched.
+    Layer names and weights are kept. A nested model stays nested and contains the quantizers of its layers, which have
+    names like `backbone/conv1`. Frozen weights stay frozen, and their bits are searched.
 
-    Layers that are not searched run at 8 bits, and so does every tensor that an addition, an average, an activation or
-    several layers read: those get a layer named `<producer>_quantizer`.
-    Additions of more than two tensors become additions of two, the first of them named `<name>_part`; a separable
-    convolution becomes `<name>_depthwise` and `<name>`; an activation that no kernel's operator computes becomes
-    `<name>_activation`.
+    Layers that are not searched have 8 bits, and so does every tensor that an addition, an average, an activation or
+    several layers read: a layer named `<producer>_quantizer` quantizes it. Some layers are split: additions of more
+    than two tensors become additions of two, the first named `<name>_part`; a separable convolution becomes
+    `<name>_depthwise` and `<name>`; an activation that is not part of a kernel's operator becomes `<name>_activation`.
 
     Args:
         model: A built Sequential or functional Keras model. It is not changed.
@@ -53,32 +52,32 @@ def relax(
         activation_bits: Candidates for every layer's input.
         quantizer: Name of a quantizer family, or a pair of names (weights, activations).
         calibration: A few hundred inputs from which ranges start: arrays, a `tf.data.Dataset`, a `PyDataset` or a
-            function of batches, see docs/data.md. Without it they start from the first training batch, as suits a model
-            that is not trained yet.
+            function of batches, see docs/data.md. Omit it for an untrained model: ranges then start from the first
+            training batch.
         layers: The layers to search: a name, a pattern such as `"block*"`, a function of a `tfmp.graph.Layer`, or a
-            list of these. None searches all that can be.
-        skip: The layers not to search, given likewise.
-        first_and_last: `"int8"`, `"float"` (as EdMIPS; the network is then no integer network, nothing else is
-            quantized) or `"search"`.
+            list of these. None searches all that can be searched.
+        skip: The layers not to search, in the same form.
+        first_and_last: Precision of the first and the last layer: `"int8"`, `"search"`, or `"float"` as in EdMIPS (only
+            searched layers are then quantized, and the network has no integer form).
         relaxation: `"softmax"`, `"annealed"` or `"gumbel"`.
         shared_range: If True, the candidates of a tensor share one learned range.
-        shared_weights: If True, the candidates of a layer quantize one kernel (EdMIPS, eq. 16); else each has its own,
-            which starts as a copy (eq. 15).
-        coupled: If True, candidate i of the weights goes with candidate i of the activations, equally many: a choice
-            among pairs, with a convolution for each.
+        shared_weights: If True, the candidates of a layer quantize one kernel (EdMIPS, eq. 16); otherwise each has its
+            own, which starts as a copy (eq. 15).
+        coupled: If True, candidate i of the weights is paired with candidate i of the activations, in equal numbers,
+            and each pair has a convolution.
         seed: Integer, for Gumbel noise.
 
     Returns:
         A model of the same framework, not compiled.
 
     Raises:
-        ValueError: If bits are invalid or such as no file can hold, the model is unbuilt, a subclass or quantized
-            already, a layer does not build again from its configuration, a name matches no layer, calibration data or
+        ValueError: If bits are invalid or no file can store them, the model is unbuilt, a subclass or already
+            quantized, a layer cannot be built from its configuration, a name matches no layer, calibration data or
             weights are not finite, or no layer can be searched.
 
     Warns:
         UserWarning: If the result cannot be exported in integers, unless `first_and_last` is `"float"`; the message
-            names the layer and the way out.
+            names the layer and says what to do.
 
     Example:
         >>> search_model = tfmp.relax(model, calibration=x_train[:256])

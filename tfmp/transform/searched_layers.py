@@ -8,13 +8,13 @@ from tfmp.transform.edits.split_separables import with_split_separables
 
 
 def searched_layers(model: KerasModel) -> tuple[str, ...]:
-    """Names of the layers that `tfmp.fix` takes bits of; of a model in floating point, that `tfmp.relax` would search.
+    """Returns the names of the searched layers; for a float model, of those that `tfmp.relax` would search.
 
     Args:
         model: A built Sequential or functional Keras model, relaxed, fixed or in floating point.
 
     Raises:
-        ValueError: If there are none.
+        ValueError: If there are no such layers.
     """
     graph = framework_of(model).read(model, weights=False)
     if any(layer.is_quantized for layer in graph.in_order()):

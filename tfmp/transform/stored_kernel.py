@@ -15,21 +15,21 @@ from tfmp.transform.candidate_checks import check_kernel
 def stored_kernel(
     layer: Layer, after: AffineMap | None, input_scale: float, *, mode: str = "fast"
 ) -> tuple[dict[str, np.ndarray], int]:
-    """Returns the constants of a layer with a kernel, with the affine map behind it (a normalization) folded in.
+    """Returns the constants of a layer with a kernel, with the affine map after it (a normalization) folded in.
 
     The codes are those of training. The map multiplies their scales, channel by channel; a negative factor negates the
-    channel's codes. Codes that leave room in their container are shifted up with their scale shifted down,
+    codes of the channel. Codes that leave room in their container are shifted up, with their scale divided accordingly,
     which refines the grid of the bias without changing a product.
 
     Args:
         layer: A fixed layer, its weights read.
-        after: The map of what alone reads its output, or None.
+        after: The affine map of the only reader of its output, or None.
         input_scale: Scale of its input's codes.
         mode: How the file stores weights, `tfmp.lowering.weight_packing.MODES`.
 
     Returns:
-        `kernel` int8, `kernel_scale` float32 and `bias` int32 per output channel, by name; and the bits that the file
-        takes for a code.
+        `kernel` int8, `kernel_scale` float32 and `bias` int32 per output channel, by name; and the bits of a code's
+        container in the file.
     """
     codes, scale = kernel_codes(layer)
     shape, code_range = layer.require_shape(), layer.weight.formats[0].code_range
@@ -41,7 +41,7 @@ def stored_kernel(
         bias = after(bias)
         by_channel = np.where(after.factor < 0, -by_channel, by_channel)
         scale = scale * np.abs(after.factor)
-    # By the format rather than the codes that happen to occur: what a cost foresees.
+    # By the format, not by the codes that occur, as the cost predicts it.
     low = min(code_range[0], int(by_channel.min()))
     high = max(code_range[1], int(by_channel.max()))
     container_bits = weight_storage(shape, low, high, mode=mode).container_bits

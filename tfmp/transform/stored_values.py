@@ -9,7 +9,7 @@ from tfmp.transform.stored_kernel import stored_kernel
 
 
 class StoredValues:
-    """What lowering asks of the layers of a fixed network.
+    """Provides the grids and constants of a fixed network to lowering.
 
     Args:
         mode: How the file stores weights, `tfmp.lowering.weight_packing.MODES`.

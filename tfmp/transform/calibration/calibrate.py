@@ -17,14 +17,14 @@ _MAX_VALUES = 2**18
 
 
 def calibrate_ranges(model: KerasModel, float_model: KerasModel, data: Any, *, least_squares: bool = False) -> None:
-    """Sets the range of every activation quantizer of a model from what its float model computes on the data.
+    """Sets the range of every activation quantizer of a model from the tensors of its float model on the data.
 
     Args:
         model: A relaxed or fixed model.
-        float_model: The same network without quantizers, its tensors under the same names.
+        float_model: The same network without quantizers, with the same tensor names.
         data: As in `tfmp.data.batches.batches`.
-        least_squares: True for the ranges of least squared error, of kernels too, for networks that are not trained
-            further; else activations get the ranges that training starts from, and kernels keep theirs.
+        least_squares: True for ranges of least squared error, also of kernels, for networks without more training.
+            Otherwise activations get the initial ranges of training, and kernels keep their ranges.
     """
     graph = framework_of(model).read(model, weights=False)
     wanted: dict[str, list[str]] = {}
@@ -45,7 +45,7 @@ def calibrate_ranges(model: KerasModel, float_model: KerasModel, data: Any, *, l
 
 
 def _source(graph, tensor):
-    """The tensor of the float model behind the quantizers that a transform put in."""
+    """Returns the tensor of the float model that the added quantizers read."""
     while graph.layer_of(graph.producer(tensor)).kind == "quantize":
         tensor = graph.producer(tensor).inputs[0]
     return tensor
@@ -64,9 +64,9 @@ def _sample(model, names, chunks):
 
 
 class _Drawn:
-    """Values drawn with equal chances from all that were added, however many; all of them while they are few.
+    """A random sample of all added values, or all of them if they are few.
 
-    Drawn, since every n-th value would be of one channel wherever n divides by their number.
+    The sample is random because every n-th value may belong to one channel.
     """
 
     def __init__(self, rng):
@@ -89,16 +89,16 @@ class _Drawn:
 def reestimate_normalization(model: KerasModel, data: Any) -> dict[str, int]:
     """Sets the moving statistics of every batch normalization to their averages over the data.
 
-    Changing bits changes what a normalization sees; this corrects it without training. Moving ranges follow too.
-    Channels about which the data say nothing keep their statistics: those that are all but constant, for a variance of
-    zero would blow up whatever they hold later, and all channels where there are few values.
+    Other bits change the inputs of a normalization; this corrects its statistics without training. Moving ranges are
+    updated too. Channels that the data do not determine keep their statistics: those that are nearly constant, whose
+    variance near zero would amplify other values later, and all channels of tensors with few values.
 
     Args:
-        model: A Keras model, trained; its other weights stay.
+        model: A trained Keras model; its other weights do not change.
         data: As in `tfmp.data.batches.batches`.
 
     Returns:
-        How many channels kept their statistics, by the name of their normalization.
+        The number of channels that kept their statistics, by the name of their normalization.
     """
     framework = framework_of(model)
     graph = framework.read(model, weights=False)
@@ -116,7 +116,7 @@ def reestimate_normalization(model: KerasModel, data: Any) -> dict[str, int]:
         for batch in full_batches(batches(data, graph=graph), fixed_batch_size(model)):
             size = len(tf.nest.flatten(batch)[0])
             for layer in layers.values():
-                layer.momentum = seen / (seen + size)  # the plain average over all samples so far
+                layer.momentum = seen / (seen + size)  # the average over all samples so far
             model(batch, training=True)
             seen += size
     finally:
@@ -132,7 +132,7 @@ def reestimate_normalization(model: KerasModel, data: Any) -> dict[str, int]:
     }
     counts = {name: _set_statistics(layers[name], moments, *before[name]) for name, moments in found.items()}
     if any(counts.values()):
-        # Training normalizes such channels by the batch, and showed the layers after them something else.
+        # Training normalizes such channels by the batch, so the layers after them saw other values.
         tensors = {
             name: [call.inputs[0] for call in graph.calls if call.layer == name]
             for name in layers
@@ -145,7 +145,7 @@ def reestimate_normalization(model: KerasModel, data: Any) -> dict[str, int]:
 
 
 def _set_statistics(layer, moments, mean, variance):
-    """Gives a normalization the moments where they are usable, else what it had; returns for how many not."""
+    """Sets the usable moments of a normalization and returns the number of channels that keep their old ones."""
     usable = moments.usable(variance + layer.epsilon)
     layer.moving_mean.assign(np.where(usable, moments.mean, mean))
     layer.moving_variance.assign(np.where(usable, moments.variance, variance))
@@ -157,7 +157,7 @@ def _is_normalization(layer):
 
 
 def _num_positions(graph, name):
-    """Values of one channel in one sample, over all calls; sizes that are free count as 1."""
+    """Returns the number of values of a channel in one sample, over all calls; free sizes count as 1."""
     shapes = [graph.tensors[call.inputs[0]].shape for call in graph.calls if call.layer == name]
     axis = channel_axis(graph.layers[name])
     return sum(

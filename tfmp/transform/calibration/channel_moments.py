@@ -15,7 +15,7 @@ from tfmp.data.whole_batches import by_whole_batches, fixed_batch_size
 
 _MIN_VALUES = 32
 _SMALLEST_SHARE = 1e-3
-_ROUNDING = 1e-6  # of the squared mean: what the difference of two float32 averages cannot tell from zero
+_ROUNDING = 1e-6  # relative to the squared mean: rounding error of the difference of two float32 averages
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +25,7 @@ class ChannelMoments:
     Args:
         mean: `[channels]` array, float64.
         variance: `[channels]` array, float64.
-        count: Values that each channel has.
+        count: Number of values per channel.
     """
 
     mean: np.ndarray
@@ -33,9 +33,10 @@ class ChannelMoments:
     count: int
 
     def usable(self, variance: ArrayLike) -> np.ndarray:
-        """`[channels]` booleans: False where the moments say nothing about a channel that usually has a variance.
+        """Returns a `[channels]` mask, False for channels whose moments the data do not determine.
 
-        That is a channel that is all but constant here, and every channel of a tensor with few values.
+        These are channels with the usual variance that are nearly constant here, and all channels of a tensor with few
+        values.
         """
         smallest = np.maximum(_SMALLEST_SHARE * np.asarray(variance, np.float64), _ROUNDING * np.square(self.mean))
         return (self.variance > smallest) & (self.count >= _MIN_VALUES)
@@ -44,15 +45,15 @@ class ChannelMoments:
 def moment_reader(
     model: KerasModel, tensors: Mapping[str, Sequence[str]], batches: Callable[[], Iterable[Any]]
 ) -> Callable[[], dict[str, ChannelMoments]]:
-    """Returns a function that computes the moments that tensors of a model have now.
+    """Returns a function that computes the current moments of tensors of a model.
 
     Args:
         model: A Keras model.
-        tensors: A name of the caller's to the tensors over which its moments are averaged.
+        tensors: Any name to the tensors over which its moments are averaged.
         batches: Function that returns an iterator of batches, inputs of the model.
 
     Returns:
-        A function without arguments, from which comes a dict of `ChannelMoments` by the caller's names.
+        A function without arguments that returns a dict of `ChannelMoments` by these names.
     """
     names = [name for group in tensors.values() for name in group]
     tensor_model = framework_of(model).tensor_model(model, names)

@@ -17,7 +17,7 @@ _LARGEST_DISTANCE = 0.25
 
 
 def is_familiar(models: Iterable[KerasModel], data: Any) -> bool:
-    """True if data are for one of several models as what its normalizations were trained on; else warns.
+    """Returns whether data match the normalization statistics of one of several models; warns if not.
 
     Args:
         models: Models with the same inputs.
@@ -39,11 +39,11 @@ def is_familiar(models: Iterable[KerasModel], data: Any) -> bool:
 
 
 def statistics_distance(model: KerasModel, data: Any) -> float:
-    """How far what the normalizations read on the data is from their moving statistics, 0 without normalizations.
+    """Returns the distance of the normalizations' inputs from their moving statistics, 0 without normalizations.
 
-    Each channel has the Kullback-Leibler divergence of two Gaussians, N(mean, variance) of the data from that of the
-    moving statistics, epsilon in both variances; a layer the median of its channels, so that silent ones do not count;
-    the network the mean of its layers.
+    For a channel, it is the Kullback-Leibler divergence of two Gaussians, N(mean, variance) of the data from that of
+    the moving statistics, with epsilon in both variances. For a layer, it is the median of its channels, so that
+    inactive channels do not matter; for the network, the mean of its layers.
 
     Returns:
         Float in nats.

@@ -17,21 +17,21 @@ STATISTICS = ("moving_mean", "moving_variance")
 
 
 class MomentCorrection:
-    """Brings tensors back to the mean and variance that they have, channel by channel, in floating point.
+    """Corrects the mean and variance of tensors, channel by channel, to those of the float network.
 
-    A normalization carries the correction of what it reads in its moving mean and variance, so that what it writes has
-    the mean and variance of before. A quantized layer that no normalization follows carries that of its product in its
-    bias, the mean alone; without a bias it is left as it is.
+    If a normalization follows, its moving mean and variance are set so that its output has the mean and variance of the
+    float network. Otherwise the difference of the means is added to the bias of the quantized layer; a layer without
+    bias is not changed.
 
     Args:
-        graph: A relaxed or fixed network, its activations in layers of their own (`with_separate_activations(graph)`).
-        model: The model of that graph, changed in place.
-        floating: The model of the same network in floating point, its tensors under the same names.
+        graph: A relaxed or fixed network with separate activation layers (`with_separate_activations(graph)`).
+        model: The model of this graph, changed in place.
+        floating: The float model of the same network, with the same tensor names.
         data: As in `tfmp.data.batches.batches`.
 
     Attributes:
-        carriers: Names of the layers that carry a correction, in the order of the network.
-        kept_channels: How many channels the last correction of a normalization left as they were, by carrier.
+        carriers: Names of the layers whose statistics or bias hold a correction, in the order of the network.
+        kept_channels: Number of unchanged channels in the last correction of a normalization, by carrier.
     """
 
     def __init__(self, graph: Graph, model: KerasModel, floating: KerasModel, data: Any):
@@ -67,13 +67,13 @@ class MomentCorrection:
             self._wanted = moment_reader(floating, tensors, chunks)()
 
     def carrier(self, layer: str) -> str | None:
-        """The name of the layer that carries the correction of a layer with a kernel, None if none does."""
+        """Returns the name of the layer that holds the correction of a layer with a kernel, or None."""
         return self._carrier_of.get(layer)
 
     def correct(self, carrier: str) -> None:
-        """Corrects one tensor, given what the network before it computes now.
+        """Corrects one tensor, given the current outputs of the layers before it.
 
-        Channels of a normalization whose moments say nothing, in either network, are left as they are.
+        Channels of a normalization whose moments are not usable, in either network, do not change.
         """
         found, wanted = self._moments()[carrier], self._wanted[carrier]
         values = self.values(carrier)
@@ -92,10 +92,10 @@ class MomentCorrection:
         self.kept_channels[carrier] = int(np.sum(~usable))
 
     def values(self, carrier: str) -> dict[str, np.ndarray]:
-        """The arrays that carry a correction, by their names in the layer."""
+        """Returns the arrays that hold a correction, by their names in the layer."""
         return {path: np.asarray(variable) for path, variable in self._variables[carrier].items()}
 
     def assign(self, carrier: str, values: Mapping[str, np.ndarray]) -> None:
-        """Writes what `values` returned, or would."""
+        """Writes arrays in the form of `values`."""
         for path, value in values.items():
             self._variables[carrier][path].assign(value)

@@ -27,19 +27,19 @@ def read_samples(
     divergence: str | None = None,
     name: str = "`data`",
 ) -> tuple[Callable[..., Any], list[tuple[Any, tuple[Any, ...]]]]:
-    """Reads data into memory, each batch with what the outputs are to be compared with.
+    """Reads data into memory, each batch with the references for its outputs.
 
     Args:
         graph: The network.
-        floating: The model of the same network in floating point.
-        data: Inputs, as in `tfmp.data.batches.batches`; with `loss`, with targets, as in `labelled_batches`.
-        loss: Function of (targets, outputs), or of (targets, outputs, sample_weight) where the data have weights; None
-            for the divergence from the outputs in floating point.
+        floating: The float model of the same network.
+        data: Inputs, as in `tfmp.data.batches.batches`; with `loss`, inputs and targets, as in `labelled_batches`.
+        loss: Function of (targets, outputs), or of (targets, outputs, sample_weight) if the data have weights; None for
+            the divergence from the outputs in floating point.
         divergence: As in `divergence_of`.
-        name: What errors call the data.
+        name: Name of the data in errors.
 
     Returns:
-        The loss, and a list of pairs: the inputs of a batch, and a tuple of what the loss compares its outputs with.
+        The loss, and a list of pairs: the inputs of a batch, and a tuple of the references for its outputs.
     """
     if loss is None:
         chunks = list(batches(data, graph=graph, name=name))
@@ -54,12 +54,12 @@ def read_samples(
 
 
 class MeanLoss:
-    """The mean of a loss over samples, for what a model computes when it is called.
+    """Computes the mean loss of a model over samples, at every call.
 
     Args:
         model: A Keras model, which may change between calls.
-        loss: As `read_samples` returned it.
-        samples: Likewise, or a part of these.
+        loss: The loss from `read_samples`.
+        samples: The samples from `read_samples`, or a part of them.
     """
 
     def __init__(self, model: KerasModel, loss: Callable[..., Any], samples: Sequence[tuple[Any, tuple[Any, ...]]]):
@@ -80,18 +80,18 @@ class MeanLoss:
 
 
 def divergence_of(graph: Graph, references: Sequence[Any], divergence: str | None = None) -> Callable[[Any, Any], Any]:
-    """Returns the function of (reference outputs, outputs) that says how far they are apart, for each sample.
+    """Returns a function of (reference outputs, outputs) that computes the divergence of each sample.
 
-    - `"kl"`: KL(reference || output) over the last axis, of probabilities where the output ends in a softmax, else of
-      the softmax of the outputs: for classifiers.
+    - `"kl"`: KL(reference || output) over the last axis, for classifiers. If the output ends in a softmax, it is that
+      of its probabilities, otherwise that of the softmax of the output.
     - `"squared_error"`: mean squared difference in units of the reference's variance.
 
-    Several outputs add up, those in floating point; where there are none, the share of values that are not equal. None
-    takes `"kl"` for outputs that end in a softmax and `"squared_error"` for others.
+    The divergences of all floating-point outputs are added; if there are none, it is the share of values that differ.
+    None uses `"kl"` for outputs that end in a softmax and `"squared_error"` for others.
 
     Args:
         graph: The network.
-        references: The outputs in floating point, a structure for each batch.
+        references: The outputs in floating point, one structure per batch.
         divergence: One of the above, or None.
     """
     if divergence is not None:

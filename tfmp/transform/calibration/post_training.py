@@ -17,26 +17,26 @@ from tfmp.transform.calibration.moment_correction import STATISTICS, MomentCorre
 from tfmp.transform.calibration.output_error import MeanLoss, read_samples
 from tfmp.transform.edits.separate_activations import with_separate_activations
 
-_HELD_OUT = 4  # one sample of so many
+_HELD_OUT = 4  # one of this many samples is held out
 
 
 def quantize_after_training(
     model: KerasModel, floating: Graph, data: Any, *, loss: Callable[..., Any] | None = None, reestimate: bool = True
 ) -> PostTrainingReport:
-    """Fits a fixed network to data so that it can be used as it is.
+    """Fits a fixed network to data, for use without training.
 
-    Every quantizer gets the range of least squared error at its bits. With these, and again with normalizations
-    estimated again, three networks are tried: as it is, with the moments of all layers corrected in the order of the
-    network, and with those only that make the error smaller. A quarter of the samples is held out, and the network with
-    the smallest error on them is taken.
+    Every quantizer gets the range of least squared error at its bits. Then six networks are compared: with these ranges
+    only; with the moments of all layers corrected, in the order of the network; with only those corrections that reduce
+    the error; and these three again with re-estimated normalizations. A quarter of the samples is held out, and the
+    network with the smallest error on them is chosen.
 
     Args:
-        model: A fixed model with the weights of the network in floating point, changed in place.
-        floating: That network.
-        data: As in `tfmp.data.batches.batches`; with `loss`, with targets, as in `labelled_batches`.
-        loss: As in `tfmp.transform.calibration.output_error.read_samples`: what the error is. None for the divergence
-            of the output from that in floating point.
-        reestimate: False to keep the statistics of normalizations as they are.
+        model: A fixed model with the weights of the float network, changed in place.
+        floating: The model of the float network.
+        data: As in `tfmp.data.batches.batches`; with `loss`, inputs and targets, as in `labelled_batches`.
+        loss: The error, as in `tfmp.transform.calibration.output_error.read_samples`. None for the divergence of the
+            output from that in floating point.
+        reestimate: False to keep the statistics of normalizations.
     """
     framework = framework_of(model)
     floating_model = framework.write(floating)
@@ -49,7 +49,7 @@ def quantize_after_training(
     if reestimate and trials.has_normalizations:
         trials.reestimate()
         trials.run("ranges, normalization", error)
-    taken = min(trials.errors, key=trials.errors.get)  # the first of equals, which does least
+    taken = min(trials.errors, key=trials.errors.get)  # of equal errors the first, which changes least
     trials.write_to(model, taken)
     return PostTrainingReport(
         "divergence from the output in floating point" if loss is None else "loss",
@@ -63,13 +63,13 @@ def quantize_after_training(
 
 
 class _Trials:
-    """One network in several states, its activations in layers of their own.
+    """A network with separate activation layers, and the states that are compared.
 
     Attributes:
-        model: The network in its present state.
+        model: The network in its current state.
         errors: The error of each state, by name.
-        corrected: The layers whose moments are corrected in it.
-        kept_channels: How many channels of its normalizations keep their statistics, where there are any.
+        corrected: The layers whose moments are corrected, by state.
+        kept_channels: Number of channels that keep their statistics, by normalization.
     """
 
     def __init__(self, model, floating, inputs):
@@ -92,7 +92,7 @@ class _Trials:
         return any(path in STATISTICS for _, path in self._variables)
 
     def reestimate(self):
-        """Estimates the normalizations again, of both networks, in the state in which they were at first."""
+        """Re-estimates the normalizations of both networks, starting from their initial state."""
         self._assign(next(iter(self._states.values())))
         selectors = [getattr(layer, "activation_selector", None) for layer in self._layers.values()]
         with restoring(variable for selector in selectors if selector is not None for variable in selector.variables):
@@ -100,7 +100,7 @@ class _Trials:
         reestimate_normalization(self._floating, lambda: self._inputs)
 
     def run(self, name, error):
-        """Measures the present state under a name; then with the moments of all layers corrected, and of some."""
+        """Measures the current state under a name; then with the moments of all layers corrected, and of some."""
         self._record(name, error())
         correction = MomentCorrection(self._graph, self.model, self._floating, lambda: self._inputs)
         if not correction.carriers:
@@ -122,7 +122,7 @@ class _Trials:
         self._record(f"{name}, some moments", smallest, corrected, correction.kept_channels)
 
     def write_to(self, model, name):
-        """Gives a model of the same layers the statistics and biases of a state."""
+        """Writes the statistics and biases of a state to a model of the same layers."""
         framework = framework_of(model)
         for (layer, path), value in self._states[name].items():
             getattr(framework.layer(model, layer), path).assign(value)
@@ -139,7 +139,7 @@ class _Trials:
 
 
 def _split(samples):
-    """Batches of most samples, and of every fourth; the same twice where there are fewer than four."""
+    """Splits batches into most samples and every fourth; with fewer than four samples, both are the same."""
     parts, start = ([], []), 0
     for pair in samples:
         is_held_out = (np.arange(start, start + num_samples(pair)) + 1) % _HELD_OUT == 0
