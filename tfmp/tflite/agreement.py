@@ -11,8 +11,8 @@ from tfmp.reports import ModelAgreement, OperatorAgreement
 from tfmp.tflite.interpreter import Interpreter
 from tfmp.tflite.output_tally import OutputTally
 
-_LARGEST_CHUNK = 2**24  # codes of all tensors together
-_SAMPLES = 32  # at a time, in floating point
+_LARGEST_CHUNK = 2**24  # codes of all tensors in total
+_SAMPLES = 32  # per chunk, in floating point
 
 
 def integer_agreement(
@@ -24,22 +24,22 @@ def integer_agreement(
     models: Mapping[str, Callable],
     decisions: Mapping[str, str],
 ) -> dict:
-    """Compares a file of integers with the network that it holds, operator by operator, and with models end to end.
+    """Compares an integer file with its network, operator by operator, and with models end to end.
 
-    Every operator of the folded model gets the file's own input codes. Samples run through in parts, so that the codes
-    of a deep network need little memory at a time.
+    Every operator of the folded model gets the input codes of the file. Samples run in parts, to limit the memory for
+    the codes of a deep network.
 
     Args:
         graph: The integer network.
-        folded: The model that computes it.
-        interpreter: The file.
-        samples: Batches, each arrays of numbers by the names of the graph's inputs.
-        models: By field of `TFLiteReport`, functions of arrays in the order of `graph.inputs` that return arrays in the
-            order of `graph.output_names`.
-        decisions: What each output decides, by its name; see `tfmp.transform.output_kind.decision`.
+        folded: The folded model of this network.
+        interpreter: The interpreter of the file.
+        samples: Batches, each a dict of arrays by the names of the graph's inputs.
+        models: Functions by field of `TFLiteReport`, from arrays in the order of `graph.inputs` to arrays in the order
+            of `graph.output_names`.
+        decisions: How each output predicts classes, by its name; see `tfmp.transform.output_kind.decision`.
 
     Returns:
-        The fields of a `TFLiteReport` that say how they agree.
+        The fields of a `TFLiteReport` about agreement.
 
     Raises:
         ValueError: If the file is of another network.
@@ -74,15 +74,15 @@ def float_agreement(
     models: Mapping[str, Callable],
     decisions: Mapping[str, str],
 ) -> dict:
-    """Compares a file in floating point with models from end to end; see `integer_agreement`.
+    """Compares a floating-point file with models, end to end; see `integer_agreement`.
 
     Args:
         input_names: Names of the file's inputs, in the order of the arguments of `models`.
-        output_names: Names of the file's outputs, in the order of their results.
-        interpreter: The file.
-        samples: Batches, each arrays by input name.
-        models: By field of `TFLiteReport`, functions of arrays that return arrays.
-        decisions: What each output decides, by its name.
+        output_names: Names of the file's outputs, in the order of the results of `models`.
+        interpreter: The interpreter of the file.
+        samples: Batches, each a dict of arrays by input name.
+        models: Functions by field of `TFLiteReport`, from arrays to arrays.
+        decisions: How each output predicts classes, by its name.
     """
     input_names, output_names = tuple(input_names), tuple(output_names)
     _check_same_ends(interpreter, input_names, output_names)
@@ -95,7 +95,7 @@ def float_agreement(
 
 
 class _Outputs:
-    """Tallies of every output beside each model."""
+    """Tallies of every output, for each model."""
 
     def __init__(self, models, names, decisions):
         self.num_samples = 0
@@ -118,7 +118,7 @@ class _Outputs:
 
 
 class _Tally:
-    """Counts of an operator's codes over all parts of the samples."""
+    """Tally of an operator's codes over all parts of the samples."""
 
     def __init__(self):
         self.count = self.equal = self.largest = 0
@@ -134,12 +134,12 @@ class _Tally:
 
 
 def run_operation(folded, operation, tensors) -> np.ndarray:
-    """Returns what a layer of a folded model computes.
+    """Computes the output of one operation of a folded model.
 
     Args:
         folded: The folded model.
         operation: The `IntegerOperation`.
-        tensors: Its inputs by name, among others.
+        tensors: Tensors by name, including its inputs.
     """
     layer = folded.get_layer(operation_layer_name(operation.name))
     inputs = [
@@ -150,15 +150,15 @@ def run_operation(folded, operation, tensors) -> np.ndarray:
 
 
 def _folded_results(graph, folded, file_codes, tallies):
-    """What the folded model computes from its own codes, and the tally of each operator given the file's.
+    """Computes the folded model from its own codes, and tallies each operator given the codes of the file.
 
-    An operator runs once where both get the same codes.
+    An operator runs only once if both inputs are the same codes.
     """
     own = {name: file_codes[name] for name in graph.inputs}
     for operation in graph.operations:
         expected = run_operation(folded, operation, file_codes)
         same_inputs = all(own[name] is file_codes[name] for name in operation.inputs)
-        if operation.output not in tallies:  # numbers, of which the file shows the last alone
+        if operation.output not in tallies:  # plain numbers, of which the file shows only the last
             file_codes[operation.output] = expected
             own[operation.output] = expected if same_inputs else run_operation(folded, operation, own)
             continue
@@ -170,7 +170,7 @@ def _folded_results(graph, folded, file_codes, tallies):
 
 
 def _with_inputs(graph, interpreter, codes, stored):
-    """The codes of all tensors of the graph: those of a file that takes codes are its inputs."""
+    """Returns the codes of all tensors of the graph, with those of the inputs if the file takes codes."""
     for operation in graph.operations:
         if operation.kind == "quantize" and operation.output not in codes:
             name = operation.inputs[0]
@@ -179,7 +179,7 @@ def _with_inputs(graph, interpreter, codes, stored):
 
 
 def _parts(samples, count, batch_size):
-    """Parts of batches with at most `count` samples, but whole batches of the file."""
+    """Yields parts of batches with at most `count` samples, in whole batches of the file."""
     count = max(1, count // batch_size) * batch_size
     for batch in samples:
         for start in range(0, len(next(iter(batch.values()))), count):
@@ -187,7 +187,7 @@ def _parts(samples, count, batch_size):
 
 
 def refuse(interpreter, what):
-    """Raises the error of a file that is of another model."""
+    """Raises the error for a file of another model."""
     raise ValueError(
         f"Expected the file of this model, as it is now. Received: {interpreter.label}, {what}. Compare it with the "
         "model that it was exported from, or export again."

@@ -14,13 +14,13 @@ _MODELS = {
 
 
 def check_agreement(report: TFLiteReport, tolerance: Tolerance, parting: Callable) -> None:
-    """Raises `ValueError` if a file is further from one of its models than a tolerance allows.
+    """Raises `ValueError` if the agreement of a file with one of its models is below a tolerance.
 
     Args:
-        report: How the file agrees with its models.
-        tolerance: What is asked.
-        parting: Function that returns the layer at which the folded model leaves the trained one, with the decibels
-            there; or None.
+        report: The report of the file.
+        tolerance: The tolerance.
+        parting: Function that returns the first layer at which the folded model differs from the trained one, with the
+            decibels there; or None.
     """
     for operator in report.operators:
         if (

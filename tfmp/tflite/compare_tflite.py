@@ -1,4 +1,4 @@
-"""`tfmp.compare_tflite`: a file beside the models that it was written from."""
+"""`tfmp.compare_tflite`: compares a file with its models."""
 
 import dataclasses
 import functools
@@ -20,31 +20,31 @@ from tfmp.tflite.reference_model import reference_function
 from tfmp.transform.fold import check_fixed, fold_graph
 from tfmp.transform.output_kind import decisions
 
-_SAMPLES = 256  # read at a time
+_SAMPLES = 256  # per batch
 
 
 def compare_tflite(fixed, path, batch, *, reference=None, tolerance=None) -> TFLiteReport:
-    """Runs a file and compares what it computes with the models that it comes from.
+    """Runs a file and compares its results with its models.
 
-    A file of integers is compared with `tfmp.fold(fixed, mode=)`: every operator, given the file's own input codes, and
-    from end to end. Every file is compared from end to end with `fixed` itself, as Keras computes it, and with the
-    model in floating point if that is given.
+    An integer file is compared with `tfmp.fold(fixed, mode=)`: every operator, given the input codes of the file, and
+    end to end. Every file is compared end to end with `fixed`, as Keras computes it, and with the float model if it is
+    given.
 
     Args:
-        fixed: The model that was exported, with the weights that it had then.
+        fixed: The exported model, with the same weights as at the export.
         path: The file.
-        batch: Inputs in any form of data, see `tfmp.relax`. All are used, a part at a time.
-        reference: The model in floating point, which `tfmp.relax` was given; or None.
-        tolerance: A `Tolerance` that the file must keep; None to report whatever is found.
+        batch: Inputs in any form of data, see `tfmp.relax`. All are used, in parts.
+        reference: The float model that was given to `tfmp.relax`; or None.
+        tolerance: A `Tolerance` that the file must meet; None to only report.
 
     Returns:
         A `TFLiteReport`; `print` it. `report.first_difference` is the first operator that differs by more than 1.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file is truncated, no TFLite file, not written by tfmp or of another model, the batch is
-            empty, not finite or of another shape, `reference` has other inputs or outputs, or the file is further off
-            than `tolerance` allows.
+        ValueError: If the file is truncated, not a TFLite file, not from tfmp or of another model, the batch is empty,
+            not finite or of another shape, `reference` has other inputs or outputs, or the agreement is below
+            `tolerance`.
 
     Example:
         >>> report = tfmp.compare_tflite(fixed, "model.tflite", x_test[:256], reference=model)
@@ -68,10 +68,10 @@ def compare_tflite(fixed, path, batch, *, reference=None, tolerance=None) -> TFL
 
 
 def compared(report, fixed, interpreter, batch, *, reference, tolerance) -> TFLiteReport:
-    """Returns a report with how its file agrees with its models; see `compare_tflite`.
+    """Returns a report with the agreement of its file with its models; see `compare_tflite`.
 
     Raises:
-        ValueError: If the file is further off than `tolerance` allows, unless that is None.
+        ValueError: If the agreement is below `tolerance`, unless that is None.
     """
     framework = framework_of(fixed)
     graph = framework.read(fixed, weights=report.mode != FLOAT)
@@ -96,12 +96,12 @@ def compared(report, fixed, interpreter, batch, *, reference, tolerance) -> TFLi
 
 
 def check_tolerance(tolerance):
-    """Raises `TypeError` unless it is a `Tolerance` or None."""
+    """Raises `TypeError` unless the argument is a `Tolerance` or None."""
     check_instance("tolerance", tolerance, (Tolerance, type(None)), "a `tfmp.Tolerance`, or None")
 
 
 def _named_samples(graph, batch):
-    """Batches of the data, as arrays by the names that the file has for the inputs of a model."""
+    """Yields batches of the data as dicts of arrays, by the names of a model's inputs in the file."""
     names = signature_inputs(graph)
     for arrays in named_batches(batch, inputs=ModelInputs.of(graph), batch_size=_SAMPLES, name="Verification data"):
         yield {name: arrays[tensor] for tensor, name in names.items()}

@@ -18,13 +18,13 @@ from tfmp.transform.edits.plain_indices import with_plain_indices
 
 
 def convert_float(graph: Graph, *, batch_size: int = 1, input_type: str = "float32", output_type: str = "float32"):
-    """Converts a fixed model and packs the weights of its quantized layers behind DEQUANTIZE.
+    """Converts a fixed model and packs the weights of its quantized layers, followed by DEQUANTIZE.
 
     Args:
         graph: The model.
         batch_size: The fixed size of the first axis.
-        input_type: `"float32"` alone.
-        output_type: `"float32"` alone.
+        input_type: Only `"float32"`.
+        output_type: Only `"float32"`.
 
     Returns:
         The bytes of the file.
@@ -37,7 +37,7 @@ def convert_float(graph: Graph, *, batch_size: int = 1, input_type: str = "float
         check_choice(argument, value, ("float32",), hint="Mode 'float' has no codes: use mode 'fast' or 'small'")
     batch_size = check_integer("batch_size", batch_size, at_least=1)
     plain, codes = dequantized(with_plain_indices(graph))
-    network = framework_named(graph.framework).write(plain)  # its variables live as long as this name
+    network = framework_named(graph.framework).write(plain)  # this reference keeps its variables alive
     function = tf.function(
         PlainFunction(network, plain),
         input_signature=[_specification(graph.tensors[name], batch_size) for name in graph.input_names],
@@ -47,7 +47,7 @@ def convert_float(graph: Graph, *, batch_size: int = 1, input_type: str = "float
     subgraph = model.subgraphs[0]
     subgraph.name = graph.name
     for tensor in subgraph.tensors:
-        # The converter joins the names of all operations that it fused.
+        # The converter joins the names of all fused operations.
         tensor.name = (tensor.name or b"").decode().split(";")[0]
     model.signatureDefs = [
         _signature(zip(inputs, subgraph.inputs, strict=True), zip(outputs, subgraph.outputs, strict=True))
@@ -67,7 +67,7 @@ def _specification(tensor, batch_size):
 
 
 def _converted(function, name):
-    # Without an object to track, the converter freezes the function and keeps the order of inputs and outputs.
+    # Without a tracked object, the converter freezes the function and keeps the order of inputs and outputs.
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function])
     try:
         return converter.convert()

@@ -21,35 +21,35 @@ _BATCH_SIZE = 64
 
 
 def evaluate_tflite(path, data, *, metrics=None) -> float | dict[str, float]:
-    """Runs a TFLite file in the interpreter and returns how well its outputs fit the targets.
+    """Runs a TFLite file and returns metrics of its outputs.
 
-    Without `metrics`, an output is judged by what its targets are:
+    Without `metrics`, the metric of an output follows from its targets:
 
-    | Output | Targets | Figure |
+    | Output | Targets | Metric |
     |---|---|---|
     | several numbers | class indices, or distributions such as one-hot vectors | `accuracy` of the largest |
-    | sigmoids | zeros and ones | `accuracy`, parted at 0.5 |
-    | one number | integers 0 and 1 | `accuracy` of a logit, parted at 0 |
+    | sigmoids | zeros and ones | `accuracy`, threshold 0.5 |
+    | one number | integers 0 and 1 | `accuracy` of a logit, threshold 0 |
     | any | other numbers of its shape | `mae` and `mse` |
 
     Args:
         path: A file, of tfmp or of another converter.
         data: (inputs, targets) or (inputs, targets, sample_weight), as arrays or in batches of any form, see
             `tfmp.relax`. Several inputs, targets and weights are lists in the order of the model or dicts by the names
-            in the file. Where the file takes codes, other numbers are quantized, and arrays of its own type are codes.
+            in the file. If the file takes codes, arrays of its type are codes, and other numbers are quantized.
         metrics: `"accuracy"`, `"mae"`, `"mse"`; functions of (targets, outputs), called once with all samples and
             averaged if they return an array; or metric objects of either Keras. One, or a list for every output, or a
             dict of these by output.
 
     Returns:
-        The accuracy, 0 to 1, of a file with one output of classes if `metrics` is None. Else a dict of figures:
-        `{"mae": ..., "mse": ...}`; with several outputs `{"<output>_accuracy": ...}`. Weights count in all of them.
+        The accuracy, 0 to 1, of a file with one output of classes if `metrics` is None. Otherwise a dict of metrics:
+        `{"mae": ..., "mse": ...}`; with several outputs `{"<output>_accuracy": ...}`. All metrics are weighted.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is no complete TFLite file, the data have no samples, no targets or values that are not
-            finite, or inputs or targets do not fit the file.
-        TypeError: If the data have another form, or a metric is none.
+        ValueError: If it is not a complete TFLite file, the data have no samples, no targets or values that are not
+            finite, or inputs or targets do not match the file.
+        TypeError: If the data have another form, or a metric has a wrong type.
 
     Example:
         >>> accuracy = tfmp.evaluate_tflite("model.tflite", (x_test, y_test))
@@ -64,7 +64,7 @@ def evaluate_tflite(path, data, *, metrics=None) -> float | dict[str, float]:
     for arrays, targets, weights in regrouped(labelled, size):
         outputs = _outputs(interpreter, arrays)
         targets = _by_name(targets, signature.outputs, "targets")
-        if isinstance(weights, np.ndarray):  # one array counts for every output
+        if isinstance(weights, np.ndarray):  # one array applies to every output
             weights = dict.fromkeys(outputs, weights)
         weights = {} if weights is None else _by_name(weights, signature.outputs, "sample weights")
         if collected is None:
@@ -82,7 +82,7 @@ def evaluate_tflite(path, data, *, metrics=None) -> float | dict[str, float]:
 
 
 def _outputs(interpreter, arrays):
-    """The numbers of every output; inputs that are no codes yet are stored as the file takes them."""
+    """Returns the numbers of every output; inputs that are not codes are converted to the type of the file."""
     stored = {
         name: arrays[name] if arrays[name].dtype == tensor.dtype else tensor.stored(arrays[name])
         for name, tensor in interpreter.inputs.items()
@@ -91,7 +91,7 @@ def _outputs(interpreter, arrays):
 
 
 def _by_output(metrics, outputs):
-    """Lists of metrics by output."""
+    """Returns lists of metrics by output."""
     if not isinstance(metrics, Mapping):
         metrics = dict.fromkeys(outputs, metrics)
     unknown = [name for name in metrics if name not in outputs]
@@ -116,7 +116,7 @@ def _by_output(metrics, outputs):
 
 
 def _collectors(requested, signature):
-    """Collectors by output and by the name of the metric."""
+    """Returns collectors by output and by metric name."""
     collected = {}
     for output, metrics in requested.items():
         for metric in metrics:
@@ -130,7 +130,7 @@ def _collectors(requested, signature):
 
 
 def _by_name(arrays, outputs, word):
-    """Arrays by the names of the outputs, of those that have any."""
+    """Returns arrays by output name, for outputs that have any."""
     if isinstance(arrays, np.ndarray):
         arrays = [arrays]
     if isinstance(arrays, list | tuple) and len(arrays) == len(outputs):

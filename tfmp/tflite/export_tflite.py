@@ -34,23 +34,23 @@ def export_tflite(
 ) -> TFLiteReport:
     """Writes a fixed model as a TFLite file, and compares the file with its models.
 
-    The file computes what `tfmp.fold(fixed, mode=mode)` computes, in integers, with the codes that were trained; in
-    mode `"float"` what `fixed` computes. Its signature, `"serving_default"`, has the names of the model's inputs and
-    outputs; its metadata carry the bits of every layer, `tfmp.inspect(path)` reads them.
+    The file computes the same as `tfmp.fold(fixed, mode=mode)`, in integers, with the trained codes; in mode `"float"`
+    the same as `fixed`. Its signature, `"serving_default"`, has the names of the model's inputs and outputs. Its
+    metadata contain the bits of every layer; `tfmp.inspect(path)` reads them.
 
     Args:
-        fixed: What `tfmp.fix` returned, trained or calibrated.
+        fixed: A fixed model, trained or calibrated.
         path: The file to write.
-        mode: How weights are stored. `"fast"`: in INT8, which the runtime's fastest kernels read. `"small"`: packed, as
-            INT4 or INT2, wherever the runtime computes them exactly and the file gets smaller. `"float"`: packed, for
-            arithmetic in floating point, which takes any layer that TensorFlow's converter takes.
-        verify: Inputs with which the file is run and compared with its models before it is written, as
-            `tfmp.compare_tflite` does, in any form that `tfmp.relax` takes. All are used.
-        reference: The model in floating point, which `tfmp.relax` was given, to be compared with, too; or None.
-        tolerance: The `Tolerance` that the file must keep to be written; None to write it whatever is found.
+        mode: How weights are stored. `"fast"`: INT8, for the fastest kernels of the runtime. `"small"`: packed as INT4
+            or INT2 wherever the runtime computes them exactly and the file becomes smaller. `"float"`: packed, with
+            arithmetic in floating point, for any layer that TensorFlow's converter supports.
+        verify: Inputs, in any form that `tfmp.relax` takes. Before the file is written, it is run on all of them and
+            compared with its models, as in `tfmp.compare_tflite`.
+        reference: The float model that was given to `tfmp.relax`, compared as well; or None.
+        tolerance: The `Tolerance` that the file must meet to be written; None for no check.
         labels: Names of the classes, one for each number of the single output.
-        batch_size: The fixed batch of the file, unless that of the model is fixed.
-        input_type: `"float32"`, `"int8"` or `"uint8"`; in mode `"float"` as the model's. Inputs of integers and
+        batch_size: The fixed batch size of the file, unless that of the model is fixed.
+        input_type: `"float32"`, `"int8"` or `"uint8"`; in mode `"float"` that of the model. Inputs of integers and
             Booleans keep their own type.
         output_type: The same for outputs.
         overwrite: True to replace an existing file.
@@ -60,8 +60,8 @@ def export_tflite(
 
     Raises:
         ValueError: If bits are open, a range was never calibrated, a layer has no integer form, an argument is
-            unknown, or the file is further from one of its models than `tolerance` allows. Nothing is written then.
-        OSError: If the file exists and `overwrite` is False, or the folder cannot be written or has no room.
+            unknown, or the agreement with a model is below `tolerance`. Nothing is written then.
+        OSError: If the file exists and `overwrite` is False, or the folder cannot be written or has no space.
 
     Example:
         >>> report = tfmp.export_tflite(fixed, "model.tflite", verify=x_test[:256], reference=model)

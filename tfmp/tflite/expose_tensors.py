@@ -10,9 +10,9 @@ _CODES = (schema.TensorType.INT8, schema.TensorType.UINT8)
 
 
 def with_readable_tensors(content: bytes) -> bytes:
-    """Returns a file with a second signature, `"tensors"`, whose outputs are all tensors that operators write as codes.
+    """Returns a file with a second signature, `"tensors"`, whose outputs are all tensors of codes.
 
-    XNNPACK keeps no tensor but the outputs. The same kernels compute them.
+    XNNPACK keeps only tensors that are outputs. The same kernels compute them.
 
     Args:
         content: Bytes of a complete file whose signature is that of its first subgraph.
@@ -34,7 +34,7 @@ def with_readable_tensors(content: bytes) -> bytes:
 
 
 def _holds_codes(tensor):
-    """True for codes; a cast writes plain integers."""
+    """Returns True for codes; a cast writes plain integers."""
     return tensor.type in _CODES and tensor.quantization is not None and tensor.quantization.scale is not None
 
 

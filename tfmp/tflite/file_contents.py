@@ -17,14 +17,14 @@ _WIDTHS = {"": 0, "INT2": 2, "INT4": 4, "INT8": 8, "FLOAT32": 32}
 
 
 def file_contents(interpreter: Interpreter, path: str | os.PathLike) -> TFLiteFile:
-    """Reads what a file holds and what it says about itself.
+    """Reads the contents and the metadata of a file.
 
     Args:
-        interpreter: The file.
-        path: What the result calls it.
+        interpreter: The interpreter of the file.
+        path: Path of the file in the result.
 
     Raises:
-        ValueError: If tfmp did not write it.
+        ValueError: If the file is not from tfmp.
     """
     model = unpack(interpreter.content)
     about = own_metadata(model, interpreter.label)
@@ -70,7 +70,7 @@ def _stored_tensors(model):
 
 
 def _bytes(quantization, name):
-    """A vector of a tensor's quantization; the file may hold equal ones once."""
+    """Returns the bytes of a vector of a tensor's quantization; the file may store equal vectors once."""
     vector = getattr(quantization, name, None)
     return b"" if vector is None else np.asarray(vector).tobytes()
 
@@ -83,17 +83,17 @@ def _role(type_name, shape, quantized):
 
 
 def _layers(tensors, bits):
-    """The quantized layers in the order of the network, then what else has weights or biases."""
+    """Returns the quantized layers in the order of the network, then other layers with weights or biases."""
     by_layer = {name: [] for name in bits}
-    for tensor in tensors:  # those without a name gather windows
-        # A layer that is called again has a number behind its name there.
+    for tensor in tensors:  # tensors without a name gather windows
+        # Further calls of a layer have a number after its name there.
         once = re.sub(r"_\d+$", "", tensor.operator)
         name = once if tensor.operator not in bits and once in bits else tensor.operator
         by_layer.setdefault(name, []).append(tensor)
     for name, own in by_layer.items():
         if name in bits or any(tensor.role != OTHER for tensor in own):
             containers = [tensor.type for tensor in own if tensor.role == WEIGHTS]
-            # What the converter of mode "float" fused beyond recognition is there in floating point.
+            # In mode "float", layers that the converter fused too far to recognize are in floating point.
             nothing = "FLOAT32" if name in bits else ""
             widest = max(containers, key=lambda container: _WIDTHS.get(container, 0), default=nothing)
             yield FileLayer(name, bits.get(name), widest, sum(each.size_bytes + each.scale_bytes for each in own))

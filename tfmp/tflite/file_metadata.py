@@ -22,7 +22,7 @@ _NEEDED = {"tfmp", "mode", "bits"}
 def with_own_metadata(
     content: bytes, *, mode: str, bits: Mapping[str, tuple[int, int]], labels: Sequence[str]
 ) -> bytes:
-    """Returns a file that says what it is.
+    """Returns a file with the metadata of tfmp.
 
     Args:
         content: Bytes of a file.
@@ -49,20 +49,20 @@ def with_own_metadata(
     }
     if labels:
         about["labels"] = list(labels)
-    # As long in every mode, so that a small file is never larger than a fast one.
+    # Of equal length in every mode, so that a small file is never larger than a fast one.
     text = json.dumps(about, separators=(",", ":")) + " " * (max(map(len, MODES)) - len(mode))
     return with_metadata(content, {METADATA_NAME: text.encode()})
 
 
 def own_metadata(model: schema.ModelT, label: str) -> dict:
-    """Returns what `with_own_metadata` wrote.
+    """Reads the metadata that `with_own_metadata` wrote.
 
     Args:
         model: The file.
-        label: What errors call it.
+        label: Name of the file in errors.
 
     Raises:
-        ValueError: If the file says nothing, or in another way.
+        ValueError: If the file has no such metadata, or in another format.
     """
     entries = [entry for entry in model.metadata or [] if entry.name == METADATA_NAME.encode()]
     if not entries:
@@ -92,7 +92,7 @@ def _content(model, entry):
 
 
 def quantized_bits(graph: Graph) -> dict[str, tuple[int, int]]:
-    """Returns layer name to `(weight_bits, activation_bits)` of every layer with quantized weights."""
+    """Returns `(weight_bits, activation_bits)` by name for every layer with quantized weights."""
     return {
         layer.name: (layer.weight.bits[0], layer.activation.bits[0])
         for layer in graph.in_order()

@@ -16,12 +16,12 @@ _KINDS = {value: name for name, value in vars(schema.BuiltinOperator).items() if
 
 @dataclasses.dataclass(frozen=True)
 class FileSignature:
-    """What a file reads and writes.
+    """Inputs and outputs of a file.
 
     Args:
-        inputs: What data are fitted to, by the names of the file.
-        outputs: Names in their order; the runtime sorts them by name.
-        sigmoids: The outputs that are sigmoids.
+        inputs: The inputs, with which data are matched, by their names in the file.
+        outputs: Names of the outputs in the order of the signature; the runtime sorts them by name.
+        sigmoids: Names of the outputs that are sigmoids.
     """
 
     inputs: ModelInputs
@@ -46,7 +46,7 @@ def file_signature(interpreter: Interpreter) -> FileSignature:
 
 
 def _producer(model, subgraph, tensor):
-    """The operator that computes the values of a tensor; None for an input of the file."""
+    """Returns the operator that computes a tensor; None for an input of the file."""
     for operator in reversed(subgraph.operators):
         if tensor in operator.outputs:
             code = model.operatorCodes[operator.opcodeIndex]

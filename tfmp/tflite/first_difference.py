@@ -14,19 +14,20 @@ PARTED = 15.0  # decibels
 
 
 def first_parting(fixed, graph: Graph, integers: IntegerGraph, folded, samples) -> tuple[str, float]:
-    """Compares every operation of a folded model with the trained model, given the trained model's own inputs.
+    """Finds the first operation of a folded model that differs from the trained model, given the same inputs.
 
-    Both are compared as codes of the operation's output, so that what the trained model rounds later does not count.
+    Both are compared as codes of the operation's output, so that later roundings of the trained model do not count.
 
     Args:
         fixed: The trained model.
-        graph: What its binding read.
+        graph: The graph of the trained model.
         integers: The integer network.
-        folded: The model that computes it.
+        folded: The folded model of this network.
         samples: Arrays by the names of the inputs; the first few are used.
 
     Returns:
-        Name of the first layer below 15 dB, else of the one with the fewest; and its signal-to-noise ratio in decibels.
+        Name of the first layer below 15 dB, otherwise of the layer with the lowest ratio; and its signal-to-noise ratio
+        in decibels.
     """
     samples = {name: np.asarray(array[:_SAMPLES]) for name, array in samples.items()}
     stored = [

@@ -23,7 +23,7 @@ class Interpreter:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is truncated, no TFLite file, or has no signature of fixed batch size.
+        ValueError: If it is truncated, not a TFLite file, or has no signature with a fixed batch size.
 
     Example:
         >>> probabilities = Interpreter("model.tflite").run(images)["probabilities"]
@@ -58,7 +58,7 @@ class Interpreter:
         """Computes the outputs.
 
         Args:
-            inputs: One array, or arrays by input name, all with the same first size. Codes where the file takes codes.
+            inputs: One array, or arrays by input name, all with the same first size; codes if the file takes codes.
 
         Returns:
             Arrays by output name.
@@ -69,10 +69,10 @@ class Interpreter:
         """Computes every quantized tensor of the file, by the same kernels as `run`.
 
         Args:
-            inputs: As for `run`.
+            inputs: As in `run`.
 
         Returns:
-            int32 codes, the zero points taken off, by name of the tensor in the file.
+            int32 codes, without the zero points, by tensor name in the file.
         """
         stored = self._run(self._readable, inputs)
         tensors = self.quantized_tensors
@@ -80,7 +80,7 @@ class Interpreter:
 
     @functools.cached_property
     def quantized_tensors(self) -> dict[str, FileTensor]:
-        """Every tensor that `codes` returns, by its name in the file."""
+        """All tensors that `codes` returns, by their names in the file."""
         return _tensors(self._readable.get_output_details())
 
     @functools.cached_property
@@ -158,7 +158,7 @@ class Interpreter:
 
 
 def _are_codes(array, tensor):
-    """True for whole numbers that are their own codes, of whatever type."""
+    """Returns True for whole numbers, of any type, that are already codes."""
     plain = tensor.scale == 1 and tensor.zero_point == 0
     return plain and array.dtype.kind in "fiu" and np.array_equal(array.astype(tensor.dtype), array)
 

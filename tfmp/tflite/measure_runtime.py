@@ -30,26 +30,25 @@ _FINEST_BITS = 8
 
 
 def measure_runtime(model, path, *, threads=1, batch_size=1, runs=15, verbose=0) -> RuntimeTable:
-    """Measures each layer with a kernel, in every container its weights may take, and writes a table of latencies.
+    """Measures each layer with a kernel, in every container of its weights, and writes a table of latencies.
 
-    What is measured is what is exported: a file of the one layer, packed or not. The containers of a layer take turns,
-    run after run, so that what disturbs the machine disturbs all alike; the median counts. At last comes the whole
-    network with all weights at 8 bits. A file that exists is extended by what it lacks, after every layer, so that a
-    run that was broken off goes on.
+    It measures exported files of one layer, packed or not. The containers of a layer take turns, so that other load on
+    the machine affects all of them alike; the median counts. The whole network with all weights at 8 bits is measured
+    last. The file is extended after every layer, so an interrupted run can be resumed.
 
     Args:
-        model: A model in floating point, relaxed or fixed, or the path of one that was saved.
+        model: A float, relaxed or fixed model, or the path of a saved one.
         path: The JSON file to write or to extend.
         threads: Threads of the runtime.
-        batch_size: The fixed batch of the files, unless that of the model is fixed.
-        runs: How often to measure, each time for a few milliseconds; the first does not count.
-        verbose: 1 prints a line for each layer.
+        batch_size: The fixed batch size of the files, unless that of the model is fixed.
+        runs: Number of measurements of a few milliseconds each; the first is ignored.
+        verbose: 1 prints a line per layer.
 
     Returns:
         The table, for `tfmp.costs.RuntimeLatency`.
 
     Raises:
-        ValueError: If the file holds no table, or one measured under other conditions; if the model cannot be folded,
+        ValueError: If the file is not a table, or was measured under other conditions; if the model cannot be folded,
             or an input has a free size.
 
     Example:
@@ -93,7 +92,7 @@ def measure_runtime(model, path, *, threads=1, batch_size=1, runs=15, verbose=0)
 
 
 def containers(shape: LayerShape) -> tuple[int, ...]:
-    """The containers, 8 bits first, that some mode of export may choose for a layer's weights."""
+    """Returns the containers that any mode of export may choose for a layer's weights, 8 bits first."""
     ranges = [(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) for bits in PACKED_BITS]
     packed = {weight_storage(shape, low, high, mode="small").container_bits for low, high in ranges}
     return tuple(sorted({_FINEST_BITS} | packed, reverse=True))
@@ -112,7 +111,7 @@ def _conditions(threads, batch_size):
 
 
 def _processor():
-    """Its name; `platform.processor` has none on Linux."""
+    """Returns the name of the processor; `platform.processor` is empty on Linux."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
             names = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]

@@ -14,14 +14,14 @@ _KERNEL_SCALE = 0.01
 
 
 def one_layer_graph(graph: Graph, call: Call, container_bits: int) -> IntegerGraph:
-    """Returns the network that computes one call of a layer with a kernel as an exported file does.
+    """Returns the integer network of one call of a layer with a kernel, as in an exported file.
 
-    Its codes are made up: how long they take does not depend on them.
+    Its codes are arbitrary, because latency does not depend on them.
 
     Args:
         graph: A network with fixed sizes.
         call: The call.
-        container_bits: 8, 4 or 2: what the file is to take for a weight.
+        container_bits: Bits of a weight in the file: 8, 4 or 2.
     """
     layer, shape = graph.layer_of(call), graph.layer_of(call).shape
     source, target = (graph.tensors[name].shape for name in (call.inputs[0], call.outputs[0]))

@@ -13,20 +13,20 @@ NAMES = (ACCURACY, MAE, MSE)
 
 
 class OutputMetric(Protocol):
-    """A figure that is collected batch by batch."""
+    """A metric that is accumulated batch by batch."""
 
     def add(self, targets: np.ndarray, outputs: np.ndarray, weights: np.ndarray | None):
-        """Takes a batch: arrays with one entry per sample, and the weights of the samples or None."""
+        """Adds a batch: arrays with one entry per sample, and sample weights or None."""
 
     def result(self) -> float:
-        """The figure over all batches."""
+        """Returns the metric over all batches."""
 
 
 def default_names(targets: np.ndarray, outputs: np.ndarray, is_sigmoid: bool) -> tuple[str, ...]:
-    """Returns what judges an output, from its first batch: `("accuracy",)` for classes, `("mae", "mse")` for numbers.
+    """Returns the default metrics of an output, from its first batch: `("accuracy",)`, or `("mae", "mse")` for numbers.
 
-    Classes are integer labels or distributions such as one-hot vectors for outputs of several numbers, and zeros and
-    ones for sigmoids; for a single number that is no sigmoid, a logit, they have to be integers.
+    Targets are classes if they are integer labels or distributions such as one-hot vectors, for outputs of several
+    numbers; zeros and ones, for sigmoids; or integers, for a single logit.
     """
     single = _is_single(outputs)
     if not single and targets.shape != outputs.shape:
@@ -43,7 +43,7 @@ def output_metric(metric: Any, output: str, is_sigmoid: bool) -> OutputMetric:
     Args:
         metric: One of `NAMES`; a function of (targets, outputs); or a metric object of Keras.
         output: Name of the output.
-        is_sigmoid: True if it is one: classes then part at 0.5, else at 0.
+        is_sigmoid: True for a sigmoid, with the threshold 0.5; otherwise the threshold is 0.
     """
     if metric == ACCURACY:
         return _Accuracy(output, 0.5 if is_sigmoid else 0.0)
@@ -54,12 +54,12 @@ def output_metric(metric: Any, output: str, is_sigmoid: bool) -> OutputMetric:
 
 
 def is_metric_object(metric: Any) -> bool:
-    """True for metric objects of either Keras, and for what works as they do."""
+    """Returns True for metric objects of either Keras, and for objects with the same methods."""
     return not isinstance(metric, type) and all(hasattr(metric, name) for name in ("update_state", "result"))
 
 
 def check_metric(metric: Any):
-    """Raises `TypeError` if a metric is no name, function or object."""
+    """Raises `TypeError` if a metric is not a name, a function or a metric object."""
     is_function = callable(metric) and not isinstance(metric, type)
     if not (isinstance(metric, str) and metric in NAMES or is_function or is_metric_object(metric)):
         raise TypeError(
@@ -69,7 +69,7 @@ def check_metric(metric: Any):
 
 
 def metric_name(metric: Any) -> str:
-    """Returns what the result calls a metric."""
+    """Returns the name of a metric in the result."""
     name = metric if isinstance(metric, str) else getattr(metric, "name", None) or getattr(metric, "__name__", "")
     return name if name.isidentifier() else "metric"
 
@@ -91,7 +91,7 @@ class _WeightedMean:
 
 
 class _Accuracy(_WeightedMean):
-    """The share of right classes; the first batch says whether every number is one of two classes."""
+    """Share of correct classes; the first batch determines whether every number is a binary class."""
 
     def __init__(self, output, threshold):
         super().__init__(self._hits)
@@ -125,7 +125,7 @@ class _MetricObject:
 
 
 class _WholeFunction:
-    """A function that is called once, with all targets and outputs: it need not be a mean over samples."""
+    """A function that is called once with all targets and outputs, so it need not be a mean over samples."""
 
     def __init__(self, function):
         self._function, self._batches = function, []
@@ -158,7 +158,7 @@ def _as_number(value, metric):
 
 
 def _spread(weights, values):
-    """Weights of the shape of the values: one of a sample counts for each of its values."""
+    """Returns sample weights broadcast to the shape of the values."""
     if weights is None:
         return np.ones_like(values)
     weights = np.asarray(weights, np.float64)

@@ -7,16 +7,16 @@ import numpy as np
 from tfmp.reports import OutputAgreement
 from tfmp.transform.output_kind import LARGEST, SIDE
 
-_EQUAL = 1e-5  # of the largest in a row: how far apart numbers in floating point count as equal
+_EQUAL = 1e-5  # relative to the largest of a row: differences in floating point that count as equal
 
 
 class OutputTally:
-    """Counts over all parts of the samples.
+    """Accumulates the agreement of an output over all parts of the samples.
 
     Args:
         name: Name of the output.
-        decision: What `tfmp.transform.output_kind.decision` says of it.
-        exact: True if numbers count as equal where they are the same alone.
+        decision: Result of `tfmp.transform.output_kind.decision` for it.
+        exact: True if only identical numbers count as equal.
     """
 
     def __init__(self, name, decision, *, exact):
@@ -25,7 +25,7 @@ class OutputTally:
         self.mean = self.squares = self.signal = self.noise = self.largest = 0.0
 
     def add(self, expected, found):
-        """Counts a part: what the model returns and what the file returns for the same samples."""
+        """Adds the outputs of the model and of the file for the same samples."""
         expected, found = np.asarray(expected, np.float64), np.asarray(found, np.float64)
         difference = np.abs(found - expected)
         tolerance = 0.0 if self.exact else _EQUAL * np.abs(expected).max(-1, keepdims=True, initial=0)
@@ -38,7 +38,7 @@ class OutputTally:
             self._add_decisions(expected, found)
 
     def _add_deviation(self, expected):
-        """Mean and squares around it of the union of two parts, by Chan et al., 1979."""
+        """Updates the mean and the squared deviations with a new part (Chan et al., 1979)."""
         mean = expected.mean()
         count, shift = self.count + expected.size, mean - self.mean
         self.squares += float(np.square(expected - mean).sum()) + shift**2 * self.count * expected.size / count
@@ -58,7 +58,7 @@ class OutputTally:
 
     @property
     def agreement(self) -> OutputAgreement:
-        """The figures of all parts."""
+        """Returns the agreement over all parts."""
         decibels = math.inf if not self.noise else _decibels(self.signal, self.noise)
         deviation = math.sqrt(self.squares / self.count)
         largest = self.largest and (self.largest / deviation if deviation else math.inf)

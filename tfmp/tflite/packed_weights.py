@@ -6,21 +6,21 @@ from ai_edge_litert import schema_py_generated as schema
 from tfmp.tflite.writer.packing import packed_codes
 
 _TYPES = {2: schema.TensorType.INT2, 4: schema.TensorType.INT4, 8: schema.TensorType.INT8}
-_VERSION = 6  # of DEQUANTIZE, with INT4 and INT2
-# The converter multiplies normalization and steps into weights, one rounding each.
+_VERSION = 6  # version of DEQUANTIZE with INT4 and INT2
+# The converter multiplies normalizations and steps into weights, with one rounding each.
 _TOLERANCE = 4 * np.finfo(np.float32).eps
 _BYTES_OF_SCALE, _BYTES_OF_ZERO_POINT = 4, 8
-_BYTES_OF_OPERATOR = 240  # with a tensor, its name and its quantization
+_BYTES_OF_OPERATOR = 240  # including a tensor, its name and its quantization
 
 
 def pack_weights(model: schema.ModelT, codes: dict[str, np.ndarray]) -> None:
     """Replaces constants that are integer codes times a factor, or one per channel, by codes and DEQUANTIZE.
 
-    A constant is replaced if every number of it is the product within 4 units in the last place, whichever layer it
-    belongs to, and the file gets smaller. What is found is named `<layer>/kernel`; all else stays as it is.
+    A constant is replaced if every number equals the product to within 4 units in the last place, for the codes of any
+    layer, and if the file becomes smaller. Replaced constants are named `<layer>/kernel`; others do not change.
 
     Args:
-        model: A file; it is changed.
+        model: A file, changed in place.
         codes: INT8 codes by layer name, in the layout of the layer's kernel.
     """
     subgraph = model.subgraphs[0]
@@ -37,7 +37,7 @@ def pack_weights(model: schema.ModelT, codes: dict[str, np.ndarray]) -> None:
         _name_biases(subgraph, index, f"{name}/bias")
         bits = next(b for b in (2, 4, 8) if -(2 ** (b - 1)) <= integers.min() and integers.max() < 2 ** (b - 1))
         packed = packed_codes(integers, bits)
-        # Equal vectors of zero points are written once.
+        # Equal vectors of zero points are stored once.
         per_channel = _BYTES_OF_SCALE + (0 if len(scales) in channel_counts else _BYTES_OF_ZERO_POINT)
         if len(packed) + per_channel * len(scales) + _BYTES_OF_OPERATOR >= len(content):
             continue
@@ -53,7 +53,7 @@ def pack_weights(model: schema.ModelT, codes: dict[str, np.ndarray]) -> None:
 
 
 def _find(values, codes):
-    """Layer, codes in the layout of a constant, scales and their axis; None if there is none."""
+    """Returns layer, codes in the layout of a constant, scales and their axis; None if no layer matches."""
     for name, kernel in codes.items():
         for integers, axis in _layouts(kernel):
             if integers.shape == values.shape:
@@ -64,7 +64,7 @@ def _find(values, codes):
 
 
 def _layouts(kernel):
-    """A kernel as the runtime's operators want it, with the axis of its output channels."""
+    """Yields a kernel in the layouts of the runtime's operators, with the axis of its output channels."""
     if kernel.ndim == 2:
         yield kernel.T, 0
         yield kernel, 1
@@ -132,7 +132,7 @@ def _operator_code():
 
 
 def _drop_unused(model):
-    """Empties the buffers that nothing refers to any more."""
+    """Empties buffers without references."""
     used = {tensor.buffer for subgraph in model.subgraphs for tensor in subgraph.tensors}
     used.update(entry.buffer for entry in model.metadata or [])
     for index, buffer in enumerate(model.buffers):

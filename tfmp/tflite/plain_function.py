@@ -11,21 +11,21 @@ class PlainFunction:
 
     Args:
         model: A Keras model.
-        graph: What its binding read.
+        graph: The graph of the model.
     """
 
     def __init__(self, model, graph: Graph):
         self._model, self._graph = model, graph
 
     def __call__(self, *tensors) -> list:
-        """Takes tensors in the order of the graph's inputs, and returns them in the order of its outputs."""
+        """Computes outputs in the order of the graph's outputs from tensors in the order of its inputs."""
         named = dict(zip(self._graph.input_names, tensors, strict=True))
         inputs = map_references(self._graph.inputs, lambda reference: named[reference.name])
         return list(_leaves(self._graph.outputs, by_whole_batches(self._model)(inputs)))
 
 
 def _leaves(structure, values):
-    """What stands in `values` where `structure` has its references."""
+    """Yields the entries of `values` at the places where `structure` has references."""
     if isinstance(structure, TensorRef):
         yield values
     else:

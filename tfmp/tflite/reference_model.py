@@ -11,11 +11,11 @@ def reference_function(reference, graph: Graph):
     """Returns a model as a function of arrays, in the order of another model's inputs and outputs.
 
     Args:
-        reference: A Keras model with the same inputs and outputs; inputs go by name where the names are the same.
+        reference: A Keras model with the same inputs and outputs; inputs are matched by name if the names are equal.
         graph: The other model.
 
     Raises:
-        TypeError: If it is no Keras model.
+        TypeError: If it is not a Keras model.
         ValueError: If its inputs or outputs have other shapes.
     """
     try:

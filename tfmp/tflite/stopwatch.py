@@ -13,11 +13,11 @@ _SHORTEST_RUN_SECONDS = 2e-3
 
 
 class Stopwatch:
-    """Measures files by turns.
+    """Measures the latency of files, in turns.
 
     Args:
         threads: Threads of the runtime.
-        runs: How often each file's turn comes, once more to warm up. In a turn it is run for some milliseconds.
+        runs: Number of turns per file, plus one to warm up. In a turn, a file runs for some milliseconds.
     """
 
     def __init__(self, *, threads=1, runs=15):
@@ -25,10 +25,10 @@ class Stopwatch:
         self.runs = check_integer("runs", runs, at_least=1)
 
     def measure(self, files):
-        """Returns what each file takes for one call, its inputs in place: the median over the turns.
+        """Returns the latency of one call of each file, with inputs already set: the median over the turns.
 
         Args:
-            files: Bytes of files by any keys.
+            files: Bytes of files, by any keys.
 
         Returns:
             `(median, (first quartile, third quartile))` in us, by the same keys.
@@ -39,12 +39,12 @@ class Stopwatch:
             for key, (interpreter, calls) in started.items():
                 times = [_seconds(interpreter) for _ in range(calls)]
                 if turn:
-                    # The call in which the system ran something else is one of many.
+                    # A call that the system interrupted is one of many.
                     seconds[key].append(statistics.median(times))
         return {key: _summary(times) for key, times in seconds.items()}
 
     def _start(self, content):
-        """The interpreter with random inputs, and how many calls take long enough to be measured."""
+        """Returns the interpreter with random inputs, and the number of calls that takes long enough to measure."""
         interpreter = litert.Interpreter(model_content=content, num_threads=self.threads)
         interpreter.allocate_tensors()
         rng = np.random.default_rng(0)
