@@ -52,13 +52,13 @@ def run_train(run):
 
 
 def width_of(build, bits, config):
-    """The `tfmp.width.width.Width` at which a network of these bits has the size that the settings ask for."""
+    """The `tfmp.width.Width` at which a network of these bits has the size that the settings ask for."""
     if config["width"] is not None:
         size = kernel_bits(build(config["width"]), **bits)
-        return tfmp.width.width.Width(config["width"], size, size)
+        return tfmp.width.Width(config["width"], size, size)
     target = kernel_bits(build(config["size_of"]), 8)
     if kernel_bits(build(config["size_of"]), **bits) == target:
-        return tfmp.width.width.Width(config["size_of"], target, target)
+        return tfmp.width.Width(config["size_of"], target, target)
     return tfmp.width_for_size(build, target, **bits, tolerance=config["tolerance"])
 
 

@@ -55,6 +55,7 @@ _MODULES = (
     "simulator",
     "tfmot",
     "tuner",
+    "width",
 )
 
 __all__ = [*_PUBLIC, *_MODULES]

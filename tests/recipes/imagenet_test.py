@@ -61,6 +61,7 @@ def test_one_step_decays_kernels_and_logits_as_published(plan):
         np.testing.assert_allclose(second, expected, rtol=1e-6, err_msg=variable.path)
 
 
+@pytest.mark.slow
 def test_from_a_folder_to_networks_of_searched_bits(plan):
     plan, results = plan
     for method, run in plan:

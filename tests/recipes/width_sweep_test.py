@@ -35,6 +35,7 @@ def test_configurations_name_networks_and_known_settings(name, tmp_path):
         assert run.config["network"] in tfmp.networks.names()
 
 
+@pytest.mark.slow
 def test_a_run_trains_at_the_size_of_its_reference(small_images, tmp_path):
     config = experiment.load_config("width_mobilenet_v2")
     settings = [*SETTINGS, "record_magnitudes=true", "tolerance=0.1"]
@@ -51,7 +52,9 @@ def test_a_run_trains_at_the_size_of_its_reference(small_images, tmp_path):
     assert all(value > 0 for value in record["magnitude_variance"].values())
 
 
-@pytest.mark.parametrize("fan_in", ["1x12x12", "4x3x3", "16x3x3"])
+@pytest.mark.parametrize(
+    "fan_in", ["4x3x3", *(pytest.param(fan_in, marks=pytest.mark.slow) for fan_in in ("1x12x12", "16x3x3"))]
+)
 def test_magnitudes_are_those_of_the_same_layers_at_every_fan_in(small_images, tmp_path, fan_in):
     config = experiment.load_config("width_vgg11_fan_in")
     settings = [*SETTINGS, "image_size=32", "num_train=4", "batch_size=2", "width=0.03125"]

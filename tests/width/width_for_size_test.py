@@ -57,7 +57,7 @@ def test_channels_of_small_networks_are_coarse():
     assert found.size_bits == min(below, above, key=lambda bits: abs(bits - target))
 
 
-@pytest.mark.parametrize(("weight_bits", "depthwise_bits"), [(1, 4), (4, None)])
+@pytest.mark.parametrize(("weight_bits", "depthwise_bits"), [(1, 4), pytest.param(4, None, marks=pytest.mark.slow)])
 def test_mobilenet_has_the_size_that_its_cost_is(weight_bits, depthwise_bits):
     target = tfmp.cost(MOBILENET(width=0.25), ModelSize(kernels_only=True)) / 4
     found = tfmp.width_for_size(build(MOBILENET), target, weight_bits=weight_bits, depthwise_bits=depthwise_bits)

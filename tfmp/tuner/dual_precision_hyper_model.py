@@ -121,7 +121,7 @@ class DualPrecisionHyperModel(MixedPrecisionHyperModel):
         return values
 
     def network(self, values):
-        """Returns the untrained network of a trial and its `tfmp.width.width.Width`."""
+        """Returns the untrained network of a trial and its `tfmp.width.Width`."""
         bits = {name: values[name] for name in ("weight_bits", "depthwise_bits")}
         width = self._width(values)
         self.framework.package.utils.set_random_seed(self.seed)  # after models were built to find the width

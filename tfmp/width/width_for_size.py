@@ -68,7 +68,7 @@ def width_for_size(
         tolerance: Largest relative error of the size.
 
     Returns:
-        A `tfmp.width.width.Width`. The search ends at a quarter of the tolerance, or if no width is closer.
+        A `tfmp.width.Width`. The search ends at a quarter of the tolerance, or if no width is closer.
 
     Raises:
         ValueError: If no width reaches the target; the message names the nearest sizes. If an argument is out of range,
