@@ -13,7 +13,7 @@ from tfmp.transform.calibration.calibrate import calibrate_ranges
 from tfmp.transform.calibration.moment_correction import MomentCorrection
 from tfmp.transform.calibration.output_error import MeanLoss, read_samples
 from tfmp.transform.edits.separate_activations import with_separate_activations
-from tfmp.transform.edits.without_quantizers import in_floating_point, own_weights
+from tfmp.transform.edits.without_quantizers import in_floating_point
 
 _CERTAIN = 1e4  # a logit so large that the softmax of all others is exactly zero
 
@@ -115,11 +115,9 @@ def _with_finest(graph):
                     quantizers.get(selection.quantizer, bits=bits, signed=selection.signed)
                     for bits in config[f"{tensor}_bits"]
                 ]
-                formats = tuple(quantizer.format for quantizer in found)
-                equal = (1 / len(formats),) * len(formats)
-                selections[tensor] = Candidates(formats, equal, selection.quantizer, selection.signed)
+                selections[tensor] = Candidates.of(found)
         changed[layer.name] = dataclasses.replace(
-            layer, config={**layer.config, "config": config}, weights=own_weights(layer), coupled=False, **selections
+            layer, config={**layer.config, "config": config}, coupled=False, price=None, **selections
         )
     return graph.replace_layers(changed)
 

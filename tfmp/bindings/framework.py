@@ -5,13 +5,12 @@ import dataclasses
 import importlib
 import sys
 
-import numpy as np
-
 from tfmp.bindings import layer_variables
 from tfmp.bindings.integer_model import integer_model
 from tfmp.bindings.layer_builder import LayerBuilder, build_layer
 from tfmp.bindings.model_builder import ModelBuilder
 from tfmp.bindings.nesting import with_equal_uses
+from tfmp.bindings.search_state import write_search_state
 from tfmp.bindings.sharing import check_sharing
 from tfmp.checks import received
 from tfmp.graph import Graph, TensorRef
@@ -158,9 +157,7 @@ class Framework(abc.ABC):
         for name, built in layers.items():
             layer = graph.layers[name]
             layer_variables.assign_weights(self, built, layer.weights, layer.shared)
-            selector = getattr(built, "weight_selector", None)
-            if selector is not None and not any(path.startswith("weight_selector/") for path in layer.weights):
-                selector.calibrate(np.asarray(built.kernel))
+            write_search_state(built, layer)
             if layer.kind != "quantize":  # frozen with the model that it was put into
                 self.set_trainable(built, layer.trainable)
         check_sharing(graph, {name: list(self.variables_by_path(built).values()) for name, built in layers.items()})

@@ -1,13 +1,12 @@
 """Reads a layer of either Keras into a `Layer`."""
 
-import numpy as np
-
 from tfmp.bindings import layer_variables
 from tfmp.bindings.claims import claimed_activation, claimed_kind
 from tfmp.bindings.layer_kinds import has_kernel, kind_and_attributes
 from tfmp.bindings.layer_shapes import layer_shape
 from tfmp.bindings.left_alone import unknown_attributes
-from tfmp.graph import UNQUANTIZED, Candidates, Layer
+from tfmp.bindings.search_state import read_search_state, without_search
+from tfmp.graph import Layer
 from tfmp.operators.recognition import OTHER, function_kind
 
 _FRAMEWORKS = ("keras", "tf_keras", "tensorflow", "tensorflow_model_optimization", "tfmp")
@@ -100,14 +99,12 @@ class LayerReader:
             kind,
             config={"class": type(operation), "config": config},
             attributes=attributes,
-            weights=weights if self.with_weights else {},
+            weights=without_search(operation, weights) if self.with_weights else {},
             shape=shape,
-            weight=_selection(getattr(operation, "weight_selector", None)),
-            activation=_selection(getattr(operation, "activation_selector", None)),
-            coupled=getattr(operation, "is_coupled", False),
             trainable=getattr(operation, "trainable", True),
             num_parameters=self.num_parameters(operation, shared),
             shared=shared,
+            **read_search_state(operation, arrays=self.with_weights),
         )
 
 
@@ -132,10 +129,3 @@ def _check_activation(operation, config, framework):
 def _keeps_values(source, target) -> bool:
     """True for a cast to floating point of what lies on a grid as it is: floats, and integers of 8 bits."""
     return target.is_float and (source.is_float or source.dtype in ("uint8", "int8"))
-
-
-def _selection(selector):
-    if selector is None:
-        return UNQUANTIZED
-    probabilities = tuple(float(p) for p in np.asarray(selector.probabilities()))
-    return Candidates(selector.formats, probabilities, selector.quantizer, selector.signed)

@@ -114,7 +114,7 @@ def _merged(graph, name, other) -> Layer | None:
         return one
     configs = [layer.config.get("config", {}) for layer in (one, two)]
     plain = [{key: value for key, value in config.items() if key not in _FREE} for config in configs]
-    if one.kind != two.kind or not _equal(*plain) or not _equal(dict(one.weights), dict(two.weights)):
+    if one.kind != two.kind or not _equal(*plain) or not _equal(one.arrays(), two.arrays()):
         return None
     signed = two if two.activation.signed and configs[1].get("signed") else one
     config = {**signed.config, "config": {**signed.config["config"], "name": configs[0].get("name", name)}}

@@ -2,7 +2,7 @@
 
 from tfmp.bindings.framework import check_callback, framework_of
 from tfmp.bindings.logits_training import hold_logits, selection_step
-from tfmp.bindings.selection_variables import start_variables
+from tfmp.bindings.selection_variables import input_quantizer_path, start_variables
 from tfmp.mixins.mixed_precision_search import MixedPrecisionSearchMixin
 
 
@@ -14,6 +14,7 @@ class SearchHooks(MixedPrecisionSearchMixin):
     """
 
     framework_name = ""  # of the class
+    input_quantizer_path = staticmethod(input_quantizer_path)
 
     def set_model(self, model):
         check_callback(model, self.framework_name)

@@ -39,6 +39,11 @@ def start_variables(variables, path_of):
     return [variable for variable in variables if _is_of_start(path_of(variable).split(":")[0], variable.dtype)]
 
 
+def input_quantizer_path(layer) -> str:
+    """The beginning of the paths of the variables that quantize the input of a layer."""
+    return f"{layer}/activation_selector/"
+
+
 def _is_of_start(path, dtype):
     holder, _, name = path.rpartition("/")
     if holder.endswith("_selector"):

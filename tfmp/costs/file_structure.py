@@ -262,6 +262,6 @@ class _Structure:
         selection = layer.activation
         if self._is_floating or (layer.kind in _PRODUCTS and selection.formats[0].is_float):
             return None
-        if selection.quantizer == "moving_range" and call.inputs and len(selection.formats) == 1:
+        if selection.range_of_tensor and call.inputs and len(selection.formats) == 1:
             return call.inputs[0], selection.bits, selection.signed
         return layer.name

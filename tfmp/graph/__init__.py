@@ -1,8 +1,9 @@
 """The vocabulary of the library: models, layers, bits and integer networks as plain data, NumPy only."""
 
 from tfmp.graph.bit_assignment import BitAssignment
+from tfmp.graph.candidates import UNQUANTIZED, Candidates
 from tfmp.graph.code_format import FLOAT, CodeFormat
-from tfmp.graph.graph import UNQUANTIZED, Call, Candidates, Graph, Layer, Tensor, TensorRef, map_references
+from tfmp.graph.graph import Call, Graph, Layer, Tensor, TensorRef, map_references
 from tfmp.graph.integer_graph import Grid, IntegerGraph, IntegerOperation, IntegerTensor
 from tfmp.graph.layer_shape import LayerShape
 from tfmp.graph.submodel import Submodel
@@ -12,6 +13,7 @@ __all__ = [
     "UNQUANTIZED",
     "BitAssignment",
     "Call",
+    "Candidates",
     "CodeFormat",
     "Graph",
     "Grid",
@@ -20,7 +22,6 @@ __all__ = [
     "IntegerTensor",
     "Layer",
     "LayerShape",
-    "Candidates",
     "Submodel",
     "Tensor",
     "TensorRef",

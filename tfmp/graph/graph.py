@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tfmp.graph.code_format import FLOAT, CodeFormat
+from tfmp.graph.candidates import UNQUANTIZED, Candidates
 from tfmp.graph.integer_graph import Grid
 from tfmp.graph.layer_shape import LayerShape
 from tfmp.graph.runtime_limits import CODE_SPAN, INT8_HIGH, INT8_LOW
@@ -41,30 +41,6 @@ class Tensor:
 
 
 @dataclasses.dataclass(frozen=True)
-class Candidates:
-    """The candidates among which one tensor's precision is chosen; a fixed tensor has one.
-
-    Args:
-        formats: Candidate formats, in increasing bits.
-        probabilities: One per candidate, summing to 1.
-        quantizer: Name of the quantizer family.
-        signed: False if the tensor cannot be negative.
-    """
-
-    formats: tuple[CodeFormat, ...]
-    probabilities: tuple[float, ...] = (1.0,)
-    quantizer: str = ""
-    signed: bool = True
-
-    @property
-    def bits(self) -> tuple[int, ...]:
-        return tuple(format.bits for format in self.formats)
-
-
-UNQUANTIZED = Candidates((FLOAT,))
-
-
-@dataclasses.dataclass(frozen=True)
 class Layer:
     """One layer of a model.
 
@@ -74,12 +50,15 @@ class Layer:
             `"other"` if the library has no word for it.
         config: The framework's own configuration of the layer, from which its binding builds it again.
         attributes: What transforms and exporters read, in neutral terms (`strides`, `padding`, `max_value`, ...).
-        weights: Arrays by path relative to the layer (`"kernel"`, `"weight_selector/step"`); empty if not read.
+        weights: Its own arrays by path relative to the layer (`"kernel"`, `"moving_mean"`); empty if not read. Those of
+            its quantizers are in `weight` and `activation`.
         shape: For layers that multiply and accumulate, else None.
         weight: Candidates of its kernel.
         activation: Candidates of its input.
         coupled: True if candidate i of the kernel goes with candidate i of the input: one choice, with the
             probabilities of either. Else every pair can be chosen.
+        price: `[W, A]` array that a search has set: what each pair of candidates adds to the loss. None if nothing is
+            searched, or not read.
         trainable: False if the user froze it.
         num_parameters: Numbers that the layer itself holds, kernel included; what quantizers and a search add is not
             counted, nor what another layer counts.
@@ -96,6 +75,7 @@ class Layer:
     weight: Candidates = UNQUANTIZED
     activation: Candidates = UNQUANTIZED
     coupled: bool = False
+    price: np.ndarray | None = None
     trainable: bool = True
     num_parameters: int = 0
     shared: Mapping[int, tuple[str, int]] = dataclasses.field(default_factory=dict)
@@ -138,6 +118,14 @@ class Layer:
     @property
     def is_quantized(self) -> bool:
         return not (self.weight.formats[0].is_float and self.activation.formats[0].is_float)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All arrays that were read, by names that are unique and fit for messages, but for the price."""
+        kernel, inputs = (
+            {f"{tensor} quantizer: {name}": value for name, value in candidates.arrays().items()}
+            for tensor, candidates in (("weight", self.weight), ("activation", self.activation))
+        )
+        return {**self.weights, **kernel, **inputs}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,8 +7,11 @@ import tensorflow as tf
 
 from tfmp import quantizers
 from tfmp.checks import check_integer, check_integers
+from tfmp.graph import Candidates
 from tfmp.mixins.bit_logits import BitLogits
 from tfmp.relaxation import mixture, quantized, relative_variance
+
+_CHOICE = ("logits", "temperature", "sampling_step", "mixture_variance")  # variables that no quantizer has
 
 
 def check_bits(bits, name, quantizer, signed):
@@ -73,7 +76,7 @@ class BitSelectorMixin:
         self.relaxation = relaxation
         self.shared_range = shared_range
         self.seed = seed
-        self._start_values = None
+        self._start_values, self._shares_choice = None, False
         self.mixture_variance = None
 
     @property
@@ -103,7 +106,7 @@ class BitSelectorMixin:
 
     def share_choice(self, selector):
         """Before `build`: candidate i is chosen where candidate i of another selector, which is built before, is."""
-        self.choice = selector.choice
+        self.choice, self._shares_choice = selector.choice, True
 
     def build(self, input_shape):
         if self.choice.is_open and self.channel_axes is None:
@@ -167,6 +170,38 @@ class BitSelectorMixin:
             shared=self.shared_range,
             channel_axes=self.channel_axes,
         )
+
+    def candidates(self, *, arrays=True) -> Candidates:
+        """Returns the candidates with their present probabilities; with `arrays`, with all that was learned of them."""
+        probabilities = tuple(float(p) for p in np.asarray(self.probabilities()))
+        if not arrays:
+            return Candidates.of(self.quantizers, probabilities)
+        states = tuple(
+            {name: np.asarray(variable) for name, variable in state.items()} for _, state in self._distinct_states()
+        )
+        choice = {name: np.asarray(variable) for name, variable in self._choice_variables().items()}
+        return Candidates.of(self.quantizers, probabilities, states=states, choice=choice)
+
+    def load(self, candidates: Candidates):
+        """Takes over what was learned of the candidates, as `candidates` returns it; what they lack stays as it is.
+
+        Raises:
+            ValueError: If they have a state that the quantizers here do not have.
+        """
+        states = [state for _, state in self._distinct_states()]
+        pairs = [*zip(states, candidates.states, strict=True)] if candidates.states else []
+        for variables, values in [*pairs, (self._choice_variables(), candidates.choice)]:
+            for name, value in values.items():
+                if name not in variables:
+                    raise ValueError(
+                        f"Quantizer `{self.quantizer}` must have {', '.join(variables) or 'no state'}. Received: "
+                        f"`{name}`, of another quantizer or relaxation."
+                    )
+                variables[name].assign(value)
+
+    def _choice_variables(self):
+        names = ("mixture_variance",) if self._shares_choice else _CHOICE
+        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
     def calibrate(self, values, *, least_squares=False):
         """Sets the quantizers' state from data: a kernel, or a sample of the activations, as a NumPy array.

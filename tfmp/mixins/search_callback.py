@@ -16,7 +16,7 @@ class SearchCallbackMixin:
     """The hooks of a Keras callback, over what a search does by itself.
 
     A class of a framework adds `named_variables()`, `start_variables()`, `backup_variables()`, `resume_at(epoch)`,
-    `hold_logits(are_held)` and `selection_step()`.
+    `hold_logits(are_held)`, `selection_step()` and `input_quantizer_path(layer)`.
     """
 
     def load_backup(self):
@@ -147,7 +147,7 @@ class SearchCallbackMixin:
         """What made variables of these names NaN or infinite, as far as that can be told."""
         graph = self.penalties[0].priced.graph
         first_layers = (call.layer for call in graph.calls if {*call.inputs} & {*graph.input_names})
-        of_inputs = tuple(f"{layer}/activation_selector/" for layer in first_layers)
+        of_inputs = tuple(map(self.input_quantizer_path, first_layers))
         seen = next((name for name in wrong if name.startswith(of_inputs)), None)
         if seen is not None:  # a statistic that nothing but the inputs moves
             return f"The inputs of the model hold such values, as `{seen}` shows: remove them from the data."

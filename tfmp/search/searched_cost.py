@@ -85,4 +85,4 @@ def _one_format(selection: Candidates, bits: int) -> Candidates:
     found = [format for format in selection.formats if format.bits == bits]
     if not found:
         found = [quantizers.get(selection.quantizer, bits=bits, signed=selection.signed).format]
-    return Candidates(tuple(found), quantizer=selection.quantizer, signed=selection.signed)
+    return dataclasses.replace(selection.without_arrays(), formats=tuple(found), probabilities=(1.0,))

@@ -1,5 +1,7 @@
 """The integer grid of a layer's input."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import tensorflow as tf
 
@@ -20,16 +22,15 @@ def activation_grid(layer: Layer) -> Grid:
     return Grid(float(levels.step), int(levels.low), int(levels.high))
 
 
-def calibrated_quantizer(layer: Layer) -> tuple[quantizers.Quantizer, dict[str, np.ndarray]]:
+def calibrated_quantizer(layer: Layer) -> tuple[quantizers.Quantizer, Mapping[str, np.ndarray]]:
     """Returns the quantizer of a layer's input and its state.
 
     Raises:
         ValueError: If its range was never calibrated, or changes with every batch.
     """
-    selection = layer.activation
-    quantizer = quantizers.get(selection.quantizer, bits=selection.bits[0], signed=selection.signed)
-    prefix = "activation_selector/"
-    state = {path.removeprefix(prefix): w for path, w in layer.weights.items() if path.startswith(prefix)}
+    candidates = layer.activation
+    quantizer = quantizers.get(candidates.quantizer, bits=candidates.bits[0], signed=candidates.signed)
+    state = candidates.state
     check_range(layer)
     if "seen" in state and not state["seen"] > 0:
         raise ValueError(

@@ -4,23 +4,18 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
-
 from tfmp import quantizers
 from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import framework_of
 from tfmp.checks import check_choice, check_flag, check_function
 from tfmp.graph import BitAssignment, Candidates, Graph, Layer
-from tfmp.mixins.candidate_kernels import kernel_name
 from tfmp.mixins.mixed_precision import quantizer_pair
 from tfmp.search.chosen_layers import chosen_layers
 from tfmp.transform.calibration.calibrate import reestimate_normalization
 from tfmp.transform.calibration.familiar_data import is_familiar
 from tfmp.transform.calibration.post_training import quantize_after_training
-from tfmp.transform.edits.without_quantizers import in_floating_point, own_weights
+from tfmp.transform.edits.without_quantizers import in_floating_point
 from tfmp.transform.finite_weights import check_finite_weights
-
-_SEARCH_ONLY = ("logits", "temperature", "mixture_variance", "sampling_step")
 
 
 def fix(
@@ -117,39 +112,25 @@ def check_assignment(graph: Graph, assignment: BitAssignment) -> None:
 
 def _fixed(layer: Layer, weight_bits: int, activation_bits: int) -> Layer:
     names = quantizer_pair(layer.config["config"]["quantizer"])
-    weights = own_weights(layer)
     config = {**layer.config["config"]}
-    selections: dict[str, Any] = {}
-    for tensor, selection, bits, name in (
+    fixed: dict[str, Any] = {}
+    for tensor, candidates, bits, name in (
         ("weight", layer.weight, weight_bits, names[0]),
         ("activation", layer.activation, activation_bits, names[1]),
     ):
-        if selection.formats[0].is_float:
-            selections[tensor] = selection
-            continue
-        chosen = quantizers.get(name, bits=bits, signed=selection.signed)
-        widest = quantizers.get(name, bits=max(selection.bits), signed=selection.signed)
-        state = _state(layer.weights, f"{tensor}_selector", chosen, widest)
-        weights.update({f"{tensor}_selector/{key}": value for key, value in state.items()})
-        config[f"{tensor}_bits"] = (bits,)
-        selections[tensor] = Candidates((chosen.format,), quantizer=name, signed=selection.signed)
-    own_kernel = f"candidate_kernels/{kernel_name(weight_bits)}"
-    if own_kernel in layer.weights:
-        weights["kernel"] = layer.weights[own_kernel]
+        if not candidates.formats[0].is_float:
+            fixed[tensor] = _chosen(candidates, name, bits)
+            config[f"{tensor}_bits"] = (bits,)
+    weights = layer.weights
+    if weight_bits in layer.weight.kernels:
+        weights = {**weights, "kernel": layer.weight.kernels[weight_bits]}
     config = {**layer.config, "config": config}
-    return dataclasses.replace(layer, config=config, weights=weights, coupled=False, **selections)
+    return dataclasses.replace(layer, config=config, weights=weights, coupled=False, price=None, **fixed)
 
 
-def _state(weights, selector, chosen, widest):
-    """Returns the state of the chosen quantizer: its own if each candidate has one, otherwise from the widest."""
-    found = {
-        path.split("/")[1]: np.asarray(value)
-        for path, value in weights.items()
-        if path.startswith(selector + "/") and path.split("/")[1] not in _SEARCH_ONLY
-    }
-    for quantizer in (chosen, widest):
-        suffix = f"_{quantizer.bits}_bits"
-        own = {name.removesuffix(suffix): value for name, value in found.items() if name.endswith(suffix)}
-        if own:
-            return own if quantizer is chosen else chosen.convert_state(own, widest)
-    return chosen.convert_state(found, widest)
+def _chosen(candidates: Candidates, name: str, bits: int) -> Candidates:
+    """One precision, with its own state where each candidate has one, else with what follows from the widest one's."""
+    chosen = quantizers.get(name, bits=bits, signed=candidates.signed)
+    widest = quantizers.get(name, bits=max(candidates.bits), signed=candidates.signed)
+    own = candidates.own_state(bits)
+    return Candidates.of([chosen], states=(chosen.convert_state(candidates.state, widest) if own is None else own,))

@@ -48,5 +48,5 @@ def _with_bits(layer: Layer, weight_bits: int, activation_bits: int) -> Layer:
     ):
         if not selection.formats[0].is_float:
             chosen = quantizers.get(selection.quantizer, bits=bits, signed=selection.signed)
-            selections[tensor] = Candidates((chosen.format,), quantizer=selection.quantizer, signed=selection.signed)
+            selections[tensor] = Candidates.of([chosen])
     return dataclasses.replace(layer, **selections)

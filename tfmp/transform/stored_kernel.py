@@ -53,9 +53,7 @@ def stored_kernel(
 def kernel_codes(layer: Layer) -> tuple[np.ndarray, np.ndarray]:
     """Returns `(integers, scale)` of a fixed layer's kernel, those of training."""
     check_kernel(layer)
-    prefix = "weight_selector/"
-    state = {path.removeprefix(prefix): w for path, w in layer.weights.items() if path.startswith(prefix)}
     quantizer = quantizers.get(layer.weight.quantizer, bits=layer.weight.bits[0])
     axes = kernel_of(layer).channel_axes
-    integers, scale = quantizer.codes(tf.constant(layer.weights["kernel"]), state, channel_axes=axes)
+    integers, scale = quantizer.codes(tf.constant(layer.weights["kernel"]), layer.weight.state, channel_axes=axes)
     return np.asarray(integers), np.asarray(scale)

@@ -4,6 +4,7 @@ import numpy as np
 from tensorflow_model_optimization.quantization.keras import quantizers
 
 from tfmp.graph import UNQUANTIZED, Candidates, CodeFormat
+from tfmp.quantizers import Linear, MovingRange
 
 # Those with a smallest and a largest value that they measured.
 _MEASURING = (quantizers.LastValueQuantizer, quantizers.MovingAverageQuantizer, quantizers.AllValuesQuantizer)
@@ -11,7 +12,7 @@ _FIXED_BITS = 8  # what `FixedQuantizer` computes, whatever its `num_bits`
 
 
 def activation_range(quantizer, arrays, name):
-    """Returns the `Candidates` of a tensor between two layers and the state of its quantizer.
+    """Returns the `Candidates` of a tensor between two layers, with the range that was measured.
 
     Args:
         quantizer: TFMOT's.
@@ -24,19 +25,20 @@ def activation_range(quantizer, arrays, name):
     elif isinstance(quantizer, _MEASURING) and not quantizer.per_axis:
         bits, ends = quantizer.num_bits, tuple(arrays[f"{name}_{end}"] for end in ("min", "max"))
     if ends is None or quantizer.narrow_range:
-        return _foreign(quantizer), {}
+        return _foreign(quantizer)
     return range_between(*ends, bits=bits)
 
 
 def range_between(minimum, maximum, *, bits=8):
-    """Returns the `Candidates` of a tensor with levels between two values and the state of its quantizer."""
+    """Returns the `Candidates` of a tensor with levels between two values."""
     minimum, maximum = np.float32((minimum, maximum))
     state = {"minimum": minimum, "maximum": maximum, "seen": np.float32(maximum > minimum)}
-    return Candidates((CodeFormat(bits, 0, 2**bits - 1),), quantizer="moving_range"), state
+    formats = (CodeFormat(bits, 0, 2**bits - 1),)
+    return Candidates(formats, quantizer=MovingRange.name, range_of_tensor=True, states=(state,))
 
 
 def kernel_range(quantizer, arrays, name, kernel_shape):
-    """Returns the `Candidates` of a kernel and the state of its quantizer.
+    """Returns the `Candidates` of a kernel, with the range that was measured.
 
     Args:
         quantizer: TFMOT's, or None.
@@ -45,15 +47,16 @@ def kernel_range(quantizer, arrays, name, kernel_shape):
         kernel_shape: Its shape.
     """
     if quantizer is None:
-        return UNQUANTIZED, {}
+        return UNQUANTIZED
     if not (isinstance(quantizer, _MEASURING) and quantizer.symmetric and quantizer.narrow_range):
-        return _foreign(quantizer), {}
+        return _foreign(quantizer)
     high = 2 ** (quantizer.num_bits - 1) - 1
     largest = arrays[f"{name}_max"]
     if largest.ndim:  # by the last axis, which for a depthwise kernel is not yet the output channel
         largest = np.broadcast_to(largest, (*(1,) * (len(kernel_shape) - 2), *kernel_shape[-2:])).copy()
         largest = largest if name == "depthwise_kernel" else largest[..., :1, :]
-    return Candidates((CodeFormat(quantizer.num_bits, -high, high),), quantizer="linear"), {"largest": largest}
+    formats = (CodeFormat(quantizer.num_bits, -high, high),)
+    return Candidates(formats, quantizer=Linear.name, states=({"largest": largest},))
 
 
 def _foreign(quantizer):

@@ -22,7 +22,6 @@ _KERAS_2 = Keras2Framework()
 # Before which of them TFMOT quantizes, and behind which; it says so in private attributes alone.
 _QUANTIZED_BEFORE = ("softmax", "sigmoid", "tanh", "gelu")
 _QUANTIZED_BEHIND = ("linear", "relu", "swish", "gelu")
-_CHILDREN = ("selector", "kernels", "cost")  # whose names end so
 _OWN_VARIABLES = ("optimizer_step", "_min", "_max")
 # Whose result lies between fixed values in the runtime; TFMOT leaves it to that.
 _BOUNDED = {function: (low * scale, high * scale) for function, (scale, low, high) in BOUNDED_OUTPUTS.items()}
@@ -107,15 +106,8 @@ class Unwrapper:
         layer = reader.read(inner, call, self.tensors, reads_network_input=self._reads_network_input(call))
         if isinstance(owner, MixedPrecisionQuantizeWrapper):
             arguments = {**owner.quantize_config.arguments, "num_calls": owner.num_calls}
-            weights = {path: v for path, v in found.weights.items() if path.split("/")[0].endswith(_CHILDREN)}
-            return [
-                dataclasses.replace(
-                    _as_searchable(layer, arguments),
-                    weights={**layer.weights, **weights},
-                    weight=found.weight,
-                    activation=found.activation,
-                )
-            ]
+            state = {field: getattr(found, field) for field in ("weight", "activation", "price")}
+            return [dataclasses.replace(_as_searchable(layer, arguments), **state)]
         return self._measured(layer, owner, call) if isinstance(owner, QuantizeWrapper) else [layer]
 
     def _measured(self, layer, owner, call):
@@ -147,9 +139,7 @@ class Unwrapper:
 
     def _with_ranges(self, layer, quantizer, arrays, name, tensor):
         kernel_shape = arrays["kernel"].shape
-        weight, weight_state = kernel_range(quantizer, arrays, name, kernel_shape)
-        activation, activation_state = self._stored(tensor)
-        weights = {f"weight_selector/{path}": value for path, value in weight_state.items()} | activation_state
+        weight, activation = kernel_range(quantizer, arrays, name, kernel_shape), self._stored(tensor)
         arguments = {
             "weight_bits": weight.bits,
             "activation_bits": None if activation.formats[0].is_float else activation.bits,
@@ -158,25 +148,24 @@ class Unwrapper:
         }
         return dataclasses.replace(
             _as_searchable(layer, arguments),
-            weight=weight,
+            weight=weight if self.with_weights else weight.without_arrays(),
             activation=activation,
-            weights={**layer.weights, **weights} if self.with_weights else {},
+            weights=layer.weights if self.with_weights else {},
         )
 
     def _stored(self, tensor):
-        """The selection that a tensor was quantized by on its way, and the state of its quantizer by path."""
+        """The candidates that a tensor was quantized by on its way."""
         while True:
             call = next(call for call in self.calls if tensor in call.outputs)
             layer = self.layers[call.layer]
             if layer.kind == "quantize":
-                return layer.activation, dict(layer.weights)
+                return layer.activation
             if layer.kind in _BOUNDED:
-                selection, state = range_between(*_BOUNDED[layer.kind])
-                return selection, {f"activation_selector/{path}": value for path, value in state.items()}
+                return range_between(*_BOUNDED[layer.kind])
             operator = operator_of(layer)
             keeps_levels = operator is not None and operator.reads == MOVES and not operator.each_value
             if not keeps_levels or len(call.inputs) != 1:
-                return UNQUANTIZED, {}
+                return UNQUANTIZED
             tensor = call.inputs[0]
 
     def _part(self, layer, suffix, quantizer, arrays, prefix):
@@ -184,14 +173,12 @@ class Unwrapper:
         return self._quantize(name, quantizer, arrays, prefix, {"part_of": layer.name})
 
     def _quantize(self, name, quantizer, arrays, prefix, config):
-        selection, state = activation_range(quantizer, arrays, prefix)
-        weights = {f"activation_selector/{path}": value for path, value in state.items()}
+        candidates = activation_range(quantizer, arrays, prefix)
         return Layer(
             name,
             "quantize",
-            config={"config": {"name": name, "bits": selection.bits[0], "signed": True}, **config},
-            weights=weights if self.with_weights else {},
-            activation=selection,
+            config={"config": {"name": name, "bits": candidates.bits[0], "signed": True}, **config},
+            activation=candidates if self.with_weights else candidates.without_arrays(),
         )
 
     def _activation(self, layer, function):

@@ -57,7 +57,9 @@ def quantize_layer(name: str, *, signed: bool, bits: int = STORAGE_BITS) -> Laye
         name,
         "quantize",
         config={"config": {"name": name, "bits": bits, "signed": signed}},
-        activation=Candidates((CodeFormat(bits, 0, 2**bits - 1),), quantizer="moving_range", signed=signed),
+        activation=Candidates(
+            (CodeFormat(bits, 0, 2**bits - 1),), quantizer="moving_range", signed=signed, range_of_tensor=True
+        ),
     )
 
 

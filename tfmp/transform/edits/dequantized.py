@@ -32,8 +32,7 @@ def dequantized(graph: Graph) -> tuple[Graph, dict[str, np.ndarray]]:
         integers, scale = kernel_codes(layer)
         if np.abs(integers).max() <= LARGEST_KERNEL_CODE:
             codes[layer.name] = integers.astype(np.int8)
-        weights = {path: value for path, value in layer.weights.items() if not path.startswith("weight_selector/")}
-        weights["kernel"] = (integers * scale).astype(np.float32)
+        weights = {**layer.weights, "kernel": (integers * scale).astype(np.float32)}
         config = {**layer.config["config"], "weight_bits": None}
         changed[layer.name] = dataclasses.replace(
             layer, config={**layer.config, "config": config}, weights=weights, weight=UNQUANTIZED

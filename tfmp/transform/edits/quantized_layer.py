@@ -7,7 +7,6 @@ from typing import Any
 
 from tfmp.graph import UNQUANTIZED, Candidates, Graph, Layer
 from tfmp.mixins.bit_selector import check_bits
-from tfmp.mixins.candidate_kernels import kernel_name
 from tfmp.mixins.mixed_precision import quantizer_pair
 from tfmp.search.chosen_layers import KEPT_BITS, KEPT_QUANTIZERS
 
@@ -31,6 +30,8 @@ def quantized_layer(graph: Graph, layer: Layer, arguments: Mapping[str, Any], *,
     """
     weight_quantizer, activation_quantizer = quantizer_pair(arguments["quantizer"])
     weight = _uniform(arguments["weight_bits"], "weight_bits", weight_quantizer, True)
+    if not arguments.get("shared_weights", True) and layer.weights:
+        weight = dataclasses.replace(weight, kernels=dict.fromkeys(weight.bits[:-1], layer.weights["kernel"]))
     around = layer.name.rpartition("/")[0]
     if around and "seed" in arguments:  # layers of one name in several nested models draw noise of their own
         arguments = {**arguments, "seed": zlib.crc32(f"{arguments['seed']}/{around}".encode())}
@@ -43,21 +44,11 @@ def quantized_layer(graph: Graph, layer: Layer, arguments: Mapping[str, Any], *,
     return dataclasses.replace(
         layer,
         config={"config": config},
-        weights={**layer.weights, **({} if arguments.get("shared_weights", True) else _copies(layer, weight.bits))},
         weight=weight,
         activation=_uniform(arguments["activation_bits"], "activation_bits", activation_quantizer, signed_input),
         coupled=arguments.get("coupled", False),
     )
 
 
-def _copies(layer, bits):
-    """The kernel for each candidate but the widest."""
-    return {f"candidate_kernels/{kernel_name(b)}": layer.weights["kernel"] for b in bits[:-1]}
-
-
 def _uniform(bits, name, quantizer, signed) -> Candidates:
-    if bits is None:
-        return UNQUANTIZED
-    candidates = check_bits(bits, name, quantizer, signed)
-    formats = tuple(candidate.format for candidate in candidates)
-    return Candidates(formats, (1 / len(formats),) * len(formats), candidates[0].name, candidates[0].signed)
+    return UNQUANTIZED if bits is None else Candidates.of(check_bits(bits, name, quantizer, signed))
