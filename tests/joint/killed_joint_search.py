@@ -12,7 +12,7 @@ import sys
 
 import numpy as np
 
-from tests.joint.joint_search_loop_test import fit, joint_search, values
+from tests.joint.joint_search_test import fit, joint_search, values
 from tests.search_spaces import ONE
 from tfmp.joint.architecture_cost import ArchitectureCost
 from tfmp.joint.cost_gradient import Reinforce

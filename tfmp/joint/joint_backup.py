@@ -1,52 +1,33 @@
 """Saves and restores the state of a joint search."""
 
 import contextlib
-import dataclasses
-import json
 
 import numpy as np
 import tensorflow as tf
 
-from tfmp.files.run_identity import array_digest, described, version
+from tfmp.mixins.search_backup import SearchBackup
 
 
 class JointBackup:
-    """What a `JointSearch` keeps for its resumption: a part of it that reads and writes its variables."""
+    """What a joint search keeps for its resumption after each epoch.
 
-    _start_weights = None
+    Args:
+        folder: Where; None keeps nothing.
+        trainer: The `JointTrainer`, whose variables are kept.
+        cost_gradient: The `CostGradient`, whose state is kept.
+    """
 
-    def _variables(self):
-        optimizers = self.weights_optimizer, self.controller_optimizer
-        return [*self.supernet.variables, self.logits, *(v for each in optimizers for v in each.variables)]
-
-    def _identity(self, training, validation, seed, batch_size):
-        if self._start_weights is None:  # the weights move, but the search remains the same
-            floats = (value for value in map(value_of, self.supernet.variables) if value.dtype.kind == "f")
-            self._start_weights = array_digest(*floats, value_of(self.logits))
-        identity = {
-            "tfmp": version(),
-            "weights": self._start_weights,
-            "space": self.space.as_dict(),
-            "target": self.target,
-            "cost": {"learned": type(self.cost_gradient).__name__, **self.cost_gradient.identity()},
-            "settings": dataclasses.asdict(self.settings),
-            "optimizers": self._optimizers,
-            "loss": described(self.loss),
-            "training": described(training),
-            "validation": described(validation),
-            "batch_size": batch_size,
-            "seed": seed,
-        }
-        return json.loads(json.dumps(identity, default=str))
-
-    def _save(self, epoch, identity):
-        values = [value_of(variable) for variable in self._variables()]
-        state = {"cost_gradient": self.cost_gradient.state(), "history": self.history}
-        self._backup.save(epoch, values, identity=identity, state=state)
+    def __init__(self, folder, trainer, cost_gradient):
+        self._backup, self._trainer, self._cost_gradient = SearchBackup.of(folder), trainer, cost_gradient
 
     @contextlib.contextmanager
-    def _resumed(self, identity, epochs):
-        """Yields the first epoch that is left to do; the backup's folder is locked meanwhile."""
+    def resumed(self, identity, epochs):
+        """Yields `(epoch, history)` of the last complete epoch, restored, or None; the folder is locked meanwhile.
+
+        Args:
+            identity: Function that returns JSON of what a search that is taken up must share.
+            epochs: How many there are to be in all.
+        """
         try:
             yield self._resume(identity, epochs)
         finally:
@@ -54,16 +35,30 @@ class JointBackup:
                 self._backup.release()
 
     def _resume(self, identity, epochs):
-        shapes = [variable.shape for variable in self._variables()]
-        found = self._backup and self._backup.load(shapes, identity=identity, epochs=epochs)
+        if self._backup is None:
+            return None
+        variables = self._trainer.variables
+        self._identity = identity()
+        found = self._backup.load([variable.shape for variable in variables], identity=self._identity, epochs=epochs)
         if found is None:
-            return len(self.history)
+            return None
         epoch, values, state = found
-        for variable, value in zip(self._variables(), values, strict=True):
+        for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
-        self.cost_gradient.restore(state["cost_gradient"])
-        self.history = state["history"]
-        return epoch
+        self._cost_gradient.restore(state["cost_gradient"])
+        return epoch, state["history"]
+
+    def save(self, epoch, history):
+        """Keeps the state after a number of complete epochs."""
+        if self._backup is not None:
+            values = [value_of(variable) for variable in self._trainer.variables]
+            state = {"cost_gradient": self._cost_gradient.state(), "history": history}
+            self._backup.save(epoch, values, identity=self._identity, state=state)
+
+    def kept(self) -> str:
+        """A sentence on what is there, for errors; empty if there is nothing."""
+        saved = self._backup.epochs() if self._backup is not None else []
+        return f" The backup in {self._backup.folder!r} keeps the state of {saved[0]}." if saved else ""
 
 
 def value_of(variable):

@@ -230,8 +230,7 @@ def test_controller_step_leaves_the_supernet_as_it_was(order):
     batch = tuple(tf.constant(each[:8]) for each in DATA)
     found = {}
     for step_size in (0.0, 0.5):
-        arguments = (batch, batch, search._noise((0,)), tf.constant(1.0), tf.constant(step_size))
-        value, gradient = search._loss_gradient(*arguments)
+        value, gradient = search.trainer.gradient(batch, batch, seed=(0,), temperature=1.0, step_size=step_size)
         found[step_size] = gradient.numpy()
     for after, expected in zip(values(search), before, strict=True):
         np.testing.assert_array_equal(after, expected)

@@ -1,0 +1,131 @@
+"""Trains the supernet and the controller of a joint search, step by step."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfmp.bindings.selection_optimizer import optimizer_of
+from tfmp.checks import check_instance
+from tfmp.joint.categoricals import Categoricals
+from tfmp.joint.epoch_batches import as_tensors, iterate
+from tfmp.joint.joint_settings import JointSettings
+from tfmp.joint.supernet import supernet
+from tfmp.joint.validation_gradient import validation_gradient
+from tfmp.mixins.restoring import restoring
+from tfmp.relaxation.gumbel_sample import gumbel_sample
+
+
+class JointTrainer:
+    """Holds a supernet and the logits of its controller, and takes their steps.
+
+    Args:
+        categoricals: The choices of the search space.
+        settings: The settings of the search.
+        optimizers: Those of the weights and of the controller, None for the defaults.
+        loss: Function of labels and logits to a scalar.
+
+    Attributes:
+        supernet: The model; its inputs are images and choices.
+        logits: `[rows, width]` variable of the controller.
+        weights_optimizer, controller_optimizer: The optimizers.
+    """
+
+    def __init__(self, categoricals: Categoricals, settings: JointSettings, optimizers, loss):
+        self._categoricals, self._settings, self._loss = categoricals, settings, loss
+        self.weights_optimizer, self.controller_optimizer = _optimizers(optimizers)
+        self.supernet = supernet(categoricals.space)
+        self.logits = keras.Variable(keras.ops.zeros(categoricals.shape), name="controller_logits")
+        self.weights_optimizer.build(self.supernet.trainable_variables)
+        self.controller_optimizer.build([self.logits])
+        self._weights_step = tf.function(self._train_weights, autograph=False)
+        self._controller_gradient = tf.function(self._gradient, autograph=False)
+        self._loss_of = tf.function(self._loss_of_choices, autograph=False)
+
+    @property
+    def variables(self):
+        """All variables, in a fixed order."""
+        optimizers = self.weights_optimizer, self.controller_optimizer
+        return [*self.supernet.variables, self.logits, *(v for each in optimizers for v in each.variables)]
+
+    def logit_values(self) -> np.ndarray:
+        """`[rows, width]` float64."""
+        return np.asarray(tf.convert_to_tensor(self.logits), np.float64)
+
+    def train_weights(self, batch, *, seed, temperature):
+        """Moves the supernet's weights on a training batch under a sample of the controller; returns the loss."""
+        return self._weights_step(*as_tensors(batch), self._noise(seed), _scalar(temperature))
+
+    def gradient(self, training, validation, *, seed, temperature, step_size=None):
+        """Returns the validation loss under a sample and its gradient for the logits, see `validation_gradient`.
+
+        Args:
+            training: A training batch, the last that moved the weights.
+            validation: A validation batch.
+            seed: Of the sample.
+            temperature: Of the sample.
+            step_size: Of the step on a copy of the weights; by default the learning rate of the weights.
+        """
+        step_size = tf.convert_to_tensor(self.weights_optimizer.learning_rate) if step_size is None else step_size
+        batches = as_tensors(training), as_tensors(validation)
+        return self._controller_gradient(*batches, self._noise(seed), _scalar(temperature), _scalar(step_size))
+
+    def move_logits(self, gradient):
+        """Moves the logits by a gradient, `[rows, width]`."""
+        self.controller_optimizer.apply([tf.constant(gradient, tf.float32)], [self.logits])
+
+    def restricted_loss(self, network, batches) -> float:
+        """Returns the mean loss of the supernet as one network, with the statistics of each batch."""
+        choices = tf.constant(self._categoricals.one_hot(self._categoricals.indices(network)))
+        with restoring(self.supernet.non_trainable_variables):
+            losses = [self._loss_of(*as_tensors(batch), choices) for batch in iterate(batches)]
+        if not losses:
+            raise ValueError(f"Expected at least one batch of images and labels. Received none: {batches!r}")
+        return float(np.mean(losses))
+
+    def _noise(self, seed):
+        return tf.constant(np.random.default_rng(seed).gumbel(size=self._categoricals.shape), tf.float32)
+
+    def _sample(self, logits, noise, temperature):
+        hard = self._settings.samples == "hard"
+        return gumbel_sample(logits, self._categoricals.mask, noise, temperature, hard=hard)
+
+    def _loss_of_choices(self, images, labels, choices):
+        value = self._loss(labels, self.supernet([images, choices], training=True))
+        return tf.add_n([value, *self.supernet.losses])
+
+    def _train_weights(self, images, labels, noise, temperature):
+        choices = self._sample(tf.convert_to_tensor(self.logits), noise, temperature)
+        weights = self.supernet.trainable_variables
+        with tf.GradientTape() as tape:
+            value = self._loss_of_choices(images, labels, choices)
+        self.weights_optimizer.apply(tape.gradient(value, weights, unconnected_gradients="zero"), weights)
+        return value
+
+    def _gradient(self, training, validation, noise, temperature, step_size):
+        def loss(batch, logits):
+            return self._loss_of_choices(*batch, self._sample(logits, noise, temperature))
+
+        with restoring(self.supernet.non_trainable_variables):
+            return validation_gradient(
+                loss,
+                self.supernet.trainable_variables,
+                tf.convert_to_tensor(self.logits),
+                training,
+                validation,
+                order=self._settings.order,
+                step_size=step_size,
+            )
+
+
+def _optimizers(given):
+    # Little momentum for the controller: it would carry the cost far below the target, where nothing stops it.
+    if given is None:
+        return keras.optimizers.SGD(0.05, momentum=0.9), keras.optimizers.Adam(0.02, beta_1=0.5)
+    check_instance("optimizers", given, (list, tuple), "a pair, of the weights and of the controller")
+    if len(given) != 2:
+        raise ValueError(f"`optimizers` must be two, of the weights and of the controller. Received: {len(given)}")
+    return tuple(optimizer_of(keras.optimizers, "optimizers", each) for each in given)
+
+
+def _scalar(value):
+    return tf.convert_to_tensor(value, tf.float32)
