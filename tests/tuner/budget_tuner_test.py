@@ -182,6 +182,12 @@ def test_the_folder_of_another_experiment_is_left_alone(tmp_path_factory, argume
     assert before == {path: path.read_bytes() for path in directory.rglob("*") if path.is_file()}
 
 
+def test_a_hypermodel_without_budgets_needs_minimize(tmp_path):
+    with pytest.raises(ValueError, match="has no `budgets`.*`minimize=`"):
+        BudgetTuner(tiny.hypermodel(budgets=None), directory=tmp_path)
+    assert not any(tmp_path.iterdir())
+
+
 def test_overwrite_begins_anew(tmp_path):
     tiny.search(BudgetTuner(tiny.hypermodel(strategies=["untrained"]), directory=tmp_path, max_trials=1))
     other = tiny.hypermodel(strategies=["untrained"], budgets=tiny.BUDGETS[1:])

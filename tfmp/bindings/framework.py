@@ -4,7 +4,11 @@ import abc
 import dataclasses
 import importlib
 import sys
+from collections.abc import Mapping, Sequence
+from types import ModuleType
+from typing import Any
 
+from tfmp.annotations import KerasLayer, KerasModel
 from tfmp.bindings import layer_variables
 from tfmp.bindings.integer_model import integer_model
 from tfmp.bindings.layer_builder import LayerBuilder, build_layer
@@ -13,7 +17,7 @@ from tfmp.bindings.nesting import with_equal_uses
 from tfmp.bindings.search_state import write_search_state
 from tfmp.bindings.sharing import check_sharing
 from tfmp.checks import received
-from tfmp.graph import Graph, TensorRef
+from tfmp.graph import Call, Graph, IntegerGraph, TensorRef
 from tfmp.mixins.distillation import distilled_model
 
 _FRAMEWORKS = {
@@ -42,10 +46,15 @@ class Framework(abc.ABC):
         MixedPrecisionSearch: The callback of searches.
     """
 
-    package = tree = None
-    title = ""
-    made_classes: dict[str, type] = {}
-    IntegerOperation = SelectionOptimizer = LogitsOptimizer = LossScaleOptimizer = MixedPrecisionSearch = None
+    package: ModuleType
+    tree: ModuleType
+    title: str
+    made_classes: dict[str, type]
+    IntegerOperation: type
+    SelectionOptimizer: type
+    LogitsOptimizer: type
+    LossScaleOptimizer: type
+    MixedPrecisionSearch: type
 
     @property
     def name(self) -> str:
@@ -53,66 +62,68 @@ class Framework(abc.ABC):
         return self.package.__name__
 
     @abc.abstractmethod
-    def model_reader(self, model, weights):
+    def model_reader(self, model: KerasModel, weights: bool) -> Any:
         """Returns the `GraphReader` of a readable model."""
 
     @abc.abstractmethod
-    def has_structure(self, operation) -> bool:
+    def has_structure(self, operation: Any) -> bool:
         """True for a built model whose layers and calls can be read; what a `call` of the user's own does cannot."""
 
     @abc.abstractmethod
-    def model_class(self, model):
+    def model_class(self, model: KerasModel) -> type:
         """The class that builds a model like this one from inputs and outputs: its own, with its training step."""
 
     @abc.abstractmethod
-    def operations(self, model):
+    def operations(self, model: KerasModel) -> Sequence[Any]:
         """The layers of a model, and the operations that it uses without one."""
 
     @abc.abstractmethod
-    def layer_config(self, operation, config):
+    def layer_config(self, operation: Any, config: dict[str, Any]) -> dict[str, Any]:
         """What a layer says of itself in `get_config`, completed so that it can be built again."""
 
     @abc.abstractmethod
-    def known_as(self, operation, config, call):
+    def known_as(self, operation: Any, config: dict[str, Any], call: Call) -> tuple[Any, dict[str, Any]]:
         """What `kind_and_attributes` looks a layer up by, and with which configuration."""
 
     @abc.abstractmethod
-    def variables_by_path(self, operation):
+    def variables_by_path(self, operation: Any) -> dict[str, Any]:
         """A layer's variables by paths that do not depend on its model; none for an operation used without a layer."""
 
     @abc.abstractmethod
-    def path_of(self, variable) -> str:
+    def path_of(self, variable: Any) -> str:
         """The name of a variable behind the names of the layers that hold it."""
 
     @abc.abstractmethod
-    def tf_variable(self, variable):
+    def tf_variable(self, variable: Any) -> Any:
         """The variable of TensorFlow in a variable of the framework."""
 
     @abc.abstractmethod
-    def rename(self, layer, name):
+    def rename(self, layer: KerasLayer, name: str) -> None:
         """Renames a layer whose constructor takes no name."""
 
     @abc.abstractmethod
-    def set_trainable(self, layer, trainable):
+    def set_trainable(self, layer: KerasLayer, trainable: bool) -> None:
         """Freezes a layer or a nested model that was just built, if it was frozen in the user's model."""
 
     @abc.abstractmethod
-    def load_file(self, file, *, custom_objects, compile, safe_mode):
+    def load_file(
+        self, file: Any, *, custom_objects: Mapping[str, Any] | None, compile: bool, safe_mode: bool
+    ) -> KerasModel:
         """Loads a `ModelFile` that was found to be loadable; see `tfmp.load_model`."""
 
-    def completed_file(self, file, *, custom_objects, safe_mode):
+    def completed_file(self, file: Any, *, custom_objects: Mapping[str, Any] | None, safe_mode: bool) -> Any:
         """Returns a `ModelFile` with the configuration that a Keras has to be there to read."""
         return file
 
-    def make_input(self, tensor, config=None):
+    def make_input(self, tensor: Any, config: Mapping[str, Any] | None = None) -> Any:
         """Returns a symbolic input like a `tfmp.graph.Tensor`, or with the configuration that it had in a model."""
         return self.package.Input(**(config or {"batch_shape": tensor.shape, "dtype": tensor.dtype}))
 
-    def make_model(self, inputs, outputs, name, config):
+    def make_model(self, inputs: Any, outputs: Any, name: str, config: Mapping[str, Any]) -> KerasModel:
         """Returns a model of the class in a configuration, if there is one."""
         return config.get("class", self.package.Model)(inputs, outputs, name=name)
 
-    def check_readable(self, model):
+    def check_readable(self, model: KerasModel) -> None:
         """Raises an error that says what to do unless a model is built, and Sequential or functional."""
         package = self.name
         if not isinstance(model, self.package.Model):
@@ -129,7 +140,7 @@ class Framework(abc.ABC):
                 f"on `{package}.Input(...)`."
             )
 
-    def read(self, model, *, weights=True) -> Graph:
+    def read(self, model: KerasModel, *, weights: bool = True) -> Graph:
         """Returns a built Sequential or functional model as a `Graph`.
 
         Args:
@@ -142,7 +153,7 @@ class Framework(abc.ABC):
         self.check_readable(model)
         return self.model_reader(model, weights).graph()
 
-    def write(self, graph: Graph):
+    def write(self, graph: Graph) -> KerasModel:
         """Builds the model that a `Graph` describes, with the weights that its layers hold.
 
         Layers that a transform did not touch are built from their own configuration; those with a `weight` or
@@ -163,7 +174,7 @@ class Framework(abc.ABC):
         check_sharing(graph, {name: list(self.variables_by_path(built).values()) for name, built in layers.items()})
         return model
 
-    def layer(self, model, path):
+    def layer(self, model: KerasModel, path: str) -> KerasLayer:
         """Returns a layer of a model by its name in the graph, `"conv1"` or `"backbone/conv1"`.
 
         Raises:
@@ -178,7 +189,7 @@ class Framework(abc.ABC):
         names = ", ".join(operation.name for operation in operations)
         raise ValueError(f"Model `{model.name}` has no layer `{path}`. Its layers: {names}")
 
-    def tensor_model(self, model, tensor_names):
+    def tensor_model(self, model: KerasModel, tensor_names: Sequence[str]) -> KerasModel:
         """Returns a model with the same inputs whose outputs are the named tensors of `read(model)`."""
         graph = self.read(model, weights=False)
         graph = dataclasses.replace(graph, outputs=[TensorRef(name) for name in tensor_names])
@@ -188,16 +199,16 @@ class Framework(abc.ABC):
         }
         return self.package.Model(*ModelBuilder(graph, operations, self).build_ends())
 
-    def distilled(self, model, soft_targets):
+    def distilled(self, model: KerasModel, soft_targets: Any) -> KerasModel:
         """Returns a model over a model's layers that also learns from `tfmp.mixins.distillation.SoftTargets`."""
         return distilled_model(model, soft_targets, self.model_class(model))
 
-    def write_integer(self, graph):
+    def write_integer(self, graph: IntegerGraph) -> KerasModel:
         """Builds the model that computes an `IntegerGraph`, one layer per operation, outputs by their names."""
         return integer_model(graph, self)
 
 
-def framework_of(model, argument="model") -> Framework:
+def framework_of(model: KerasModel, argument: str = "model") -> Framework:
     """Returns the framework of a model.
 
     Args:
@@ -212,12 +223,12 @@ def framework_of(model, argument="model") -> Framework:
     return _loaded(*_FRAMEWORK_OF_WRAPPERS) if is_wrapped else framework_named(name)
 
 
-def framework_named(name) -> Framework:
+def framework_named(name: str) -> Framework:
     """Returns a framework by its name, `Graph.framework` for example."""
     return _loaded(*_FRAMEWORKS[name])
 
 
-def framework_name(model, argument="model") -> str:
+def framework_name(model: KerasModel, argument: str = "model") -> str:
     """Returns the name of a model's framework, `"keras"` or `"tf_keras"`; arguments as of `framework_of`.
 
     Raises:
@@ -230,7 +241,7 @@ def framework_name(model, argument="model") -> str:
     raise TypeError(f"`{argument}` must be a Keras model. Received: {received(model)}")
 
 
-def check_callback(model, name):
+def check_callback(model: KerasModel, name: str) -> None:
     """Raises `TypeError` that names the right callback if that of a framework was given a model of the other."""
     received_name = framework_name(model)
     if received_name != name:

@@ -1,5 +1,7 @@
 """Builds Keras tensors and models from the calls of a graph."""
 
+from typing import Any
+
 from tfmp.bindings.nesting import are_alike, border, calls_inside, local_name, names_in, uses_around
 from tfmp.graph import Call, Graph, map_references
 
@@ -36,7 +38,7 @@ class ModelBuilder:
         """Returns every tensor of the outermost model by its name."""
         return self._run("", {})
 
-    def build_ends(self):
+    def build_ends(self) -> tuple[Any, Any]:
         """Returns the structures of the outermost model's inputs and outputs with its tensors in them."""
         tensors = self.build()
         return map_references((self.graph.inputs, self.graph.outputs), lambda reference: tensors[reference.name])

@@ -3,7 +3,7 @@
 from tfmp.checks import check_instance
 from tfmp.costs.activation_memory import ActivationMemory
 from tfmp.costs.bitops import BitOps
-from tfmp.costs.cost import Cost, tables
+from tfmp.costs.cost import Cost, CostLike, tables
 from tfmp.costs.flops import Flops
 from tfmp.costs.function import Function
 from tfmp.costs.layer_sum import LayerSum, layer_cost
@@ -36,6 +36,7 @@ __all__ = [
     "ActivationMemory",
     "BitOps",
     "Cost",
+    "CostLike",
     "Energy",
     "Flops",
     "Function",
@@ -76,7 +77,7 @@ def register(cost):
     return _REGISTRY.register(cost)
 
 
-def get(cost) -> Cost:
+def get(cost: CostLike) -> Cost:
     """Returns a cost.
 
     Args:

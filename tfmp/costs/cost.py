@@ -65,6 +65,9 @@ class Cost(abc.ABC):
         return others.of(graph) + self.overhead(graph)
 
 
+CostLike = str | type[Cost] | Cost  # what arguments take: a name or the path of a table, a class or an instance
+
+
 def tables(graph: Graph, cost: Cost, layers=None) -> dict[str, np.ndarray]:
     """Returns the price tables of layers with a kernel, times the number of calls if `per_call`.
 

@@ -4,6 +4,7 @@ import os
 
 from tfmp.annotations import KerasModel
 from tfmp.inspection.inspect_model import inspect_model
+from tfmp.quantizers import QuantizerLike
 from tfmp.reports import ModelReport, TFLiteFile
 from tfmp.tflite.file_contents import file_contents
 from tfmp.tflite.interpreter import Interpreter
@@ -13,7 +14,7 @@ from tfmp.transform.edits.layer_plan import LayerSelection
 def inspect(
     model: KerasModel | str | os.PathLike[str],
     *,
-    quantizer: str | tuple[str, str] = "lsq",
+    quantizer: QuantizerLike | tuple[QuantizerLike, QuantizerLike] = "lsq",
     layers: LayerSelection = None,
     skip: LayerSelection = None,
     first_and_last: str = "int8",

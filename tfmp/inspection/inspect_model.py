@@ -5,6 +5,7 @@ from tfmp.bindings.framework import framework_of
 from tfmp.graph import Layer
 from tfmp.lowering.weight_packing import MODES
 from tfmp.mixins.mixed_precision import quantizer_pair
+from tfmp.quantizers import QuantizerLike
 from tfmp.reports import ModelReport, ModelRow
 from tfmp.transform.dry_run import fold_errors, with_stand_ins
 from tfmp.transform.edits.layer_plan import EIGHT_BITS, FLOAT, FOLLOWS, LayerPlan, LayerSelection, plan
@@ -18,7 +19,7 @@ _BITS = 4  # of every quantizer, in place of the candidates
 def inspect_model(
     model: KerasModel,
     *,
-    quantizer: str | tuple[str, str] = "lsq",
+    quantizer: QuantizerLike | tuple[QuantizerLike, QuantizerLike] = "lsq",
     layers: LayerSelection = None,
     skip: LayerSelection = None,
     first_and_last: str = "int8",

@@ -8,6 +8,7 @@ from tfmp.checks import check_instance
 from tfmp.joint.discrete_network import ENDS_BITS, DiscreteNetwork
 from tfmp.networks._convolution import check_keras, classifier, convolution, normalization
 from tfmp.networks._inverted_residual import inverted_residual
+from tfmp.quantizers import QuantizerLike
 from tfmp.transform.fix import fix
 from tfmp.transform.relax import relax
 
@@ -18,7 +19,7 @@ def build_network(
     keras: ModuleType,
     network: DiscreteNetwork,
     *,
-    quantizer: str | tuple[str, str] = _ENDS,
+    quantizer: QuantizerLike | tuple[QuantizerLike, QuantizerLike] = _ENDS,
     calibration: Any = None,
     seed: int = 0,
 ) -> KerasModel:

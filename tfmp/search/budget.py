@@ -30,7 +30,7 @@ class Budget:
         (2, 2)
     """
 
-    cost: str | costs.Cost
+    cost: costs.CostLike
     limit: float | None = None
     like_uniform: tuple[int, int] | None = None
 

@@ -23,7 +23,7 @@ class SearchedCost:
         sums: `tfmp.costs.LayerSum`s over these layers, in the cost's unit; the cost is the largest of them.
     """
 
-    def __init__(self, graph: Graph, cost: str | costs.Cost):
+    def __init__(self, graph: Graph, cost: costs.CostLike):
         self.graph = graph
         self.cost = costs.get(cost)
         self.names = tuple(layer.name for layer in chosen_layers(graph))

@@ -14,7 +14,7 @@ from tfmp.transform.fix import check_assignment
 
 
 def cost(
-    model: KerasModel, cost: str | costs.Cost, assignment: BitAssignment | Mapping[str, tuple[int, int]] | None = None
+    model: KerasModel, cost: costs.CostLike, assignment: BitAssignment | Mapping[str, tuple[int, int]] | None = None
 ) -> float:
     """Returns the cost of a whole network.
 

@@ -9,6 +9,7 @@ from tfmp.checks import check_choice, check_function, check_integers, is_integer
 from tfmp.graph import BitAssignment
 from tfmp.mixins.bit_selector import check_bits
 from tfmp.mixins.mixed_precision import quantizer_pair
+from tfmp.quantizers import QuantizerLike
 from tfmp.transform.calibration.familiar_data import is_familiar
 from tfmp.transform.calibration.post_training import quantize_after_training
 from tfmp.transform.candidate_checks import check_kernel, check_range, check_zero
@@ -26,7 +27,7 @@ def quantize(
     bits: int | tuple[int, int] | BitAssignment | Mapping[str, tuple[int, int]] = 8,
     *,
     calibration: Any,
-    quantizer: str | tuple[str, str] = "lsq",
+    quantizer: QuantizerLike | tuple[QuantizerLike, QuantizerLike] = "lsq",
     loss: Callable[..., Any] | None = None,
     verbose: int = 0,
 ) -> KerasModel:

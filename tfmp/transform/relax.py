@@ -8,6 +8,7 @@ from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import framework_of
 from tfmp.mixins.bit_selector import check_bits
 from tfmp.mixins.mixed_precision import check_coupled, check_flags_and_seed, quantizer_pair
+from tfmp.quantizers import QuantizerLike
 from tfmp.relaxation import check_relaxation
 from tfmp.transform.calibration.calibrate import calibrate_ranges
 from tfmp.transform.candidate_checks import check_kernel, check_range, check_zero
@@ -25,7 +26,7 @@ def relax(
     *,
     weight_bits: Sequence[int] = (1, 2, 3, 4),
     activation_bits: Sequence[int] = (2, 3, 4),
-    quantizer: str | tuple[str, str] = "lsq",
+    quantizer: QuantizerLike | tuple[QuantizerLike, QuantizerLike] = "lsq",
     calibration: Any = None,
     layers: LayerSelection = None,
     skip: LayerSelection = None,

@@ -1,6 +1,7 @@
 """keras-tuner oracle that finds the smallest cost at an accuracy by bisection."""
 
 import math
+from typing import Any
 
 import keras_tuner
 
@@ -21,7 +22,7 @@ class BisectionOracle(keras_tuner.Oracle):
         max_trials: Largest number of trials.
     """
 
-    def __init__(self, quantity, max_accuracy_drop, *, tolerance=0.02, max_trials=10):
+    def __init__(self, quantity: str, max_accuracy_drop: float, *, tolerance: float = 0.02, max_trials: int = 10):
         super().__init__(
             objective=keras_tuner.Objective(quantity, "min"),
             max_trials=max_trials,
@@ -29,7 +30,7 @@ class BisectionOracle(keras_tuner.Oracle):
         )
         self.max_accuracy_drop, self.tolerance = max_accuracy_drop, tolerance
 
-    def populate_space(self, trial_id):
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
         """Returns the next budget; keras-tuner calls it."""
         if self.ongoing_trials:  # each limit depends on the result of the one before
             return {"status": "IDLE", "values": None}
@@ -59,7 +60,7 @@ class BisectionOracle(keras_tuner.Oracle):
     def _is_good(self, trial):
         return trial.metrics.get_best_value("accuracy_drop") <= self.max_accuracy_drop
 
-    def score_trial(self, trial):
+    def score_trial(self, trial: Any) -> None:
         """Scores a trial by its cost; trials that are not good enough come last."""
         super().score_trial(trial)
         if not self._is_good(trial):

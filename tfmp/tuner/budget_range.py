@@ -20,11 +20,11 @@ class BudgetRange:
         20000.0
     """
 
-    cost: str | costs.Cost
+    cost: costs.CostLike
     low: float | None = None
     high: float | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("low", "high"):
             if getattr(self, name) is not None:
                 limit = Budget(self.cost, limit=getattr(self, name)).limit  # with its errors

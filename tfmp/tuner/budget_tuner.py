@@ -5,12 +5,16 @@ import copy
 import gc
 import os
 import time
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras_tuner
 import tensorflow as tf
 from keras_tuner.engine.tuner import maybe_distribute
 
+from tfmp.annotations import KerasModel
 from tfmp.checks import check_flag, check_instance, check_number, check_path, check_text
+from tfmp.costs import CostLike
 from tfmp.files.run_identity import version
 from tfmp.tuner.bisection_oracle import BisectionOracle
 from tfmp.tuner.budget_range import BudgetRange
@@ -22,6 +26,7 @@ from tfmp.tuner.progress import Progress
 from tfmp.tuner.project import Project
 from tfmp.tuner.trial_execution import TrialExecution
 from tfmp.tuner.trial_metrics import quantity_name
+from tfmp.tuner.trial_record import TrialRecord
 from tfmp.tuner.tuner_process import end_with_pool, is_worker, may_overwrite, tuner_id
 from tfmp.tuner.tuning_results import TuningResults
 
@@ -45,7 +50,7 @@ class BudgetTuner(keras_tuner.Tuner, TuningResults):
         warm_start: If True, a search starts from the weights and logits of the nearest budget that was searched before
             with the same choices. The result of a trial then depends on earlier trials.
         max_accuracy_drop: With `minimize`, the largest drop of validation accuracy against the float model.
-        minimize: Name of a cost to minimize within this drop, by bisection; the hypermodel then needs no `budgets`.
+        minimize: A cost or its name, to minimize within this drop, by bisection; the hypermodel needs no `budgets`.
         **kwargs: `max_trials` without an oracle; `safe_mode`, as in `tfmp.load_model`, False if the model contains
             code; and `overwrite`, `distribution_strategy` and `tuner_id` of `keras_tuner.Tuner`.
 
@@ -61,15 +66,15 @@ class BudgetTuner(keras_tuner.Tuner, TuningResults):
 
     def __init__(
         self,
-        hypermodel,
-        oracle=None,
+        hypermodel: MixedPrecisionHyperModel,
+        oracle: keras_tuner.Oracle | None = None,
         *,
-        directory=".",
-        project_name="budgets",
-        warm_start=False,
-        max_accuracy_drop=None,
-        minimize=None,
-        **kwargs,
+        directory: str | os.PathLike[str] = ".",
+        project_name: str = "budgets",
+        warm_start: bool = False,
+        max_accuracy_drop: float | None = None,
+        minimize: CostLike | None = None,
+        **kwargs: Any,
     ):
         check_instance("hypermodel", hypermodel, MixedPrecisionHyperModel, "a `MixedPrecisionHyperModel`")
         if oracle is not None:
@@ -92,9 +97,11 @@ class BudgetTuner(keras_tuner.Tuner, TuningResults):
             check_number("max_accuracy_drop", max_accuracy_drop, at_least=0, at_most=1)
         if oracle is not None and (max_trials is not None or minimize is not None):
             raise ValueError("Give `max_trials` to the oracle, and no oracle with `minimize`. Received both")
-        self._max_accuracy_drop, self._minimized = max_accuracy_drop, minimize and quantity_name(minimize)
-        self._warm_start, self._progress, self._is_idle = warm_start, None, False
-        if minimize is not None:
+        self._max_accuracy_drop = max_accuracy_drop
+        self._minimized = None if minimize is None else quantity_name(minimize)
+        self._progress: Progress | None = None
+        self._warm_start, self._is_idle = warm_start, False
+        if minimize is not None and max_accuracy_drop is not None:
             max_trials = checked_max_trials(max_trials, DEFAULT_TRIALS)
             hypermodel.set_budgets(BudgetRange(minimize))
             if not hypermodel.training.is_accuracy_measured:
@@ -107,7 +114,7 @@ class BudgetTuner(keras_tuner.Tuner, TuningResults):
                     "`minimize` bisects the budget alone. Give the hypermodel one value each of "
                     f"{', '.join(hypermodel.space.open_names)}."
                 )
-            oracle = BisectionOracle(self._minimized, max_accuracy_drop, max_trials=max_trials)
+            oracle = BisectionOracle(quantity_name(minimize), max_accuracy_drop, max_trials=max_trials)
         oracle = oracle or new_oracle("grid", _objective(hypermodel.training), max_trials=max_trials)
         self.project = Project(os.path.join(directory, project_name), safe_mode=safe_mode)
         identity = {
@@ -122,7 +129,8 @@ class BudgetTuner(keras_tuner.Tuner, TuningResults):
             (self.project.folder / f"{tuner_id()}.json").unlink(missing_ok=True)
         else:
             OracleSnapshot(oracle, self.project.folder).restore(tuner_id())
-        super().__init__(oracle, hypermodel, directory=directory, project_name=project_name, **kwargs)
+        options = {"directory": directory, "project_name": project_name, **kwargs}
+        keras_tuner.Tuner.__init__(self, oracle, hypermodel, **options)
         size = hypermodel.space_size if isinstance(oracle, keras_tuner.oracles.GridSearchOracle) else None
         self._num_trials = min((n for n in (size, oracle.max_trials) if n), default=None)
 
@@ -132,7 +140,15 @@ class BudgetTuner(keras_tuner.Tuner, TuningResults):
         self.hypermodel.declare(hp)
         self.oracle.update_space(hp)
 
-    def search(self, x=None, y=None, *, callbacks=(), verbose=1, **fit_arguments):
+    def search(
+        self,
+        x: Any = None,
+        y: Any = None,
+        *,
+        callbacks: Sequence[Any] | Callable[[], Sequence[Any]] = (),
+        verbose: int = 1,
+        **fit_arguments: Any,
+    ) -> None:
         """Runs the trials.
 
         Args:
@@ -153,7 +169,15 @@ class BudgetTuner(keras_tuner.Tuner, TuningResults):
         with contextlib.nullcontext() if is_worker() else self.project.locks.searching():
             super().search(data, callbacks=callbacks, fit_verbose=2 * (verbose > 1), verbose=0)
 
-    def run_trial(self, trial, data, *, callbacks=(), fit_verbose=0, verbose=0):
+    def run_trial(
+        self,
+        trial: Any,
+        data: FitData,
+        *,
+        callbacks: Sequence[Any] | Callable[[], Sequence[Any]] = (),
+        fit_verbose: int = 0,
+        verbose: int = 0,
+    ) -> dict[str, float]:
         """Runs a trial, or returns the metrics of its record if it is already finished; keras-tuner calls it."""
         # The workers of one multi-worker strategy run a trial together. All others run it one at a time: a chief that
         # was killed may give a trial to a second worker while the first one still runs it.
@@ -189,46 +213,47 @@ class BudgetTuner(keras_tuner.Tuner, TuningResults):
         self._configure_tensorboard_dir(callbacks, trial)
         return callbacks
 
-    def pre_create_trial(self):
+    def pre_create_trial(self) -> None:
         """Waits a little if the oracle has nothing to do yet; keras-tuner calls it."""
         if self._is_idle:
             time.sleep(1)
         self._is_idle = True
 
-    def on_trial_begin(self, trial):
+    def on_trial_begin(self, trial: Any) -> None:
         """Called by keras-tuner before a trial."""
         self._is_idle = False
         super().on_trial_begin(trial)
 
-    def on_trial_end(self, trial):
+    def on_trial_end(self, trial: Any) -> None:
         """Called by keras-tuner after a trial."""
         super().on_trial_end(trial)
         if self._progress is not None:
             self._progress.show(trial.trial_id)
 
-    def load_model(self, trial):
+    def load_model(self, trial: Any) -> KerasModel:
         """Returns the network of a trial; keras-tuner's `get_best_models` calls it."""
         return self.model(trial.trial_id)
 
-    def smallest(self):
+    def smallest(self) -> TrialRecord:
         """Returns the record of the cheapest trial that is accurate enough, after a search with `max_accuracy_drop`.
 
         Raises:
             ValueError: If the search had no `max_accuracy_drop`, or no trial is accurate enough.
         """
-        if self._max_accuracy_drop is None:
+        limit, minimized = self._max_accuracy_drop, self._minimized
+        if limit is None or minimized is None:
             raise ValueError("`smallest` needs a tuner with `minimize` and `max_accuracy_drop`.")
         records = self.records()
         drops = [record.metrics["accuracy_drop"] for record in records if record.is_completed]
-        good = [r for r in records if r.is_completed and r.metrics["accuracy_drop"] <= self._max_accuracy_drop]
+        good = [r for r in records if r.is_completed and r.metrics["accuracy_drop"] <= limit]
         if not good:
             closest = f"the closest loses {min(drops):.4g}" if drops else "none was completed"
             failed = "".join(f" Trial {r.trial_id} failed: {r.reason}." for r in records if not r.is_completed)
             raise ValueError(
-                f"No trial is within {self._max_accuracy_drop:g} of the float model; {closest}.{failed} Train for "
+                f"No trial is within {limit:g} of the float model; {closest}.{failed} Train for "
                 "longer, offer more bits, or allow more."
             )
-        return min(good, key=lambda record: record.metrics[self._minimized])
+        return min(good, key=lambda record: record.metrics[minimized])
 
 
 def _objective(training):

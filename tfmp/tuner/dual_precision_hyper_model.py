@@ -3,10 +3,12 @@
 import functools
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import keras_tuner
 
+from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import framework_of
 from tfmp.checks import check_instance, check_integer, check_integers, check_numbers
 from tfmp.costs import ModelSize
@@ -50,15 +52,15 @@ class DualPrecisionHyperModel(MixedPrecisionHyperModel):
 
     def __init__(
         self,
-        build,
+        build: Callable[[float], KerasModel],
         *,
-        training,
-        weight_bits=(1, 2, 4, 8),
-        depthwise_bits=None,
-        activation_bits=8,
-        sizes=(0.25,),
-        choices=None,
-        seed=0,
+        training: Training,
+        weight_bits: Sequence[int] = (1, 2, 4, 8),
+        depthwise_bits: Sequence[int] | None = None,
+        activation_bits: int = 8,
+        sizes: Sequence[float] = (0.25,),
+        choices: Mapping[str, Any] | None = None,
+        seed: int = 0,
     ):
         keras_tuner.HyperModel.__init__(self, name=STRATEGY)
         if not callable(build) or hasattr(build, "get_weights"):
@@ -76,7 +78,10 @@ class DualPrecisionHyperModel(MixedPrecisionHyperModel):
         weight_bits = check_integers("weight_bits", weight_bits, at_least=1, at_most=8)
         if depthwise_bits is not None:
             depthwise_bits = check_integers("depthwise_bits", depthwise_bits, at_least=1, at_most=8)
-        self._options = {"weight_bits": list(weight_bits), "size_of": list(check_numbers("sizes", sizes, above=0))}
+        self._options: dict[str, list[Any]] = {
+            "weight_bits": list(weight_bits),
+            "size_of": list(check_numbers("sizes", sizes, above=0)),
+        }
         first = build(sizes[0])
         self.framework, self._num_weights = framework_of(first), first.count_params()
         training.check(self.framework.package)
@@ -85,7 +90,7 @@ class DualPrecisionHyperModel(MixedPrecisionHyperModel):
         searched = [layer for layer in layers if layer.shape and plans[layer.name].status == SEARCHED]
         if not searched:
             raise ValueError(f"Model `{first.name}` has no layer whose precision can be chosen; see `tfmp.inspect`.")
-        if any(is_depthwise(layer.shape) for layer in searched):
+        if any(is_depthwise(layer.require_shape()) for layer in searched):
             self._options["depthwise_bits"] = list(weight_bits if depthwise_bits is None else depthwise_bits)
         for name, options in self._options.items():
             if not options or len(set(options)) < len(options):
@@ -97,7 +102,7 @@ class DualPrecisionHyperModel(MixedPrecisionHyperModel):
         """Whether the network has depthwise convolutions, and so a second precision."""
         return "depthwise_bits" in self._options
 
-    def of(self, weight_bits, depthwise_bits, sizes):
+    def of(self, weight_bits: int, depthwise_bits: int | None, sizes: Sequence[float]) -> "DualPrecisionHyperModel":
         """Returns the hypermodel of one pair of precisions at some sizes, with the same other settings."""
         return DualPrecisionHyperModel(
             self._build,
@@ -110,7 +115,7 @@ class DualPrecisionHyperModel(MixedPrecisionHyperModel):
             seed=self.seed,
         )
 
-    def declare(self, hp):
+    def declare(self, hp: keras_tuner.HyperParameters) -> dict[str, Any]:
         """Registers the hyperparameters and returns their values, with the size as `"budget"`."""
         values = {"strategy": STRATEGY, "width": 1.0, "depthwise_bits": None, **self._choices}
         for name, options in self._options.items():
@@ -120,14 +125,14 @@ class DualPrecisionHyperModel(MixedPrecisionHyperModel):
         values["budget"] = Budget(self.size, limit=self.target_bits(values["size_of"]))
         return values
 
-    def network(self, values):
+    def network(self, values: Mapping[str, Any]) -> tuple[KerasModel, Width]:
         """Returns the untrained network of a trial and its `tfmp.width.Width`."""
         bits = {name: values[name] for name in ("weight_bits", "depthwise_bits")}
         width = self._width(values)
         self.framework.package.utils.set_random_seed(self.seed)  # after models were built to find the width
         return dual_precision(self._build(width.width), **bits, activation_bits=self._activation_bits), width
 
-    def find_widths(self):
+    def find_widths(self) -> None:
         """Finds the widths of all combinations before the trials.
 
         Raises:
@@ -136,7 +141,7 @@ class DualPrecisionHyperModel(MixedPrecisionHyperModel):
         for values in itertools.product(*self._options.values()):
             self._width({"depthwise_bits": None, **dict(zip(self._options, values, strict=True))})
 
-    def build(self, hp):
+    def build(self, hp: keras_tuner.HyperParameters) -> KerasModel:
         """Returns the untrained network of some hyperparameters."""
         return self.network(self.declare(hp))[0]
 
@@ -147,18 +152,18 @@ class DualPrecisionHyperModel(MixedPrecisionHyperModel):
         lists = [*self._options.values(), *([rates] if isinstance(rates, list) else [])]
         return math.prod(map(len, lists))
 
-    def structure(self, values) -> str:
+    def structure(self, values: Mapping[str, Any]) -> str:
         """Text of the precisions of a trial."""
         return f"W{values['weight_bits']}D{values['depthwise_bits']}"
 
-    def limit(self, values) -> float:
+    def limit(self, values: Mapping[str, Any]) -> float:
         """The size of a trial's network, in bits."""
         return self.target_bits(values["size_of"])
 
-    def set_budgets(self, budgets):
+    def set_budgets(self, budgets: Any) -> None:
         raise ValueError("A DualPrecisionHyperModel has sizes in place of budgets: a tuner of it takes no `minimize`.")
 
-    def identity(self) -> dict:
+    def identity(self) -> dict[str, Any]:
         """JSON that is equal for equal hypermodels."""
         return {
             "model": graph_identity(self.float_graph),

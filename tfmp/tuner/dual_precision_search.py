@@ -2,6 +2,8 @@
 
 import os
 import pathlib
+from collections.abc import Sequence
+from typing import Any
 
 from tfmp.checks import check_choice, check_instance, check_numbers, check_path
 from tfmp.reports import ParetoFront
@@ -9,6 +11,7 @@ from tfmp.tuner.budget_tuner import BudgetTuner
 from tfmp.tuner.dual_precision_hyper_model import DualPrecisionHyperModel
 from tfmp.tuner.project import Project
 from tfmp.tuner.trial_metrics import quantity_name
+from tfmp.tuner.trial_record import TrialRecord
 
 PRECISIONS, SIZES = "precisions", "sizes"
 
@@ -38,13 +41,19 @@ class DualPrecision:
     Reference: DualPrecision, section 6
     """
 
-    def __init__(self, hypermodel, *, sizes=(0.5, 1.0), directory="."):
+    def __init__(
+        self,
+        hypermodel: DualPrecisionHyperModel,
+        *,
+        sizes: Sequence[float] = (0.5, 1.0),
+        directory: str | os.PathLike[str] = ".",
+    ):
         check_instance("hypermodel", hypermodel, DualPrecisionHyperModel, "a `DualPrecisionHyperModel`")
         self.sizes = check_numbers("sizes", sizes, above=0) if sizes else ()
         self.hypermodel, self._directory = hypermodel, os.path.abspath(check_path("directory", directory))
-        self._tuners = {}
+        self._tuners: dict[str, BudgetTuner] = {}
 
-    def search(self, x=None, y=None, *, stage=None, **arguments):
+    def search(self, x: Any = None, y: Any = None, *, stage: str | None = None, **arguments: Any) -> None:
         """Runs all unfinished trials.
 
         Args:
@@ -64,7 +73,7 @@ class DualPrecision:
                 tuner.hypermodel.find_widths()
                 tuner.search(x, y, **arguments)
 
-    def clear(self):
+    def clear(self) -> None:
         """Removes the trials of any selection in the folder, and nothing else.
 
         Raises:
@@ -104,7 +113,7 @@ class DualPrecision:
             return ParetoFront(points, size, "val_accuracy")
         return ParetoFront(points, size, "val_loss", y_direction="min")
 
-    def failed(self) -> list:
+    def failed(self) -> list[TrialRecord]:
         """Returns the records of the failed trials of both stages."""
         return [record for _, record in self._records() if not record.is_completed]
 
@@ -115,7 +124,7 @@ class DualPrecision:
     def _sizes_folder(self):
         return pathlib.Path(self._directory) / "-".join([SIZES, *map(str, self.chosen)])
 
-    def tuner(self, stage) -> BudgetTuner:
+    def tuner(self, stage: str) -> BudgetTuner:
         """Returns the tuner of a stage, with its trials and their networks."""
         if stage not in self._tuners:
             hypermodel, folder = self.hypermodel, pathlib.Path(self._directory) / PRECISIONS

@@ -1,12 +1,15 @@
 """Training and validation data of trials."""
 
 import math
+from typing import Any
 
+from tfmp.annotations import KerasModel
 from tfmp.data.batches import num_samples, regrouped
 from tfmp.data.model_inputs import ModelInputs
 from tfmp.data.source import Arrays, as_dataset, leaves, source_of
 from tfmp.files.finite_values import check_class_indices, check_finite
 from tfmp.files.run_identity import described
+from tfmp.graph import Graph
 
 _PARTS = ("x", "y", "sample_weight")  # of validation data, in the order of `fit`
 _OWN = ("epochs", "initial_epoch", "validation_split", "validation_freq")
@@ -27,7 +30,7 @@ class FitData:
         ValueError: If the validation data are missing or infinite, or the tuner itself sets an option.
     """
 
-    def __init__(self, x=None, y=None, *, validation_data=None, **options):
+    def __init__(self, x: Any = None, y: Any = None, *, validation_data: Any = None, **options: Any):
         own = [name for name in options if name in _OWN]
         if own:
             raise ValueError(
@@ -61,7 +64,7 @@ class FitData:
         if source_of(data, "`validation_data`").num_batches(1) == math.inf and not self._validation_options["steps"]:
             raise ValueError("`validation_data` never end. Give `validation_steps`, or data that are not repeated.")
 
-    def identity(self):
+    def identity(self) -> dict[str, Any]:
         """JSON that is equal for equal data: all values of arrays; number and kind of batches."""
         return {
             "training": {"x": described(self.x), "y": described(self.y)},
@@ -69,7 +72,7 @@ class FitData:
             "options": described({**self.options, "validation_steps": self._validation_options["steps"]}),
         }
 
-    def check(self, graph, loss):
+    def check(self, graph: Graph, loss: Any) -> None:
         """Checks that arrays are finite, and match a network and its loss.
 
         Args:
@@ -86,11 +89,11 @@ class FitData:
                 arrays = ModelInputs.of(graph).named(parts[0], f"`{where}x`")
                 _check_labels(f"{where}y", parts[1:2], num_samples(arrays), graph, loss)
 
-    def fit_arguments(self):
+    def fit_arguments(self) -> dict[str, Any]:
         """Keyword arguments of `fit`."""
         return {"x": self.x, **({} if self.y is None else {"y": self.y}), **self.options}
 
-    def evaluate(self, model) -> dict[str, float]:
+    def evaluate(self, model: KerasModel) -> dict[str, float]:
         """Loss and metrics of a compiled model on the validation data."""
         is_arrays = isinstance(self.validation_data, tuple)
         parts = self.validation_data if is_arrays else (self.validation_data,)
@@ -102,14 +105,14 @@ class FitData:
         found = model.evaluate(**dict(zip(_PARTS, parts, strict=False)), verbose=0, return_dict=True, **options)
         return {name: float(value) for name, value in found.items()}
 
-    def steps_per_epoch(self):
+    def steps_per_epoch(self) -> int | None:
         """Returns the number of training steps in an epoch; None if it is unknown."""
         if self.options.get("steps_per_epoch"):
             return self.options["steps_per_epoch"]
         count = self._source.num_batches(self.options.get("batch_size") or 32)
-        return None if count == math.inf else count
+        return None if count is None or count == math.inf else int(count)
 
-    def first(self, count):
+    def first(self, count: int) -> tuple[Any, Any]:
         """Returns the first inputs and targets, as structures of arrays; targets may be None."""
         is_arrays = isinstance(self._source, Arrays)
         elements = self._source.elements(count)

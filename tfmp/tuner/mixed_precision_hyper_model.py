@@ -1,13 +1,18 @@
 """`HyperModel` of mixed precision under a budget."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import keras_tuner
 
+from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import framework_of
 from tfmp.checks import check_instance, check_integer
+from tfmp.costs import CostLike
 from tfmp.files.run_identity import array_digest
+from tfmp.graph import Graph
 from tfmp.graph.graph_identity import graph_identity
+from tfmp.search.budget import Budget
 from tfmp.search.searched_cost import SearchedCost
 from tfmp.transform.relax import relax
 from tfmp.tuner import strategies as known
@@ -50,23 +55,35 @@ class MixedPrecisionHyperModel(keras_tuner.HyperModel):
 
     starts_from_float = True  # trials start from the weights of a float model
 
-    def __init__(self, model, budgets=None, *, training, strategies=("mixed",), choices=None, seed=0):
+    def __init__(
+        self,
+        model: KerasModel | Callable[[float], KerasModel],
+        budgets: Sequence[Budget] | BudgetRange | None = None,
+        *,
+        training: Training,
+        strategies: str | known.Strategy | Sequence[str | known.Strategy] = ("mixed",),
+        choices: Mapping[str, Any] | None = None,
+        seed: int = 0,
+    ):
         super().__init__(name="mixed_precision")
         self.training = check_instance("training", training, Training, "a `tfmp.tuner.Training`")
         self.seed = check_integer("seed", seed, at_least=0)
         if not callable(strategies):
             check_instance("strategies", strategies, (str, list, tuple), "a list of names or functions")
-        one = callable(strategies) or isinstance(strategies, str)
-        self.strategies = [known.name_of(each) for each in ([strategies] if one else strategies)]
+        given = [strategies] if callable(strategies) or isinstance(strategies, str) else strategies
+        self.strategies = [known.name_of(each) for each in given]
         if choices is not None:
             check_instance("choices", choices, Mapping, "a mapping of names to values")
         self._choices = dict(choices or {})
         is_model = hasattr(model, "get_weights")
         if not is_model and not callable(model):
             raise TypeError(f"`model` must be a Keras model or a function of the width. Received: {model!r}")
-        self._model, self._float_builder = (model, None) if is_model else (None, model)
-        self.budgets, self.space = budgets, None
-        self._priced, self._budgets_of = {}, {}
+        self._model: KerasModel | None = model if is_model else None
+        self._float_builder: Callable[[float], KerasModel] = model
+        self.budgets = budgets
+        self._space: SearchSpace | None = None
+        self._priced: dict[str, Graph] = {}
+        self._budgets_of: dict[str, Any] = {}
         first = self.new_float_model(1.0)
         self.framework, self._num_weights = framework_of(first), first.count_params()
         training.check(self.framework.package)
@@ -79,15 +96,26 @@ class MixedPrecisionHyperModel(keras_tuner.HyperModel):
         """Whether the model was given with trained weights."""
         return self._model is not None
 
-    def set_budgets(self, budgets):
+    @property
+    def space(self) -> SearchSpace:
+        """The choices of a trial.
+
+        Raises:
+            ValueError: If the hypermodel has no budgets.
+        """
+        if self._space is None:
+            raise ValueError("The hypermodel has no `budgets`. Give it a list of tfmp.Budget, or use `minimize=`.")
+        return self._space
+
+    def set_budgets(self, budgets: Sequence[Budget] | BudgetRange) -> None:
         """Sets the budgets to try, and determines which of them can be met."""
         self.budgets = budgets
-        self.space = SearchSpace(budgets, self.strategies, self._choices)
+        self._space = SearchSpace(budgets, self.strategies, self._choices)
         self._budgets_of = {}
-        for structure, chosen in self.space.structures():
+        for structure, chosen in self._space.structures():
             self._budgets_of[_key(structure)] = self._feasible(structure, chosen)
 
-    def new_float_model(self, width):
+    def new_float_model(self, width: float) -> KerasModel:
         """Returns the float model of a width, as it was given or with new weights.
 
         Raises:
@@ -101,14 +129,12 @@ class MixedPrecisionHyperModel(keras_tuner.HyperModel):
             )
         return self._model
 
-    def relax_arguments(self, values):
+    def relax_arguments(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the arguments of `tfmp.relax`, from the values of a trial."""
         return {"seed": self.seed} | {name: values[name] for name in RELAX_ARGUMENTS if name in values}
 
-    def declare(self, hp):
+    def declare(self, hp: keras_tuner.HyperParameters) -> dict[str, Any]:
         """Registers the hyperparameters and returns their values, see `SearchSpace.declare`."""
-        if self.space is None:
-            raise ValueError("The hypermodel has no `budgets`. Give it a list of tfmp.Budget, or use `minimize=`.")
         return self.space.declare(hp, self._budgets)
 
     @property
@@ -119,16 +145,16 @@ class MixedPrecisionHyperModel(keras_tuner.HyperModel):
     def _budgets(self, structure):
         return self._budgets_of[_key(structure)]
 
-    def build(self, hp):
+    def build(self, hp: keras_tuner.HyperParameters) -> KerasModel:
         """Returns the untrained relaxed model of some hyperparameters, with float weights."""
         values = self.declare(hp)
         return relax(self.new_float_model(values["width"]), **self.relax_arguments(values))
 
-    def structure(self, values) -> str:
+    def structure(self, values: Mapping[str, Any]) -> str:
         """Returns text that is equal for searches that can start from each other's weights and logits."""
         return f"{cost_text(values['budget'].cost)} {values['strategy']} {_key(values)}"
 
-    def limit(self, values) -> float:
+    def limit(self, values: Mapping[str, Any]) -> float:
         """Returns the limit of the searched layers' cost under the budget of a trial."""
         return values["budget"].limit_for(self._graph(values))
 
@@ -137,17 +163,17 @@ class MixedPrecisionHyperModel(keras_tuner.HyperModel):
         """Estimates the bytes of a trial's files: weights, twice if its search is kept, and an optimizer's state."""
         return 4 * 4 * self._num_weights
 
-    def identity(self) -> dict:
+    def identity(self) -> dict[str, Any]:
         """JSON that is equal for equal hypermodels; only an equal one resumes an experiment."""
         return {
             "model": graph_identity(self.float_graph),
-            "weights": array_digest(*self._model.get_weights()) if self.is_trained else None,
+            "weights": None if self._model is None else array_digest(*self._model.get_weights()),
             "space": self.space.identity(),
             "training": self.training.identity(self.framework.package),
             "seed": self.seed,
         }
 
-    def bounds(self, cost, structure=None):
+    def bounds(self, cost: CostLike, structure: Mapping[str, Any] | None = None) -> tuple[float, float]:
         """Returns the cost of the whole network at its cheapest and its most expensive assignment."""
         if structure is None:
             structure, _ = next(self._structures())
@@ -156,7 +182,7 @@ class MixedPrecisionHyperModel(keras_tuner.HyperModel):
         return priced.smallest + priced.outside, largest + priced.outside
 
     def _structures(self):
-        return (self.space or SearchSpace(BudgetRange("bitops"), self.strategies, self._choices)).structures()
+        return (self._space or SearchSpace(BudgetRange("bitops"), self.strategies, self._choices)).structures()
 
     def _graph(self, structure):
         key = _key(structure)

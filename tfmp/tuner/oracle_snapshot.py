@@ -1,6 +1,7 @@
 """Saves the state of oracles atomically."""
 
 import json
+import os
 import pathlib
 
 import keras_tuner
@@ -21,13 +22,13 @@ class OracleSnapshot:
         folder: The project's folder.
     """
 
-    def __init__(self, oracle, folder):
+    def __init__(self, oracle: keras_tuner.Oracle, folder: str | os.PathLike[str]):
         self._oracle, self._folder = oracle, pathlib.Path(folder)
         self._path = self._folder / "snapshot.json"
         self._save_in_place, self._reload = oracle.save, oracle.reload
         oracle.save, oracle.reload = self.save, self.reload
 
-    def save(self):
+    def save(self) -> None:
         """Writes the snapshot, then keras-tuner's own file."""
         state = self._oracle.get_state()
         # At the end of a trial, `save` is called while the trial is still listed as ongoing.
@@ -39,7 +40,7 @@ class OracleSnapshot:
         write_atomically(self._path, json.dumps({"oracle": state, "trials": trials}) + "\n", overwrite=True)
         self._save_in_place()
 
-    def restore(self, tuner_id):
+    def restore(self, tuner_id: str) -> None:
         """Restores keras-tuner's files from the snapshot, before a tuner reads them.
 
         Args:
@@ -63,7 +64,7 @@ class OracleSnapshot:
         write_atomically(self._folder / "oracle.json", json.dumps(content["oracle"]), overwrite=True)
         write_atomically(tuner_file, "{}", overwrite=True)
 
-    def reload(self):
+    def reload(self) -> None:
         """Reads keras-tuner's files."""
         self._reload()
         if isinstance(self._oracle, keras_tuner.oracles.GridSearchOracle):

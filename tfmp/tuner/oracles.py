@@ -1,6 +1,7 @@
 """keras-tuner oracles by name."""
 
 import math
+from typing import TypeVar
 
 import keras_tuner
 
@@ -15,9 +16,10 @@ _ORACLES = {
 
 
 DEFAULT_TRIALS = 10
+_Default = TypeVar("_Default", bound=int | None)
 
 
-def checked_max_trials(max_trials, default):
+def checked_max_trials(max_trials: int | None, default: _Default) -> int | _Default:
     """Returns the largest number of trials, or the default for None.
 
     Raises:
@@ -26,7 +28,14 @@ def checked_max_trials(max_trials, default):
     return default if max_trials is None else check_integer("max_trials", max_trials, at_least=1)
 
 
-def new_oracle(name, objective, *, max_trials=None, max_epochs=None, seed=None):
+def new_oracle(
+    name: str,
+    objective: str | keras_tuner.Objective,
+    *,
+    max_trials: int | None = None,
+    max_epochs: int | None = None,
+    seed: int | None = None,
+) -> keras_tuner.Oracle:
     """Returns an oracle that continues after any number of failed trials.
 
     Args:

@@ -1,6 +1,9 @@
 """Prints the progress of a tuner."""
 
 import time
+from typing import Any
+
+from tfmp.tuner.project import Project
 
 
 class Progress:
@@ -12,15 +15,15 @@ class Progress:
         objective: keras-tuner's `Objective`.
     """
 
-    def __init__(self, project, num_trials, objective):
+    def __init__(self, project: Project, num_trials: int | None, objective: Any):
         self._project, self._num_trials, self._objective = project, num_trials, objective
         self._start, self._finished_before = time.monotonic(), len(project.records())
 
-    def show(self, trial_id):
+    def show(self, trial_id: str) -> None:
         """Prints the line of a trial that has ended."""
         print(self.line(trial_id, time.monotonic() - self._start), flush=True)
 
-    def line(self, trial_id, seconds) -> str:
+    def line(self, trial_id: str, seconds: float) -> str:
         """Returns the line of a trial, given the seconds since the start."""
         records = self._project.records()
         record = self._project.record(trial_id)

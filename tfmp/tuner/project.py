@@ -4,9 +4,12 @@ import contextlib
 import json
 import os
 import pathlib
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import keras_tuner
 
+from tfmp.annotations import KerasModel
 from tfmp.bindings.saving.load_model import load_model
 from tfmp.bindings.saving.save_model import save_model, save_weights
 from tfmp.checks import check_flag
@@ -54,11 +57,11 @@ class Project:
         locks: Its `FolderLocks`.
     """
 
-    def __init__(self, folder, *, safe_mode=True):
+    def __init__(self, folder: str | os.PathLike[str], *, safe_mode: bool = True):
         self.folder, self.safe_mode = pathlib.Path(folder).absolute(), check_flag("safe_mode", safe_mode)
         self.locks = FolderLocks(self.folder)
 
-    def open(self, identity, *, overwrite=False, trial_bytes=0):
+    def open(self, identity: Mapping[str, Any], *, overwrite: bool = False, trial_bytes: int = 0) -> None:
         """Creates the folder, or resumes its experiment.
 
         Args:
@@ -95,7 +98,7 @@ class Project:
         """Whether the folder has an experiment."""
         return (self.folder / _EXPERIMENT).exists()
 
-    def clear(self):
+    def clear(self) -> None:
         """Removes the files of the experiment; other files stay, with their folders.
 
         Raises:
@@ -113,7 +116,7 @@ class Project:
                     if folder.is_dir() and not any(folder.iterdir()):
                         folder.rmdir()
 
-    def check_data(self, identity):
+    def check_data(self, identity: Mapping[str, Any]) -> None:
         """Raises `ValueError` if the trials so far had other data.
 
         Args:
@@ -148,22 +151,22 @@ class Project:
             )
         return found
 
-    def trial_folder(self, trial_id) -> pathlib.Path:
+    def trial_folder(self, trial_id: str) -> pathlib.Path:
         """Returns the folder of a trial; creates it if missing."""
         folder = self.folder / f"trial_{trial_id}"  # keras-tuner's name
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
-    def begin_trial(self, trial_id):
+    def begin_trial(self, trial_id: str) -> None:
         """Removes partial files of a killed attempt."""
         _remove_half_written(self.trial_folder(trial_id))
 
-    def record(self, trial_id) -> TrialRecord | None:
+    def record(self, trial_id: str) -> TrialRecord | None:
         """Returns the record of a finished trial, or None."""
         path = self.folder / f"trial_{trial_id}" / "record.json"
         return TrialRecord.read(path) if path.exists() else None
 
-    def write_record(self, record: TrialRecord):
+    def write_record(self, record: TrialRecord) -> None:
         """Writes the record of a trial, which finishes it."""
         with _folder_errors():
             record.write(self.trial_folder(record.trial_id) / "record.json")
@@ -172,12 +175,12 @@ class Project:
         """Returns the records of all finished trials, in the order of their ids."""
         return [TrialRecord.read(path) for path in sorted(self.folder.glob("trial_*/record.json"))]
 
-    def save_trial_model(self, trial_id, model):
+    def save_trial_model(self, trial_id: str, model: KerasModel) -> None:
         """Saves the network of a trial."""
         with _folder_errors():
             save_model(model, self.trial_folder(trial_id) / "fixed.keras")
 
-    def load_trial_model(self, trial_id):
+    def load_trial_model(self, trial_id: str) -> KerasModel:
         """Returns the network of a completed trial.
 
         Raises:
@@ -193,16 +196,18 @@ class Project:
             raise ValueError(f"Trial {trial_id} failed and left no model: {record.reason}")
         return self._load(self.trial_folder(trial_id) / "fixed.keras")
 
-    def saved_search(self, trial_id) -> pathlib.Path:
+    def saved_search(self, trial_id: str) -> pathlib.Path:
         """Returns the path of the weights and logits at the end of a trial's search."""
         return self.trial_folder(trial_id) / "search.weights.h5"
 
-    def save_search(self, trial_id, search_model):
+    def save_search(self, trial_id: str, search_model: KerasModel) -> None:
         """Saves weights and logits at the end of a trial's search."""
         with _folder_errors():
             save_weights(search_model, self.saved_search(trial_id))
 
-    def float_model(self, width, train, evaluate):
+    def float_model(
+        self, width: float, train: Callable[[], KerasModel], evaluate: Callable[[KerasModel], Mapping[str, float]]
+    ) -> tuple[KerasModel, Mapping[str, float]]:
         """Returns the float model of a width and its metrics; the first worker trains it, the others wait.
 
         Args:

@@ -2,7 +2,9 @@
 
 import itertools
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
+from tfmp.annotations import KerasModel
 from tfmp.assign.assign_by_sensitivity import assign_by_sensitivity
 from tfmp.assign.discretize import discretize
 from tfmp.assign.random_assignment import random_assignment
@@ -12,11 +14,16 @@ from tfmp.graph import BitAssignment
 from tfmp.registry import Registry
 from tfmp.search.searched_cost import SearchedCost
 
+if TYPE_CHECKING:  # which imports this file
+    from tfmp.tuner.trial_run import TrialRun
+
+Strategy = Callable[["TrialRun"], tuple[KerasModel, BitAssignment | None]]
+
 _REGISTRY = Registry("strategy", Callable, "a function of a `TrialRun`")
 _UNSPENT = 0.1  # share of a budget that random bits may leave unspent: few layers cannot spend all of it
 
 
-def register_strategy(name, strategy):
+def register_strategy(name: str, strategy: Strategy) -> None:
     """Registers a strategy for trials.
 
     Args:
@@ -37,7 +44,7 @@ def strategy_names() -> tuple[str, ...]:
     return _REGISTRY.names()
 
 
-def name_of(strategy) -> str:
+def name_of(strategy: str | Strategy) -> str:
     """Returns the name of a strategy; registers a new function under its own name.
 
     Raises:
@@ -46,7 +53,7 @@ def name_of(strategy) -> str:
     return _REGISTRY.name_of(strategy)
 
 
-def get(name):
+def get(name: str | Strategy) -> Strategy:
     """Returns a strategy by name.
 
     Raises:
@@ -55,7 +62,7 @@ def get(name):
     return _REGISTRY.get(name)
 
 
-def mixed(run):
+def mixed(run: "TrialRun") -> tuple[KerasModel, BitAssignment]:
     """Searches the bits while it trains, then fine-tunes at these bits."""
     search_model = run.relaxed()
     run.search(search_model)
@@ -63,7 +70,7 @@ def mixed(run):
     return run.fine_tuned(search_model, assignment, run.finetune_epochs), assignment
 
 
-def uniform(run):
+def uniform(run: "TrialRun") -> tuple[KerasModel, BitAssignment]:
     """Trains at uniform bits: those of the budget, or the most expensive pair of candidates within it."""
     search_model = run.relaxed()
     graph = framework_of(search_model).read(search_model, weights=False)
@@ -72,17 +79,17 @@ def uniform(run):
     return run.fine_tuned(search_model, assignment, run.epochs), assignment
 
 
-def ilp(run):
+def ilp(run: "TrialRun") -> tuple[KerasModel, BitAssignment]:
     """Trains at the bits with the least total sensitivity, measured on the first inputs, without a search."""
     return _by_sensitivity(run, "knapsack")
 
 
-def greedy(run):
+def greedy(run: "TrialRun") -> tuple[KerasModel, BitAssignment]:
     """Trains at bits that a greedy method finds from the same sensitivities as `ilp`."""
     return _by_sensitivity(run, "greedy")
 
 
-def random(run):
+def random(run: "TrialRun") -> tuple[KerasModel, BitAssignment]:
     """Trains at random bits that spend the budget."""
     search_model = run.relaxed()
     assignment = random_assignment(search_model, run.budget, seed=run.seed, tolerance=_UNSPENT)

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import tensorflow as tf
@@ -43,7 +44,7 @@ class Training:
     metrics: tuple = ("accuracy",)
     optimizer: Callable | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name, least in (("search_epochs", 1), ("finetune_epochs", 0), ("float_epochs", 0)):
             check_integer(name, getattr(self, name), at_least=least)
         check_number("float_learning_rate", self.float_learning_rate, above=0)
@@ -54,7 +55,7 @@ class Training:
         if self.optimizer is not None:
             check_function("optimizer", self.optimizer, "the learning rate")
 
-    def check(self, keras):
+    def check(self, keras: ModuleType) -> None:
         """Raises `ValueError` if this Keras does not know the name of a loss or metric."""
         for name, known, values in (("loss", keras.losses, self.loss), ("metrics", keras.metrics, self.metrics)):
             for each in tf.nest.flatten(values):
@@ -68,7 +69,7 @@ class Training:
         search_epochs = min(epochs, max(1, round(epochs * share)))
         return search_epochs, epochs - search_epochs
 
-    def new_optimizer(self, keras, learning_rate, steps=None):
+    def new_optimizer(self, keras: ModuleType, learning_rate: float, steps: int | None = None) -> Any:
         """Returns an optimizer of a Keras; with `steps`, its learning rate falls to zero over them."""
         if steps:
             learning_rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
@@ -80,7 +81,7 @@ class Training:
         names = [metric if isinstance(metric, str) else getattr(metric, "name", None) for metric in self.metrics]
         return "accuracy" in names
 
-    def identity(self, keras) -> dict[str, Any]:
+    def identity(self, keras: ModuleType) -> dict[str, Any]:
         """Returns JSON that is equal for equal trainings."""
         content = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         content["loss"] = described(

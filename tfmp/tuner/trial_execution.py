@@ -2,9 +2,13 @@
 
 import math
 import time
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from tfmp.tuner import strategies
-from tfmp.tuner.project import FolderError
+from tfmp.tuner.fit_data import FitData
+from tfmp.tuner.mixed_precision_hyper_model import MixedPrecisionHyperModel
+from tfmp.tuner.project import FolderError, Project
 from tfmp.tuner.trial_metrics import measured_costs
 from tfmp.tuner.trial_record import COMPLETED, FAILED, TrialRecord
 from tfmp.tuner.trial_run import TrialRun
@@ -21,11 +25,15 @@ class TrialExecution:
         worker: Id of the tuner.
     """
 
-    def __init__(self, project, hypermodel, *, warm_start=False, worker=""):
+    def __init__(
+        self, project: Project, hypermodel: MixedPrecisionHyperModel, *, warm_start: bool = False, worker: str = ""
+    ):
         self._project, self._hypermodel = project, hypermodel
         self._warm_start, self._worker = warm_start, worker
 
-    def run(self, trial, data, *, callbacks, verbose=0) -> dict[str, float]:
+    def run(
+        self, trial: Any, data: FitData, *, callbacks: Callable[[], Sequence[Any]], verbose: int = 0
+    ) -> dict[str, float]:
         """Runs a trial and returns its metrics.
 
         Args:

@@ -1,17 +1,21 @@
 """Metrics of trials besides accuracy."""
 
 import json
+from collections.abc import Iterable
 
 from tfmp import costs
+from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import framework_of
+from tfmp.costs import CostLike
 from tfmp.files.run_identity import described, digest
+from tfmp.search.budget import Budget
 from tfmp.transform.edits.split_separables import with_split_separables
 
 _RECORDED = ("bitops", "model_size", "tflite_bytes", "energy", "latency")
 _SUFFIXES = {"nJ": "_nj", "cycles": "_cycles", "bits": "_bits", "us": "_us"}
 
 
-def quantity_name(cost) -> str:
+def quantity_name(cost: CostLike) -> str:
     """Returns the name of a cost in records: name, unit, and the settings that differ from the defaults.
 
     `energy_nj`, `tflite_bytes`, `energy_nj:batch=1`
@@ -20,12 +24,12 @@ def quantity_name(cost) -> str:
     return cost.name + _SUFFIXES.get(cost.unit, "") + _settings_text(cost)
 
 
-def cost_text(cost) -> str:
+def cost_text(cost: CostLike) -> str:
     """Returns the name of a cost in budgets: a given text, or its name and settings, `energy:batch=1`."""
     return cost if isinstance(cost, str) else cost.name + _settings_text(cost)
 
 
-def cost_digests(given) -> dict[str, str]:
+def cost_digests(given: Iterable[CostLike]) -> dict[str, str]:
     """Returns a dict of `cost_text` to a digest of the cost, for all costs except the defaults of the library.
 
     Args:
@@ -49,7 +53,7 @@ def cost_digests(given) -> dict[str, str]:
     return found
 
 
-def recorded_names(given) -> tuple[str, ...]:
+def recorded_names(given: Iterable[CostLike]) -> tuple[str, ...]:
     """Returns the names of all costs that a trial records, if every cost can be priced.
 
     Args:
@@ -58,7 +62,7 @@ def recorded_names(given) -> tuple[str, ...]:
     return tuple(dict.fromkeys(map(quantity_name, [*_RECORDED, *given])))
 
 
-def measured_costs(model, budget) -> dict[str, float]:
+def measured_costs(model: KerasModel, budget: Budget) -> dict[str, float]:
     """Computes all costs of a network, by `quantity_name`; costs that cannot be priced are omitted.
 
     Args:

@@ -54,7 +54,7 @@ class TrialRecord:
         own = {"strategy": self.strategy, "budget": self.budget, "seconds": self.seconds, "bits": bits}
         return {"id": self.trial_id, **self.values, **own, **self.metrics}
 
-    def write(self, path: str | os.PathLike):
+    def write(self, path: str | os.PathLike) -> None:
         """Writes the record atomically."""
         write_atomically(path, json.dumps(dataclasses.asdict(self), indent=1) + "\n", overwrite=True)
 

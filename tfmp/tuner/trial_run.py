@@ -3,13 +3,20 @@
 import copy
 import functools
 import math
+from collections.abc import Callable, Mapping, Sequence
+from types import ModuleType
+from typing import Any
 
 import keras_tuner
 
+from tfmp.annotations import KerasModel
 from tfmp.files.finite_values import NotFiniteError
+from tfmp.graph import BitAssignment
 from tfmp.search.lagrangian import DualAscent
 from tfmp.transform.fix import fix
 from tfmp.transform.relax import relax
+from tfmp.tuner.fit_data import FitData
+from tfmp.tuner.mixed_precision_hyper_model import MixedPrecisionHyperModel
 
 _CALIBRATION = 512
 
@@ -35,7 +42,16 @@ class TrialRun:
         measured: Name to number: metrics that a strategy adds to the trial.
     """
 
-    def __init__(self, hypermodel, values, data, *, epochs=None, callbacks=list, verbose=0):
+    def __init__(
+        self,
+        hypermodel: MixedPrecisionHyperModel,
+        values: Mapping[str, Any],
+        data: FitData,
+        *,
+        epochs: int | None = None,
+        callbacks: Callable[[], Sequence[Any]] = list,
+        verbose: int = 0,
+    ):
         self.hypermodel, self.values, self.data = hypermodel, values, data
         self.budget, self.loss = values["budget"], hypermodel.training.loss
         training = hypermodel.training
@@ -43,25 +59,25 @@ class TrialRun:
         self.epochs = training.search_epochs + training.finetune_epochs if epochs is None else epochs
         self.search_epochs, self.finetune_epochs = training.split(self.epochs)
         self.float_model = self.start = self.keep_search = None
-        self.measured = {}
+        self.measured: dict[str, float] = {}
         self.callbacks, self._verbose = callbacks, verbose
 
     @property
-    def keras(self):
+    def keras(self) -> ModuleType:
         """The Keras of the model."""
         return self.hypermodel.framework.package
 
     @functools.cached_property
-    def calibration_pair(self):
+    def calibration_pair(self) -> tuple[Any, Any]:
         """Returns the first training inputs and their targets."""
         return self.data.first(_CALIBRATION)
 
-    def relaxed(self, **arguments):
+    def relaxed(self, **arguments: Any) -> KerasModel:
         """Returns the float model relaxed by the values of the trial, or by other arguments of `tfmp.relax`."""
         arguments = {**self.hypermodel.relax_arguments(self.values), **arguments}
         return relax(self.float_model, calibration=self.calibration_pair[0], **arguments)
 
-    def search(self, search_model):
+    def search(self, search_model: KerasModel) -> None:
         """Trains a relaxed model under the budget."""
         framework, training, values = self.hypermodel.framework, self.hypermodel.training, self.values
         if self.start is not None:
@@ -77,13 +93,15 @@ class TrialRun:
         if self.keep_search is not None:
             self.keep_search(search_model)
 
-    def fine_tuned(self, search_model, assignment, epochs):
+    def fine_tuned(
+        self, search_model: KerasModel, assignment: BitAssignment | Mapping[str, tuple[int, int]], epochs: int
+    ) -> KerasModel:
         """Returns the network at the bits of an assignment, trained for the last epochs of the trial."""
         fixed = fix(search_model, assignment, calibration=self.calibration_pair[0])
         self.train(fixed, epochs)
         return fixed
 
-    def train(self, model, epochs):
+    def train(self, model: KerasModel, epochs: int) -> None:
         """Trains a model whose bits are fixed for the last epochs of the trial; the learning rate falls to zero."""
         steps = self.data.steps_per_epoch()
         optimizer = self.hypermodel.training.new_optimizer(
@@ -91,7 +109,7 @@ class TrialRun:
         )
         self._fit(model, optimizer, self.epochs - epochs, epochs, "fine-tuning")
 
-    def train_float(self, model):
+    def train_float(self, model: KerasModel) -> None:
         """Trains a model in floating point."""
         training, steps = self.hypermodel.training, self.data.steps_per_epoch()
         epochs = training.float_epochs
@@ -100,7 +118,7 @@ class TrialRun:
         )
         self._fit(model, optimizer, 0, epochs, "training in floating point")
 
-    def evaluate(self, model) -> dict[str, float]:
+    def evaluate(self, model: KerasModel) -> dict[str, float]:
         """Returns loss and metrics on the validation data, as `val_<name>`."""
         self._compile(model, self.keras.optimizers.SGD(0.0))
         found = {f"val_{name}": value for name, value in self.data.evaluate(model).items()}

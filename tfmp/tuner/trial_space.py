@@ -4,7 +4,10 @@ import inspect
 import itertools
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import keras_tuner
 
 from tfmp.checks import check_instances
 from tfmp.search.budget import Budget
@@ -36,7 +39,7 @@ class SearchSpace:
         ValueError: If there is nothing to choose from, a value is repeated, or two costs have one name.
     """
 
-    def __init__(self, budgets, strategies, choices):
+    def __init__(self, budgets: Sequence[Budget] | BudgetRange, strategies: Sequence[str], choices: Mapping[str, Any]):
         known = [*RATES, *OTHERS, *RELAX_ARGUMENTS]
         unknown = [name for name in choices if name not in known]
         if unknown:
@@ -60,18 +63,20 @@ class SearchSpace:
                 self.fixed[name] = value
 
     @property
-    def open_names(self):
+    def open_names(self) -> list[str]:
         """Names of all hyperparameters with more than one value, without budgets."""
         return [*self.ranges, *(name for name, options in self._lists.items() if len(options) > 1)]
 
-    def structures(self):
+    def structures(self) -> Iterator[tuple[dict[str, Any], dict[str, str]]]:
         """Yields, as mappings, all values that determine which budgets can be met: all except the rates."""
         names = [name for name in self._lists if name in _STRUCTURAL]
         for texts in itertools.product(*(self._lists[name] for name in names)):
             chosen = dict(zip(names, texts, strict=True))
             yield {**self.fixed, **{name: self._lists[name][text] for name, text in chosen.items()}}, chosen
 
-    def declare(self, hp, budgets_of):
+    def declare(
+        self, hp: keras_tuner.HyperParameters, budgets_of: Callable[[Mapping[str, Any]], Any]
+    ) -> dict[str, Any]:
         """Registers all hyperparameters and returns their current values.
 
         If some choices leave fewer budgets than others, these choices become one hyperparameter, and each of its values
@@ -104,7 +109,7 @@ class SearchSpace:
                 values |= {name: structure[name] for name in chosen} | {"budget": budget}
         return values
 
-    def size(self, budgets_of):
+    def size(self, budgets_of: Callable[[Mapping[str, Any]], Any]) -> int | None:
         """Returns the number of combinations; None if there is a range."""
         if self.ranges or isinstance(self.budgets, BudgetRange):
             return None
@@ -118,13 +123,14 @@ class SearchSpace:
             return None if limit is None else Budget(found.cost, limit=limit)
         return self.budgets.get(hp.Choice(name, found))  # None if it is not active
 
-    def identity(self):
+    def identity(self) -> dict[str, Any]:
         """JSON that is equal for equal spaces."""
-        budgets = self.budgets
-        if isinstance(budgets, BudgetRange):
-            budgets = f"BudgetRange(cost={cost_text(budgets.cost)!r}, low={budgets.low!r}, high={budgets.high!r})"
+        budgets: str | list[str]
+        given = self.budgets
+        if isinstance(given, BudgetRange):
+            budgets = f"BudgetRange(cost={cost_text(given.cost)!r}, low={given.low!r}, high={given.high!r})"
         else:
-            budgets = list(budgets)
+            budgets = list(given)
         costs = {"costs": self._cost_digests} if self._cost_digests else {}
         lists = {name: list(options) for name, options in self._lists.items()}
         fixed = {name: _text(value) for name, value in self.fixed.items()}

@@ -23,7 +23,7 @@ def may_overwrite() -> bool:
     return not is_worker() and TAKES_UP not in os.environ
 
 
-def end_with_pool():
+def end_with_pool() -> None:
     """Lets the process end as soon as the pool that started it has ended, be it by SIGKILL."""
     descriptor, _, inode = os.environ.pop(POOL_PIPE, "").partition(":")
     try:

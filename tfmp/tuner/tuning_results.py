@@ -2,9 +2,11 @@
 
 import os
 
+from tfmp.annotations import KerasModel
 from tfmp.checks import check_path
 from tfmp.reports import ParetoFront
 from tfmp.tuner.project import Project
+from tfmp.tuner.trial_record import TrialRecord
 
 
 class TuningResults:
@@ -21,7 +23,7 @@ class TuningResults:
         >>> print(tfmp.tuner.TuningResults("tuning/budgets").pareto(x="energy_nj"))
     """
 
-    def __init__(self, folder, *, safe_mode=True):
+    def __init__(self, folder: str | os.PathLike[str], *, safe_mode: bool = True):
         self.project = Project(check_path("folder", folder), safe_mode=safe_mode)
         if not self.project.is_experiment:
             raise FileNotFoundError(
@@ -29,7 +31,7 @@ class TuningResults:
                 f"{os.fspath(folder)!r}, where no tuning was begun."
             )
 
-    def model(self, trial_id):
+    def model(self, trial_id: str) -> KerasModel:
         """Returns the trained network of a trial, for export, simulation or more training.
 
         Args:
@@ -40,11 +42,13 @@ class TuningResults:
         """
         return self.project.load_trial_model(trial_id)
 
-    def records(self):
+    def records(self) -> list[TrialRecord]:
         """Returns a `TrialRecord` for every finished trial, failed ones with the reason."""
         return self.project.records()
 
-    def pareto(self, x="bitops", y="val_accuracy", *, x_direction="min", y_direction="max") -> ParetoFront:
+    def pareto(
+        self, x: str = "bitops", y: str = "val_accuracy", *, x_direction: str = "min", y_direction: str = "max"
+    ) -> ParetoFront:
         """Returns the completed trials as points of any two quantities that they recorded.
 
         Args:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping, Sequence
 
 from tfmp.checks import check_instance, check_integer, check_path
 from tfmp.tuner.tuner_process import POOL_PIPE, TAKES_UP
@@ -33,7 +34,14 @@ class WorkerPool:
         >>> tfmp.tuner.WorkerPool([sys.executable, "tune.py"], num_workers=2).run()
     """
 
-    def __init__(self, command, num_workers, *, restarts=3, environment=None):
+    def __init__(
+        self,
+        command: Sequence[str | os.PathLike[str]],
+        num_workers: int,
+        *,
+        restarts: int = 3,
+        environment: Mapping[str, str] | None = None,
+    ):
         check_integer("num_workers", num_workers, at_least=1)
         self.restarts = check_integer("restarts", restarts, at_least=0)
         check_instance("command", command, (list, tuple), "a list, the program and its arguments")
@@ -42,9 +50,9 @@ class WorkerPool:
         self.command = [os.fspath(check_path("command", each)) for each in command]
         self.environment = dict(environment or {})
         self.names = [_CHIEF, *(f"worker{index}" for index in range(num_workers))]
-        self.processes = {}
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
-    def run(self, poll_seconds=0.2):
+    def run(self, poll_seconds: float = 0.2) -> None:
         """Runs the pool until all workers are done, or the chief is done and no worker has work left.
 
         Raises:

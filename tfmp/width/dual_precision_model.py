@@ -6,6 +6,7 @@ from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import framework_of
 from tfmp.checks import check_integer
 from tfmp.graph import LayerShape
+from tfmp.quantizers import QuantizerLike
 from tfmp.transform.fix import fix
 from tfmp.transform.relax import relax
 
@@ -16,7 +17,7 @@ def dual_precision(
     weight_bits: int,
     depthwise_bits: int | None = None,
     activation_bits: int = 8,
-    quantizer: str | tuple[str, str] = "dual_precision",
+    quantizer: QuantizerLike | tuple[QuantizerLike, QuantizerLike] = "dual_precision",
     calibration: Any = None,
 ) -> KerasModel:
     """Returns a copy of a model with one precision for depthwise convolutions and one for all other kernels.
@@ -60,7 +61,7 @@ def dual_precision(
     if len(candidates) == 1:
         return relaxed
     searched = framework_of(relaxed).read(relaxed, weights=False).searched
-    bits = {layer.name: depthwise_bits if is_depthwise(layer.shape) else weight_bits for layer in searched}
+    bits = {layer.name: depthwise_bits if is_depthwise(layer.require_shape()) else weight_bits for layer in searched}
     return fix(relaxed, {name: (chosen, activation_bits) for name, chosen in bits.items()})
 
 

@@ -43,7 +43,7 @@ class MagnitudeVariance:
         if not recorded:
             wanted = "depthwise convolution" if layers is None else "layer that `layers` takes"
             raise ValueError(f'Model `{model.name}` has no {wanted}. `layers="*"` records all kernels.')
-        self._kernels = {layer.name: (framework.layer(model, layer.name), layer.shape) for layer in recorded}
+        self._kernels = {layer.name: (framework.layer(model, layer.name), layer.require_shape()) for layer in recorded}
         self.clear()
 
     def clear(self) -> None:
