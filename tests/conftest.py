@@ -1,5 +1,6 @@
-"""What every test starts from."""
+"""What every test starts from, and which cases of a test are slow."""
 
+import fnmatch
 import sys
 
 import pytest
@@ -12,3 +13,24 @@ def pytest_runtest_setup(item):
         sys.modules["keras"].utils.clear_session(free_memory=False)
     if "tf_keras" in sys.modules:
         sys.modules["tf_keras"].backend.reset_uids()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pycollect_makeitem(collector, name, obj):
+    """Marks as slow the cases of a test that its `default_cases` omit."""
+    cases = yield
+    for mark in getattr(obj, "pytestmark", ()) if isinstance(cases, list) else ():
+        if mark.name == "default_cases":
+            omitted = [case for case in cases if not any(_matches(case, pattern) for pattern in mark.args)]
+            unknown = [pattern for pattern in mark.args if not any(_matches(case, pattern) for case in cases)]
+            if unknown or not omitted:
+                raise collector.CollectError(
+                    f"`default_cases` of {name} must be some of its cases. Received: {unknown}"
+                )
+            for case in omitted:
+                case.add_marker(pytest.mark.slow)
+    return cases
+
+
+def _matches(case, pattern):
+    return fnmatch.fnmatchcase(case.callspec.id, pattern)

@@ -218,6 +218,7 @@ def test_other_quantizers(options, variant):
     check(**options, **VARIANTS[variant])
 
 
+@pytest.mark.default_cases("grouped-*", "depthwise-shared", "conv1d-coupled_own_kernels", "dense-shared")
 @pytest.mark.parametrize("variant", ["shared", "coupled_own_kernels"])
 @pytest.mark.parametrize("kind", [kind for kind in LAYERS if kind != "conv2d"])
 def test_other_layers(kind, variant):
@@ -231,6 +232,7 @@ def test_layers_of_tf_keras(quantizer, variant):
     check(tfmp.keras2, quantizer=quantizer, stride=2, relaxation="gumbel", **VARIANTS[variant])
 
 
+@pytest.mark.default_cases("((1, 2, 3, 4), (2, 3, 4))")
 @pytest.mark.parametrize("bits", [((1, 2, 3, 4), (2, 3, 4)), ((1, 4), (2, 4)), ((2, 4), (2, 4))], ids=str)
 def test_search_spaces_of_the_paper(bits):
     """Eq. 17, section 5.6 and figure 4."""

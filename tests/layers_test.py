@@ -179,6 +179,7 @@ def test_output_of_coupled_candidates_is_the_sum_over_their_pairs(case):
     assert relative(layer(x), expected) < 1e-5
 
 
+@pytest.mark.default_cases("*-conv2d_strided_same", "*-dense", "{'quantizer': 'lsq'}-*")
 @pytest.mark.parametrize("case", EACH_CLASS)
 @pytest.mark.parametrize(
     "options",
@@ -299,6 +300,7 @@ def test_kernels_of_candidates_have_the_layers_regularizer_and_constraint(case):
     assert float(tf.add_n(layer.losses)) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.default_cases("depthwise_multiplied", "transposed", "dense")
 @pytest.mark.parametrize("case", EACH_CLASS)
 def test_training_lowers_the_cost_under_a_price(case):
     keras.utils.set_random_seed(0)
@@ -315,6 +317,9 @@ def test_training_lowers_the_cost_under_a_price(case):
     assert p[0] > p[1] > p[2]
 
 
+@pytest.mark.default_cases(
+    "conv2d_strided_same-softmax", "depthwise_multiplied-annealed", "transposed-gumbel", "dense-*"
+)
 @pytest.mark.parametrize("relaxation", ["softmax", "annealed", "gumbel"])
 @pytest.mark.parametrize("case", EACH_CLASS)
 def test_one_bit_trains(case, relaxation):
@@ -328,6 +333,7 @@ def test_one_bit_trains(case, relaxation):
     assert not np.array_equal(layer.get_weights()[0], start)
 
 
+@pytest.mark.default_cases("conv2d_strided_same", "transposed", "dense")
 @pytest.mark.parametrize("case", EACH_CLASS)
 def test_mixed_float16_quantizes_in_full_precision(case):
     layer = randomize(searchable(case, weight_bits=(2, 8), activation_bits=(2, 4), dtype="mixed_float16"))

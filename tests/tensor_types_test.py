@@ -82,6 +82,9 @@ def cell(request):
     return framework, model, x
 
 
+@pytest.mark.default_cases(
+    "keras-uint8-as_input", "keras-int32-inside", "keras-bool-as_output", "tf_keras-int32-as_output"
+)
 def test_integers_and_booleans_are_left_alone(cell, tmp_path):
     framework, model, x = cell
     outputs = model.outputs

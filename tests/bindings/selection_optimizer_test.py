@@ -123,6 +123,7 @@ def test_held_logits_stay_and_so_does_the_state_of_their_optimizer(kit):
         np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.default_cases("tf_keras")
 def test_three_groups_are_saved_and_go_on_as_before(kit, tmp_path):
     framework, ours, _ = kit
     schedule = framework.optimizers.schedules.CosineDecay(0.1, 10)
@@ -143,6 +144,7 @@ def test_three_groups_are_saved_and_go_on_as_before(kit, tmp_path):
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.default_cases("keras")
 def test_three_groups_train_in_half_precision(kit):
     framework, ours, _ = kit
     framework.mixed_precision.set_global_policy("mixed_float16")

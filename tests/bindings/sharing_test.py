@@ -150,6 +150,14 @@ def randomized(model):
     return model
 
 
+@pytest.mark.default_cases(
+    "tied-*",
+    "tied_by_object-keras",
+    "one_inside_a_holder-tf_keras",
+    "beside_time_distributed-keras",
+    "two_holders-tf_keras",
+    "inside_a_nested_model-*",
+)
 @pytest.mark.parametrize("framework", KERASES, ids=lambda framework: framework.__name__)
 @pytest.mark.parametrize("make", MODELS, ids=lambda make: make.__name__)
 def test_variables_stay_shared(make, framework):

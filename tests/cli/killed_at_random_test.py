@@ -52,6 +52,7 @@ def bits_of_assignment(path):
     return {name: pair[0] for name, pair in tfmp.BitAssignment.from_json(path).bits.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kills", "seed"), [(1, 1), pytest.param(30, 2, marks=pytest.mark.slow)])
 def test_a_killed_search_leaves_one_pair_or_the_other(folder, tmp_path, kills, seed):
     output = tmp_path / "killed"

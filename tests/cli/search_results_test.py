@@ -68,6 +68,7 @@ def killed_at(step, work):
     return status != 0
 
 
+@pytest.mark.default_cases("True")
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_a_kill_leaves_the_old_pair_the_new_pair_or_an_unfinished_run(tmp_path, overwrite):
     seen, step, is_killed = set(), 0, True

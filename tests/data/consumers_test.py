@@ -141,6 +141,19 @@ def use(relaxed, fixed, path):
     return {"relaxed": relaxed, "fixed": fixed, "path": path, "expected": {}}
 
 
+@pytest.mark.default_cases(
+    "relax-*",
+    "fix-dict",
+    "fix-data set of tuples",
+    "fix-PyDataset",
+    "fix-function",
+    "verify-list",
+    "verify-dict",
+    "verify-data set with weights",
+    "compare-tuple",
+    "compare-data set",
+    "compare-Sequence",
+)
 @pytest.mark.parametrize("form", [*UNLABELLED, *LABELLED])
 @pytest.mark.parametrize("consumer", CONSUMERS)
 def test_inputs(consumer, form, use):

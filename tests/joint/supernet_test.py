@@ -113,6 +113,7 @@ def is_added(graph, quantizer):
     return not any(call.layer.endswith("_expand") for call in graph.readers(tensor))
 
 
+@pytest.mark.default_cases("few")
 @pytest.mark.parametrize("name", NETWORKS)
 def test_restricted_supernet_is_the_network(trained, name):
     chosen = network(name)

@@ -62,6 +62,7 @@ def fit(kit, model, search, callbacks=(), **options):
     return model.fit(X[:16], Y[:16], callbacks=list(callbacks) or [search], **options)
 
 
+@pytest.mark.default_cases("keras-gumbel", "tf_keras-softmax")
 @pytest.mark.parametrize("relaxation", ["softmax", "gumbel"])
 def test_each_step_moves_what_is_its_own(kit, relaxation):
     framework, ours = kit
@@ -123,6 +124,7 @@ def test_the_logits_follow_the_gradient_of_loss_and_price_on_the_selection_batch
         assert np.abs(value - 0.01).max() > 1e-3
 
 
+@pytest.mark.default_cases("keras")
 def test_a_step_for_every_few_of_the_others(kit):
     _, ours = kit
     model = compiled(kit)
@@ -155,6 +157,7 @@ def test_steps_are_counted_over_all_epochs(every, reported):
     assert batches == [int(data.batch(position)[1][0]) for position in range(40 // every)]
 
 
+@pytest.mark.default_cases("keras")
 def test_half_precision_scales_the_loss_of_the_logits_too(kit):
     framework, ours = kit
     framework.mixed_precision.set_global_policy("mixed_float16")
@@ -189,6 +192,7 @@ def test_both_kerases_find_the_same():
         np.testing.assert_allclose(histories[1][name], found, rtol=2e-4, atol=1e-5, err_msg=name)
 
 
+@pytest.mark.default_cases("tf_keras")
 def test_bits_that_were_found_before_stay_decided(kit):
     """`initialize_search` makes them likely, `freeze_above` keeps them, and the selection data have nothing to say."""
     _, ours = kit

@@ -31,6 +31,7 @@ def far_from_ties(x, grids):
     return x.astype(np.float32)
 
 
+@pytest.mark.default_cases("unsigned_1_to_8_bits", "of_both_gradients", "widest_first")
 @pytest.mark.parametrize("name", MIXTURES)
 def test_gradients_over_many_values(name):
     grids = MIXTURES[name]

@@ -51,6 +51,7 @@ def test_axes_that_hold_data_are_labelled(name):
     assert all(axes.has_data() for axes in shown)
 
 
+@pytest.mark.default_cases("bars", "pareto_front")
 @pytest.mark.parametrize("name", FIGURES)
 def test_equal_figures_make_equal_files(name, tmp_path):
     first = plots.save(FIGURES[name](), tmp_path / "first")

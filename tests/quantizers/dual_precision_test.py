@@ -29,6 +29,7 @@ def statement(filters, bits, clip_ratio):
     return quantized
 
 
+@pytest.mark.default_cases("1", "2", "4", "8")
 @pytest.mark.parametrize("bits", range(1, 9))
 @given(seed=st.integers(0, 2**31), scale=st.sampled_from([1e-4, 1.0, 30.0]))
 def test_equals_the_equations(bits, seed, scale):

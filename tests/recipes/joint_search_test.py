@@ -26,6 +26,7 @@ def few_images(config, seed):
     return ImageSet(training, {"x": IMAGES, "y": LABELS, "batch_size": 8}, 3)
 
 
+@pytest.mark.default_cases("joint_cifar10", "joint_imagenet")
 @pytest.mark.parametrize("name", CONFIGS)
 def test_configurations_are_complete(name):
     config = experiment.load_config(name)

@@ -44,7 +44,7 @@ def test_a_run_trains_at_the_size_of_its_reference(small_images, tmp_path):
     )
     experiment.execute(method, run)
     record = json.loads(run.path.read_text())
-    assert record["weight_bits"], record["depthwise_bits"] == (1, 4)
+    assert (record["weight_bits"], record["depthwise_bits"]) == (1, 4)
     assert record["size_bits"] == pytest.approx(record["target_bits"], rel=0.1)
     assert record["width"] > 0.5
     assert len(record["history"]["loss"]) == 1

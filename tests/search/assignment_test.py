@@ -13,7 +13,7 @@ from tfmp.graph import LayerShape
 from tfmp.search import SearchedCost
 from tfmp.search.assignment import best_within, most_probable, most_probable_within, sample
 
-quick = hypothesis.settings(max_examples=150, deadline=None, derandomize=True)
+quick = hypothesis.settings(max_examples=50, deadline=None, derandomize=True)
 
 
 @st.composite

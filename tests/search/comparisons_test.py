@@ -13,7 +13,7 @@ from tfmp.search import Budget, SearchedCost
 from tfmp.search.assignment import best_within, greedy_within, random_within
 from tfmp.search.budget import priced_limits
 
-quick = hypothesis.settings(max_examples=60, deadline=None, derandomize=True)
+quick = hypothesis.settings(max_examples=30, deadline=None, derandomize=True)
 
 
 def rising_values(graph, rng):

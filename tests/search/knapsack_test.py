@@ -14,7 +14,7 @@ from tfmp.search.assignment import best_within, most_probable_within
 from tfmp.search.budget import budgets_of, priced_limits
 from tfmp.search.knapsack import least
 
-quick = hypothesis.settings(max_examples=100, deadline=None, derandomize=True)
+quick = hypothesis.settings(max_examples=40, deadline=None, derandomize=True)
 COSTS = ("bitops", "model_size")
 
 

@@ -51,6 +51,7 @@ def slipped(request):
         yield model, fixed, lambda: tfmp.register_layer(clip, "relu", {"max_value": 0.1})
 
 
+@pytest.mark.default_cases("tf_keras")
 def test_a_wrong_registration_fails_the_comparison_with_the_trained_model(slipped, tmp_path):
     model, fixed, mend = slipped
     path = tmp_path / "model.tflite"

@@ -25,7 +25,7 @@ from tfmp.graph.runtime_limits import LARGEST_PRODUCT, SMALLEST_SCALE
 from tfmp.tflite.interpreter import Interpreter
 from tfmp.tflite.writer.write_tflite import write_tflite
 
-few = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+few = settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def check(graph, seed, *, outside=()):

@@ -44,6 +44,7 @@ def log_softmax(values):
     return values - np.log(np.exp(values).sum(axis=-1, keepdims=True))
 
 
+@pytest.mark.default_cases("keras-*", "tf_keras-(True, False)")
 @pytest.mark.parametrize("probabilities", [(False, False), (True, False), (False, True)], ids=str)
 def test_the_loss_is_that_of_the_paper(kit, probabilities):
     """NumPy in float64: cross-entropy + weight * T**2 * KL, over weighted samples."""
@@ -66,6 +67,7 @@ def test_the_loss_is_that_of_the_paper(kit, probabilities):
     np.testing.assert_allclose(history["val_loss"], hard.mean(), rtol=1e-5, err_msg="the student's alone")
 
 
+@pytest.mark.default_cases("keras")
 def test_search_discretize_fix_and_export_go_by_the_student(kit, tmp_path):
     framework, ours = kit
     teacher = float_model(framework)
@@ -113,6 +115,7 @@ def test_search_discretize_fix_and_export_go_by_the_student(kit, tmp_path):
     assert not np.array_equal(fixed.get_layer("hidden").kernel, kernel)
 
 
+@pytest.mark.default_cases("tf_keras")
 def test_a_student_comes_close_to_its_teacher(kit):
     framework, _ = kit
     teacher, student = (float_model(framework, seed=seed) for seed in (3, 4))

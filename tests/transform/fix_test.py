@@ -121,6 +121,7 @@ def test_bits_that_were_no_candidates(shared_range):
     assert np.isfinite(outputs_of(fixed, inputs_for(relaxed))[0]).all()
 
 
+@pytest.mark.default_cases("residual")
 @pytest.mark.parametrize("make", NETWORKS)
 def test_fixed_network_trains(make):
     relaxed = relaxed_model(make)

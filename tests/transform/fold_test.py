@@ -317,6 +317,16 @@ CASES += [(name, "mixed") for name in ("plain", "normalized", "residual", "branc
 CASES += [(name, "eight") for name in ("preactivated", "pooled")]
 
 
+@pytest.mark.default_cases(
+    "normalized-low",
+    "residual-mixed",
+    "preactivated-eight",
+    "branches-low",
+    "pooled-low",
+    "sequence-low",
+    "several-mixed",
+    "sums-low",
+)
 @pytest.mark.parametrize(("name", "bits"), CASES)
 def test_the_models_the_reference_and_the_file_agree(name, bits, tmp_path):
     keras.utils.set_random_seed(0)
@@ -335,6 +345,7 @@ def test_the_models_the_reference_and_the_file_agree(name, bits, tmp_path):
 DUAL_PRECISION = {"quantizer": "dual_precision", "weight_bits": (1, 2, 4), "activation_bits": (1, 2, 4)}
 
 
+@pytest.mark.default_cases("residual-*", "normalized-pairs3-*", "sequence-*")
 @pytest.mark.parametrize(
     ("name", "pairs", "arguments"),
     [
@@ -381,6 +392,7 @@ GAMMAS = {
 }
 
 
+@pytest.mark.default_cases("negative-1", "negative-4", "vanishing-2", "vanishing-8")
 @pytest.mark.parametrize("bits", [1, 2, 4, 8])
 @pytest.mark.parametrize("kind", GAMMAS)
 def test_normalization_of_any_sign_and_size(kind, bits, tmp_path):

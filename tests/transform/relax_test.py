@@ -67,6 +67,7 @@ def test_gammas_stay_positive_in_training():
 
 
 # The LSQ paper's start, 2 E|x| / sqrt(high), is coarse at 8 bits.
+@pytest.mark.default_cases("*-quantizer0-*", "residual-lsq-*")
 @pytest.mark.parametrize(("quantizer", "bound"), [(("linear", "moving_range"), 0.08), ("lsq", 0.25)])
 @pytest.mark.parametrize("make", NETWORKS)
 def test_eight_bits_are_close_to_the_float_model(make, quantizer, bound):
@@ -390,6 +391,7 @@ def test_bad_calibration_data(broken, message):
         tfmp.relax(model, calibration=broken(inputs_for(model)))
 
 
+@pytest.mark.default_cases("MobileNetV2")
 @pytest.mark.parametrize("application", ["MobileNetV2", "ResNet50V2"])
 def test_known_networks_relax(application):
     model = getattr(keras.applications, application)(weights=None, input_shape=(32, 32, 3), classes=10)

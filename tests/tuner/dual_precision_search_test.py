@@ -92,6 +92,7 @@ def test_widths_are_found_before_the_first_training(tmp_path):
     assert not found.tuner("precisions").records()
 
 
+@pytest.mark.slow
 def test_networks_without_depthwise_convolutions_have_one_axis(tmp_path):
     model = network(1.0, depthwise=False)
     build = functools.partial(tfmp.scale_width, model)  # an existing model

@@ -15,6 +15,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUDGETS = {"bitops like 1,1": [1, 1], "bitops like 2,2": [2, 2]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rounds", [pytest.param(1, id="one"), pytest.param(20, id="twenty", marks=pytest.mark.slow)])
 def test_killed_at_random_moments_a_search_ends_as_if_it_had_not_been(rounds, tmp_path):
     command = [sys.executable, "-m", "tests.tuner.killed_tuner", str(tmp_path), str(rounds), str(rounds)]

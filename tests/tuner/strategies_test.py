@@ -30,6 +30,7 @@ def run_of(budget, **choices):
     return run
 
 
+@pytest.mark.default_cases("mixed", "ilp")
 @pytest.mark.parametrize("name", ["mixed", "uniform", "random", "greedy", "ilp"])
 def test_every_strategy_trains_as_long_and_meets_the_budget(name):
     assert name in strategy_names()

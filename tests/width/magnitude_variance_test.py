@@ -17,6 +17,7 @@ def network(k):
     return k.Model(inputs, k.layers.Dense(5, name="last")(k.layers.Flatten()(x)))
 
 
+@pytest.mark.default_cases("float-keras", "quantized-tf_keras")
 @pytest.mark.parametrize("k", [keras, tf_keras], ids=["keras", "tf_keras"])
 @pytest.mark.parametrize("quantized", [False, True], ids=["float", "quantized"])
 def test_variance_is_that_of_the_kernels_of_all_steps(k, quantized):

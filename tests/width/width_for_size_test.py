@@ -37,6 +37,7 @@ def small(k, width):
     return k.Model(inputs, k.layers.Dense(5, name="last")(k.layers.Flatten()(x)))
 
 
+@pytest.mark.default_cases("2")
 @pytest.mark.parametrize("bits", [1, 2, 4])
 def test_resnet20_has_the_size_of_half_the_width_at_8_bits(bits):
     target = resnet20_bits(0.5, 8)

@@ -49,6 +49,16 @@ def step(layer, x, variables):
     return outputs, tf.reduce_sum(layer.losses), tape.gradient(loss, variables)
 
 
+@pytest.mark.default_cases(
+    "conv2d_strided_same-{}",
+    "conv2d_groups-{}",
+    "depthwise_multiplied-{}",
+    "transposed_padded-{}",
+    "depthwise1d-{}",
+    "conv1d_causal-{}",
+    "dense_*-{}",
+    "dense-*",
+)
 @pytest.mark.parametrize(
     ("case", "options"),
     [*((case, {}) for case in CASES), *((case, options) for case in EACH_CLASS for options in ALTERNATIVES)],
@@ -104,6 +114,7 @@ def test_config_round_trip(case):
     assert {key: layer.get_config()[key] for key in plain} == plain
 
 
+@pytest.mark.default_cases("transposed", "dense")
 @pytest.mark.parametrize("case", EACH_CLASS)
 def test_mixed_float16_quantizes_in_full_precision(case):
     class_name, arguments, input_shape = CASES[case]

@@ -212,6 +212,7 @@ def test_a_path_without_layer_is_an_error():
         KERAS_3.layer(functional(), "backbone/conv9")
 
 
+@pytest.mark.default_cases("siamese")
 @pytest.mark.parametrize("make", [functional, siamese, in_sequential])
 def test_from_float_to_file(make, tmp_path):
     model = trained(make())

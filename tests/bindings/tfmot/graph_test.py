@@ -90,6 +90,7 @@ def test_candidates_with_kernels_of_their_own_are_those_of_a_relaxed_model(tmp_p
     )
 
 
+@pytest.mark.default_cases(".keras")
 @pytest.mark.parametrize("suffix", [".h5", ".keras"])
 def test_a_search_goes_on_after_loading(searched, suffix, tmp_path):
     model = searched[0][1]
@@ -117,6 +118,7 @@ def test_the_fixed_model_is_exported_as_that_of_a_relaxed_model(searched, tmp_pa
     tfmp.export_tflite(post, tmp_path / "post.tflite", verify=X, mode="small", tolerance=UNTRAINED)
 
 
+@pytest.mark.default_cases("h5")
 @pytest.mark.parametrize("suffix", [".h5", ""], ids=["h5", "saved_model"])
 def test_models_mixed_with_tfmots_configurations_are_saved(mixed, suffix, tmp_path):
     loaded = reload(mixed, f"{tmp_path}/mixed{suffix}")
