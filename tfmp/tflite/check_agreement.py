@@ -45,10 +45,10 @@ def check_agreement(report: TFLiteReport, tolerance: Tolerance, parting: Callabl
 
 
 def _violated(output: OutputAgreement, decibels, share):
-    """What was asked of an output and does not hold, in words; empty if all holds."""
+    """Returns the violated limits of an output in words; empty if there are none."""
     if decibels is not None and output.decision != VALUE and output.signal_to_noise_db < decibels:
         return f"at least {decibels:g} dB"
-    # Among a few samples a single tie, which the last bit decides, is a large share.
+    # Among few samples, one tie that the last bit decides is a large share.
     differing = 0 if share is None or output.top1_agreement is None else 1 - output.top1_agreement
     if differing and differing > 1 - share and round(differing * output.num_decisions) > 1:
         return f"the same class in at least {share:.0%}"

@@ -15,14 +15,14 @@ def with_readable_tensors(content: bytes) -> bytes:
     XNNPACK keeps only tensors that are outputs. The same kernels compute them.
 
     Args:
-        content: Bytes of a complete file whose signature is that of its first subgraph.
+        content: Bytes of a complete file with a signature for its first subgraph.
     """
     model = unpack(content)
     subgraph = model.subgraphs[0]
     computed = {int(index) for operator in subgraph.operators for index in operator.outputs}
     computed.update(map(int, subgraph.inputs))
     tensors = {index: subgraph.tensors[index] for index in sorted(computed)}
-    # Helpers of an operator have no name.
+    # Helper tensors of an operator have no name.
     names = {tensor.name: index for index, tensor in tensors.items() if tensor.name and _holds_codes(tensor)}
     signature = schema.SignatureDefT()
     signature.signatureKey, signature.subgraphIndex = TENSOR_SIGNATURE, 0

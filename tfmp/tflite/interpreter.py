@@ -89,14 +89,14 @@ class Interpreter:
         return self._readable_interpreter.get_signature_runner(TENSOR_SIGNATURE)
 
     def operators_outside_xnnpack(self) -> list[tuple[str, str]]:
-        """Lists operators that the runtime's own kernels compute, slower and with other rounding than XNNPACK's.
+        """Lists operators that XNNPACK does not run; the runtime's own kernels are slower and round differently.
 
         Returns:
             Kind, as in the schema, and name of the first output tensor of each, in the order of execution.
         """
         interpreter = self._load(self.content, experimental_disable_delegate_node_fusion=True)
-        # The runtime tells what it delegates nowhere else. With fusion off, a delegated operator is followed by a node
-        # DELEGATE that writes the same tensors.
+        # There is no other way to see what the runtime delegates. With fusion off, a delegated operator is followed by
+        # a node DELEGATE that writes the same tensors.
         nodes = interpreter._get_ops_details()
         names = {tensor["index"]: tensor["name"] for tensor in interpreter.get_tensor_details()}
         delegated = {index for node in nodes if node["op_name"] == "DELEGATE" for index in node["outputs"]}

@@ -146,7 +146,7 @@ def _file(graph, batch_size):
 
 
 def _at_eight_bits(model) -> Graph:
-    """A network that can be folded: the latency does not depend on ranges, so that noise calibrates them."""
+    """Returns a network that can be folded, calibrated with noise: latency does not depend on ranges."""
     framework = framework_of(model)
     graph = framework.read(model)
     if not any(layer.is_quantized for layer in graph.layers.values()):
@@ -173,6 +173,6 @@ def _noise(graph):
                 "fixed input shape."
             )
         values = rng.normal(size=(8, *sizes))
-        # Zeros and ones are indices, too.
+        # Zeros and ones are also valid indices.
         arrays[name] = values.astype(np.float32) if graph.tensors[name].is_float else (values > 0).astype(np.int32)
     return map_references(graph.inputs, lambda reference: arrays[reference.name])

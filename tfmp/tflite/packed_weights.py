@@ -80,9 +80,9 @@ def _layouts(kernel):
 
 
 def _as_products(values, codes, axis):
-    """`(codes, scales)` with `values = codes * scales`, one for all or one per slice of the axis; None if none are."""
+    """Returns `(codes, scales)` with `values = codes * scales`, one scale or one per slice of the axis; or None."""
     others = tuple(number for number in range(values.ndim) if number != axis)
-    # A normalization can switch a channel off.
+    # A normalization can set a channel to zero.
     codes = np.where(np.any(values != 0, axis=others, keepdims=True), codes, 0).astype(np.int8)
     if not np.array_equal(values != 0, codes != 0) or not codes.any():
         return None
