@@ -46,7 +46,7 @@ def test_bad_arguments_change_nothing():
     model = tfmp.relax(residual(), **CANDIDATES)
     before = [np.asarray(v) for v in model.variables]
     for assignment, confidence, message in (
-        ({**BITS, "inside": (3, 4)}, 0.9, "`inside`: 3 bits are no candidate. Expected one of 1, 2, 4"),
+        ({**BITS, "inside": (3, 4)}, 0.9, "`inside`: 3 bits are not a candidate. Expected one of 1, 2, 4"),
         ({**BITS, "after_addition": (2, 8)}, 0.9, "`after_addition`: 8 bits"),
         ({"inside": (1, 4)}, 0.9, "lacks: before_addition"),
         (BITS, 1.0, "above 0.333.*below 1"),

@@ -49,19 +49,19 @@ def test_tune_leaves_a_front_and_goes_on_only_when_told_to(folder, capsys):
         pytest.param(["--strategy", "best"], "`strategy` must be one of 'mixed'", id="strategy"),
         pytest.param(["--minimize", "bitops", "--budget", "bitops=2,2"], "either --budget or --minimize", id="both"),
         pytest.param(["--minimize", "bitops"], "`minimize` needs `max_accuracy_drop`", id="drop"),
-        pytest.param(["--oracle", "hyperband", "--max_trials", "3"], "Leave out `max_trials`", id="hyperband"),
+        pytest.param(["--oracle", "hyperband", "--max_trials", "3"], "Omit `max_trials`", id="hyperband"),
         pytest.param(["--budget", "bitops=1"], "the cheapest assignment costs", id="budget"),
-        pytest.param(["--max_accuracy_drop", "0.1"], "--max_accuracy_drop goes with --minimize COST", id="no cost"),
+        pytest.param(["--max_accuracy_drop", "0.1"], "--max_accuracy_drop needs --minimize COST", id="no cost"),
         pytest.param(
             ["--minimize", "bitops", "--max_accuracy_drop", "0.1", "--oracle", "random"],
-            "Leave out --oracle",
+            "Omit --oracle",
             id="oracle",
         ),
         pytest.param(["--x", "energy"], "--x must be one of val_loss, val_accuracy, .*'energy'", id="x"),
-        pytest.param(["--sizes", "1"], "--sizes means nothing without --strategy=dual_precision", id="sizes"),
-        pytest.param(["--tolerance", "0.1"], "--tolerance means nothing without", id="tolerance"),
-        pytest.param(["--fixed_ends"], "--fixed_ends means nothing without", id="ends"),
-        pytest.param(["--resume"], "holds no tuning to go on with. Leave out --resume", id="resume"),
+        pytest.param(["--sizes", "1"], "--sizes has no effect without --strategy=dual_precision", id="sizes"),
+        pytest.param(["--tolerance", "0.1"], "--tolerance has no effect without", id="tolerance"),
+        pytest.param(["--fixed_ends"], "--fixed_ends has no effect without", id="ends"),
+        pytest.param(["--resume"], "has no run to resume. Omit --resume", id="resume"),
     ],
 )
 def test_errors_are_one_line_and_leave_nothing(folder, capsys, arguments, message):
@@ -85,12 +85,12 @@ def test_a_folder_of_a_tuning_that_was_killed_as_it_began_is_free(folder, tmp_pa
         assert cli.main(["tune", *files, "--loss=logits", f"--strategy={strategy}", *flags, *more]) == 1
         return capsys.readouterr().err
 
-    assert "holds no tuning to go on with. Leave out --resume to begin one" in error("--resume")
-    message = "--x must be one of" if strategy == "mixed" else "has --sizes in place of budgets"
+    assert "has no run to resume. Omit --resume to start one" in error("--resume")
+    message = "--x must be one of" if strategy == "mixed" else "uses --sizes instead of budgets"
     assert message in error() and message in error("--overwrite")
     (tmp_path / "thesis.txt").write_text("mine")
-    assert "holds files of something else: thesis.txt. Choose another OUTPUT" in error()
-    assert "holds files of something else: thesis.txt. Choose another OUTPUT" in error("--overwrite")
+    assert "has other files: thesis.txt. Choose another OUTPUT" in error()
+    assert "has other files: thesis.txt. Choose another OUTPUT" in error("--overwrite")
 
 
 @pytest.mark.parametrize(

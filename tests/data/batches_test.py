@@ -165,7 +165,7 @@ def test_data_without_labels_that_fit(data, message):
         (X * np.nan, ONE, "The inputs of `data` must be finite"),
         (X[:0], ONE, "at least one sample"),
         (tf.data.Dataset.from_tensor_slices(X).batch(2).take(0), ONE, "at least one sample"),
-        (tf.data.Dataset.from_tensor_slices(X).batch(2).repeat(), ONE, "must end.*Give `data.take"),
+        (tf.data.Dataset.from_tensor_slices(X).batch(2).repeat(), ONE, "must have an end.*Give `data.take"),
         (lambda: iter(()), ONE, "return a new iterator each time"),
     ],
 )

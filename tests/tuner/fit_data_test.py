@@ -97,7 +97,9 @@ def test_training_data_that_cannot_be_read(x, y, error, message):
     ("validation", "message"),
     [
         pytest.param((X, Y, Y, Y), r"\(x, y, sample_weight\). Received: a tuple of 4", id="four"),
-        pytest.param(tf.data.Dataset.from_tensors((X, Y)).repeat(), "never end. Give `validation_steps`", id="endless"),
+        pytest.param(
+            tf.data.Dataset.from_tensors((X, Y)).repeat(), "must have an end.*Give `validation_steps`", id="endless"
+        ),
     ],
 )
 def test_validation_data_that_cannot_be_evaluated(validation, message):

@@ -20,5 +20,5 @@ def test_the_number_of_trials_is_one_or_more(name):
 def test_names():
     with pytest.raises(ValueError, match="must be one of 'grid', 'random'.*Received: 'best'"):
         new_oracle("best", "val_accuracy")
-    with pytest.raises(ValueError, match="Leave out `max_trials`"):
+    with pytest.raises(ValueError, match="Omit `max_trials`"):
         new_oracle("hyperband", "val_accuracy", max_trials=3)

@@ -30,7 +30,7 @@ def test_it_is_taken_up_by_the_same_experiment_alone(tmp_path):
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_files_of_something_else_stay(tmp_path, overwrite):
     (tmp_path / "thesis.tex").write_text("years")
-    with pytest.raises(ValueError, match="holds files of something else: thesis.tex. Choose another"):
+    with pytest.raises(ValueError, match="has other files: thesis.tex. Choose another"):
         Project(tmp_path).open(IDENTITY, overwrite=overwrite)
     assert (tmp_path / "thesis.tex").read_text() == "years"
 

@@ -73,5 +73,5 @@ def test_the_model_of_a_user_stays_as_it_was_compiled(tmp_path):
 
 def test_bisection_takes_one_value_of_everything_else(tmp_path):
     hypermodel = tiny.hypermodel(budgets=None, choices={"learning_rate": [0.1, 0.2]})
-    with pytest.raises(ValueError, match="bisects the budget alone.*one value each of learning_rate"):
+    with pytest.raises(ValueError, match="searches only the budget.*one value for each of learning_rate"):
         BudgetTuner(hypermodel, directory=tmp_path, minimize="bitops", max_accuracy_drop=0.1)

@@ -57,7 +57,7 @@ def test_a_range_of_budgets_is_kept_to_what_can_be_met(tmp_path):
     budget = hypermodel.declare(hp)["budget"]
     assert (hp.space[-1].min_value, hp.space[-1].max_value) == (low, high) and budget.limit == low
     assert hypermodel.space_size is None
-    with pytest.raises(ValueError, match="holds no budget: the assignments of the network cost from"):
+    with pytest.raises(ValueError, match="has no feasible budget: the assignments of the network cost from"):
         tiny.hypermodel(budgets=BudgetRange("bitops", high=low / 2))
     with pytest.raises(ValueError, match="`low` must be below `high`"):
         BudgetRange("bitops", 2, 1)

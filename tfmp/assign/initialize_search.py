@@ -65,8 +65,8 @@ def _check_pair(layer, bits):
 def _logits(name, candidates, bits, confidence):
     if bits not in candidates:
         raise ValueError(
-            f"Layer `{name}`: {bits} bits are no candidate. Expected one of {', '.join(map(str, candidates))}; relax "
-            "the model with it among them."
+            f"Layer `{name}`: {bits} bits are not a candidate. Expected one of {', '.join(map(str, candidates))}; "
+            "relax the model with it among them."
         )
     hint = f"It is the probability of the assigned bits, above the equal chance of {len(candidates)} candidates"
     check_number("confidence", confidence, above=1 / len(candidates), below=1, hint=hint, where=f"Layer `{name}`")

@@ -68,7 +68,7 @@ def _simulate_workload(path, assignment, uniform, options):
     from tfmp.simulator import read_workload, simulate
 
     if uniform is None and assignment is None:
-        raise ValueError("A workload has no bits of its own: give --uniform W,A or --assignment FILE.")
+        raise ValueError("A workload has no bits: give --uniform W,A or --assignment FILE.")
     layers = read_workload(path)
     names = [layer.name for layer in layers if isinstance(layer, LayerShape)]
     bits = dict.fromkeys(names, uniform) if uniform else {}

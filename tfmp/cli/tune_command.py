@@ -106,27 +106,25 @@ def _check_combination(arguments, of_width):
         value = getattr(arguments, name)
         if value is not None and value is not False:
             where = f"{'with' if of_width else 'without'} --strategy={tune_width.STRATEGY}"
-            raise ValueError(f"--{name} means nothing {where}. Leave it out.")
+            raise ValueError(f"--{name} has no effect {where}. Omit it.")
     if arguments.max_accuracy_drop is not None and not arguments.minimize and not of_width:
-        raise ValueError("--max_accuracy_drop goes with --minimize COST. Give both, or leave it out.")
+        raise ValueError("--max_accuracy_drop needs --minimize COST. Give both, or omit it.")
     if arguments.minimize and arguments.oracle:
-        raise ValueError("--minimize finds its trials by bisection. Leave out --oracle.")
+        raise ValueError("--minimize selects its trials by bisection. Omit --oracle.")
 
 
 def _check_folder(arguments, folder, project):
     """Checks whether the folder has a run to resume or is free; after a kill before the first trial it is free."""
     is_begun = (project / "experiment.json").exists()
     if arguments.resume and not is_begun:
-        raise ValueError(f"The folder {str(folder)!r} holds no tuning to go on with. Leave out --resume to begin one.")
+        raise ValueError(f"The folder {str(folder)!r} has no run to resume. Omit --resume to start one.")
     if is_begun and not (arguments.resume or arguments.overwrite):
-        raise ValueError(f"The folder {str(folder)!r} holds a tuning. Pass --resume to go on, or --overwrite.")
+        raise ValueError(f"The folder {str(folder)!r} has a run already. Pass --resume to continue it, or --overwrite.")
     expected = {LOCKS, tune_width.FIRST_STAGE if project != folder else LOCKS}
     names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
     others = sorted(name for name in names if not name.startswith(".") and name not in expected)
     if others and not is_begun:
-        raise ValueError(
-            f"The folder {str(folder)!r} holds files of something else: {', '.join(others[:5])}. Choose another OUTPUT."
-        )
+        raise ValueError(f"The folder {str(folder)!r} has other files: {', '.join(others[:5])}. Choose another OUTPUT.")
 
 
 def _tuner(arguments, model, folder):

@@ -41,7 +41,9 @@ def run(arguments):
     from tfmp.bindings.framework import framework_name
 
     if arguments.strategy != (STRATEGY,) or arguments.budget or arguments.minimize:
-        raise ValueError(f"--strategy={STRATEGY} goes with no other strategy, and has --sizes in place of budgets.")
+        raise ValueError(
+            f"--strategy={STRATEGY} cannot be combined with other strategies, and uses --sizes instead of budgets."
+        )
     if len(arguments.activation_bits or (8,)) != 1:
         raise ValueError(f"--strategy={STRATEGY} takes one number of --activation_bits.")
     folder, in_pool = pathlib.Path(arguments.output), "KERASTUNER_ORACLE_IP" in os.environ
@@ -93,7 +95,9 @@ def _builder(arguments, data):
         return lambda width: tfmp.scale_width(build(), width, **ends) if ends else build(width=width)
     if ":" in name and not os.path.exists(name):
         if ends:
-            raise ValueError("--fixed_ends is for networks of tfmp.networks and for files: your function has the say.")
+            raise ValueError(
+                "--fixed_ends is for networks of tfmp.networks and for files. Your function decides what it scales."
+            )
         module, _, function = name.partition(":")
         sys.path.insert(0, os.getcwd())
         try:

@@ -53,7 +53,7 @@ class RuntimeLatency(Cost):
         if any(format.is_float for format in (*weight_formats, *activation_formats)):
             raise ValueError(
                 f"Layer `{shape.name}` is in floating point, for which no latency was measured. Quantize it, or "
-                "leave it out of the budget by `like_uniform`."
+                "exclude it from the budget with `like_uniform`."
             )
         latencies = [self._latency_us(shape, format) for format in weight_formats]
         return np.repeat(np.array(latencies, np.float64)[:, None], len(activation_formats), axis=1)
@@ -74,7 +74,7 @@ class RuntimeLatency(Cost):
         found = self.measurements.overhead_us.get(network_key(graph))
         if found is None:
             raise ValueError(
-                f"What network `{graph.name}` takes beside its layers was not measured. Run {_COMMAND}, with this "
+                f"What network `{graph.name}` takes outside its layers was not measured. Run {_COMMAND}, with this "
                 "model and the same file: it adds what is missing."
             )
         return found

@@ -89,8 +89,8 @@ class Table(Cost):
             return self._others
         if prices is None:
             raise ValueError(
-                f"Table `{self.name}` has no layer `{layer}`. It has: {', '.join(self._prices)}. Add the layer, or say "
-                "by `others=` what the layers cost that are not in it."
+                f"Table `{self.name}` has no layer `{layer}`. It has: {', '.join(self._prices)}. Add the layer, or "
+                "give the cost of all other layers with `others=`."
             )
         if (weight_bits, activation_bits) not in prices:
             raise ValueError(

@@ -149,7 +149,9 @@ def first_samples(batches: Iterable[Any], count: int) -> Any:
 def _read(data, inputs, batch_size, name, *, labelled):
     source = source_of(data, name)
     if source.num_batches(batch_size) == np.inf:
-        raise ValueError(f"{name} must end. Received: {received(data)}, which never does. Give `data.take(batches)`.")
+        raise ValueError(
+            f"{name} must have an end. Received: {received(data)}, which has none. Give `data.take(batches)`."
+        )
     if isinstance(source, Arrays) and not labelled:
         _check_no_list_of_batches(source.structure, inputs, name)
     seen = False

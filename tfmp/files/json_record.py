@@ -123,7 +123,7 @@ def read_text(path: str | os.PathLike[str]) -> str:
             return _decoded(file.read())
     except FileNotFoundError as error:
         place = f"There is no file {os.fspath(path)!r}"
-        raise FileNotFoundError(f"{place}, seen from {os.getcwd()!r}. Check the path.") from error
+        raise FileNotFoundError(f"{place}, relative to {os.getcwd()!r}. Check the path.") from error
 
 
 def parse_json(text: str | bytes) -> Any:

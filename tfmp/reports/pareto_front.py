@@ -76,7 +76,7 @@ class ParetoFront:
             ValueError: If there are no points.
         """
         if not self.points:
-            raise ValueError("Without points there is no worst one.")
+            raise ValueError("`worst` needs at least one point. Received none.")
         xs, ys = zip(*map(self._losses, self.points), strict=True)
         return _signed(max(xs), self.x_direction), _signed(max(ys), self.y_direction)
 

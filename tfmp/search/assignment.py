@@ -141,7 +141,7 @@ def random_within(
             chosen = _exchanged(knapsack, chosen, knapsack.fitting(chosen) & (knapsack.share(chosen) > 0), rng)
     raise ValueError(
         f"None of {_DRAWS} random assignments spends the budget within {tolerance:.2%}: the closest spends {most:.2%}. "
-        "Give a larger `tolerance`, or a budget between the cheapest and the dearest assignment."
+        "Give a larger `tolerance`, or a budget between the cheapest and the most expensive assignment."
     )
 
 

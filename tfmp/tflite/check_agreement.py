@@ -31,7 +31,7 @@ def check_agreement(report: TFLiteReport, tolerance: Tolerance, parting: Callabl
                 f"Operator `{operator.name}` ({operator.kind}) of the file differs from the folded model: "
                 f"{operator.equal_share:.2%} of its codes are equal, the largest difference is "
                 f"{operator.largest_difference}. Expected at least {tolerance.operator_equal:.0%} and at most "
-                f"{tolerance.operator_difference}. This runtime rounds otherwise than the one that was tested."
+                f"{tolerance.operator_difference}. This runtime rounds differently from the tested one."
             )
     for model, words in _MODELS.items():
         agreement = getattr(report, model)

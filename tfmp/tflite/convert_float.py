@@ -84,8 +84,8 @@ def _converted(function, name):
         ]
         raise ValueError(
             f"TensorFlow's converter cannot write model `{name}`: the runtime has no operator for "
-            f"{'; '.join(places) or 'one of its layers'}. Replace that layer, or leave it out of the model that is "
-            f"exported. The converter says: {error}"
+            f"{'; '.join(places) or 'one of its layers'}. Replace this layer, or omit it from the exported model. "
+            f"The converter says: {error}"
         ) from error
 
 

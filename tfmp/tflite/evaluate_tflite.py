@@ -148,5 +148,5 @@ def _check_targets(targets, requested):
     missing = [name for name in requested if name not in targets]
     if missing or not targets:
         raise ValueError(
-            f"`data` must have targets for each output that is judged. Received: none for {', '.join(missing) or 'any'}"
+            f"`data` must have targets for each evaluated output. Received: none for {', '.join(missing) or 'any'}"
         )

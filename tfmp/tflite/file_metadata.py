@@ -68,7 +68,7 @@ def own_metadata(model: schema.ModelT, label: str) -> dict:
     if not entries:
         raise ValueError(
             f"Expected a TFLite file that `tfmp.export_tflite` wrote. Received: {label}, which has no metadata of "
-            "tfmp. Export the model with tfmp; `tfmp.evaluate_tflite` takes files of others."
+            "tfmp. Export the model with tfmp; `tfmp.evaluate_tflite` accepts other files."
         )
     try:
         about = check_instance("metadata", parse_json(_content(model, entries[0])), dict, "an object")

@@ -128,7 +128,7 @@ def _extendable(path, conditions):
         raise ValueError(
             f"{str(path)!r} was measured under other conditions: "
             + ", ".join(f"{key} {there!r} there, {here!r} now" for key, (there, here) in differing.items())
-            + ". Rows of both do not compare: write to another file."
+            + ". Their rows cannot be compared: write to another file."
         )
     return table
 
@@ -169,8 +169,8 @@ def _noise(graph):
         sizes = graph.tensors[name].shape[1:]
         if None in sizes:
             raise ValueError(
-                f"Input `{name}` has the shape {sizes}, whose free sizes no file can have. Build the model with a "
-                "fixed input shape."
+                f"Input `{name}` has the shape {sizes}, with free sizes, which a file cannot have. Build the model with "
+                "a fixed input shape."
             )
         values = rng.normal(size=(8, *sizes))
         # Zeros and ones are also valid indices.

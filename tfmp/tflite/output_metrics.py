@@ -143,7 +143,7 @@ class _WholeFunction:
         if values.shape[:1] != targets.shape[:1]:
             raise ValueError(
                 f"With sample weights, the metric `{metric_name(self._function)}` must take `sample_weight` or return "
-                f"one value per sample. Received: {received(values)}. Leave the weights out of the data otherwise."
+                f"one value per sample. Received: {received(values)}. Otherwise omit the weights from the data."
             )
         mean = _WeightedMean(lambda *_: values)
         mean.add(targets, outputs, weights[0])

@@ -14,7 +14,7 @@ def check_library(layer: Layer) -> None:
                 layer.name,
                 f"it has its {tensor} quantized by `{selection.quantizer}` of another library, whose levels are not "
                 "those of a file",
-                "Give it one of its 8-bit configurations, or one of ours.",
+                "Give it one of its 8-bit configurations, or one of `tfmp.tfmot`.",
             )
 
 
@@ -37,7 +37,7 @@ def check_range(layer: Layer) -> None:
     if name and quantizers.family(name).range_of_every_batch:
         raise FoldError(
             layer.name,
-            f"it has `{name}` for its input, which takes the range anew from every batch, where a file has one",
+            f"it has `{name}` for its input, whose range changes with every batch, while a file has one range",
             'Use "moving_range" or "lsq" for activations, e.g. `quantizer=("linear", "moving_range")`.',
         )
 

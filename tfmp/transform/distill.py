@@ -48,7 +48,7 @@ def distill(student: KerasModel, teacher: KerasModel, *, temperature: float = 4.
     if any(len(shape) < 2 or shape[-1] is None or shape[-1] < 2 for shape in shapes):
         raise ValueError(
             "The student's outputs must be probabilities or logits of two or more classes, on the last axis. Received "
-            f"outputs of the shapes {shapes}. For other outputs, train with the teacher's in place of the targets."
+            f"outputs of the shapes {shapes}. For other outputs, use those of the teacher as targets."
         )
     student_kinds = [holds_probabilities(graph, name) for name in graph.output_names]
     function, teacher_kinds = _teacher(teacher, graph, shapes, student_kinds)

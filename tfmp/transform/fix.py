@@ -63,7 +63,7 @@ def fix(
             "`post_training=True` needs `calibration`, a few hundred inputs, for ranges and biases. Received: None"
         )
     if loss is not None and not post_training:
-        raise ValueError("`loss` decides what `post_training=True` does. Received a loss with `post_training=False`.")
+        raise ValueError("`loss` needs `post_training=True`. Received a loss with `post_training=False`.")
     if loss is not None:
         check_function("loss", loss, "targets and outputs")
     check_choice("verbose", verbose, (0, 1))

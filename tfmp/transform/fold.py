@@ -59,4 +59,4 @@ def check_fixed(graph: Graph) -> None:
     for layer in graph.layers.values():
         check_library(layer)
     if not any(layer.is_quantized for layer in graph.layers.values()):
-        raise ValueError(f"Model `{graph.name}` has no quantized layer. Expected what `tfmp.fix` returned.")
+        raise ValueError(f"Model `{graph.name}` has no quantized layer. Expected a model from `tfmp.fix`.")

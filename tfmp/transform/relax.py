@@ -99,7 +99,7 @@ def relax(
     if quantized:
         raise ValueError(
             f"Model `{graph.name}` is quantized already, by its layers {', '.join(quantized)}. Relax the model in "
-            "floating point; to train on with what a search found, see `tfmp.fix`."
+            "floating point; to continue with the result of a search, see `tfmp.fix`."
         )
     options: dict[str, Any] = {"layers": layers, "skip": skip, "quantizer": pair}
     plans = plan(graph, first_and_last=first_and_last, **options)

@@ -24,7 +24,7 @@ def searched_layers(model: KerasModel) -> tuple[str, ...]:
         names = tuple(entry.name for entry in plans if entry.status == SEARCHED)
     if not names:
         raise ValueError(
-            f"Model `{graph.name}` must have layers whose bits are searched. Received one without: none multiplies but "
-            "the first and the last. Give the names of layers instead."
+            f"Model `{graph.name}` must have layers whose bits are searched. Received one without: only its first and "
+            "last layers have a kernel. Give the names of layers instead."
         )
     return names

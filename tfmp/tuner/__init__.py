@@ -3,7 +3,7 @@
 import importlib.util
 
 if importlib.util.find_spec("keras_tuner") is None:
-    raise ImportError("The tuner drives keras-tuner: `pip install tfmp[tuner]`.")
+    raise ImportError("The tuner needs keras-tuner: `pip install tfmp[tuner]`.")
 
 from tfmp.tuner.budget_range import BudgetRange
 from tfmp.tuner.budget_tuner import BudgetTuner

@@ -111,7 +111,7 @@ class BudgetTuner(keras_tuner.Tuner, TuningResults):
                 )
             if hypermodel.space.open_names:
                 raise ValueError(
-                    "`minimize` bisects the budget alone. Give the hypermodel one value each of "
+                    "`minimize` searches only the budget. Give the hypermodel one value for each of "
                     f"{', '.join(hypermodel.space.open_names)}."
                 )
             oracle = BisectionOracle(quantity_name(minimize), max_accuracy_drop, max_trials=max_trials)

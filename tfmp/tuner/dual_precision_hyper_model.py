@@ -161,7 +161,7 @@ class DualPrecisionHyperModel(MixedPrecisionHyperModel):
         return self.target_bits(values["size_of"])
 
     def set_budgets(self, budgets: Any) -> None:
-        raise ValueError("A DualPrecisionHyperModel has sizes in place of budgets: a tuner of it takes no `minimize`.")
+        raise ValueError("A DualPrecisionHyperModel has sizes instead of budgets: omit `minimize`.")
 
     def identity(self) -> dict[str, Any]:
         """JSON that is equal for equal hypermodels."""

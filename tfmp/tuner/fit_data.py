@@ -34,11 +34,11 @@ class FitData:
         own = [name for name in options if name in _OWN]
         if own:
             raise ValueError(
-                f"`{own[0]}` is no argument of a tuner's `search`: give the epochs to `tfmp.tuner.Training`, and what "
-                "to judge trials by as `validation_data`."
+                f"`{own[0]}` is not an argument of a tuner's `search`: give the epochs to `tfmp.tuner.Training`, and "
+                "the data that compare trials as `validation_data`."
             )
         if validation_data is None:
-            raise ValueError("`search` needs `validation_data`, by which trials are judged. Received: None")
+            raise ValueError("`search` needs `validation_data`, by which trials are compared. Received: None")
         self.x, self.y = as_dataset(x, "`x`"), y
         self._source = source_of(self.x, "`x`")
         if y is not None:
@@ -62,7 +62,10 @@ class FitData:
                 f"(x, y) or (x, y, sample_weight). Received: a tuple of {len(data)}"
             )
         if source_of(data, "`validation_data`").num_batches(1) == math.inf and not self._validation_options["steps"]:
-            raise ValueError("`validation_data` never end. Give `validation_steps`, or data that are not repeated.")
+            raise ValueError(
+                "`validation_data` must have an end. Received infinite data. Give `validation_steps`, or data that are not "
+                "repeated."
+            )
 
     def identity(self) -> dict[str, Any]:
         """JSON that is equal for equal data: all values of arrays; number and kind of batches."""

@@ -57,7 +57,7 @@ def new_oracle(
     options = {"seed": seed, "max_consecutive_failed_trials": math.inf}
     if name == "hyperband":
         if max_trials is not None:
-            raise ValueError("Hyperband decides itself how many trials there are. Leave out `max_trials`.")
+            raise ValueError("Hyperband sets the number of trials itself. Omit `max_trials`.")
         if max_epochs is not None:
             options["max_epochs"] = max_epochs
     else:

@@ -74,7 +74,7 @@ class Project:
                 process searches in it.
             OSError: If it cannot be written, or there is too little space.
         """
-        way_out = "Nothing was trained. Choose another `directory`, or make room"
+        way_out = "Nothing was trained. Choose another `directory`, or free space"
         check_space(self.folder, way_out=way_out)
         if not self.is_experiment:
             self._check_free()
@@ -89,7 +89,7 @@ class Project:
         names = sorted(name for name in names if not name.startswith(".") and name != LOCKS)
         if names:
             raise ValueError(
-                f"The folder {str(self.folder)!r} holds files of something else: {', '.join(names[:5])}. Choose "
+                f"The folder {str(self.folder)!r} has other files: {', '.join(names[:5])}. Choose "
                 "another `directory` or `project_name`."
             )
 
@@ -137,9 +137,8 @@ class Project:
         text = difference_text(found, identity, others=("format", "version"))
         if text:
             raise ValueError(
-                f"The folder {str(self.folder)!r} belongs to another experiment. {text}. Take up the old one with what "
-                "it was started with, give this one another `project_name`, or pass overwrite=True to remove the old "
-                "one."
+                f"The folder {str(self.folder)!r} belongs to another experiment. {text}. Resume the old one with its "
+                "settings, give this one another `project_name`, or pass overwrite=True to remove the old one."
             )
 
     @staticmethod
@@ -246,6 +245,6 @@ def _folder_errors():
     except OSError as error:
         raise FolderError(
             error.errno,
-            f"Cannot write what a trial found: {error.strerror or error}. Finished trials are kept: make room and "
+            f"Cannot write the result of a trial: {error.strerror or error}. Finished trials are kept: free space and "
             "start again",
         ) from error

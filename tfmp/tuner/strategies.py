@@ -74,7 +74,7 @@ def uniform(run: "TrialRun") -> tuple[KerasModel, BitAssignment]:
     """Trains at uniform bits: those of the budget, or the most expensive pair of candidates within it."""
     search_model = run.relaxed()
     graph = framework_of(search_model).read(search_model, weights=False)
-    pair = run.budget.like_uniform or _dearest_pair(graph, run.budget)
+    pair = run.budget.like_uniform or _most_expensive_pair(graph, run.budget)
     assignment = BitAssignment({layer.name: pair for layer in graph.searched})
     return run.fine_tuned(search_model, assignment, run.epochs), assignment
 
@@ -103,7 +103,7 @@ def _by_sensitivity(run, method):
     return run.fine_tuned(search_model, assignment, run.epochs), assignment
 
 
-def _dearest_pair(graph, budget):
+def _most_expensive_pair(graph, budget):
     priced, limit = SearchedCost(graph, budget.cost), budget.limit_for(graph)
     weight_bits = {bits for layer in graph.searched for bits in layer.weight.bits}
     activation_bits = {bits for layer in graph.searched for bits in layer.activation.bits}

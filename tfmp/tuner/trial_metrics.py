@@ -45,7 +45,7 @@ def cost_digests(given: Iterable[CostLike]) -> dict[str, str]:
         if known.setdefault(name, own) != own:
             raise ValueError(
                 f"Trials would record two different costs as {name!r}. Give one of them another `name`, or tune it in "
-                "a project of its own."
+                "a separate project."
             )
         default = _default(costs.get(cost).name)
         if default is None or _digest(default) != own:

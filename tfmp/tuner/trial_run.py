@@ -148,6 +148,6 @@ class TrialRun:
         for epoch, loss in enumerate(history["loss"]):
             if not math.isfinite(loss):
                 raise keras_tuner.errors.FailedTrialError(
-                    f"The loss is {loss} in epoch {epoch + 1} of the {phase}. Lower the learning rate, or leave out "
-                    "what is unstable."
+                    f"The loss is {loss} in epoch {epoch + 1} of the {phase}. Lower the learning rate, or remove "
+                    "unstable choices."
                 )

@@ -71,7 +71,7 @@ class WorkerPool:
                         code = self.processes[name].returncode
                         if failures[name] > self.restarts:
                             raise ChildProcessError(
-                                f"`{name}` ended with code {code}, {failures[name]} times. See what it printed."
+                                f"`{name}` ended with code {code}, {failures[name]} times. See its output."
                             )
                         print(f"{name} ended with code {code}: started again", flush=True)
                         self._start(name, {**shared, TAKES_UP: "1"}, pipe)

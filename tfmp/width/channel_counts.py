@@ -72,7 +72,7 @@ class ChannelCounts:
         for unknown, factor in self._open(count):
             multiple = divisor // math.gcd(divisor, factor)
             if self._originals[unknown] % multiple:
-                raise ValueError(f"its {self.original(count)} channels are no multiples of {divisor} part by part")
+                raise ValueError(f"its {self.original(count)} channels are not multiples of {divisor}, part by part")
             self._multiples[unknown] = math.lcm(self._multiples[unknown], multiple)
 
     def tie(self, one, other):

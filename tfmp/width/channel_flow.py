@@ -45,7 +45,7 @@ class ChannelFlow:
             except ValueError as error:
                 raise ValueError(
                     f"Layer `{layer.name}` ({layer.config['class'].__name__}) cannot get other channels: {error}. Name "
-                    "it, or the layers before it, in `keep`: what they return then keeps its channels."
+                    "it, or the layers before it, in `keep`: their outputs then keep their channels."
                 ) from error
             for name, axes in zip(call.outputs, outputs, strict=True):
                 for count in axes if layer.name in kept else ():
@@ -67,7 +67,7 @@ class ChannelFlow:
         if rule is not None and (scaled or has_kernel(layer) or rule == self._embedded):
             return [rule(layer, inputs, original[0])]
         if layer.config["class"].__name__ in _ATTENTION and layer.name not in kept:
-            raise ValueError("its heads have a width of their own, `key_dim`, which does not follow what it reads")
+            raise ValueError("its heads have their own width, `key_dim`, which does not follow its input")
         adapted = layer.kind == "normalization"
         if not scaled and (rule is not None or adapted or not layer.num_parameters or layer.name in kept):
             return original
@@ -78,7 +78,7 @@ class ChannelFlow:
         if layer.name in kept:
             return original
         reason = layer.attributes.get("left_because")
-        raise ValueError("what it does to channels is not known" + (f" ({reason})" if reason else ""))
+        raise ValueError("its effect on channels is unknown" + (f" ({reason})" if reason else ""))
 
     def _rule(self, layer):
         if layer.config["class"].__name__ in FOLLOWERS:
@@ -200,7 +200,7 @@ class ChannelFlow:
         scaled = [count for count in inner if isinstance(count, tuple)]
         if scaled:
             if len(scaled) > 1 or None in (*inner, *made):
-                raise ValueError(f"it makes {original} of {tuple(old)}, where channels lose their own axis")
+                raise ValueError(f"it reshapes {tuple(old)} to {original}, where channels have no separate axis")
             self._place(made, scaled[0])
         return (*source[:start], *made, *source[len(source) - end :])
 
@@ -214,7 +214,7 @@ class ChannelFlow:
             if size % made[position] == 0 and made[position] > 1:
                 made[position] = self.counts.divided(count, size // made[position])
                 return
-        raise ValueError(f"no axis of {tuple(made)} takes its {size} channels")
+        raise ValueError(f"no axis of {tuple(made)} can have its {size} channels")
 
     def _with(self, original, axis, count):
         axes = list(original)

@@ -69,7 +69,7 @@ def scale_width(
     except Exception as error:
         raise ValueError(
             f"Model `{graph.name}` does not build with {multiplier:g} times its channels. Name the layers whose "
-            f"channels must stay in `keep`. What was raised: {error}"
+            f"channels must stay in `keep`. The error was: {error}"
         ) from error
     _check_shapes(graph, framework.read(scaled, weights=False), expected)
     return scaled
@@ -138,5 +138,5 @@ def _check_shapes(graph, scaled, expected):
                 raise ValueError(
                     f"Layer `{call.layer}` ({graph.layer_of(call).config['class'].__name__}) does not follow the "
                     f"channels of its input: expected an output of shape {expected[name]}, received {received}. Name "
-                    "it in `keep`: what it returns then keeps its channels."
+                    "it in `keep`: its output then keeps its channels."
                 )

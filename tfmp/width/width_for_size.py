@@ -122,7 +122,7 @@ def kernel_bits(model: KerasModel, weight_bits: int, depthwise_bits: int | None 
             if _has_kernel(framework, model, layer):
                 raise ValueError(
                     f"Layer `{layer.name}` ({layer.config['class'].__name__}) has a kernel that would stay in floating "
-                    f"point, and that the size would leave out: {plans[layer.name].reason}."
+                    f"point, which the size would not include: {plans[layer.name].reason}."
                 )
             continue
         shape = layer.shape

@@ -100,7 +100,7 @@ def test_unfamiliar_data_are_said_and_move_no_normalization(model):
     for data in (NATURAL * 255, NATURAL * 0.02, NATURAL + 3):
         assert statistics_distance(model, data) > 0.25
     for options in ({}, {"post_training": True}):
-        with pytest.warns(UserWarning, match="calibration data do not look like"):
+        with pytest.warns(UserWarning, match="calibration data differ from those"):
             fixed = at_8_bits(model, NATURAL[:64] * 255, calibration=NATURAL[:64] * 255, **options)
         for name in () if options else ("norm", "last_norm"):
             moved = [np.asarray(each.get_layer(name).moving_variance) for each in (model, fixed)]
@@ -112,5 +112,5 @@ def test_unfamiliar_data_are_said_and_move_no_normalization(model):
 
 
 def test_a_loss_needs_post_training(model):
-    with pytest.raises(ValueError, match="`loss` decides what `post_training=True` does"):
+    with pytest.raises(ValueError, match="`loss` needs `post_training=True`"):
         at_8_bits(model, NATURAL, calibration=NATURAL, loss=keras.losses.MeanSquaredError())

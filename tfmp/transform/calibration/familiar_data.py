@@ -29,8 +29,8 @@ def is_familiar(models: Iterable[KerasModel], data: Any) -> bool:
         if distances[-1] <= _LARGEST_DISTANCE:
             return True
     warnings.warn(
-        "The calibration data do not look like what the batch normalizations were trained on: what these read is "
-        f"{min(distances):.2g} nats from their moving statistics, at most {_LARGEST_DISTANCE} is expected. So the "
+        "The calibration data differ from those that the batch normalizations were trained on: their inputs are "
+        f"{min(distances):.2g} nats from the moving statistics, at most {_LARGEST_DISTANCE} is expected. So the "
         "statistics are kept. Give inputs as the network will see them, preprocessed as in training. If they are, the "
         "moving statistics have not settled: train longer, or with a smaller momentum.",
         stacklevel=3,
