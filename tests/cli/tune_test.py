@@ -33,7 +33,7 @@ def test_tune_leaves_a_front_and_goes_on_only_when_told_to(folder, capsys):
     output = folder / "tuning"
     assert {"front.json", "front.csv", "front.png", "front.svg"} <= {path.name for path in output.iterdir()}
     assert tune(folder, *budgets) == 1
-    assert "Pass --resume to go on, or --overwrite" in capsys.readouterr().err
+    assert "Pass --resume to continue it, or --overwrite" in capsys.readouterr().err
     assert tune(folder, *budgets, "--resume") == 0
     front = tfmp.reports.ParetoFront.from_json(output / "front.json")
     assert [point["budget"] for point in front.points] == ["bitops like 2,2", "bitops like 3,3"]

@@ -43,7 +43,7 @@ def test_one_command_selects_and_goes_on(folder, capsys, model):
     assert front.points[2]["weight_bits"] == best
     assert f"Chosen: {best} bits, 8 for depthwise convolutions." in printed
     assert tune(folder, model, *bits) == 1
-    assert "Pass --resume to go on, or --overwrite" in capsys.readouterr().err
+    assert "Pass --resume to continue it, or --overwrite" in capsys.readouterr().err
     assert tune(folder, model, *bits, "--resume") == 0
     assert tfmp.reports.ParetoFront.from_json(folder / "tuning" / "front.json") == front
 

@@ -169,8 +169,8 @@ def _noise(graph):
         sizes = graph.tensors[name].shape[1:]
         if None in sizes:
             raise ValueError(
-                f"Input `{name}` has the shape {sizes}, with free sizes, which a file cannot have. Build the model with "
-                "a fixed input shape."
+                f"Input `{name}` has the shape {sizes}, with free sizes, which a file cannot have. Build the model "
+                "with a fixed input shape."
             )
         values = rng.normal(size=(8, *sizes))
         # Zeros and ones are also valid indices.

@@ -44,7 +44,7 @@ class BudgetRange:
         if low >= high:
             unit = costs.get(self.cost).unit
             raise ValueError(
-                f"The range from {low:g} to {high:g} {unit} has no feasible budget: the assignments of the network cost "
-                f"from {smallest:g} to {largest:g}. Move `low` and `high`, or offer other bits."
+                f"The range from {low:g} to {high:g} {unit} has no feasible budget: the assignments of the network "
+                f"cost from {smallest:g} to {largest:g}. Move `low` and `high`, or offer other bits."
             )
         return BudgetRange(self.cost, low, high)

@@ -63,8 +63,8 @@ class FitData:
             )
         if source_of(data, "`validation_data`").num_batches(1) == math.inf and not self._validation_options["steps"]:
             raise ValueError(
-                "`validation_data` must have an end. Received infinite data. Give `validation_steps`, or data that are not "
-                "repeated."
+                "`validation_data` must have an end. Received infinite data. Give `validation_steps`, or data "
+                "that are not repeated."
             )
 
     def identity(self) -> dict[str, Any]:
