@@ -75,6 +75,7 @@ MODULES = [
     "joint",
     "keras2",
     "layers",
+    "operators",
     "plots",
     "quantizers",
     "reports",

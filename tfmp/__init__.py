@@ -48,6 +48,7 @@ _MODULES = (
     "keras2",
     "layers",
     "networks",
+    "operators",
     "plots",
     "quantizers",
     "reports",

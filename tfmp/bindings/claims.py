@@ -3,7 +3,8 @@
 from tfmp.bindings.check_claim import check_claim
 from tfmp.bindings.custom_layers import registration
 from tfmp.graph import Call, TensorRef
-from tfmp.operators.recognition import activation_name, function_kind
+from tfmp.operators import TABLE
+from tfmp.operators.recognition import OTHER, activation_name, function_kind, recognize
 
 _FUNCTIONS = {"Activation": "activation", "Lambda": "function", "TFOpLambda": "function"}
 _RENAME = "Give it another name and register it with Keras under that, since Keras builds layers again by the name."
@@ -23,7 +24,7 @@ def claimed_kind(operation, config, call, tensors, framework):
         ValueError: If the layer computes something else.
     """
     subject, owner = f"Layer `{call.layer}` ({type(operation).__name__})", type(operation)
-    claim = registration(owner, config, subject)
+    claim = registration(owner, config, subject) or _of_operator(owner, config, call)
     if claim is None and _is_of(framework, owner) and owner.__name__ in _FUNCTIONS:
         owner = getattr(operation, _FUNCTIONS[owner.__name__])
         subject = f"{subject}: its function `{_name(owner)}`"
@@ -59,6 +60,12 @@ def claimed_activation(operation, config, call, tensors, framework):
     subject = f"{subject} is {'registered as' if claim else 'by its name the kind'}"
     check_claim(function, applied, tensors, said, owner=function, subject=subject, way_out=way_out)
     return claim
+
+
+def _of_operator(layer_class, config, call):
+    """The same for a class that an operator names by itself; one that says what it computes is compared with that."""
+    kind, attributes = recognize(layer_class, config, call=call)
+    return None if kind == OTHER or TABLE[kind].values is None else (kind, attributes)
 
 
 def _of_function(function, config, subject, framework):

@@ -1,0 +1,74 @@
+"""The names by which the table knows the layers, operations and functions of both Kerases."""
+
+import re
+
+import keras
+import pytest
+import tensorflow as tf
+import tf_keras
+
+from tfmp.operators import TABLE
+from tfmp.operators.operator_table import function_names, operator_of_function
+from tfmp.operators.recognition import OTHER, activation_name, recognize
+
+OF_THE_LIBRARY = {"Quantize", "RangeBatchNormalization"}
+NAMES = sorted({name for operator in TABLE.values() for name in operator.classes})
+
+
+def is_known(name):
+    """True for a layer of either Keras, an operation of Keras 3 or a function of TensorFlow."""
+    if name[0].islower() or name.startswith("_"):
+        value = tf.Tensor if name.startswith("__operators__") else tf
+        name = f"__{name.rpartition('.')[2]}__" if value is tf.Tensor else name
+        for part in name.split("."):
+            value = getattr(value, part, None)
+        return value is not None
+    snake = re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+    return any(hasattr(place, name) for place in (keras.layers, tf_keras.layers)) or hasattr(keras.ops, snake)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_name_is_that_of_a_layer_or_an_operation(name):
+    assert name in OF_THE_LIBRARY or is_known(name)
+
+
+@pytest.mark.parametrize("name", function_names())
+def test_every_function_is_one_of_a_keras(name):
+    assert any(hasattr(package.activations, name) for package in (keras, tf_keras))
+    operator, attributes = operator_of_function(name)
+    assert recognize("Activation", {"activation": name}) == (operator.kind, attributes)
+
+
+def test_names_that_differ_between_the_kerases():
+    differing = {name for operator in TABLE.values() for name in operator.tf_keras_functions}
+    assert differing == {"hard_sigmoid"}
+    values = [package.activations.hard_sigmoid(tf.constant([1.0])) for package in (keras, tf_keras)]
+    for framework, value in zip(("keras", "tf_keras"), values, strict=True):
+        attributes = operator_of_function("hard_sigmoid", framework)[1]
+        assert attributes["factor"] + attributes["offset"] == pytest.approx(float(value[0]))
+
+
+def test_parts_are_kinds_with_a_kernel():
+    split = [operator for operator in TABLE.values() if operator.parts]
+    assert split and all(TABLE[part].kernel is not None for operator in split for part in operator.parts)
+    assert all(operator.lower is None for operator in split)
+
+
+@pytest.mark.parametrize("name", ["Unknown", "", object])
+def test_what_no_operator_is(name):
+    assert recognize(name, {"padding": "same", "units": 3}) == (OTHER, {"padding": "same"})
+
+
+@pytest.mark.parametrize(
+    ("activation", "name"),
+    [
+        (None, "linear"),
+        ("relu", "relu"),
+        ({"class_name": "function", "config": "relu"}, "relu"),
+        ({"class_name": "function", "config": "f", "registered_name": "mine>f"}, "custom"),
+        ({"class_name": "ReLU", "config": {}}, "custom"),
+        (abs, "custom"),
+    ],
+)
+def test_activation_name(activation, name):
+    assert activation_name({"activation": activation}) == name
