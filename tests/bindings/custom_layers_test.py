@@ -12,7 +12,7 @@ from keras import layers as kl
 
 import tfmp
 from tfmp.bindings import custom_layers
-from tfmp.operators import TABLE
+from tfmp.operators import TABLE, operator_table
 
 PAGE = pathlib.Path(__file__).resolve().parents[2] / "docs" / "layers.md"
 
@@ -20,6 +20,8 @@ PAGE = pathlib.Path(__file__).resolve().parents[2] / "docs" / "layers.md"
 @pytest.fixture(autouse=True)
 def _forget(monkeypatch):
     monkeypatch.setattr(custom_layers, "_registered", {})
+    yield
+    operator_table._table.pop("square", None)  # which the page adds
 
 
 def clipped():
@@ -28,6 +30,7 @@ def clipped():
     for program in re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL):
         exec(program, names)
     assert names["squash"] in custom_layers._registered
+    assert names["Square"] in TABLE["square"].classes
     return names["Clipped"]
 
 

@@ -21,6 +21,7 @@ CASES = {  # function of the layers and a tensor [batch, 6, 6, 4]
     "labels": (lambda kl, x: kl.Activation("sigmoid")(kl.Dense(4)(kl.Flatten()(x))), "side of 0.5"),
     "image of a sigmoid": (lambda kl, x: kl.Conv2D(1, 1, activation="sigmoid")(x), ""),
     "rectified": (lambda kl, x: kl.Dense(4, activation="relu")(kl.Flatten()(x)), ""),
+    "gated": (lambda kl, x: kl.Dense(4, activation="swish")(kl.Flatten()(x)), ""),
     "directions": (lambda kl, x: kl.Activation("tanh")(kl.Dense(4)(kl.Flatten()(x))), ""),
     "unknown": (lambda kl, x: kl.UnitNormalization()(kl.Dense(4)(kl.Flatten()(x))), ""),
 }

@@ -54,7 +54,7 @@ def simulate(
     bits = {}
     for call in graph.calls:
         layer = graph.layer_of(call)
-        if layer.kind in TABLE and not TABLE[layer.kind].counted:
+        if not call.inputs or (layer.kind in TABLE and TABLE[layer.kind].keeps_values):
             continue
         if layer.shape is None:
             rows.append((layer.name, layer.kind))

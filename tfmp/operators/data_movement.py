@@ -179,7 +179,7 @@ OPERATORS = (
         functions={"linear": {}},
         order_free=True,
         clip=unclipped,
-        counted=False,
+        keeps_values=True,
     ),
     _movement(
         "reshape",
@@ -188,7 +188,7 @@ OPERATORS = (
         classes=dict.fromkeys(("Flatten", "Reshape", "ExpandDims", "Squeeze"), given()),
         order_free=True,
         channels="reshaped",
-        counted=False,
+        keeps_values=True,
     ),
     _movement(
         "concatenate",

@@ -103,7 +103,7 @@ class Operator:
         needed: The attributes that such a registration must give.
         channels: How the channels of its output follow from those of its input: a rule of
             `tfmp.width.channel_flow.ChannelFlow`. Without one they are followed as long as no size changes.
-        counted: False for what a simulated accelerator spends nothing on.
+        keeps_values: True if its output holds the values of its input, in their order: it costs an accelerator nothing.
 
     Example:
         >>> tfmp.operators.register(tfmp.operators.Operator("halved", lower_halved, classes={Halved: given()}))
@@ -134,7 +134,7 @@ class Operator:
     values: Callable[[Sequence[np.ndarray], Mapping[str, Any], tuple[int, ...]], np.ndarray] | None = None
     needed: tuple[str, ...] = ()
     channels: str = ""
-    counted: bool = True
+    keeps_values: bool = False
 
     @property
     def is_activation(self) -> bool:

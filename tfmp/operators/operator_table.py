@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
 from tfmp.checks import check_flag, check_instance
-from tfmp.graph import Layer
+from tfmp.graph import Layer, LayerShape
 from tfmp.operators.kernel import Kernel
 from tfmp.operators.operator import Attributes, Operator, Reader
 
@@ -43,13 +43,13 @@ def operator_of(layer: Layer) -> Operator | None:
     return operator if operator is not None and operator.lower is not None else None
 
 
-def kernel_of(layer: Layer) -> Kernel:
+def kernel_of(layer: Layer | LayerShape) -> Kernel:
     """How the kernel of a layer that has one lies in memory.
 
     Raises:
         ValueError: If its kind has none.
     """
-    operator = operator_of(layer)
+    operator = _table.get(layer.kind)
     if operator is None or operator.kernel is None:
         raise ValueError(f"Expected a layer with a kernel. Received: layer `{layer.name}` of kind {layer.kind!r}")
     return operator.kernel

@@ -37,7 +37,6 @@ OPERATORS = (
         classes={"InputLayer": given()},
         order_free=True,
         numbers=input_numbers,
-        counted=False,
     ),
     Operator(
         "quantize",
@@ -47,6 +46,6 @@ OPERATORS = (
         reads=QUANTIZES,
         non_negative=as_inputs,
         each_value=True,
-        counted=False,
+        keeps_values=True,
     ),
 )

@@ -6,6 +6,7 @@ from tfmp.annotations import KerasModel
 from tfmp.graph import Graph, Layer
 from tfmp.lowering.signature_names import signature_outputs
 from tfmp.operators import NUMBERS, TABLE
+from tfmp.operators.operator_table import operator_of_function
 from tfmp.operators.recognition import OTHER
 
 LARGEST, SIDE, VALUE = "largest", "side of 0.5", "value"
@@ -17,7 +18,7 @@ _REGRESSIONS = {  # losses of Keras by their names without underscores
 
 def holds_probabilities(graph: Graph, tensor: str) -> bool:
     """Returns True if a tensor is the output of a softmax, directly or through a quantizer."""
-    return _function(_maker(graph, tensor, ("quantize", "identity"))) == "softmax"
+    return _function(_maker(graph, tensor, in_place=True)) == "softmax"
 
 
 def decision(graph: Graph, tensor: str) -> str:
@@ -41,7 +42,7 @@ def decision(graph: Graph, tensor: str) -> str:
         return ""
     if holds_probabilities(graph, tensor):
         return LARGEST if shape[-1] != 1 else ""
-    function = _function(_maker(graph, tensor, ("quantize", "identity", "reshape")))
+    function = _function(_maker(graph, tensor))
     if len(shape) != 2 or function in (OTHER, "custom"):
         return ""
     if function == "sigmoid":
@@ -71,15 +72,22 @@ def _loss_name(loss):
     return name.replace("_", "").lower()
 
 
-def _maker(graph, tensor, passing) -> Layer:
-    layer = graph.layer_of(graph.producer(tensor))
-    while layer.kind in passing:
-        tensor = graph.producer(tensor).inputs[0]
-        layer = graph.layer_of(graph.producer(tensor))
-    return layer
+def _maker(graph, tensor, *, in_place=False) -> Layer:
+    """Returns the layer that computes the values of a tensor; `in_place` stops at reshapes."""
+    while True:
+        call = graph.producer(tensor)
+        layer = graph.layer_of(call)
+        if layer.kind not in TABLE or not TABLE[layer.kind].keeps_values:
+            return layer
+        if in_place and graph.tensors[call.inputs[0]].shape != graph.tensors[tensor].shape:
+            return layer
+        tensor = call.inputs[0]
 
 
 def _function(layer):
-    """Returns the activation at the end of a layer, or the layer's kind if it has none."""
-    activation = layer.attributes.get("activation", "linear") if layer.shape is not None else layer.kind
-    return layer.kind if activation == "linear" else activation
+    """Returns the kind of the activation at the end of a layer, or the layer's kind if it has none."""
+    name = layer.attributes.get("activation", "linear") if layer.shape is not None else "linear"
+    found = operator_of_function(name)
+    if found is None:
+        return name
+    return layer.kind if name == "linear" else found[0].kind

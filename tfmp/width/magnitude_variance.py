@@ -7,6 +7,7 @@ import numpy as np
 from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import framework_of
 from tfmp.graph import LayerShape
+from tfmp.operators import kernel_of
 from tfmp.transform.edits.layer_plan import LayerSelection, matcher
 from tfmp.width.dual_precision_model import is_depthwise
 
@@ -80,12 +81,7 @@ def mean_magnitudes(kernel: np.ndarray, shape: LayerShape) -> np.ndarray:
         kernel: Array in the layout of either Keras.
         shape: The layer's `LayerShape`.
     """
-    magnitudes = np.abs(kernel)
-    if shape.kind == "conv2d_transpose":
-        magnitudes = np.moveaxis(magnitudes, -2, -1)
-    if shape.kind == "depthwise_conv2d":  # [..., in, depth_multiplier]: one filter per pair
-        return magnitudes.reshape(-1, shape.out_channels).mean(0)
-    return magnitudes.reshape(-1, magnitudes.shape[-1]).mean(0)
+    return kernel_of(shape).by_channel(np.abs(kernel)).mean(0)
 
 
 def _kernel(layer):
