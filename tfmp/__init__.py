@@ -5,6 +5,7 @@ The names below load what they need when they are first used: `import tfmp` itse
 
 import importlib
 import sys
+from typing import Any
 
 _PUBLIC = {
     "Budget": "tfmp.search.budget",
@@ -63,7 +64,7 @@ __all__ = [*_PUBLIC, *_MODULES]
 __version__ = "0.1.0"
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     if name in _PUBLIC:
         value = getattr(importlib.import_module(_PUBLIC[name]), name)
         globals()[name] = value
@@ -73,7 +74,7 @@ def __getattr__(name):
     raise AttributeError(f"module 'tfmp' has no attribute {name!r}")
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted([*globals(), *__all__])
 
 

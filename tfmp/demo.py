@@ -1,5 +1,6 @@
 """The demo: from a Keras model to a mixed-precision TFLite file and a report, on small real images."""
 
+import os
 import pathlib
 
 import numpy as np
@@ -12,7 +13,7 @@ _FLOAT_EPOCHS, _SEARCH_EPOCHS, _FINETUNE_EPOCHS = 25, 15, 25
 _BATCH_SIZE = 32
 
 
-def load_digits(seed=0):
+def load_digits(seed: int = 0) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """Returns the 1,797 handwritten digits of scikit-learn as `(x_train, y_train), (x_test, y_test)`.
 
     Images are float32 `[N, 8, 8, 1]` from 0 to 1; 1,437 train and 360 test.
@@ -32,7 +33,9 @@ def load_digits(seed=0):
     return (x_train, y_train), (x_test, y_test)
 
 
-def run(output="tfmp_demo", *, overwrite=False, seed=0, verbose=0):
+def run(
+    output: str | os.PathLike[str] = "tfmp_demo", *, overwrite: bool = False, seed: int = 0, verbose: int = 0
+) -> dict[str, float]:
     """Trains, searches, fixes, fine-tunes, exports and reports; prints a table and writes its files to a folder.
 
     Args:

@@ -1,7 +1,8 @@
 """The user's own layers and functions, as kinds that the library knows."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from tfmp.checks import check_choice
 from tfmp.operators import TABLE
@@ -10,7 +11,11 @@ _FRAMEWORKS = ("keras", "tf_keras", "tensorflow", "tfmp", "tensorflow_model_opti
 _registered = {}  # class, function or name of a function to (kind, attributes)
 
 
-def register_layer(layer, kind, attributes=None):
+def register_layer(
+    layer: type | Callable[..., Any] | str,
+    kind: str,
+    attributes: Mapping[str, Any] | Callable[[dict[str, Any]], Mapping[str, Any]] | None = None,
+) -> None:
     """Tells the library what a layer or a function of your own computes, so that it is relaxed, folded and exported.
 
     Every layer of exactly this class is then treated as the named kind, and so is every layer that applies this
@@ -34,13 +39,14 @@ def register_layer(layer, kind, attributes=None):
         >>> tfmp.register_layer(Clipped, "relu", lambda config: {"max_value": config["limit"]})
         >>> tfmp.register_layer(my_activation, "relu", {"max_value": 6.0})
     """
-    is_class = isinstance(layer, type)
-    if not isinstance(layer, str) and (not callable(layer) or (hasattr(layer, "get_config") and not is_class)):
+    if not isinstance(layer, str) and (
+        not callable(layer) or (hasattr(layer, "get_config") and not isinstance(layer, type))
+    ):
         raise TypeError(
             f"`layer` must be a class, a function or the name of a function. Received: {layer!r}. Of a layer, give the "
             "class."
         )
-    if is_class and layer.__module__.split(".")[0] in _FRAMEWORKS:
+    if isinstance(layer, type) and layer.__module__.split(".")[0] in _FRAMEWORKS:
         raise ValueError(
             f"`layer` must be of your own: what `{layer.__name__}` computes depends on its arguments. Register the "
             "function that it applies, or a subclass that computes one thing. "
@@ -62,7 +68,7 @@ def register_layer(layer, kind, attributes=None):
     _registered[_key(layer)] = kind, attributes
 
 
-def registration(layer, config, subject):
+def registration(layer: Any, config: dict[str, Any], subject: str) -> tuple[str, dict[str, Any]] | None:
     """Returns `(kind, attributes)` as registered for a class, a function or a name, or None.
 
     Args:

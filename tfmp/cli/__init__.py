@@ -5,6 +5,7 @@ import importlib.metadata
 import os
 import sys
 import traceback
+from collections.abc import Sequence
 
 from tfmp.cli import (
     compare_command,
@@ -34,7 +35,7 @@ _MODULES = (
 COMMANDS = tuple(module.__name__.rpartition(".")[-1].removesuffix("_command") for module in _MODULES)
 
 
-def main(arguments=None) -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit code.
 
     - 0: success.

@@ -2,6 +2,8 @@
 
 import argparse
 import dataclasses
+from collections.abc import Callable
+from typing import Any
 
 from tfmp.checks import check_choice, check_integer, check_integers, check_number, check_numbers
 from tfmp.reports import Tolerance
@@ -9,37 +11,37 @@ from tfmp.reports import Tolerance
 _NAME = "value"  # argparse adds the name of the argument
 
 
-def integer(**bounds):
+def integer(**bounds: Any) -> Callable[[str], int]:
     """Returns the type of an integer; bounds as in `check_integer`."""
     return lambda text: _checked(check_integer, _parsed(int, text), **bounds)
 
 
-def number(**bounds):
+def number(**bounds: Any) -> Callable[[str], float]:
     """Returns the type of a finite number; bounds as in `check_number`."""
     return lambda text: _checked(check_number, _parsed(float, text), **bounds)
 
 
-def seed(text):
+def seed(text: str) -> int:
     """Parses a seed that every random generator accepts."""
     return integer(at_least=0, at_most=2**32 - 1)(text)
 
 
-def bit_list(text):
+def bit_list(text: str) -> tuple[int, ...]:
     """Parses bit-widths separated by commas."""
     return _checked(check_integers, _parts(int, text), at_least=1, at_most=8)
 
 
-def bit_pair(text):
+def bit_pair(text: str) -> tuple[int, ...]:
     """Parses bits of weights and activations, W,A."""
     return _checked(check_integers, _parts(int, text), count=2, at_least=1, at_most=32, hint="Give W,A")
 
 
-def positive_numbers(text):
+def positive_numbers(text: str) -> tuple[float, ...]:
     """Parses positive numbers separated by commas."""
     return _checked(check_numbers, _parts(float, text), above=0)
 
 
-def cost_bound(text):
+def cost_bound(text: str) -> tuple[str, float | None, tuple[int, ...] | None]:
     """Parses a cost with its bound to `(cost, limit, like_uniform)`; one of the last two is None."""
     cost, _, bound = text.rpartition("=")
     if not cost:
@@ -47,13 +49,13 @@ def cost_bound(text):
     return (cost, None, bit_pair(bound)) if "," in bound else (cost, number(above=0)(bound), None)
 
 
-def tolerance_bound(text):
+def tolerance_bound(text: str) -> tuple[str, float | None]:
     """Parses a limit of a `Tolerance` to `(name, value)`, with None for `none`."""
     name, _, value = text.partition("=")
     _checked(
         check_choice, name, choices=[field.name for field in dataclasses.fields(Tolerance)], hint="Give NAME=VALUE"
     )
-    bound = None if value == "none" else _parsed(int, value) if value.isdecimal() else _parsed(float, value)
+    bound: Any = None if value == "none" else _parsed(int, value) if value.isdecimal() else _parsed(float, value)
     try:
         Tolerance(**{name: bound})
     except ValueError as error:
@@ -61,7 +63,7 @@ def tolerance_bound(text):
     return name, bound
 
 
-def _checked(check, value, **bounds):
+def _checked(check: Callable[..., Any], value: Any, **bounds: Any) -> Any:
     try:
         return check(_NAME, value, **bounds)
     except ValueError as error:

@@ -1,12 +1,14 @@
 """`tfmp compare`."""
 
+import argparse
+
 from tfmp.cli.argument_types import tolerance_bound
 from tfmp.cli.files import add_trust, load_inputs, load_model_file
 
 DESCRIPTION = "Run a TFLite file and compare it with its models."
 
 
-def add_arguments(command):
+def add_arguments(command: argparse.ArgumentParser) -> None:
     """Adds the arguments of the command to its parser."""
     command.add_argument("model", help="a .keras file of a fixed model")
     command.add_argument("file", help="the .tflite file")
@@ -24,7 +26,7 @@ def add_arguments(command):
     add_trust(command)
 
 
-def run(arguments):
+def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
     import tfmp
     from tfmp.files.atomic_file import check_writable

@@ -9,7 +9,7 @@ _OF_USERS = (OSError, TypeError, ValueError, ImportError, EOFError, MemoryError,
 _FLAGS = {"overwrite=True": "--overwrite", "safe_mode=False": "--trust"}  # in Python, and on the command line
 
 
-def one_line(error) -> str | None:
+def one_line(error: BaseException) -> str | None:
     """Returns the message of an error for the user, or None for an error that only a bug can raise."""
     tensorflow = sys.modules.get("tensorflow")
     if tensorflow is not None and isinstance(error, tensorflow.errors.OpError):

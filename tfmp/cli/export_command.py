@@ -1,5 +1,7 @@
 """`tfmp export`."""
 
+import argparse
+
 from tfmp.cli.argument_types import tolerance_bound
 from tfmp.cli.files import add_trust, load_inputs, load_model_file, read_labels
 from tfmp.lowering.weight_packing import MODES
@@ -7,7 +9,7 @@ from tfmp.lowering.weight_packing import MODES
 DESCRIPTION = "Write a fixed model as a TFLite file."
 
 
-def add_arguments(command):
+def add_arguments(command: argparse.ArgumentParser) -> None:
     """Adds the arguments of the command to its parser."""
     command.add_argument("model", help="a .keras file of a fixed model")
     command.add_argument("output", help="the .tflite file")
@@ -33,13 +35,11 @@ def add_arguments(command):
     add_trust(command)
 
 
-def run(arguments):
+def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
     import tfmp
 
-    labels = ()
-    if arguments.labels:
-        labels = read_labels(arguments.labels)
+    labels = read_labels(arguments.labels) if arguments.labels else ()
     report = tfmp.export_tflite(
         load_model_file(arguments.model, arguments.trust),
         arguments.output,

@@ -1,14 +1,21 @@
 """Reads the models and data that commands are given."""
 
+import argparse
 import os
 import struct
 import zipfile
 import zlib
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
+from tfmp.annotations import KerasModel
 from tfmp.files.json_record import read_text
 
+if TYPE_CHECKING:  # which is slow to import
+    from tfmp.simulator import Hardware
 
-def add_trust(command):
+
+def add_trust(command: argparse.ArgumentParser) -> None:
     """Adds `--trust` to a command that loads models."""
     command.add_argument(
         "--trust",
@@ -17,7 +24,7 @@ def add_trust(command):
     )
 
 
-def load_model_file(path, trust):
+def load_model_file(path: str, trust: bool) -> KerasModel:
     """Loads a model of either Keras without its compiled state, which may need a custom loss.
 
     Args:
@@ -35,15 +42,16 @@ def load_model_file(path, trust):
     return model
 
 
-def load_arrays(path, *needed):
+def load_arrays(path: str, *needed: str) -> dict[str, Any]:
     """Returns the arrays of an .npz file by name; `x_train/left` and `x_train/right` become a dict `x_train`."""
     import numpy as np
 
     if not os.path.exists(path):
         raise FileNotFoundError(f"There is no file {path!r}. Expected an .npz file with the data.")
     try:
-        # Other files that NumPy reads, a single array or a pickle, have no named arrays.
-        with np.load(path) if zipfile.is_zipfile(path) else zipfile.ZipFile(path) as arrays:
+        if not zipfile.is_zipfile(path):  # what else NumPy reads, a single array or a pickle, has no named arrays
+            raise zipfile.BadZipFile("File is not a zip file")
+        with np.load(path) as arrays:
             found = {name: arrays[name] for name in arrays.files}
     except (ValueError, EOFError, KeyError, struct.error, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(
@@ -61,7 +69,9 @@ def load_arrays(path, *needed):
     return found
 
 
-def check_classification(data, model, parts=("train", "test")):
+def check_classification(
+    data: Mapping[str, Any], model: KerasModel, parts: Sequence[str] = ("train", "test")
+) -> dict[str, Any]:
     """Checks inputs and labels for a classifier before any work, and returns them.
 
     Args:
@@ -80,7 +90,8 @@ def check_classification(data, model, parts=("train", "test")):
 
     if len(model.outputs) != 1:
         raise ValueError(f"Expected a classifier with one output. Received a model with {len(model.outputs)}.")
-    inputs, found = ModelInputs.of(framework_of(model).read(model, weights=False)), {}
+    inputs = ModelInputs.of(framework_of(model).read(model, weights=False))
+    found: dict[str, Any] = {}
     *places, classes = model.outputs[0].shape[1:]
     for part in parts:
         x, y = f"x_{part}", f"y_{part}"
@@ -97,7 +108,7 @@ def check_classification(data, model, parts=("train", "test")):
     return found
 
 
-def arranged(inputs, model, name):
+def arranged(inputs: Any, model: KerasModel, name: str) -> Any:
     """Returns inputs in the structure of a model's inputs: an array, a list or a dict.
 
     Args:
@@ -112,7 +123,7 @@ def arranged(inputs, model, name):
     return model_inputs.arranged(model_inputs.named(inputs, name))
 
 
-def load_inputs(path):
+def load_inputs(path: str) -> Any:
     """Returns the inputs to run a model on: `x_test` if present, otherwise `x_train`."""
     data = load_arrays(path)
     for name in ("x_test", "x_train"):
@@ -121,7 +132,7 @@ def load_inputs(path):
     raise ValueError(f"Expected x_test or x_train in {path!r}. Received: {', '.join(data)}")
 
 
-def read_labels(path):
+def read_labels(path: str) -> list[str]:
     """Returns the lines of a text file."""
     try:
         return read_text(path).splitlines()
@@ -131,7 +142,7 @@ def read_labels(path):
         ) from error
 
 
-def load_hardware(name):
+def load_hardware(name: str) -> "Hardware":
     """Returns an accelerator, from the name of a preset or a JSON file."""
     from tfmp.simulator import Hardware
 

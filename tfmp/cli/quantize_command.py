@@ -1,12 +1,14 @@
 """`tfmp quantize`."""
 
+import argparse
+
 from tfmp.cli.argument_types import bit_list, integer
 from tfmp.cli.files import add_trust, arranged, load_arrays, load_model_file
 
 DESCRIPTION = "Quantize a model after training, for `tfmp export`."
 
 
-def add_arguments(command):
+def add_arguments(command: argparse.ArgumentParser) -> None:
     """Adds the arguments of the command to its parser."""
     command.add_argument("model", help="a .keras file of a trained model")
     command.add_argument("data", help="an .npz file with x_train (for several inputs x_train/NAME each)")
@@ -21,7 +23,7 @@ def add_arguments(command):
     add_trust(command)
 
 
-def run(arguments):
+def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
     import tfmp
     from tfmp.bindings.saving.save_model import save_model

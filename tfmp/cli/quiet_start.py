@@ -59,7 +59,7 @@ def _quiet(interpreter_class):
     return Interpreter
 
 
-def import_tensorflow_quietly():
+def import_tensorflow_quietly() -> None:
     """Makes the first import of TensorFlow print only warnings and errors of its libraries."""
     if "tensorflow" not in sys.modules and not any(isinstance(finder, _QuietFinder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _QuietFinder())

@@ -1,5 +1,6 @@
 """`tfmp search`."""
 
+import argparse
 import importlib
 import pathlib
 
@@ -11,7 +12,7 @@ from tfmp.files.disk_space import check_space
 DESCRIPTION = "Search the bits of a model under a budget, train it at these bits, and save both."
 
 
-def add_arguments(command):
+def add_arguments(command: argparse.ArgumentParser) -> None:
     """Adds the arguments of the command to its parser."""
     command.add_argument("model", help="a .keras file of a trained classifier")
     command.add_argument(
@@ -52,7 +53,7 @@ def add_arguments(command):
     add_trust(command)
 
 
-def add_training(command, *, search_epochs, finetune_epochs):
+def add_training(command: argparse.ArgumentParser, *, search_epochs: int, finetune_epochs: int) -> None:
     """Adds the arguments of training, with these default epochs."""
     epochs = {"search_epochs": (search_epochs, 1), "finetune_epochs": (finetune_epochs, 0)}
     for name, (default, least) in epochs.items():
@@ -72,7 +73,7 @@ def add_training(command, *, search_epochs, finetune_epochs):
     command.add_argument("--seed", type=seed, default=0)
 
 
-def kept(arguments):
+def kept(arguments: argparse.Namespace) -> str | None:
     """Returns what an interrupted run has saved, and how to resume it."""
     backup = pathlib.Path(arguments.output) / "backup"
     if not any(backup.glob("epoch-*[0-9]")):
@@ -80,7 +81,7 @@ def kept(arguments):
     return f"{str(backup)!r} holds the search up to its last complete epoch. The same command goes on."
 
 
-def run(arguments):
+def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
     from tfmp.mixins.search_backup import SearchBackup
 

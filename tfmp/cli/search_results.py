@@ -6,6 +6,7 @@ import os
 import pathlib
 import shutil
 import tempfile
+from collections.abc import Callable, Iterator
 
 from tfmp.files.atomic_file import check_writable, link_or_copy, remove_leftovers, synchronize
 from tfmp.files.atomic_folder import new_folder
@@ -28,12 +29,19 @@ class SearchResults:
         overwrite: Whether existing files are replaced.
     """
 
-    def __init__(self, folder, epoch_folder, finetune_epochs, *, overwrite=False):
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        epoch_folder: str | os.PathLike[str],
+        finetune_epochs: int,
+        *,
+        overwrite: bool = False,
+    ):
         self.folder, self.overwrite = pathlib.Path(folder).absolute(), overwrite
         self._written = pathlib.Path(epoch_folder) / f"finetuned-{finetune_epochs:05d}"
 
     @contextlib.contextmanager
-    def locked(self):
+    def locked(self) -> Iterator[None]:
         """Locks the folder while the block runs; creates it, and removes it if it stays empty.
 
         Raises:
@@ -71,7 +79,7 @@ class SearchResults:
         """Whether the backup has both files."""
         return self._written.is_dir()
 
-    def write(self, save):
+    def write(self, save: Callable[[str, str], None]) -> None:
         """Writes both to the backup.
 
         Args:
@@ -93,7 +101,7 @@ class SearchResults:
             text = f"{error.strerror or error}. The network and its bits are in {rescue!r} instead"
             raise OSError(error.errno, text, str(self._written)) from error
 
-    def publish(self):
+    def publish(self) -> None:
         """Links the written files to their places.
 
         Raises:

@@ -1,5 +1,6 @@
 """`tfmp simulate`."""
 
+import argparse
 import os
 
 from tfmp.cli.argument_types import bit_pair, integer
@@ -11,7 +12,7 @@ _MODEL_ENDINGS = (".keras", ".h5", ".hdf5")
 DESCRIPTION = "Simulate cycles, memory accesses and energy of a network on an accelerator."
 
 
-def add_arguments(command):
+def add_arguments(command: argparse.ArgumentParser) -> None:
     """Adds the arguments of the command to its parser."""
     command.add_argument("network", help="a .keras or .h5 file, a JSON workload, or a name in tfmp.networks")
     command.add_argument("--uniform", type=bit_pair, help="bits W,A of all layers that are not in --assignment")
@@ -37,7 +38,7 @@ def add_arguments(command):
     add_trust(command)
 
 
-def run(arguments):
+def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
     from tfmp.graph import BitAssignment
 

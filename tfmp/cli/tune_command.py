@@ -1,5 +1,6 @@
 """`tfmp tune`."""
 
+import argparse
 import importlib
 import importlib.util
 import os
@@ -17,7 +18,7 @@ DESCRIPTION = (
 _ORACLES = ("grid", "random", "bayesian", "hyperband")
 
 
-def add_arguments(command):
+def add_arguments(command: argparse.ArgumentParser) -> None:
     """Adds the arguments of the command to its parser."""
     command.add_argument(
         "model",
@@ -69,14 +70,14 @@ def add_arguments(command):
     begin.add_argument("--overwrite", action="store_true", help="remove an earlier run from OUTPUT")
 
 
-def kept(arguments):
+def kept(arguments: argparse.Namespace) -> str | None:
     """Returns what an interrupted run has saved, and how to resume it."""
     if not any(pathlib.Path(arguments.output).glob("**/experiment.json")):
         return None
     return f"{arguments.output!r} holds every finished trial. The same command with --resume goes on."
 
 
-def run(arguments):
+def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
     folder = pathlib.Path(arguments.output)
     in_pool = "KERASTUNER_ORACLE_IP" in os.environ

@@ -17,7 +17,7 @@ OWN = ("depthwise_bits", "sizes", "tolerance", "fixed_ends")  # arguments that o
 UNUSED = ("oracle", "max_trials", "max_accuracy_drop", "x", "warm_start")  # arguments that this strategy ignores
 
 
-def add_arguments(command):
+def add_arguments(command: argparse.ArgumentParser) -> None:
     """Adds the arguments of the strategy to the parser of `tfmp tune`."""
     group = command.add_argument_group("dual_precision")
     group.add_argument(
@@ -35,7 +35,7 @@ def add_arguments(command):
     command.add_argument("--stage", help=argparse.SUPPRESS)  # for workers
 
 
-def run(arguments):
+def run(arguments: argparse.Namespace) -> None:
     """Runs the whole selection, or resumes it."""
     import tfmp
     from tfmp.bindings.framework import framework_name
@@ -108,7 +108,7 @@ def _builder(arguments, data):
     return lambda width: tfmp.scale_width(model, width, **ends)
 
 
-def worker_command(arguments, *more):
+def worker_command(arguments: argparse.Namespace, *more: str) -> list[str]:
     """Returns the command line of a worker; -P prevents imports from the current folder, which may have data files."""
     return [sys.executable, "-P", "-m", "tfmp", *arguments.given, *more]
 

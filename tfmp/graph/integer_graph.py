@@ -97,6 +97,16 @@ class IntegerTensor:
     dtype: str = "float32"
     source: str = ""
 
+    def require_grid(self) -> Grid:
+        """Returns the grid of a tensor of codes.
+
+        Raises:
+            ValueError: If it is a tensor of numbers.
+        """
+        if self.grid is None:
+            raise ValueError(f"Tensor `{self.name}` must hold codes. Received: a tensor of {self.dtype} numbers")
+        return self.grid
+
 
 @dataclasses.dataclass(frozen=True)
 class IntegerOperation:

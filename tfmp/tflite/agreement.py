@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NoReturn
 
 import numpy as np
 
+from tfmp.annotations import KerasModel
 from tfmp.bindings.integer_model import operation_layer_name
-from tfmp.graph import IntegerGraph
+from tfmp.graph import IntegerGraph, IntegerOperation
 from tfmp.reports import ModelAgreement, OperatorAgreement
 from tfmp.tflite.interpreter import Interpreter
 from tfmp.tflite.output_tally import OutputTally
@@ -17,13 +19,13 @@ _SAMPLES = 32  # per chunk, in floating point
 
 def integer_agreement(
     graph: IntegerGraph,
-    folded,
+    folded: KerasModel,
     interpreter: Interpreter,
     samples: Iterable[Mapping[str, np.ndarray]],
     *,
-    models: Mapping[str, Callable],
+    models: Mapping[str, Callable[..., Any]],
     decisions: Mapping[str, str],
-) -> dict:
+) -> dict[str, Any]:
     """Compares an integer file with its network, operator by operator, and with models end to end.
 
     Every operator of the folded model gets the input codes of the file. Samples run in parts, to limit the memory for
@@ -71,9 +73,9 @@ def float_agreement(
     interpreter: Interpreter,
     samples: Iterable[Mapping[str, np.ndarray]],
     *,
-    models: Mapping[str, Callable],
+    models: Mapping[str, Callable[..., Any]],
     decisions: Mapping[str, str],
-) -> dict:
+) -> dict[str, Any]:
     """Compares a floating-point file with models, end to end; see `integer_agreement`.
 
     Args:
@@ -133,7 +135,7 @@ class _Tally:
         return self.equal / self.count
 
 
-def run_operation(folded, operation, tensors) -> np.ndarray:
+def run_operation(folded: KerasModel, operation: IntegerOperation, tensors: Mapping[str, np.ndarray]) -> np.ndarray:
     """Computes the output of one operation of a folded model.
 
     Args:
@@ -186,7 +188,7 @@ def _parts(samples, count, batch_size):
             yield {name: array[start : start + count] for name, array in batch.items()}
 
 
-def refuse(interpreter, what):
+def refuse(interpreter: Interpreter, what: str) -> NoReturn:
     """Raises the error for a file of another model."""
     raise ValueError(
         f"Expected the file of this model, as it is now. Received: {interpreter.label}, {what}. Compare it with the "

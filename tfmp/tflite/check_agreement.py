@@ -13,7 +13,9 @@ _MODELS = {
 }
 
 
-def check_agreement(report: TFLiteReport, tolerance: Tolerance, parting: Callable) -> None:
+def check_agreement(
+    report: TFLiteReport, tolerance: Tolerance, parting: Callable[[], tuple[str, float] | None]
+) -> None:
     """Raises `ValueError` if the agreement of a file with one of its models is below a tolerance.
 
     Args:

@@ -2,7 +2,11 @@
 
 import dataclasses
 import functools
+import os
+from collections.abc import Callable
+from typing import Any
 
+from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import framework_of
 from tfmp.checks import check_instance
 from tfmp.data.batches import named_batches
@@ -23,7 +27,14 @@ from tfmp.transform.output_kind import decisions
 _SAMPLES = 256  # per batch
 
 
-def compare_tflite(fixed, path, batch, *, reference=None, tolerance=None) -> TFLiteReport:
+def compare_tflite(
+    fixed: KerasModel,
+    path: str | os.PathLike[str],
+    batch: Any,
+    *,
+    reference: KerasModel | None = None,
+    tolerance: Tolerance | None = None,
+) -> TFLiteReport:
     """Runs a file and compares its results with its models.
 
     An integer file is compared with `tfmp.fold(fixed, mode=)`: every operator, given the input codes of the file, and
@@ -67,7 +78,15 @@ def compare_tflite(fixed, path, batch, *, reference=None, tolerance=None) -> TFL
     return compared(TFLiteReport(file), fixed, interpreter, batch, reference=reference, tolerance=tolerance)
 
 
-def compared(report, fixed, interpreter, batch, *, reference, tolerance) -> TFLiteReport:
+def compared(
+    report: TFLiteReport,
+    fixed: KerasModel,
+    interpreter: Interpreter,
+    batch: Any,
+    *,
+    reference: KerasModel | None,
+    tolerance: Tolerance | None,
+) -> TFLiteReport:
     """Returns a report with the agreement of its file with its models; see `compare_tflite`.
 
     Raises:
@@ -76,14 +95,14 @@ def compared(report, fixed, interpreter, batch, *, reference, tolerance) -> TFLi
     framework = framework_of(fixed)
     graph = framework.read(fixed, weights=report.mode != FLOAT)
     names = tuple(signature_inputs(graph).values())
-    models = {"trained": PlainFunction(fixed, graph)}
+    models: dict[str, Callable[..., list[Any]]] = {"trained": PlainFunction(fixed, graph)}
     if reference is not None:
         models["reference"] = reference_function(reference, graph)
-    arguments = {"models": models, "decisions": decisions(fixed, graph)}
+    arguments: dict[str, Any] = {"models": models, "decisions": decisions(fixed, graph)}
+    parting: Callable[..., tuple[str, float]] | None = None
     samples = _named_samples(graph, batch)
     if report.mode == FLOAT:
         fields = float_agreement(names, signature_outputs(graph), interpreter, samples, **arguments)
-        parting = None
     else:
         integers = fold_graph(graph, mode=report.mode)
         folded = framework.write_integer(integers)
@@ -91,11 +110,13 @@ def compared(report, fixed, interpreter, batch, *, reference, tolerance) -> TFLi
         parting = functools.partial(first_parting, fixed, graph, integers, folded)
     report = dataclasses.replace(report, **fields)
     if tolerance is not None:
-        check_agreement(report, tolerance, lambda: parting and parting(next(_named_samples(graph, batch))))
+        check_agreement(
+            report, tolerance, lambda: None if parting is None else parting(next(_named_samples(graph, batch)))
+        )
     return report
 
 
-def check_tolerance(tolerance):
+def check_tolerance(tolerance: Any) -> None:
     """Raises `TypeError` unless the argument is a `Tolerance` or None."""
     check_instance("tolerance", tolerance, (Tolerance, type(None)), "a `tfmp.Tolerance`, or None")
 

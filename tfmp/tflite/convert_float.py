@@ -17,7 +17,9 @@ from tfmp.transform.edits.dequantized import dequantized
 from tfmp.transform.edits.plain_indices import with_plain_indices
 
 
-def convert_float(graph: Graph, *, batch_size: int = 1, input_type: str = "float32", output_type: str = "float32"):
+def convert_float(
+    graph: Graph, *, batch_size: int = 1, input_type: str = "float32", output_type: str = "float32"
+) -> bytes:
     """Converts a fixed model and packs the weights of its quantized layers, followed by DEQUANTIZE.
 
     Args:

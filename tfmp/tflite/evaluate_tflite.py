@@ -1,6 +1,8 @@
 """`tfmp.evaluate_tflite`: accuracy and losses of a file."""
 
+import os
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -10,6 +12,7 @@ from tfmp.tflite.file_signature import file_signature
 from tfmp.tflite.interpreter import Interpreter
 from tfmp.tflite.output_metrics import (
     ACCURACY,
+    OutputMetric,
     check_metric,
     default_names,
     is_metric_object,
@@ -20,7 +23,7 @@ from tfmp.tflite.output_metrics import (
 _BATCH_SIZE = 64
 
 
-def evaluate_tflite(path, data, *, metrics=None) -> float | dict[str, float]:
+def evaluate_tflite(path: str | os.PathLike[str], data: Any, *, metrics: Any = None) -> float | dict[str, float]:
     """Runs a TFLite file and returns metrics of its outputs.
 
     Without `metrics`, the metric of an output follows from its targets:
@@ -57,9 +60,9 @@ def evaluate_tflite(path, data, *, metrics=None) -> float | dict[str, float]:
     """
     interpreter = Interpreter(path)
     signature = file_signature(interpreter)
-    requested = None if metrics is None else _by_output(metrics, signature.outputs)
+    requested = {} if metrics is None else _by_output(metrics, signature.outputs)
     size = interpreter.batch_size * -(-_BATCH_SIZE // interpreter.batch_size)
-    collected = None
+    collected: dict[tuple[str, str], OutputMetric] = {}
     labelled = labelled_batches(data, inputs=signature.inputs, batch_size=size)
     for arrays, targets, weights in regrouped(labelled, size):
         outputs = _outputs(interpreter, arrays)
@@ -67,7 +70,7 @@ def evaluate_tflite(path, data, *, metrics=None) -> float | dict[str, float]:
         if isinstance(weights, np.ndarray):  # one array applies to every output
             weights = dict.fromkeys(outputs, weights)
         weights = {} if weights is None else _by_name(weights, signature.outputs, "sample weights")
-        if collected is None:
+        if not collected:
             requested = requested or {
                 name: default_names(array, outputs[name], name in signature.sigmoids) for name, array in targets.items()
             }

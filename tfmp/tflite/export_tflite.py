@@ -1,8 +1,10 @@
 """`tfmp.export_tflite`: a fixed model as a TFLite file."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
+from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import framework_of
 from tfmp.checks import check_choice, check_instances
 from tfmp.files.atomic_file import check_writable, write_atomically
@@ -19,18 +21,18 @@ from tfmp.transform.fold import fold_graph
 
 
 def export_tflite(
-    fixed,
-    path,
+    fixed: KerasModel,
+    path: str | os.PathLike[str],
     *,
-    mode="fast",
-    verify=None,
-    reference=None,
-    tolerance=Tolerance(),  # noqa: B008 (frozen)
-    labels=(),
-    batch_size=1,
-    input_type="float32",
-    output_type="float32",
-    overwrite=False,
+    mode: str = "fast",
+    verify: Any = None,
+    reference: KerasModel | None = None,
+    tolerance: Tolerance | None = Tolerance(),  # noqa: B008 (frozen)
+    labels: Sequence[str] = (),
+    batch_size: int = 1,
+    input_type: str = "float32",
+    output_type: str = "float32",
+    overwrite: bool = False,
 ) -> TFLiteReport:
     """Writes a fixed model as a TFLite file, and compares the file with its models.
 
@@ -73,7 +75,7 @@ def export_tflite(
     graph = framework_of(fixed, "fixed").read(fixed)
     if reference is not None:
         _check_reference(reference, graph, verify)
-    options = {"batch_size": batch_size, "input_type": input_type, "output_type": output_type}
+    options: dict[str, Any] = {"batch_size": batch_size, "input_type": input_type, "output_type": output_type}
     content = (
         convert_float(graph, **options) if mode == FLOAT else write_tflite(fold_graph(graph, mode=mode), **options)
     )

@@ -16,7 +16,7 @@ _TYPE_NAMES = {value: name for name, value in vars(schema.TensorType).items() if
 _WIDTHS = {"": 0, "INT2": 2, "INT4": 4, "INT8": 8, "FLOAT32": 32}
 
 
-def file_contents(interpreter: Interpreter, path: str | os.PathLike) -> TFLiteFile:
+def file_contents(interpreter: Interpreter, path: str | os.PathLike[str]) -> TFLiteFile:
     """Reads the contents and the metadata of a file.
 
     Args:

@@ -3,6 +3,7 @@
 import importlib.metadata
 import json
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ai_edge_litert import schema_py_generated as schema
 
@@ -54,7 +55,7 @@ def with_own_metadata(
     return with_metadata(content, {METADATA_NAME: text.encode()})
 
 
-def own_metadata(model: schema.ModelT, label: str) -> dict:
+def own_metadata(model: schema.ModelT, label: str) -> dict[str, Any]:
     """Reads the metadata that `with_own_metadata` wrote.
 
     Args:

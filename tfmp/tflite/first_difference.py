@@ -1,8 +1,11 @@
 """Finds the first layer at which a folded model differs from its source."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import tensorflow as tf
 
+from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import framework_of
 from tfmp.data.whole_batches import by_whole_batches
 from tfmp.graph import Graph, IntegerGraph, map_references
@@ -13,7 +16,9 @@ _SAMPLES = 8
 PARTED = 15.0  # decibels
 
 
-def first_parting(fixed, graph: Graph, integers: IntegerGraph, folded, samples) -> tuple[str, float]:
+def first_parting(
+    fixed: KerasModel, graph: Graph, integers: IntegerGraph, folded: KerasModel, samples: Mapping[str, np.ndarray]
+) -> tuple[str, float]:
     """Finds the first operation of a folded model that differs from the trained model, given the same inputs.
 
     Both are compared as codes of the operation's output, so that later roundings of the trained model do not count.
@@ -40,15 +45,17 @@ def first_parting(fixed, graph: Graph, integers: IntegerGraph, folded, samples) 
     named = dict(zip(graph.input_names, samples.values(), strict=True))
     inputs = map_references(graph.inputs, lambda reference: named[reference.name])
     trained = dict(zip(sources, map(np.asarray, tf.nest.flatten(by_whole_batches(model)(inputs))), strict=True))
-    tensors, ratios = dict(samples), {}
+    tensors = dict(samples)
+    ratios: dict[str, float] = {}
     for operation in integers.operations:
         tensor = integers.tensors[operation.output]
         tensors[operation.output] = computed = run_operation(folded, operation, tensors)
         if operation in stored:
-            codes = np.clip(np.rint(trained[tensor.source] / tensor.grid.scale), tensor.grid.low, tensor.grid.high)
+            grid = tensor.require_grid()
+            codes = np.clip(np.rint(trained[tensor.source] / grid.scale), grid.low, grid.high)
             layer = graph.producer(tensor.source).layer
             ratios.setdefault(layer, signal_to_noise_db(codes, computed))
             tensors[operation.output] = codes
     parted = (name for name, ratio in ratios.items() if ratio < PARTED)
-    layer = next(parted, min(ratios, key=ratios.get))
+    layer = next(parted, min(ratios, key=ratios.__getitem__))
     return layer, ratios[layer]

@@ -29,7 +29,7 @@ class Interpreter:
         >>> probabilities = Interpreter("model.tflite").run(images)["probabilities"]
     """
 
-    def __init__(self, source: str | os.PathLike | bytes, *, threads: int = 1):
+    def __init__(self, source: str | os.PathLike[str] | bytes, *, threads: int = 1):
         if isinstance(source, bytes | bytearray):
             self.label, self.content = "the given bytes", bytes(source)
         else:

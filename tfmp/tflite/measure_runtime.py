@@ -8,6 +8,7 @@ import platform
 
 import numpy as np
 
+from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import framework_of
 from tfmp.bindings.saving.load_model import load_model
 from tfmp.checks import check_choice, check_integer, check_path
@@ -29,7 +30,15 @@ from tfmp.transform.relax import relax
 _FINEST_BITS = 8
 
 
-def measure_runtime(model, path, *, threads=1, batch_size=1, runs=15, verbose=0) -> RuntimeTable:
+def measure_runtime(
+    model: KerasModel | str | os.PathLike[str],
+    path: str | os.PathLike[str],
+    *,
+    threads: int = 1,
+    batch_size: int = 1,
+    runs: int = 15,
+    verbose: int = 0,
+) -> RuntimeTable:
     """Measures each layer with a kernel, in every container of its weights, and writes a table of latencies.
 
     It measures exported files of one layer, packed or not. The containers of a layer take turns, so that other load on
@@ -81,8 +90,9 @@ def measure_runtime(model, path, *, threads=1, batch_size=1, runs=15, verbose=0)
     if network_key(graph) not in table.overhead_us:
         whole = write_tflite(fold_graph(_at_eight_bits(model)), batch_size=batch_size)
         latency_us = stopwatch.measure({"whole": whole})["whole"][0]
-        layers = [graph.layer_of(call).shape for call in graph.calls]
-        overhead = latency_us - sum(table.latency_us(shape, _FINEST_BITS) for shape in layers if shape is not None)
+        shapes = [graph.layer_of(call).shape for call in graph.calls]
+        measured = [table.latency_us(shape, _FINEST_BITS) for shape in shapes if shape is not None]
+        overhead = latency_us - sum(each for each in measured if each is not None)
         table = _extended(table, path, overhead_us={**table.overhead_us, network_key(graph): overhead})
         if verbose:
             print(

@@ -23,17 +23,20 @@ def one_layer_graph(graph: Graph, call: Call, container_bits: int) -> IntegerGra
         call: The call.
         container_bits: Bits of a weight in the file: 8, 4 or 2.
     """
-    layer, shape = graph.layer_of(call), graph.layer_of(call).shape
+    layer = graph.layer_of(call)
+    shape = layer.require_shape()
     source, target = (graph.tensors[name].shape for name in (call.inputs[0], call.outputs[0]))
     kernel = kernel_of(layer)
     planar = kernel.is_planar
     attributes = {**window_attributes(layer, planar=planar), "container_bits": container_bits}
     if planar:
-        before = 0
+        before, length = 0, source[1]
+        if length is None:
+            raise ValueError(f"Layer `{layer.name}` must have an input of fixed size. Received: {source}")
         if attributes["padding"] == "causal":
             before = (shape.kernel_size[1] - 1) * attributes["dilation"][1]
             attributes["padding"] = "valid"
-        source, target = (source[0], 1, source[1] + before, source[2]), (target[0], 1, *target[1:])
+        source, target = (source[0], 1, length + before, source[2]), (target[0], 1, *target[1:])
     constants = {
         "kernel": np.random.default_rng(0).integers(-1, 2, kernel.operation_shape(shape)).astype(np.int8),
         "kernel_scale": np.full(shape.out_channels, _KERNEL_SCALE / math.sqrt(shape.num_weights), np.float32),

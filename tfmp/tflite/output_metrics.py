@@ -15,7 +15,7 @@ NAMES = (ACCURACY, MAE, MSE)
 class OutputMetric(Protocol):
     """A metric that is accumulated batch by batch."""
 
-    def add(self, targets: np.ndarray, outputs: np.ndarray, weights: np.ndarray | None):
+    def add(self, targets: np.ndarray, outputs: np.ndarray, weights: np.ndarray | None) -> None:
         """Adds a batch: arrays with one entry per sample, and sample weights or None."""
 
     def result(self) -> float:
@@ -58,7 +58,7 @@ def is_metric_object(metric: Any) -> bool:
     return not isinstance(metric, type) and all(hasattr(metric, name) for name in ("update_state", "result"))
 
 
-def check_metric(metric: Any):
+def check_metric(metric: Any) -> None:
     """Raises `TypeError` if a metric is not a name, a function or a metric object."""
     is_function = callable(metric) and not isinstance(metric, type)
     if not (isinstance(metric, str) and metric in NAMES or is_function or is_metric_object(metric)):
@@ -71,20 +71,20 @@ def check_metric(metric: Any):
 def metric_name(metric: Any) -> str:
     """Returns the name of a metric in the result."""
     name = metric if isinstance(metric, str) else getattr(metric, "name", None) or getattr(metric, "__name__", "")
-    return name if name.isidentifier() else "metric"
+    return name if name and name.isidentifier() else "metric"
 
 
 class _WeightedMean:
     def __init__(self, values: Callable[[np.ndarray, np.ndarray], np.ndarray]):
         self._values, self._sum, self._weight = values, 0.0, 0.0
 
-    def add(self, targets, outputs, weights):
+    def add(self, targets: np.ndarray, outputs: np.ndarray, weights: np.ndarray | None) -> None:
         values = np.asarray(self._values(targets, outputs), np.float64)
         weights = _spread(weights, values)
         self._sum += float((values * weights).sum())
         self._weight += float(weights.sum())
 
-    def result(self):
+    def result(self) -> float:
         if not self._weight:
             raise ValueError("The sample weights must not all be zero. Received: weights that sum to 0.")
         return self._sum / self._weight
@@ -117,10 +117,10 @@ class _MetricObject:
         self._metric = metric
         metric.reset_state()
 
-    def add(self, targets, outputs, weights):
+    def add(self, targets: np.ndarray, outputs: np.ndarray, weights: np.ndarray | None) -> None:
         self._metric.update_state(targets, outputs, sample_weight=weights)
 
-    def result(self):
+    def result(self) -> float:
         return _as_number(self._metric.result(), self._metric)
 
 
@@ -130,10 +130,10 @@ class _WholeFunction:
     def __init__(self, function):
         self._function, self._batches = function, []
 
-    def add(self, targets, outputs, weights):
+    def add(self, targets: np.ndarray, outputs: np.ndarray, weights: np.ndarray | None) -> None:
         self._batches.append((targets, outputs) if weights is None else (targets, outputs, weights))
 
-    def result(self):
+    def result(self) -> float:
         targets, outputs, *weights = (np.concatenate(parts) for parts in zip(*self._batches, strict=True))
         if weights and "sample_weight" in inspect.signature(self._function).parameters:
             return _as_number(self._function(targets, outputs, sample_weight=weights[0]), self._function)

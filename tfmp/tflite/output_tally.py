@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tfmp.reports import OutputAgreement
 from tfmp.transform.output_kind import LARGEST, SIDE
@@ -19,12 +20,12 @@ class OutputTally:
         exact: True if only identical numbers count as equal.
     """
 
-    def __init__(self, name, decision, *, exact):
+    def __init__(self, name: str, decision: str, *, exact: bool):
         self.name, self.decision, self.exact = name, decision, exact
         self.count = self.equal = self.decisions = self.same = self.classes = 0
         self.mean = self.squares = self.signal = self.noise = self.largest = 0.0
 
-    def add(self, expected, found):
+    def add(self, expected: ArrayLike, found: ArrayLike) -> None:
         """Adds the outputs of the model and of the file for the same samples."""
         expected, found = np.asarray(expected, np.float64), np.asarray(found, np.float64)
         difference = np.abs(found - expected)

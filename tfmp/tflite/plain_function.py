@@ -1,7 +1,9 @@
 """Turns a model into a function of a list of arrays."""
 
 from collections.abc import Mapping
+from typing import Any
 
+from tfmp.annotations import KerasModel, Tensor
 from tfmp.data.whole_batches import by_whole_batches
 from tfmp.graph import Graph, TensorRef, map_references
 
@@ -14,10 +16,10 @@ class PlainFunction:
         graph: The graph of the model.
     """
 
-    def __init__(self, model, graph: Graph):
+    def __init__(self, model: KerasModel, graph: Graph):
         self._model, self._graph = model, graph
 
-    def __call__(self, *tensors) -> list:
+    def __call__(self, *tensors: Tensor) -> list[Any]:
         """Computes outputs in the order of the graph's outputs from tensors in the order of its inputs."""
         named = dict(zip(self._graph.input_names, tensors, strict=True))
         inputs = map_references(self._graph.inputs, lambda reference: named[reference.name])

@@ -1,5 +1,9 @@
 """Checks and runs the floating-point reference model."""
 
+from collections.abc import Callable
+from typing import Any
+
+from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import framework_of
 from tfmp.checks import received
 from tfmp.graph import Graph
@@ -7,7 +11,7 @@ from tfmp.lowering.signature_names import signature_inputs
 from tfmp.tflite.plain_function import PlainFunction
 
 
-def reference_function(reference, graph: Graph):
+def reference_function(reference: KerasModel, graph: Graph) -> Callable[..., list[Any]]:
     """Returns a model as a function of arrays, in the order of another model's inputs and outputs.
 
     Args:

@@ -3,6 +3,8 @@
 import math
 import statistics
 import time
+from collections.abc import Mapping
+from typing import TypeVar
 
 import numpy as np
 from ai_edge_litert import interpreter as litert
@@ -10,6 +12,8 @@ from ai_edge_litert import interpreter as litert
 from tfmp.checks import check_integer
 
 _SHORTEST_RUN_SECONDS = 2e-3
+
+_Key = TypeVar("_Key")
 
 
 class Stopwatch:
@@ -20,11 +24,11 @@ class Stopwatch:
         runs: Number of turns per file, plus one to warm up. In a turn, a file runs for some milliseconds.
     """
 
-    def __init__(self, *, threads=1, runs=15):
+    def __init__(self, *, threads: int = 1, runs: int = 15):
         self.threads = check_integer("threads", threads, at_least=1)
         self.runs = check_integer("runs", runs, at_least=1)
 
-    def measure(self, files):
+    def measure(self, files: Mapping[_Key, bytes]) -> dict[_Key, tuple[float, tuple[float, float]]]:
         """Returns the latency of one call of each file, with inputs already set: the median over the turns.
 
         Args:
@@ -34,7 +38,7 @@ class Stopwatch:
             `(median, (first quartile, third quartile))` in us, by the same keys.
         """
         started = {key: self._start(content) for key, content in files.items()}
-        seconds = {key: [] for key in files}
+        seconds: dict[_Key, list[float]] = {key: [] for key in files}
         for turn in range(self.runs + 1):
             for key, (interpreter, calls) in started.items():
                 times = [_seconds(interpreter) for _ in range(calls)]

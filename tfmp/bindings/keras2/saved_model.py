@@ -3,6 +3,8 @@
 import dataclasses
 import json
 import os
+from collections.abc import Mapping
+from typing import Any
 
 import tf_keras
 from google.protobuf.message import DecodeError
@@ -11,12 +13,19 @@ from tf_keras.protobuf.saved_metadata_pb2 import SavedMetadata
 # tf_keras reads the compiled state of an HDF5 file and of a SavedModel with it; there is no public way.
 from tf_keras.src.saving.legacy.saving_utils import compile_args_from_training_config
 
+from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import framework_named
 from tfmp.bindings.saving.load_model import load_file
 from tfmp.bindings.saving.model_file import SAVED_MODEL_METADATA, ModelFile, not_a_model, read_model_file
 
 
-def load_model(path, *, custom_objects=None, compile=True, safe_mode=True):
+def load_model(
+    path: str | os.PathLike[str],
+    *,
+    custom_objects: Mapping[str, Any] | None = None,
+    compile: bool = True,
+    safe_mode: bool = True,
+) -> KerasModel:
     """Loads a saved model of tf_keras; arguments and errors as in `tfmp.load_model`.
 
     In safe mode a SavedModel is built from its configuration and the values of its variables: the TensorFlow graph in

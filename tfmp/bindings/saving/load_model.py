@@ -1,8 +1,12 @@
 """Loads saved models of either Keras."""
 
 import importlib.util
+import os
 import sys
+from collections.abc import Mapping
+from typing import Any
 
+from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import framework_named
 from tfmp.bindings.saving.model_file import ModelFile, read_model_file
 from tfmp.bindings.saving.model_trust import check_trusted
@@ -11,7 +15,13 @@ from tfmp.checks import check_flag
 _MESSAGE_LENGTH = 300
 
 
-def load_model(path, *, custom_objects=None, compile=True, safe_mode=True):
+def load_model(
+    path: str | os.PathLike[str],
+    *,
+    custom_objects: Mapping[str, Any] | None = None,
+    compile: bool = True,
+    safe_mode: bool = True,
+) -> KerasModel:
     """Loads a saved model whose layers may be those of tfmp, into the Keras that saved it.
 
     What the file says is read first: a model that cannot be built without running code of the file is refused. The
@@ -43,7 +53,9 @@ def load_model(path, *, custom_objects=None, compile=True, safe_mode=True):
     return load_file(framework, file, custom_objects=custom_objects, compile=compile, safe_mode=safe_mode)
 
 
-def load_file(framework, file: ModelFile, *, custom_objects, compile, safe_mode):
+def load_file(
+    framework: Any, file: ModelFile, *, custom_objects: Mapping[str, Any] | None, compile: bool, safe_mode: bool
+) -> KerasModel:
     """Loads a saved model into a framework; arguments and errors as in `load_model`."""
     file = framework.completed_file(file, custom_objects=custom_objects, safe_mode=safe_mode)
     options = {"custom_objects": custom_objects, "compile": compile, "safe_mode": safe_mode}

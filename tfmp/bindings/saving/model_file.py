@@ -41,7 +41,7 @@ class ModelFile:
         return self.container == "saved_model" or self.keras_version.startswith("2.")
 
 
-def read_model_file(path) -> ModelFile:
+def read_model_file(path: str | os.PathLike[str]) -> ModelFile:
     """Reads the configuration of a saved model; the content decides on the format, not the name.
 
     Raises:
@@ -68,7 +68,7 @@ def read_model_file(path) -> ModelFile:
     raise not_a_model(path, *_foreign(path, start))
 
 
-def not_a_model(path, what, way_out) -> ValueError:
+def not_a_model(path: str | os.PathLike[str], what: str, way_out: str) -> ValueError:
     """Returns the error that says what a file is in place of a Keras model."""
     return ValueError(f"{path!r} {what}. {_EXPECTED}. {way_out}.")
 

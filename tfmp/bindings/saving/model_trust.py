@@ -6,7 +6,15 @@ from typing import Any
 
 # Packages whose classes Keras may import by the module that a file names.
 _PACKAGES = ("keras", "tf_keras", "keras_hub", "keras_cv", "keras_nlp", "tensorflow_model_optimization", "tensorflow")
-_FUNCTION_MODULES = ("activations", "constraints", "initializers", "losses", "metrics", "ops", "optimizers")
+_FUNCTION_MODULES: tuple[str, ...] = (
+    "activations",
+    "constraints",
+    "initializers",
+    "losses",
+    "metrics",
+    "ops",
+    "optimizers",
+)
 _FUNCTION_MODULES += ("regularizers",)
 _FOREIGN_PROGRAMS = ("TFSMLayer", "TorchModuleWrapper", "TensorFlowOpLayer", "ClassMethod")
 _UNREGISTERED = "which is not registered with Keras"
@@ -16,7 +24,18 @@ _VALUES = ("__keras_tensor__", "__tensor__", "__numpy__", "__bytes__", "__ellips
 _CLASS, _FUNCTION = re.compile(r"[A-Z]\w*"), re.compile(r"[A-Za-z]\w*")
 
 # Functions of TensorFlow that `TFOpLambda` may call: they compute tensors and touch nothing else.
-_TENSOR_MODULES = ("math", "nn", "linalg", "image", "signal", "bitwise", "random", "strings", "dtypes", "quantization")
+_TENSOR_MODULES: tuple[str, ...] = (
+    "math",
+    "nn",
+    "linalg",
+    "image",
+    "signal",
+    "bitwise",
+    "random",
+    "strings",
+    "dtypes",
+    "quantization",
+)
 _TENSOR_MODULES += ("ragged", "sparse", "__operators__", "keras.activations", "keras.losses", "keras.metrics")
 _TENSOR_MODULES += ("keras.backend",)
 _TENSOR_FUNCTIONS = frozenset(
@@ -32,7 +51,7 @@ _TENSOR_FUNCTIONS = frozenset(
 )
 
 
-def check_trusted(path: str, config: Any, is_provided: Callable[[str, str | None], bool]):
+def check_trusted(path: str, config: Any, is_provided: Callable[[str, str | None], bool]) -> None:
     """Refuses a configuration whose model could not be built without running code of the file.
 
     Refused are functions stored as code, on any level of nesting; layers that run programs of another format; classes

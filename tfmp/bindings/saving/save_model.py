@@ -1,9 +1,12 @@
 """Saves models of either Keras atomically."""
 
+import os
+
+from tfmp.annotations import KerasModel
 from tfmp.files.atomic_file import replacement
 
 
-def save_model(model, path, *, overwrite=True):
+def save_model(model: KerasModel, path: str | os.PathLike[str], *, overwrite: bool = True) -> None:
     """Saves a model beside its final name and renames it, so that no reader ever sees half of it.
 
     Args:
@@ -18,7 +21,7 @@ def save_model(model, path, *, overwrite=True):
         model.save(beside)
 
 
-def save_weights(model, path):
+def save_weights(model: KerasModel, path: str | os.PathLike[str]) -> None:
     """Saves the weights of a model likewise; a `.weights.h5` file that exists is replaced."""
     with replacement(path, True, suffix=".weights.h5") as beside:
         model.save_weights(beside)
