@@ -8,8 +8,7 @@ from tfmp.graph import map_references
 from tfmp.lowering.lowering import Lowering
 from tfmp.operators import operator_of
 from tfmp.operators.integer_builder import Codes
-from tfmp.transform.activation_grid import activation_grid
-from tfmp.transform.stored_values import StoredValues
+from tfmp.transform.stored_values import StoredValues, activation_grid
 
 _MOVING = ("max_pool", "pad", "slice", "transpose", "reshape", "concatenate")
 _FLOAT32 = 0.004  # steps

@@ -14,8 +14,8 @@ from tfmp.checks import check_flag, check_function, check_integer
 from tfmp.graph import BitAssignment, Graph, Layer
 from tfmp.search.assignment import most_probable, most_probable_within
 from tfmp.search.budget import Budget, budgets_of, priced_limits
-from tfmp.transform.finite_weights import check_finite_weights
 from tfmp.transform.fix import fix
+from tfmp.transform.model_checks import check_finite_weights
 
 _UNDRAWN = 1e-6  # weight of a probability relative to one draw
 

@@ -15,7 +15,7 @@ from tfmp.search.assignment import most_probable, most_probable_within, sample
 from tfmp.search.budget import Budget, budgets_of, priced_limits
 from tfmp.search.chosen_layers import chosen_layers
 from tfmp.search.searched_cost import SearchedCost
-from tfmp.transform.finite_weights import check_finite_weights
+from tfmp.transform.model_checks import check_finite_weights
 
 STRATEGIES = ("argmax", "budget", "sample", "multinomial")
 _TRIALS = 50  # EdMIPS, section 4.7

@@ -1,14 +1,20 @@
-"""`tfmp.inspect`: what is in a model or a file."""
+"""`tfmp.inspect`: reports the layers of a model, or the contents of a file."""
 
 import os
 
 from tfmp.annotations import KerasModel
-from tfmp.inspection.inspect_model import inspect_model
+from tfmp.bindings.framework import framework_of
+from tfmp.graph import Layer
+from tfmp.lowering.weight_packing import MODES
+from tfmp.mixins.mixed_precision import quantizer_pair
 from tfmp.quantizers import QuantizerLike
-from tfmp.reports import ModelReport, TFLiteFile
+from tfmp.reports import ModelReport, ModelRow, TFLiteFile
 from tfmp.tflite.file_contents import file_contents
 from tfmp.tflite.interpreter import Interpreter
-from tfmp.transform.edits.layer_plan import LayerSelection
+from tfmp.transform.dry_run import float_outlook, fold_errors, integer_outlook, with_stand_ins
+from tfmp.transform.edits.layer_plan import EIGHT_BITS, FLOAT, FOLLOWS, LayerPlan, LayerSelection, plan
+from tfmp.transform.edits.relaxed_graph import relaxed_graph
+from tfmp.transform.edits.split_layers import with_split_separables
 
 
 def inspect(
@@ -45,3 +51,50 @@ def inspect(
     if isinstance(model, str | os.PathLike):
         return file_contents(Interpreter(model), model)
     return inspect_model(model, quantizer=quantizer, layers=layers, skip=skip, first_and_last=first_and_last)
+
+
+_BITS = 4  # of every quantizer, in place of the candidates
+
+
+def inspect_model(
+    model: KerasModel,
+    *,
+    quantizer: QuantizerLike | tuple[QuantizerLike, QuantizerLike] = "lsq",
+    layers: LayerSelection = None,
+    skip: LayerSelection = None,
+    first_and_last: str = "int8",
+) -> ModelReport:
+    """Lists the layers of a Keras model; see `tfmp.inspect`."""
+    pair = quantizer_pair(quantizer)
+    graph = quantized = with_stand_ins(with_split_separables(framework_of(model).read(model, weights=False)))
+    plans = plan(graph, layers=layers, skip=skip, first_and_last=first_and_last, quantizer=pair)
+    if not any(layer.is_quantized for layer in graph.layers.values()):
+        arguments = {"weight_bits": (_BITS,), "activation_bits": (_BITS,), "quantizer": quantizer}
+        _, quantized = relaxed_graph(graph, plans, lambda name: arguments, integer=first_and_last != "float")
+    errors = fold_errors(quantized)
+    rows = [_row(layer, plans[layer.name], errors.get(layer.name)) for layer in graph.in_order() if layer.name in plans]
+    exports = {**dict.fromkeys(MODES, integer_outlook(errors)), "float": float_outlook(quantized)}
+    return ModelReport(graph.name, tuple(rows), exports)
+
+
+def _row(layer: Layer, entry: LayerPlan, error) -> ModelRow:
+    status, reason = entry.status, entry.reason
+    if layer.is_quantized and layer.shape is not None:
+        status, reason = ("searching", "") if layer.is_searched else ("fixed", "")
+    elif layer.is_quantized:
+        status, reason = EIGHT_BITS, "it stores its input"
+    elif error is not None and status == FOLLOWS:
+        status, reason = FLOAT, error.clause
+    elif error is not None and status != FLOAT:
+        reason = "; ".join(filter(None, (reason, error.clause)))
+    return ModelRow(
+        layer.name,
+        layer.kind,
+        status,
+        reason,
+        layer.shape.macs if layer.shape else 0,
+        layer.num_parameters,
+        layer.weight.bits,
+        layer.activation.bits,
+        MODES if error is not None else (),
+    )

@@ -9,7 +9,7 @@ from tfmp.graph import BitAssignment, LayerShape
 from tfmp.operators import TABLE
 from tfmp.reports import NetworkReport
 from tfmp.simulator import Hardware
-from tfmp.transform.edits.split_separables import with_split_separables
+from tfmp.transform.edits.split_layers import with_split_separables
 from tfmp.transform.fix import check_assignment
 
 

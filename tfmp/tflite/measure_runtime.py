@@ -21,7 +21,7 @@ from tfmp.tflite.one_layer import one_layer_graph
 from tfmp.tflite.stopwatch import Stopwatch
 from tfmp.tflite.writer.write_tflite import write_tflite
 from tfmp.transform.calibration.calibrate import calibrate_ranges
-from tfmp.transform.edits.split_separables import with_split_separables
+from tfmp.transform.edits.split_layers import with_split_separables
 from tfmp.transform.edits.without_quantizers import in_floating_point
 from tfmp.transform.fix import fix
 from tfmp.transform.fold import fold_graph

@@ -1,6 +1,7 @@
-"""Lowers a network without values, to find what has no integer form."""
+"""Lowers a network without values, to find what has no integer form and which exports are possible."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from tfmp.lowering.lowering import Lowering
 from tfmp.operators import kernel_of, operator_of
 from tfmp.operators.fold_error import FoldError, free_size
 from tfmp.operators.integer_builder import Codes
+from tfmp.reports import ExportOutlook
 from tfmp.transform.candidate_checks import check_kernel, check_library, check_range, check_zero
 
 _STAND_IN = Codes.all_of(Grid(1.0, INT8_LOW, INT8_HIGH))
@@ -138,3 +140,30 @@ class DryRun(Lowering):
 
     def _add(self, error):
         self.errors.setdefault(error.layer, error)
+
+
+def integer_outlook(errors: Mapping[str, FoldError]) -> ExportOutlook:
+    """Returns the outlook of the integer modes from the result of `fold_errors`, with its first layer."""
+    if not errors:
+        return ExportOutlook("yes")
+    first, *others = errors.values()
+    more = f" (and {len(others)} more)" if others else ""
+    return ExportOutlook("no", first.reason + more, first.way_out)
+
+
+def float_outlook(graph: Graph) -> ExportOutlook:
+    """Returns the outlook of mode `"float"`, where only TensorFlow's converter can tell for sure.
+
+    Args:
+        graph: A relaxed or fixed network; its bits may be open.
+    """
+    errors = free_sizes(graph)
+    for layer in graph.in_order():
+        try:
+            for check in (check_library, check_range, check_kernel):
+                check(layer)
+        except FoldError as error:
+            errors.setdefault(layer.name, error)
+    if errors:
+        return integer_outlook(errors)
+    return ExportOutlook("expected", "unless TensorFlow's converter has no operator for a layer: the export tells")

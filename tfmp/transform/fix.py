@@ -15,7 +15,7 @@ from tfmp.transform.calibration.calibrate import reestimate_normalization
 from tfmp.transform.calibration.familiar_data import is_familiar
 from tfmp.transform.calibration.post_training import quantize_after_training
 from tfmp.transform.edits.without_quantizers import in_floating_point
-from tfmp.transform.finite_weights import check_finite_weights
+from tfmp.transform.model_checks import check_finite_weights
 
 
 def fix(

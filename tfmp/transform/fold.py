@@ -7,7 +7,7 @@ from tfmp.lowering.lowering import Lowering
 from tfmp.lowering.weight_packing import check_mode
 from tfmp.operators import operator_of
 from tfmp.transform.candidate_checks import check_library
-from tfmp.transform.finite_weights import check_finite_weights
+from tfmp.transform.model_checks import check_finite_weights
 from tfmp.transform.stored_values import StoredValues
 
 

@@ -17,9 +17,9 @@ from tfmp.transform.edits.activation_quantizers import STORAGE_BITS
 from tfmp.transform.edits.layer_plan import EIGHT_BITS, SEARCHED, plan
 from tfmp.transform.edits.quantized_layer import KEPT_ARGUMENTS
 from tfmp.transform.edits.relaxed_graph import relaxed_graph
-from tfmp.transform.edits.split_separables import with_split_separables
+from tfmp.transform.edits.split_layers import with_split_separables
 from tfmp.transform.edits.without_quantizers import in_floating_point
-from tfmp.transform.finite_weights import check_finite_weights
+from tfmp.transform.model_checks import check_finite_weights
 
 
 def quantize(

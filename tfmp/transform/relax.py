@@ -12,13 +12,11 @@ from tfmp.quantizers import QuantizerLike
 from tfmp.relaxation import check_relaxation
 from tfmp.transform.calibration.calibrate import calibrate_ranges
 from tfmp.transform.candidate_checks import check_kernel, check_range, check_zero
-from tfmp.transform.dry_run import fold_errors
+from tfmp.transform.dry_run import fold_errors, integer_outlook
 from tfmp.transform.edits.layer_plan import SEARCHED, LayerSelection, plan
 from tfmp.transform.edits.relaxed_graph import relaxed_graph
-from tfmp.transform.edits.split_separables import with_split_separables
-from tfmp.transform.finite_weights import check_finite_weights
-from tfmp.transform.outlook import integer_outlook
-from tfmp.transform.rebuilt import check_rebuilt
+from tfmp.transform.edits.split_layers import with_split_separables
+from tfmp.transform.model_checks import check_finite_weights, check_rebuilt
 
 
 def relax(

@@ -1,11 +1,17 @@
 """Grids, kernels and biases of a fixed network as a file stores them."""
 
-import numpy as np
+from collections.abc import Mapping
 
+import numpy as np
+import tensorflow as tf
+
+from tfmp import quantizers
 from tfmp.graph import Grid, Layer
+from tfmp.lowering.weight_packing import weight_storage
+from tfmp.operators import kernel_of
 from tfmp.operators.affine_map import AffineMap
-from tfmp.transform.activation_grid import activation_grid
-from tfmp.transform.stored_kernel import stored_kernel
+from tfmp.operators.channel_products import in_container
+from tfmp.transform.candidate_checks import check_kernel, check_range, check_zero
 
 
 class StoredValues:
@@ -25,3 +31,80 @@ class StoredValues:
     def kernel(self, layer: Layer, after: AffineMap | None, input_scale: float) -> tuple[dict[str, np.ndarray], int]:
         """Returns the constants of a layer with a kernel and the bits of their container, see `stored_kernel`."""
         return stored_kernel(layer, after, input_scale, mode=self._mode)
+
+
+def activation_grid(layer: Layer) -> Grid:
+    """Returns the integer grid of the input of a quantized layer.
+
+    Raises:
+        ValueError: If its range was never calibrated, or has no grid with a zero.
+    """
+    quantizer, state = calibrated_quantizer(layer)
+    check_zero(layer)
+    levels = quantizer.grid(tf.zeros((1,)), state)
+    return Grid(float(levels.step), int(levels.low), int(levels.high))
+
+
+def calibrated_quantizer(layer: Layer) -> tuple[quantizers.Quantizer, Mapping[str, np.ndarray]]:
+    """Returns the quantizer of a layer's input and its state.
+
+    Raises:
+        ValueError: If its range was never calibrated, or changes with every batch.
+    """
+    candidates = layer.activation
+    quantizer = quantizers.get(candidates.quantizer, bits=candidates.bits[0], signed=candidates.signed)
+    state = candidates.state
+    check_range(layer)
+    if "seen" in state and not state["seen"] > 0:
+        raise ValueError(
+            f"Layer `{layer.name}` was never calibrated: the range of its input is unknown. Give `tfmp.relax` "
+            "calibration data, or train the model."
+        )
+    return quantizer, state
+
+
+def stored_kernel(
+    layer: Layer, after: AffineMap | None, input_scale: float, *, mode: str = "fast"
+) -> tuple[dict[str, np.ndarray], int]:
+    """Returns the constants of a layer with a kernel, with the affine map after it (a normalization) folded in.
+
+    The codes are those of training. The map multiplies their scales, channel by channel; a negative factor negates the
+    codes of the channel. Codes that leave room in their container are shifted up, with their scale divided accordingly,
+    which refines the grid of the bias without changing a product.
+
+    Args:
+        layer: A fixed layer, its weights read.
+        after: The affine map of the only reader of its output, or None.
+        input_scale: Scale of its input's codes.
+        mode: How the file stores weights, `tfmp.lowering.weight_packing.MODES`.
+
+    Returns:
+        `kernel` int8, `kernel_scale` float32 and `bias` int32 per output channel, by name; and the bits of a code's
+        container in the file.
+    """
+    codes, scale = kernel_codes(layer)
+    shape, code_range = layer.require_shape(), layer.weight.formats[0].code_range
+    channels, layout = shape.out_channels, kernel_of(layer)
+    by_channel = layout.by_channel(codes)
+    scale = np.broadcast_to(np.asarray(scale, np.float64).reshape(-1), (channels,))
+    bias = np.asarray(layer.weights.get("bias", np.zeros(channels)), np.float64)
+    if after is not None:
+        bias = after(bias)
+        by_channel = np.where(after.factor < 0, -by_channel, by_channel)
+        scale = scale * np.abs(after.factor)
+    # By the format, not by the codes that occur, as the cost predicts it.
+    low = min(code_range[0], int(by_channel.min()))
+    high = max(code_range[1], int(by_channel.max()))
+    container_bits = weight_storage(shape, low, high, mode=mode).container_bits
+    constants = in_container(by_channel, scale, bias, input_scale, container_bits=container_bits)
+    kernel = layout.for_operation(constants["kernel"], codes.shape)
+    return {**constants, "kernel": kernel}, container_bits
+
+
+def kernel_codes(layer: Layer) -> tuple[np.ndarray, np.ndarray]:
+    """Returns `(integers, scale)` of a fixed layer's kernel, those of training."""
+    check_kernel(layer)
+    quantizer = quantizers.get(layer.weight.quantizer, bits=layer.weight.bits[0])
+    axes = kernel_of(layer).channel_axes
+    integers, scale = quantizer.codes(tf.constant(layer.weights["kernel"]), layer.weight.state, channel_axes=axes)
+    return np.asarray(integers), np.asarray(scale)

@@ -9,7 +9,7 @@ from tfmp.bindings.framework import framework_of
 from tfmp.costs import CostLike
 from tfmp.files.run_identity import described, digest
 from tfmp.search.budget import Budget
-from tfmp.transform.edits.split_separables import with_split_separables
+from tfmp.transform.edits.split_layers import with_split_separables
 
 _RECORDED = ("bitops", "model_size", "tflite_bytes", "energy", "latency")
 _SUFFIXES = {"nJ": "_nj", "cycles": "_cycles", "bits": "_bits", "us": "_us"}

@@ -8,7 +8,7 @@ from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import framework_of
 from tfmp.checks import check_function, check_integer, check_number, check_numbers
 from tfmp.transform.edits.layer_plan import SEARCHED, plan
-from tfmp.transform.edits.split_separables import with_split_separables
+from tfmp.transform.edits.split_layers import with_split_separables
 from tfmp.width.channel_flow import FOLLOWERS
 from tfmp.width.dual_precision_model import is_depthwise
 

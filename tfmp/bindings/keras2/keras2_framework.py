@@ -6,9 +6,8 @@ import tf_keras
 from tfmp.bindings.framework import Framework
 from tfmp.bindings.keras2 import layers, saved_model
 from tfmp.bindings.keras2.callback import MixedPrecisionSearch
-from tfmp.bindings.keras2.logits_optimizer import Keras2LogitsOptimizer
 from tfmp.bindings.keras2.model_reader import ModelReader
-from tfmp.bindings.keras2.optimizer import SelectionOptimizer
+from tfmp.bindings.keras2.optimizer import Keras2LogitsOptimizer, SelectionOptimizer
 from tfmp.bindings.keras2.selecting_layer import IntegerOperation
 from tfmp.bindings.layer_kinds import kernel_classes
 from tfmp.bindings.layer_variables import CHILDREN

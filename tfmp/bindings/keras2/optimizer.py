@@ -1,7 +1,8 @@
-"""The search optimizer of tf_keras."""
+"""Optimizers of searches in tf_keras."""
 
 import tf_keras
 
+from tfmp.bindings.logits_training import LogitsOptimizer
 from tfmp.bindings.selection_optimizer import SelectionOptimizerMixin
 
 
@@ -72,3 +73,20 @@ class SelectionOptimizer(SelectionOptimizerMixin, tf_keras.optimizers.Optimizer)
     def __repr__(self):
         # The other Keras refuses it by an error that shows nothing else of it.
         return "<tfmp.keras2.SelectionOptimizer of tf_keras; Keras 3 takes tfmp.SelectionOptimizer>"
+
+
+class Keras2LogitsOptimizer(LogitsOptimizer):
+    """Moves logits in tf_keras."""
+
+    def __init__(self, optimizer, scaler, logits):
+        super().__init__(optimizer, scaler, logits)
+        optimizer.build(logits)
+
+    def scaled(self, loss):
+        return loss if self.scaler is None else self.scaler.get_scaled_loss(loss)
+
+    def unscaled(self, gradients):
+        return gradients if self.scaler is None else self.scaler.get_unscaled_gradients(gradients)
+
+    def move(self, gradients):
+        self.optimizer.apply_gradients(zip(gradients, self.logits, strict=True))

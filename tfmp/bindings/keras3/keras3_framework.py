@@ -5,9 +5,8 @@ import keras
 from tfmp.bindings.framework import Framework
 from tfmp.bindings.keras3 import layers
 from tfmp.bindings.keras3.callback import MixedPrecisionSearch
-from tfmp.bindings.keras3.logits_optimizer import Keras3LogitsOptimizer
 from tfmp.bindings.keras3.model_reader import ModelReader, functional_class
-from tfmp.bindings.keras3.optimizer import SelectionOptimizer
+from tfmp.bindings.keras3.optimizer import Keras3LogitsOptimizer, SelectionOptimizer
 from tfmp.bindings.keras3.selecting_layer import IntegerOperation
 from tfmp.bindings.layer_kinds import kernel_classes
 from tfmp.mixins.distillation import DistillationMixin

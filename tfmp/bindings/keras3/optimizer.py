@@ -1,7 +1,9 @@
-"""The search optimizer of Keras 3."""
+"""Optimizers of searches in Keras 3."""
 
 import keras
+import tensorflow as tf
 
+from tfmp.bindings.logits_training import LogitsOptimizer
 from tfmp.bindings.selection_optimizer import SelectionOptimizerMixin
 
 
@@ -45,3 +47,20 @@ class SelectionOptimizer(SelectionOptimizerMixin, keras.optimizers.MultiOptimize
 
     def get_config(self):
         return {**super().get_config(), "loss_scale_factor": self.loss_scale_factor}
+
+
+class Keras3LogitsOptimizer(LogitsOptimizer):
+    """Moves logits in Keras 3, where every optimizer can scale the loss."""
+
+    def scaled(self, loss):
+        loss = self.optimizer.scale_loss(loss)
+        return loss if self.scaler is None else self.scaler.scale_loss(loss)
+
+    def unscaled(self, gradients):
+        if self.scaler is None:
+            return gradients
+        scale = self.scaler.scale_loss(tf.ones(()))
+        return [gradient / scale for gradient in gradients]
+
+    def move(self, gradients):
+        self.optimizer.apply(gradients, self.logits)

@@ -15,7 +15,7 @@ from tfmp.reports import PostTrainingReport
 from tfmp.transform.calibration.calibrate import calibrate_ranges, reestimate_normalization
 from tfmp.transform.calibration.moment_correction import STATISTICS, MomentCorrection
 from tfmp.transform.calibration.output_error import MeanLoss, read_samples
-from tfmp.transform.edits.separate_activations import with_separate_activations
+from tfmp.transform.edits.split_layers import with_separate_activations
 
 _HELD_OUT = 4  # one of this many samples is held out
 

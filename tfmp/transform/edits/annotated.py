@@ -10,10 +10,8 @@ from tfmp.operators.batch_normalization import with_positive_gammas
 from tfmp.operators.nonnegativity import non_negative_tensors
 from tfmp.transform.edits.activation_quantizers import quantize_layer, with_stored_tensors
 from tfmp.transform.edits.layer_plan import EIGHT_BITS, FLOAT, plan
-from tfmp.transform.edits.pairwise_addition import with_pairwise_additions
 from tfmp.transform.edits.quantized_layer import KEPT_ARGUMENTS, quantized_layer
-from tfmp.transform.edits.separate_activations import with_separate_activations
-from tfmp.transform.edits.split_separables import with_split_separables
+from tfmp.transform.edits.split_layers import with_pairwise_additions, with_separate_activations, with_split_separables
 
 
 def with_annotated_layers(

@@ -6,9 +6,8 @@ import numpy as np
 
 from tfmp.graph import UNQUANTIZED, Graph
 from tfmp.graph.runtime_limits import LARGEST_KERNEL_CODE
-from tfmp.transform.activation_grid import calibrated_quantizer
 from tfmp.transform.fold import check_fixed
-from tfmp.transform.stored_kernel import kernel_codes
+from tfmp.transform.stored_values import calibrated_quantizer, kernel_codes
 
 
 def dequantized(graph: Graph) -> tuple[Graph, dict[str, np.ndarray]]:

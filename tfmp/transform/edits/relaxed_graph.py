@@ -8,9 +8,8 @@ from tfmp.operators.affine_chain import FUSED_ACTIVATIONS
 from tfmp.operators.batch_normalization import with_positive_gammas
 from tfmp.transform.edits.activation_quantizers import with_stored_tensors
 from tfmp.transform.edits.layer_plan import EIGHT_BITS, SEARCHED, LayerPlan
-from tfmp.transform.edits.pairwise_addition import with_pairwise_additions
 from tfmp.transform.edits.quantized_layer import KEPT_ARGUMENTS, quantized_layer
-from tfmp.transform.edits.separate_activations import with_separate_activations
+from tfmp.transform.edits.split_layers import with_pairwise_additions, with_separate_activations
 
 
 def relaxed_graph(

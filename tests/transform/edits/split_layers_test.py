@@ -5,7 +5,7 @@ from keras import layers
 
 import tfmp
 from tfmp.bindings.framework import framework_of
-from tfmp.transform.edits.split_separables import with_split_separables
+from tfmp.transform.edits.split_layers import with_split_separables
 
 
 def separable(**arguments):

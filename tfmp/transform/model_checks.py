@@ -1,4 +1,4 @@
-"""Checks that layers compute the same when built from their configuration."""
+"""Checks that models are finite, and compute the same when built from their configuration."""
 
 from typing import Any
 
@@ -8,6 +8,19 @@ import tensorflow as tf
 from tfmp.annotations import KerasModel
 from tfmp.graph import Graph, map_references
 from tfmp.mixins.restoring import restoring
+
+
+def check_finite_weights(graph: Graph) -> None:
+    """Raises `ValueError` if a weight, a range or a logit of a network, read with its weights, is NaN or infinite."""
+    for layer in graph.in_order():
+        for name, value in layer.arrays().items():
+            if np.issubdtype(value.dtype, np.floating) and not np.isfinite(value).all():
+                raise ValueError(
+                    f"Model `{graph.name}` must have finite weights. Received NaN or infinite values in `{name}` of "
+                    f"layer `{layer.name}`: its training diverged. Go back to an earlier state, and train with a "
+                    "smaller learning rate."
+                )
+
 
 _KNOWN = ("keras", "tf_keras", "tfmp")
 

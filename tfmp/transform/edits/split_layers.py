@@ -1,11 +1,14 @@
-"""Splits separable convolutions into depthwise and pointwise ones."""
+"""Splits layers into several that compute the same."""
 
 import dataclasses
 import math
+from collections.abc import Collection
 
 from tfmp.bindings.layer_shapes import layer_shape
-from tfmp.graph import Graph, Layer, Tensor, TensorRef
-from tfmp.operators import TABLE
+from tfmp.bindings.left_alone import unknown_activation
+from tfmp.graph import Call, Graph, Layer, Tensor, TensorRef
+from tfmp.operators import TABLE, operator_of
+from tfmp.operators.recognition import OTHER, function_kind
 
 _OF_KERNEL = ("initializer", "regularizer", "constraint")
 _SHARED = ("trainable", "dtype", "data_format")
@@ -100,3 +103,61 @@ def _picked(layer, keys):
 
 def _is_input(graph, tensor):
     return graph.layer_of(graph.producer(tensor)).kind == "input"
+
+
+def with_separate_activations(graph: Graph, fused: Collection[str] = ()) -> Graph:
+    """Moves the activations of layers with a kernel into layers of their own, `<name>_activation`, behind them.
+
+    Args:
+        graph: The network.
+        fused: Names of activations that stay where they are; `"linear"` is none.
+    """
+    for layer in list(graph.in_order()):
+        name = layer.attributes.get("activation", "linear")
+        if layer.shape is None or name == "linear" or name in fused:
+            continue
+        for call in [call for call in graph.calls if call.layer == layer.name]:
+            new_name = graph.unused_name(f"{layer.name}_activation")
+            config = {"name": new_name, "activation": layer.config["config"]["activation"]}
+            known = layer.attributes.get("activation_kind") or function_kind(name, graph.framework)
+            kind, attributes = known or (OTHER, unknown_activation(config))
+            made = Layer(new_name, kind, config={"config": config}, attributes=attributes)
+            graph = graph.insert_after(call.outputs[0], made)
+        config = {**layer.config["config"], "activation": "linear"}
+        attributes = {**layer.attributes, "activation": "linear", "activation_kind": None}
+        changed = dataclasses.replace(layer, config={**layer.config, "config": config}, attributes=attributes)
+        graph = graph.replace_layers({layer.name: changed})
+    return graph
+
+
+def with_pairwise_additions(graph: Graph) -> Graph:
+    """Splits the additions and multiplications of more than two tensors of one shape, because the runtime takes two.
+
+    The user's layer makes the last; those before it get layers `<name>_part`, and with them storage of their own.
+    """
+    calls, layers, tensors = [], dict(graph.layers), dict(graph.tensors)
+    for call in graph.calls:
+        layer, addends = graph.layer_of(call), list(call.inputs)
+        operator = operator_of(layer)
+        if operator is None or not operator.pairwise or len({tensors[name].shape for name in addends}) > 1:
+            calls.append(call)
+            continue
+        while len(addends) > 2:
+            name = dataclasses.replace(graph, layers=layers, tensors=tensors).unused_name(f"{layer.name}_part")
+            layers[name] = _renamed(layer, name)
+            tensors[name] = dataclasses.replace(tensors[call.outputs[0]], name=name)
+            calls.append(Call(name, (_references(addends[:2]),), {}, (name,), call.within))
+            addends[:2] = [name]
+        if len(addends) < len(call.inputs):
+            call = dataclasses.replace(call, args=(_references(addends),), kwargs={})
+        calls.append(call)
+    return dataclasses.replace(graph, calls=tuple(calls), layers=layers, tensors=tensors)
+
+
+def _renamed(layer: Layer, name) -> Layer:
+    config = {**layer.config, "config": {**layer.config["config"], "name": name}}
+    return dataclasses.replace(layer, name=name, config=config)
+
+
+def _references(names):
+    return [TensorRef(name) for name in names]
