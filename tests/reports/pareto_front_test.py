@@ -55,7 +55,7 @@ def test_hypervolume_by_hand():
     assert FRONT.worst == (4.0, 0.7)
     assert FRONT.hypervolume(FRONT.worst) == pytest.approx(2 * 0.1)
     assert make([]).hypervolume((1, 1)) == 0
-    with pytest.raises(ValueError, match="Without points"):
+    with pytest.raises(ValueError, match="`worst` needs at least one point"):
         make([]).worst  # noqa: B018
 
 

@@ -128,7 +128,7 @@ def test_kernels_that_no_size_counts_are_named(k, unknown):
         return k.Model(image, k.layers.Dense(5)(k.layers.Flatten()(x)))
 
     name, reason = ("first", "give the model a fixed input shape") if unknown == "size" else ("own", "no integer form")
-    with pytest.raises(ValueError, match=f"Layer `{name}` .* that the size would leave out: .*{reason}"):
+    with pytest.raises(ValueError, match=f"Layer `{name}` .* which the size would not include: .*{reason}"):
         tfmp.width_for_size(build, 9000, weight_bits=2)
 
 
