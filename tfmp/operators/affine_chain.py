@@ -1,14 +1,14 @@
-"""Affine maps: normalizations, rescalings and constants, and what of them one integer operation computes."""
+"""Follows affine maps back to the product that can compute them along with its own."""
 
 import dataclasses
 import math
 
-from tfmp.graph import Call, Graph
+from tfmp.graph import Call, Graph, Layer
 from tfmp.operators.affine_map import AffineMap
 from tfmp.operators.batch_normalization import fusable_normalization
 from tfmp.operators.fold_error import FoldError
 from tfmp.operators.operator import MOVES, unclipped
-from tfmp.operators.operator_table import operator_of
+from tfmp.operators.operator_table import TABLE, operator_of
 
 FUSED_ACTIVATIONS = {"linear": None, "relu": (0.0, math.inf), "relu6": (0.0, 6.0)}
 
@@ -42,6 +42,18 @@ def is_affine(graph: Graph, call: Call) -> bool:
     return all(axis in (-1, _rank(graph, call) - 1) for axis in operator.axes(layer))
 
 
+def affine_map(layer: Layer) -> AffineMap:
+    """Returns the map that an affine layer computes.
+
+    Raises:
+        ValueError: If its kind computes none.
+    """
+    operator = operator_of(layer)
+    if operator is None or operator.affine_map is None:
+        raise ValueError(f"Expected a layer that computes an affine map. Received: `{layer.name}`, a {layer.kind!r}")
+    return operator.affine_map(layer)
+
+
 def affine_chain(graph: Graph, call: Call) -> AffineChain:
     """Returns the chain that ends with a call of an affine layer.
 
@@ -52,15 +64,14 @@ def affine_chain(graph: Graph, call: Call) -> AffineChain:
         FoldError: If the layer keeps another axis than that of the channels.
     """
     layer = graph.layer_of(call)
-    operator = operator_of(layer)
     if not is_affine(graph, call):
-        axes = ", ".join(map(str, operator.axes(layer)))
+        axes = ", ".join(map(str, TABLE[layer.kind].axes(layer)))
         raise FoldError(
             layer.name,
             f"it normalizes axis {axes}, where only the last, that of the channels, has an integer form",
             'Normalize the last axis. Else `mode="float"` exports it.',
         )
-    total, (low, high) = operator.affine_map(layer), _bounds(layer)
+    total, (low, high) = affine_map(layer), _bounds(layer)
     tensor = call.inputs[0]
     while True:
         behind, clip = _behind(graph, tensor)
@@ -70,8 +81,7 @@ def affine_chain(graph: Graph, call: Call) -> AffineChain:
             low, high = max(low, float(total(clip[0]))), min(high, float(total(clip[1])))
         if graph.layer_of(behind).shape is not None:
             return AffineChain(behind.outputs[0], behind, total, low, high)
-        layer = graph.layer_of(behind)
-        total = total.after(operator_of(layer).affine_map(layer))
+        total = total.after(affine_map(graph.layer_of(behind)))
         tensor = behind.inputs[0]
 
 
@@ -105,7 +115,7 @@ def _of_product(graph, call, layer, tensor, clip):
 
 
 def _bounds(layer):
-    return (operator_of(layer).clip or unclipped)(layer)
+    return (TABLE[layer.kind].clip or unclipped)(layer)
 
 
 def _finite(bounds):

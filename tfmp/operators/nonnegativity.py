@@ -6,7 +6,7 @@ from tfmp.operators import operator_of
 
 def non_negative_tensors(graph: Graph) -> set[str]:
     """Returns the names of the tensors that the graph shows to be non-negative, whatever the weights and inputs."""
-    found = set()
+    found: set[str] = set()
     for call in graph.calls:
         layer = graph.layer_of(call)
         operator = operator_of(layer)

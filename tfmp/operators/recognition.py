@@ -9,8 +9,10 @@ from tfmp.operators.operator_table import operator_of_function, readers
 
 OTHER = "other"
 # What every layer says in the same words.
-_COPIED = ("strides", "padding", "pool_size", "dilation_rate", "groups", "axis", "epsilon", "data_format", "use_bias")
-_COPIED += ("keepdims", "kernel_size", "depth_multiplier", "filters", "output_padding")
+_COPIED = (
+    *("strides", "padding", "pool_size", "dilation_rate", "groups", "axis", "epsilon", "data_format", "use_bias"),
+    *("keepdims", "kernel_size", "depth_multiplier", "filters", "output_padding"),
+)
 
 
 def recognize(
