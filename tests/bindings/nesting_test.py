@@ -6,7 +6,7 @@ import pytest
 
 from tfmp.bindings.model_builder import ModelBuilder
 from tfmp.bindings.nesting import are_alike, border, calls_inside, local_name, with_equal_uses
-from tfmp.graph import Call, Graph, Layer, Submodel, Tensor, TensorRef
+from tfmp.graph import Call, Graph, Layer, LayerOrigin, Submodel, Tensor, TensorRef
 from tfmp.transform.edits.activation_quantizers import quantize_layer
 
 
@@ -150,14 +150,14 @@ def test_layers_at_the_same_place_become_one_that_takes_both_signs():
     graph = graph.insert_after("net/stem/conv:call_1", quantize_layer("net/stem/conv_quantizer_1", signed=True))
     equal = with_equal_uses(graph)
     assert set(equal.layers) - set(twice_nested().layers) == {"net/stem/conv_quantizer"}
-    assert equal.layers["net/stem/conv_quantizer"].config["config"]["signed"] is True
+    assert equal.layers["net/stem/conv_quantizer"].origin.config["signed"] is True
     assert are_alike(equal, "net", "net:call_1")
     assert with_equal_uses(equal) == equal
 
 
 def test_uses_that_differ_become_two_models_with_shared_layers():
     graph = twice_nested()
-    other = Layer("net/tanh", "other", config={"config": {"name": "net/tanh"}})
+    other = Layer("net/tanh", "other", origin=LayerOrigin(config={"name": "net/tanh"}))
     graph = graph.insert_after("net/relu:call_1", other)
     assert with_equal_uses(graph) == graph
     builder = Strings(graph)

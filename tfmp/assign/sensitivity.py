@@ -105,21 +105,23 @@ def _with_finest(graph):
     """Returns the relaxed network with 8 bits among each tensor's candidates and a separate range for each."""
     changed = {}
     for layer in graph.searched:
-        config = {**layer.config["config"], "shared_range": False, "relaxation": "gumbel"}
-        config |= {"shared_weights": True, "coupled": False}  # one tensor at a time, with one kernel
-        selections = {}
-        for tensor, selection in (("weight", layer.weight), ("activation", layer.activation)):
-            if len(selection.formats) > 1:
-                config[f"{tensor}_bits"] = tuple(sorted({*selection.bits, quantizers.MAX_BITS}))
-                found = [
-                    quantizers.get(selection.quantizer, bits=bits, signed=selection.signed)
-                    for bits in config[f"{tensor}_bits"]
-                ]
-                selections[tensor] = Candidates.of(found)
-        changed[layer.name] = dataclasses.replace(
-            layer, config={**layer.config, "config": config}, coupled=False, price=None, **selections
+        finest = layer.with_candidates(
+            _with_8_bits(layer.weight),
+            _with_8_bits(layer.activation),
+            shared_range=False,
+            relaxation="gumbel",
+            shared_weights=True,  # one tensor at a time, with one kernel
+            coupled=False,
         )
+        changed[layer.name] = dataclasses.replace(finest, coupled=False, price=None)
     return graph.replace_layers(changed)
+
+
+def _with_8_bits(candidates):
+    if len(candidates.formats) == 1:
+        return candidates
+    bits = sorted({*candidates.bits, quantizers.MAX_BITS})
+    return Candidates.of([quantizers.get(candidates.quantizer, bits=b, signed=candidates.signed) for b in bits])
 
 
 def _choose(selector, index):

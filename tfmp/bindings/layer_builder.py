@@ -54,8 +54,8 @@ def build_layer(layer, name, framework, *, held=None):
         ValueError: If it does not build from its configuration; the message names it and says what to do.
     """
     layers = framework.package.layers
-    built_class = layer.config.get("class") or framework.made_classes.get(layer.kind, layers.Activation)
-    config = dict(layer.config["config"])
+    built_class = layer.origin.layer_class or framework.made_classes.get(layer.kind, layers.Activation)
+    config = dict(layer.origin.config)
     if "name" in config:
         config["name"] = name
     try:

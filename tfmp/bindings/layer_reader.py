@@ -6,7 +6,7 @@ from tfmp.bindings.layer_kinds import has_kernel, kind_and_attributes
 from tfmp.bindings.layer_shapes import layer_shape
 from tfmp.bindings.left_alone import unknown_attributes
 from tfmp.bindings.search_state import read_search_state, without_search
-from tfmp.graph import Layer
+from tfmp.graph import Layer, LayerOrigin
 from tfmp.operators.recognition import OTHER, function_kind
 
 _FRAMEWORKS = ("keras", "tf_keras", "tensorflow", "tensorflow_model_optimization", "tfmp")
@@ -97,7 +97,7 @@ class LayerReader:
         return Layer(
             call.layer,
             kind,
-            config={"class": type(operation), "config": config},
+            origin=LayerOrigin(type(operation), config),
             attributes=attributes,
             weights=without_search(operation, weights) if self.with_weights else {},
             shape=shape,

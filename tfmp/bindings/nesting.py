@@ -112,13 +112,13 @@ def _merged(graph, name, other) -> Layer | None:
     one, two = graph.layers[name], graph.layers[other]
     if name == other:
         return one
-    configs = [layer.config.get("config", {}) for layer in (one, two)]
+    configs = [layer.origin.config for layer in (one, two)]
     plain = [{key: value for key, value in config.items() if key not in _FREE} for config in configs]
     if one.kind != two.kind or not _equal(*plain) or not _equal(one.arrays(), two.arrays()):
         return None
     signed = two if two.activation.signed and configs[1].get("signed") else one
-    config = {**signed.config, "config": {**signed.config["config"], "name": configs[0].get("name", name)}}
-    return dataclasses.replace(signed, name=name, config=config)
+    origin = signed.origin.replace_config(name=configs[0].get("name", name))
+    return dataclasses.replace(signed, name=name, origin=origin)
 
 
 def _with_layer(graph, call, layer):

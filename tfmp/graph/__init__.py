@@ -5,6 +5,7 @@ from tfmp.graph.candidates import UNQUANTIZED, Candidates
 from tfmp.graph.code_format import FLOAT, CodeFormat
 from tfmp.graph.graph import Call, Graph, Layer, Tensor, TensorRef, map_references
 from tfmp.graph.integer_graph import Grid, IntegerGraph, IntegerOperation, IntegerTensor
+from tfmp.graph.layer_origin import LayerOrigin
 from tfmp.graph.layer_shape import LayerShape
 from tfmp.graph.submodel import Submodel
 
@@ -21,6 +22,7 @@ __all__ = [
     "IntegerOperation",
     "IntegerTensor",
     "Layer",
+    "LayerOrigin",
     "LayerShape",
     "Submodel",
     "Tensor",

@@ -9,6 +9,7 @@ import numpy as np
 
 from tfmp.graph.candidates import UNQUANTIZED, Candidates
 from tfmp.graph.integer_graph import Grid
+from tfmp.graph.layer_origin import LayerOrigin
 from tfmp.graph.layer_shape import LayerShape
 from tfmp.graph.runtime_limits import CODE_SPAN, INT8_HIGH, INT8_LOW
 from tfmp.graph.submodel import Submodel
@@ -48,7 +49,7 @@ class Layer:
         name: Unique in the graph; the name in the user's model, `"backbone/conv1"` for a layer of a nested model.
         kind: What it computes, in words that no framework owns (`"conv2d"`, `"batch_normalization"`, `"add"`, ...);
             `"other"` if the library has no word for it.
-        config: The framework's own configuration of the layer, from which its binding builds it again.
+        origin: The framework's own class and configuration, from which its binding builds it again.
         attributes: What transforms and exporters read, in neutral terms (`strides`, `padding`, `max_value`, ...).
         weights: Its own arrays by path relative to the layer (`"kernel"`, `"moving_mean"`); empty if not read. Those of
             its quantizers are in `weight` and `activation`.
@@ -68,7 +69,7 @@ class Layer:
 
     name: str
     kind: str
-    config: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    origin: LayerOrigin = LayerOrigin()
     attributes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     weights: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
     shape: LayerShape | None = None
@@ -118,6 +119,23 @@ class Layer:
     @property
     def is_quantized(self) -> bool:
         return not (self.weight.formats[0].is_float and self.activation.formats[0].is_float)
+
+    def with_candidates(
+        self, weight: Candidates = UNQUANTIZED, activation: Candidates = UNQUANTIZED, **config: Any
+    ) -> "Layer":
+        """The same layer with other candidates.
+
+        Args:
+            weight: Those of its kernel.
+            activation: Those of its input.
+            **config: Other arguments of its class that change with them, as those of `MixedPrecision*` layers.
+        """
+        bits = {
+            f"{tensor}_bits": None if candidates.formats[0].is_float else candidates.bits
+            for tensor, candidates in (("weight", weight), ("activation", activation))
+        }
+        origin = self.origin.replace_config(**bits, **config)
+        return dataclasses.replace(self, origin=origin, weight=weight, activation=activation)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """All arrays that were read, by names that are unique and fit for messages, but for the price."""

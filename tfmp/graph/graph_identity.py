@@ -24,7 +24,7 @@ def graph_identity(graph: Graph) -> dict[str, Any]:
         counts[layer.kind] += 1
         numbers[layer.name] = len(numbers)
         name = layer.kind if counts[layer.kind] == 1 else f"{layer.kind} {counts[layer.kind]}"
-        layers[name] = {"class": described(layer.config.get("class")), **_settings(layer.config.get("config", {}))}
+        layers[name] = {"class": described(layer.origin.layer_class), **_settings(layer.origin.config)}
     tensors = {name: f"input {index}" for index, name in enumerate(graph.input_names)}
     calls = []
     for call in graph.calls:

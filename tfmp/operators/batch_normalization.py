@@ -49,7 +49,7 @@ def with_positive_gammas(graph: Graph) -> Graph:
         normalization = fusable_normalization(graph, call)
         if normalization is None or "gamma" not in normalization.weights:
             continue
-        if normalization.config["config"].get("gamma_constraint") is not None:
+        if normalization.origin.config.get("gamma_constraint") is not None:
             continue  # the user's own constraint stays
         layer = graph.layer_of(call)
         sign = np.where(normalization.weights["gamma"] < 0, -1.0, 1.0).astype(np.float32)
@@ -59,10 +59,9 @@ def with_positive_gammas(graph: Graph) -> Graph:
         if "bias" in weights:
             weights["bias"] = weights["bias"] * sign
         changed[layer.name] = dataclasses.replace(layer, weights=weights)
-        config = {**normalization.config["config"], "gamma_constraint": "non_neg"}
         changed[normalization.name] = dataclasses.replace(
             normalization,
-            config={**normalization.config, "config": config},
+            origin=normalization.origin.replace_config(gamma_constraint="non_neg"),
             weights={
                 **normalization.weights,
                 "gamma": normalization.weights["gamma"] * sign,

@@ -111,21 +111,17 @@ def check_assignment(graph: Graph, assignment: BitAssignment) -> None:
 
 
 def _fixed(layer: Layer, weight_bits: int, activation_bits: int) -> Layer:
-    names = quantizer_pair(layer.config["config"]["quantizer"])
-    config = {**layer.config["config"]}
-    fixed: dict[str, Any] = {}
+    names = quantizer_pair(layer.origin.config["quantizer"])
+    fixed: dict[str, Candidates] = {}
     for tensor, candidates, bits, name in (
         ("weight", layer.weight, weight_bits, names[0]),
         ("activation", layer.activation, activation_bits, names[1]),
     ):
-        if not candidates.formats[0].is_float:
-            fixed[tensor] = _chosen(candidates, name, bits)
-            config[f"{tensor}_bits"] = (bits,)
+        fixed[tensor] = candidates if candidates.formats[0].is_float else _chosen(candidates, name, bits)
     weights = layer.weights
     if weight_bits in layer.weight.kernels:
         weights = {**weights, "kernel": layer.weight.kernels[weight_bits]}
-    config = {**layer.config, "config": config}
-    return dataclasses.replace(layer, config=config, weights=weights, coupled=False, price=None, **fixed)
+    return dataclasses.replace(layer.with_candidates(**fixed), weights=weights, coupled=False, price=None)
 
 
 def _chosen(candidates: Candidates, name: str, bits: int) -> Candidates:

@@ -42,8 +42,7 @@ def check_rebuilt(framework: Any, graph: Graph, model: KerasModel, rebuilt: Kera
     """
     calls = {call.layer: call for call in reversed(graph.calls)}
     for layer in graph.in_order():
-        layer_class = layer.config.get("class")
-        if layer_class is None or layer_class.__module__.split(".")[0] in _KNOWN:
+        if layer.origin.layer_class is None or layer.origin.package in _KNOWN:
             continue
         inputs = _inputs(graph, calls[layer.name])
         before, again = (_outputs(framework.layer(model, layer.name), inputs) for _ in range(2))
@@ -52,7 +51,7 @@ def check_rebuilt(framework: Any, graph: Graph, model: KerasModel, rebuilt: Kera
         after = _outputs(framework.layer(rebuilt, layer.name), inputs)
         if not _are_close(before, after):
             raise ValueError(
-                f"Layer `{layer.name}` ({layer_class.__name__}) computes something else when it is built again from "
+                f"Layer `{layer.name}` ({layer.origin.class_name}) computes something else when it is built again from "
                 "its configuration. Give its class a `get_config` that returns all arguments of its constructor."
             )
 

@@ -44,7 +44,7 @@ class ChannelFlow:
                 outputs = self._outputs(layer, call, kept)
             except ValueError as error:
                 raise ValueError(
-                    f"Layer `{layer.name}` ({layer.config['class'].__name__}) cannot get other channels: {error}. Name "
+                    f"Layer `{layer.name}` ({layer.origin.class_name}) cannot get other channels: {error}. Name "
                     "it, or the layers before it, in `keep`: their outputs then keep their channels."
                 ) from error
             for name, axes in zip(call.outputs, outputs, strict=True):
@@ -66,7 +66,7 @@ class ChannelFlow:
         rule = self._rule(layer)
         if rule is not None and (scaled or has_kernel(layer) or rule == self._embedded):
             return [rule(layer, inputs, original[0])]
-        if layer.config["class"].__name__ in _ATTENTION and layer.name not in kept:
+        if layer.origin.class_name in _ATTENTION and layer.name not in kept:
             raise ValueError("its heads have their own width, `key_dim`, which does not follow its input")
         adapted = layer.kind == "normalization"
         if not scaled and (rule is not None or adapted or not layer.num_parameters or layer.name in kept):
@@ -81,9 +81,9 @@ class ChannelFlow:
         raise ValueError("its effect on channels is unknown" + (f" ({reason})" if reason else ""))
 
     def _rule(self, layer):
-        if layer.config["class"].__name__ in FOLLOWERS:
+        if layer.origin.class_name in FOLLOWERS:
             return self._normalized
-        if layer.config["class"].__name__ == "Embedding":
+        if layer.origin.class_name == "Embedding":
             return self._embedded
         return {
             "filters": self._filtered,
@@ -140,8 +140,8 @@ class ChannelFlow:
         return self._with(original, axis if len(original) == len(inputs[0]) else -1, inputs[0][axis])
 
     def _normalized(self, layer, inputs, original):
-        axis = layer.config["config"].get("axis", -1)
-        groups = layer.config["config"].get("groups", 1)
+        axis = layer.origin.config.get("axis", -1)
+        groups = layer.origin.config.get("groups", 1)
         for position in [axis] if isinstance(axis, int) else axis:
             first = self.read.setdefault(f"{layer.name}:{position}", inputs[0][position])
             self.counts.tie(first, inputs[0][position])

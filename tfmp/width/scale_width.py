@@ -87,7 +87,7 @@ def _scaled(graph, flow, multiplier, expected) -> Graph:
 def _layer(graph, layer, flow, multiplier, expected) -> Layer:
     if layer.kind == "input":
         return layer
-    config = dict(layer.config["config"])
+    config = dict(layer.origin.config)
     if layer.name in flow.made:
         config[_size_argument(layer)] = flow.counts.value(flow.made[layer.name], multiplier)
     if layer.name in flow.groups:
@@ -101,7 +101,8 @@ def _layer(graph, layer, flow, multiplier, expected) -> Layer:
     if "trainable" in config:
         config["trainable"] = True  # a frozen layer would keep its first random weights
     weights = layer.weights if layer.kind == "normalization" else {}
-    return dataclasses.replace(layer, config={**layer.config, "config": config}, weights=weights, trainable=True)
+    origin = dataclasses.replace(layer.origin, config=config)
+    return dataclasses.replace(layer, origin=origin, weights=weights, trainable=True)
 
 
 def _size_argument(layer):
@@ -136,7 +137,7 @@ def _check_shapes(graph, scaled, expected):
             received = scaled.tensors[name].shape
             if received != expected[name]:
                 raise ValueError(
-                    f"Layer `{call.layer}` ({graph.layer_of(call).config['class'].__name__}) does not follow the "
+                    f"Layer `{call.layer}` ({graph.layer_of(call).origin.class_name}) does not follow the "
                     f"channels of its input: expected an output of shape {expected[name]}, received {received}. Name "
                     "it in `keep`: its output then keeps its channels."
                 )

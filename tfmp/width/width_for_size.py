@@ -121,7 +121,7 @@ def kernel_bits(model: KerasModel, weight_bits: int, depthwise_bits: int | None 
         if layer.shape is None:
             if _has_kernel(framework, model, layer):
                 raise ValueError(
-                    f"Layer `{layer.name}` ({layer.config['class'].__name__}) has a kernel that would stay in floating "
+                    f"Layer `{layer.name}` ({layer.origin.class_name}) has a kernel that would stay in floating "
                     f"point, which the size would not include: {plans[layer.name].reason}."
                 )
             continue
@@ -134,7 +134,7 @@ def kernel_bits(model: KerasModel, weight_bits: int, depthwise_bits: int | None 
 
 
 def _has_kernel(framework, model, layer):
-    if not layer.num_parameters or layer.config["class"].__name__ in FOLLOWERS:
+    if not layer.num_parameters or layer.origin.class_name in FOLLOWERS:
         return False
     return any(len(weight.shape) > 1 for weight in framework.layer(model, layer.name).weights)
 

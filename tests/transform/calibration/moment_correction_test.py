@@ -95,11 +95,9 @@ def test_layers_without_a_bias_are_left_alone():
     relaxed = tfmp.relax(model, layers="middle", first_and_last="float")
     graph = with_separate_activations(framework_of(relaxed).read(relaxed))
     layer = graph.layers["middle"]
-    config = {**layer.config["config"], "use_bias": False}
+    origin = layer.origin.replace_config(use_bias=False)
     weights = {path: value for path, value in layer.weights.items() if path != "bias"}
-    graph = graph.replace_layers(
-        {"middle": dataclasses.replace(layer, config={**layer.config, "config": config}, weights=weights)}
-    )
+    graph = graph.replace_layers({"middle": dataclasses.replace(layer, origin=origin, weights=weights)})
     framework = framework_of(relaxed)
     correction = MomentCorrection(
         graph, framework.write(graph), framework.write(in_floating_point(graph)), inputs_for(model)

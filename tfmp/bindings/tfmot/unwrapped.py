@@ -1,7 +1,10 @@
 """Replaces TFMOT's wrappers in a graph by the layers that they compute."""
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
+import numpy as np
 import tf_keras
 from tensorflow_model_optimization.quantization.keras import QuantizeWrapper
 
@@ -13,7 +16,7 @@ from tfmp.bindings.layer_variables import layer_weights
 from tfmp.bindings.tfmot.measured_ranges import activation_range, kernel_range, range_between
 from tfmp.bindings.tfmot.mixed_precision_quantize_config import kernel_name
 from tfmp.bindings.tfmot.mixed_precision_quantize_wrapper import MixedPrecisionQuantizeWrapper
-from tfmp.graph import UNQUANTIZED, Call, Layer, TensorRef, map_references
+from tfmp.graph import UNQUANTIZED, Call, Layer, LayerOrigin, TensorRef, map_references
 from tfmp.graph.runtime_limits import BOUNDED_OUTPUTS
 from tfmp.operators import MOVES, operator_of
 from tfmp.operators.recognition import activation_name, function_kind
@@ -30,6 +33,23 @@ _BOUNDED = {function: (low * scale, high * scale) for function, (scale, low, hig
 def wrapped_layer(layer):
     """The layer in a wrapper of TFMOT, None if it is no wrapper; annotations have no public class."""
     return layer.layer if isinstance(layer, QuantizeWrapper) or type(layer).__name__ == "QuantizeAnnotate" else None
+
+
+@dataclasses.dataclass(frozen=True)
+class Wrapper:
+    """A wrapper of TFMOT itself, to be built again.
+
+    Args:
+        layer_class: Its class.
+        config: Its configuration.
+        weights: Its arrays by path, those of the layer in it included.
+        parts: Names of the layers that say what it does to the layer's output.
+    """
+
+    layer_class: type
+    config: Mapping[str, Any]
+    weights: Mapping[str, np.ndarray]
+    parts: tuple[str, ...]
 
 
 class Unwrapper:
@@ -114,14 +134,14 @@ class Unwrapper:
         """The layer in a wrapper of TFMOT itself, and the quantizers of its output."""
         inner, config, arrays = owner.layer, owner.quantize_config, layer_weights(_KERAS_2, owner)
         activations = [quantizer for _, quantizer in config.get_activations_and_quantizers(inner)]
-        function = activation_name(layer.config["config"])
+        function = activation_name(layer.origin.config)
         parts = []
         if activations and function in _QUANTIZED_BEFORE:
             parts.append(self._part(layer, "before_activation", activations[0], arrays, "pre_activation"))
             parts.append(self._activation(layer, function))
             layer = dataclasses.replace(
                 layer,
-                config={**layer.config, "config": {**layer.config["config"], "activation": "linear"}},
+                origin=layer.origin.replace_config(activation="linear"),
                 attributes={**layer.attributes, "activation": "linear"},
             )
         if activations and function in _QUANTIZED_BEHIND and not _is_no_op(inner.activation):
@@ -132,9 +152,8 @@ class Unwrapper:
         if layer.shape is not None and kernels:
             layer = self._with_ranges(layer, kernels[0], arrays, kernel_name(inner), call.inputs[0])
         if parts or layer.is_quantized:
-            wrapper = {"class": type(owner), "config": owner.get_config(), "weights": arrays}
-            wrapper["parts"] = tuple(part.name for part in parts)
-            layer = dataclasses.replace(layer, config={**layer.config, "wrapper": wrapper})
+            wrapper = Wrapper(type(owner), owner.get_config(), arrays, tuple(part.name for part in parts))
+            layer = dataclasses.replace(layer, origin=dataclasses.replace(layer.origin, wrapper=wrapper))
         return [layer, *parts]
 
     def _with_ranges(self, layer, quantizer, arrays, name, tensor):
@@ -170,29 +189,29 @@ class Unwrapper:
 
     def _part(self, layer, suffix, quantizer, arrays, prefix):
         name = self.graph.unused_name(f"{layer.name}_{suffix}")
-        return self._quantize(name, quantizer, arrays, prefix, {"part_of": layer.name})
+        return self._quantize(name, quantizer, arrays, prefix, part_of=layer.name)
 
-    def _quantize(self, name, quantizer, arrays, prefix, config):
+    def _quantize(self, name, quantizer, arrays, prefix, **origin):
         candidates = activation_range(quantizer, arrays, prefix)
         return Layer(
             name,
             "quantize",
-            config={"config": {"name": name, "bits": candidates.bits[0], "signed": True}, **config},
+            origin=LayerOrigin(config={"name": name, "bits": candidates.bits[0], "signed": True}, **origin),
             activation=candidates if self.with_weights else candidates.without_arrays(),
         )
 
     def _activation(self, layer, function):
         name = self.graph.unused_name(f"{layer.name}_activation")
         kind, attributes = function_kind(function, self.graph.framework) or ("other", {})
-        config = {"config": {"name": name, "activation": function}, "part_of": layer.name}
-        return Layer(name, kind, config=config, attributes=attributes)
+        origin = LayerOrigin(config={"name": name, "activation": function}, part_of=layer.name)
+        return Layer(name, kind, origin=origin, attributes=attributes)
 
     def _quantize_layer(self, found, owner):
         if owner.quantizer is None or type(owner.quantizer).__name__ == "NoQuantizer":
             return dataclasses.replace(found, kind="identity", num_parameters=0)
         arrays = layer_weights(_KERAS_2, owner)
-        wrapper = {"class": type(owner), "config": owner.get_config(), "weights": arrays, "parts": ()}
-        return self._quantize(found.name, owner.quantizer, arrays, owner.name, {"wrapper": wrapper})
+        wrapper = Wrapper(type(owner), owner.get_config(), arrays, ())
+        return self._quantize(found.name, owner.quantizer, arrays, owner.name, wrapper=wrapper)
 
     def _reads_network_input(self, call):
         tensor = call.inputs[0]
@@ -234,12 +253,12 @@ class _InnerReader(LayerReader):
 def _as_searchable(layer, arguments):
     """The layer as one of `tfmp.keras2`, which computes the same."""
     found_class = getattr(searchable, f"MixedPrecision{kernel_classes()[layer.kind]}")
-    return dataclasses.replace(layer, config={"class": found_class, "config": {**layer.config["config"], **arguments}})
+    return dataclasses.replace(layer, origin=LayerOrigin(found_class, {**layer.origin.config, **arguments}))
 
 
 def is_of_tfmot(layer) -> bool:
     """True for a layer of the graph that is a wrapper of TFMOT, or its quantizer of an input."""
-    found_class = layer.config.get("class")
+    found_class = layer.origin.layer_class
     modules = {base.__module__.split(".")[0] for base in found_class.__mro__} if isinstance(found_class, type) else ()
     return "tensorflow_model_optimization" in modules and (
         issubclass(found_class, QuantizeWrapper) or found_class.__name__ in ("QuantizeAnnotate", "QuantizeLayer")

@@ -9,7 +9,7 @@ from tfmp.bindings.nesting import local_name
 from tfmp.bindings.tfmot.fixed_precision_quantize_config import FixedPrecisionQuantizeConfig
 from tfmp.bindings.tfmot.mixed_precision_quantize_config import MixedPrecisionQuantizeConfig
 from tfmp.bindings.tfmot.mixed_precision_quantize_wrapper import MixedPrecisionQuantizeWrapper
-from tfmp.graph import Graph, Layer
+from tfmp.graph import Graph, Layer, LayerOrigin
 
 PREFIX = "quant_"
 _OPTIONS = ("quantizer", "signed_input", "relaxation", "shared_range", "shared_weights", "seed")
@@ -23,7 +23,7 @@ def wrapped(graph: Graph) -> Graph:
     get our wrapper.
     """
     whole = {layer.name for layer in graph.layers.values() if _is_whole(graph, layer)}
-    graph = graph.without({layer.name for layer in graph.layers.values() if layer.config.get("part_of") in whole})
+    graph = graph.without({layer.name for layer in graph.layers.values() if layer.origin.part_of in whole})
     names = {}
     for layer in list(graph.layers.values()):
         if layer.name in whole:
@@ -33,7 +33,7 @@ def wrapped(graph: Graph) -> Graph:
         else:
             continue
         around = layer.name.removesuffix(local_name(graph, layer.name))
-        names[layer.name] = around + changed.config["config"]["name"]
+        names[layer.name] = around + changed.origin.config["name"]
         graph = graph.replace_layers({layer.name: changed})
     return dataclasses.replace(
         graph,
@@ -44,22 +44,22 @@ def wrapped(graph: Graph) -> Graph:
 
 def _is_whole(graph, layer):
     """True if a layer is what a wrapper of TFMOT made of it, together with what quantizes its output."""
-    if "wrapper" not in layer.config or (layer.shape is not None and not layer.is_quantized):
+    wrapper = layer.origin.wrapper
+    if wrapper is None or (layer.shape is not None and not layer.is_quantized):
         return False
-    parts = (graph.layers.get(name) for name in layer.config["wrapper"]["parts"])
-    return all(part is not None and part.config.get("part_of") == layer.name for part in parts)
+    parts = (graph.layers.get(name) for name in wrapper.parts)
+    return all(part is not None and part.origin.part_of == layer.name for part in parts)
 
 
 def _as_it_was(layer):
-    wrapper = layer.config["wrapper"]
-    weights = {path: layer.weights.get(path, value) for path, value in wrapper["weights"].items()}
-    config = {"class": wrapper["class"], "config": wrapper["config"]}
-    return dataclasses.replace(layer, config=config, weights=weights)
+    wrapper = layer.origin.wrapper
+    weights = {path: layer.weights.get(path, value) for path, value in wrapper.weights.items()}
+    return dataclasses.replace(layer, origin=LayerOrigin(wrapper.layer_class, wrapper.config), weights=weights)
 
 
 def _with_our_wrapper(layer: Layer, name) -> Layer:
     plain_class = getattr(tf_keras.layers, kernel_classes()[layer.kind])
-    config = dict(layer.config["config"])
+    config = dict(layer.origin.config)
     arguments = {key: config.pop(key) for key in _ARGUMENTS if key in config}
     num_calls = config.pop("num_calls", 1)
     config.pop("coupled", None)  # never so in a wrapper, which calls its layer once
@@ -78,7 +78,7 @@ def _with_our_wrapper(layer: Layer, name) -> Layer:
         "quantize_config": serialize(quantize_config),
         "num_calls": num_calls,
     }
-    return dataclasses.replace(layer, config={"class": MixedPrecisionQuantizeWrapper, "config": own})
+    return dataclasses.replace(layer, origin=LayerOrigin(MixedPrecisionQuantizeWrapper, own))
 
 
 def _named(layer, name):

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from tfmp.graph import Candidates, CodeFormat, Graph, Layer
+from tfmp.graph import Candidates, CodeFormat, Graph, Layer, LayerOrigin
 from tfmp.operators import MOVES, NUMBERS, STORED, operator_of
 from tfmp.operators.affine_chain import affine_chain, is_affine
 from tfmp.operators.nonnegativity import non_negative_tensors
@@ -56,7 +56,7 @@ def quantize_layer(name: str, *, signed: bool, bits: int = STORAGE_BITS) -> Laye
     return Layer(
         name,
         "quantize",
-        config={"config": {"name": name, "bits": bits, "signed": signed}},
+        origin=LayerOrigin(config={"name": name, "bits": bits, "signed": signed}),
         activation=Candidates(
             (CodeFormat(bits, 0, 2**bits - 1),), quantizer="moving_range", signed=signed, range_of_tensor=True
         ),

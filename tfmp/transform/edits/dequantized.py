@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from tfmp.graph import UNQUANTIZED, Graph
+from tfmp.graph import Graph
 from tfmp.graph.runtime_limits import LARGEST_KERNEL_CODE
 from tfmp.transform.fold import check_fixed
 from tfmp.transform.stored_values import calibrated_quantizer, kernel_codes
@@ -32,8 +32,5 @@ def dequantized(graph: Graph) -> tuple[Graph, dict[str, np.ndarray]]:
         if np.abs(integers).max() <= LARGEST_KERNEL_CODE:
             codes[layer.name] = integers.astype(np.int8)
         weights = {**layer.weights, "kernel": (integers * scale).astype(np.float32)}
-        config = {**layer.config["config"], "weight_bits": None}
-        changed[layer.name] = dataclasses.replace(
-            layer, config={**layer.config, "config": config}, weights=weights, weight=UNQUANTIZED
-        )
+        changed[layer.name] = dataclasses.replace(layer.with_candidates(activation=layer.activation), weights=weights)
     return graph.replace_layers(changed), codes

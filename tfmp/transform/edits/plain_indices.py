@@ -1,6 +1,6 @@
 """Rewrites arg-max and arg-min for TensorFlow's converter."""
 
-from tfmp.graph import Graph, Layer
+from tfmp.graph import Graph, Layer, LayerOrigin
 from tfmp.operators.comparisons import INDICES, index_attributes
 
 
@@ -31,4 +31,4 @@ def _plain(graph, call, layer) -> Layer:
         "constant_shapes": {},
         "output_dtype": output.dtype,
     }
-    return Layer(layer.name, layer.kind, config={"config": config})
+    return Layer(layer.name, layer.kind, origin=LayerOrigin(config=config))

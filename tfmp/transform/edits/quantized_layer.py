@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Mapping
 from typing import Any
 
-from tfmp.graph import UNQUANTIZED, Candidates, Graph, Layer
+from tfmp.graph import UNQUANTIZED, Candidates, Graph, Layer, LayerOrigin
 from tfmp.mixins.bit_selector import check_bits
 from tfmp.mixins.mixed_precision import quantizer_pair
 from tfmp.search.chosen_layers import KEPT_BITS, KEPT_QUANTIZERS
@@ -35,18 +35,12 @@ def quantized_layer(graph: Graph, layer: Layer, arguments: Mapping[str, Any], *,
     around = layer.name.rpartition("/")[0]
     if around and "seed" in arguments:  # layers of one name in several nested models draw noise of their own
         arguments = {**arguments, "seed": zlib.crc32(f"{arguments['seed']}/{around}".encode())}
-    config = {
-        **layer.config["config"],
-        **arguments,
-        "signed_input": signed_input,
-        "num_calls": sum(call.layer == layer.name for call in graph.calls),
-    }
+    others = {key: value for key, value in arguments.items() if key not in ("weight_bits", "activation_bits")}
+    others |= {"signed_input": signed_input, "num_calls": sum(call.layer == layer.name for call in graph.calls)}
+    activation = _uniform(arguments["activation_bits"], "activation_bits", activation_quantizer, signed_input)
+    plain = dataclasses.replace(layer, origin=LayerOrigin(config=layer.origin.config))
     return dataclasses.replace(
-        layer,
-        config={"config": config},
-        weight=weight,
-        activation=_uniform(arguments["activation_bits"], "activation_bits", activation_quantizer, signed_input),
-        coupled=arguments.get("coupled", False),
+        plain.with_candidates(weight, activation, **others), coupled=arguments.get("coupled", False)
     )
 
 

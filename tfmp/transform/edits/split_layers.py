@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from tfmp.bindings.layer_shapes import layer_shape
 from tfmp.bindings.left_alone import unknown_activation
-from tfmp.graph import Call, Graph, Layer, Tensor, TensorRef
+from tfmp.graph import Call, Graph, Layer, LayerOrigin, Tensor, TensorRef
 from tfmp.operators import TABLE, operator_of
 from tfmp.operators.recognition import OTHER, function_kind
 
@@ -14,7 +14,6 @@ _OF_KERNEL = ("initializer", "regularizer", "constraint")
 _SHARED = ("trainable", "dtype", "data_format")
 _OF_WINDOW = ("kernel_size", "strides", "padding", "dilation_rate", "depth_multiplier")
 _OF_OUTPUT = ("filters", "activation", "use_bias", "activity_regularizer", *(f"bias_{part}" for part in _OF_KERNEL))
-_IN_FLOATING_POINT = {"weight_bits": None, "activation_bits": None}
 
 
 def with_split_separables(graph: Graph) -> Graph:
@@ -44,14 +43,14 @@ def _with_split(graph, layer):
 
 def _depthwise(graph, layer, name):
     config = {**_picked(layer, (*_SHARED, *_OF_WINDOW)), "use_bias": False, "name": name}
-    config |= {f"depthwise_{part}": layer.config["config"][f"depthwise_{part}"] for part in _OF_KERNEL}
+    config |= {f"depthwise_{part}": layer.origin.config[f"depthwise_{part}"] for part in _OF_KERNEL}
     attributes = {key: layer.attributes[key] for key in _OF_WINDOW}
     return _part(graph, layer, name, config, attributes, size=attributes["kernel_size"])
 
 
 def _pointwise(graph, layer):
     config = {**_picked(layer, (*_SHARED, *_OF_OUTPUT, "name")), "kernel_size": 1}
-    config |= {f"kernel_{part}": layer.config["config"][f"pointwise_{part}"] for part in _OF_KERNEL}
+    config |= {f"kernel_{part}": layer.origin.config[f"pointwise_{part}"] for part in _OF_KERNEL}
     rank = len(layer.attributes["kernel_size"])
     attributes = {"strides": (1,) * rank, "padding": "valid", "dilation_rate": (1,) * rank, "groups": 1}
     attributes["activation"] = layer.attributes.get("activation", "linear")
@@ -81,16 +80,17 @@ def _part(graph, layer, name, config, attributes, *, size):
         kernel_shape=kernel_shape,
         reads_network_input=depthwise and _is_input(graph, call.inputs[0]),
     )
-    return Layer(
+    part = Layer(
         name,
         kind,
-        config={"config": {**config, **_IN_FLOATING_POINT}},
+        origin=LayerOrigin(config=config),
         attributes=attributes,
         weights=weights,
         shape=shape,
         trainable=layer.trainable,
         num_parameters=num_parameters,
     )
+    return part.with_candidates()
 
 
 def _parts(layer):
@@ -98,7 +98,7 @@ def _parts(layer):
 
 
 def _picked(layer, keys):
-    return {key: layer.config["config"][key] for key in keys if key in layer.config["config"]}
+    return {key: layer.origin.config[key] for key in keys if key in layer.origin.config}
 
 
 def _is_input(graph, tensor):
@@ -118,14 +118,14 @@ def with_separate_activations(graph: Graph, fused: Collection[str] = ()) -> Grap
             continue
         for call in [call for call in graph.calls if call.layer == layer.name]:
             new_name = graph.unused_name(f"{layer.name}_activation")
-            config = {"name": new_name, "activation": layer.config["config"]["activation"]}
+            config = {"name": new_name, "activation": layer.origin.config["activation"]}
             known = layer.attributes.get("activation_kind") or function_kind(name, graph.framework)
             kind, attributes = known or (OTHER, unknown_activation(config))
-            made = Layer(new_name, kind, config={"config": config}, attributes=attributes)
+            made = Layer(new_name, kind, origin=LayerOrigin(config=config), attributes=attributes)
             graph = graph.insert_after(call.outputs[0], made)
-        config = {**layer.config["config"], "activation": "linear"}
+        origin = layer.origin.replace_config(activation="linear")
         attributes = {**layer.attributes, "activation": "linear", "activation_kind": None}
-        changed = dataclasses.replace(layer, config={**layer.config, "config": config}, attributes=attributes)
+        changed = dataclasses.replace(layer, origin=origin, attributes=attributes)
         graph = graph.replace_layers({layer.name: changed})
     return graph
 
@@ -155,8 +155,7 @@ def with_pairwise_additions(graph: Graph) -> Graph:
 
 
 def _renamed(layer: Layer, name) -> Layer:
-    config = {**layer.config, "config": {**layer.config["config"], "name": name}}
-    return dataclasses.replace(layer, name=name, config=config)
+    return dataclasses.replace(layer, name=name, origin=layer.origin.replace_config(name=name))
 
 
 def _references(names):

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from tfmp.graph import UNQUANTIZED, Graph, Layer
+from tfmp.graph import Graph, Layer, LayerOrigin
 
 
 def in_floating_point(graph: Graph) -> Graph:
@@ -12,13 +12,5 @@ def in_floating_point(graph: Graph) -> Graph:
 
 def _unquantized(layer):
     if layer.kind == "quantize":
-        return Layer(layer.name, "other", config={"config": {"name": layer.name, "activation": "linear"}})
-    config = {**layer.config["config"], "weight_bits": None, "activation_bits": None}
-    return dataclasses.replace(
-        layer,
-        config={**layer.config, "config": config},
-        weight=UNQUANTIZED,
-        activation=UNQUANTIZED,
-        coupled=False,
-        price=None,
-    )
+        return Layer(layer.name, "other", origin=LayerOrigin(config={"name": layer.name, "activation": "linear"}))
+    return dataclasses.replace(layer.with_candidates(), coupled=False, price=None)
