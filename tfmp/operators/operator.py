@@ -81,7 +81,8 @@ class Operator:
         joins: True if its output is made of several inputs, which may lie on several grids.
         grid: The one grid that the runtime writes its output on; None if it writes any.
         non_negative: Function of (layer, whether all inputs are non-negative): whether the output is.
-        each_value: True if it computes each value from the one at its place; of what moves values, only if it clips.
+        each_value: True if it computes each value from the one at its place, as softmax does but for the sum; of what
+            moves values, only if it clips.
         numbers: Function of (lowering, call) that returns the name of a tensor that holds the call's output as numbers;
             None for kinds that make codes.
         check: Function of a layer that raises `FoldError` if no integer operation computes it; None if all have one.
