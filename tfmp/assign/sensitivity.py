@@ -42,20 +42,20 @@ def measure_sensitivity(
         Layer name to a pair of arrays, one entry per candidate of its kernel and of its input.
     """
     trials = _Trials(graph, data, loss, divergence)
-    finest, found = trials.loss(), {}
+    finest, sensitivities = trials.loss(), {}
     for layer in graph.searched:
         pair = (layer.weight, layer.activation)
         losses = trials.losses(layer.name, pair)
         weight, activation = (np.array(values) - finest if values else np.zeros(1) for values in losses)
-        found[layer.name] = weight, activation
-        if not all(np.isfinite(values).all() for values in found[layer.name]):
+        sensitivities[layer.name] = weight, activation
+        if not all(np.isfinite(values).all() for values in sensitivities[layer.name]):
             raise ValueError(
-                f"Layer `{layer.name}`: the output is not finite at some of its candidates, {found[layer.name]}. Check "
-                "that the network in floating point and the loss are finite on the data."
+                f"Layer `{layer.name}`: the output is not finite at some of its candidates, {sensitivities[layer.name]}. "
+                "Check that the network in floating point and the loss are finite on the data."
             )
         if verbose:
-            print(f"{layer.name}: {'; '.join(map(_line, 'WA', pair, found[layer.name]))}", flush=True)
-    return found
+            print(f"{layer.name}: {'; '.join(map(_line, 'WA', pair, sensitivities[layer.name]))}", flush=True)
+    return sensitivities
 
 
 class _Trials:
@@ -82,12 +82,12 @@ class _Trials:
 
     def losses(self, name, pair):
         """Returns the loss at each candidate of a layer's two tensors; nothing for a tensor without a choice."""
-        found = []
+        losses = []
         for selector, selection in zip(self._selectors[name], pair, strict=True):
             open_bits = selection.bits if len(selection.bits) > 1 else ()
-            found.append([self._loss_at(name, selector, bits) for bits in open_bits])
+            losses.append([self._loss_at(name, selector, bits) for bits in open_bits])
             _choose(selector, -1)
-        return found
+        return losses
 
     def _loss_at(self, name, selector, bits):
         _choose(selector, selector.bits.index(bits))

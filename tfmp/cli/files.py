@@ -52,21 +52,21 @@ def load_arrays(path: str, *needed: str) -> dict[str, Any]:
         if not zipfile.is_zipfile(path):  # what else NumPy reads, a single array or a pickle, has no named arrays
             raise zipfile.BadZipFile("File is not a zip file")
         with np.load(path) as arrays:
-            found = {name: arrays[name] for name in arrays.files}
+            named = {name: arrays[name] for name in arrays.files}
     except (ValueError, EOFError, KeyError, struct.error, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(
             f"Expected an .npz file, as `numpy.savez` writes it. Received: {path!r}, which cannot "
             f"be read ({error}). Write it again."
         ) from error
-    for name in [name for name in found if "/" in name]:
+    for name in [name for name in named if "/" in name]:
         part, _, of = name.partition("/")
-        if not isinstance(found.setdefault(part, {}), dict):
+        if not isinstance(named.setdefault(part, {}), dict):
             raise ValueError(f"Expected either {part} or {part}/NAME for each input in {path!r}. Received both.")
-        found[part][of] = found.pop(name)
-    missing = [name for name in needed if name not in found]
+        named[part][of] = named.pop(name)
+    missing = [name for name in needed if name not in named]
     if missing:
         raise ValueError(f"Expected {', '.join(needed)} in {path!r}. Missing: {', '.join(missing)}")
-    return found
+    return named
 
 
 def check_classification(
@@ -91,7 +91,7 @@ def check_classification(
     if len(model.outputs) != 1:
         raise ValueError(f"Expected a classifier with one output. Received a model with {len(model.outputs)}.")
     inputs = ModelInputs.of(framework_of(model).read(model, weights=False))
-    found: dict[str, Any] = {}
+    checked: dict[str, Any] = {}
     *places, classes = model.outputs[0].shape[1:]
     for part in parts:
         x, y = f"x_{part}", f"y_{part}"
@@ -104,8 +104,8 @@ def check_classification(
                 f"`{x}` must hold one or more samples for every input. Received: {sorted(lengths)} samples"
             )
         check_class_indices(y, data[y], (num_samples(arrays), *places), classes)
-        found |= {x: inputs.arranged(arrays), y: data[y]}
-    return found
+        checked |= {x: inputs.arranged(arrays), y: data[y]}
+    return checked
 
 
 def arranged(inputs: Any, model: KerasModel, name: str) -> Any:

@@ -112,7 +112,7 @@ def _search(arguments, budget, backup, results):
     checked = check_classification(data, model, ("train", "test") if is_tested else ("train",))
     x_train, y_train = data["x_train"], data["y_train"]
     keras = importlib.import_module(framework_name(model))  # the Keras of the file
-    ours = tfmp.keras2 if keras.__name__ == "tf_keras" else tfmp
+    library = tfmp.keras2 if keras.__name__ == "tf_keras" else tfmp
     keras.utils.set_random_seed(arguments.seed)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=arguments.loss == "logits")
 
@@ -133,9 +133,9 @@ def _search(arguments, budget, backup, results):
     check_space(results.folder, backup.needed_bytes(num_values) + VALUE_BYTES * num_values)
     names = ("x_train", "y_train", "seed", "batch_size", "loss")
     identity = {name: data[name] if name in data else getattr(arguments, name) for name in names}
-    search = ours.MixedPrecisionSearch(budget=budget, backup_dir=backup, identity=identity)
+    search = library.MixedPrecisionSearch(budget=budget, backup_dir=backup, identity=identity)
     weights = keras.optimizers.Adam(arguments.learning_rate)
-    optimizer = ours.SelectionOptimizer(weights, keras.optimizers.Adam(0.02))
+    optimizer = library.SelectionOptimizer(weights, keras.optimizers.Adam(0.02))
     fit(search_model, optimizer, arguments.search_epochs, callbacks=[search])
     if not results.are_written:
         assignment = tfmp.discretize(search_model, strategy="budget", budget=budget)

@@ -92,5 +92,5 @@ def get(cost: CostLike) -> Cost:
         return Table.from_file(cost)
     if not _REGISTRY.is_entry(cost):
         check_instance("cost", cost, str, "the name of a cost or a `tfmp.costs.Cost`")
-    found = _REGISTRY.get(cost)
-    return found() if isinstance(found, type) else found
+    registered = _REGISTRY.get(cost)
+    return registered() if isinstance(registered, type) else registered

@@ -32,12 +32,12 @@ class PeakActivationMemory(ActivationMemory):
         rows = []
         for fixed, values in live_values(graph):
             values = dict(values)
-            own = [values.pop(layer.name, 0) for layer in layers]
+            counts = [values.pop(layer.name, 0) for layer in layers]
             others = sum(count * _expected_bits(graph.layers[name]) for name, count in values.items())
-            rows.append((fixed + others, *own))
+            rows.append((fixed + others, *counts))
         return tuple(
-            LayerSum({layer.name: _table(layer, count) for layer, count in zip(layers, own, strict=True)}, constant)
-            for constant, *own in _undominated(rows)
+            LayerSum({layer.name: _table(layer, count) for layer, count in zip(layers, counts, strict=True)}, constant)
+            for constant, *counts in _undominated(rows)
         )
 
     def outside(self, graph, layers):
@@ -54,8 +54,8 @@ def _table(layer, count):
 
 def _undominated(rows):
     """Returns the rows that no other row exceeds in all entries: one of them is the largest sum at any bits."""
-    found = np.zeros((0, len(rows[0]))) if rows else np.zeros((1, 0))
+    kept = np.zeros((0, len(rows[0]))) if rows else np.zeros((1, 0))
     for row in sorted(map(np.array, rows), key=lambda row: -row.sum()):
-        if not (found >= row).all(axis=1).any():
-            found = np.vstack([found, row])
-    return found.tolist() if rows else [(0.0,)]
+        if not (kept >= row).all(axis=1).any():
+            kept = np.vstack([kept, row])
+    return kept.tolist() if rows else [(0.0,)]

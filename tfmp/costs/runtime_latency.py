@@ -60,21 +60,21 @@ class RuntimeLatency(Cost):
 
     def _latency_us(self, shape, weight_format):
         container_bits = weight_storage(shape, weight_format.low, weight_format.high, mode=self.mode).container_bits
-        found = self.measurements.latency_us(shape, container_bits)
-        if found is None:
+        latency_us = self.measurements.latency_us(shape, container_bits)
+        if latency_us is None:
             raise ValueError(
                 f"Layer `{shape.name}` ({shape.kind}, kernel {shape.kernel_size}, {shape.in_channels} to "
                 f"{shape.out_channels} channels, output {shape.output_size}) was not measured with "
                 f"{container_bits}-bit weights. Run {_COMMAND}, with this model and the same file: it adds what is "
                 "missing."
             )
-        return found
+        return latency_us
 
     def overhead(self, graph) -> float:
-        found = self.measurements.overhead_us.get(network_key(graph))
-        if found is None:
+        overhead_us = self.measurements.overhead_us.get(network_key(graph))
+        if overhead_us is None:
             raise ValueError(
                 f"What network `{graph.name}` takes outside its layers was not measured. Run {_COMMAND}, with this "
                 "model and the same file: it adds what is missing."
             )
-        return found
+        return overhead_us

@@ -65,8 +65,8 @@ class RuntimeTable:
         check_instances("rows", self.rows, RuntimeRow, "`RuntimeRow`")
         for network, overhead in self.overhead_us.items():
             check_number("overhead_us", overhead, where=f"Network {network}")
-        found = {(_key(row.shape), row.container_bits): row.latency_us for row in self.rows}
-        object.__setattr__(self, "_latencies", found)
+        latencies = {(_key(row.shape), row.container_bits): row.latency_us for row in self.rows}
+        object.__setattr__(self, "_latencies", latencies)
 
     def latency_us(self, shape: LayerShape, container_bits: int) -> float | None:
         """Returns the latency of a layer, or None if it was not measured."""

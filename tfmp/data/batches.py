@@ -44,8 +44,8 @@ def named_batches(
     data: Any, *, inputs: ModelInputs, batch_size: int = _BATCH_SIZE, name: str = "`data`"
 ) -> Iterator[dict[str, np.ndarray]]:
     """Yields the same as `batches`, as a dict of arrays by input name."""
-    found = (arrays for arrays, *_ in _read(data, inputs, batch_size, name, labelled=False))
-    yield from regrouped(found, inputs.batch_size or batch_size, split=inputs.batch_size is not None)
+    inputs_only = (arrays for arrays, *_ in _read(data, inputs, batch_size, name, labelled=False))
+    yield from regrouped(inputs_only, inputs.batch_size or batch_size, split=inputs.batch_size is not None)
 
 
 def labelled_batches(
@@ -178,14 +178,14 @@ def _check_no_list_of_batches(structure, inputs, name):
 def _labelled_parts(element, name):
     is_pair = isinstance(element, list | tuple) and 2 <= len(element) <= len(_PARTS) and element[1] is not None
     if not is_pair or isinstance(element, list) and all(isinstance(part, tuple) for part in element):
-        found = type(element).__name__
+        description = type(element).__name__
         if isinstance(element, Mapping):
-            found += f" with the keys {', '.join(map(str, element))}"
+            description += f" with the keys {', '.join(map(str, element))}"
         elif isinstance(element, list | tuple):
-            found += f" of {len(element)}. {JOINED_BATCHES}"
+            description += f" of {len(element)}. {JOINED_BATCHES}"
         raise ValueError(
             f"{name} must be (inputs, targets) or (inputs, targets, sample_weight), or batches of these. "
-            f"Received: {found}"
+            f"Received: {description}"
         )
     return tuple(element)
 

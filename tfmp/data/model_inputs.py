@@ -48,15 +48,15 @@ class ModelInputs:
         Raises:
             ValueError: If arrays are missing, have another shape, no samples, or values that the input cannot hold.
         """
-        found = self._matched(arrays)
-        if found is None:
+        matched = self._matched(arrays)
+        if matched is None:
             keys = tuple(map(str, self.structure)) if self._is_keyed else self.names
             what = f"the keys {', '.join(map(str, arrays))}" if isinstance(arrays, Mapping) else _described(arrays)
             raise ValueError(
                 f"{name} must have one array for each input of the model, {', '.join(keys)}"
                 f"{', as a dict with these keys' if self._is_keyed else ''}. Received: {what}."
             )
-        return {key: self._checked(found[key], key, name) for key in self.names}
+        return {key: self._checked(matched[key], key, name) for key in self.names}
 
     def arranged(self, arrays: Mapping[str, np.ndarray]) -> Any:
         """Returns arrays, given by name, in the structure in which the model is called."""

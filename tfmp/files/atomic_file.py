@@ -172,8 +172,8 @@ def remove_leftovers(path: str | os.PathLike[str]) -> None:
     folder, name = os.path.split(os.path.realpath(path))
     prefix = f".{name}."
     for entry in os.listdir(folder):
-        found = _TEMPORARY.match(entry[len(prefix) :]) if entry.startswith(prefix) else None
-        if found and found["host"] == _HOST and not _is_alive(int(found["process"])):
+        match = _TEMPORARY.match(entry[len(prefix) :]) if entry.startswith(prefix) else None
+        if match and match["host"] == _HOST and not _is_alive(int(match["process"])):
             with contextlib.suppress(OSError):
                 os.unlink(os.path.join(folder, entry))
 

@@ -69,13 +69,13 @@ def _configuration(value: Any) -> dict[str, Any]:
 
 def _without_names(config: Mapping[str, Any]) -> dict[str, Any]:
     """Returns a Keras configuration as JSON without names, which Keras numbers per process."""
-    found = {}
+    unnamed = {}
     for key, value in config.items():
         if isinstance(value, Mapping) and {"class_name", "config"} <= value.keys():
-            found[key] = {"class": value["class_name"], **_without_names(value["config"])}
+            unnamed[key] = {"class": value["class_name"], **_without_names(value["config"])}
         elif key != "name" or len(config) == 1:  # a name alone is a type, such as that of a `DTypePolicy`
-            found[key] = described(value)
-    return found
+            unnamed[key] = described(value)
+    return unnamed
 
 
 def digest(value: Any) -> str:
@@ -86,30 +86,30 @@ def digest(value: Any) -> str:
 
 def array_digest(*arrays: np.ndarray) -> str:
     """Returns a digest of the types, shapes and values of arrays; it reads 0.9 GB a second."""
-    found, texts = hashlib.sha256(), []
+    digest, texts = hashlib.sha256(), []
     for array in arrays:
         dtype = array.dtype if hasattr(array, "chunks") else np.asarray(array).dtype
         texts.append(f"{dtype} {list(np.shape(array))}")
-        found.update(texts[-1].encode())
+        digest.update(texts[-1].encode())
         for _, rows in array_chunks(array):
-            found.update(repr(rows.tolist()).encode() if rows.dtype == object else rows.tobytes())
+            digest.update(repr(rows.tolist()).encode() if rows.dtype == object else rows.tobytes())
     kinds = texts[0] if len(texts) == 1 else f"{len(texts)} arrays"
-    return f"{kinds} {found.hexdigest()[:16]}"
+    return f"{kinds} {digest.hexdigest()[:16]}"
 
 
 def differences(
-    found: Mapping[Any, Any], expected: Mapping[Any, Any], others: Container[str] = (), where: str = ""
+    recorded: Mapping[Any, Any], expected: Mapping[Any, Any], others: Container[str] = (), where: str = ""
 ) -> Iterator[tuple[str, Any, Any]]:
     """Yields the differences of two JSON mappings as triples: key path, value found, value expected.
 
     Args:
-        found: The mapping to check.
+        recorded: The mapping to check.
         expected: The expected mapping.
-        others: Additional names that `found` may have.
+        others: Additional names that `recorded` may have.
         where: Key path of both mappings.
     """
-    for key in dict.fromkeys([*expected, *(key for key in found if key not in others)]):
-        was, now = found.get(key, "nothing"), expected.get(key, "nothing")
+    for key in dict.fromkeys([*expected, *(key for key in recorded if key not in others)]):
+        was, now = recorded.get(key, "nothing"), expected.get(key, "nothing")
         if _are_mappings(was, now):
             was, now = dict(enumerate(was)), dict(enumerate(now))
         if isinstance(was, dict) and isinstance(now, dict):
@@ -124,10 +124,10 @@ def _are_mappings(*values: Any) -> bool:
     return are_lists and len({len(each) for each in values}) == 1
 
 
-def difference_text(found: Mapping[str, Any], expected: Mapping[str, Any], others: Container[str] = ()) -> str:
+def difference_text(recorded: Mapping[str, Any], expected: Mapping[str, Any], others: Container[str] = ()) -> str:
     """Returns the first differences of two JSON mappings in words, `seed: 0 then, 1 now`; "" if they are equal."""
     texts = [
-        f"{where}: {_shown(was)} then, {_shown(now)} now" for where, was, now in differences(found, expected, others)
+        f"{where}: {_shown(was)} then, {_shown(now)} now" for where, was, now in differences(recorded, expected, others)
     ]
     more = f"; and {len(texts) - _SHOWN_DIFFERENCES} more" if len(texts) > _SHOWN_DIFFERENCES else ""
     return "; ".join(texts[:_SHOWN_DIFFERENCES]) + more

@@ -51,12 +51,12 @@ class _Modules:
 
     def chain(self, x, name, convolutions, padding="same"):
         for index, (filters, kernel_size, strides) in enumerate(convolutions, start=1):
-            own = name if len(convolutions) == 1 else f"{name}_{index}"
+            layer_name = name if len(convolutions) == 1 else f"{name}_{index}"
             # Only convolutions that halve the image have no padding.
             edge = padding if strides == 1 else "valid"
             filters = scaled(filters, self.width)
-            x = convolution(self.keras, x, filters, kernel_size, own, strides=strides, padding=edge)
-            x = normalization(self.keras, x, own)
+            x = convolution(self.keras, x, filters, kernel_size, layer_name, strides=strides, padding=edge)
+            x = normalization(self.keras, x, layer_name)
         return x
 
     def maximum(self, x, name):

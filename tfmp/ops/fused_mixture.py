@@ -131,14 +131,14 @@ class _Kernels:
         """Returns the sum of the values in each bucket, `[buckets]`."""
         if tf.config.get_visible_devices("GPU"):
             # On a GPU, DenseBincount has no deterministic kernel for `enable_op_determinism`; this operation has one.
-            found = tf.math.unsorted_segment_sum(values, bins, self.num_buckets * self.lanes)
-            return tf.reduce_sum(tf.reshape(found, [self.num_buckets, self.lanes]), axis=1)
+            lane_sums = tf.math.unsorted_segment_sum(values, bins, self.num_buckets * self.lanes)
+            return tf.reduce_sum(tf.reshape(lane_sums, [self.num_buckets, self.lanes]), axis=1)
         # Threads work on separate rows of a matrix, and each row is added in one order: equal runs have equal sums.
         size = tf.size(bins)
         rows = tf.clip_by_value(tf.bitwise.bitwise_and(size, -size), 1, _MAX_ROWS)
         bins, values = (tf.reshape(flat, [rows, -1]) for flat in (bins, values))
-        found = tf.raw_ops.DenseBincount(input=bins, size=self.num_buckets * self.lanes, weights=values)
-        return tf.reduce_sum(tf.reshape(found, [rows, self.num_buckets, self.lanes]), axis=(0, 2))
+        lane_sums = tf.raw_ops.DenseBincount(input=bins, size=self.num_buckets * self.lanes, weights=values)
+        return tf.reduce_sum(tf.reshape(lane_sums, [rows, self.num_buckets, self.lanes]), axis=(0, 2))
 
     def from_sums(self, upstream, residual, probabilities, steps):
         """Returns the gradients of probabilities and steps."""

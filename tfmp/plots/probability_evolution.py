@@ -38,7 +38,7 @@ def probability_evolution(
     if not probabilities:
         raise ValueError("Expected the probabilities of at least one layer. Received none.")
     candidates = (tuple(weight_bits), tuple(activation_bits))
-    every_bit = sorted({bits for own in candidates for bits in own})
+    every_bit = sorted({bits for tensor_candidates in candidates for bits in tensor_candidates})
     columns = min(_COLUMNS, len(probabilities))
     blocks = -(-len(probabilities) // columns)
     figure = new_figure(1.55 * columns + 1.2, 2.7 * blocks + 0.5)

@@ -71,8 +71,8 @@ def name_of(quantizer: QuantizerLike) -> str:
     Raises:
         ValueError: If the name is unknown, or a class has the name of another one.
     """
-    found, options = _found(quantizer)
-    return written(_REGISTRY.name_of(found), options)
+    family, options = _found(quantizer)
+    return written(_REGISTRY.name_of(family), options)
 
 
 def family(quantizer: QuantizerLike) -> type[Quantizer]:
@@ -91,8 +91,8 @@ def get(quantizer: QuantizerLike, *, bits: int, signed: bool = True) -> Quantize
     Raises:
         ValueError: If the name is unknown or the bits are out of range.
     """
-    found, options = _found(quantizer)
-    return found(bits=bits, signed=signed, **options)
+    family, options = _found(quantizer)
+    return family(bits=bits, signed=signed, **options)
 
 
 def _found(quantizer: QuantizerLike) -> tuple[type[Quantizer], dict[str, Any]]:

@@ -33,8 +33,8 @@ def mixture(
         Tensor of the shape of `x`.
     """
     if isinstance(x, tuple):
-        found = quantized(x, quantizers, states, shared=shared, channel_axes=channel_axes)
-        return tf.add_n([weights[i] * candidate for i, candidate in enumerate(found)])
+        candidates = quantized(x, quantizers, states, shared=shared, channel_axes=channel_axes)
+        return tf.add_n([weights[i] * candidate for i, candidate in enumerate(candidates)])
     x = tf.convert_to_tensor(x)
     return ops.mix(x, weights, _grids(x, quantizers, states, shared, channel_axes))
 

@@ -61,12 +61,12 @@ class ParetoFront:
     @property
     def front(self) -> tuple[Mapping[str, Any], ...]:
         """The points that no other dominates, from the best `x` to the best `y`; equal points are all included."""
-        found, best = [], None
+        front, best = [], None
         for x, y, point in sorted(((*self._losses(point), point) for point in self.points), key=lambda row: row[:2]):
             if best is None or y < best[1] or (x, y) == best:
                 best = (x, y)
-                found.append(point)
-        return tuple(found)
+                front.append(point)
+        return tuple(front)
 
     @property
     def worst(self) -> tuple[float, float]:

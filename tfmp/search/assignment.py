@@ -133,11 +133,11 @@ def random_within(
     for _ in range(_DRAWS):
         chosen = _within(knapsack, rng)
         while chosen is not None:
-            found = knapsack.assignment(chosen)
-            spent = max(each.of(found) / bound for each, bound in zip(priced, limits, strict=True))
+            bits = knapsack.assignment(chosen)
+            spent = max(each.of(bits) / bound for each, bound in zip(priced, limits, strict=True))
             most = max(most, spent)
             if spent >= 1 - tolerance:
-                return found
+                return bits
             chosen = _exchanged(knapsack, chosen, knapsack.fitting(chosen) & (knapsack.share(chosen) > 0), rng)
     raise ValueError(
         f"None of {_DRAWS} random assignments spends the budget within {tolerance:.2%}: the closest spends {most:.2%}. "
@@ -179,14 +179,14 @@ def _lists(priced: SearchedCost | Sequence[SearchedCost], limit: Any) -> tuple[S
 
 def _tables(graph: Graph, function: Callable[[Sequence[float]], np.ndarray]) -> dict[str, np.ndarray]:
     """Returns a table per layer: the log of a function of the probabilities, summed over its choices."""
-    found = {}
+    tables = {}
     for layer in chosen_layers(graph):
         logs = [
             np.log(np.clip(function(tensor.probabilities), _SMALLEST_PROBABILITY, 1))
             for tensor in (layer.weight, layer.activation)
         ]
-        found[layer.name] = np.diag(logs[0]) if layer.coupled else np.add.outer(*logs)
-    return found
+        tables[layer.name] = np.diag(logs[0]) if layer.coupled else np.add.outer(*logs)
+    return tables
 
 
 def sample(graph: Graph, rng: np.random.Generator, *, trials: int = 1) -> dict[str, tuple[int, int]]:
@@ -204,9 +204,9 @@ def sample(graph: Graph, rng: np.random.Generator, *, trials: int = 1) -> dict[s
         winners = np.flatnonzero(counts == counts.max())
         return int(rng.choice(winners))
 
-    found = {}
+    bits = {}
     for layer in chosen_layers(graph):
         weight = draw(layer.weight)
         activation = weight if layer.coupled else draw(layer.activation)
-        found[layer.name] = layer.weight.bits[weight], layer.activation.bits[activation]
-    return found
+        bits[layer.name] = layer.weight.bits[weight], layer.activation.bits[activation]
+    return bits

@@ -171,8 +171,8 @@ def least(priced: Sequence[SearchedCost], limits: Sequence[float], target: Searc
     # For a single sum, this is the minimum.
     while len(target.sums) > 1 and high - low > _CLOSE * abs(high):
         middle = (low + high) / 2
-        found = cost_within(middle)
-        low, high = (middle, high) if np.isinf(found) else (low, found)
+        smallest = cost_within(middle)
+        low, high = (middle, high) if np.isinf(smallest) else (low, smallest)
     return high
 
 

@@ -82,7 +82,7 @@ def _one_format(selection: Candidates, bits: int) -> Candidates:
     """Returns the candidate with these bits, or its quantizer's format if there is no such candidate."""
     if selection.formats[0].is_float:
         return selection
-    found = [format for format in selection.formats if format.bits == bits]
-    if not found:
-        found = [quantizers.get(selection.quantizer, bits=bits, signed=selection.signed).format]
-    return dataclasses.replace(selection.without_arrays(), formats=tuple(found), probabilities=(1.0,))
+    formats = [format for format in selection.formats if format.bits == bits]
+    if not formats:
+        formats = [quantizers.get(selection.quantizer, bits=bits, signed=selection.signed).format]
+    return dataclasses.replace(selection.without_arrays(), formats=tuple(formats), probabilities=(1.0,))

@@ -105,11 +105,11 @@ class _Outputs:
             model: [OutputTally(name, decisions[name], exact=model == "folded") for name in names] for model in models
         }
 
-    def add(self, part, results, found, interpreter):
+    def add(self, part, results, file_results, interpreter):
         self.num_samples += len(next(iter(part.values())))
         for model, tallies in self.tallies.items():
             for tally, expected in zip(tallies, results[model], strict=True):
-                tally.add(expected, interpreter.outputs[tally.name].values(found[tally.name]))
+                tally.add(expected, interpreter.outputs[tally.name].values(file_results[tally.name]))
 
     @property
     def fields(self):
@@ -156,19 +156,19 @@ def _folded_results(graph, folded, file_codes, tallies):
 
     An operator runs only once if both inputs are the same codes.
     """
-    own = {name: file_codes[name] for name in graph.inputs}
+    model_codes = {name: file_codes[name] for name in graph.inputs}
     for operation in graph.operations:
         expected = run_operation(folded, operation, file_codes)
-        same_inputs = all(own[name] is file_codes[name] for name in operation.inputs)
+        same_inputs = all(model_codes[name] is file_codes[name] for name in operation.inputs)
         if operation.output not in tallies:  # plain numbers, of which the file shows only the last
             file_codes[operation.output] = expected
-            own[operation.output] = expected if same_inputs else run_operation(folded, operation, own)
+            model_codes[operation.output] = expected if same_inputs else run_operation(folded, operation, model_codes)
             continue
         codes = file_codes[operation.output]
         tallies[operation.output].add(np.abs(expected - codes))
-        result = expected if same_inputs else run_operation(folded, operation, own)
-        own[operation.output] = codes if np.array_equal(result, codes) else result
-    return own
+        result = expected if same_inputs else run_operation(folded, operation, model_codes)
+        model_codes[operation.output] = codes if np.array_equal(result, codes) else result
+    return model_codes
 
 
 def _with_inputs(graph, interpreter, codes, stored):

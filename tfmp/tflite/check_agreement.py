@@ -63,10 +63,10 @@ def _way_out(model, parting):
     setting = f"set `tolerance=tfmp.Tolerance({model}_db=..., {model}_top1=...)`"
     if model == "reference":
         return f"Train longer, give layers more bits, or {setting}."
-    found = parting()
-    if not found:
+    parted = parting()
+    if not parted:
         return f"TensorFlow's converter wrote other arithmetic. Compare parts of the model, or {setting}."
-    layer, decibels = found
+    layer, decibels = parted
     if decibels >= PARTED:
         return (
             "Given the trained model's own inputs, the integer form of every layer is near: the furthest, layer "

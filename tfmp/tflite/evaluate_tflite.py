@@ -90,7 +90,7 @@ def _outputs(interpreter, arrays):
         name: arrays[name] if arrays[name].dtype == tensor.dtype else tensor.stored(arrays[name])
         for name, tensor in interpreter.inputs.items()
     }
-    return {name: interpreter.outputs[name].values(found) for name, found in interpreter.run(stored).items()}
+    return {name: interpreter.outputs[name].values(values) for name, values in interpreter.run(stored).items()}
 
 
 def _by_output(metrics, outputs):
@@ -139,10 +139,12 @@ def _by_name(arrays, outputs, word):
     if isinstance(arrays, list | tuple) and len(arrays) == len(outputs):
         arrays = dict(zip(outputs, arrays, strict=True))
     if not isinstance(arrays, Mapping) or not set(arrays) <= set(outputs):
-        found = f"the keys {', '.join(map(str, arrays))}" if isinstance(arrays, Mapping) else f"{len(arrays)} arrays"
+        description = (
+            f"the keys {', '.join(map(str, arrays))}" if isinstance(arrays, Mapping) else f"{len(arrays)} arrays"
+        )
         raise ValueError(
             f"`data` must have {word} for each output of the file, {', '.join(outputs)}: a list in this order, or a "
-            f"dict. Received: {found}"
+            f"dict. Received: {description}"
         )
     return {name: array for name, array in arrays.items() if array is not None}
 

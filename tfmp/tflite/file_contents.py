@@ -46,7 +46,7 @@ def file_contents(interpreter: Interpreter, path: str | os.PathLike[str]) -> TFL
 
 
 def _stored_tensors(model):
-    found, counted = [], {b""}
+    stored, counted = [], {b""}
     for tensor in model.subgraphs[0].tensors:
         content = model.buffers[tensor.buffer].data
         if content is None or not len(content):
@@ -55,7 +55,7 @@ def _stored_tensors(model):
         scale_bytes = sum(len(vector) for vector in vectors if vector not in counted)
         type_name = _TYPE_NAMES[tensor.type]
         shape = () if tensor.shape is None else tuple(map(int, tensor.shape))
-        found.append(
+        stored.append(
             StoredTensor(
                 (tensor.name or b"").decode(),
                 _role(type_name, shape, vectors[0] != b""),
@@ -66,7 +66,7 @@ def _stored_tensors(model):
             )
         )
         counted.update(vectors, [tensor.buffer])
-    return found
+    return stored
 
 
 def _bytes(quantization, name):
@@ -90,10 +90,10 @@ def _layers(tensors, bits):
         once = re.sub(r"_\d+$", "", tensor.operator)
         name = once if tensor.operator not in bits and once in bits else tensor.operator
         by_layer.setdefault(name, []).append(tensor)
-    for name, own in by_layer.items():
-        if name in bits or any(tensor.role != OTHER for tensor in own):
-            containers = [tensor.type for tensor in own if tensor.role == WEIGHTS]
+    for name, constants in by_layer.items():
+        if name in bits or any(tensor.role != OTHER for tensor in constants):
+            containers = [tensor.type for tensor in constants if tensor.role == WEIGHTS]
             # In mode "float", layers that the converter fused too far to recognize are in floating point.
             nothing = "FLOAT32" if name in bits else ""
             widest = max(containers, key=lambda container: _WIDTHS.get(container, 0), default=nothing)
-            yield FileLayer(name, bits.get(name), widest, sum(each.size_bytes + each.scale_bytes for each in own))
+            yield FileLayer(name, bits.get(name), widest, sum(each.size_bytes + each.scale_bytes for each in constants))

@@ -81,7 +81,7 @@ def measure_runtime(
         if not missing:
             continue
         files = {bits: _file(one_layer_graph(graph, call, bits), batch_size) for bits in missing}
-        rows = [RuntimeRow(layer.shape, bits, *found) for bits, found in stopwatch.measure(files).items()]
+        rows = [RuntimeRow(layer.shape, bits, *times) for bits, times in stopwatch.measure(files).items()]
         table = _extended(table, path, rows=(*table.rows, *rows))
         if verbose:
             print(

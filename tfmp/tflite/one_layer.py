@@ -44,7 +44,7 @@ def one_layer_graph(graph: Graph, call: Call, container_bits: int) -> IntegerGra
     }
     builder = IntegerBuilder()
     codes = builder.add("quantize", (builder.input("input", source),), "codes", source, _CODES)
-    made = builder.add(
+    product = builder.add(
         kernel.operation,
         (codes,),
         layer.name,
@@ -54,5 +54,5 @@ def one_layer_graph(graph: Graph, call: Call, container_bits: int) -> IntegerGra
         constants=constants,
         layer=layer.name,
     )
-    output = builder.add("dequantize", (made,), "output", target, None)
+    output = builder.add("dequantize", (product,), "output", target, None)
     return builder.graph(layer.name, ("input",), (output,), ("output",))

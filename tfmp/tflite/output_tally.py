@@ -25,10 +25,10 @@ class OutputTally:
         self.count = self.equal = self.decisions = self.same = self.classes = 0
         self.mean = self.squares = self.signal = self.noise = self.largest = 0.0
 
-    def add(self, expected: ArrayLike, found: ArrayLike) -> None:
+    def add(self, expected: ArrayLike, received: ArrayLike) -> None:
         """Adds the outputs of the model and of the file for the same samples."""
-        expected, found = np.asarray(expected, np.float64), np.asarray(found, np.float64)
-        difference = np.abs(found - expected)
+        expected, received = np.asarray(expected, np.float64), np.asarray(received, np.float64)
+        difference = np.abs(received - expected)
         tolerance = 0.0 if self.exact else _EQUAL * np.abs(expected).max(-1, keepdims=True, initial=0)
         self.equal += int(np.count_nonzero(difference <= tolerance))
         self.signal += float(np.square(expected).sum())
@@ -36,7 +36,7 @@ class OutputTally:
         self.largest = max(self.largest, float(difference.max(initial=0)))
         self._add_deviation(expected)
         if self.decision:
-            self._add_decisions(expected, found)
+            self._add_decisions(expected, received)
 
     def _add_deviation(self, expected):
         """Updates the mean and the squared deviations with a new part (Chan et al., 1979)."""
@@ -46,14 +46,14 @@ class OutputTally:
         self.mean += shift * expected.size / count
         self.count = count
 
-    def _add_decisions(self, expected, found):
+    def _add_decisions(self, expected, received):
         if self.decision == LARGEST:
             self.classes = expected.shape[-1]
-            same = expected.argmax(-1) == found.argmax(-1)
+            same = expected.argmax(-1) == received.argmax(-1)
         elif self.decision == SIDE:
-            same = (expected >= 0.5) == (found >= 0.5)
+            same = (expected >= 0.5) == (received >= 0.5)
         else:
-            same = expected == found
+            same = expected == received
         self.decisions += same.size
         self.same += int(np.count_nonzero(same))
 
@@ -70,9 +70,9 @@ class OutputTally:
         return OutputAgreement(self.name, decibels, largest, self.equal / self.count, share, decision, self.decisions)
 
 
-def signal_to_noise_db(expected: np.ndarray, found: np.ndarray) -> float:
+def signal_to_noise_db(expected: np.ndarray, received: np.ndarray) -> float:
     """Returns `10 * log10(sum(y**2) / sum((found - y)**2))`, in decibels; infinite if nothing differs."""
-    noise = float(np.square(np.asarray(found, np.float64) - expected).sum())
+    noise = float(np.square(np.asarray(received, np.float64) - expected).sum())
     return math.inf if not noise else _decibels(float(np.square(expected, dtype=np.float64).sum()), noise)
 
 

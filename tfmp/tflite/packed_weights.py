@@ -29,10 +29,10 @@ def pack_weights(model: schema.ModelT, codes: dict[str, np.ndarray]) -> None:
         content = model.buffers[tensor.buffer].data
         if tensor.type != schema.TensorType.FLOAT32 or content is None or not len(content):
             continue
-        found = _find(np.asarray(content).view(np.float32).reshape(tensor.shape), codes)
-        if found is None:
+        match = _find(np.asarray(content).view(np.float32).reshape(tensor.shape), codes)
+        if match is None:
             continue
-        name, integers, scales, axis = found
+        name, integers, scales, axis = match
         tensor.name = f"{name}/kernel"
         _name_biases(subgraph, index, f"{name}/bias")
         bits = next(b for b in (2, 4, 8) if -(2 ** (b - 1)) <= integers.min() and integers.max() < 2 ** (b - 1))
@@ -57,9 +57,9 @@ def _find(values, codes):
     for name, kernel in codes.items():
         for integers, axis in _layouts(kernel):
             if integers.shape == values.shape:
-                found = _as_products(values, integers, axis)
-                if found is not None:
-                    return name, *found, axis
+                products = _as_products(values, integers, axis)
+                if products is not None:
+                    return name, *products, axis
     return None
 
 

@@ -23,25 +23,27 @@ def reference_function(reference: KerasModel, graph: Graph) -> Callable[..., lis
         ValueError: If its inputs or outputs have other shapes.
     """
     try:
-        own = framework_of(reference).read(reference, weights=False)
+        reference_graph = framework_of(reference).read(reference, weights=False)
     except TypeError as error:
         raise TypeError(
             f"`reference` must be a Keras model, the one in floating point. Received: {received(reference)}"
         ) from error
-    names, own_names = (list(signature_inputs(each).values()) for each in (graph, own))
+    names, own_names = (list(signature_inputs(each).values()) for each in (graph, reference_graph))
     order = [names.index(name) for name in own_names] if set(names) == set(own_names) else range(len(names))
     ends = [
-        ("inputs", [graph.input_names[i] for i in order], own.input_names),
-        ("outputs", graph.output_names, own.output_names),
+        ("inputs", [graph.input_names[i] for i in order], reference_graph.input_names),
+        ("outputs", graph.output_names, reference_graph.output_names),
     ]
-    for what, expected, found in ends:
+    for what, expected, reference_names in ends:
         shapes = [
-            [each.tensors[name].shape[1:] for name in tensors] for each, tensors in ((graph, expected), (own, found))
+            [each.tensors[name].shape[1:] for name in tensors]
+            for each, tensors in ((graph, expected), (reference_graph, reference_names))
         ]
         if shapes[0] != shapes[1]:
             raise ValueError(
                 f"`reference` must have the {what} of the exported model, of the shapes {shapes[0]} for each sample. "
-                f"Received: model `{own.name}` with {shapes[1]}. Give the model that `tfmp.relax` was given."
+                f"Received: model `{reference_graph.name}` with {shapes[1]}. "
+                "Give the model that `tfmp.relax` was given."
             )
-    function = PlainFunction(reference, own)
+    function = PlainFunction(reference, reference_graph)
     return lambda *arrays: function(*(arrays[i] for i in order))

@@ -76,9 +76,11 @@ def _teacher(teacher, student, shapes, student_kinds):
             f"{student.framework}. Give a function that calls the teacher."
         )
     graph = framework_of(teacher, "teacher").read(teacher, weights=False)
-    found = [graph.tensors[name].shape for name in graph.output_names]
-    if [shape[1:] for shape in found] != [shape[1:] for shape in shapes]:
-        raise ValueError(f"The teacher's outputs must have the shapes of the student's, {shapes}. Received: {found}")
+    teacher_shapes = [graph.tensors[name].shape for name in graph.output_names]
+    if [shape[1:] for shape in teacher_shapes] != [shape[1:] for shape in shapes]:
+        raise ValueError(
+            f"The teacher's outputs must have the shapes of the student's, {shapes}. Received: {teacher_shapes}"
+        )
     return lambda inputs: teacher(inputs, training=False), [
         holds_probabilities(graph, name) for name in graph.output_names
     ]

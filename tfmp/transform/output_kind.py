@@ -59,12 +59,12 @@ def decisions(model: KerasModel, graph: Graph) -> dict[str, str]:
     """
     losses = [loss for loss in tf.nest.flatten(getattr(model, "loss", None)) if loss is not None]
     regression = bool(losses) and all(_loss_name(loss) in _REGRESSIONS for loss in losses)
-    found = {}
+    decisions_by_name = {}
     for name, tensor in zip(signature_outputs(graph), graph.output_names, strict=True):
-        found[name] = decision(graph, tensor)
-        if regression and found[name] != VALUE and not holds_probabilities(graph, tensor):
-            found[name] = ""
-    return found
+        decisions_by_name[name] = decision(graph, tensor)
+        if regression and decisions_by_name[name] != VALUE and not holds_probabilities(graph, tensor):
+            decisions_by_name[name] = ""
+    return decisions_by_name
 
 
 def _loss_name(loss):
@@ -87,7 +87,7 @@ def _maker(graph, tensor, *, in_place=False) -> Layer:
 def _function(layer):
     """Returns the kind of the activation at the end of a layer, or the layer's kind if it has none."""
     name = layer.attributes.get("activation", "linear") if layer.shape is not None else "linear"
-    found = operator_of_function(name)
-    if found is None:
+    operator = operator_of_function(name)
+    if operator is None:
         return name
-    return layer.kind if name == "linear" else found[0].kind
+    return layer.kind if name == "linear" else operator[0].kind

@@ -31,11 +31,11 @@ class FitData:
     """
 
     def __init__(self, x: Any = None, y: Any = None, *, validation_data: Any = None, **options: Any):
-        own = [name for name in options if name in _OWN]
-        if own:
+        reserved = [name for name in options if name in _OWN]
+        if reserved:
             raise ValueError(
-                f"`{own[0]}` is not an argument of a tuner's `search`: give the epochs to `tfmp.tuner.Training`, and "
-                "the data that compare trials as `validation_data`."
+                f"`{reserved[0]}` is not an argument of a tuner's `search`: give the epochs to `tfmp.tuner.Training`, "
+                "and the data that compare trials as `validation_data`."
             )
         if validation_data is None:
             raise ValueError("`search` needs `validation_data`, by which trials are compared. Received: None")
@@ -105,8 +105,8 @@ class FitData:
             for name, value in self._validation_options.items()
             if value and (is_arrays or name != "batch_size")  # batches have their own size
         }
-        found = model.evaluate(**dict(zip(_PARTS, parts, strict=False)), verbose=0, return_dict=True, **options)
-        return {name: float(value) for name, value in found.items()}
+        metrics = model.evaluate(**dict(zip(_PARTS, parts, strict=False)), verbose=0, return_dict=True, **options)
+        return {name: float(value) for name, value in metrics.items()}
 
     def steps_per_epoch(self) -> int | None:
         """Returns the number of training steps in an epoch; None if it is unknown."""

@@ -195,17 +195,17 @@ class MixedPrecisionHyperModel(keras_tuner.HyperModel):
         """Returns the texts of the budgets that can be met, or their range."""
         if isinstance(self.budgets, BudgetRange):
             return self.budgets.within(*self.bounds(self.budgets.cost, structure))
-        found, error = [], None
+        feasible, error = [], None
         for text, budget in self.space.budgets.items():
             try:
                 budget.limit_for(self._graph(structure))
-                found.append(text)
+                feasible.append(text)
             except ValueError as infeasible:
                 error = infeasible
-        if not found:
+        if not feasible:
             where = "".join(f" With {name}={text}." for name, text in chosen.items())
             raise ValueError(f"None of the budgets can be met. {error}{where}")
-        return found
+        return feasible
 
 
 def _key(structure):

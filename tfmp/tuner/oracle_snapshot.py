@@ -47,8 +47,8 @@ class OracleSnapshot:
             tuner_id: Id of the tuner; it reads a file of this name and, if it exists, that of the oracle.
         """
         tuner_file = self._folder / f"{tuner_id}.json"
-        own = [f".{name}.*.tmp" for name in (self._path.name, "oracle.json", tuner_file.name)]
-        for pattern in [*own, "trial_*/.trial.json.*.tmp"]:  # workers may be writing others
+        patterns = [f".{name}.*.tmp" for name in (self._path.name, "oracle.json", tuner_file.name)]
+        for pattern in [*patterns, "trial_*/.trial.json.*.tmp"]:  # workers may be writing others
             for path in self._folder.glob(pattern):
                 path.unlink(missing_ok=True)  # a partial file of a killed process
         if not self._path.exists():  # killed before the first trial

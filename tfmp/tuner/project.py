@@ -133,8 +133,8 @@ class Project:
                 content = {"format": _FORMAT, "version": _VERSION, **identity}
                 write_atomically(path, json.dumps(content, indent=1) + "\n", overwrite=True)
                 return
-        found = self._read(path)
-        text = difference_text(found, identity, others=("format", "version"))
+        recorded = self._read(path)
+        text = difference_text(recorded, identity, others=("format", "version"))
         if text:
             raise ValueError(
                 f"The folder {str(self.folder)!r} belongs to another experiment. {text}. Resume the old one with its "
@@ -143,12 +143,12 @@ class Project:
 
     @staticmethod
     def _read(path):
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if found.get("format") != _FORMAT or found.get("version", 0) > _VERSION:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if record.get("format") != _FORMAT or record.get("version", 0) > _VERSION:
             raise ValueError(
                 f"Expected an experiment of tfmp {_VERSION} in {str(path)!r}. Received another file's format."
             )
-        return found
+        return record
 
     def trial_folder(self, trial_id: str) -> pathlib.Path:
         """Returns the folder of a trial; creates it if missing."""

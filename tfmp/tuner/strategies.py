@@ -107,10 +107,12 @@ def _most_expensive_pair(graph, budget):
     priced, limit = SearchedCost(graph, budget.cost), budget.limit_for(graph)
     weight_bits = {bits for layer in graph.searched for bits in layer.weight.bits}
     activation_bits = {bits for layer in graph.searched for bits in layer.activation.bits}
-    found = [(priced.uniform(*pair), pair) for pair in itertools.product(weight_bits, activation_bits)]
-    within = [(cost, sum(pair), pair) for cost, pair in found if cost <= limit * (1 + 1e-12)]
+    costs_of_pairs = [(priced.uniform(*pair), pair) for pair in itertools.product(weight_bits, activation_bits)]
+    within = [(cost, sum(pair), pair) for cost, pair in costs_of_pairs if cost <= limit * (1 + 1e-12)]
     if not within:
-        raise ValueError(f"No uniform bits are within the budget: the cheapest cost {min(found)[0]:g} of {limit:g}")
+        raise ValueError(
+            f"No uniform bits are within the budget: the cheapest cost {min(costs_of_pairs)[0]:g} of {limit:g}"
+        )
     return max(within)[-1]
 
 

@@ -110,11 +110,11 @@ class TrialExecution:
 
     def _neighbour(self, trial_id, values):
         """Returns the path of the saved search with the same choices and the nearest budget, or None."""
-        limit, found = self._hypermodel.limit(values), []
+        limit, neighbours = self._hypermodel.limit(values), []
         for record in self._project.records():
             path = self._project.saved_search(record.trial_id)
             if record.trial_id == trial_id or not (record.is_completed and path.exists()):
                 continue
             if record.structure == self._hypermodel.structure(values):
-                found.append((abs(math.log(record.limit / limit)), record.trial_id, path))
-        return min(found)[-1] if found else None
+                neighbours.append((abs(math.log(record.limit / limit)), record.trial_id, path))
+        return min(neighbours)[-1] if neighbours else None

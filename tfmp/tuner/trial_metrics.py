@@ -39,18 +39,18 @@ def cost_digests(given: Iterable[CostLike]) -> dict[str, str]:
         ValueError: If different costs would be recorded under one name.
     """
     known = {quantity_name(name): _digest(costs.get(name)) for name in _RECORDED}
-    found = {}
+    digests = {}
     for cost in given:
-        own, name = _digest(costs.get(cost)), quantity_name(cost)
-        if known.setdefault(name, own) != own:
+        digest, name = _digest(costs.get(cost)), quantity_name(cost)
+        if known.setdefault(name, digest) != digest:
             raise ValueError(
                 f"Trials would record two different costs as {name!r}. Give one of them another `name`, or tune it in "
                 "a separate project."
             )
         default = _default(costs.get(cost).name)
-        if default is None or _digest(default) != own:
-            found[cost_text(cost)] = own
-    return found
+        if default is None or _digest(default) != digest:
+            digests[cost_text(cost)] = digest
+    return digests
 
 
 def recorded_names(given: Iterable[CostLike]) -> tuple[str, ...]:
@@ -69,13 +69,13 @@ def measured_costs(model: KerasModel, budget: Budget) -> dict[str, float]:
         model: The network at fixed bits.
         budget: A `tfmp.Budget`, whose cost is included.
     """
-    graph, found = with_split_separables(framework_of(model).read(model, weights=False)), {}
+    graph, measured = with_split_separables(framework_of(model).read(model, weights=False)), {}
     for cost in map(costs.get, [*_RECORDED, budget.cost]):
         try:
-            found[quantity_name(cost)] = float(costs.network_cost(graph, cost))
+            measured[quantity_name(cost)] = float(costs.network_cost(graph, cost))
         except ValueError:  # energy and cycles of a layer in floating point
             continue
-    return found
+    return measured
 
 
 def _default(name):

@@ -51,8 +51,8 @@ class TrialRecord:
     def as_point(self) -> dict[str, Any]:
         """Returns the trial as a point of a Pareto front."""
         bits = {name: list(pair) for name, pair in self.bits.items()}
-        own = {"strategy": self.strategy, "budget": self.budget, "seconds": self.seconds, "bits": bits}
-        return {"id": self.trial_id, **self.values, **own, **self.metrics}
+        fields = {"strategy": self.strategy, "budget": self.budget, "seconds": self.seconds, "bits": bits}
+        return {"id": self.trial_id, **self.values, **fields, **self.metrics}
 
     def write(self, path: str | os.PathLike) -> None:
         """Writes the record atomically."""

@@ -121,17 +121,17 @@ class TrialRun:
     def evaluate(self, model: KerasModel) -> dict[str, float]:
         """Returns loss and metrics on the validation data, as `val_<name>`."""
         self._compile(model, self.keras.optimizers.SGD(0.0))
-        found = {f"val_{name}": value for name, value in self.data.evaluate(model).items()}
-        wrong = [name for name, value in found.items() if not math.isfinite(value)]
+        metrics = {f"val_{name}": value for name, value in self.data.evaluate(model).items()}
+        wrong = [name for name, value in metrics.items() if not math.isfinite(value)]
         if wrong:
-            raise keras_tuner.errors.FailedTrialError(f"{wrong[0]} is {found[wrong[0]]} on the validation data")
-        return found
+            raise keras_tuner.errors.FailedTrialError(f"{wrong[0]} is {metrics[wrong[0]]} on the validation data")
+        return metrics
 
     def _compile(self, model, optimizer):
         metrics = copy.deepcopy(list(self.hypermodel.training.metrics))
         model.compile(optimizer=optimizer, loss=self.loss, metrics=metrics)
 
-    def _fit(self, model, optimizer, first_epoch, epochs, phase, *own):
+    def _fit(self, model, optimizer, first_epoch, epochs, phase, *first_callbacks):
         if not epochs:
             return
         self._compile(model, optimizer)
@@ -140,7 +140,7 @@ class TrialRun:
                 **self.data.fit_arguments(),
                 initial_epoch=first_epoch,
                 epochs=first_epoch + epochs,
-                callbacks=[*own, self.keras.callbacks.TerminateOnNaN(), *self.callbacks()],
+                callbacks=[*first_callbacks, self.keras.callbacks.TerminateOnNaN(), *self.callbacks()],
                 verbose=self._verbose,
             ).history
         except NotFiniteError as error:

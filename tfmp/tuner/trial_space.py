@@ -91,7 +91,7 @@ class SearchSpace:
             Name to value, with `"budget"` and `"strategy"`.
         """
         structures = [(structure, chosen, budgets_of(structure)) for structure, chosen in self.structures()]
-        depends = any(found != structures[0][-1] for *_, found in structures)
+        depends = any(budgets != structures[0][-1] for *_, budgets in structures)
         values = dict(self.fixed)
         for name, options in self._lists.items():
             if not (depends and name in _STRUCTURAL):
@@ -102,9 +102,9 @@ class SearchSpace:
             return values | {"budget": self._declare_budget(hp, "budget", structures[0][-1])}
         texts = ["; ".join(f"{name}={text}" for name, text in chosen.items()) for _, chosen, _ in structures]
         decided = hp.Choice("structure", texts)
-        for text, (structure, chosen, found) in zip(texts, structures, strict=True):
+        for text, (structure, chosen, budgets) in zip(texts, structures, strict=True):
             with hp.conditional_scope("structure", [text]):
-                budget = self._declare_budget(hp, f"budget with {text}", found)
+                budget = self._declare_budget(hp, f"budget with {text}", budgets)
             if text == decided:
                 values |= {name: structure[name] for name in chosen} | {"budget": budget}
         return values
@@ -117,11 +117,11 @@ class SearchSpace:
         others = [options for name, options in self._lists.items() if name not in _STRUCTURAL]
         return structures * math.prod(map(len, others))
 
-    def _declare_budget(self, hp, name, found):
-        if isinstance(found, BudgetRange):
-            limit = hp.Float(name, found.low, found.high, sampling="log")
-            return None if limit is None else Budget(found.cost, limit=limit)
-        return self.budgets.get(hp.Choice(name, found))  # None if it is not active
+    def _declare_budget(self, hp, name, budgets):
+        if isinstance(budgets, BudgetRange):
+            limit = hp.Float(name, budgets.low, budgets.high, sampling="log")
+            return None if limit is None else Budget(budgets.cost, limit=limit)
+        return self.budgets.get(hp.Choice(name, budgets))  # None if it is not active
 
     def identity(self) -> dict[str, Any]:
         """JSON that is equal for equal spaces."""
@@ -147,15 +147,15 @@ def budget_text(budget: Budget) -> str:
 
 
 def _by_text(name, values, text_of=None):
-    found = {}
+    by_text = {}
     for value in values:
         text = (text_of or _text)(value)
-        if text in found:
+        if text in by_text:
             raise ValueError(f"`{name}` must be different values. Received twice: {text}")
-        found[text] = value
-    if not found:
+        by_text[text] = value
+    if not by_text:
         raise ValueError(f"`{name}` must hold at least one value to choose from. Received none")
-    return found
+    return by_text
 
 
 def _text(value):

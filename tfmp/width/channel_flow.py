@@ -105,13 +105,13 @@ class ChannelFlow:
         groups = layer.attributes.get("groups", 1)
         if groups > 1 and groups == self.counts.original(source) and isinstance(source, tuple):
             self.groups[layer.name] = source
-            made = self.made.setdefault(layer.name, self.counts.times(source, original[axis] // groups))
+            channels = self.made.setdefault(layer.name, self.counts.times(source, original[axis] // groups))
         else:
-            made = self.made.setdefault(layer.name, self.counts.new(original[axis]))
-            for count in (source, made) if groups > 1 else ():
+            channels = self.made.setdefault(layer.name, self.counts.new(original[axis]))
+            for count in (source, channels) if groups > 1 else ():
                 if isinstance(count, tuple):
                     self.counts.require_multiple(count, groups)
-        return self._with(original, axis, made)
+        return self._with(original, axis, channels)
 
     def _embedded(self, layer, inputs, original):
         return self._with(original, -1, self.made.setdefault(layer.name, self.counts.new(original[-1])))
@@ -196,25 +196,25 @@ class ChannelFlow:
             start += 1
         while end < min(len(old), len(original)) - start and old[-1 - end] == original[-1 - end]:
             end += 1
-        inner, made = source[start : len(source) - end], list(original[start : len(original) - end])
+        inner, shape = source[start : len(source) - end], list(original[start : len(original) - end])
         scaled = [count for count in inner if isinstance(count, tuple)]
         if scaled:
-            if len(scaled) > 1 or None in (*inner, *made):
+            if len(scaled) > 1 or None in (*inner, *shape):
                 raise ValueError(f"it reshapes {tuple(old)} to {original}, where channels have no separate axis")
-            self._place(made, scaled[0])
-        return (*source[:start], *made, *source[len(source) - end :])
+            self._place(shape, scaled[0])
+        return (*source[:start], *shape, *source[len(source) - end :])
 
-    def _place(self, made, count):
+    def _place(self, shape, count):
         """Assigns a count to the last new axis that is a multiple or a divisor of it."""
         size = self.counts.original(count)
-        for position in range(len(made) - 1, -1, -1):
-            if made[position] % size == 0:
-                made[position] = self.counts.times(count, made[position] // size)
+        for position in range(len(shape) - 1, -1, -1):
+            if shape[position] % size == 0:
+                shape[position] = self.counts.times(count, shape[position] // size)
                 return
-            if size % made[position] == 0 and made[position] > 1:
-                made[position] = self.counts.divided(count, size // made[position])
+            if size % shape[position] == 0 and shape[position] > 1:
+                shape[position] = self.counts.divided(count, size // shape[position])
                 return
-        raise ValueError(f"no axis of {tuple(made)} can have its {size} channels")
+        raise ValueError(f"no axis of {tuple(shape)} can have its {size} channels")
 
     def _with(self, original, axis, count):
         axes = list(original)

@@ -153,15 +153,15 @@ def _unreachable(target_bits, tried, widths, tolerance):
     sizes = sorted((size, width) for width, size in tried.items())
     (smallest, at_smallest), (largest, at_largest) = sizes[0], sizes[-1]
     if target_bits < smallest:
-        found = (
+        nearest = (
             f"The smallest size is {smallest:,} bits, at width {at_smallest:.4g}: raise the target or lower `widths`"
         )
     elif target_bits > largest:
-        found = f"The largest size is {largest:,} bits, at width {at_largest:.4g}: lower the target or raise `widths`"
+        nearest = f"The largest size is {largest:,} bits, at width {at_largest:.4g}: lower the target or raise `widths`"
     else:
         below, above = max(s for s in sizes if s[0] < target_bits), min(s for s in sizes if s[0] > target_bits)
-        found = (
+        nearest = (
             f"The nearest sizes are {below[0]:,} bits at width {below[1]:.4g} and {above[0]:,} bits at width "
             f"{above[1]:.4g}, because channels are whole numbers: choose one of them or raise `tolerance`"
         )
-    return f"No width from {widths[0]:g} to {widths[1]:g} has {target_bits:,} bits within {tolerance:.2%}. {found}."
+    return f"No width from {widths[0]:g} to {widths[1]:g} has {target_bits:,} bits within {tolerance:.2%}. {nearest}."

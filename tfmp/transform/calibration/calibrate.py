@@ -122,7 +122,7 @@ def reestimate_normalization(model: KerasModel, data: Any) -> dict[str, int]:
     finally:
         for layer, momentum in zip(layers.values(), momenta, strict=True):
             layer.momentum = momentum
-    found = {
+    moments_by_name = {
         name: ChannelMoments(
             np.asarray(layer.moving_mean, np.float64),
             np.asarray(layer.moving_variance, np.float64),
@@ -130,7 +130,7 @@ def reestimate_normalization(model: KerasModel, data: Any) -> dict[str, int]:
         )
         for name, layer in layers.items()
     }
-    counts = {name: _set_statistics(layers[name], moments, *before[name]) for name, moments in found.items()}
+    counts = {name: _set_statistics(layers[name], moments, *before[name]) for name, moments in moments_by_name.items()}
     if any(counts.values()):
         # Training normalizes such channels by the batch, so the layers after them saw other values.
         tensors = {

@@ -57,8 +57,8 @@ def statistics_distance(model: KerasModel, data: Any) -> float:
     }
     if not tensors:
         return 0.0
-    found = moment_reader(model, tensors, lambda: batches(data, graph=graph))()
-    distances = [_distance(graph.layers[name], moments) for name, moments in found.items()]
+    moments_by_name = moment_reader(model, tensors, lambda: batches(data, graph=graph))()
+    distances = [_distance(graph.layers[name], moments) for name, moments in moments_by_name.items()]
     return float(np.mean(distances))
 
 

@@ -75,18 +75,18 @@ class MomentCorrection:
 
         Channels of a normalization whose moments are not usable, in either network, do not change.
         """
-        found, wanted = self._moments()[carrier], self._wanted[carrier]
+        current, wanted = self._moments()[carrier], self._wanted[carrier]
         values = self.values(carrier)
         if "bias" in values:
-            self.assign(carrier, {"bias": values["bias"] + wanted.mean - found.mean})
+            self.assign(carrier, {"bias": values["bias"] + wanted.mean - current.mean})
             return
         epsilon = self._epsilon[carrier]
         exact_mean, exact_variance = (np.asarray(self._exact[carrier][path], np.float64) for path in STATISTICS)
-        usable = found.usable(exact_variance + epsilon) & wanted.usable(exact_variance + epsilon)
-        quotient = found.variance / np.where(usable, wanted.variance, 1)
+        usable = current.usable(exact_variance + epsilon) & wanted.usable(exact_variance + epsilon)
+        quotient = current.variance / np.where(usable, wanted.variance, 1)
         variance = np.maximum(quotient * (exact_variance + epsilon) - epsilon, 0)
         factor = np.sqrt((variance + epsilon) / (exact_variance + epsilon))
-        corrected = found.mean - factor * (wanted.mean - exact_mean), variance
+        corrected = current.mean - factor * (wanted.mean - exact_mean), variance
         pairs = zip(STATISTICS, corrected, strict=True)
         self.assign(carrier, {path: np.where(usable, value, values[path]) for path, value in pairs})
         self.kept_channels[carrier] = int(np.sum(~usable))

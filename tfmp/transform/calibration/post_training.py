@@ -113,9 +113,9 @@ class _Trials:
         for carrier in correction.carriers:
             before = correction.values(carrier)
             correction.correct(carrier)
-            found = error()
-            if found < smallest:
-                smallest = found
+            new_error = error()
+            if new_error < smallest:
+                smallest = new_error
                 corrected.append(carrier)
             else:
                 correction.assign(carrier, before)
