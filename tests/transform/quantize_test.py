@@ -96,7 +96,7 @@ def test_labels_decide_by_the_loss_and_the_report_says_so(digits, capsys):
 
 
 @pytest.mark.parametrize("make", [plain, residual, several], ids=lambda make: make.__name__)
-@pytest.mark.filterwarnings("ignore:The calibration data do not look")
+@pytest.mark.filterwarnings("ignore:The calibration data differ")
 def test_every_layer_has_the_bits_it_was_given(make):
     model = trained(make())
     before = [np.asarray(variable) for variable in model.variables]

@@ -229,7 +229,7 @@ def test_wrong_arguments(tmp_path):
     tuner = BudgetTuner(hypermodel, directory=tmp_path)
     with pytest.raises(ValueError, match="needs `validation_data`"):
         tuner.search(x, y)
-    with pytest.raises(ValueError, match="`epochs` is no argument"):
+    with pytest.raises(ValueError, match="`epochs` is not an argument"):
         tuner.search(x, y, validation_data=validation, epochs=3)
     with pytest.raises(TypeError, match="can be read more than once"):
         tuner.search(iter([(x, y)]), validation_data=validation)

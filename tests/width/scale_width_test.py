@@ -282,7 +282,7 @@ class OwnDense(keras.layers.Layer):
     ("layer", "message"),
     [
         (lambda x: OwnDense(8, name="own")(x), r"Layer `own` \(OwnDense\) does not follow the channels of its input"),
-        (lambda x: OwnDense(9, name="own")(x), r"Layer `own` \(OwnDense\) cannot get other channels: what it does"),
+        (lambda x: OwnDense(9, name="own")(x), r"Layer `own` \(OwnDense\) cannot get other channels: its effect"),
         (lambda x: keras.layers.Lambda(lambda x: x[..., :4], name="cut")(x), "`cut` .Lambda.*a Python function"),
         (lambda x: keras.layers.LSTM(8, name="rnn")(keras.layers.Reshape((36, 8))(x)), "`rnn` .LSTM.*it is recurrent"),
         (lambda x: keras.layers.Reshape((15, 24), name="r")(keras.layers.Conv2D(10, 1, name="first10")(x)), "`r` .*24"),
@@ -331,9 +331,7 @@ def test_layers_with_weights_and_no_rule_are_named_wherever_they_are(k, name):
     layer = type(layer).from_config({**layer.get_config(), "name": "hidden"})
     image = k.Input(shape)
     model = k.Model(image, k.layers.Dense(5)(k.layers.Dense(4, name="behind")(k.layers.Flatten()(layer(image)))))
-    with pytest.raises(
-        ValueError, match="Layer `hidden` .* cannot get other channels: what it does to channels is not"
-    ):
+    with pytest.raises(ValueError, match="Layer `hidden` .* cannot get other channels: its effect on channels is"):
         tfmp.scale_width(model, 0.5)
     scaled = tfmp.scale_width(model, 0.5, keep="hidden")
     assert scaled.get_layer("behind").units == 2

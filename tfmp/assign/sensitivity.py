@@ -50,8 +50,9 @@ def measure_sensitivity(
         sensitivities[layer.name] = weight, activation
         if not all(np.isfinite(values).all() for values in sensitivities[layer.name]):
             raise ValueError(
-                f"Layer `{layer.name}`: the output is not finite at some of its candidates, {sensitivities[layer.name]}. "
-                "Check that the network in floating point and the loss are finite on the data."
+                f"Layer `{layer.name}`: the output is not finite at some of its candidates, "
+                f"{sensitivities[layer.name]}. Check that the network in floating point and the loss are finite on the "
+                "data."
             )
         if verbose:
             print(f"{layer.name}: {'; '.join(map(_line, 'WA', pair, sensitivities[layer.name]))}", flush=True)
