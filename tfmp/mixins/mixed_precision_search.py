@@ -1,25 +1,23 @@
-"""Body of the search callback."""
+"""The search callback: what `fit` calls, over the prices of a `BitSearch`."""
 
-import collections
-import copy
+import math
 from collections.abc import Mapping
 
 import numpy as np
 
-from tfmp import costs
-from tfmp.checks import check_instance, check_numbers
+from tfmp.checks import check_instance
+from tfmp.files.array_chunks import is_array
+from tfmp.files.finite_values import NotFiniteError, check_finite, names_not_finite
 from tfmp.mixins.alternation import Alternation
-from tfmp.mixins.decided_choices import DecidedChoices
+from tfmp.mixins.bit_search import BitSearch
 from tfmp.mixins.search_backup import SearchBackup
-from tfmp.mixins.search_callback import SearchCallbackMixin
-from tfmp.mixins.search_figures import mixture_variance, selection_entropy
-from tfmp.search.budget import budgets_of, priced_limits
-from tfmp.search.lagrangian import DualAscent, FixedMultiplier, Multiplier
-from tfmp.search.penalty import Penalty
-from tfmp.search.searched_cost import SearchedCost
+from tfmp.mixins.search_identity import search_identity
+from tfmp.search.lagrangian import Multiplier
+
+_OF_FIT = ("steps", "epochs")  # of its identity a search knows these within `fit` alone
 
 
-class MixedPrecisionSearchMixin(SearchCallbackMixin):
+class MixedPrecisionSearchMixin:
     """Puts a budget on a relaxed model while it trains.
 
     At every step it prices the layers' choices (multiplier * cost table / normalizer) and, with a budget, moves the
@@ -65,6 +63,9 @@ class MixedPrecisionSearchMixin(SearchCallbackMixin):
             Such a state is never saved.
     """
 
+    # A class of a framework adds `named_variables()`, `start_variables()`, `backup_variables()`, `resume_at(epoch)`,
+    # `hold_logits(are_held)`, `selection_step()` and `input_quantizer_path(layer)`.
+
     def __init__(
         self,
         budget=None,
@@ -79,64 +80,32 @@ class MixedPrecisionSearchMixin(SearchCallbackMixin):
         identity=None,
     ):
         super().__init__()
-        if (budget is None) == (eta is None):
-            raise ValueError(f"A search takes either `budget` or `eta`. Received: budget={budget}, eta={eta}")
-        if budget is not None and cost is not None:
-            raise ValueError(f"`cost` goes with `eta`: a budget has a cost of its own. Received: cost={cost!r}")
-        if eta is not None and multiplier is not None:
-            raise ValueError(f"`multiplier` goes with `budget`: `eta` is one that stays. Received: {multiplier!r}")
-        if multiplier is not None:
-            check_instance("multiplier", multiplier, Multiplier, "a `tfmp.search.Multiplier`")
-        self.temperature = check_numbers("temperature", temperature, count=2, above=0, hint="Give (first, last)")
-        if cost is not None:
-            costs.get(cost)  # an unknown name fails here, not in the middle of a training
-        self.budget = budget
-        self.cost = cost
-        first = FixedMultiplier(eta) if budget is None else (multiplier or DualAscent())
-        count = 1 if budget is None else len(budgets_of(budget))
-        self._multipliers = [first, *(copy.deepcopy(first) for _ in range(count - 1))]
-        self._multiplier_starts = [each.state() for each in self._multipliers]
+        options = {"multiplier": multiplier, "temperature": temperature, "freeze_above": freeze_above}
+        self._search = BitSearch(budget, eta=eta, cost=cost, **options)
         self._backup, self._run_identity = SearchBackup.of(backup_dir), None
         self._alternation = None if selection_data is None else Alternation(selection_data)
-        self._decided = None if freeze_above is None else DecidedChoices(freeze_above)
-        self.penalties, self.prepared_model = [], None
+        self.prepared_model = None
         if identity is not None:
             check_instance("identity", identity, Mapping, "a mapping", hint="Give {'x': x_train, 'y': y_train}")
         self.identity = identity or {}
         self._has_seen_data, self._epoch = False, 0
 
     def prepare(self, graph, layers):
-        """Takes up a model.
+        """Takes up a model, given its `Graph` and its layers by name."""
+        self._search.prepare(graph, layers)
 
-        Args:
-            graph: Its `Graph`.
-            layers: Layer name to layer.
-        """
-        if not graph.searched:
-            raise ValueError(
-                f"Model `{graph.name}` has no layer whose bits are open. Relax a model first: `tfmp.relax(model)`."
-            )
-        if self.budget is None:
-            priced, limits = [SearchedCost(graph, "bitops" if self.cost is None else self.cost)], [None]
-        else:
-            priced, limits = priced_limits(self.budget, graph)
-        self._restore(self._multiplier_starts)
-        self.penalties = [
-            Penalty(*pair, limit=limit) for *pair, limit in zip(priced, self._multipliers, limits, strict=True)
-        ]
-        self._layers = {name: layers[name] for name in priced[0].names}
-        self._calls = collections.Counter(call.layer for call in graph.calls)
-        if self._decided is not None:
-            self._decided.prepare(self._layers, self.penalties)
-        self._write_prices(self.probabilities())
+    @property
+    def budget(self):
+        return self._search.budget
+
+    @property
+    def penalties(self):
+        return self._search.penalties
 
     @property
     def multiplier(self) -> Multiplier | list[Multiplier]:
-        return self._multipliers if isinstance(self.budget, list | tuple) else self._multipliers[0]
-
-    def _restore(self, states):
-        for multiplier, state in zip(self._multipliers, states, strict=True):
-            multiplier.restore(state)
+        multipliers = self._search.multipliers
+        return multipliers if self._search.has_several_budgets else multipliers[0]
 
     def step(self):
         """Moves the multipliers and writes the layers' prices, and the logits that are decided.
@@ -146,64 +115,140 @@ class MixedPrecisionSearchMixin(SearchCallbackMixin):
         Returns:
             The expected cost, normalized as in the loss; with several budgets the largest of them.
         """
-        return max(self._step().values())
-
-    def _step(self):
-        probabilities, found = self.probabilities(), {}
-        if self._decided is not None and self._decided.step(probabilities):
-            probabilities = self.probabilities()
-        for penalty in self.penalties:
-            found |= self._labelled({"cost": penalty.step(probabilities)}, penalty)
-        if self.budget is not None:
-            self._write_prices(probabilities)
-        return found
-
-    def _labelled(self, figures, penalty):
-        """With several budgets, each figure under the name of its cost."""
-        if not isinstance(self.budget, list | tuple):
-            return figures
-        return {f"{key}/{penalty.priced.cost.name}": value for key, value in figures.items()}
-
-    def _write_prices(self, probabilities):
-        prices = [penalty.prices(probabilities) for penalty in self.penalties]
-        for name, layer in self._layers.items():
-            # Each call adds a share; a layer placed by hand may not know how often it is called.
-            share = layer.num_calls / self._calls[name]
-            layer.selection_cost.set_price(share * sum(price[name] for price in prices))
+        return max(self._search.step().values())
 
     def probabilities(self):
         """Layer name to the arrays of its weight and activation probabilities."""
-        return {
-            name: tuple(
-                np.ones(1) if selector is None else np.asarray(selector.probabilities(), np.float64)
-                for selector in (layer.weight_selector, layer.activation_selector)
-            )
-            for name, layer in self._layers.items()
-        }
+        return self._search.probabilities()
 
     def set_temperature(self, epoch, epochs):
         """Writes the temperature of an epoch, counted from 0, into the selectors that have one."""
-        first, last = self.temperature
-        value = first * (last / first) ** (epoch / max(1, epochs - 1))
-        for selector in self._selectors():
-            if selector.temperature is not None:
-                selector.temperature.assign(value)
+        self._search.set_temperature(epoch, epochs)
 
     def summary(self) -> dict[str, float]:
         """The figures that an epoch logs."""
-        probabilities, figures = self.probabilities(), {}
-        for penalty in self.penalties:
-            figures |= self._labelled(penalty.summary(probabilities), penalty)
-        figures["selection_entropy"] = selection_entropy(probabilities)
-        figures["mixture_variance"] = mixture_variance(self._layers.values())
-        if self._decided is not None:
-            figures["decided"] = float(len(self._decided))
-        return figures
+        return self._search.summary()
 
     def logits(self):
         """The variables that choose; those of coupled tensors once."""
-        return list({id(s.logits): s.logits for s in self._selectors() if s.logits is not None}.values())
+        return self._search.logits()
 
-    def _selectors(self):
-        for layer in self._layers.values():
-            yield from (s for s in (layer.weight_selector, layer.activation_selector) if s is not None)
+    def load_backup(self):
+        """Takes up the state after the last complete epoch; returns how many are complete, None without a backup."""
+        if self._backup is None:
+            return None
+        variables = self.backup_variables()
+        self._run_identity = self._identity()
+        found = self._backup.load(
+            [variable.shape for variable in variables],
+            identity=self._run_identity,
+            epochs=(self.params or {}).get("epochs"),
+            others=() if self.params else _OF_FIT,
+        )
+        if found is None:
+            self._run_identity = self._identity()  # of what is there now, whatever a removed backup began with
+            return None
+        epoch, values, state = found
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
+        self._search.restore(state)
+        if self._alternation is not None:
+            self._alternation.training_steps = state["training_steps"]
+        return epoch
+
+    def _state(self):
+        """What a backup holds beside variables; JSON."""
+        steps = None if self._alternation is None else self._alternation.training_steps
+        return {**self._search.state(), "training_steps": steps}
+
+    def _identity(self):
+        """What a backup must share with the search that takes it up."""
+        data = None if self._alternation is None else self._alternation.data
+        return search_identity(self, self._search, data, self._backup)
+
+    def on_train_begin(self, logs=None):
+        self._check_data()
+        epoch = self.load_backup()
+        wrong = next(names_not_finite(self.named_variables()), None)
+        if wrong is not None:
+            raise NotFiniteError(
+                f"The search would start from NaN or infinite values, in the variable `{wrong}`. Build the model anew, "
+                "or load weights that are finite."
+            )
+        if epoch is not None:
+            self.resume_at(epoch)
+        self.hold_logits(self._alternation is not None)
+        if self._alternation is not None:
+            self._alternation.begin(self.selection_step)
+
+    def _check_data(self):
+        """Refuses data that are not finite, as far as they are given as `identity`."""
+        for name, value in self.identity.items():
+            for array in value if isinstance(value, list | tuple) else (value,):
+                if is_array(array):
+                    check_finite(f"identity[{name!r}]", array)
+                    self._has_seen_data = True
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._epoch = epoch
+        self.set_temperature(epoch, self.params.get("epochs", 1))
+        if self._alternation is not None:
+            self._alternation.begin_epoch()
+
+    def on_train_batch_end(self, batch, logs=None):
+        loss = 0.0 if logs is None else float(logs.get("loss", 0.0))
+        if not math.isfinite(loss):
+            self._end(f"The loss is {loss} in batch {batch + 1} of epoch {self._epoch + 1}.")
+        if self._alternation is not None:
+            try:
+                self._alternation.after_batch(batch)
+            except ValueError:
+                self.on_train_end()
+                raise
+        costs = self._search.step()
+        if not all(map(math.isfinite, costs.values())):
+            self._end(f"The logits are not finite after batch {batch + 1} of epoch {self._epoch + 1}.")
+        if logs is not None:
+            logs.update(costs)
+
+    def on_epoch_end(self, epoch, logs=None):
+        wrong = next(names_not_finite(self.named_variables()), None)
+        if wrong is not None:
+            self._end(f"A variable is not finite at the end of epoch {epoch + 1}.")
+        if logs is not None:
+            logs.update(self.summary())
+        if self._backup is not None:
+            variables = [np.asarray(variable.numpy()) for variable in self.backup_variables()]
+            identity = self._run_identity or self._identity()
+            self._backup.save(epoch + 1, variables, identity=identity, state=self._state())
+
+    def _end(self, problem):
+        """Ends a training whose state is no longer finite; nothing of it is saved."""
+        self.on_train_end()
+        wrong = list(names_not_finite(self.named_variables()))
+        where = f" The first variable that holds NaN or infinite values is `{wrong[0]}`." if wrong else ""
+        saved = self._backup.epochs() if self._backup is not None else []
+        kept = f" The backup keeps the state of {saved[0]}, to go on from." if saved else ""
+        raise NotFiniteError(f"{problem}{where} {self._cause(wrong)}{kept}")
+
+    def _cause(self, wrong):
+        """What made variables of these names NaN or infinite, as far as that can be told."""
+        graph = self.penalties[0].priced.graph
+        first_layers = (call.layer for call in graph.calls if {*call.inputs} & {*graph.input_names})
+        of_inputs = tuple(map(self.input_quantizer_path, first_layers))
+        seen = next((name for name in wrong if name.startswith(of_inputs)), None)
+        if seen is not None:  # a statistic that nothing but the inputs moves
+            return f"The inputs of the model hold such values, as `{seen}` shows: remove them from the data."
+        diverged = "the training diverged: lower the learning rate, or clip gradients"
+        if self._has_seen_data:
+            return f"The data given as `identity` are finite, so {diverged}."
+        return (
+            "Check the data of `fit` first, which a callback cannot see: `np.isfinite(x).all()`, and y; or give them "
+            f"as `identity={{'x': x, 'y': y}}`. If they are finite, {diverged}."
+        )
+
+    def on_train_end(self, logs=None):
+        self.hold_logits(False)
+        if self._backup is not None:
+            self.resume_at(None)  # the next `fit` starts where it is told
+            self._backup.release()

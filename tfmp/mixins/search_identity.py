@@ -8,37 +8,59 @@ from tfmp.graph.graph_identity import graph_identity
 _starts = weakref.WeakKeyDictionary()  # model or optimizer: folder of a backup to what it was at the start
 
 
-def search_identity(search, penalties, multipliers, data):
-    """Returns JSON of all that a search knows about its run, but for the weights and the optimizer that it began with.
+def search_identity(callback, search, data, backup):
+    """Returns JSON of all that a search must share with the one that takes its backup up.
 
     Args:
-        search: The callback, after `set_model`.
-        penalties: Its `tfmp.search.penalty.Penalty`s.
-        multipliers: Pairs of a multiplier and its state at the start.
+        callback: The callback, after `set_model`.
+        search: Its `BitSearch`.
         data: Its `SelectionData`, or None.
+        backup: Its `SearchBackup`.
     """
-    model, parameters, costs = search.model, search.params or {}, {}
-    for penalty in penalties:
-        name = penalty.priced.cost.name
-        costs[f"{name} {len(costs) + 1}" if name in costs else name] = {
-            "limit": penalty.limit,
-            "prices": array_digest(*(table for each in penalty.priced.sums for table in each.tables.values())),
-        }
+
+    def weights():
+        return array_digest(*(variable.numpy() for variable in callback.start_variables()))
+
+    model, optimizer, parameters = callback.model, callback.model.optimizer, callback.params or {}
+    is_resumed = bool(backup.epochs())
+    multipliers = zip(search.multipliers, search.multiplier_starts, strict=True)
     identity = {
         "tfmp": version(),
-        "model": graph_identity(penalties[0].priced.graph),
+        "model": graph_identity(search.penalties[0].priced.graph),
         "loss": described(getattr(model, "loss", None)),
-        "costs": costs,
+        "costs": _costs(search.penalties),
         "multipliers": [_settings(*pair) for pair in multipliers],
         "selection_data": None if data is None else data.identity(),
-        "identity": described(search.identity),
+        "identity": described(callback.identity),
+        "optimizer": at_start(optimizer, backup.folder, lambda: described(optimizer), is_resumed=is_resumed),
+        "freeze_above": None if search.decided is None else search.decided.threshold,
+        "weights": at_start(model, backup.folder, weights, is_resumed=is_resumed),
     }
     if parameters:  # those of `fit`
         identity["steps"] = parameters.get("steps")
     targets = getattr(model, "soft_targets", None)
     if targets is not None:
         identity["distillation"] = {"temperature": targets.temperature, "weight": targets.weight}
+    is_drawn = any(getattr(layer, "relaxation", "") == "gumbel" for layer in search.layers.values())
+    if is_drawn or search.decided is not None:
+        identity["names"] = list(search.layers)  # by which noise is drawn and decisions are kept
+    if search.has_temperature:
+        identity["temperature"] = list(search.temperature)
+        if parameters and search.temperature[0] != search.temperature[1]:
+            identity["epochs"] = parameters.get("epochs")
     return identity
+
+
+def _costs(penalties):
+    """The limit and a digest of the prices of each cost."""
+    found = {}
+    for penalty in penalties:
+        name = penalty.priced.cost.name
+        found[f"{name} {len(found) + 1}" if name in found else name] = {
+            "limit": penalty.limit,
+            "prices": array_digest(*(table for each in penalty.priced.sums for table in each.tables.values())),
+        }
+    return found
 
 
 def at_start(subject, folder, describe, *, is_resumed):

@@ -1,0 +1,197 @@
+"""Prices the choices of bits while a model trains."""
+
+import collections
+import copy
+
+import numpy as np
+import tensorflow as tf
+
+from tfmp import costs
+from tfmp.checks import check_instance, check_numbers
+from tfmp.mixins.decided_choices import DecidedChoices
+from tfmp.search.budget import budgets_of, priced_limits
+from tfmp.search.lagrangian import DualAscent, FixedMultiplier, Multiplier
+from tfmp.search.penalty import Penalty
+from tfmp.search.searched_cost import SearchedCost
+
+
+class BitSearch:
+    """Puts a price on the choices of a relaxed model's layers, step by step.
+
+    It knows no `fit`: `MixedPrecisionSearchMixin` calls it while a model trains.
+
+    Args:
+        budget, eta, cost, multiplier, temperature, freeze_above: As in `MixedPrecisionSearchMixin`.
+
+    Attributes:
+        penalties: A `tfmp.search.penalty.Penalty` for each budget, or the one of `eta`; empty until there is a model.
+        multipliers: The multiplier of each.
+        layers: Layer name to layer, of those whose bits are open.
+        decided: The `DecidedChoices`, or None.
+
+    Raises:
+        ValueError: If not exactly one of `budget` and `eta` is given, or with it what belongs to the other.
+    """
+
+    def __init__(self, budget, *, eta, cost, multiplier, temperature, freeze_above):
+        if (budget is None) == (eta is None):
+            raise ValueError(f"A search takes either `budget` or `eta`. Received: budget={budget}, eta={eta}")
+        if budget is not None and cost is not None:
+            raise ValueError(f"`cost` goes with `eta`: a budget has a cost of its own. Received: cost={cost!r}")
+        if eta is not None and multiplier is not None:
+            raise ValueError(f"`multiplier` goes with `budget`: `eta` is one that stays. Received: {multiplier!r}")
+        if multiplier is not None:
+            check_instance("multiplier", multiplier, Multiplier, "a `tfmp.search.Multiplier`")
+        self.temperature = check_numbers("temperature", temperature, count=2, above=0, hint="Give (first, last)")
+        if cost is not None:
+            costs.get(cost)  # an unknown name fails here, not in the middle of a training
+        self.budget, self.cost = budget, cost
+        first = FixedMultiplier(eta) if budget is None else (multiplier or DualAscent())
+        count = 1 if budget is None else len(budgets_of(budget))
+        self.multipliers = [first, *(copy.deepcopy(first) for _ in range(count - 1))]
+        self.multiplier_starts = [each.state() for each in self.multipliers]
+        self.decided = None if freeze_above is None else DecidedChoices(freeze_above)
+        self.penalties, self.layers = [], {}
+
+    def prepare(self, graph, layers):
+        """Takes up a model.
+
+        Args:
+            graph: Its `Graph`.
+            layers: Layer name to layer.
+        """
+        if not graph.searched:
+            raise ValueError(
+                f"Model `{graph.name}` has no layer whose bits are open. Relax a model first: `tfmp.relax(model)`."
+            )
+        if self.budget is None:
+            priced, limits = [SearchedCost(graph, "bitops" if self.cost is None else self.cost)], [None]
+        else:
+            priced, limits = priced_limits(self.budget, graph)
+        self._restore(self.multiplier_starts)
+        self.penalties = [
+            Penalty(*pair, limit=limit) for *pair, limit in zip(priced, self.multipliers, limits, strict=True)
+        ]
+        self.layers = {name: layers[name] for name in priced[0].names}
+        self._calls = collections.Counter(call.layer for call in graph.calls)
+        if self.decided is not None:
+            self.decided.prepare(self.layers, self.penalties)
+        self._write_prices(self.probabilities())
+
+    @property
+    def has_several_budgets(self) -> bool:
+        """True for a list of budgets: each figure is then under the name of its cost."""
+        return isinstance(self.budget, list | tuple)
+
+    def step(self) -> dict[str, float]:
+        """Moves the multipliers and writes the layers' prices, and the logits that are decided.
+
+        Returns:
+            The expected cost, normalized as in the loss, of each budget.
+        """
+        probabilities, found = self.probabilities(), {}
+        if self.decided is not None and self.decided.step(probabilities):
+            probabilities = self.probabilities()
+        for penalty in self.penalties:
+            found |= self._labelled({"cost": penalty.step(probabilities)}, penalty)
+        if self.budget is not None:
+            self._write_prices(probabilities)
+        return found
+
+    def _labelled(self, figures, penalty):
+        if not self.has_several_budgets:
+            return figures
+        return {f"{key}/{penalty.priced.cost.name}": value for key, value in figures.items()}
+
+    def _write_prices(self, probabilities):
+        prices = [penalty.prices(probabilities) for penalty in self.penalties]
+        for name, layer in self.layers.items():
+            # Each call adds a share; a layer placed by hand may not know how often it is called.
+            share = layer.num_calls / self._calls[name]
+            layer.selection_cost.set_price(share * sum(price[name] for price in prices))
+
+    def probabilities(self):
+        """Layer name to the arrays of its weight and activation probabilities."""
+        return {
+            name: tuple(
+                np.ones(1) if selector is None else np.asarray(selector.probabilities(), np.float64)
+                for selector in (layer.weight_selector, layer.activation_selector)
+            )
+            for name, layer in self.layers.items()
+        }
+
+    @property
+    def has_temperature(self) -> bool:
+        """True if a selector has a temperature."""
+        return any(selector.temperature is not None for selector in self._selectors())
+
+    def set_temperature(self, epoch, epochs):
+        """Writes the temperature of an epoch, counted from 0, into the selectors that have one."""
+        first, last = self.temperature
+        value = first * (last / first) ** (epoch / max(1, epochs - 1))
+        for selector in self._selectors():
+            if selector.temperature is not None:
+                selector.temperature.assign(value)
+
+    def summary(self) -> dict[str, float]:
+        """The figures that an epoch logs."""
+        probabilities, figures = self.probabilities(), {}
+        for penalty in self.penalties:
+            figures |= self._labelled(penalty.summary(probabilities), penalty)
+        figures["selection_entropy"] = selection_entropy(probabilities)
+        figures["mixture_variance"] = mixture_variance(self.layers.values())
+        if self.decided is not None:
+            figures["decided"] = float(len(self.decided))
+        return figures
+
+    def logits(self):
+        """The variables that choose; those of coupled tensors once."""
+        return list({id(s.logits): s.logits for s in self._selectors() if s.logits is not None}.values())
+
+    def _selectors(self):
+        for layer in self.layers.values():
+            yield from (s for s in (layer.weight_selector, layer.activation_selector) if s is not None)
+
+    def state(self):
+        """What a resumed run needs beside the variables; JSON."""
+        return {
+            "multipliers": [multiplier.state() for multiplier in self.multipliers],
+            "decided": None if self.decided is None else self.decided.state(),
+        }
+
+    def restore(self, state):
+        """Takes up a state, when the logits are back at their values."""
+        self._restore(state["multipliers"])
+        if self.decided is not None:
+            self.decided.restore(state["decided"])
+        self._write_prices(self.probabilities())
+
+    def _restore(self, states):
+        for multiplier, state in zip(self.multipliers, states, strict=True):
+            multiplier.restore(state)
+
+
+def selection_entropy(probabilities) -> float:
+    """Mean entropy of the open choices, in units of that of equal chances.
+
+    Args:
+        probabilities: Layer name to the arrays of its weight and activation probabilities.
+    """
+    entropies = [
+        float(-(p * np.log(np.maximum(p, 1e-12))).sum() / np.log(len(p)))
+        for pair in probabilities.values()
+        for p in pair
+        if len(p) > 1
+    ]
+    return float(np.mean(entropies))
+
+
+def mixture_variance(layers) -> float:
+    """Mean relative variance of the mixtures of some layers: kernels now, activations on the last training batch."""
+    variances = []
+    for layer in layers:
+        if layer.weight_selector is not None and len(layer.weight_selector.bits) > 1:
+            variances.append(float(layer.weight_selector.relative_variance(layer.kernels())))
+        if layer.activation_selector is not None and len(layer.activation_selector.bits) > 1:
+            variances.append(float(tf.convert_to_tensor(layer.activation_selector.mixture_variance)))
+    return float(np.mean(variances))
