@@ -1,6 +1,7 @@
 """What every test starts from, and which cases of a test are slow."""
 
 import fnmatch
+import gc
 import sys
 
 import pytest
@@ -13,6 +14,12 @@ def pytest_runtest_setup(item):
         sys.modules["keras"].utils.clear_session(free_memory=False)
     if "tf_keras" in sys.modules:
         sys.modules["tf_keras"].backend.reset_uids()
+
+
+def pytest_collection_finish(session):
+    """Spares the collector the million objects of the packages, which live to the end."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)

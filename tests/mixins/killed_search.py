@@ -1,8 +1,9 @@
-"""Small searches that may be killed: `python killed_search.py FOLDER DEATH RESULT SEARCH ...`.
+"""Small searches that may be killed: `python killed_search.py FOLDER DEATH RESULT SEARCH [RESULT]`.
 
-SEARCH is a relaxation, or `alternating`: logits that learn on data of their own, until they are decided. Every search
-keeps its backup in `FOLDER/SEARCH`. DEATH is `never`, `after_epoch` (the first) or `while_saving` (the
-second epoch). Those that live leave weights and assignment in `FOLDER/SEARCH-RESULT.npz` and `.json`.
+SEARCH is a relaxation, or `alternating`: logits that learn on data of their own, until they are decided. It keeps its
+backup in `FOLDER/SEARCH`. DEATH is `never`, `after_epoch` (the first) or `while_saving` (the second epoch). A search
+that lives leaves weights and assignment in `FOLDER/SEARCH-RESULT.npz` and `.json`; with another RESULT, one without a
+backup runs after it.
 """
 
 import json
@@ -62,6 +63,8 @@ class Conditions(keras.callbacks.Callback):
         self.data.epoch = epoch
         if self.death == "after_epoch" and epoch == 1:
             os.kill(os.getpid(), signal.SIGKILL)
+        if self.death == "interrupted" and epoch == 1:
+            raise KeyboardInterrupt
 
     def on_epoch_end(self, epoch, logs=None):
         if self.death == "while_saving" and epoch == 1:
@@ -102,8 +105,8 @@ def prepared(folder, name, **changed):
     return search_model, search, Data(settings["seed"]), budget
 
 
-def run(folder, death, result, name):
-    search_model, search, data, budget = prepared(os.path.join(folder, name), name)
+def run(folder, death, result, name, *, backup=True):
+    search_model, search, data, budget = prepared(os.path.join(folder, name) if backup else None, name)
     callbacks = [Conditions(data, death), search]
     history = search_model.fit(data, epochs=3, shuffle=False, callbacks=callbacks, verbose=0)
     assignment = tfmp.discretize(search_model, strategy="budget", budget=budget)
@@ -123,6 +126,7 @@ def run(folder, death, result, name):
 
 if __name__ == "__main__":
     tf.config.experimental.enable_op_determinism()
-    folder, death, result, *names = sys.argv[1:]
-    for name in names:
-        run(folder, death, result, name)
+    folder, death, result, name, *unbroken = sys.argv[1:]
+    run(folder, death, result, name)
+    for result in unbroken:
+        run(folder, "never", result, name, backup=False)

@@ -20,33 +20,36 @@ PROGRAM = Path(__file__).with_name("killed_search.py")
 DEATHS = {"softmax": "after_epoch", "gumbel": "while_saving", "alternating": "while_saving"}
 
 
-def start(*arguments):
+def run(*arguments, returncode=0):
     command = [sys.executable, str(PROGRAM), *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == returncode, done.stderr[-2000:]
 
 
-def finish(process, returncode=0):
-    _, errors = process.communicate()
-    assert process.returncode == returncode, errors[-2000:]
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=[] if name == "alternating" else pytest.mark.slow) for name in DEATHS],
+)
+def runs(request, tmp_path_factory):
+    """A search, the folder of an unbroken and of a killed and resumed run, and a copy of what the killed one left."""
+    folder, left, name = tmp_path_factory.mktemp("broken"), tmp_path_factory.mktemp("left"), request.param
+    run(folder, DEATHS[name], "never_written", name, returncode=-signal.SIGKILL)
+    shutil.copytree(folder / name, left / name)
+    run(folder, "never", "resumed", name, "unbroken")
+    return name, folder, left
 
 
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory):
-    """Folders of the unbroken and of the killed and resumed runs, and copies of what the killed ones had left."""
-    unbroken, broken, left = map(tmp_path_factory.mktemp, ("unbroken", "broken", "left"))
-    in_one_go = start(unbroken, "never", "unbroken", *DEATHS)
-    for name, death in DEATHS.items():
-        finish(start(broken, death, "never_written", name), -signal.SIGKILL)
-        shutil.copytree(broken / name, left / name)
-    finish(in_one_go)
-    finish(start(broken, "never", "resumed", *DEATHS))
-    return unbroken, broken, left
-
-
-@pytest.mark.parametrize("name", DEATHS)
-def test_resumed_run_ends_as_the_unbroken_one(runs, name):
-    paths = runs[0] / f"{name}-unbroken", runs[1] / f"{name}-resumed"
-    unbroken, resumed = (json.loads(path.with_suffix(".json").read_text()) for path in paths)
+def test_resumed_run_ends_as_the_unbroken_one(runs):
+    name, folder, left = runs
+    assert (
+        names_in(left / name)
+        == {
+            "after_epoch": ["epoch-00001"],
+            "while_saving": ["epoch-00001", "epoch-00002.tmp"],  # killed between writing and renaming
+        }[DEATHS[name]]
+    )
+    assert names_in(folder / name) == ["epoch-00002", "epoch-00003"]
+    unbroken, resumed = (json.loads((folder / f"{name}-{end}.json").read_text()) for end in ("unbroken", "resumed"))
     assert unbroken["epochs"] == [0, 1, 2] and resumed["epochs"] == [1, 2]
     assert resumed["bits"] == unbroken["bits"] and len(resumed["bits"]) == 2
     assert resumed["multiplier"] == unbroken["multiplier"]
@@ -54,18 +57,23 @@ def test_resumed_run_ends_as_the_unbroken_one(runs, name):
     if name == "alternating":
         first, *later = unbroken["decided"]
         assert resumed["decided"] == later and first > 0
-    with np.load(paths[0].with_suffix(".npz")) as one, np.load(paths[1].with_suffix(".npz")) as other:
+    with np.load(folder / f"{name}-unbroken.npz") as one, np.load(folder / f"{name}-resumed.npz") as other:
         assert one.files == other.files and len(one.files) > 50
         for array in one.files:
             np.testing.assert_array_equal(other[array], one[array])
+    model, search, data, _ = killed_search.prepared(folder / name, name)
+    with pytest.raises(ValueError, match="has 3 complete epochs. Expected 2 or fewer"):
+        model.fit(data, epochs=2, callbacks=[search], verbose=0)
 
 
-def test_what_a_killed_run_leaves(runs):
-    _, broken, left = runs
-    assert names_in(left / "softmax") == ["epoch-00001"]
-    assert names_in(left / "gumbel") == ["epoch-00001", "epoch-00002.tmp"], "killed between writing and renaming"
-    for name in DEATHS:
-        assert names_in(broken / name) == ["epoch-00002", "epoch-00003"]
+@pytest.fixture(scope="module")
+def interrupted(tmp_path_factory):
+    """A folder of searches that were interrupted in their second epoch."""
+    folder = tmp_path_factory.mktemp("interrupted")
+    for name in ("gumbel", "alternating"):
+        with pytest.raises(KeyboardInterrupt):
+            killed_search.run(folder, "interrupted", "never_written", name)
+    return folder
 
 
 CHANGES = {
@@ -86,13 +94,13 @@ ALTERNATING = {
     "selection seed": ({"selection_seed": 9}, r"selection_data.seed: 4 then, 9 now"),
     "freeze_above": ({"freeze_above": 0.9}, r"freeze_above: 0.52 then, 0.9 now"),
 }
-CASES = [("softmax", *case) for case in CHANGES.values()]
+CASES = [("gumbel", *case) for case in CHANGES.values()]
 CASES += [("alternating", *case) for case in [*ALTERNATING.values(), CHANGES["seed"], CHANGES["rate"]]]
 
 
 @pytest.mark.parametrize(("name", "changed", "message"), CASES, ids=[f"{n}-{'-'.join(c)}" for n, c, _ in CASES])
-def test_a_killed_search_is_not_taken_up_with_other_settings(runs, name, changed, message):
-    folder = runs[2] / name
+def test_a_killed_search_is_not_taken_up_with_other_settings(interrupted, name, changed, message):
+    folder = interrupted / name
     before = contents(folder)
     model, search, data, _ = killed_search.prepared(folder, name, **changed)
     with pytest.raises(ValueError, match=message) as caught:
@@ -103,13 +111,10 @@ def test_a_killed_search_is_not_taken_up_with_other_settings(runs, name, changed
     assert contents(folder) == before, "nothing is lost"
 
 
-def test_epochs_matter_where_a_temperature_falls_over_them(runs):
-    model, search, data, _ = killed_search.prepared(runs[2] / "gumbel", "gumbel")
+def test_epochs_matter_where_a_temperature_falls_over_them(interrupted):
+    model, search, data, _ = killed_search.prepared(interrupted / "gumbel", "gumbel")
     with pytest.raises(ValueError, match="another search. epochs: 3 then, 4 now"):
         model.fit(data, epochs=4, callbacks=[search], verbose=0)
-    model, search, data, _ = killed_search.prepared(runs[1] / "softmax", "softmax")
-    with pytest.raises(ValueError, match="has 3 complete epochs. Expected 2 or fewer"):
-        model.fit(data, epochs=2, callbacks=[search], verbose=0)
 
 
 def names_in(folder):
