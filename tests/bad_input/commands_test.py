@@ -170,14 +170,14 @@ def test_a_bad_file_exits_with_1_and_one_line(folder, capsys, monkeypatch, argum
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )
 def test_errors_of_libraries_are_one_line(monkeypatch, capsys, error, words):
-    monkeypatch.setattr(cli.inspect, "run", raising(error))
+    monkeypatch.setattr(cli.inspect_command, "run", raising(error))
     assert cli.main(["inspect", "model.keras"]) == 1
     printed = capsys.readouterr().err
     assert printed.startswith("tfmp inspect: ") and words in printed and printed.count("\n") == 1
 
 
 def test_a_bug_shows_where_it_is_and_that_it_is_one(monkeypatch, capsys):
-    monkeypatch.setattr(cli.inspect, "run", raising(KeyError("gone")))
+    monkeypatch.setattr(cli.inspect_command, "run", raising(KeyError("gone")))
     assert cli.main(["inspect", "model.keras"]) == 1
     printed = capsys.readouterr().err
     assert "Traceback" in printed and "KeyError: 'gone'" in printed
@@ -186,7 +186,7 @@ def test_a_bug_shows_where_it_is_and_that_it_is_one(monkeypatch, capsys):
 
 @pytest.mark.parametrize("command", ["search", "tune", "demo"])
 def test_an_interrupted_command_says_what_is_kept(tmp_path, monkeypatch, capsys, command):
-    monkeypatch.setattr(getattr(cli, command), "run", raising(KeyboardInterrupt()))
+    monkeypatch.setattr(getattr(cli, f"{command}_command"), "run", raising(KeyboardInterrupt()))
     output = tmp_path / "out"
     arguments = ["demo", "--output", str(output)] if command == "demo" else [command, "m", "d", str(output)]
     assert cli.main(arguments) == 130

@@ -22,7 +22,7 @@ IMAGES = np.random.default_rng(0).random((8, 4, 4, 1)).astype(np.float32)
 MODEL = TypeError, "a Keras model", [None, 3, [], kinds.THING, np.ones(2), keras.layers.Dense(2)]
 ASSIGNMENT = TypeError, "a `BitAssignment`, or a mapping", [3, [("middle", (2, 2))], kinds.THING]
 LAYERS = TypeError, "a name, a pattern, a function of a layer", [3, kinds.NAN, kinds.THING]
-QUANTIZER = ValueError, "the name of a quantizer, or a pair of names", [None, 3, [], ("lsq",), {}]
+QUANTIZER = ValueError, "a quantizer by name, class or instance, or a pair of these", [None, 3, [], ("lsq",), {}]
 FILE = [(TypeError, "a path, text or `os.PathLike`", [3, None, [], kinds.THING]), kinds.NO_PATH]
 ENDS = choice("int8", "float", "search")
 FUNCTION = [None, 3, "function", []]
@@ -264,7 +264,7 @@ ROWS = [
         tfmp.register_layer,
         {"layer": lambda x: x, "kind": "identity"},
         layer=(TypeError, "a class, a function or the name of a function", [None, 3, []]),
-        kind=(ValueError, "one of 'identity', 'relu'", ["", "dense", None, 3, []]),
+        kind=(ValueError, "one of 'relu', 'leaky_relu'", ["", "dense", None, 3, []]),
         attributes=(TypeError, "a dict, or a function of a layer's configuration", [3, "factor", []]),
     ),
     *rows("MagnitudeVariance", tfmp.MagnitudeVariance, with_model(layers="*"), model=MODEL, layers=LAYERS),
