@@ -10,10 +10,21 @@ import pytest
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item):
     """Has layers that name themselves numbered from one again, so that no name depends on the tests before."""
-    if "keras" in sys.modules:
-        sys.modules["keras"].utils.clear_session(free_memory=False)
+    # Not `keras.utils.clear_session`: it drops TensorFlow's kernels too, and nothing else public does it.
+    if "keras.src.utils.naming" in sys.modules:
+        sys.modules["keras.src.utils.naming"].reset_uids()
     if "tf_keras" in sys.modules:
         sys.modules["tf_keras"].backend.reset_uids()
+
+
+@pytest.fixture(scope="module")
+def eagerly():
+    """Runs functions of TensorFlow as they are: compiling them takes far longer than a few steps."""
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
 
 
 def pytest_collection_finish(session):

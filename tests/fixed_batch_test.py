@@ -10,6 +10,7 @@ import tfmp
 from tfmp.data.whole_batches import by_whole_batches, full_batches
 from tfmp.tflite.interpreter import Interpreter
 
+pytestmark = pytest.mark.usefixtures("eagerly")
 BATCH = 4
 KERASES = (keras, tf_keras)
 

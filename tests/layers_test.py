@@ -559,7 +559,7 @@ def saved_folder(tmp_path_factory):
     x = keras.layers.Flatten()(x)
     x = layers.MixedPrecisionDense(3, weight_bits=(2,), activation_bits=(4,))(x)
     model = keras.Model(inputs, x)
-    model.compile(tfmp.SelectionOptimizer("sgd", "adam"), "mse")
+    model.compile(tfmp.SelectionOptimizer("sgd", "adam"), "mse", run_eagerly=True)
     x = np.random.default_rng(0).uniform(size=(4, 8, 8, 2)).astype(np.float32)
     model.fit(x, np.zeros((4, 3)), epochs=2, verbose=0)
     for layer in model.layers:

@@ -10,7 +10,7 @@ import tfmp
 from tests.random_models import build, recipes
 from tests.transform.fold_test import randomized
 
-EXAMPLES = 3
+EXAMPLES = 2
 _PAIRS = ((2, 2), (4, 3), (1, 4), (8, 8), (3, 2))
 _QUIET = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much)
 

@@ -5,10 +5,12 @@ import re
 
 import keras
 import numpy as np
+import pytest
 
 README = pathlib.Path(__file__).resolve().parents[1] / "README.md"
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_the_quick_start(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     keras.utils.set_random_seed(0)
@@ -27,7 +29,7 @@ def test_the_quick_start(tmp_path, monkeypatch, capsys):
     )
     names = {"x_train": images.astype(np.float32), "y_train": labels, "loss": loss}
     names |= {"x_test": names["x_train"], "y_test": labels}
-    exec(compile(program.replace("epochs=10", "epochs=5"), str(README), "exec"), names)
+    exec(compile(program.replace("epochs=10", "epochs=2"), str(README), "exec"), names)
     shown = capsys.readouterr().out
     for line in ("operators      ", "folded model   ", "trained model  ", "float model    "):
         assert re.search(rf"^    {line}.*(equal|dB|compute every code)", shown, flags=re.MULTILINE), shown

@@ -23,7 +23,7 @@ class Ours:
         return getattr(tfmp.keras2 if name in tfmp.keras2.__all__ else tfmp, name)
 
 
-@pytest.fixture(scope="module", params=["keras", "tf_keras"])
+@pytest.fixture(scope="module", params=["keras", pytest.param("tf_keras", marks=pytest.mark.slow)])
 def names(request):
     """What the page's programs leave, one after another; epochs and batches of a tenth."""
     framework, ours = (keras, tfmp) if request.param == "keras" else (tf_keras, Ours())

@@ -11,6 +11,7 @@ from tfmp.bindings.framework import framework_of
 from tfmp.lowering.signature_names import signature_outputs
 from tfmp.tflite.interpreter import Interpreter
 
+pytestmark = pytest.mark.usefixtures("eagerly")
 CAST = {keras: keras.ops.cast, tf_keras: tf.cast}
 ARGMAX = {
     keras: lambda x: keras.ops.argmax(x, axis=-1),

@@ -8,6 +8,7 @@ import pytest
 
 from tests.tuner import tiny_experiment as tiny
 
+pytestmark = pytest.mark.usefixtures("eagerly")
 PAGE = pathlib.Path(__file__).resolve().parents[1] / "docs" / "tuning.md"
 PROGRAMS = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
 

@@ -9,7 +9,6 @@ import sys
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from tests.tuner import tiny_experiment as tiny
 from tfmp import cli
@@ -46,14 +45,6 @@ def folder(tmp_path_factory):
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     return folder
-
-
-@pytest.fixture
-def eagerly():
-    """Compiling would take far longer than a few steps."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
 
 
 def contents(folder):

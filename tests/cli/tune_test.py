@@ -7,6 +7,8 @@ import tfmp
 from tests.tuner import tiny_experiment as tiny
 from tfmp import cli
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):

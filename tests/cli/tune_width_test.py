@@ -10,6 +10,7 @@ from tfmp.cli import tune_width
 from tfmp.tuner import dual_precision_hyper_model
 from tfmp.tuner.project import Project
 
+pytestmark = pytest.mark.usefixtures("eagerly")
 FUNCTION = "tests.tuner.dual_precision_search_test:network"
 
 

@@ -40,7 +40,7 @@ CHANGES = {
 }
 
 
-@pytest.mark.default_cases("keras-*", "tf_keras-bits", "tf_keras-connections")
+@pytest.mark.default_cases("keras-*", "tf_keras-connections")
 @pytest.mark.parametrize("kind", CHANGES)
 def test_what_differs_is_named(framework, kind):
     changed, text = CHANGES[kind]

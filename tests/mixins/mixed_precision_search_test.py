@@ -130,6 +130,7 @@ def test_the_penalty_stays_out_of_validation():
     assert history["loss"][0] > history["val_loss"][0] + 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("relaxation", "tolerance"), [("softmax", 0.03), pytest.param("gumbel", 0.1, marks=pytest.mark.slow)]
 )

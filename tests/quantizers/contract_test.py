@@ -47,7 +47,12 @@ def identify(case):
     return f"{case.name}-{case.bits}-{sign}-{'activations' if case.channel_axes is None else 'weights'}"
 
 
-every_case = pytest.mark.parametrize("case", CASES, ids=identify)
+def params(cases):
+    """All cases; 5, 6 and 7 bits, which take the paths of 4, are slow."""
+    return [pytest.param(case, id=identify(case), marks=[pytest.mark.slow] * (5 <= case.bits <= 7)) for case in cases]
+
+
+every_case = pytest.mark.parametrize("case", params(CASES))
 every_other_case = pytest.mark.parametrize("case", EVERY_OTHER, ids=identify)
 
 
@@ -152,7 +157,7 @@ def test_all_levels_are_used(case):
     assert len(set(np.diff(found))) == 1
 
 
-@pytest.mark.parametrize("case", [c for c in CASES if not follows_moments(c)], ids=identify)
+@pytest.mark.parametrize("case", params(c for c in CASES if not follows_moments(c)))
 def test_a_quantized_tensor_is_its_own_quantization(case):
     """All but those whose step follows a deviation or mean magnitude that rounding changes."""
     quantizer, x = case.quantizer, data(case)

@@ -4,6 +4,8 @@ import pytest
 
 from recipes import budget_front, experiment, strategy_areas
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 
 def point(strategy, bitops, accuracy):
     return {"id": "0", "strategy": strategy, "bitops": bitops, "val_accuracy": accuracy}
@@ -27,6 +29,7 @@ def test_configurations_have_every_setting(name):
 def test_a_run_trains_every_strategy_within_every_budget(tmp_path):
     config = experiment.load_config("budget_front")
     settings = ['strategies=["uniform"]', "budgets=[[2,2]]", "float_epochs=0", "search_epochs=1", "finetune_epochs=0"]
+    settings += ["batch_size=256"]
     folders = tmp_path / "work", tmp_path / "budget_front"
     ((method, run),) = experiment.plan(budget_front.METHODS, config, settings=settings, folders=folders)
     experiment.execute(method, run)

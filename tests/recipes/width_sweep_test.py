@@ -7,6 +7,7 @@ import pytest
 import tfmp
 from recipes import experiment, image_sets, width_sweep
 
+pytestmark = pytest.mark.usefixtures("eagerly")
 SETTINGS = ["num_train=64", "batch_size=32", "epochs=1", "warmup_epochs=0.5", "image_size=8"]
 
 

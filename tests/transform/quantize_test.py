@@ -70,6 +70,7 @@ def test_int8_is_as_close_to_floating_point_as_tensorflows_file(digits, tmp_path
     np.testing.assert_allclose(fixed.predict(x_test, verbose=0), mine, atol=0.05 * exact.std())
 
 
+@pytest.mark.slow
 def test_no_way_of_fixing_is_better_than_the_documented_one(digits):
     model, x, (x_test, _) = digits
     exact = model.predict(x_test, verbose=0)

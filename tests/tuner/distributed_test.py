@@ -1,10 +1,10 @@
 import collections
 import pathlib
-import subprocess
 import sys
 
 import pytest
 
+from tests.tuner import worker
 from tfmp.tuner import WorkerPool
 from tfmp.tuner.project import Project
 
@@ -17,7 +17,7 @@ def search(directory, oracle, *, num_workers=0, death="never"):
     if num_workers:
         WorkerPool(command, num_workers, environment={"PYTHONPATH": str(ROOT)}).run()
     else:
-        subprocess.run(command, cwd=ROOT, check=True)
+        worker.main(directory, oracle, death)
     records = Project(directory / "budgets").records()
     assert all(record.is_completed for record in records), [record.reason for record in records]
     found = {(record.budget, record.values["learning_rate"]): record for record in records}
@@ -26,17 +26,18 @@ def search(directory, oracle, *, num_workers=0, death="never"):
 
 
 @pytest.mark.parametrize(
-    ("oracle", "death"),
+    ("oracle", "num_workers", "death"),
     [
-        pytest.param("grid", "worker", id="grid"),
-        pytest.param("random", "never", marks=pytest.mark.slow, id="random"),
-        pytest.param("random", "chief", marks=pytest.mark.slow, id="chief"),
+        pytest.param("grid", 1, "never", id="one worker"),
+        pytest.param("grid", 2, "worker", marks=pytest.mark.slow, id="grid"),
+        pytest.param("random", 2, "never", marks=pytest.mark.slow, id="random"),
+        pytest.param("random", 2, "chief", marks=pytest.mark.slow, id="chief"),
     ],
 )
-def test_two_workers_finish_what_one_does_whoever_is_killed(oracle, death, tmp_path, monkeypatch):
+def test_workers_finish_what_one_process_does_whoever_is_killed(oracle, num_workers, death, tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
     alone, _ = search(tmp_path / "alone", oracle)
-    together, starts = search(tmp_path / "together", oracle, num_workers=2, death=death)
+    together, starts = search(tmp_path / "together", oracle, num_workers=num_workers, death=death)
     assert set(together) == set(alone), "none is lost"
     for key, record in together.items():
         expected = alone[key].metrics

@@ -10,6 +10,7 @@ import pathlib
 import signal
 import sys
 
+import tensorflow as tf
 from keras_tuner import oracles
 
 from tests.tuner import tiny_experiment as tiny
@@ -39,4 +40,5 @@ def main(directory, oracle, death):
 
 
 if __name__ == "__main__":
+    tf.config.run_functions_eagerly(True)  # compiling would take far longer than two steps
     main(*sys.argv[1:])

@@ -144,7 +144,7 @@ import sys
 import tf_keras, tfmp
 import numpy as np
 x, y = (np.load(f"{sys.argv[1]}/{name}.npy") for name in "xy")
-for name in ("model.keras", "model.h5", "saved_model"):
+for name in sys.argv[2:]:
     model = tf_keras.models.load_model(f"{sys.argv[1]}/{name}")
     assert type(model.get_layer("conv")).__module__ == "tfmp.bindings.keras2.layers", name
     np.testing.assert_allclose(model.predict(x, verbose=0), y, rtol=1e-5, atol=1e-6)
@@ -153,7 +153,10 @@ print("reloaded")
 """
 
 
-def test_saved_files_load_in_a_fresh_process(tmp_path):
+@pytest.mark.parametrize(
+    "formats", [("model.keras", "model.h5"), pytest.param(("saved_model",), marks=pytest.mark.slow)]
+)
+def test_saved_files_load_in_a_fresh_process(formats, tmp_path):
     """`import tfmp` registers the classes where tf_keras is loaded."""
     tf_keras.utils.set_random_seed(0)
     x = inputs = tf_keras.Input((4, 4, 2))
@@ -164,10 +167,10 @@ def test_saved_files_load_in_a_fresh_process(tmp_path):
     model.compile(keras2.SelectionOptimizer("sgd", "adam"), "mse", run_eagerly=True)
     x = np.random.default_rng(0).uniform(size=(4, 4, 4, 2)).astype(np.float32)
     model.fit(x, np.zeros((4, 3)), epochs=2, verbose=0)
-    for name in ("model.keras", "model.h5", "saved_model"):
+    for name in formats:
         model.save(tmp_path / name)
     np.save(tmp_path / "x.npy", x)
     np.save(tmp_path / "y.npy", model.predict(x, verbose=0))
-    program = [sys.executable, "-c", SAVED, str(tmp_path)]
+    program = [sys.executable, "-c", SAVED, str(tmp_path), *formats]
     result = subprocess.run(program, capture_output=True, text=True, check=False, env=dict(os.environ))
     assert result.stdout.endswith("reloaded\n"), result.stderr[-2000:]

@@ -8,6 +8,7 @@ from tests.bindings.tfmot.networks import BITS, X, applied, network, quantizatio
 from tests.transform.fold_test import UNTRAINED
 from tfmp.bindings.framework import framework_of
 
+pytestmark = pytest.mark.usefixtures("eagerly")
 EIGHT_BITS = quantization.default_8bit.Default8BitQuantizeRegistry()
 
 

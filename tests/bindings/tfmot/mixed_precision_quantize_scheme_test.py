@@ -8,6 +8,8 @@ from tests.bindings.tfmot.networks import BITS, X, annotated, applied, network, 
 from tfmp.bindings.framework import framework_of
 from tfmp.tfmot import FixedPrecisionQuantizeConfig, MixedPrecisionQuantizeConfig, MixedPrecisionQuantizeScheme
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 
 def bits_of(model):
     graph = framework_of(model).read(model, weights=False)
