@@ -52,7 +52,7 @@ def claimed_activation(operation, config, call, tensors, framework):
     if claim is None:
         name = activation_name(config)
         said = function_kind(name, framework.__name__)
-        if said is None or getattr(framework.activations, name, None) is function:
+        if said is None or TABLE[said[0]].values is None or getattr(framework.activations, name, None) is function:
             return None
         way_out = _RENAME
     # An `Activation` computes nothing but the function: what it reads is as good as what it returns.

@@ -22,12 +22,12 @@ def write_multiply(table: TensorTable, operation: IntegerOperation) -> None:
     """MUL of two tensors."""
     _check_shapes(table, operation)
     first, second, scale = (np.float32(table.grid(name).scale) for name in (*operation.inputs, operation.output))
-    factor = first * second / scale
-    if not PRODUCT_RATIOS[0] <= factor < PRODUCT_RATIOS[1]:
+    factor, (smallest, limit) = first * second / scale, PRODUCT_RATIOS
+    if not smallest <= factor < limit:
         raise ValueError(
-            "The product of the input scales of `multiply` must be from 2**-16 to below 256 times the output scale. "
-            f"Received: {factor} times at operation {operation.name!r}. Requantize an input or choose another output "
-            "grid."
+            f"The product of the input scales of `multiply` must be from {smallest:.3g} to below {limit:.0f} times the "
+            f"output scale. Received: {factor} times at operation {operation.name!r}. Requantize an input or choose "
+            "another output grid."
         )
     inputs = [table.index(name) for name in operation.inputs]
     table.add_operator(operation, "MUL", inputs, version=2, options=Options("MulOptions", UNFUSED))
@@ -37,11 +37,12 @@ def _write_sum(table, operation, kind, options):
     _check_shapes(table, operation)
     scale = np.float32(table.grid(operation.output).scale)
     ratios = [np.float32(table.grid(name).scale) / scale for name in operation.inputs]
-    if not all(SUM_RATIOS[0] <= ratio < SUM_RATIOS[1] for ratio in ratios):
+    smallest, limit = SUM_RATIOS
+    if not all(smallest <= ratio < limit for ratio in ratios):
         raise ValueError(
-            f"The input scales of `{operation.kind}` must be from 2**-10 to below 256 times the output scale. "
-            f"Received: {ratios[0]} and {ratios[1]} times at operation {operation.name!r}. Requantize the input that "
-            "is far off."
+            f"The input scales of `{operation.kind}` must be from {smallest:.3g} to below {limit:.0f} times the output "
+            f"scale. Received: {ratios[0]} and {ratios[1]} times at operation {operation.name!r}. Requantize the input "
+            "that is far off."
         )
     inputs = [table.index(name) for name in operation.inputs]
     table.add_operator(operation, kind, inputs, version=2, options=options)
