@@ -32,6 +32,11 @@ def test_every_name_is_that_of_a_layer_or_an_operation(name):
     assert name in OF_THE_LIBRARY or is_known(name)
 
 
+@pytest.mark.parametrize("name", ["concat", "math.argmax", "math.argmin"])
+def test_what_its_call_alone_says_is_unknown_without_the_call(name):
+    assert recognize(name, {}) == (OTHER, {})
+
+
 @pytest.mark.parametrize("name", function_names())
 def test_every_function_is_one_of_a_keras(name):
     assert any(hasattr(package.activations, name) for package in (keras, tf_keras))

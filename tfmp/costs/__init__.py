@@ -61,7 +61,7 @@ def names() -> tuple[str, ...]:
     return _REGISTRY.names()
 
 
-def register(cost):
+def register(cost: type[Cost] | Cost) -> type[Cost] | Cost:
     """Registers a cost under its `name`, for budgets and commands; returns it.
 
     Args:

@@ -1,8 +1,11 @@
 """Cost `activation_memory`: bits of the inputs of layers."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from tfmp.costs.cost import Cost
+from tfmp.graph import CodeFormat, LayerShape
 
 
 class ActivationMemory(Cost):
@@ -17,6 +20,8 @@ class ActivationMemory(Cost):
     name = "activation_memory"
     unit = "bits"
 
-    def table(self, shape, weight_formats, activation_formats):
+    def table(
+        self, shape: LayerShape, weight_formats: Sequence[CodeFormat], activation_formats: Sequence[CodeFormat]
+    ) -> np.ndarray:
         activation_bits = np.array([format.bits for format in activation_formats], np.float64)
         return np.repeat(shape.num_inputs * activation_bits[None, :], len(weight_formats), axis=0)

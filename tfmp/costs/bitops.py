@@ -1,8 +1,11 @@
 """Cost `bitops`: bit operations."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from tfmp.costs.cost import Cost
+from tfmp.graph import CodeFormat, LayerShape
 
 
 class BitOps(Cost):
@@ -11,7 +14,9 @@ class BitOps(Cost):
     name = "bitops"
     unit = "bit operations"
 
-    def table(self, shape, weight_formats, activation_formats):
+    def table(
+        self, shape: LayerShape, weight_formats: Sequence[CodeFormat], activation_formats: Sequence[CodeFormat]
+    ) -> np.ndarray:
         weight_bits = np.array([format.bits for format in weight_formats], np.float64)
         activation_bits = np.array([format.bits for format in activation_formats], np.float64)
         return shape.macs * np.outer(weight_bits, activation_bits)

@@ -2,7 +2,7 @@
 
 import abc
 import collections
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -46,11 +46,11 @@ class Cost(abc.ABC):
             `[len(weight_formats), len(activation_formats)]` float64 array, in `unit`.
         """
 
-    def overhead(self, graph) -> float:
+    def overhead(self, graph: Graph) -> float:
         """Returns the cost of the network outside its layers' tables, in `unit`: zero by default."""
         return 0.0
 
-    def sums(self, graph: Graph, layers) -> tuple[LayerSum, ...]:
+    def sums(self, graph: Graph, layers: Collection[str]) -> tuple[LayerSum, ...]:
         """Returns the sums of some layers' tables; the largest is their cost. Most costs have one sum.
 
         Args:
@@ -59,7 +59,7 @@ class Cost(abc.ABC):
         """
         return (LayerSum(tables(graph, self, layers)),)
 
-    def outside(self, graph: Graph, layers) -> float:
+    def outside(self, graph: Graph, layers: Collection[str]) -> float:
         """Returns the cost outside the sums over some layers: all other layers, and the overhead."""
         others = LayerSum(tables(graph, self, set(graph.layers).difference(layers)))
         return others.of(graph) + self.overhead(graph)
@@ -68,7 +68,7 @@ class Cost(abc.ABC):
 CostLike = str | type[Cost] | Cost  # what arguments take: a name or the path of a table, a class or an instance
 
 
-def tables(graph: Graph, cost: Cost, layers=None) -> dict[str, np.ndarray]:
+def tables(graph: Graph, cost: Cost, layers: Collection[str] | None = None) -> dict[str, np.ndarray]:
     """Returns the price tables of layers with a kernel, times the number of calls if `per_call`.
 
     Args:

@@ -1,8 +1,11 @@
 """Cost `flops`: multiply-accumulates at any precision."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from tfmp.costs.cost import Cost
+from tfmp.graph import CodeFormat, LayerShape
 
 
 class Flops(Cost):
@@ -14,5 +17,7 @@ class Flops(Cost):
     name = "flops"
     unit = "multiply-accumulates"
 
-    def table(self, shape, weight_formats, activation_formats):
+    def table(
+        self, shape: LayerShape, weight_formats: Sequence[CodeFormat], activation_formats: Sequence[CodeFormat]
+    ) -> np.ndarray:
         return np.full((len(weight_formats), len(activation_formats)), float(shape.macs))

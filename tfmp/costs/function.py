@@ -1,13 +1,13 @@
 """A cost defined by a function."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from tfmp.checks import check_flag, check_function, check_number, check_text
 from tfmp.costs.cost import Cost
-from tfmp.graph import LayerShape
+from tfmp.graph import CodeFormat, LayerShape
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,13 +34,15 @@ class Function(Cost):
     unit: str
     per_call: bool = True
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_function("function", self.function, "(shape, weight_bits, activation_bits)")
         check_text("name", self.name)
         check_text("unit", self.unit)
         check_flag("per_call", self.per_call)
 
-    def table(self, shape, weight_formats, activation_formats):
+    def table(
+        self, shape: LayerShape, weight_formats: Sequence[CodeFormat], activation_formats: Sequence[CodeFormat]
+    ) -> np.ndarray:
         return np.array(
             [
                 [self._price(shape, weight.bits, activation.bits) for activation in activation_formats]
@@ -48,6 +50,6 @@ class Function(Cost):
             ]
         )
 
-    def _price(self, shape, weight_bits, activation_bits):
+    def _price(self, shape: LayerShape, weight_bits: int, activation_bits: int) -> float:
         where = f"Cost `{self.name}`, layer `{shape.name}` at W{weight_bits} A{activation_bits}"
         return check_number("price", self.function(shape, weight_bits, activation_bits), at_least=0, where=where)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from tfmp.checks import check_instance
-from tfmp.graph import Graph, Layer
+from tfmp.graph import BitAssignment, Graph, Layer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +30,12 @@ class LayerSum:
         """The sum with every layer at its cheapest entry, even if it cannot choose it."""
         return self.constant + float(sum(table.min() for table in self.tables.values()))
 
-    def of(self, graph: Graph, assignment=None, probabilities=None) -> float:
+    def of(
+        self,
+        graph: Graph,
+        assignment: BitAssignment | Mapping[str, tuple[int, int]] | None = None,
+        probabilities: Mapping[str, tuple[np.ndarray, np.ndarray]] | None = None,
+    ) -> float:
         """Returns the sum for the layers of a graph.
 
         Args:
@@ -48,7 +53,9 @@ class LayerSum:
         return total
 
 
-def layer_cost(layer, table, assignment=None) -> float:
+def layer_cost(
+    layer: Layer, table: np.ndarray, assignment: BitAssignment | Mapping[str, tuple[int, int]] | None = None
+) -> float:
     """Returns one layer's table entry under an assignment, or its expectation without an assignment."""
     check_instance("layer", layer, Layer, "a `tfmp.graph.Layer`")
     if assignment is None or not layer.is_searched:

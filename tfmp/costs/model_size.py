@@ -1,11 +1,13 @@
 """Cost `model_size`: bits of the packed weights."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
 from tfmp.checks import check_flag
 from tfmp.costs.cost import Cost
+from tfmp.graph import CodeFormat, Graph, LayerShape
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,14 +32,16 @@ class ModelSize(Cost):
     unit = "bits"
     per_call = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_flag("kernels_only", self.kernels_only)
 
-    def table(self, shape, weight_formats, activation_formats):
+    def table(
+        self, shape: LayerShape, weight_formats: Sequence[CodeFormat], activation_formats: Sequence[CodeFormat]
+    ) -> np.ndarray:
         weight_bits = np.array([format.bits for format in weight_formats], np.float64)
         return np.repeat(shape.num_weights * weight_bits[:, None], len(activation_formats), axis=1)
 
-    def overhead(self, graph):
+    def overhead(self, graph: Graph) -> float:
         if self.kernels_only:
             return 0.0
         kernels = sum(layer.shape.num_weights for layer in graph.layers.values() if layer.shape is not None)

@@ -1,11 +1,15 @@
 """Total cost of a network under a bit assignment."""
 
+from collections.abc import Mapping
+
 from tfmp.checks import check_instance
 from tfmp.costs.cost import Cost
-from tfmp.graph import Graph
+from tfmp.graph import BitAssignment, Graph
 
 
-def network_cost(graph: Graph, cost, assignment=None) -> float:
+def network_cost(
+    graph: Graph, cost: Cost, assignment: BitAssignment | Mapping[str, tuple[int, int]] | None = None
+) -> float:
     """Returns the cost of a network: the largest of its sums over layers, plus the cost outside them.
 
     Args:

@@ -1,10 +1,13 @@
 """Cost `peak_activation_memory`: most bits of activations in memory at once."""
 
+from collections.abc import Collection, Sequence
+
 import numpy as np
 
 from tfmp.costs.activation_memory import ActivationMemory
 from tfmp.costs.layer_sum import LayerSum
 from tfmp.costs.live_values import live_values
+from tfmp.graph import Graph, Layer
 
 
 class PeakActivationMemory(ActivationMemory):
@@ -27,35 +30,35 @@ class PeakActivationMemory(ActivationMemory):
 
     name = "peak_activation_memory"
 
-    def sums(self, graph, layers):
-        layers = [graph.layers[name] for name in layers]
+    def sums(self, graph: Graph, layers: Collection[str]) -> tuple[LayerSum, ...]:
+        chosen = [graph.layers[name] for name in layers]
         rows = []
         for fixed, values in live_values(graph):
             values = dict(values)
-            counts = [values.pop(layer.name, 0) for layer in layers]
+            counts = [values.pop(layer.name, 0) for layer in chosen]
             others = sum(count * _expected_bits(graph.layers[name]) for name, count in values.items())
             rows.append((fixed + others, *counts))
         return tuple(
-            LayerSum({layer.name: _table(layer, count) for layer, count in zip(layers, counts, strict=True)}, constant)
+            LayerSum({layer.name: _table(layer, count) for layer, count in zip(chosen, counts, strict=True)}, constant)
             for constant, *counts in _undominated(rows)
         )
 
-    def outside(self, graph, layers):
+    def outside(self, graph: Graph, layers: Collection[str]) -> float:
         return 0.0  # all layers are in the sums
 
 
-def _expected_bits(layer):
+def _expected_bits(layer: Layer) -> float:
     return float(np.dot(layer.activation.probabilities, layer.activation.bits))
 
 
-def _table(layer, count):
+def _table(layer: Layer, count: float) -> np.ndarray:
     return count * np.repeat(np.array(layer.activation.bits, np.float64)[None, :], len(layer.weight.bits), axis=0)
 
 
-def _undominated(rows):
+def _undominated(rows: Sequence[Sequence[float]]) -> list[list[float]]:
     """Returns the rows that no other row exceeds in all entries: one of them is the largest sum at any bits."""
     kept = np.zeros((0, len(rows[0]))) if rows else np.zeros((1, 0))
     for row in sorted(map(np.array, rows), key=lambda row: -row.sum()):
         if not (kept >= row).all(axis=1).any():
             kept = np.vstack([kept, row])
-    return kept.tolist() if rows else [(0.0,)]
+    return kept.tolist() if rows else [[0.0]]

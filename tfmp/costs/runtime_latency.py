@@ -2,11 +2,14 @@
 
 import dataclasses
 import os
+from collections.abc import Sequence
 
 import numpy as np
 
+from tfmp.checks import check_instance
 from tfmp.costs.cost import Cost
 from tfmp.costs.runtime_table import RuntimeTable, network_key
+from tfmp.graph import CodeFormat, Graph, LayerShape
 from tfmp.lowering.weight_packing import check_mode, weight_storage
 
 _COMMAND = '`tfmp.measure_runtime(model, "latency.json")`, or `python tools/measure_runtime.py model.keras`'
@@ -32,14 +35,14 @@ class RuntimeLatency(Cost):
         >>> budget = tfmp.Budget(RuntimeLatency("latency.json"), like_uniform=(8, 8))
     """
 
-    measurements: RuntimeTable | str | os.PathLike | None = None
+    measurements: RuntimeTable | str | os.PathLike[str] | None = None
     _: dataclasses.KW_ONLY
     mode: str = "small"
 
     name = "runtime_latency"
     unit = "us"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_mode(self.mode)
         if self.measurements is None:
             raise ValueError(
@@ -49,7 +52,9 @@ class RuntimeLatency(Cost):
         if not isinstance(self.measurements, RuntimeTable):
             object.__setattr__(self, "measurements", RuntimeTable.from_json(self.measurements))
 
-    def table(self, shape, weight_formats, activation_formats) -> np.ndarray:
+    def table(
+        self, shape: LayerShape, weight_formats: Sequence[CodeFormat], activation_formats: Sequence[CodeFormat]
+    ) -> np.ndarray:
         if any(format.is_float for format in (*weight_formats, *activation_formats)):
             raise ValueError(
                 f"Layer `{shape.name}` is in floating point, for which no latency was measured. Quantize it, or "
@@ -58,9 +63,13 @@ class RuntimeLatency(Cost):
         latencies = [self._latency_us(shape, format) for format in weight_formats]
         return np.repeat(np.array(latencies, np.float64)[:, None], len(activation_formats), axis=1)
 
-    def _latency_us(self, shape, weight_format):
-        container_bits = weight_storage(shape, weight_format.low, weight_format.high, mode=self.mode).container_bits
-        latency_us = self.measurements.latency_us(shape, container_bits)
+    @property
+    def _table(self) -> RuntimeTable:
+        return check_instance("measurements", self.measurements, RuntimeTable, "a `RuntimeTable`")
+
+    def _latency_us(self, shape: LayerShape, weight_format: CodeFormat) -> float:
+        container_bits = weight_storage(shape, *weight_format.code_range, mode=self.mode).container_bits
+        latency_us = self._table.latency_us(shape, container_bits)
         if latency_us is None:
             raise ValueError(
                 f"Layer `{shape.name}` ({shape.kind}, kernel {shape.kernel_size}, {shape.in_channels} to "
@@ -70,8 +79,8 @@ class RuntimeLatency(Cost):
             )
         return latency_us
 
-    def overhead(self, graph) -> float:
-        overhead_us = self.measurements.overhead_us.get(network_key(graph))
+    def overhead(self, graph: Graph) -> float:
+        overhead_us = self._table.overhead_us.get(network_key(graph))
         if overhead_us is None:
             raise ValueError(
                 f"What network `{graph.name}` takes outside its layers was not measured. Run {_COMMAND}, with this "

@@ -1,6 +1,7 @@
 """Measured latencies of layers, as a JSON record."""
 
 import dataclasses
+import functools
 import hashlib
 import json
 import os
@@ -31,7 +32,7 @@ class RuntimeRow:
     latency_us: float
     quartiles_us: tuple[float, float] = (0.0, 0.0)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_instance("shape", self.shape, LayerShape, "a `LayerShape`")
         where = f"Layer `{self.shape.name}`"
         check_choice("container_bits", self.container_bits, (8, 4, 2), where=where)
@@ -59,25 +60,27 @@ class RuntimeTable:
     overhead_us: Mapping[str, float] = dataclasses.field(default_factory=dict)
     date: str = ""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("conditions", "overhead_us"):
             check_instance(name, getattr(self, name), Mapping, "a mapping")
         check_instances("rows", self.rows, RuntimeRow, "`RuntimeRow`")
         for network, overhead in self.overhead_us.items():
             check_number("overhead_us", overhead, where=f"Network {network}")
-        latencies = {(_key(row.shape), row.container_bits): row.latency_us for row in self.rows}
-        object.__setattr__(self, "_latencies", latencies)
+
+    @functools.cached_property
+    def _latencies(self) -> dict[tuple[tuple[Any, ...], int], float]:
+        return {(_key(row.shape), row.container_bits): row.latency_us for row in self.rows}
 
     def latency_us(self, shape: LayerShape, container_bits: int) -> float | None:
         """Returns the latency of a layer, or None if it was not measured."""
         return self._latencies.get((_key(shape), container_bits))
 
-    def to_json(self, path=None, *, overwrite=False) -> str:
+    def to_json(self, path: str | os.PathLike[str] | None = None, *, overwrite: bool = False) -> str:
         """Returns the table as JSON text, and writes it atomically to `path` if given."""
         return _RECORD.write(dataclasses.asdict(self), path, overwrite=overwrite)
 
     @classmethod
-    def from_json(cls, path: str | os.PathLike) -> "RuntimeTable":
+    def from_json(cls, path: str | os.PathLike[str]) -> "RuntimeTable":
         """Reads a table from a file.
 
         Raises:
@@ -86,9 +89,9 @@ class RuntimeTable:
         return _RECORD.read(path, cls._of)
 
     @classmethod
-    def _of(cls, content):
-        rows = check_instances("rows", content.pop("rows"), dict, "measured layers")
-        rows = [built_from(RuntimeRow, {**row, "shape": built_from(LayerShape, row["shape"])}) for row in rows]
+    def _of(cls, content: dict[str, Any]) -> "RuntimeTable":
+        given = check_instances("rows", content.pop("rows"), dict, "measured layers")
+        rows = [built_from(RuntimeRow, {**row, "shape": built_from(LayerShape, row["shape"])}) for row in given]
         return built_from(cls, {**content, "rows": tuple(rows)})
 
 
@@ -102,7 +105,7 @@ def network_key(graph: Graph) -> str:
     return hashlib.sha256(json.dumps(keys).encode()).hexdigest()[:16]
 
 
-def _key(shape):
+def _key(shape: LayerShape) -> tuple[Any, ...]:
     fields = dataclasses.asdict(shape)
     if shape.kind != "conv2d_transpose":
         fields["input_size"] = None  # except for padding, it follows from the other fields

@@ -1,12 +1,14 @@
 """Costs on a simulated accelerator: energy and latency."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
 
 from tfmp.checks import check_choice, check_integer
 from tfmp.costs.cost import Cost
+from tfmp.graph import CodeFormat, LayerShape
 from tfmp.simulator import Hardware, cost_table
 from tfmp.simulator.convolution import check_encoding
 from tfmp.simulator.schedule import OBJECTIVES
@@ -35,25 +37,28 @@ class SimulatedCost(Cost):
 
     quantity: ClassVar[str]
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "hardware", Hardware.of(self.hardware))
         object.__setattr__(self, "batch", check_integer("batch", self.batch, at_least=1))
         check_choice("objective", self.objective, OBJECTIVES)
         check_encoding(self.depthwise)
 
-    def table(self, shape, weight_formats, activation_formats) -> np.ndarray:
+    def table(
+        self, shape: LayerShape, weight_formats: Sequence[CodeFormat], activation_formats: Sequence[CodeFormat]
+    ) -> np.ndarray:
+        hardware = Hardware.of(self.hardware)
         for operand, formats in (("weights", weight_formats), ("activations", activation_formats)):
             if any(format.is_float for format in formats):
                 raise ValueError(
-                    f"Layer `{shape.name}`: the {self.name} on `{self.hardware.name}` exists for integers of at most "
-                    f"{self.hardware.max_bits} bits. Received floating-point {operand}. Quantize the layer, or use "
+                    f"Layer `{shape.name}`: the {self.name} on `{hardware.name}` exists for integers of at most "
+                    f"{hardware.max_bits} bits. Received floating-point {operand}. Quantize the layer, or use "
                     "'bitops', which counts floats as 32 bits."
                 )
         return cost_table(
             shape,
             [format.bits for format in weight_formats],
             [format.bits for format in activation_formats],
-            self.hardware,
+            hardware,
             self.quantity,
             batch=self.batch,
             objective=self.objective,

@@ -4,13 +4,15 @@ import csv
 import io
 import os
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from tfmp.checks import check_instance, check_integers, check_number, check_path, check_text
 from tfmp.costs.cost import Cost
 from tfmp.files.json_record import parse_json, read_text
+from tfmp.graph import CodeFormat, LayerShape
 
 _COLUMNS = ["layer", "weight_bits", "activation_bits"]
 
@@ -38,7 +40,16 @@ class Table(Cost):
 
     per_call = False
 
-    def __init__(self, layers, *, unit, name="table", weight_bits=None, activation_bits=None, others=None):
+    def __init__(
+        self,
+        layers: Mapping[str, Any],
+        *,
+        unit: str,
+        name: str = "table",
+        weight_bits: Sequence[int] | None = None,
+        activation_bits: Sequence[int] | None = None,
+        others: float | None = None,
+    ):
         self.name, self.unit = check_text("name", name, where="Table"), check_text("unit", unit, where="Table")
         where = f"Table `{name}`"
         check_instance("layers", layers, Mapping, "a mapping of layer names to prices", where=where)
@@ -51,31 +62,34 @@ class Table(Cost):
         ]
         self._prices = {str(layer): self._entries(layer, prices, bits) for layer, prices in layers.items()}
 
-    def _entries(self, layer, prices, bits):
+    def _entries(self, layer: str, prices: Any, bits: Sequence[tuple[int, ...] | None]) -> dict[tuple[int, int], float]:
         where = f"Table `{self.name}`, layer `{layer}`"
+        weight_bits, activation_bits = bits
         if isinstance(prices, Mapping):
             pairs = {_pair(key, where): value for key, value in prices.items()}
             if len(pairs) < len(prices):
                 raise ValueError(f"{where}: each pair of bits must have one price. Received some twice: {list(prices)}")
-        elif None in bits:
+        elif weight_bits is None or activation_bits is None:
             raise ValueError(
                 f"{where}: an array needs `weight_bits` and `activation_bits`, the bits of its rows and columns. "
                 "Give them, or a mapping of (weight_bits, activation_bits) to prices."
             )
         else:
-            array, expected = np.asarray(prices, object), tuple(len(each) for each in bits)
+            array, expected = np.asarray(prices, object), (len(weight_bits), len(activation_bits))
             if array.shape != expected:
                 raise ValueError(
-                    f"{where}: expected an array of shape {expected}, for weight_bits={tuple(bits[0])} and "
-                    f"activation_bits={tuple(bits[1])}. Received: {array.shape}"
+                    f"{where}: expected an array of shape {expected}, for weight_bits={weight_bits} and "
+                    f"activation_bits={activation_bits}. Received: {array.shape}"
                 )
-            pairs = {(w, a): array[i, j] for i, w in enumerate(bits[0]) for j, a in enumerate(bits[1])}
+            pairs = {(w, a): array[i, j] for i, w in enumerate(weight_bits) for j, a in enumerate(activation_bits)}
         return {
             pair: check_number("price", value, at_least=0, where=f"{where} at W{pair[0]} A{pair[1]}")
             for pair, value in pairs.items()
         }
 
-    def table(self, shape, weight_formats, activation_formats):
+    def table(
+        self, shape: LayerShape, weight_formats: Sequence[CodeFormat], activation_formats: Sequence[CodeFormat]
+    ) -> np.ndarray:
         return np.array(
             [
                 [self._price(shape.name, weight.bits, activation.bits) for activation in activation_formats]
@@ -83,7 +97,7 @@ class Table(Cost):
             ]
         )
 
-    def _price(self, layer, weight_bits, activation_bits):
+    def _price(self, layer: str, weight_bits: int, activation_bits: int) -> float:
         prices = self._prices.get(layer)
         if prices is None and self._others is not None:
             return self._others
@@ -100,7 +114,7 @@ class Table(Cost):
         return prices[weight_bits, activation_bits]
 
     @classmethod
-    def from_file(cls, path: str | os.PathLike) -> "Table":
+    def from_file(cls, path: str | os.PathLike[str]) -> "Table":
         """Reads a table from a file; its name is that of the file.
 
         - JSON: an object with the arguments, with pairs of bits as text:
@@ -121,16 +135,16 @@ class Table(Cost):
             raise ValueError(f"{os.fspath(path)!r} is no table of costs: {error}") from error
 
 
-def _from_csv(text):
+def _from_csv(text: str) -> dict[str, Any]:
     rows = csv.reader(io.StringIO(text, newline=""))
     columns = next(rows, [])
     if len(columns) != 4 or columns[:3] != _COLUMNS:
         raise ValueError(f"expected the columns {', '.join(_COLUMNS)} and one that is named after the unit")
-    layers = {}
+    layers: dict[str, dict[tuple[int, int], float]] = {}
     for row in filter(None, rows):
         try:
-            layer, weight_bits, activation_bits, price = row
-            pair, price = (int(weight_bits), int(activation_bits)), float(price)
+            layer, weight_bits, activation_bits, text = row
+            pair, price = (int(weight_bits), int(activation_bits)), float(text)
         except ValueError as error:
             expected = "a layer's name, two integers and a number"
             raise ValueError(f"line {rows.line_num}: expected {expected}. Received: {row}") from error
@@ -141,10 +155,11 @@ def _from_csv(text):
     return {"unit": columns[3], "layers": layers}
 
 
-def _pair(key, where):
+def _pair(key: Any, where: str) -> tuple[int, int]:
     bits = key
     if isinstance(key, str):
         parts = [part.strip() for part in key.split(",")]
         bits = tuple(map(int, parts)) if all(map(str.isdecimal, parts)) else key
     hint = "Prices belong to pairs (weight_bits, activation_bits)"
-    return check_integers("bits", bits, count=2, at_least=1, at_most=32, hint=hint, where=where)
+    weight_bits, activation_bits = check_integers("bits", bits, count=2, at_least=1, at_most=32, hint=hint, where=where)
+    return weight_bits, activation_bits

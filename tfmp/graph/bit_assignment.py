@@ -1,10 +1,12 @@
 """The bits of each layer, as a JSON record."""
 
 import dataclasses
+import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from tfmp.annotations import KerasModel
 from tfmp.checks import check_instance, check_integers, check_text
 from tfmp.files.json_record import JsonRecord
 
@@ -28,7 +30,7 @@ class BitAssignment:
     costs: Mapping[str, float] = dataclasses.field(default_factory=dict)
     provenance: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_instance("bits", self.bits, Mapping, "a mapping of layer names to pairs of integers")
         for name in ("costs", "provenance"):
             check_instance(name, getattr(self, name), Mapping, "a mapping")
@@ -40,7 +42,7 @@ class BitAssignment:
         object.__setattr__(self, "bits", checked)
 
     @classmethod
-    def uniform(cls, layers, weight_bits: int, activation_bits: int) -> "BitAssignment":
+    def uniform(cls, layers: KerasModel | Iterable[str], weight_bits: int, activation_bits: int) -> "BitAssignment":
         """Returns an assignment of the same bits to every layer.
 
         Args:
@@ -74,24 +76,24 @@ class BitAssignment:
         check_instance(
             "assignment", assignment, (cls, Mapping), "a `BitAssignment`, or a mapping of layer names to pairs"
         )
-        return assignment if isinstance(assignment, cls) else cls(assignment)
+        return assignment if isinstance(assignment, BitAssignment) else cls(assignment)
 
     def __getitem__(self, layer_name: str) -> tuple[int, int]:
         return self.bits[layer_name]
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[str]:
         return iter(self.bits)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.bits)
 
-    def __str__(self):
+    def __str__(self) -> str:
         width = max([len(name) for name in self.bits], default=0)
         return "\n".join(
             f"{name:<{width}}  W{weight} A{activation}" for name, (weight, activation) in self.bits.items()
         )
 
-    def to_json(self, path=None, *, overwrite=False) -> str:
+    def to_json(self, path: str | os.PathLike[str] | None = None, *, overwrite: bool = False) -> str:
         """Returns the assignment as JSON and, given a path, writes it there.
 
         Raises:
@@ -105,7 +107,7 @@ class BitAssignment:
         return _RECORD.write(content, path, overwrite=overwrite)
 
     @classmethod
-    def from_json(cls, source) -> "BitAssignment":
+    def from_json(cls, source: str | os.PathLike[str]) -> "BitAssignment":
         """Reads an assignment from a path or from the JSON text itself.
 
         Raises:

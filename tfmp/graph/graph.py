@@ -1,8 +1,9 @@
 """A model as plain data: layers, tensors, and which layer call reads and writes which tensor."""
 
 import dataclasses
+import functools
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -99,12 +100,14 @@ class Layer:
     @property
     def pairs(self) -> tuple[tuple[int, int], ...]:
         """The positions of the candidates of kernel and input that can be chosen together."""
-        counts = len(self.weight.formats), len(self.activation.formats)
+        weights, activations = range(len(self.weight.formats)), range(len(self.activation.formats))
         if self.coupled:
-            return tuple(zip(*map(range, counts), strict=True))
-        return tuple(itertools.product(*map(range, counts)))
+            return tuple(zip(weights, activations, strict=True))
+        return tuple(itertools.product(weights, activations))
 
-    def pair_probabilities(self, weight=None, activation=None) -> np.ndarray:
+    def pair_probabilities(
+        self, weight: Sequence[float] | np.ndarray | None = None, activation: Sequence[float] | np.ndarray | None = None
+    ) -> np.ndarray:
         """`[W, A]` array of how likely each pair of candidates is, zero for those that cannot be chosen.
 
         Args:
@@ -231,7 +234,7 @@ class Graph:
         name = f"{layer.name}:call_{num_calls}" if num_calls else layer.name
         output = TensorRef(name)
 
-        def redirect(reference):
+        def redirect(reference: TensorRef) -> TensorRef:
             return output if reference.name == tensor else reference
 
         calls = []
@@ -249,11 +252,11 @@ class Graph:
             submodels={use: _redirected(submodel, redirect) for use, submodel in self.submodels.items()},
         )
 
-    def without(self, layers) -> "Graph":
+    def without(self, layers: Container[str]) -> "Graph":
         """The same graph without some layers of one input and one output: who read the output reads the input."""
-        behind = {}  # in the order of the calls, so that chains end at what stays
+        behind: dict[str, TensorRef] = {}  # in the order of the calls, so that chains end at what stays
 
-        def redirect(reference):
+        def redirect(reference: TensorRef) -> TensorRef:
             return behind.get(reference.name, reference)
 
         calls = []
@@ -280,18 +283,20 @@ class Graph:
             candidate = f"{name}_{number}"
         return candidate
 
-    def __post_init__(self):
-        producers, readers = {}, {}
+    @functools.cached_property
+    def _producers(self) -> dict[str, Call]:
+        return {name: call for call in self.calls for name in call.outputs}
+
+    @functools.cached_property
+    def _readers(self) -> dict[str, tuple[Call, ...]]:
+        readers: dict[str, tuple[Call, ...]] = {}
         for call in self.calls:
-            for name in call.outputs:
-                producers[name] = call
             for name in call.inputs:
                 readers[name] = (*readers.get(name, ()), call)
-        object.__setattr__(self, "_producers", producers)
-        object.__setattr__(self, "_readers", readers)
+        return readers
 
 
-def map_references(structure, function):
+def map_references(structure: Any, function: Callable[[TensorRef], Any]) -> Any:
     """Copies a nested structure of tuples, lists and dicts with `function(reference)` for every `TensorRef`."""
     if isinstance(structure, TensorRef):
         return function(structure)
@@ -302,14 +307,14 @@ def map_references(structure, function):
     return structure
 
 
-def _redirected(submodel: Submodel, redirect) -> Submodel:
+def _redirected(submodel: Submodel, redirect: Callable[[TensorRef], Any]) -> Submodel:
     fields = ("inputs", "outputs", "arguments")
     return dataclasses.replace(
         submodel, **{field: map_references(getattr(submodel, field), redirect) for field in fields}
     )
 
 
-def _references(structure) -> Iterator[str]:
+def _references(structure: Any) -> Iterator[str]:
     if isinstance(structure, TensorRef):
         yield structure.name
     elif isinstance(structure, list | tuple):

@@ -19,7 +19,9 @@ def graph_identity(graph: Graph) -> dict[str, Any]:
     Args:
         graph: The network; its weights are not needed.
     """
-    counts, layers, numbers = collections.Counter(), {}, {}
+    counts: collections.Counter[str] = collections.Counter()
+    numbers: dict[str, int] = {}
+    layers = {}
     for layer in graph.in_order():
         counts[layer.kind] += 1
         numbers[layer.name] = len(numbers)
@@ -35,7 +37,7 @@ def graph_identity(graph: Graph) -> dict[str, Any]:
     return {"layers": layers, "connections": digest([calls, [tensors[name] for name in graph.output_names]])}
 
 
-def _settings(config):
+def _settings(config: Any) -> Any:
     """The configuration of a layer without its name, first values and code, also of layers inside it."""
     if isinstance(config, list | tuple):
         return [_settings(each) for each in config]

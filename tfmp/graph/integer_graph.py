@@ -57,7 +57,7 @@ class Grid:
     low: int
     high: int
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         scale = float(np.float32(self.scale))
         if not SMALLEST_SCALE <= scale < np.inf:
             raise ValueError(
@@ -201,7 +201,7 @@ class IntegerOperation:
     constants: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
     layer: str = ""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_choice("kind", self.kind, OPERATIONS, where=f"Operation `{self.name}`")
 
     @property
@@ -235,7 +235,7 @@ class IntegerGraph:
 
     def multiplier(self, operation: IntegerOperation) -> np.ndarray:
         """float32 factor per output channel from accumulator to output codes, rounded as the runtime rounds it."""
-        input_scale = np.float32(self.tensors[operation.inputs[0]].grid.scale)
-        output_scale = np.float32(self.tensors[operation.output].grid.scale)
+        input_scale = np.float32(self.tensors[operation.inputs[0]].require_grid().scale)
+        output_scale = np.float32(self.tensors[operation.output].require_grid().scale)
         kernel_scale = np.asarray(operation.constants["kernel_scale"], np.float32)
         return (input_scale * kernel_scale / output_scale).astype(np.float32)

@@ -46,7 +46,7 @@ class LayerShape:
     reads_network_input: bool = False
     input_size: tuple[int, int] | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_text("name", self.name)
         where = f"Layer `{self.name}`"
         check_choice("kind", self.kind, KINDS, where=where)
@@ -95,5 +95,6 @@ class LayerShape:
 
         A transposed convolution multiplies every input by the whole kernel.
         """
-        positions = self.input_size if self.kind == "conv2d_transpose" else self.output_size
-        return self.num_weights * math.prod(positions)
+        if self.kind == "conv2d_transpose":
+            return self.num_weights * (self.num_inputs // self.in_channels)
+        return self.num_weights * math.prod(self.output_size)

@@ -34,7 +34,7 @@ def layer_table(fixed: KerasModel, *, hardware: str | Hardware = "bit_fusion", b
     rows = []
     for name, table in bitops.items():
         layer = graph.layers[name]
-        bits = size.table(layer.shape, layer.weight.formats, layer.activation.formats)[0, 0]
+        bits = size.table(layer.require_shape(), layer.weight.formats, layer.activation.formats)[0, 0]
         rows.append(
             LayerRow(name, layer.weight.bits[0], layer.activation.bits[0], table[0, 0], bits / 8, energy_nj[name])
         )

@@ -76,9 +76,9 @@ class Categoricals:
     def network(self, indices, **provenance) -> DiscreteNetwork:
         """The network with the candidates at these indices."""
         per_block = np.asarray(indices).reshape(-1, len(CATEGORICALS))
-        choices = [
+        choices = tuple(
             block.candidates.choice(row.tolist()) for block, row in zip(self.space.blocks, per_block, strict=True)
-        ]
+        )
         return DiscreteNetwork(self.space, choices, provenance)
 
     def indices(self, network: DiscreteNetwork) -> np.ndarray:

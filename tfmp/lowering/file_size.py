@@ -18,9 +18,9 @@ class FileSize:
         shared_bytes: Of what stands once.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.own_bytes = self.shared_bytes = 0
-        self._seen = set()
+        self._seen: set[Hashable] = set()
 
     @property
     def total_bytes(self) -> int:
@@ -38,7 +38,7 @@ class FileSize:
         self._seen.add(key)
         return new
 
-    def tensor(self, name: str, shape: Sequence[int | None], *, grid: Hashable = None) -> None:
+    def tensor(self, name: str, shape: Sequence[int | str | None], *, grid: Hashable = None) -> None:
         """A tensor that an operator computes; `grid` is equal for those of equal scale and zero point, None for floats.
 
         A table of five fields, its place among the tensors, its name and its sizes.
@@ -76,7 +76,7 @@ class FileSize:
         """A string: its length, its characters and a zero, in whole words."""
         self.once(("text", text), _WORD + (len(text.encode()) // _WORD + 1) * _WORD)
 
-    def _name_and_shape(self, name, shape):
+    def _name_and_shape(self, name: str, shape: Sequence[int | str | None]) -> None:
         self.text(name)
         self.once(("shape", *shape), _WORD + _WORD * len(shape))
 

@@ -1,10 +1,12 @@
 """Lowers the layers of a network to integer operations."""
 
-from tfmp.graph import Graph, Grid, IntegerGraph, Layer
+from tfmp.graph import Call, Graph, Grid, IntegerGraph, Layer
 from tfmp.lowering.signature_names import signature_inputs, signature_outputs
 from tfmp.operators import MOVES, operator_of
 from tfmp.operators.fold_error import FoldError, no_integer_form
 from tfmp.operators.integer_builder import Codes, IntegerBuilder
+from tfmp.operators.lowering_context import LayerValues
+from tfmp.operators.operator import Operator
 
 
 class Lowering:
@@ -21,7 +23,7 @@ class Lowering:
         held: `(tensor, codes)` to the name of the integer tensor that holds a tensor of the graph with these codes.
     """
 
-    def __init__(self, graph: Graph, values):
+    def __init__(self, graph: Graph, values: LayerValues):
         self.graph, self.values, self.builder = graph, values, IntegerBuilder()
         self.inputs = signature_inputs(graph)
         self.held: dict[tuple[str, Codes], str] = {}
@@ -69,6 +71,8 @@ class Lowering:
             layer, operator = self.graph.layer_of(call), self._operator(call)
             if operator.numbers is None and operator.reads != MOVES:
                 self._check_float(tensor)
+            if operator.lower is None:
+                raise no_integer_form(layer, self._users_layer(call))
             self.held[key] = operator.lower(self, call, codes)
             self.builder.store(self.held[key], tensor, quantizer=layer.kind == "quantize")
         return self.held[key]
@@ -132,7 +136,7 @@ class Lowering:
         """`made`, which holds a tensor of the graph with the codes `own`, with the codes that are wanted."""
         return made if codes == own else self.builder.requantized(made, f"{tensor}_requantized", codes)
 
-    def _check_float(self, tensor):
+    def _check_float(self, tensor: str) -> None:
         known = self.graph.tensors[tensor]
         if not known.is_float:
             raise FoldError(
@@ -141,19 +145,19 @@ class Lowering:
                 'Cast its inputs to float32 first; or export with `mode="float"`.',
             )
 
-    def _input_type(self, tensor):
+    def _input_type(self, tensor: str) -> str:
         """That of the user's model; what calls itself a half float is given in single precision."""
         known = self.graph.tensors[tensor]
         return "float32" if known.is_float else known.dtype
 
-    def _operator(self, call):
+    def _operator(self, call: Call) -> Operator:
         layer = self.graph.layer_of(call)
         operator = operator_of(layer)
         if operator is None:
             raise no_integer_form(layer, self._users_layer(call))
         return operator
 
-    def _users_layer(self, call):
+    def _users_layer(self, call: Call) -> str:
         """The name of the layer whose activation a transform made a layer of its own, or that of the layer itself."""
         source = self.graph.producer(call.inputs[0]).layer if call.inputs else ""
         is_part = self.graph.layers[call.layer].kind == "other" and call.layer.startswith(f"{source}_activation")

@@ -1,6 +1,7 @@
 """Names of a file's inputs and outputs, taken from the user's model."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from tfmp.graph import Graph, TensorRef
 
@@ -17,7 +18,7 @@ def signature_outputs(graph: Graph) -> tuple[str, ...]:
     return _names(graph.outputs, [_users_tensor(graph, tensor) for tensor in graph.output_names])
 
 
-def _users_tensor(graph, tensor):
+def _users_tensor(graph: Graph, tensor: str) -> str:
     """What the user's model calls an output: the tensor before the layers that a transform put behind it."""
     inserted = call = graph.producer(tensor)
     while len(call.inputs) == 1:
@@ -30,7 +31,7 @@ def _users_tensor(graph, tensor):
     return tensor
 
 
-def _names(structure, names):
+def _names(structure: Any, names: Iterable[str]) -> tuple[str, ...]:
     """The keys of inputs or outputs that come as a dict, else the names of the tensors."""
     if isinstance(structure, Mapping) and all(isinstance(entry, TensorRef) for entry in structure.values()):
         names = structure

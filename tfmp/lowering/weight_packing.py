@@ -2,6 +2,8 @@
 
 import dataclasses
 import math
+from collections.abc import Sequence
+from typing import Any
 
 from tfmp.checks import check_choice
 from tfmp.graph.layer_shape import LayerShape
@@ -58,7 +60,7 @@ def weight_storage(shape: LayerShape, low: int, high: int, *, mode: str = "fast"
     return min(found, key=lambda storage: storage.size_bytes)
 
 
-def check_mode(mode: str):
+def check_mode(mode: str) -> None:
     """Raises `ValueError` unless `mode` is one of `MODES`."""
     check_choice("mode", mode, MODES)
 
@@ -70,13 +72,13 @@ def filled_channels(channels: int, taps: int, container_bits: int) -> int:
     return -(-channels // step) * step
 
 
-def _fits(shape, low, high, bits):
+def _fits(shape: LayerShape, low: int, high: int, bits: int) -> bool:
     largest = 2 ** (bits - 1)
     num_inputs = math.prod(shape.kernel_size) * shape.in_channels
     return -largest <= low and high < largest and num_inputs * largest * LARGEST_INPUT <= LARGEST_PACKED_SUM
 
 
-def _packed(shape, bits):
+def _packed(shape: LayerShape, bits: int) -> WeightStorage:
     channels = filled_channels(shape.in_channels, math.prod(shape.kernel_size), bits)
     num_bytes = channels * math.prod(shape.kernel_size) * shape.out_channels * bits // 8
     size = FileSize()
@@ -111,7 +113,9 @@ def add_helpers(size: FileSize, shape: LayerShape, container_bits: int) -> None:
     _add_join(size, parts if columns * column_step > 1 else [], (height, width), channels)
 
 
-def _add_join(size, parts, sizes, channels):
+def _add_join(
+    size: FileSize, parts: Sequence[tuple[tuple[int, ...], int]], sizes: tuple[int, ...], channels: int
+) -> int:
     """Counts slices, pairs of begin and channels, and what joins them. Returns the channels of the whole."""
     for begin, count in parts:
         _add_helper(size, "SLICE", (*sizes, count), [("begin", *begin), (*sizes, count)])
@@ -123,7 +127,9 @@ def _add_join(size, parts, sizes, channels):
     return joined[0] if joined else channels
 
 
-def _add_helper(size, kind, sizes, arguments, *, num_parts=1):
+def _add_helper(
+    size: FileSize, kind: str, sizes: tuple[int, ...], arguments: Sequence[Any], *, num_parts: int = 1
+) -> None:
     """Counts an operator, the tensor that it writes and the constants that say what it does."""
     size.operator(kind, num_parts + len(arguments), plain=kind != "CONCATENATION")
     size.tensor("", ("batch", *sizes), grid="that of the input")

@@ -1,29 +1,32 @@
 """Activations that stand for themselves."""
 
 import math
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from scipy import special
 
-from tfmp.graph import Grid
+from tfmp.graph import Call, Grid, Layer
 from tfmp.graph.integer_graph import FIXED_GRIDS
 from tfmp.graph.runtime_limits import CODE_SPAN, LEAKY_RELU_FACTORS
 from tfmp.operators.affine_map import AffineMap
 from tfmp.operators.channel_products import folded_map
 from tfmp.operators.elementwise import multiplied
 from tfmp.operators.integer_builder import Codes
-from tfmp.operators.operator import MOVES, Operator, always, given
+from tfmp.operators.lowering_context import LoweringContext
+from tfmp.operators.operator import MOVES, Attributes, Clip, Operator, always, given
 
 _ARGUMENTS = ("approximate", "negative_slope")
 _GATE = Codes.all_of(Grid(1 / CODE_SPAN, 0, CODE_SPAN))
 
 
-def lower_relu(lowering, call, codes):
+def lower_relu(lowering: LoweringContext, call: Call, codes: Codes) -> str:
     """A tighter clip for whatever makes the input."""
     return lowering.demand(call.inputs[0], codes.rectified(lowering.graph.layer_of(call).attributes.get("max_value")))
 
 
-def lower_on_fixed_grid(lowering, call, codes):
+def lower_on_fixed_grid(lowering: LoweringContext, call: Call, codes: Codes) -> str:
     """Sigmoid, tanh and softmax write one grid each."""
     layer = lowering.graph.layer_of(call)
     own = Codes.all_of(FIXED_GRIDS[layer.kind])
@@ -33,7 +36,7 @@ def lower_on_fixed_grid(lowering, call, codes):
     return lowering.requantized(call.outputs[0], made, own, codes)
 
 
-def lower_function(lowering, call, codes):
+def lower_function(lowering: LoweringContext, call: Call, codes: Codes) -> str:
     """Functions that the runtime writes on any grid."""
     layer = lowering.graph.layer_of(call)
     given = {name: layer.attributes[name] for name in _ARGUMENTS if name in layer.attributes}
@@ -44,7 +47,7 @@ def lower_function(lowering, call, codes):
     )
 
 
-def lower_leaky_relu(lowering, call, codes):
+def lower_leaky_relu(lowering: LoweringContext, call: Call, codes: Codes) -> str:
     """The runtime's own where its factors have enough digits, else exactly as a parametric ReLU."""
     layer = lowering.graph.layer_of(call)
     slope, (smallest, largest) = float(layer.attributes["negative_slope"]), LEAKY_RELU_FACTORS
@@ -54,13 +57,13 @@ def lower_leaky_relu(lowering, call, codes):
     return _in_two_parts(lowering, call, codes, np.asarray(slope))
 
 
-def lower_prelu(lowering, call, codes):
+def lower_prelu(lowering: LoweringContext, call: Call, codes: Codes) -> str:
     """A slope for each channel, or for each value where the axes before it have slopes of their own."""
     layer = lowering.graph.layer_of(call)
     return _in_two_parts(lowering, call, codes, np.asarray(layer.weights["alpha"], np.float64))
 
 
-def lower_swish(lowering, call, codes):
+def lower_swish(lowering: LoweringContext, call: Call, codes: Codes) -> str:
     """The product of x and sigmoid(x)."""
     layer = lowering.graph.layer_of(call)
     source, shape = lowering.stored(call.inputs[0], layer.name), lowering.shape(call.outputs[0])
@@ -70,7 +73,7 @@ def lower_swish(lowering, call, codes):
     return multiplied(lowering, (source, gate), layer.name, call.outputs[0], codes)
 
 
-def lower_hard_swish(lowering, call, codes):
+def lower_hard_swish(lowering: LoweringContext, call: Call, codes: Codes) -> str:
     """The product of x and relu6(x + 3) / 6."""
     layer = lowering.graph.layer_of(call)
     source, grid = lowering.stored(call.inputs[0], layer.name), lowering.stored_grid(call.inputs[0], layer.name)
@@ -80,7 +83,7 @@ def lower_hard_swish(lowering, call, codes):
     return multiplied(lowering, (source, gate), layer.name, call.outputs[0], codes)
 
 
-def _in_two_parts(lowering, call, codes, slope):
+def _in_two_parts(lowering: LoweringContext, call: Call, codes: Codes, slope: np.ndarray) -> str:
     """max(x, 0) + slope * min(x, 0): of each value one part is zero, so that the sum rounds nothing."""
     layer, builder = lowering.graph.layer_of(call), lowering.builder
     source, grid = lowering.stored(call.inputs[0], layer.name), lowering.stored_grid(call.inputs[0], layer.name)
@@ -90,7 +93,7 @@ def _in_two_parts(lowering, call, codes, slope):
         slope = np.broadcast_to(slope, shape[1:])
         flat = builder.reshaped(source, f"{layer.name}_values", (shape[0], int(np.prod(shape[1:]))))
     slope = slope.reshape(-1) if slope.ndim else slope
-    channels = builder.tensors[flat].shape[-1]
+    channels = builder.sizes(flat)[-1]
     positive = builder.requantized(flat, f"{layer.name}_positive", codes.between(0, np.inf))
     negative = builder.requantized(flat, f"{layer.name}_negative", Codes(grid, min(grid.low, 0), 0))
     constants = folded_map(AffineMap(slope, np.zeros_like(slope)), channels, grid.scale)
@@ -101,50 +104,55 @@ def _in_two_parts(lowering, call, codes, slope):
     return builder.reshaped(made, layer.name, shape) if per_value else made
 
 
-def _clip(layer):
+def _clip(layer: Layer) -> Clip:
     max_value = layer.attributes.get("max_value")
     return 0.0, math.inf if max_value is None else max_value
 
 
-def _rectified(config, call):
+def _rectified(config: Mapping[str, Any], call: Call | None) -> Attributes | None:
     max_value = config.get("max_value")
     if config.get("threshold") or config.get("negative_slope"):
         return None
     return {"max_value": None if max_value is None else float(max_value)}
 
 
-def _clipped(config, call):
+def _clipped(config: Mapping[str, Any], call: Call | None) -> Attributes | None:
     return _rectified({"max_value": config["x_max"]}, call) if config["x_min"] == 0 else None
 
 
-def _leaky(config, call):
+def _leaky(config: Mapping[str, Any], call: Call | None) -> Attributes | None:
     return {"negative_slope": float(config.get("negative_slope", config.get("alpha")))}
 
 
-def _leaky_rectified(config, call):
+def _leaky_rectified(config: Mapping[str, Any], call: Call | None) -> Attributes | None:
     others = config.get("threshold") or config.get("max_value") is not None
     return None if others or not config.get("negative_slope") else _leaky(config, call)
 
 
-def _elu(config, call):
+def _elu(config: Mapping[str, Any], call: Call | None) -> Attributes | None:
     return {} if float(config["alpha"]) == 1 else None
 
 
-def _gelu(config, call):
+def _gelu(config: Mapping[str, Any], call: Call | None) -> Attributes | None:
     return {"approximate": bool(config.get("approximate", True))}
 
 
-def _last_axis(config, call):
+def _last_axis(config: Mapping[str, Any], call: Call | None) -> Attributes | None:
     return {} if config.get("axis", -1) == -1 else None
 
 
-def _gelu_values(x, attributes):
+def _gelu_values(x: np.ndarray, attributes: Mapping[str, Any]) -> np.ndarray:
     if attributes["approximate"]:
         return x / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
     return x / 2 * (1 + special.erf(x / np.sqrt(2)))
 
 
-def _activation(kind, lower, values, **options):
+def _activation(
+    kind: str,
+    lower: Callable[..., str],
+    values: Callable[[np.ndarray, Mapping[str, Any]], np.ndarray] | None,
+    **options: Any,
+) -> Operator:
     return Operator(
         kind,
         lower,

@@ -7,7 +7,7 @@ from tfmp.graph import Call, Graph, Layer
 from tfmp.operators.affine_map import AffineMap
 from tfmp.operators.batch_normalization import fusable_normalization
 from tfmp.operators.fold_error import FoldError
-from tfmp.operators.operator import MOVES, unclipped
+from tfmp.operators.operator import MOVES, Clip, unclipped
 from tfmp.operators.operator_table import TABLE, operator_of
 
 FUSED_ACTIVATIONS = {"linear": None, "relu": (0.0, math.inf), "relu6": (0.0, 6.0)}
@@ -85,7 +85,7 @@ def affine_chain(graph: Graph, call: Call) -> AffineChain:
         tensor = behind.inputs[0]
 
 
-def _behind(graph, tensor):
+def _behind(graph: Graph, tensor: str) -> tuple[Call | None, Clip | None]:
     """The call of an affine layer or a product whose result a chain can go on with, and what clips on the way."""
     clip = None
     while len(graph.readers(tensor)) == 1 and tensor not in graph.output_names:
@@ -103,7 +103,9 @@ def _behind(graph, tensor):
     return None, None
 
 
-def _of_product(graph, call, layer, tensor, clip):
+def _of_product(
+    graph: Graph, call: Call, layer: Layer, tensor: str, clip: Clip | None
+) -> tuple[Call | None, Clip | None]:
     reader = graph.layer_of(graph.readers(tensor)[0])
     once = sum(other.layer == layer.name for other in graph.calls) == 1
     # Two calls with different maps behind them would be two kernels in the file.
@@ -114,19 +116,19 @@ def _of_product(graph, call, layer, tensor, clip):
     return call, _narrower(clip, FUSED_ACTIVATIONS[layer.attributes.get("activation", "linear")])
 
 
-def _bounds(layer):
+def _bounds(layer: Layer) -> Clip:
     return (TABLE[layer.kind].clip or unclipped)(layer)
 
 
-def _finite(bounds):
+def _finite(bounds: Clip) -> Clip | None:
     return None if bounds == (-math.inf, math.inf) else bounds
 
 
-def _narrower(clip, other):
+def _narrower(clip: Clip | None, other: Clip | None) -> Clip | None:
     if clip is None or other is None:
         return clip or other
     return max(clip[0], other[0]), min(clip[1], other[1])
 
 
-def _rank(graph, call):
+def _rank(graph: Graph, call: Call) -> int:
     return len(graph.tensors[call.inputs[0]].shape)

@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,11 +17,11 @@ class AffineMap:
         """This map of what `first` returns."""
         return AffineMap(self.factor * first.factor, self.factor * first.shift + self.shift)
 
-    def __call__(self, x):
+    def __call__(self, x: ArrayLike) -> np.ndarray:
         return self.factor * x + self.shift
 
     def keeps_bounds(self, low: float, high: float) -> bool:
         """True if values from `low` to `high` become those between two others that have zero between them."""
         if self.factor.ndim or self.shift.ndim or not self.factor > 0:
             return False
-        return self(low) <= 0 <= self(high)
+        return bool(self(low) <= 0 <= self(high))

@@ -4,11 +4,11 @@ import dataclasses
 
 import numpy as np
 
-from tfmp.graph import Graph, Layer
+from tfmp.graph import Call, Graph, Layer
 from tfmp.operators.operator_table import kernel_of
 
 
-def fusable_normalization(graph: Graph, call) -> Layer | None:
+def fusable_normalization(graph: Graph, call: Call) -> Layer | None:
     """Returns the normalization that alone reads a multiplying layer's output and can be folded into it, or None."""
     layer = graph.layer_of(call)
     if layer.shape is None or layer.attributes.get("activation", "linear") != "linear":

@@ -13,7 +13,9 @@ def folded_map(found: AffineMap, channels: int, input_scale: float) -> dict[str,
     return {**constants, "kernel": constants["kernel"][0]}
 
 
-def in_container(codes, scale, bias, input_scale, *, container_bits=8):
+def in_container(
+    codes: np.ndarray, scale: np.ndarray, bias: np.ndarray, input_scale: float, *, container_bits: int = 8
+) -> dict[str, np.ndarray]:
     """Constants from `[taps, channels]` codes, their scales, and biases as real numbers."""
     input_scale = np.float64(np.float32(input_scale))
     # Half of what the runtime takes, since the scale is rounded.

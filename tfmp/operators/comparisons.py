@@ -1,28 +1,34 @@
 """Layers that compute with numbers instead of codes: indices, comparisons and casts."""
 
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from tfmp.graph import Call, Graph, Layer
 from tfmp.graph.integer_graph import COMPARISONS, compared_type
 from tfmp.operators.constant_operands import comparison_attributes
 from tfmp.operators.fold_error import FoldError
-from tfmp.operators.operator import NUMBERS, Operator, always, as_inputs, given
+from tfmp.operators.integer_builder import Codes
+from tfmp.operators.lowering_context import LoweringContext
+from tfmp.operators.operator import NUMBERS, Attributes, Operator, Reader, always, as_inputs, given
 
 INDICES = ("arg_max", "arg_min")
 _OPERAND = ("operand", "operand_first")
 
 
-def lower_numbers(lowering, call, codes):
+def lower_numbers(lowering: LoweringContext, call: Call, codes: Codes) -> str:
     """The codes of numbers, for a layer that reads codes."""
     tensor = call.outputs[0]
     numbers = lowering.numbers_as("float32", tensor)
     return lowering.builder.add("quantize", (numbers,), f"{tensor}_codes", lowering.shape(tensor), codes)
 
 
-def index_numbers(lowering, call):
+def index_numbers(lowering: LoweringContext, call: Call) -> str:
     """The position of the largest or smallest number."""
     source = lowering.numbers_as("float32", call.inputs[0])
     return _add(lowering, call, (source,), index_attributes(lowering.graph, call))
 
 
-def index_attributes(graph, call):
+def index_attributes(graph: Graph, call: Call) -> Attributes:
     """Returns the attributes of an `arg_max` or `arg_min` as `IntegerOperation` has them."""
     layer, rank = graph.layer_of(call), len(graph.tensors[call.inputs[0]].shape)
     axis = layer.attributes["axis"] % rank
@@ -31,7 +37,7 @@ def index_attributes(graph, call):
     return {"axis": axis, "keepdims": len(graph.tensors[call.outputs[0]].shape) == rank}
 
 
-def comparison_numbers(lowering, call):
+def comparison_numbers(lowering: LoweringContext, call: Call) -> str:
     """Which numbers are greater, equal, ... than others or than a constant."""
     attributes = lowering.graph.layer_of(call).attributes
     dtype = compared_type(
@@ -41,41 +47,49 @@ def comparison_numbers(lowering, call):
     return _add(lowering, call, sources, {key: attributes[key] for key in _OPERAND if key in attributes})
 
 
-def logical_numbers(lowering, call):
+def logical_numbers(lowering: LoweringContext, call: Call) -> str:
     """What is true of numbers that are not zero."""
     return _add(lowering, call, [lowering.numbers_as("bool", source) for source in call.inputs], {})
 
 
-def cast_numbers(lowering, call):
+def cast_numbers(lowering: LoweringContext, call: Call) -> str:
     """Numbers in another type."""
     return _add(lowering, call, [lowering.numbers(source) for source in call.inputs], {})
 
 
-def _add(lowering, call, sources, attributes):
+def _add(lowering: LoweringContext, call: Call, sources: Sequence[str], attributes: Mapping[str, Any]) -> str:
     layer, output = lowering.graph.layer_of(call), lowering.graph.tensors[call.outputs[0]]
     return lowering.builder.add(
         layer.kind, sources, layer.name, output.shape, None, attributes=attributes, layer=layer.name, dtype=output.dtype
     )
 
 
-def _index(config, call):
+def _index(config: Mapping[str, Any], call: Call | None) -> Attributes | None:
     return None if config.get("axis") in (None, 0) else {}  # over all samples, or across them
 
 
-def _index_of_call(config, call):
+def _index_of_call(config: Mapping[str, Any], call: Call | None) -> Attributes | None:
+    if call is None:
+        return None
     axis = call.kwargs.get("axis", call.args[1] if len(call.args) > 1 else None)
     return None if axis in (None, 0) else {"axis": axis}
 
 
-def _of_tensors(count):
+def _of_tensors(count: int) -> Reader:
     return lambda config, call: {} if call is None or len(call.inputs) == count else None
 
 
-def _of_numbers(kind, numbers, classes, *, non_negative=always):
+def _of_numbers(
+    kind: str,
+    numbers: Callable[..., str],
+    classes: Mapping[str | type, Reader],
+    *,
+    non_negative: Callable[[Layer, bool], bool] = always,
+) -> Operator:
     return Operator(kind, lower_numbers, classes=classes, reads=NUMBERS, non_negative=non_negative, numbers=numbers)
 
 
-def _class_name(kind):
+def _class_name(kind: str) -> str:
     """`"GreaterEqual"` for `"greater_equal"`."""
     return kind.title().replace("_", "")
 

@@ -1,12 +1,15 @@
 """Sums and products with constants, as in `x * 0.5 + 3.0`."""
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 import numpy as np
 
-from tfmp.graph import TensorRef
-from tfmp.operators.operator import given
+from tfmp.graph import Call, TensorRef
+from tfmp.operators.operator import Attributes, Reader, given
 
 
-def comparison_attributes(config, call):
+def comparison_attributes(config: Mapping[str, Any], call: Call | None) -> Attributes | None:
     """Returns the attributes of a comparison: `operand`, what the tensor is compared with if that is a constant.
 
     Args:
@@ -30,11 +33,11 @@ def comparison_attributes(config, call):
     return {"operand": values.tolist(), "operand_first": not isinstance(operands[0], TensorRef)}
 
 
-def _operands(call):
+def _operands(call: Call) -> list[Any]:
     return [*call.args, *(call.kwargs[key] for key in ("x1", "x2", "x", "y") if key in call.kwargs)]
 
 
-def _number(operand):
+def _number(operand: Any) -> float | np.ndarray | None:
     """A scalar or one number per channel; None for constants of another shape."""
     try:
         value = np.asarray(operand, np.float64)
@@ -45,10 +48,10 @@ def _number(operand):
     return value.reshape(-1) if value.size == value.shape[-1] else None
 
 
-def _with_constant(numbers):
+def _with_constant(numbers: Callable[[Any, bool], tuple[Any, Any] | None]) -> Reader:
     """A reader of `factor` and `offset`, which `numbers(constant, True if the tensor comes first)` returns or None."""
 
-    def read(config, call):
+    def read(config: Mapping[str, Any], call: Call | None) -> Attributes | None:
         if call is None or len(call.inputs) != 1:
             return None
         operands = _operands(call)

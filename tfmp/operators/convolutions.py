@@ -1,20 +1,25 @@
 """Layers with a kernel."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
+from tfmp.graph import Call, Layer
 from tfmp.operators.affine_chain import FUSED_ACTIVATIONS
 from tfmp.operators.affine_map import AffineMap
 from tfmp.operators.fold_error import CHANNELS_FIRST, FoldError
 from tfmp.operators.integer_builder import Codes
 from tfmp.operators.kernel import Kernel
-from tfmp.operators.operator import QUANTIZES, Operator
+from tfmp.operators.lowering_context import LoweringContext
+from tfmp.operators.operator import QUANTIZES, Attributes, Operator
 from tfmp.operators.operator_table import kernel_of, operator_of_function
 from tfmp.operators.recognition import activation_name
 
 _NON_NEGATIVE = ("softplus", "exponential")  # of the functions of Keras that are no operator
 
 
-def lower_product(lowering, call, codes, *, after: AffineMap | None = None):
+def lower_product(lowering: LoweringContext, call: Call, codes: Codes, *, after: AffineMap | None = None) -> str:
     """A product of codes, with its bias, the affine map behind it and the clip of a ReLU.
 
     Args:
@@ -36,7 +41,7 @@ def lower_product(lowering, call, codes, *, after: AffineMap | None = None):
     if kernel.is_planar:
         source = builder.as_rows(source, layer.name)
         if layer.attributes["padding"] == "causal":
-            before = (layer.shape.kernel_size[1] - 1) * attributes["dilation"][1]
+            before = (layer.require_shape().kernel_size[1] - 1) * attributes["dilation"][1]
             source = builder.padded(source, f"{layer.name}_padding", ((0, 0), (before, 0)))
             attributes["padding"] = "valid"
     made = builder.add(
@@ -52,7 +57,7 @@ def lower_product(lowering, call, codes, *, after: AffineMap | None = None):
     return builder.reshaped(made, f"{layer.name}_sequence", shape)
 
 
-def window_attributes(layer, *, planar):
+def window_attributes(layer: Layer, *, planar: bool) -> Attributes:
     """Strides, padding and window of a layer as `IntegerOperation` names and shapes them, pairs of height and width.
 
     `planar` says that the layer runs over one axis, which becomes the width of rows of height 1.
@@ -68,7 +73,7 @@ def window_attributes(layer, *, planar):
     return found
 
 
-def check_product(layer):
+def check_product(layer: Layer) -> None:
     """Raises `FoldError` for a layer with a kernel that no operation of integers computes."""
     if layer.attributes.get("data_format") == "channels_first":
         raise FoldError(layer.name, *CHANNELS_FIRST)
@@ -100,17 +105,17 @@ def check_product(layer):
         )
 
 
-def _non_negative(layer, inputs):
+def _non_negative(layer: Layer, inputs: bool) -> bool:
     name = layer.attributes.get("activation", "linear")
     found = operator_of_function(name)
     return name in _NON_NEGATIVE or (found is not None and found[0].non_negative(layer, False))
 
 
-def _activation(config, call):
+def _activation(config: Mapping[str, Any], call: Call | None) -> Attributes | None:
     return {"activation": activation_name(config)}
 
 
-def _product(class_name, axes, kind, operation, **kernel):
+def _product(class_name: str, axes: str, kind: str, operation: str, **kernel: Any) -> Operator:
     return Operator(
         kind,
         lower_product,
@@ -124,7 +129,7 @@ def _product(class_name, axes, kind, operation, **kernel):
     )
 
 
-def _separable(class_name, kind, *parts):
+def _separable(class_name: str, kind: str, *parts: str) -> Operator:
     return Operator(kind, classes={class_name: _activation}, parts=parts, channels="filters")
 
 

@@ -1,20 +1,24 @@
 """Layers that move values without changing them."""
 
 import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
+from tfmp.graph import Call
 from tfmp.operators.fold_error import FoldError
 from tfmp.operators.integer_builder import Codes
-from tfmp.operators.operator import MOVES, STORED, Operator, as_inputs, given, unclipped
+from tfmp.operators.lowering_context import LoweringContext
+from tfmp.operators.operator import MOVES, STORED, Attributes, Operator, as_inputs, given, unclipped
 
 
-def lower_identity(lowering, call, codes):
+def lower_identity(lowering: LoweringContext, call: Call, codes: Codes) -> str:
     """Nothing at inference."""
     return lowering.demand(call.inputs[0], codes)
 
 
-def lower_reshape(lowering, call, codes):
+def lower_reshape(lowering: LoweringContext, call: Call, codes: Codes) -> str:
     """Other sizes behind the batch."""
     layer, shape = lowering.graph.layer_of(call), lowering.shape(call.outputs[0])
     if math.prod(shape[1:]) != math.prod(lowering.shape(call.inputs[0])[1:]):
@@ -26,31 +30,31 @@ def lower_reshape(lowering, call, codes):
     return _moved(lowering, call, codes, "reshape", {})
 
 
-def lower_concatenate(lowering, call, codes):
+def lower_concatenate(lowering: LoweringContext, call: Call, codes: Codes) -> str:
     """Every branch on the grid of the whole."""
     axis = lowering.graph.layer_of(call).attributes.get("axis", -1)
     return _moved(lowering, call, codes, "concatenate", {"axis": axis})
 
 
-def lower_pad(lowering, call, codes):
+def lower_pad(lowering: LoweringContext, call: Call, codes: Codes) -> str:
     """Zeros around."""
     return _moved(lowering, call, codes, "pad", {"paddings": lowering.graph.layer_of(call).attributes["paddings"]})
 
 
-def lower_crop(lowering, call, codes):
+def lower_crop(lowering: LoweringContext, call: Call, codes: Codes) -> str:
     """What lies within the margins."""
     croppings = lowering.graph.layer_of(call).attributes["croppings"]
     begin = (*(before for before, _ in croppings), 0)
     return _moved(lowering, call, codes, "slice", {"begin": begin, "size": lowering.shape(call.outputs[0])[1:]})
 
 
-def lower_permute(lowering, call, codes):
+def lower_permute(lowering: LoweringContext, call: Call, codes: Codes) -> str:
     """Axes in another order."""
     permutation = lowering.graph.layer_of(call).attributes["permutation"]
     return _moved(lowering, call, codes, "transpose", {"permutation": permutation})
 
 
-def lower_repeat(lowering, call, codes):
+def lower_repeat(lowering: LoweringContext, call: Call, codes: Codes) -> str:
     """A vector as each row of a matrix."""
     layer = lowering.graph.layer_of(call)
     source = lowering.demand(call.inputs[0], codes)
@@ -58,7 +62,7 @@ def lower_repeat(lowering, call, codes):
     return lowering.builder.repeated(source, layer.name, 0, count, lowering.shape(call.outputs[0]))
 
 
-def lower_upsample(lowering, call, codes):
+def lower_upsample(lowering: LoweringContext, call: Call, codes: Codes) -> str:
     """Every value several times, axis by axis."""
     layer = lowering.graph.layer_of(call)
     made, sizes = lowering.demand(call.inputs[0], codes), list(lowering.shape(call.inputs[0]))
@@ -69,7 +73,7 @@ def lower_upsample(lowering, call, codes):
     return made
 
 
-def lower_resize(lowering, call, codes):
+def lower_resize(lowering: LoweringContext, call: Call, codes: Codes) -> str:
     """Values between neighbours, rounded on the grid of the input."""
     name = lowering.graph.layer_of(call).name
     own = Codes.all_of(lowering.stored_grid(call.inputs[0], name))
@@ -78,72 +82,72 @@ def lower_resize(lowering, call, codes):
     return lowering.requantized(call.outputs[0], made, own, codes)
 
 
-def _moved(lowering, call, codes, kind, attributes):
+def _moved(lowering: LoweringContext, call: Call, codes: Codes, kind: str, attributes: Mapping[str, Any]) -> str:
     layer = lowering.graph.layer_of(call)
     parts = [lowering.demand(source, codes) for source in call.inputs]  # which clip for what is behind them
     shape, own = lowering.shape(call.outputs[0]), Codes.all_of(codes.grid)
     return lowering.builder.add(kind, parts, layer.name, shape, own, attributes=attributes, layer=layer.name)
 
 
-def _permutation(config, call):
+def _permutation(config: Mapping[str, Any], call: Call | None) -> Attributes | None:
     if "dims" in config:
         return {"permutation": (0, *config["dims"])}
     axes = config.get("axes")
     return {"permutation": tuple(axes)} if axes is not None and axes[0] == 0 else None
 
 
-def _sides(padding):
+def _sides(padding: Any) -> tuple[tuple[int, int], ...]:
     """Pairs (before, after) for every axis between batch and channels."""
     if not isinstance(padding, list | tuple):
         return ((padding, padding),)
     return tuple(tuple(side) for side in padding) if isinstance(padding[0], list | tuple) else (tuple(padding),)
 
 
-def _paddings(config, call):
+def _paddings(config: Mapping[str, Any], call: Call | None) -> Attributes | None:
     return {"paddings": _sides(config["padding"])}
 
 
-def _paddings_with_batch(config, call):
+def _paddings_with_batch(config: Mapping[str, Any], call: Call | None) -> Attributes | None:
     sides = tuple(map(tuple, config["pad_width"]))
     zeros = config["mode"] == "constant" and not (call and call.kwargs.get("constant_values"))
     return {"paddings": sides[1:-1]} if zeros and sides[0] == sides[-1] == (0, 0) else None
 
 
-def _croppings(config, call):
+def _croppings(config: Mapping[str, Any], call: Call | None) -> Attributes | None:
     return {"croppings": _sides(config["cropping"])}
 
 
-def _factors(config, call):
+def _factors(config: Mapping[str, Any], call: Call | None) -> Attributes | None:
     size = config["size"]
     factors = tuple(size) if isinstance(size, list | tuple) else (size,)
     return {"factors": factors} if config.get("interpolation", "nearest") == "nearest" else None
 
 
-def _bilinear(config, call):
+def _bilinear(config: Mapping[str, Any], call: Call | None) -> Attributes | None:
     return {} if config.get("interpolation") == "bilinear" else None
 
 
-def _repetition(config, call):
+def _repetition(config: Mapping[str, Any], call: Call | None) -> Attributes | None:
     return {"count": config["n"]}
 
 
-def _joined_axis(config, call):
-    return {"axis": call.kwargs.get("axis", call.args[-1])}
+def _joined_axis(config: Mapping[str, Any], call: Call | None) -> Attributes | None:
+    return None if call is None else {"axis": call.kwargs.get("axis", call.args[-1])}
 
 
-def _cropped(inputs, attributes, shape):
+def _cropped(inputs: Sequence[np.ndarray], attributes: Mapping[str, Any], shape: tuple[int, ...]) -> np.ndarray:
     sides = zip(attributes["croppings"], inputs[0].shape[1:-1], strict=True)
     return inputs[0][(slice(None), *(slice(before, length - after) for (before, after), length in sides))]
 
 
-def _upsampled(inputs, attributes, shape):
+def _upsampled(inputs: Sequence[np.ndarray], attributes: Mapping[str, Any], shape: tuple[int, ...]) -> np.ndarray:
     x = inputs[0]
     for axis, factor in enumerate(attributes["factors"], start=1):
         x = np.repeat(x, factor, axis=axis)
     return x
 
 
-def _resized(inputs, attributes, shape):
+def _resized(inputs: Sequence[np.ndarray], attributes: Mapping[str, Any], shape: tuple[int, ...]) -> np.ndarray:
     """Bilinear, pixels having their centres at halves."""
     x = inputs[0]
     for axis, size in enumerate(shape[1:-1], start=1):
@@ -156,7 +160,14 @@ def _resized(inputs, attributes, shape):
     return x
 
 
-def _movement(kind, lower, values, *, reads=MOVES, **options):
+def _movement(
+    kind: str,
+    lower: Callable[..., str],
+    values: Callable[..., np.ndarray] | None,
+    *,
+    reads: str = MOVES,
+    **options: Any,
+) -> Operator:
     return Operator(kind, lower, values=values, reads=reads, non_negative=as_inputs, **options)
 
 

@@ -2,21 +2,24 @@
 
 import functools
 import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from tfmp.graph import Grid
+from tfmp.graph import Call, Grid, Layer
 from tfmp.graph.runtime_limits import INT8_HIGH, INT8_LOW, PRODUCT_RATIOS, SUM_RATIOS
 from tfmp.operators.fold_error import FoldError
 from tfmp.operators.integer_builder import Codes
-from tfmp.operators.operator import Operator, as_inputs
+from tfmp.operators.lowering_context import LoweringContext
+from tfmp.operators.operator import Attributes, Operator, as_inputs
 
 # Half of the runtime's limits, since float32 scales round.
 _SMALLEST_ADDEND, _LARGEST_ADDEND = 2 * SUM_RATIOS[0], SUM_RATIOS[1] / 2
 _SMALLEST_PRODUCT, _LARGEST_PRODUCT = 2 * PRODUCT_RATIOS[0], PRODUCT_RATIOS[1] / 2
 
 
-def lower_sum(lowering, call, codes):
+def lower_sum(lowering: LoweringContext, call: Call, codes: Codes) -> str:
     """The sum, or the difference, of two stored tensors."""
     layer = lowering.graph.layer_of(call)
     if len(call.inputs) != 2:
@@ -43,7 +46,7 @@ def lower_sum(lowering, call, codes):
     return lowering.requantized(call.outputs[0], made, own, codes)
 
 
-def lower_multiply(lowering, call, codes):
+def lower_multiply(lowering: LoweringContext, call: Call, codes: Codes) -> str:
     """The product of two stored tensors."""
     layer = lowering.graph.layer_of(call)
     if len(call.inputs) != 2:
@@ -57,9 +60,9 @@ def lower_multiply(lowering, call, codes):
     return multiplied(lowering, parts, layer.name, call.outputs[0], codes)
 
 
-def multiplied(lowering, parts, name, tensor, codes):
+def multiplied(lowering: LoweringContext, parts: Sequence[str], name: str, tensor: str, codes: Codes) -> str:
     """Adds the product of two integer tensors, which is the tensor of the graph, and returns its name."""
-    own, unit = codes, math.prod(lowering.builder.tensors[part].grid.scale for part in parts)
+    own, unit = codes, math.prod([lowering.builder.tensors[part].require_grid().scale for part in parts])
     if unit > _LARGEST_PRODUCT * codes.grid.scale:  # every product but zero is beyond the codes, on this grid and that
         own = Codes.all_of(Grid(unit, INT8_LOW, INT8_HIGH))
     elif unit < _SMALLEST_PRODUCT * codes.grid.scale:  # the largest product is code 1 or 2
@@ -68,7 +71,7 @@ def multiplied(lowering, parts, name, tensor, codes):
     return lowering.requantized(tensor, made, own, codes)
 
 
-def _check_ranks(lowering, call, layer):
+def _check_ranks(lowering: LoweringContext, call: Call, layer: Layer) -> None:
     shapes = [lowering.shape(source) for source in call.inputs]
     if len(shapes[0]) != len(shapes[1]):
         raise FoldError(
@@ -79,11 +82,13 @@ def _check_ranks(lowering, call, layer):
         )
 
 
-def _several(config, call):
+def _several(config: Mapping[str, Any], call: Call | None) -> Attributes | None:
     return None if call is not None and len(call.inputs) < 2 else {}
 
 
-def _elementwise(kind, lower, function, classes, **options):
+def _elementwise(
+    kind: str, lower: Callable[..., str], function: Callable[[Any, Any], Any], classes: Sequence[str], **options: Any
+) -> Operator:
     return Operator(
         kind,
         lower,

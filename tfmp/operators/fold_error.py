@@ -1,5 +1,7 @@
 """Why a network cannot become one of integers."""
 
+from collections.abc import Sequence
+
 from tfmp.graph import Layer
 
 CHANNELS_FIRST = (
@@ -32,7 +34,7 @@ class FoldError(ValueError):
         super().__init__(f"Layer {self.reason}. {way_out}")
 
 
-def free_size(name: str, shape) -> FoldError:
+def free_size(name: str, shape: Sequence[int | None]) -> FoldError:
     """Returns the error for a layer that makes a tensor of free sizes, `shape`, from fixed ones."""
     return FoldError(
         name,

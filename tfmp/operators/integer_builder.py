@@ -2,13 +2,15 @@
 
 import dataclasses
 import math
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tfmp.graph import Grid, IntegerGraph, IntegerOperation, IntegerTensor
 from tfmp.graph.runtime_limits import LARGEST_INPUT, LARGEST_PRODUCT
 
+Sizes = tuple[Any, ...]  # of a tensor: integers, but for the batch, which may be None
 _VANISHING_FACTOR = 2.0**-40
 _ONCE = {"strides": (1, 1), "padding": "valid", "dilation": (1, 1)}
 
@@ -47,21 +49,37 @@ class IntegerBuilder:
     Every method returns the name of the tensor that it made.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.operations: list[IntegerOperation] = []
         self.tensors: dict[str, IntegerTensor] = {}
 
-    def input(self, name, shape, dtype="float32"):
+    def input(self, name: str, shape: Sizes, dtype: str = "float32") -> str:
         """Adds an input, which has no grid."""
         self.tensors[name] = IntegerTensor(name, tuple(shape), None, dtype)
         return name
 
-    def store(self, name, source, *, quantizer=False):
+    def sizes(self, tensor: str) -> Sizes:
+        """Returns the sizes of an integer tensor."""
+        return self.tensors[tensor].shape
+
+    def store(self, name: str, source: str, *, quantizer: bool = False) -> None:
         """Says which tensor of the graph an integer tensor stores: the last of several, quantizers not counted."""
         if not quantizer or not self.tensors[name].source:
             self.tensors[name] = dataclasses.replace(self.tensors[name], source=source)
 
-    def add(self, kind, inputs, name, shape, codes, *, attributes=None, constants=None, layer="", dtype="float32"):
+    def add(
+        self,
+        kind: str,
+        inputs: Sequence[str],
+        name: str,
+        shape: Sizes,
+        codes: Codes | None,
+        *,
+        attributes: Mapping[str, Any] | None = None,
+        constants: Mapping[str, np.ndarray] | None = None,
+        layer: str = "",
+        dtype: str = "float32",
+    ) -> str:
         """Adds an operation; `codes` are those of its output, None for numbers, which have a `dtype`."""
         unique, number = name, 0
         while unique in self.tensors:
@@ -77,7 +95,7 @@ class IntegerBuilder:
         self.operations.append(self._within_limits(operation) if constants else operation)
         return unique
 
-    def _within_limits(self, operation):
+    def _within_limits(self, operation: IntegerOperation) -> IntegerOperation:
         """The operation with scales that the runtime takes: before or behind a dead tensor they can be far off.
 
         No grid has a code beyond +-255, so that from a factor of 255 on every accumulator but zero saturates, and below
@@ -85,24 +103,26 @@ class IntegerBuilder:
         cannot, since float32 scales round.
         """
         input_scale, scale = (
-            np.float64(self.tensors[name].grid.scale) for name in (operation.inputs[0], operation.output)
+            np.float64(self.tensors[name].require_grid().scale) for name in (operation.inputs[0], operation.output)
         )
         largest = np.minimum(float(LARGEST_INPUT), LARGEST_PRODUCT / 2 / np.maximum(operation.reach, 1))
         bounds = np.array([np.full_like(largest, _VANISHING_FACTOR), largest]) * scale / input_scale
         limited = np.clip(operation.constants["kernel_scale"], *bounds).astype(np.float32)
         return dataclasses.replace(operation, constants={**operation.constants, "kernel_scale": limited})
 
-    def requantized(self, source, name, codes):
+    def requantized(self, source: str, name: str, codes: Codes) -> str:
         """The same values on another grid."""
-        channels = self.tensors[source].shape[-1]
-        constants = {
+        channels = self.sizes(source)[-1]
+        constants: dict[str, np.ndarray] = {
             "kernel": np.ones(channels, np.int8),
             "kernel_scale": np.ones(channels, np.float32),
             "bias": np.zeros(channels, np.int32),
         }
         return self.scaled(source, name, codes, constants)
 
-    def scaled(self, source, name, codes, constants, *, layer=""):
+    def scaled(
+        self, source: str, name: str, codes: Codes, constants: Mapping[str, np.ndarray], *, layer: str = ""
+    ) -> str:
         """A product per channel, `[channels]` constants, as a depthwise convolution whatever the rank."""
         shape = self.tensors[source].shape
         image = (shape[0], *(1,) * (4 - len(shape)), *shape[1:])
@@ -113,35 +133,37 @@ class IntegerBuilder:
         )
         return self.reshaped(made, f"{name}_values", shape)
 
-    def reshaped(self, source, name, shape):
+    def reshaped(self, source: str, name: str, shape: Sizes) -> str:
         """The same values with other sizes behind the batch; the tensor itself if it has them."""
         tensor = self.tensors[source]
         if tensor.shape == tuple(shape):
             return source
-        return self.add("reshape", (source,), name, shape, Codes.all_of(tensor.grid))
+        return self.add("reshape", (source,), name, shape, Codes.all_of(tensor.require_grid()))
 
-    def as_rows(self, source, name):
+    def as_rows(self, source: str, name: str) -> str:
         """A sequence as images of height 1."""
-        batch, length, channels = self.tensors[source].shape
+        batch, length, channels = self.sizes(source)
         return self.reshaped(source, f"{name}_image", (batch, 1, length, channels))
 
-    def padded(self, source, name, paddings):
+    def padded(self, source: str, name: str, paddings: Sequence[tuple[int, int]]) -> str:
         """Zeros around, `(before, after)` for each axis between batch and channels."""
-        batch, *sizes, channels = self.tensors[source].shape
+        batch, *sizes, channels = self.sizes(source)
         shape = (batch, *(size + sum(sides) for size, sides in zip(sizes, paddings, strict=True)), channels)
-        codes = Codes.all_of(self.tensors[source].grid)
+        codes = Codes.all_of(self.tensors[source].require_grid())
         return self.add("pad", (source,), name, shape, codes, attributes={"paddings": paddings})
 
-    def repeated(self, source, name, axis, count, shape):
+    def repeated(self, source: str, name: str, axis: int, count: int, shape: Sizes) -> str:
         """Everything behind an axis `count` times in a row: what `shape` then has more of on the axis after it."""
-        batch, *sizes = self.tensors[source].shape
-        codes, inner = Codes.all_of(self.tensors[source].grid), math.prod(sizes[axis:])
+        batch, *sizes = self.sizes(source)
+        codes, inner = Codes.all_of(self.tensors[source].require_grid()), math.prod(sizes[axis:])
         rows = self.reshaped(source, f"{name}_rows", (batch, math.prod(sizes[:axis]), inner))
         wide = (batch, math.prod(sizes[:axis]), count * inner)
         made = self.add("concatenate", (rows,) * count, f"{name}_copies", wide, codes, attributes={"axis": 2})
         return self.reshaped(made, name, shape)
 
-    def graph(self, name, inputs, outputs, output_names) -> IntegerGraph:
+    def graph(
+        self, name: str, inputs: Iterable[str], outputs: Iterable[str], output_names: Iterable[str]
+    ) -> IntegerGraph:
         """The network so far."""
         return IntegerGraph(
             name, tuple(self.operations), self.tensors, tuple(inputs), tuple(outputs), tuple(output_names)

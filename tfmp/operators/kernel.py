@@ -91,5 +91,5 @@ class Kernel:
         return kernel[None] if self.is_planar else kernel
 
     @property
-    def _channel_letters(self):
+    def _channel_letters(self) -> str:
         return "im" if self.is_depthwise else "o"

@@ -1,19 +1,25 @@
 """Affine maps as layers: normalizations, rescalings, sums and products with constants, and the hard sigmoid."""
 
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
 import numpy as np
 
+from tfmp.graph import Call, Layer
 from tfmp.operators.affine_chain import affine_chain
 from tfmp.operators.affine_map import AffineMap
 from tfmp.operators.batch_normalization import channel_axis
 from tfmp.operators.channel_products import folded_map
 from tfmp.operators.constant_operands import AFFINE_OPERATIONS
 from tfmp.operators.convolutions import lower_product
-from tfmp.operators.operator import Operator, always, given
+from tfmp.operators.integer_builder import Codes
+from tfmp.operators.lowering_context import LoweringContext
+from tfmp.operators.operator import Attributes, Operator, always, given
 
 _SMALLEST_DEVIATION = 1e-7  # below, Keras divides by this
 
 
-def lower_affine(lowering, call, codes):
+def lower_affine(lowering: LoweringContext, call: Call, codes: Codes) -> str:
     """An affine map: along with the product before it, or of a stored tensor."""
     layer, chain = lowering.graph.layer_of(call), affine_chain(lowering.graph, call)
     codes = codes.between(chain.low, chain.high)
@@ -25,18 +31,18 @@ def lower_affine(lowering, call, codes):
     return lowering.builder.scaled(stored, layer.name, codes, constants, layer=layer.name)
 
 
-def _map_of_constants(layer):
+def _map_of_constants(layer: Layer) -> AffineMap:
     factor, offset = (np.asarray(layer.attributes[name], np.float64) for name in ("factor", "offset"))
     return AffineMap(factor.reshape(-1) if factor.ndim else factor, offset.reshape(-1) if offset.ndim else offset)
 
 
-def _map_of_batches(layer):
+def _map_of_batches(layer: Layer) -> AffineMap:
     weights = _arrays(layer)
     factor = weights.get("gamma", 1.0) / np.sqrt(weights["moving_variance"] + layer.attributes["epsilon"])
     return AffineMap(factor, weights.get("beta", 0.0) - factor * weights["moving_mean"])
 
 
-def _map_of_data(layer):
+def _map_of_data(layer: Layer) -> AffineMap:
     weights = _arrays(layer)
     mean, variance = (
         weights[name] if layer.attributes.get(name) is None else np.asarray(layer.attributes[name], np.float64)
@@ -48,29 +54,29 @@ def _map_of_data(layer):
     return AffineMap(1 / deviation, -mean / deviation)
 
 
-def _arrays(layer):
+def _arrays(layer: Layer) -> dict[str, np.ndarray]:
     return {name: np.asarray(value, np.float64) for name, value in layer.weights.items()}
 
 
-def _keeps_sign(layer, inputs):
+def _keeps_sign(layer: Layer, inputs: bool) -> bool:
     found = _map_of_constants(layer)
     return inputs and bool((found.factor >= 0).all() and (found.shift >= 0).all())
 
 
-def _rescaling(config, call):
+def _rescaling(config: Mapping[str, Any], call: Call | None) -> Attributes | None:
     return {"factor": config["scale"], "offset": config["offset"]}
 
 
-def _normalization(config, call):
+def _normalization(config: Mapping[str, Any], call: Call | None) -> Attributes | None:
     return {name: config.get(name) for name in ("mean", "variance", "invert")}
 
 
-def _affine_values(inputs, attributes, shape):
+def _affine_values(inputs: Sequence[np.ndarray], attributes: Mapping[str, Any], shape: tuple[int, ...]) -> np.ndarray:
     factor, offset = (np.asarray(attributes[name], np.float64) for name in ("factor", "offset"))
     return inputs[0] * (factor.reshape(-1) if factor.ndim else factor) + (offset.reshape(-1) if offset.ndim else offset)
 
 
-def _affine(kind, affine_map, **options):
+def _affine(kind: str, affine_map: Callable[[Layer], AffineMap], **options: Any) -> Operator:
     return Operator(kind, lower_affine, affine_map=affine_map, each_value=True, **options)
 
 

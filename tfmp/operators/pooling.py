@@ -1,14 +1,19 @@
 """Layers that summarize windows, and whole images."""
 
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
 import numpy as np
 
+from tfmp.graph import Call
 from tfmp.operators.convolutions import window_attributes
 from tfmp.operators.fold_error import FoldError
 from tfmp.operators.integer_builder import Codes
-from tfmp.operators.operator import MOVES, Operator, as_inputs, given
+from tfmp.operators.lowering_context import LoweringContext
+from tfmp.operators.operator import MOVES, Attributes, Operator, as_inputs, given
 
 
-def lower_max_pool(lowering, call, codes):
+def lower_max_pool(lowering: LoweringContext, call: Call, codes: Codes) -> str:
     """The maximum of every window."""
     attributes, source = _window(lowering, call), lowering.demand(call.inputs[0], codes)
     own = Codes.all_of(codes.grid)  # what makes the input clips
@@ -20,18 +25,18 @@ def lower_max_pool(lowering, call, codes):
     return _planar(lowering, call, source, "max_pool", own, attributes)
 
 
-def lower_global_max_pool(lowering, call, codes):
+def lower_global_max_pool(lowering: LoweringContext, call: Call, codes: Codes) -> str:
     """The maximum over all positions."""
     builder, name = lowering.builder, lowering.graph.layer_of(call).name
     source = _image(lowering, lowering.demand(call.inputs[0], codes), name)
     own = Codes.all_of(codes.grid)
-    batch, height, width, channels = builder.tensors[source].shape
+    batch, height, width, channels = builder.sizes(source)
     window = {"pool_size": (height, width), "strides": (height, width), "padding": "valid"}
     pooled = builder.add("max_pool", (source,), name, (batch, 1, 1, channels), own, attributes=window, layer=name)
     return builder.reshaped(pooled, f"{name}_values", lowering.shape(call.outputs[0]))
 
 
-def lower_average_pool(lowering, call, codes):
+def lower_average_pool(lowering: LoweringContext, call: Call, codes: Codes) -> str:
     """Windows that lie within the image on any grid, a convolution by ones; others, padding not counted, on theirs."""
     layer, attributes = lowering.graph.layer_of(call), _window(lowering, call)
     stored = lowering.stored(call.inputs[0], layer.name)
@@ -42,19 +47,19 @@ def lower_average_pool(lowering, call, codes):
     return lowering.requantized(call.outputs[0], made, own, codes)
 
 
-def lower_mean(lowering, call, codes):
+def lower_mean(lowering: LoweringContext, call: Call, codes: Codes) -> str:
     """The mean over all positions."""
     builder, name = lowering.builder, lowering.graph.layer_of(call).name
     shape = lowering.shape(call.outputs[0])
     source = _image(lowering, lowering.stored(call.inputs[0], name), name)
-    batch, *_, channels = builder.tensors[source].shape
+    batch, *_, channels = builder.sizes(source)
     keeps = len(shape) == 4
-    made = (batch, 1, 1, channels) if keeps else (batch, channels)
-    made = builder.add("mean", (source,), name, made, codes, attributes={"keepdims": keeps}, layer=name)
+    sizes = (batch, 1, 1, channels) if keeps else (batch, channels)
+    made = builder.add("mean", (source,), name, sizes, codes, attributes={"keepdims": keeps}, layer=name)
     return builder.reshaped(made, f"{name}_values", shape)
 
 
-def _of_ones(lowering, call, source, codes, attributes):
+def _of_ones(lowering: LoweringContext, call: Call, source: str, codes: Codes, attributes: Attributes) -> str:
     """The averages of windows that lie within the image, as a convolution by ones."""
     channels, pool = lowering.shape(call.outputs[0])[-1], attributes["pool_size"]
     constants = {
@@ -66,20 +71,28 @@ def _of_ones(lowering, call, source, codes, attributes):
     return _planar(lowering, call, source, "depthwise_conv2d", codes, attributes, constants)
 
 
-def _window(lowering, call):
+def _window(lowering: LoweringContext, call: Call) -> Attributes:
     layer = lowering.graph.layer_of(call)
     found = window_attributes(layer, planar=len(lowering.shape(call.inputs[0])) == 3)
     return {"strides": found["pool_size"], **{key: value for key, value in found.items() if value is not None}}
 
 
-def _image(lowering, source, name):
+def _image(lowering: LoweringContext, source: str, name: str) -> str:
     shape = lowering.builder.tensors[source].shape
     if len(shape) not in (3, 4):
         raise FoldError(name, f"it pools over {len(shape) - 2} axes, the runtime over two", "Pool over one or two.")
     return lowering.builder.as_rows(source, name) if len(shape) == 3 else source
 
 
-def _planar(lowering, call, source, kind, codes, attributes, constants=None):
+def _planar(
+    lowering: LoweringContext,
+    call: Call,
+    source: str,
+    kind: str,
+    codes: Codes,
+    attributes: Mapping[str, Any],
+    constants: Mapping[str, np.ndarray] | None = None,
+) -> str:
     """An operation of height and width on an image, or on a sequence as a row."""
     builder, name, shape = lowering.builder, lowering.graph.layer_of(call).name, lowering.shape(call.outputs[0])
     source = _image(lowering, source, name)
@@ -88,16 +101,18 @@ def _planar(lowering, call, source, kind, codes, attributes, constants=None):
     return builder.reshaped(made, f"{name}_sequence", shape)
 
 
-def _mean(config, call):
+def _mean(config: Mapping[str, Any], call: Call | None) -> Attributes | None:
     return {"keepdims": config.get("keepdims", False)}
 
 
-def _mean_of_positions(config, call):
+def _mean_of_positions(config: Mapping[str, Any], call: Call | None) -> Attributes | None:
     return {} if config["axis"] in ((1, 2), [1, 2]) else None
 
 
-def _pooled(reduce, empty):
-    def values(inputs, attributes, shape):
+def _pooled(
+    reduce: Callable[..., np.ndarray], empty: float
+) -> Callable[[Sequence[np.ndarray], Mapping[str, Any], tuple[int, ...]], np.ndarray]:
+    def values(inputs: Sequence[np.ndarray], attributes: Mapping[str, Any], shape: tuple[int, ...]) -> np.ndarray:
         x, rank = inputs[0], inputs[0].ndim - 2
         size, strides = (_of_rank(attributes[name], rank) for name in ("pool_size", "strides"))
         if str(attributes["padding"]).lower() == "same":
@@ -115,11 +130,11 @@ def _pooled(reduce, empty):
     return values
 
 
-def _of_rank(value, rank):
+def _of_rank(value: Any, rank: int) -> tuple[int, ...]:
     return tuple(value) if isinstance(value, list | tuple) else (value,) * rank
 
 
-def _positions(x):
+def _positions(x: np.ndarray) -> tuple[int, ...]:
     return tuple(range(1, x.ndim - 1))
 
 

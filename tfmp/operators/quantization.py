@@ -1,11 +1,13 @@
 """Where codes come from: the inputs of the model, and the layers that store a tensor."""
 
+from tfmp.graph import Call
 from tfmp.operators.comparisons import lower_numbers
 from tfmp.operators.integer_builder import Codes
+from tfmp.operators.lowering_context import LoweringContext
 from tfmp.operators.operator import QUANTIZES, Operator, as_inputs, given
 
 
-def lower_input(lowering, call, codes):
+def lower_input(lowering: LoweringContext, call: Call, codes: Codes) -> str:
     """Numbers of the caller, quantized; integers of 8 bits are codes as they are."""
     tensor = call.outputs[0]
     grid = lowering.graph.tensors[tensor].grid
@@ -19,12 +21,12 @@ def lower_input(lowering, call, codes):
     )
 
 
-def input_numbers(lowering, call):
+def input_numbers(lowering: LoweringContext, call: Call) -> str:
     """What the caller gives."""
     return lowering.inputs[call.outputs[0]]
 
 
-def lower_quantize(lowering, call, codes):
+def lower_quantize(lowering: LoweringContext, call: Call, codes: Codes) -> str:
     """The stored codes, requantized for a reader that wants others."""
     own = Codes.all_of(lowering.grid(lowering.graph.layer_of(call)))
     return lowering.requantized(call.outputs[0], lowering.demand(call.inputs[0], own), own, codes)

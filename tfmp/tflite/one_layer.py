@@ -37,7 +37,7 @@ def one_layer_graph(graph: Graph, call: Call, container_bits: int) -> IntegerGra
             before = (shape.kernel_size[1] - 1) * attributes["dilation"][1]
             attributes["padding"] = "valid"
         source, target = (source[0], 1, length + before, source[2]), (target[0], 1, *target[1:])
-    constants = {
+    constants: dict[str, np.ndarray] = {
         "kernel": np.random.default_rng(0).integers(-1, 2, kernel.operation_shape(shape)).astype(np.int8),
         "kernel_scale": np.full(shape.out_channels, _KERNEL_SCALE / math.sqrt(shape.num_weights), np.float32),
         "bias": np.zeros(shape.out_channels, np.int32),

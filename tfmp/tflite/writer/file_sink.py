@@ -44,7 +44,7 @@ class FileSink(Sink):
         values = np.ascontiguousarray(values)
         key = (values.dtype.name, values.shape, values.tobytes(), quantization, packed_bits)
         if key not in self._constant_index:
-            dtype = _PACKED_TYPES.get(packed_bits, _TYPE_CODES.get(values.dtype.name))
+            dtype = _PACKED_TYPES[packed_bits] if packed_bits else _TYPE_CODES.get(values.dtype.name)
             buffer = self._buffer(packed_codes(values, packed_bits) if packed_bits else key[2])
             self._constant_index[key] = self._add_tensor(name, values.shape, dtype, quantization, buffer)
         return self._constant_index[key]

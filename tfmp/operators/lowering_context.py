@@ -1,0 +1,53 @@
+"""Defines what operators may ask of the lowering that they are part of."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+
+from tfmp.graph import Graph, Grid, Layer
+from tfmp.operators.affine_map import AffineMap
+from tfmp.operators.integer_builder import Codes, IntegerBuilder, Sizes
+
+
+class LayerValues(Protocol):
+    """The grids and the constants of a network."""
+
+    def grid(self, layer: Layer) -> Grid:
+        """Returns the grid of a quantized layer's input."""
+
+    def kernel(self, layer: Layer, after: AffineMap | None, input_scale: float) -> tuple[Mapping[str, np.ndarray], int]:
+        """Returns the constants of a layer with a kernel by name, and the bits that a file takes for a code."""
+
+
+class LoweringContext(Protocol):
+    """The walk over a graph that demands tensors and collects operations; `tfmp.lowering.lowering.Lowering` is one."""
+
+    graph: Graph
+    values: LayerValues
+    builder: IntegerBuilder
+    inputs: Mapping[str, str]
+
+    def shape(self, tensor: str) -> Sizes:
+        """Returns the sizes of a tensor of the graph."""
+
+    def grid(self, layer: Layer) -> Grid:
+        """Returns the grid of a quantized layer's input."""
+
+    def demand(self, tensor: str, codes: Codes) -> str:
+        """Returns the name of the integer tensor that holds a tensor of the graph with these codes."""
+
+    def numbers(self, tensor: str) -> str:
+        """Returns the name of the tensor that holds a tensor of the graph as numbers."""
+
+    def numbers_as(self, dtype: str, tensor: str) -> str:
+        """Returns the name of the tensor that holds the numbers of a tensor of the graph in another type."""
+
+    def stored(self, tensor: str, reader: str | None) -> str:
+        """Returns the name of the integer tensor of a tensor that the graph itself puts on a grid."""
+
+    def stored_grid(self, tensor: str, reader: str | None) -> Grid:
+        """Returns the grid of such a tensor."""
+
+    def requantized(self, tensor: str, made: str, own: Codes, codes: Codes) -> str:
+        """Returns `made`, which has the codes `own`, with the codes that are wanted."""
