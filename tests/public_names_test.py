@@ -58,6 +58,10 @@ NAMES = [
     "tuner.new_oracle",
     "tuner.WorkerPool",
     "tuner.register_strategy",
+    "search.SearchSettings",
+    "quantizers.register",
+    "costs.register",
+    "simulator.register_preset",
     "joint.JointSettings",
     "joint.Oracle",
     "joint.Reinforce",
@@ -108,6 +112,8 @@ def test_name_is_documented(name):
     if name not in NAMES or not inspect.signature(value).parameters:
         return
     described = text.partition("Args:")[2]
+    if "The settings of `tfmp.search.SearchSettings`" in described:
+        described += inspect.getdoc(tfmp.search.SearchSettings)
     for parameter in inspect.signature(value).parameters.values():
         if parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
             assert parameter.name in described, f"`{parameter.name}` of {name} is not explained"

@@ -22,15 +22,10 @@ class MixedPrecisionQuantizeScheme(QuantizeSchemeBase):
     of integers as `tfmp.relax` makes it: what it stores between layers gets 8-bit quantizers.
 
     Args:
-        weight_bits: Candidates for every kernel.
-        activation_bits: Candidates for every layer's input.
-        quantizer: Name of a quantizer family, or a pair of names (weights, activations).
+        weight_bits, activation_bits: As in `tfmp.search.SearchSettings`.
         first_and_last: `"int8"`, `"float"` or `"search"`, for layers annotated without a configuration; as in
             `tfmp.relax`.
-        relaxation: `"softmax"`, `"annealed"` or `"gumbel"`.
-        shared_range: If True, the candidates of a tensor share one learned range.
-        shared_weights: If True, the candidates of a kernel quantize one kernel; else each has its own.
-        seed: Integer, for Gumbel noise.
+        **settings: Others of these settings, but for `coupled`.
 
     Raises:
         ValueError: If bits are out of the quantizer's range, or a name is unknown.
@@ -40,35 +35,15 @@ class MixedPrecisionQuantizeScheme(QuantizeSchemeBase):
         >>> search_model = quantize_apply(quantize_annotate_model(model), scheme=scheme)
     """
 
-    def __init__(
-        self,
-        weight_bits=(1, 2, 3, 4),
-        activation_bits=(2, 3, 4),
-        *,
-        quantizer="lsq",
-        first_and_last="int8",
-        relaxation="softmax",
-        shared_range=True,
-        shared_weights=True,
-        seed=0,
-    ):
-        config = MixedPrecisionQuantizeConfig(
-            weight_bits,
-            activation_bits,
-            quantizer=quantizer,
-            relaxation=relaxation,
-            shared_range=shared_range,
-            shared_weights=shared_weights,
-            seed=seed,
-        )
-        super().__init__(config.get_config())
+    def __init__(self, weight_bits=(1, 2, 3, 4), activation_bits=(2, 3, 4), *, first_and_last="int8", **settings):
+        super().__init__(MixedPrecisionQuantizeConfig(weight_bits, activation_bits, **settings))
         self.first_and_last = first_and_last
 
     def quantize(self, graph, ours, *, theirs, stored):
         return with_annotated_layers(
             graph,
             ours,
-            default=self.registry.arguments,
+            default=self.registry.config.settings,
             first_and_last=self.first_and_last,
             theirs=theirs,
             stored=stored,

@@ -6,9 +6,9 @@ from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import framework_of
 from tfmp.graph import Layer
 from tfmp.lowering.weight_packing import MODES
-from tfmp.mixins.mixed_precision import quantizer_pair
 from tfmp.quantizers import QuantizerLike
 from tfmp.reports import ModelReport, ModelRow, TFLiteFile
+from tfmp.search.search_settings import SearchSettings
 from tfmp.tflite.file_contents import file_contents
 from tfmp.tflite.interpreter import Interpreter
 from tfmp.transform.dry_run import float_outlook, fold_errors, integer_outlook, with_stand_ins
@@ -65,12 +65,11 @@ def inspect_model(
     first_and_last: str = "int8",
 ) -> ModelReport:
     """Lists the layers of a Keras model; see `tfmp.inspect`."""
-    pair = quantizer_pair(quantizer)
+    settings = SearchSettings(weight_bits=_BITS, activation_bits=_BITS, quantizer=quantizer, signed_input=None)
     graph = quantized = with_stand_ins(with_split_separables(framework_of(model).read(model, weights=False)))
-    plans = plan(graph, layers=layers, skip=skip, first_and_last=first_and_last, quantizer=pair)
+    plans = plan(graph, layers=layers, skip=skip, first_and_last=first_and_last, quantizer=settings.quantizer_pair)
     if not any(layer.is_quantized for layer in graph.layers.values()):
-        arguments = {"weight_bits": (_BITS,), "activation_bits": (_BITS,), "quantizer": quantizer}
-        _, quantized = relaxed_graph(graph, plans, lambda name: arguments, integer=first_and_last != "float")
+        _, quantized = relaxed_graph(graph, plans, lambda name: settings, integer=first_and_last != "float")
     errors = fold_errors(quantized)
     rows = [_row(layer, plans[layer.name], errors.get(layer.name)) for layer in graph.in_order() if layer.name in plans]
     exports = {**dict.fromkeys(MODES, integer_outlook(errors)), "float": float_outlook(quantized)}

@@ -2,8 +2,8 @@
 
 import tensorflow as tf
 
-from tfmp.mixins.bit_selector import check_bits
 from tfmp.relaxation import mixture
+from tfmp.search.search_settings import check_bits
 
 
 class ChoiceQuantizerMixin:

@@ -1,34 +1,15 @@
 """Quantizes one tensor by a relaxed choice among bit-widths."""
 
-from collections.abc import Iterable
-
 import numpy as np
 import tensorflow as tf
 
 from tfmp import quantizers
-from tfmp.checks import check_integer, check_integers
 from tfmp.graph import Candidates
 from tfmp.mixins.bit_logits import BitLogits
 from tfmp.relaxation import mixture, quantized, relative_variance
+from tfmp.search.search_settings import check_bits
 
 _CHOICE = ("logits", "temperature", "sampling_step", "mixture_variance")  # variables that no quantizer has
-
-
-def check_bits(bits, name, quantizer, signed):
-    """Returns the candidates of a tensor as quantizers, in increasing bits.
-
-    Raises:
-        ValueError: If there are none, one occurs twice, or one is out of the quantizer's range.
-    """
-    bounds = {"at_least": quantizers.family(quantizer).min_bits, "at_most": quantizers.MAX_BITS}
-    where = f"Quantizer `{quantizers.name_of(quantizer)}`"
-    if isinstance(bits, Iterable) and not isinstance(bits, str):
-        candidates = check_integers(name, bits if isinstance(bits, list) else tuple(bits), **bounds, where=where)
-    else:
-        candidates = (check_integer(name, bits, **bounds, where=where),)
-    if len(set(candidates)) != len(candidates):
-        raise ValueError(f"`{name}` must be different bit-widths. Received: {bits!r}")
-    return tuple(sorted((quantizers.get(quantizer, bits=b, signed=signed) for b in candidates), key=lambda q: q.bits))
 
 
 class BitSelectorMixin:

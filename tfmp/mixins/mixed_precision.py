@@ -1,14 +1,11 @@
 """Body of the mixed-precision layers."""
 
 import zlib
-from collections.abc import Iterable
 
 import tensorflow as tf
 
-from tfmp import quantizers
 from tfmp.checks import check_flag, check_integer
-from tfmp.mixins.bit_selector import check_bits
-from tfmp.relaxation import check_relaxation
+from tfmp.search.search_settings import SearchSettings, shows_settings
 
 
 class MixedPrecisionMixin:
@@ -21,82 +18,52 @@ class MixedPrecisionMixin:
 
     A class of a framework adds `operation(inputs, kernel)`, the plain layer's mathematics without bias and activation,
     and `make_selector`, `make_candidate_kernels`, `make_selection_cost`, which return its own child layers.
+
+    Args:
+        num_calls: How often one forward pass uses the layer.
+        **kwargs: The settings of `tfmp.search.SearchSettings`, which are attributes of the layer, too; and what the
+            plain layer takes.
     """
 
     channel_axes = (-1,)
 
-    def __init__(
-        self,
-        *args,
-        weight_bits=(1, 2, 3, 4),
-        activation_bits=(2, 3, 4),
-        quantizer="lsq",
-        signed_input=False,
-        relaxation="softmax",
-        shared_range=True,
-        shared_weights=True,
-        coupled=False,
-        num_calls=1,
-        seed=0,
-        **kwargs,
-    ):
+    @shows_settings
+    def __init__(self, *args, num_calls=1, **kwargs):
+        settings, kwargs = SearchSettings.taken_from(kwargs)
         super().__init__(*args, **kwargs)
-        check_relaxation(relaxation)
-        flags = {"shared_range": shared_range, "shared_weights": shared_weights, "coupled": coupled}
-        check_flags_and_seed({**flags, "signed_input": signed_input}, seed)
-        check_integer("num_calls", num_calls, at_least=1)
-        weight_quantizer, activation_quantizer = quantizer_pair(quantizer)
-        given = weight_bits, activation_bits
-        if weight_bits is not None:
-            weight_bits = tuple(q.bits for q in check_bits(weight_bits, "weight_bits", weight_quantizer, True))
-        if activation_bits is not None:
-            if signed_input and not quantizers.family(activation_quantizer).takes_signed_input:
-                raise ValueError(
-                    f"Layer `{self.searched_name}`: quantizer `{activation_quantizer}` cannot represent an input that "
-                    'can be negative. Expected `signed_input=False` with it; use "lsq" for such inputs.'
-                )
-            found = check_bits(activation_bits, "activation_bits", activation_quantizer, signed_input)
-            activation_bits = tuple(q.bits for q in found)
-        if coupled:
-            check_coupled(*given)
-        self.weight_bits = weight_bits
-        self.activation_bits = activation_bits
-        self.quantizer = quantizer_names(quantizer)
-        self.signed_input = signed_input
-        self.relaxation = relaxation
-        self.shared_range = shared_range
-        self.shared_weights = shared_weights
-        self.coupled = coupled
-        self.num_calls = num_calls
-        self.seed = seed
-        options = {"relaxation": relaxation, "shared_range": shared_range}
+        check_flag("signed_input", settings.signed_input)
+        self.num_calls = check_integer("num_calls", num_calls, at_least=1)
+        for name, value in settings.config().items():
+            setattr(self, name, value)
+        options = {"relaxation": settings.relaxation, "shared_range": settings.shared_range}
+        weight_quantizer, activation_quantizer = settings.quantizer_pair
         self.weight_selector = self.activation_selector = self.selection_cost = self.candidate_kernels = None
-        if weight_bits is not None:
+        if settings.weight_bits is not None:
             self.weight_selector = self.make_selector(
-                weight_bits,
+                settings.weight_bits,
                 quantizer=weight_quantizer,
                 channel_axes=self.channel_axes,
                 seed=self._noise_seed("weight"),
                 name="weight_selector",
                 **options,
             )
-        if activation_bits is not None:
+        if settings.activation_bits is not None:
             self.activation_selector = self.make_selector(
-                activation_bits,
+                settings.activation_bits,
                 quantizer=activation_quantizer,
-                signed=signed_input,
+                signed=settings.signed_input,
                 seed=self._noise_seed("activation"),
                 name="activation_selector",
                 **options,
             )
-        sizes = len(weight_bits or (32,)), len(activation_bits or (32,))
+        sizes = len(settings.weight_bits or (32,)), len(settings.activation_bits or (32,))
         if max(sizes) > 1:
             self.selection_cost = self.make_selection_cost(
-                *sizes, num_calls=num_calls, coupled=coupled, name="selection_cost"
+                *sizes, num_calls=num_calls, coupled=settings.coupled, name="selection_cost"
             )
-        if sizes[0] > 1 and not shared_weights:
+        if sizes[0] > 1 and not settings.shared_weights:
             self.candidate_kernels = self.make_candidate_kernels(
-                weight_bits[:-1], dtype=self.variable_dtype, name="candidate_kernels"
+                settings.weight_bits[:-1], dtype=self.variable_dtype, name="candidate_kernels"
             )
         if self.is_coupled:
             self.activation_selector.share_choice(self.weight_selector)
@@ -181,65 +148,8 @@ class MixedPrecisionMixin:
             self.selection_cost(_probabilities(self.weight_selector), _probabilities(self.activation_selector))
 
     def get_config(self):
-        return {
-            **super().get_config(),
-            "weight_bits": self.weight_bits,
-            "activation_bits": self.activation_bits,
-            "quantizer": self.quantizer,
-            "signed_input": self.signed_input,
-            "relaxation": self.relaxation,
-            "shared_range": self.shared_range,
-            "shared_weights": self.shared_weights,
-            "coupled": self.coupled,
-            "num_calls": self.num_calls,
-            "seed": self.seed,
-        }
-
-
-def check_flags_and_seed(flags, seed):
-    """Raises `ValueError` unless the flags, by name, are True or False and the seed is an integer from 0."""
-    for name, value in flags.items():
-        check_flag(name, value)
-    check_integer("seed", seed, at_least=0)
-
-
-def check_coupled(weight_bits, activation_bits):
-    """Raises `ValueError` unless candidate i of the kernel can go with candidate i of the input."""
-    tensors = [tuple(bits) if isinstance(bits, Iterable) else (bits,) for bits in (weight_bits, activation_bits)]
-    if len(tensors[0]) != len(tensors[1]) or any(list(bits) != sorted(bits) for bits in tensors if len(bits) > 1):
-        raise ValueError(
-            "`coupled=True` pairs candidate i of the weights with candidate i of the activations: expected "
-            "equally many of both, in increasing order, such as `weight_bits=(1, 2, 4), activation_bits=(2, 3, 4)`. "
-            f"Received: weight_bits={weight_bits}, activation_bits={activation_bits}"
-        )
-
-
-def quantizer_pair(quantizer) -> tuple[str, str]:
-    """Names of the weight and the activation quantizer, from one for both or a pair; each a name, class or instance."""
-    one = isinstance(quantizer, str | type | quantizers.Quantizer)
-    pair = (quantizer, quantizer) if one else quantizer
-    if not isinstance(pair, list | tuple) or len(pair) != 2:
-        raise ValueError(
-            "`quantizer` must be a quantizer by name, class or instance, or a pair of these (weights, activations). "
-            f"Received: {quantizer!r}"
-        )
-    weights, activations = map(quantizers.name_of, pair)
-    other = quantizers.family(activations).activation_name
-    if other is None:
-        return weights, activations
-    if one:
-        return weights, other
-    raise ValueError(
-        f"Quantizer `{activations}` is for kernels. Received: quantizer={quantizer!r}. Name another one for "
-        f'activations, "{other}" for example.'
-    )
-
-
-def quantizer_names(quantizer) -> str | tuple[str, str]:
-    """The argument in names, for configurations: one for both tensors, or a pair."""
-    if isinstance(quantizer, list | tuple):
-        return tuple(map(quantizers.name_of, quantizer))
-    return quantizers.name_of(quantizer)
+        settings = {name: getattr(self, name) for name in SearchSettings.names()}
+        return {**super().get_config(), **settings, "num_calls": self.num_calls}
 
 
 def _probabilities(selector):

@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from tfmp import quantizers
 from tfmp.checks import check_flag
-from tfmp.mixins.bit_selector import check_bits
+from tfmp.search.search_settings import check_bits
 
 
 class QuantizeMixin:

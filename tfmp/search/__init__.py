@@ -2,6 +2,7 @@
 
 from tfmp.search.budget import Budget
 from tfmp.search.lagrangian import DualAscent, FixedMultiplier, Multiplier
+from tfmp.search.search_settings import SearchSettings
 from tfmp.search.searched_cost import SearchedCost
 
 __all__ = [
@@ -9,5 +10,6 @@ __all__ = [
     "DualAscent",
     "FixedMultiplier",
     "Multiplier",
+    "SearchSettings",
     "SearchedCost",
 ]

@@ -160,6 +160,9 @@ def preset_names() -> tuple[str, ...]:
 def register_preset(hardware: Hardware) -> Hardware:
     """Registers hardware as a preset under its `name`, for costs, reports and commands; returns it.
 
+    Args:
+        hardware: The hardware.
+
     Raises:
         TypeError: If it is not a `Hardware`.
         ValueError: If the name is that of other hardware.

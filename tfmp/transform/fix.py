@@ -9,8 +9,8 @@ from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import framework_of
 from tfmp.checks import check_choice, check_flag, check_function
 from tfmp.graph import BitAssignment, Candidates, Graph, Layer
-from tfmp.mixins.mixed_precision import quantizer_pair
 from tfmp.search.chosen_layers import chosen_layers
+from tfmp.search.search_settings import quantizer_pair
 from tfmp.transform.calibration.calibrate import reestimate_normalization
 from tfmp.transform.calibration.familiar_data import is_familiar
 from tfmp.transform.calibration.post_training import quantize_after_training

@@ -7,15 +7,15 @@ from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import framework_of
 from tfmp.checks import check_choice, check_function, check_integers, is_integer, received
 from tfmp.graph import BitAssignment
-from tfmp.mixins.bit_selector import check_bits
-from tfmp.mixins.mixed_precision import quantizer_pair
 from tfmp.quantizers import QuantizerLike
+from tfmp.search.chosen_layers import KEPT_QUANTIZERS
+from tfmp.search.search_settings import SearchSettings, check_bits, quantizer_pair
 from tfmp.transform.calibration.familiar_data import is_familiar
 from tfmp.transform.calibration.post_training import quantize_after_training
 from tfmp.transform.candidate_checks import check_kernel, check_range, check_zero
 from tfmp.transform.edits.activation_quantizers import STORAGE_BITS
 from tfmp.transform.edits.layer_plan import EIGHT_BITS, SEARCHED, plan
-from tfmp.transform.edits.quantized_layer import KEPT_ARGUMENTS
+from tfmp.transform.edits.quantized_layer import KEPT_SETTINGS
 from tfmp.transform.edits.relaxed_graph import relaxed_graph
 from tfmp.transform.edits.split_layers import with_split_separables
 from tfmp.transform.edits.without_quantizers import in_floating_point
@@ -91,8 +91,8 @@ def quantize(
     for name, pair_of in chosen.items():
         if plans[name].status == EIGHT_BITS and pair_of != (STORAGE_BITS, STORAGE_BITS):
             raise ValueError(f"`bits` of layer `{name}` must be (8, 8): {plans[name].reason}. Received: {pair_of}")
-    arguments = {name: _arguments(*chosen[name], pair, plans[name].signed_input) for name in chosen}
-    _, graph = relaxed_graph(graph, plans, lambda name: arguments.get(name, KEPT_ARGUMENTS), integer=True)
+    settings = {name: _settings(*chosen[name], pair, plans[name].signed_input) for name in chosen}
+    _, graph = relaxed_graph(graph, plans, lambda name: settings.get(name, KEPT_SETTINGS), integer=True)
     for layer in graph.in_order():
         for check in (check_kernel, check_range, check_zero):
             check(layer)
@@ -119,16 +119,17 @@ def _bits_by_layer(model: KerasModel, bits: Any) -> Mapping[str, tuple[int, int]
     return {} if pair == (STORAGE_BITS, STORAGE_BITS) else BitAssignment.uniform(model, *pair).bits
 
 
-def _arguments(weight_bits, activation_bits, quantizer, signed_input):
-    """Returns the arguments of a `MixedPrecision*` layer with fixed bits."""
+def _settings(weight_bits, activation_bits, quantizer, signed_input):
+    """Returns the settings of a layer with fixed bits."""
     weight, activation = (
         kept if bits == STORAGE_BITS else name
-        for bits, name, kept in zip((weight_bits, activation_bits), quantizer, KEPT_ARGUMENTS["quantizer"], strict=True)
+        for bits, name, kept in zip((weight_bits, activation_bits), quantizer, KEPT_QUANTIZERS, strict=True)
     )
     check_bits(weight_bits, "bits", weight, True)
     check_bits(activation_bits, "bits", activation, signed_input)
-    return {
-        "weight_bits": (weight_bits,),
-        "activation_bits": (activation_bits,),
-        "quantizer": (weight, activation),
-    }
+    return SearchSettings(
+        weight_bits=weight_bits,
+        activation_bits=activation_bits,
+        quantizer=(weight, activation),
+        signed_input=signed_input,
+    )

@@ -6,10 +6,8 @@ from typing import Any
 
 from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import framework_of
-from tfmp.mixins.bit_selector import check_bits
-from tfmp.mixins.mixed_precision import check_coupled, check_flags_and_seed, quantizer_pair
 from tfmp.quantizers import QuantizerLike
-from tfmp.relaxation import check_relaxation
+from tfmp.search.search_settings import SearchSettings, check_bits
 from tfmp.transform.calibration.calibrate import calibrate_ranges
 from tfmp.transform.candidate_checks import check_kernel, check_range, check_zero
 from tfmp.transform.dry_run import fold_errors, integer_outlook
@@ -81,14 +79,20 @@ def relax(
     Example:
         >>> search_model = tfmp.relax(model, calibration=x_train[:256])
     """
-    pair = quantizer_pair(quantizer)
-    check_bits(weight_bits, "weight_bits", pair[0], True)
+    settings = SearchSettings(
+        weight_bits=weight_bits,
+        activation_bits=activation_bits,
+        quantizer=quantizer,
+        signed_input=None,
+        relaxation=relaxation,
+        shared_range=shared_range,
+        shared_weights=shared_weights,
+        coupled=coupled,
+        seed=seed,
+    )
+    pair = settings.quantizer_pair
+    check_bits(weight_bits, "weight_bits", pair[0], True)  # None, which a layer takes, is no search
     check_bits(activation_bits, "activation_bits", pair[1], False)
-    check_relaxation(relaxation)
-    flags = {"shared_range": shared_range, "shared_weights": shared_weights, "coupled": coupled}
-    check_flags_and_seed(flags, seed)
-    if coupled:
-        check_coupled(weight_bits, activation_bits)
     framework = framework_of(model)
     original = framework.read(model)
     graph = with_split_separables(original)
@@ -103,18 +107,8 @@ def relax(
     plans = plan(graph, first_and_last=first_and_last, **options)
     if not _searched(plans):
         raise _nothing_to_search(graph, plans, _searched(plan(graph, first_and_last="search", **options)))
-    arguments = {
-        "weight_bits": weight_bits,
-        "activation_bits": activation_bits,
-        "quantizer": quantizer,
-        "relaxation": relaxation,
-        "shared_range": shared_range,
-        "shared_weights": shared_weights,
-        "coupled": coupled,
-        "seed": seed,
-    }
     integer = first_and_last != "float"
-    float_graph, graph = relaxed_graph(graph, plans, lambda name: arguments, integer=integer)
+    float_graph, graph = relaxed_graph(graph, plans, lambda name: settings, integer=integer)
     for layer in graph.in_order():
         for check in (check_kernel, check_range, *((check_zero,) if integer else ())):
             check(layer)

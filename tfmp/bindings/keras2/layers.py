@@ -15,8 +15,7 @@ class MixedPrecisionConv2D(SelectingLayer, MixedPrecisionMixin, tf_keras.layers.
 
     Args:
         filters, kernel_size: As in `tf_keras.layers.Conv2D`, like every argument that is not named here.
-        weight_bits, activation_bits, quantizer, signed_input, relaxation, shared_range, shared_weights, coupled,
-            num_calls, seed: As in `tfmp.layers.MixedPrecisionConv2D`.
+        weight_bits, activation_bits, ...: The settings of `tfmp.search.SearchSettings`, and `num_calls`.
 
     Example:
         >>> layer = MixedPrecisionConv2D(8, 3, weight_bits=(2, 4), activation_bits=(4,))
@@ -34,8 +33,7 @@ class MixedPrecisionConv1D(SelectingLayer, MixedPrecisionMixin, tf_keras.layers.
 
     Args:
         filters, kernel_size: As in `tf_keras.layers.Conv1D`, like every argument that is not named here.
-        weight_bits, activation_bits, quantizer, signed_input, relaxation, shared_range, shared_weights, coupled,
-            num_calls, seed: As in `tfmp.layers.MixedPrecisionConv2D`.
+        weight_bits, activation_bits, ...: The settings of `tfmp.search.SearchSettings`, and `num_calls`.
     """
 
     def operation(self, inputs, kernel):
@@ -54,8 +52,7 @@ class MixedPrecisionDepthwiseConv2D(SelectingLayer, MixedPrecisionMixin, tf_kera
 
     Args:
         kernel_size: As in `tf_keras.layers.DepthwiseConv2D`, like every argument that is not named here.
-        weight_bits, activation_bits, quantizer, signed_input, relaxation, shared_range, shared_weights, coupled,
-            num_calls, seed: As in `tfmp.layers.MixedPrecisionConv2D`.
+        weight_bits, activation_bits, ...: The settings of `tfmp.search.SearchSettings`, and `num_calls`.
     """
 
     channel_axes = (-2, -1)
@@ -81,8 +78,7 @@ class MixedPrecisionDepthwiseConv1D(SelectingLayer, MixedPrecisionMixin, tf_kera
 
     Args:
         kernel_size: As in `tf_keras.layers.DepthwiseConv1D`, like every argument that is not named here.
-        weight_bits, activation_bits, quantizer, signed_input, relaxation, shared_range, shared_weights, coupled,
-            num_calls, seed: As in `tfmp.layers.MixedPrecisionConv2D`.
+        weight_bits, activation_bits, ...: The settings of `tfmp.search.SearchSettings`, and `num_calls`.
     """
 
     channel_axes = (-2, -1)
@@ -111,8 +107,7 @@ class MixedPrecisionConv2DTranspose(SelectingLayer, MixedPrecisionMixin, tf_kera
 
     Args:
         filters, kernel_size: As in `tf_keras.layers.Conv2DTranspose`, like every argument that is not named here.
-        weight_bits, activation_bits, quantizer, signed_input, relaxation, shared_range, shared_weights, coupled,
-            num_calls, seed: As in `tfmp.layers.MixedPrecisionConv2D`.
+        weight_bits, activation_bits, ...: The settings of `tfmp.search.SearchSettings`, and `num_calls`.
     """
 
     channel_axes = (-2,)
@@ -143,8 +138,7 @@ class MixedPrecisionDense(SelectingLayer, MixedPrecisionMixin, tf_keras.layers.D
 
     Args:
         units: As in `tf_keras.layers.Dense`, like every argument that is not named here.
-        weight_bits, activation_bits, quantizer, signed_input, relaxation, shared_range, shared_weights, coupled,
-            num_calls, seed: As in `tfmp.layers.MixedPrecisionConv2D`.
+        weight_bits, activation_bits, ...: The settings of `tfmp.search.SearchSettings`, and `num_calls`.
     """
 
     def operation(self, inputs, kernel):

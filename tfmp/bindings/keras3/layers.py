@@ -24,18 +24,8 @@ class MixedPrecisionConv2D(SelectingLayer, MixedPrecisionMixin, keras.layers.Con
 
     Args:
         filters, kernel_size: As in `keras.layers.Conv2D`, like every argument that is not named here.
-        weight_bits: Candidates for the kernel, or None to leave it in floating point.
-        activation_bits: Candidates for the input, or None to leave it in floating point.
-        quantizer: Name of a quantizer family (`tfmp.quantizers.names()`), or a pair of names (weights, activations).
-        signed_input: True if the input can be negative. By default it cannot, as after a ReLU, and is clipped at 0.
-        relaxation: `"softmax"` (EdMIPS), `"annealed"` or `"gumbel"`.
-        shared_range: If True, the candidates of a tensor share one learned range; else each learns its own.
-        shared_weights: If True, the candidates quantize one kernel (eq. 16); else each has one of its own (eq. 15), and
-            `kernel` is that of the widest.
-        coupled: If True, candidate i of the kernel goes with candidate i of the input: one vector of logits, and one
-            convolution for each pair, sum_k p_k conv(A_k(x), W_k(kernel)). Both then have equally many candidates.
+        weight_bits, activation_bits, ...: The settings of `tfmp.search.SearchSettings`.
         num_calls: How often one forward pass uses the layer.
-        seed: Integer, for Gumbel noise.
 
     Attributes:
         weight_selector, activation_selector: Child layers with `bits`, `logits`, `probabilities()`, `expected_bits()`;
@@ -65,8 +55,7 @@ class MixedPrecisionConv1D(SelectingLayer, MixedPrecisionMixin, keras.layers.Con
 
     Args:
         filters, kernel_size: As in `keras.layers.Conv1D`, like every argument that is not named here.
-        weight_bits, activation_bits, quantizer, signed_input, relaxation, shared_range, shared_weights, coupled,
-            num_calls, seed: As in `MixedPrecisionConv2D`.
+        weight_bits, activation_bits, ...: The settings of `tfmp.search.SearchSettings`, and `num_calls`.
     """
 
     def operation(self, inputs, kernel):
@@ -85,8 +74,7 @@ class MixedPrecisionDepthwiseConv2D(SelectingLayer, MixedPrecisionMixin, keras.l
 
     Args:
         kernel_size: As in `keras.layers.DepthwiseConv2D`, like every argument that is not named here.
-        weight_bits, activation_bits, quantizer, signed_input, relaxation, shared_range, shared_weights, coupled,
-            num_calls, seed: As in `MixedPrecisionConv2D`.
+        weight_bits, activation_bits, ...: The settings of `tfmp.search.SearchSettings`, and `num_calls`.
     """
 
     channel_axes = (-2, -1)
@@ -101,8 +89,7 @@ class MixedPrecisionDepthwiseConv1D(SelectingLayer, MixedPrecisionMixin, keras.l
 
     Args:
         kernel_size: As in `keras.layers.DepthwiseConv1D`, like every argument that is not named here.
-        weight_bits, activation_bits, quantizer, signed_input, relaxation, shared_range, shared_weights, coupled,
-            num_calls, seed: As in `MixedPrecisionConv2D`.
+        weight_bits, activation_bits, ...: The settings of `tfmp.search.SearchSettings`, and `num_calls`.
     """
 
     channel_axes = (-2, -1)
@@ -117,8 +104,7 @@ class MixedPrecisionConv2DTranspose(SelectingLayer, MixedPrecisionMixin, keras.l
 
     Args:
         filters, kernel_size: As in `keras.layers.Conv2DTranspose`, like every argument that is not named here.
-        weight_bits, activation_bits, quantizer, signed_input, relaxation, shared_range, shared_weights, coupled,
-            num_calls, seed: As in `MixedPrecisionConv2D`.
+        weight_bits, activation_bits, ...: The settings of `tfmp.search.SearchSettings`, and `num_calls`.
     """
 
     channel_axes = (-2,)
@@ -141,8 +127,7 @@ class MixedPrecisionDense(SelectingLayer, MixedPrecisionMixin, keras.layers.Dens
 
     Args:
         units: As in `keras.layers.Dense`, like every argument that is not named here.
-        weight_bits, activation_bits, quantizer, signed_input, relaxation, shared_range, shared_weights, coupled,
-            num_calls, seed: As in `MixedPrecisionConv2D`.
+        weight_bits, activation_bits, ...: The settings of `tfmp.search.SearchSettings`, and `num_calls`.
     """
 
     def operation(self, inputs, kernel):

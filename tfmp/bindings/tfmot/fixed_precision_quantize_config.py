@@ -35,8 +35,8 @@ class FixedPrecisionQuantizeConfig(MixedPrecisionQuantizeConfig):
         return {
             "weight_bits": None if self.weight_bits is None else self.weight_bits[0],
             "activation_bits": None if self.activation_bits is None else self.activation_bits[0],
-            "quantizer": self.quantizer,
-            "signed_input": self.signed_input,
+            "quantizer": self.settings.quantizer,
+            "signed_input": self.settings.signed_input,
         }
 
 

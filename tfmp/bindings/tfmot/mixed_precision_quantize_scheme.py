@@ -14,15 +14,15 @@ class MixedPrecisionQuantizeRegistry(QuantizeRegistry):
     """Gives a layer with a kernel the configuration of its scheme.
 
     Args:
-        arguments: Of `MixedPrecisionQuantizeConfig`.
+        config: The `MixedPrecisionQuantizeConfig` of layers that are annotated without one.
 
     Attributes:
         left_alone: Names of the layers that nobody annotated in the model applied last. TFMOT would quantize the output
             of one that an annotated layer reads; here that layer quantizes its input.
     """
 
-    def __init__(self, arguments):
-        self.arguments = dict(arguments)
+    def __init__(self, config):
+        self.config = config
         self.left_alone = frozenset()
 
     def supports(self, layer) -> bool:
@@ -36,7 +36,7 @@ class MixedPrecisionQuantizeRegistry(QuantizeRegistry):
                 f"Layer `{layer.name}` ({type(layer).__name__}) is not annotated, or has no kernel that could be "
                 f"quantized. Layers with one: {', '.join(kernel_classes().values())}"
             )
-        return MixedPrecisionQuantizeConfig(**self.arguments)
+        return MixedPrecisionQuantizeConfig.from_config(self.config.get_config())
 
 
 class MixedPrecisionQuantizeLayoutTransform(QuantizeLayoutTransform):
@@ -59,7 +59,7 @@ class MixedPrecisionQuantizeLayoutTransform(QuantizeLayoutTransform):
         ours, theirs = {}, {}
         for name, config in annotated.items():
             if config is None or isinstance(config, MixedPrecisionQuantizeConfig):
-                ours[name] = config if config is None else {**config.arguments, "signed_input": config.signed_input}
+                ours[name] = None if config is None else config.settings
             else:
                 theirs[name] = config
         stored = {name for name, config in theirs.items() if _quantizes_output(config, model.get_layer(name))}
@@ -71,11 +71,11 @@ class QuantizeSchemeBase(QuantizeScheme):
     """A scheme for `quantize_apply` whose layout is decided on a `Graph`.
 
     Args:
-        arguments: Of the `MixedPrecisionQuantizeConfig` for layers that are annotated without a configuration.
+        config: The `MixedPrecisionQuantizeConfig` of layers that are annotated without one.
     """
 
-    def __init__(self, arguments):
-        self.registry = MixedPrecisionQuantizeRegistry(arguments)
+    def __init__(self, config):
+        self.registry = MixedPrecisionQuantizeRegistry(config)
 
     @abc.abstractmethod
     def quantize(self, graph, ours, *, theirs, stored):
@@ -83,7 +83,7 @@ class QuantizeSchemeBase(QuantizeScheme):
 
         Args:
             graph: The model in floating point.
-            ours: Name of an annotated layer to the arguments of its configuration, None for those of the scheme.
+            ours: Name of an annotated layer to the settings of its search, None for those of the scheme.
             theirs: Names of the layers that TFMOT quantizes by itself.
             stored: Those of them whose output it quantizes.
         """

@@ -10,10 +10,9 @@ from tfmp.bindings.tfmot.fixed_precision_quantize_config import FixedPrecisionQu
 from tfmp.bindings.tfmot.mixed_precision_quantize_config import MixedPrecisionQuantizeConfig
 from tfmp.bindings.tfmot.mixed_precision_quantize_wrapper import MixedPrecisionQuantizeWrapper
 from tfmp.graph import Graph, Layer, LayerOrigin
+from tfmp.search.search_settings import SearchSettings
 
 PREFIX = "quant_"
-_OPTIONS = ("quantizer", "signed_input", "relaxation", "shared_range", "shared_weights", "seed")
-_ARGUMENTS = ("weight_bits", "activation_bits", *_OPTIONS)
 
 
 def wrapped(graph: Graph) -> Graph:
@@ -60,9 +59,9 @@ def _as_it_was(layer):
 def _with_our_wrapper(layer: Layer, name) -> Layer:
     plain_class = getattr(tf_keras.layers, kernel_classes()[layer.kind])
     config = dict(layer.origin.config)
-    arguments = {key: config.pop(key) for key in _ARGUMENTS if key in config}
+    arguments = {key: config.pop(key) for key in SearchSettings.names() if key in config}
+    arguments.pop("coupled", None)  # never so in a wrapper, which calls its layer once
     num_calls = config.pop("num_calls", 1)
-    config.pop("coupled", None)  # never so in a wrapper, which calls its layer once
     if len(layer.weight.formats) > 1 or len(layer.activation.formats) > 1:
         quantize_config = MixedPrecisionQuantizeConfig(**arguments)
     else:

@@ -1,50 +1,49 @@
 """Quantizes the annotated layers of a float network (TFMOT)."""
 
 from collections.abc import Collection, Mapping
-from typing import Any
 
 from tfmp.graph import Graph
-from tfmp.mixins.mixed_precision import quantizer_pair
 from tfmp.operators.affine_chain import FUSED_ACTIVATIONS
 from tfmp.operators.batch_normalization import with_positive_gammas
 from tfmp.operators.nonnegativity import non_negative_tensors
+from tfmp.search.search_settings import SearchSettings
 from tfmp.transform.edits.activation_quantizers import quantize_layer, with_stored_tensors
 from tfmp.transform.edits.layer_plan import EIGHT_BITS, FLOAT, plan
-from tfmp.transform.edits.quantized_layer import KEPT_ARGUMENTS, quantized_layer
+from tfmp.transform.edits.quantized_layer import KEPT_SETTINGS, quantized_layer
 from tfmp.transform.edits.split_layers import with_pairwise_additions, with_separate_activations, with_split_separables
 
 
 def with_annotated_layers(
     graph: Graph,
-    ours: Mapping[str, Mapping[str, Any] | None],
+    ours: Mapping[str, SearchSettings | None],
     *,
-    default: Mapping[str, Any],
+    default: SearchSettings,
     first_and_last: str = "int8",
     theirs: Collection[str] = (),
     stored: Collection[str] = (),
 ) -> Graph:
-    """Quantizes some layers of a network, each with arguments of its own.
+    """Quantizes some layers of a network, each with settings of its own.
 
     If every layer with a kernel is quantized, the network becomes one of integers: every tensor that it stores gets a
     quantizer, as `tfmp.relax` does. Else only what the named layers need is quantized.
 
     Args:
         graph: The network in floating point.
-        ours: Layer name to the arguments of the `MixedPrecision*` layer that it becomes; None for the default.
-        default: Arguments of the layers without any, unless `first_and_last` keeps them at 8 bits.
+        ours: Layer name to the settings of its search; None for the default.
+        default: Settings of the layers without any, unless `first_and_last` keeps them at 8 bits.
         first_and_last: As in `tfmp.relax`.
         theirs: Names of layers that another library quantizes, but for their inputs.
         stored: Those of them whose output it quantizes.
 
     Raises:
-        ValueError: If a layer with arguments has no kernel.
+        ValueError: If a layer with settings has no kernel.
     """
     chosen = dict(ours)
     names = set(graph.layers)
     graph = with_split_separables(graph)
     for name in [name for name in ours if f"{name}_depthwise" in set(graph.layers) - names]:
         chosen[f"{name}_depthwise"] = ours[name]
-    plans = plan(graph, first_and_last=first_and_last, quantizer=quantizer_pair(default["quantizer"]))
+    plans = plan(graph, first_and_last=first_and_last, quantizer=default.quantizer_pair)
     products = [layer.name for layer in graph.in_order() if layer.shape is not None]
     _check_kernels(graph, chosen)
     kept_float = [name for name in products if plans[name].status == FLOAT]
@@ -58,9 +57,8 @@ def with_annotated_layers(
         if name in chosen:
             found = chosen[name]
             if found is None:
-                found = KEPT_ARGUMENTS if plans[name].status == EIGHT_BITS else default
-            signed = found.get("signed_input")
-            signed = plans[name].signed_input if signed is None else signed
+                found = KEPT_SETTINGS if plans[name].status == EIGHT_BITS else default
+            signed = plans[name].signed_input
             changed[name] = quantized_layer(graph, graph.layers[name], found, signed_input=signed)
     graph = graph.replace_layers(changed)
     graph, placeholders = _with_placeholders(graph, stored)

@@ -2,47 +2,40 @@
 
 import dataclasses
 import zlib
-from collections.abc import Mapping
-from typing import Any
 
 from tfmp.graph import UNQUANTIZED, Candidates, Graph, Layer, LayerOrigin
-from tfmp.mixins.bit_selector import check_bits
-from tfmp.mixins.mixed_precision import quantizer_pair
 from tfmp.search.chosen_layers import KEPT_BITS, KEPT_QUANTIZERS
+from tfmp.search.search_settings import SearchSettings, check_bits
 
 # Of layers that are not searched.
-KEPT_ARGUMENTS: dict[str, Any] = {
-    "weight_bits": (KEPT_BITS,),
-    "activation_bits": (KEPT_BITS,),
-    "quantizer": KEPT_QUANTIZERS,
-}
+KEPT_SETTINGS = SearchSettings(
+    weight_bits=KEPT_BITS, activation_bits=KEPT_BITS, quantizer=KEPT_QUANTIZERS, signed_input=None
+)
 
 
-def quantized_layer(graph: Graph, layer: Layer, arguments: Mapping[str, Any], *, signed_input: bool) -> Layer:
+def quantized_layer(graph: Graph, layer: Layer, settings: SearchSettings, *, signed_input: bool) -> Layer:
     """Returns a layer with a kernel as a `MixedPrecision*` one, its candidates equally probable.
 
     Args:
         graph: The graph that calls it.
         layer: The layer, in floating point.
-        arguments: Of the `MixedPrecision*` layer: `weight_bits`, `activation_bits`, `quantizer`, ...; bits are None for
-            a tensor that stays in floating point.
-        signed_input: True if its input can be negative.
+        settings: How it is searched or quantized.
+        signed_input: True if its input can be negative, where the settings do not say it.
     """
-    weight_quantizer, activation_quantizer = quantizer_pair(arguments["quantizer"])
-    weight = _uniform(arguments["weight_bits"], "weight_bits", weight_quantizer, True)
-    if not arguments.get("shared_weights", True) and layer.weights:
-        weight = dataclasses.replace(weight, kernels=dict.fromkeys(weight.bits[:-1], layer.weights["kernel"]))
     around = layer.name.rpartition("/")[0]
-    if around and "seed" in arguments:  # layers of one name in several nested models draw noise of their own
-        arguments = {**arguments, "seed": zlib.crc32(f"{arguments['seed']}/{around}".encode())}
-    others = {key: value for key, value in arguments.items() if key not in ("weight_bits", "activation_bits")}
-    others |= {"signed_input": signed_input, "num_calls": sum(call.layer == layer.name for call in graph.calls)}
-    activation = _uniform(arguments["activation_bits"], "activation_bits", activation_quantizer, signed_input)
-    plain = dataclasses.replace(layer, origin=LayerOrigin(config=layer.origin.config))
-    return dataclasses.replace(
-        plain.with_candidates(weight, activation, **others), coupled=arguments.get("coupled", False)
-    )
+    if around:  # layers of one name in several nested models draw noise of their own
+        settings = dataclasses.replace(settings, seed=zlib.crc32(f"{settings.seed}/{around}".encode()))
+    if settings.signed_input is None:
+        settings = dataclasses.replace(settings, signed_input=signed_input)
+    quantizers = settings.quantizer_pair
+    weight = _candidates(settings.weight_bits, "weight_bits", quantizers[0], True)
+    activation = _candidates(settings.activation_bits, "activation_bits", quantizers[1], settings.signed_input)
+    if not settings.shared_weights and layer.weights:
+        weight = dataclasses.replace(weight, kernels=dict.fromkeys(weight.bits[:-1], layer.weights["kernel"]))
+    config = {**settings.config(), "num_calls": sum(call.layer == layer.name for call in graph.calls)}
+    plain = dataclasses.replace(layer, origin=LayerOrigin(config={**layer.origin.config, **config}))
+    return dataclasses.replace(plain.with_candidates(weight, activation), coupled=settings.coupled)
 
 
-def _uniform(bits, name, quantizer, signed) -> Candidates:
+def _candidates(bits, name, quantizer, signed) -> Candidates:
     return UNQUANTIZED if bits is None else Candidates.of(check_bits(bits, name, quantizer, signed))
