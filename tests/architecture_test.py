@@ -62,7 +62,7 @@ ONLY_PACKAGES = {
     unit: {"numpy"}
     for unit in ("checks", "registry", "files", "graph", "reports", "operators", "lowering", "simulator", "costs")
 }
-ONLY_PACKAGES["operators"] |= {"scipy"}  # what an activation computes: the error function and the logistic function
+ONLY_PACKAGES["operators"] |= {"scipy"}  # the error function, of gelu
 
 DOORS = {
     "keras": ("tfmp/bindings/keras3/", "tfmp/joint/", "tfmp/layers.py", "tfmp/demo.py", "tfmp/cli/"),
