@@ -1,4 +1,4 @@
-"""Experiments, one a file, run as `python -m recipes.<name>`; imported by nobody but their tests."""
+"""Experiments, one per file, run as `python -m recipes.<name>`; only their tests import them."""
 
 import os
 

@@ -99,7 +99,7 @@ def searched(run):
     """Searches bits within the budget.
 
     Returns:
-        The searched model, and of the record: its accuracy, the probabilities behind the last and every epoch, history.
+        The searched model, and for the record: its accuracy, the probabilities after every epoch, and the history.
     """
     config, seed = run.config, run.seed
     model, _ = float_model(config, seed, run.work_dir)

@@ -3,7 +3,7 @@
     python -m recipes.budget_front --seeds=0,1,2
     python -m recipes.budget_front --config=budget_front_cifar10 --seeds=0,1,2
 
-A run is one `tfmp.tuner.BudgetTuner` over all strategies and budgets, which resumes behind its last trial. Its JSON has
+A run is one `tfmp.tuner.BudgetTuner` over all strategies and budgets, which resumes after its last trial. Its JSON has
 a point for every trial; all fronts of a seed are compared by the area up to the same corner: the BitOps of all layers
 at the most bits, and the lowest accuracy of any trial. Beside the JSON of runs, `fronts/` has those of each seed as
 JSON and CSV.

@@ -49,7 +49,7 @@ def measured(baseline):
 
 
 def comparison(reinforce, logits, exact, num_estimates):
-    """Statistics of many estimates; the first ones, which the moving average starts from, are left out."""
+    """Returns statistics of many estimates, without the first ones, from which the moving average starts."""
     start, warm_up = time.process_time(), 20
     found = [reinforce.estimate(logits, (step,)).gradient for step in range(num_estimates + warm_up)][warm_up:]
     seconds = time.process_time() - start

@@ -58,7 +58,7 @@ def sensitivity(runs):
 
 
 def evolution(runs):
-    """Fig. 4: the probabilities of the candidates behind each epoch."""
+    """Fig. 4: the probabilities of the candidates after each epoch."""
     for name, records in runs.items():
         record = records[min(records)]
         epochs = [record["evolution"][epoch] for epoch in sorted(record["evolution"], key=int)]

@@ -1,4 +1,4 @@
-"""What a search leaves behind each epoch, for the record of a run that may be killed."""
+"""Records logs and probabilities after each epoch of a search, so that a killed run keeps them."""
 
 import json
 
@@ -8,10 +8,10 @@ from tfmp.files.atomic_file import write_atomically
 
 
 class EpochRecords(keras.callbacks.Callback):
-    """Keeps the logs of each epoch and the probabilities behind it, in a file beside the search's backup as well.
+    """Records the logs of each epoch and the probabilities after it, also in a file beside the search's backup.
 
-    It stands behind the search among the callbacks. A search that goes on behind its last complete epoch finds the
-    records of those before.
+    Put it after the search in the list of callbacks. A search that resumes after its last complete epoch finds the
+    records of earlier epochs.
 
     Args:
         search: The `tfmp.MixedPrecisionSearch`.
@@ -48,7 +48,7 @@ class EpochRecords(keras.callbacks.Callback):
         if len(self._epochs) <= epochs:
             raise ValueError(
                 f"The backup in {self._path.parent} has {epochs} epochs. Expected as many in {self._path.name}, "
-                f"received {max(0, len(self._epochs) - 1)}. Remove both to search anew."
+                f"received {max(0, len(self._epochs) - 1)}. Remove both to start again."
             )
 
     def on_epoch_end(self, epoch, logs=None):

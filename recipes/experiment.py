@@ -74,7 +74,7 @@ Method = Callable[[Run], dict]
 
 
 def load_config(name_or_path) -> dict:
-    """Reads a configuration, given its name in `recipes/configs/` or its path; what it leaves out is its base's."""
+    """Reads a configuration by its name in `recipes/configs/` or its path; missing settings are those of its base."""
     path = pathlib.Path(name_or_path)
     config = json.loads((path if path.suffix else CONFIGS / f"{path}.json").read_text())
     base = load_config(config.pop("base")) if "base" in config else {}
@@ -158,7 +158,7 @@ def main(recipe, methods, *, naming=None, finish=None):
         recipe: Its name, that of the default configuration.
         methods: Name to method.
         naming: See `plan`.
-        finish: Called behind the last run with the results' folder and one for pictures, to draw them: `docs/figures`,
+        finish: Called after the last run with the results' folder and one for pictures, to draw them: `docs/figures`,
             or for `--results_dir` a folder `figures` in it.
     """
     flags.DEFINE_list("methods", None, "What to run, in this order; all by default.")

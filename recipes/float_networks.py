@@ -3,7 +3,7 @@
     python -m recipes.float_networks                        # all three, some hours of one core
     python -m recipes.float_networks --methods=resnet8
 
-Trains on all 50,000 images of CIFAR-10, with flips and crops. A run that is killed goes on after its last complete
+Trains on all 50,000 images of CIFAR-10, with flips and crops. A killed run resumes after its last complete
 epoch. The weights of a finished run are beside its JSON, in `recipes/results/float_networks/`.
 
     from recipes import float_networks

@@ -10,7 +10,7 @@ The images are `$TFMP_DATA_DIR/imagenet/train/CLASS/*` and `.../val/CLASS/*`; `-
 - `uniform`: trains one of `uniform_bits` everywhere in the same way.
 - `mixed_final`, `uniform_final`: the same for 95 epochs, as the paper's comparison with others.
 
-The first and the last layer stay in floating point. Runs that were killed resume behind the last complete epoch.
+The first and the last layer stay in floating point. Killed runs resume after the last complete epoch.
 """
 
 import os

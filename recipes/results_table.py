@@ -57,7 +57,7 @@ def pages():
 
 
 def with_tables(text):
-    """A page with its tables and pictures made anew."""
+    """Returns a page with updated tables and pictures."""
     text = _TABLE.sub(lambda m: m[1] + table(ROOT / "recipes" / "results" / m[2]) + m[3], text)
     return _FIGURES.sub(lambda m: m[1] + figures(m[2]) + m[3], text)
 

@@ -310,7 +310,7 @@ _TABLES = {
 
 
 def with_tables(text):
-    """A page with its tables made anew."""
+    """Returns a page with updated tables."""
     return _MARKS.sub(lambda match: match[1] + _TABLES[match[2]]() + match[3], text)
 
 

@@ -10,7 +10,7 @@ class AugmentedImages(keras.utils.PyDataset):
     Args:
         images: `[N, height, width, channels]` array.
         labels: `[N]` array.
-        batch_size: Integer; a last, smaller batch is left out.
+        batch_size: Integer; a last, smaller batch is omitted.
         seed: Integer.
         margin: By how many pixels images are shifted at most.
     """

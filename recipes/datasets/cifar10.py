@@ -55,7 +55,7 @@ def load_cifar10(directory: str | os.PathLike | None = None) -> tuple[Split, Spl
         try:
             data = source(folder)
             check(data)
-        except Exception as error:  # whatever a source fails with, the next one may do
+        except Exception as error:  # if a source fails for any reason, the next one may work
             failures.append(f"{name}: {type(error).__name__}: {error}")
             continue
         _write(path, data)
@@ -100,7 +100,7 @@ def check(data: tuple[Split, Split]) -> None:
 
 
 def from_keras(folder: pathlib.Path) -> tuple[Split, Split]:
-    """Takes the data from `keras.datasets`, which keeps a copy of its own and needs no `folder`."""
+    """Takes the data from `keras.datasets`, which keeps its own copy and needs no `folder`."""
     import keras
 
     with _socket_timeout(NETWORK_TIMEOUT_SECONDS):
@@ -177,7 +177,7 @@ def _write(path: pathlib.Path, data: tuple[Split, Split]) -> None:
     try:
         with os.fdopen(descriptor, "wb") as file:
             np.savez(file, x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
-        os.chmod(name, 0o644)  # mkstemp lets nobody else read
+        os.chmod(name, 0o644)  # files of mkstemp are private
         os.replace(name, path)
     except BaseException:
         pathlib.Path(name).unlink(missing_ok=True)

@@ -47,7 +47,7 @@ class ImageFolder:
         return len(self.paths)
 
     def training(self, image_size, batch_size, *, seed):
-        """Batches of crops at random, in a new order in each pass; a last, smaller batch is left out."""
+        """Batches of random crops, in a new order in each pass; a last, smaller batch is omitted."""
         images = tf.data.Dataset.from_tensor_slices((self.paths, self.labels)).shuffle(len(self), seed=seed)
         numbers = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True).batch(2, drop_remainder=True)
 

@@ -195,8 +195,9 @@ def test_an_interrupted_command_says_what_is_kept(tmp_path, monkeypatch, capsys,
     (output / "experiment.json").write_text("{}")
     assert cli.main(arguments) == 130
     lines = {
-        "search": f"'{output / 'backup'}' holds the search up to its last complete epoch. The same command goes on.",
-        "tune": f"'{output}' holds every finished trial. The same command with --resume goes on.",
+        "search": f"'{output / 'backup'}' holds the search up to its last complete epoch. "
+        "Run the same command to resume it.",
+        "tune": f"'{output}' holds every finished trial. Run the same command with --resume to continue.",
         "demo": "Nothing is kept.",
     }
     assert capsys.readouterr().err.splitlines() == ["", f"tfmp {command}: interrupted. {lines[command]}"]

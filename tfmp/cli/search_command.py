@@ -78,7 +78,7 @@ def kept(arguments: argparse.Namespace) -> str | None:
     backup = pathlib.Path(arguments.output) / "backup"
     if not any(backup.glob("epoch-*[0-9]")):
         return None
-    return f"{str(backup)!r} holds the search up to its last complete epoch. The same command goes on."
+    return f"{str(backup)!r} holds the search up to its last complete epoch. Run the same command to resume it."
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -90,7 +90,7 @@ def run(arguments: argparse.Namespace) -> None:
     backup = SearchBackup(
         folder / "backup",
         overwrite=arguments.overwrite,
-        way_out="choose another OUTPUT, or pass --overwrite to remove it and start anew",
+        way_out="choose another OUTPUT, or pass --overwrite to remove it and start again",
     )
     last_epoch = backup.epoch_folder(arguments.search_epochs)
     results = SearchResults(folder, last_epoch, arguments.finetune_epochs, overwrite=arguments.overwrite)

@@ -74,7 +74,7 @@ def kept(arguments: argparse.Namespace) -> str | None:
     """Returns what an interrupted run has saved, and how to resume it."""
     if not any(pathlib.Path(arguments.output).glob("**/experiment.json")):
         return None
-    return f"{arguments.output!r} holds every finished trial. The same command with --resume goes on."
+    return f"{arguments.output!r} holds every finished trial. Run the same command with --resume to continue."
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 
 def options_of(quantizer: Any) -> dict[str, Any]:
-    """Returns the arguments of an instance that differ from the defaults of its class, bits and sign left out."""
+    """Returns the arguments of an instance that differ from the defaults of its class, without bits and sign."""
     fields = [field for field in dataclasses.fields(quantizer) if field.init and field.name not in ("bits", "signed")]
     values = {field.name: getattr(quantizer, field.name) for field in fields}
     return {field.name: values[field.name] for field in fields if values[field.name] != field.default}
@@ -23,7 +23,7 @@ def written(name: str, options: Mapping[str, Any]) -> str:
         if not _is_literal(value):
             raise ValueError(
                 f"`{key}` of quantizer `{name}` must be a number, a text or a tuple of these, since models are saved "
-                f"with it. Received: {value!r}. Make it a class attribute of a subclass with a name of its own."
+                f"with it. Received: {value!r}. Make it a class attribute of a subclass with its own name."
             )
     return f"{name}({', '.join(f'{key}={value!r}' for key, value in sorted(options.items()))})" if options else name
 

@@ -72,7 +72,7 @@ class SelectionData:
 
 
 class _Shuffled:
-    """Batches of `size` items in a new random order in each pass; a last, smaller batch is left out."""
+    """Batches of `size` items in a new random order in each pass; a last, smaller batch is omitted."""
 
     def __init__(self, take: Callable[[np.ndarray], Any], count: int, size: int, seed: int):
         if count == 0:

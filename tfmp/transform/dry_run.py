@@ -97,7 +97,7 @@ class DryRun(Lowering):
             operator = operator_of(layer)
             if operator is not None and operator.check is not None and not self._note(layer, (operator.check,)):
                 self._failed.update(call.outputs)
-            if operator is None:  # whatever may read it
+            if operator is None:  # independent of its readers
                 for tensor in (*call.inputs, *call.outputs):
                     self.demand(tensor, _STAND_IN)
         return super().run()

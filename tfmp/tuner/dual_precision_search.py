@@ -92,7 +92,7 @@ class DualPrecision:
         Raises:
             ValueError: If no trial of the grid was completed.
         """
-        # Not from the tuner, which is a client of its own chief in a distributed search.
+        # Not from the tuner: in a distributed search it is a client of its chief.
         records = Project(os.path.join(self._directory, PRECISIONS)).records()
         completed = [record for record in records if record.is_completed]
         if not completed:

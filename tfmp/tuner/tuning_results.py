@@ -28,7 +28,7 @@ class TuningResults:
         if not self.project.is_experiment:
             raise FileNotFoundError(
                 "Expected the folder of a tuner, `directory/project_name`. Received: "
-                f"{os.fspath(folder)!r}, where no tuning was begun."
+                f"{os.fspath(folder)!r}, which has no run of a tuner."
             )
 
     def model(self, trial_id: str) -> KerasModel:
