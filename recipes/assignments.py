@@ -55,10 +55,10 @@ def assignment_of(run, search_model, x_train):
             raise ValueError(f"No pattern of `assignment` fits {', '.join(unnamed)}. Received: {list(assignment)}")
         return {name: found[-1] for name, found in fitting.items()}
     if assignment == "random":
-        found = tfmp.random_assignment(search_model, budget_of(run.config), seed=run.config["draw"])
+        found = tfmp.assign.at_random(search_model, budget_of(run.config), seed=run.config["draw"])
     elif assignment in ("sensitivity", "greedy"):
         method = "knapsack" if assignment == "sensitivity" else "greedy"
-        found = tfmp.assign_by_sensitivity(search_model, x_train[:256], budget_of(run.config), method=method)
+        found = tfmp.assign.by_sensitivity(search_model, x_train[:256], budget_of(run.config), method=method)
     else:
         return run.result_of(assignment)["bits"]
     return {name: list(pair) for name, pair in found.bits.items()}
@@ -79,7 +79,7 @@ def discretized(search_model, config, seed, x_train):
             return accuracy(network, validation)
 
         calibration = x_train[:2048]
-        found = tfmp.assign_by_validation(
+        found = tfmp.assign.by_validation(
             search_model, score, samples=8, budget=budget, calibration=calibration, seed=drawing
         )
     else:

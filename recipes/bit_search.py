@@ -113,7 +113,7 @@ def searched(run):
     keras.utils.set_random_seed(seed)
     search_model = relaxed(model, config, seed, x_train)
     if config["initialize"]:
-        found = tfmp.assign_by_sensitivity(search_model, x_train[:256], budget_of(config))
+        found = tfmp.assign.by_sensitivity(search_model, x_train[:256], budget_of(config))
         tfmp.initialize_search(search_model, found, confidence=config["initialize"])
     search = tfmp.MixedPrecisionSearch(
         **({"eta": config["eta"]} if config["eta"] else {"budget": budget_of(config)}),

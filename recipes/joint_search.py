@@ -51,7 +51,7 @@ def search(run, space, *, target_mj, epochs, stage="search"):
     parts = search_parts(config, run.seed)
     steps = epochs * len(parts[0](0))
     rate = keras.optimizers.schedules.CosineDecay(config["search_learning_rate"], steps)
-    found = tfmp.JointSearch(
+    found = tfmp.joint.JointSearch(
         space,
         target_mj * 1e6,
         cost=tfmp.costs.Energy(batch=_BATCH),
@@ -133,7 +133,7 @@ def trained(run, network):
     config = run.config
     images = image_set(config, run.seed)
     keras.utils.set_random_seed(run.seed)
-    model = tfmp.build_network(keras, network, quantizer=config["quantizer"], seed=run.seed)
+    model = tfmp.joint.build_network(keras, network, quantizer=config["quantizer"], seed=run.seed)
     if config["normalization"] == "range":
         model = keras.models.clone_model(model, clone_function=_with_range)
     data, steps = mixed(images, config), len(images.training)

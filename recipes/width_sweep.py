@@ -30,15 +30,15 @@ def run_train(run):
 
     def build(width):
         if config["fixed_ends"]:
-            return tfmp.scale_width(network(keras, **arguments), width, fixed_ends=True, keep=config["keep"])
+            return tfmp.width.scale_width(network(keras, **arguments), width, fixed_ends=True, keep=config["keep"])
         return network(keras, width=width, **arguments)
 
     bits = {"weight_bits": config["weight_bits"], "depthwise_bits": config["depthwise_bits"]}
     found = width_of(build, bits, config)
     keras.utils.set_random_seed(run.seed)
-    model = tfmp.dual_precision(build(found.width), **bits, activation_bits=config["activation_bits"])
+    model = tfmp.width.dual_precision(build(found.width), **bits, activation_bits=config["activation_bits"])
     # By name: in groups of several channels these are no depthwise convolutions any more.
-    record = tfmp.MagnitudeVariance(model, layers="*_depthwise") if config["record_magnitudes"] else None
+    record = tfmp.width.MagnitudeVariance(model, layers="*_depthwise") if config["record_magnitudes"] else None
     history = train(model, images.training, config, record)
     return {
         "accuracy": model.evaluate(**images.test, verbose=0, return_dict=True)["accuracy"],
@@ -59,7 +59,7 @@ def width_of(build, bits, config):
     target = kernel_bits(build(config["size_of"]), 8)
     if kernel_bits(build(config["size_of"]), **bits) == target:
         return tfmp.width.Width(config["size_of"], target, target)
-    return tfmp.width_for_size(build, target, **bits, tolerance=config["tolerance"])
+    return tfmp.width.width_for_size(build, target, **bits, tolerance=config["tolerance"])
 
 
 def train(model, training, config, record):

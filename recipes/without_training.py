@@ -3,7 +3,7 @@
     python -m recipes.without_training
 
 For each network, trained in floating point, and each uniform pair of bits, `uniform` gives every searched layer that
-pair and `sensitivity` what `tfmp.assign_by_sensitivity` finds at the same BitOps. Both are then fixed in three ways,
+pair and `sensitivity` what `tfmp.assign.by_sensitivity` finds at the same BitOps. Both are then fixed in three ways,
 from 256 training images and without any training:
 
 - `start`: the ranges that training would start from;
@@ -60,7 +60,7 @@ def quantize(run, kind):
     )
     start = time.time()
     if kind == "sensitivity":
-        assignment = tfmp.assign_by_sensitivity(search_model, images, tfmp.Budget("bitops", like_uniform=(bits, bits)))
+        assignment = tfmp.assign.by_sensitivity(search_model, images, tfmp.Budget("bitops", like_uniform=(bits, bits)))
     else:
         assignment = tfmp.BitAssignment(dict.fromkeys(tfmp.discretize(search_model), (bits, bits)))
     seconds = time.time() - start

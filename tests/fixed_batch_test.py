@@ -51,7 +51,7 @@ def test_every_call_takes_any_number_of_samples(framework, tmp_path):
     relaxed = tfmp.relax(make(framework), calibration=X, **OPTIONS)
     relaxed.compile("sgd", "sparse_categorical_crossentropy")
     relaxed.fit(X, Y, batch_size=BATCH, verbose=0)
-    assert set(tfmp.assign_by_sensitivity(relaxed, X, BUDGET)) == set(BITS)
+    assert set(tfmp.assign.by_sensitivity(relaxed, X, BUDGET)) == set(BITS)
     fixed = tfmp.fix(relaxed, BITS, calibration=X)
     reference = fixed(np.concatenate([X, X[:1]]), training=False)[:11]
     folded = tfmp.fold(fixed)
@@ -75,7 +75,7 @@ def test_every_call_takes_any_number_of_samples(framework, tmp_path):
 @pytest.mark.parametrize("framework", [keras, pytest.param(tf_keras, marks=pytest.mark.slow)])
 def test_layers_that_take_whole_batches_alone(framework, tmp_path):
     relaxed = tfmp.relax(make(framework, whole_only=True), calibration=X, **OPTIONS)
-    tfmp.assign_by_sensitivity(relaxed, (X, Y), BUDGET, loss=framework.losses.sparse_categorical_crossentropy)
+    tfmp.assign.by_sensitivity(relaxed, (X, Y), BUDGET, loss=framework.losses.sparse_categorical_crossentropy)
     for post_training in (False, True):
         fixed = tfmp.fix(relaxed, BITS, calibration=X, post_training=post_training)
     path = tmp_path / "model.tflite"

@@ -14,10 +14,10 @@ NAMES = [
     "fold",
     "discretize",
     "distill",
-    "assign_by_sensitivity",
-    "assign_by_validation",
+    "assign.by_sensitivity",
+    "assign.by_validation",
     "quantize",
-    "random_assignment",
+    "assign.at_random",
     "initialize_search",
     "export_tflite",
     "compare_tflite",
@@ -27,14 +27,14 @@ NAMES = [
     "measure_runtime",
     "cost",
     "load_model",
-    "width_for_size",
-    "scale_width",
-    "dual_precision",
-    "MagnitudeVariance",
+    "width.width_for_size",
+    "width.scale_width",
+    "width.dual_precision",
+    "width.MagnitudeVariance",
     "register_layer",
-    "build_network",
+    "joint.build_network",
     "Budget",
-    "JointSearch",
+    "joint.JointSearch",
     "MixedPrecisionSearch",
     "SelectionData",
     "SelectionOptimizer",
@@ -74,6 +74,7 @@ NAMES = [
     "simulator.Hardware.from_preset",
 ]
 MODULES = [
+    "assign",
     "costs",
     "graph",
     "joint",
@@ -123,5 +124,7 @@ def test_name_is_documented(name):
 def test_dir_lists_the_names():
     assert {name.split(".")[0] for name in NAMES} <= set(dir(tfmp))
     assert isinstance(tfmp.layers, types.ModuleType)
-    with pytest.raises(AttributeError, match="no attribute 'wrong'"):
+    with pytest.raises(AttributeError, match="no attribute 'wrong'$"):
         tfmp.wrong  # noqa: B018
+    with pytest.raises(AttributeError, match="it is now `tfmp.assign.by_sensitivity`"):
+        tfmp.assign_by_sensitivity  # noqa: B018

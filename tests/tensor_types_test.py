@@ -140,7 +140,7 @@ def test_a_classifier_that_returns_the_class_alone(tmp_path):
     x = np.random.default_rng(0).normal(size=(64, 8)).astype(np.float32)
     relaxed, fixed = fixed_from(model, x)
     budget = tfmp.Budget("bitops", like_uniform=(3, 3))
-    recorded = tfmp.assign_by_sensitivity(relaxed, x, budget).provenance["sensitivity"]["second"]
+    recorded = tfmp.assign.by_sensitivity(relaxed, x, budget).provenance["sensitivity"]["second"]
     assert 0 <= max(recorded["weights"]) <= 1, "the share of samples of another class"
     for mode in ("fast", "small", "float"):
         path = tmp_path / f"{mode}.tflite"

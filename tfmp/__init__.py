@@ -9,21 +9,15 @@ from typing import Any
 
 _PUBLIC = {
     "Budget": "tfmp.search.budget",
-    "MagnitudeVariance": "tfmp.width.magnitude_variance",
-    "JointSearch": "tfmp.joint.joint_search",
     "MixedPrecisionSearch": "tfmp.bindings.keras3.callback",
     "SelectionData": "tfmp.search.selection_data",
     "SelectionOptimizer": "tfmp.bindings.keras3.optimizer",
     "Tolerance": "tfmp.reports",
     "BitAssignment": "tfmp.graph",
-    "build_network": "tfmp.networks._build_network",
     "compare_tflite": "tfmp.tflite.compare_tflite",
-    "assign_by_sensitivity": "tfmp.assign.assign_by_sensitivity",
-    "assign_by_validation": "tfmp.assign.assign_by_validation",
     "cost": "tfmp.transform.model_cost",
     "discretize": "tfmp.assign.discretize",
     "distill": "tfmp.transform.distill",
-    "dual_precision": "tfmp.width.dual_precision_model",
     "evaluate_tflite": "tfmp.tflite.evaluate_tflite",
     "export_tflite": "tfmp.tflite.export_tflite",
     "fix": "tfmp.transform.fix",
@@ -34,15 +28,13 @@ _PUBLIC = {
     "load_model": "tfmp.bindings.saving.load_model",
     "measure_runtime": "tfmp.tflite.measure_runtime",
     "quantize": "tfmp.transform.quantize",
-    "random_assignment": "tfmp.assign.random_assignment",
     "register_layer": "tfmp.bindings.custom_layers",
     "relax": "tfmp.transform.relax",
-    "scale_width": "tfmp.width.scale_width",
     "searched_layers": "tfmp.transform.searched_layers",
     "simulate": "tfmp.inspection.simulate_model",
-    "width_for_size": "tfmp.width.width_for_size",
 }
 _MODULES = (
+    "assign",
     "costs",
     "graph",
     "joint",
@@ -59,6 +51,18 @@ _MODULES = (
     "tuner",
     "width",
 )
+_MOVED = {  # since version 0.1.0
+    "JointSearch": "joint.JointSearch",
+    "MagnitudeVariance": "width.MagnitudeVariance",
+    "assign_by_sensitivity": "assign.by_sensitivity",
+    "assign_by_validation": "assign.by_validation",
+    "build_network": "joint.build_network",
+    "dual_precision": "width.dual_precision",
+    "random_assignment": "assign.at_random",
+    "scale_width": "width.scale_width",
+    "types": "graph`, `tfmp.reports` and `tfmp.joint",
+    "width_for_size": "width.width_for_size",
+}
 
 __all__ = [*_PUBLIC, *_MODULES]
 __version__ = "0.1.0"
@@ -71,7 +75,8 @@ def __getattr__(name: str) -> Any:
         return value
     if name in _MODULES:
         return importlib.import_module(f"tfmp.{name}")
-    raise AttributeError(f"module 'tfmp' has no attribute {name!r}")
+    moved = f": it is now `tfmp.{_MOVED[name]}`" if name in _MOVED else ""
+    raise AttributeError(f"module 'tfmp' has no attribute {name!r}{moved}")
 
 
 def __dir__() -> list[str]:

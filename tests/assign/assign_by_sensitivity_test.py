@@ -29,7 +29,7 @@ def bitops(bits):
 def test_it_is_the_least_harm_of_all_assignments(model, x):
     before = [np.asarray(v) for v in model.variables]
     budget = tfmp.Budget("bitops", like_uniform=(4, 4))
-    found = tfmp.assign_by_sensitivity(model, x, budget)
+    found = tfmp.assign.by_sensitivity(model, x, budget)
     harm = found.provenance["sensitivity"]
     tables = {
         name: {
@@ -50,7 +50,7 @@ def test_it_is_the_least_harm_of_all_assignments(model, x):
     assert bitops(found.bits) <= 16 * sum(MACS.values())
     assert sum(tables[name][pair] for name, pair in found.bits.items()) == pytest.approx(min(sums), rel=1e-6)
     assert min(sums) < np.median(sums)
-    greedy = tfmp.assign_by_sensitivity(model, x, budget, method="greedy")
+    greedy = tfmp.assign.by_sensitivity(model, x, budget, method="greedy")
     assert bitops(greedy.bits) <= 16 * sum(MACS.values()) and greedy.provenance["method"] == "greedy"
     assert greedy.provenance["sensitivity"].keys() == harm.keys()
     assert min(sums) * (1 - 1e-6) <= sum(tables[name][pair] for name, pair in greedy.bits.items()) < np.median(sums)
@@ -74,24 +74,24 @@ def test_the_tensor_that_matters_gets_the_bits():
     relaxed = tfmp.relax(keras.Model(inputs, x), layers=["loud", "quiet"], weight_bits=(2, 6), activation_bits=(4,))
     budget = tfmp.Budget("bitops", like_uniform=(4, 4))
     data = np.random.default_rng(0).normal(size=(64, 8)).astype(np.float32)
-    assert tfmp.assign_by_sensitivity(relaxed, data, budget).bits == {"loud": (6, 4), "quiet": (2, 4)}
+    assert tfmp.assign.by_sensitivity(relaxed, data, budget).bits == {"loud": (6, 4), "quiet": (2, 4)}
     labels = tf.data.Dataset.from_tensor_slices((data, data)).batch(32)  # targets are left out
-    assert tfmp.assign_by_sensitivity(relaxed, labels, budget).bits == {"loud": (6, 4), "quiet": (2, 4)}
+    assert tfmp.assign.by_sensitivity(relaxed, labels, budget).bits == {"loud": (6, 4), "quiet": (2, 4)}
 
 
 def test_a_model_in_floating_point_gets_the_defaults_of_relax(x):
-    found = tfmp.assign_by_sensitivity(trained(plain()), x, tfmp.Budget("bitops", like_uniform=(3, 3)))
+    found = tfmp.assign.by_sensitivity(trained(plain()), x, tfmp.Budget("bitops", like_uniform=(3, 3)))
     assert set(found) == {"depthwise", "middle", "dense"}
     assert {len(entry["weights"]) for entry in found.provenance["sensitivity"].values()} == {4}
 
 
 def test_bad_arguments(model, x):
     with pytest.raises(ValueError, match="'knapsack', 'greedy'. Received: 'best'"):
-        tfmp.assign_by_sensitivity(model, x, tfmp.Budget("bitops", like_uniform=(4, 4)), method="best")
+        tfmp.assign.by_sensitivity(model, x, tfmp.Budget("bitops", like_uniform=(4, 4)), method="best")
     with pytest.raises(TypeError, match="tfmp.Budget"):
-        tfmp.assign_by_sensitivity(model, x, 1e6)
+        tfmp.assign.by_sensitivity(model, x, 1e6)
     with pytest.raises(ValueError, match="The budget of `bitops` cannot be met: the cheapest"):
-        tfmp.assign_by_sensitivity(model, x, tfmp.Budget("bitops", like_uniform=(1, 1)))
+        tfmp.assign.by_sensitivity(model, x, tfmp.Budget("bitops", like_uniform=(1, 1)))
     fixed = tfmp.fix(model, dict.fromkeys(MACS, (2, 3)))
     with pytest.raises(ValueError, match="no layer whose bits are open"):
-        tfmp.assign_by_sensitivity(fixed, x, tfmp.Budget("bitops", like_uniform=(2, 2)))
+        tfmp.assign.by_sensitivity(fixed, x, tfmp.Budget("bitops", like_uniform=(2, 2)))

@@ -57,7 +57,7 @@ def test_the_best_score_wins_and_all_are_recorded(model):
         scored.append(bits_of(network))
         return np.float32(-abs(cost(scored[-1]) - 100))
 
-    found = tfmp.assign_by_validation(model, score, samples=8, trials=1, seed=3, calibration=X)
+    found = tfmp.assign.by_validation(model, score, samples=8, trials=1, seed=3, calibration=X)
     entries = recorded(found)
     assert [bits for bits, _ in entries] == scored and len({str(bits) for bits in scored}) == len(scored) > 3
     assert [value for _, value in entries] == [-abs(cost(bits) - 100) for bits in scored]
@@ -69,8 +69,8 @@ def test_the_best_score_wins_and_all_are_recorded(model):
 def test_none_exceeds_the_budget_and_what_is_within_stays(model):
     limit = 4 * sum(MACS.values())
     options = {"samples": 6, "trials": 1, "seed": 3}
-    free = [bits for bits, _ in recorded(tfmp.assign_by_validation(model, lambda _: 0.0, **options))]
-    kept = [bits for bits, _ in recorded(tfmp.assign_by_validation(model, lambda _: 0.0, budget=BUDGET, **options))]
+    free = [bits for bits, _ in recorded(tfmp.assign.by_validation(model, lambda _: 0.0, **options))]
+    kept = [bits for bits, _ in recorded(tfmp.assign.by_validation(model, lambda _: 0.0, budget=BUDGET, **options))]
     assert max(map(cost, free)) > limit >= max(map(cost, kept))
     within = [bits for bits in free if cost(bits) <= limit]
     assert within and all(bits in kept for bits in within)
@@ -79,7 +79,7 @@ def test_none_exceeds_the_budget_and_what_is_within_stays(model):
 def test_the_rest_of_the_budget_is_spent_on_request(model):
     budget, spent = tfmp.Budget("bitops", like_uniform=(3, 3)), []
     for spend in (False, True):
-        found = tfmp.assign_by_validation(model, lambda _: 0.0, samples=1, trials=10**6, budget=budget, spend=spend)
+        found = tfmp.assign.by_validation(model, lambda _: 0.0, samples=1, trials=10**6, budget=budget, spend=spend)
         assert found.bits == tfmp.discretize(model, strategy="budget", budget=budget, spend=spend).bits
         spent.append(cost(found.bits))
     assert spent[0] < spent[1] <= 9 * sum(MACS.values())
@@ -87,7 +87,7 @@ def test_the_rest_of_the_budget_is_spent_on_request(model):
 
 def test_many_trials_are_the_most_probable_bits_scored_once(model):
     calls = []
-    found = tfmp.assign_by_validation(model, lambda network: calls.append(network) or 1.0, samples=3, trials=10**6)
+    found = tfmp.assign.by_validation(model, lambda network: calls.append(network) or 1.0, samples=3, trials=10**6)
     assert len(calls) == 1 and found.bits == tfmp.discretize(model).bits
 
 
@@ -103,7 +103,7 @@ def test_both_tensors_of_a_coupled_layer_are_drawn_together():
     float_model = keras.Sequential([keras.Input((4,)), kl.Dense(3, name="one"), kl.Dense(2, name="head")])
     options = {"weight_bits": (1, 2, 4), "activation_bits": (2, 3, 4), "coupled": True}
     relaxed = tfmp.relax(float_model, first_and_last="search", skip="head", **options)
-    found = tfmp.assign_by_validation(relaxed, lambda _: 0.0, samples=4, trials=1)
+    found = tfmp.assign.by_validation(relaxed, lambda _: 0.0, samples=4, trials=1)
     pairs = [bits["one"] for bits, _ in recorded(found)]
     assert len(pairs) > 1 and set(pairs) <= {(1, 2), (2, 3), (4, 4)}
 
@@ -121,4 +121,4 @@ def test_both_tensors_of_a_coupled_layer_are_drawn_together():
 )
 def test_errors(model, options, message):
     with pytest.raises(ValueError, match=message):
-        tfmp.assign_by_validation(model, **{"score": lambda _: 0.0, **options})
+        tfmp.assign.by_validation(model, **{"score": lambda _: 0.0, **options})

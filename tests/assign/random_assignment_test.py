@@ -14,9 +14,9 @@ def test_it_spends_the_budget_and_fixes_the_model():
     model = tfmp.relax(residual(), weight_bits=WEIGHT_BITS, activation_bits=ACTIVATION_BITS)
     uniform = dict.fromkeys(tfmp.discretize(model), (2, 3))
     rest = tfmp.cost(model, "bitops", uniform) - BUDGET.limit_for(framework_of(model).read(model))
-    draws = [tfmp.random_assignment(model, BUDGET, seed=seed, tolerance=0.1) for seed in range(8)]
+    draws = [tfmp.assign.at_random(model, BUDGET, seed=seed, tolerance=0.1) for seed in range(8)]
     assert len({str(draw) for draw in draws}) > 4
-    assert draws[3] == tfmp.random_assignment(model, BUDGET, seed=3, tolerance=0.1)
+    assert draws[3] == tfmp.assign.at_random(model, BUDGET, seed=3, tolerance=0.1)
     for draw in draws:
         searched = draw.costs["bitops"] - rest
         assert 0.9 <= searched / (tfmp.cost(model, "bitops", uniform) - rest) <= 1
@@ -27,4 +27,4 @@ def test_it_spends_the_budget_and_fixes_the_model():
 
 def test_without_open_bits():
     with pytest.raises(ValueError, match="no layer whose bits are open.*tfmp.relax"):
-        tfmp.random_assignment(residual(), BUDGET)
+        tfmp.assign.at_random(residual(), BUDGET)

@@ -133,8 +133,8 @@ ROWS = [
     *rows("cost", tfmp.cost, with_model(cost="bitops", make=relaxed), model=MODEL, assignment=ASSIGNMENT),
     *rows("cost", tfmp.cost, with_model(), cost=(TypeError, "the name of a cost", [None, 3, []])),
     *rows(
-        "assign_by_sensitivity",
-        tfmp.assign_by_sensitivity,
+        "assign.by_sensitivity",
+        tfmp.assign.by_sensitivity,
         with_model(make=relaxed, data=IMAGES, budget=BUDGET),
         model=MODEL,
         budget=[BUDGETS, (TypeError, "a list of `tfmp.Budget`", [None])],
@@ -144,8 +144,8 @@ ROWS = [
         verbose=(ValueError, "one of 0, 1", [2, True, "yes", None]),
     ),
     *rows(
-        "assign_by_validation",
-        tfmp.assign_by_validation,
+        "assign.by_validation",
+        tfmp.assign.by_validation,
         searched(score=lambda network: 1.0),
         search_model=MODEL,
         score=(TypeError, "a function of a network", FUNCTION),
@@ -156,8 +156,8 @@ ROWS = [
         spend=kinds.FLAG,
     ),
     *rows(
-        "random_assignment",
-        tfmp.random_assignment,
+        "assign.at_random",
+        tfmp.assign.at_random,
         with_model(make=relaxed, budget=BUDGET),
         model=MODEL,
         budget=BUDGETS,
@@ -183,7 +183,7 @@ ROWS = [
     ),
     *rows(
         "dual_precision",
-        tfmp.dual_precision,
+        tfmp.width.dual_precision,
         with_model(weight_bits=1),
         model=MODEL,
         weight_bits=kinds.BITS_8,
@@ -241,7 +241,7 @@ ROWS = [
     ),
     *rows(
         "scale_width",
-        tfmp.scale_width,
+        tfmp.width.scale_width,
         with_model(multiplier=1.0),
         model=MODEL,
         multiplier=kinds.POSITIVE_NUMBER,
@@ -250,7 +250,7 @@ ROWS = [
     ),
     *rows(
         "width_for_size",
-        tfmp.width_for_size,
+        tfmp.width.width_for_size,
         {"build": lambda width: floating(), "target_bits": 100, "weight_bits": 2},
         build=(TypeError, "a function of a width multiplier", FUNCTION),
         target_bits=kinds.POSITIVE_NUMBER,
@@ -267,7 +267,7 @@ ROWS = [
         kind=(ValueError, "one of 'relu', 'leaky_relu'", ["", "dense", None, 3, []]),
         attributes=(TypeError, "a dict, or a function of a layer's configuration", [3, "factor", []]),
     ),
-    *rows("MagnitudeVariance", tfmp.MagnitudeVariance, with_model(layers="*"), model=MODEL, layers=LAYERS),
+    *rows("MagnitudeVariance", tfmp.width.MagnitudeVariance, with_model(layers="*"), model=MODEL, layers=LAYERS),
 ]
 
 

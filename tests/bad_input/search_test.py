@@ -59,7 +59,7 @@ ROWS = [
     ),
     *rows(
         "JointSearch",
-        tfmp.JointSearch,
+        tfmp.joint.JointSearch,
         {"space": SPACE, "target": 1e6},
         space=instance("a `tfmp.joint.SearchSpace`"),
         target=kinds.POSITIVE_NUMBER,
@@ -180,7 +180,7 @@ ROWS = [
     ),
     *rows(
         "build_network",
-        tfmp.build_network,
+        tfmp.joint.build_network,
         {"keras": keras, "network": NETWORK},
         keras=instance("the module `keras` or `tf_keras`"),
         network=instance("a `tfmp.joint.DiscreteNetwork`"),

@@ -62,7 +62,7 @@ def test_trials_that_failed_are_shown(folder, capsys, monkeypatch):
     def failing(model, weight_bits, **arguments):
         if weight_bits == 8:
             raise ValueError("no such bits")
-        return tfmp.dual_precision(model, weight_bits=weight_bits, **arguments)
+        return tfmp.width.dual_precision(model, weight_bits=weight_bits, **arguments)
 
     monkeypatch.setattr(dual_precision_hyper_model, "dual_precision", failing)
     assert tune(folder, FUNCTION, "--weight_bits=1,8", "--depthwise_bits=4", "--sizes=1") == 0

@@ -112,7 +112,7 @@ CONSUMERS = {
 SLOW_CONSUMERS = {
     "post training": lambda data, use: weights_of(tfmp.fix(use["relaxed"], BITS, calibration=data, post_training=True)),
     "validation": lambda data, use: list(
-        tfmp.assign_by_validation(use["relaxed"], lambda network: 1.0, samples=1, calibration=data)["middle"]
+        tfmp.assign.by_validation(use["relaxed"], lambda network: 1.0, samples=1, calibration=data)["middle"]
     ),
     "sensitivity": lambda data, use: harm(use["relaxed"], data),
 }
@@ -123,7 +123,7 @@ LABELLED_CONSUMERS = {
 
 
 def harm(model, data, **options):
-    recorded = tfmp.assign_by_sensitivity(model, data, BUDGET, **options).provenance["sensitivity"]
+    recorded = tfmp.assign.by_sensitivity(model, data, BUDGET, **options).provenance["sensitivity"]
     return [value for layer in recorded.values() for values in layer.values() for value in values]
 
 

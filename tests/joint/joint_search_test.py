@@ -28,7 +28,7 @@ def joint_search(weights_seed=1, **arguments):
     keras.utils.set_random_seed(weights_seed)
     optimizers = keras.optimizers.SGD(0.05, momentum=0.9), keras.optimizers.Adam(0.1)
     arguments = {"settings": JointSettings(weight_epochs=1, penalty=3.0), "optimizers": optimizers, **arguments}
-    return tfmp.JointSearch(arguments.pop("space", ONE), arguments.pop("target", TARGET), **arguments)
+    return tfmp.joint.JointSearch(arguments.pop("space", ONE), arguments.pop("target", TARGET), **arguments)
 
 
 def fit(search, epochs, **arguments):

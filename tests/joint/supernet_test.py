@@ -12,9 +12,9 @@ from tfmp.graph import Graph
 from tfmp.joint.architecture_cost import ArchitectureCost
 from tfmp.joint.block_spec import BlockSpec
 from tfmp.joint.categoricals import Categoricals
+from tfmp.joint.derived_model import build_network
 from tfmp.joint.discrete_network import DiscreteNetwork
 from tfmp.joint.supernet import supernet
-from tfmp.networks._build_network import build_network
 
 CATEGORICALS = Categoricals(SMALL)
 NETWORKS = {

@@ -93,7 +93,7 @@ def test_arguments_change_what_they_say(name):
 )
 def test_kernels_at_8_bits_are_those_of_dual_precision(name, width, megabits, tolerance):
     keep = "*_add" if name == "resnet50" else None
-    model = tfmp.scale_width(networks.get(name)(keras, image_size=32), width, fixed_ends=True, keep=keep)
+    model = tfmp.width.scale_width(networks.get(name)(keras, image_size=32), width, fixed_ends=True, keep=keep)
     float_bits = tfmp.cost(model, tfmp.costs.ModelSize(kernels_only=True))
     assert float_bits / 32 * 8 / 1e6 == pytest.approx(megabits, rel=tolerance)
 

@@ -440,7 +440,7 @@ def test_coupled_candidates():
     assert tfmp.discretize(relaxed).bits == found.bits
     with pytest.raises(ValueError, match=r"coupled. Expected one of \(1, 2\), \(4, 4\). Received: \(1, 4\)"):
         tfmp.initialize_search(relaxed, {name: (1, 4) for name in found})
-    harm = tfmp.assign_by_sensitivity(relaxed, inputs_for(model), budget)
+    harm = tfmp.assign.by_sensitivity(relaxed, inputs_for(model), budget)
     assert set(harm.bits.values()) <= {(1, 2), (4, 4)}
     with pytest.raises(ValueError, match="equally many of both"):
         tfmp.relax(model, coupled=True)

@@ -95,7 +95,7 @@ def test_widths_are_found_before_the_first_training(tmp_path):
 @pytest.mark.slow
 def test_networks_without_depthwise_convolutions_have_one_axis(tmp_path):
     model = network(1.0, depthwise=False)
-    build = functools.partial(tfmp.scale_width, model)  # an existing model
+    build = functools.partial(tfmp.width.scale_width, model)  # an existing model
     found = DualPrecision(hypermodel(build, weight_bits=(1, 4)), sizes=(2.0,), directory=tmp_path)
     assert not found.hypermodel.has_depthwise
     assert found.hypermodel.space_size == 2

@@ -3,6 +3,7 @@ import pytest
 import tf_keras
 
 import tfmp
+from tfmp.width import dual_precision
 
 
 def network(k):
@@ -17,7 +18,7 @@ def network(k):
 @pytest.mark.parametrize("k", [keras, tf_keras], ids=["keras", "tf_keras"])
 @pytest.mark.parametrize(("weight_bits", "depthwise_bits"), [(1, 4), (8, 1), (2, None)])
 def test_depthwise_convolutions_have_bits_of_their_own(k, weight_bits, depthwise_bits):
-    found = tfmp.dual_precision(network(k), weight_bits=weight_bits, depthwise_bits=depthwise_bits, activation_bits=4)
+    found = dual_precision(network(k), weight_bits=weight_bits, depthwise_bits=depthwise_bits, activation_bits=4)
     others = depthwise_bits or weight_bits
     bits = {row.name: row.weight_bits for row in tfmp.inspect(found).rows if row.weight_bits != (32,)}
     assert bits == {
@@ -36,4 +37,4 @@ def test_depthwise_convolutions_have_bits_of_their_own(k, weight_bits, depthwise
 
 def test_bits_are_checked():
     with pytest.raises(ValueError, match="must be an integer from 1 to 8. Received: 9"):
-        tfmp.dual_precision(network(keras), weight_bits=9)
+        dual_precision(network(keras), weight_bits=9)

@@ -24,9 +24,9 @@ def test_variance_is_that_of_the_kernels_of_all_steps(k, quantized):
     k.utils.set_random_seed(0)
     model = network(k)
     if quantized:
-        model = tfmp.dual_precision(model, weight_bits=1, depthwise_bits=2)
+        model = tfmp.width.dual_precision(model, weight_bits=1, depthwise_bits=2)
     model.compile(k.optimizers.SGD(0.1), k.losses.SparseCategoricalCrossentropy(from_logits=True))
-    records = {layers: tfmp.MagnitudeVariance(model, layers=layers) for layers in (None, "*", "dep*")}
+    records = {layers: tfmp.width.MagnitudeVariance(model, layers=layers) for layers in (None, "*", "dep*")}
     kernels = {name: [] for name in ("first", "depthwise", "groups", "last")}
 
     def keep(batch, logs):
@@ -54,11 +54,11 @@ def test_variance_is_that_of_the_kernels_of_all_steps(k, quantized):
 def test_models_without_such_layers():
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
     with pytest.raises(ValueError, match="no depthwise convolution. `layers=.*` records all"):
-        tfmp.MagnitudeVariance(model)
+        tfmp.width.MagnitudeVariance(model)
     with pytest.raises(ValueError, match="no layer that `layers` takes"):
-        tfmp.MagnitudeVariance(model, layers=lambda layer: False)
+        tfmp.width.MagnitudeVariance(model, layers=lambda layer: False)
     with pytest.raises(ValueError, match="`layers` names 'conv.', which matches no layer"):
-        tfmp.MagnitudeVariance(model, layers="conv*")
+        tfmp.width.MagnitudeVariance(model, layers="conv*")
 
 
 @pytest.mark.parametrize("num_weights", [1, 9, 36, 144])

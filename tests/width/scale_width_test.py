@@ -5,6 +5,7 @@ import tf_keras
 
 import tfmp
 from tfmp import networks
+from tfmp.width import scale_width
 
 KERASES = pytest.mark.parametrize("k", [keras, tf_keras], ids=["keras", "tf_keras"])
 
@@ -29,7 +30,7 @@ def halved(shape):
 )
 def test_networks_of_keras_applications_have_half_of_every_channel(name, size):
     model = getattr(keras.applications, name)(weights=None, input_shape=(size, size, 3), classes=7)
-    half = tfmp.scale_width(model, 0.5)
+    half = scale_width(model, 0.5)
     assert [tuple(w.shape) for w in half.weights] == [halved(tuple(w.shape)) for w in model.weights]
     assert (half.input_shape, half.output_shape) == (model.input_shape, model.output_shape)
     assert [layer.name for layer in half.layers] == [layer.name for layer in model.layers]
@@ -45,7 +46,7 @@ def test_width_is_the_alpha_of_keras_where_its_rounding_to_8_agrees(name, alpha)
     def build(alpha):
         return getattr(tf_keras.applications, name)(alpha=alpha, weights=None, input_shape=(32, 32, 3), classes=10)
 
-    assert shapes(tfmp.scale_width(build(1.0), alpha)) == shapes(build(alpha))
+    assert shapes(scale_width(build(1.0), alpha)) == shapes(build(alpha))
 
 
 @pytest.mark.default_cases("resnet20-*", "vgg11-*")
@@ -60,11 +61,11 @@ def test_width_is_the_alpha_of_keras_where_its_rounding_to_8_agrees(name, alpha)
 )
 def test_own_networks_have_the_size_that_their_builders_give_them(name, width, arguments):
     build = networks.get(name)
-    assert shapes(tfmp.scale_width(build(keras, **arguments), width)) == shapes(build(keras, width=width, **arguments))
+    assert shapes(scale_width(build(keras, **arguments), width)) == shapes(build(keras, width=width, **arguments))
 
 
 def test_ends_of_a_residual_network_keep_the_sums_that_they_make_and_read():
-    half = tfmp.scale_width(networks.get("resnet20")(keras), 0.5, fixed_ends=True)
+    half = scale_width(networks.get("resnet20")(keras), 0.5, fixed_ends=True)
     assert half.get_layer("classifier").kernel.shape == (64, 10)
     for stage, (inside, between) in enumerate(((8, 16), (16, 16), (32, 64)), start=1):
         for block in (1, 2, 3):
@@ -92,7 +93,7 @@ def test_what_is_added_to_a_concatenation_is_as_wide_as_its_parts(k):
         return k.layers.Add(name="sum")([k.layers.Conv2D(8, 1, name="whole")(x), joined])
 
     # round(8 * 0.3) is 2, but a part of 3 channels becomes 1 and one of 5 becomes 2.
-    found = channels(tfmp.scale_width(model_of(k, layers), 0.3))
+    found = channels(scale_width(model_of(k, layers), 0.3))
     assert {name: found[name] for name in ("part3", "part5", "joined", "whole", "sum")} == {
         "part3": 1,
         "part5": 2,
@@ -110,7 +111,7 @@ def test_groups_stay_unless_they_are_the_channels(k):
         x = k.layers.Conv2D(48, 3, groups=24, name="each")(x)
         return k.layers.DepthwiseConv2D(3, depth_multiplier=2, name="depthwise")(x)
 
-    scaled = tfmp.scale_width(model_of(k, layers), 0.4)
+    scaled = scale_width(model_of(k, layers), 0.4)
     # Of 12 * 0.4 = 4.8 and 24 * 0.4 = 9.6 channels the multiples of 4 are taken.
     assert {n: channels(scaled)[n] for n in ("first", "grouped", "each", "depthwise")} == {
         "first": 4,
@@ -129,7 +130,7 @@ def test_groups_of_normalizations_follow_where_there_is_one_for_each_channel(k):
         return k.layers.GroupNormalization(groups=4, name="four")(x)
 
     for multiplier, expected in ((0.5, 4), (2, 16)):
-        scaled = tfmp.scale_width(model_of(k, layers), multiplier)
+        scaled = scale_width(model_of(k, layers), multiplier)
         assert [scaled.get_layer(name).groups for name in ("each", "four")] == [expected, 4]
         assert channels(scaled)["four"] == expected
 
@@ -139,7 +140,7 @@ def test_noise_that_channels_share_is_as_wide_as_they_are(k):
     def layers(x):
         return k.layers.Dropout(0.5, noise_shape=(None, 1, 1, 16), name="drop")(k.layers.Conv2D(16, 3)(x))
 
-    scaled = tfmp.scale_width(model_of(k, layers), 0.5)
+    scaled = scale_width(model_of(k, layers), 0.5)
     dropped = np.asarray(scaled.get_layer("drop")(np.ones((2, 6, 6, 8), np.float32), training=True))
     assert {float(value) for value in np.ravel(dropped)} == {0.0, 2.0}
     np.testing.assert_array_equal(dropped, np.broadcast_to(dropped[:, :1, :1], dropped.shape))
@@ -152,7 +153,7 @@ def test_words_have_embeddings_of_other_sizes_and_stay_words(k):
     text = k.Input((1,), dtype="string")
     x = k.layers.Embedding(8, 6, name="meaning")(words(text))
     x = k.layers.GlobalAveragePooling1D()(k.layers.LayerNormalization(name="normalized")(x))
-    scaled = tfmp.scale_width(k.Model(text, k.layers.Dense(5)(x)), 0.5)
+    scaled = scale_width(k.Model(text, k.layers.Dense(5)(x)), 0.5)
     assert scaled.get_layer("meaning").output_dim == channels(scaled)["normalized"] == 3
     assert scaled.get_layer("words").get_vocabulary() == words.get_vocabulary()
 
@@ -167,7 +168,7 @@ def test_squeeze_and_excitation_and_flattened_images(k):
     x = k.layers.Multiply(name="multiplied")([k.layers.Multiply()([x, gate]), attention])
     x = k.layers.Reshape((-1, 6), name="rows")(x)
     x = k.layers.Dense(10, name="hidden")(k.layers.Flatten()(k.layers.Permute((2, 1))(x)))
-    scaled = tfmp.scale_width(k.Model(image, k.layers.Dense(5)(x)), 2.5)
+    scaled = scale_width(k.Model(image, k.layers.Dense(5)(x)), 2.5)
     assert channels(scaled)["rows"] == channels(scaled)["multiplied"] == 15
     assert channels(scaled)["attention"] == 1
     assert scaled.get_layer("hidden").kernel.shape == (4 * 4 * 15, 25)
@@ -181,7 +182,7 @@ def test_channels_that_are_taken_apart_stay_multiples(k):
         x = k.layers.Permute((1, 2, 4, 3))(k.layers.Reshape((8, 8, 3, 4), name="apart")(x))
         return k.layers.Reshape((8, 8, 12), name="shuffled")(x)
 
-    scaled = tfmp.scale_width(model_of(k, layers), 0.6)
+    scaled = scale_width(model_of(k, layers), 0.6)
     assert scaled.get_layer("apart").output.shape == (None, 8, 8, 3, 2)
     assert channels(scaled)["first"] == channels(scaled)["shuffled"] == 6
 
@@ -197,7 +198,7 @@ def test_nested_and_shared_models(k):
         x = k.layers.Conv2D(4, 1, name="first")(x)
         return k.layers.Concatenate(name="both")([block(x), block(k.layers.Conv2D(4, 3, padding="same")(x))])
 
-    scaled = tfmp.scale_width(model_of(k, layers), 1.5)
+    scaled = scale_width(model_of(k, layers), 1.5)
     assert scaled.get_layer("block").get_layer("conv").kernel.shape == (1, 1, 6, 6)
     assert channels(scaled)["both"] == 12
     assert len(scaled.trainable_weights) == len(scaled.weights) - 2  # what is new must learn; but moving statistics
@@ -206,13 +207,13 @@ def test_nested_and_shared_models(k):
 
 @KERASES
 def test_models_in_a_row_and_sums_with_the_image(k):
-    scaled = tfmp.scale_width(
+    scaled = scale_width(
         k.Sequential([k.Input((8, 8, 2)), k.layers.Conv2D(4, 3), k.layers.Flatten(), k.layers.Dense(5)]), 3
     )
     assert [tuple(w.shape) for w in scaled.weights] == [(3, 3, 2, 12), (12,), (36 * 12, 5), (5,)]
     image = k.Input((8, 8, 3))
     x = k.layers.Conv2D(3, 1, name="back")(k.layers.Conv2D(4, 1, name="inside")(image))
-    scaled = tfmp.scale_width(k.Model(image, k.layers.Add()([image, x])), 2)
+    scaled = scale_width(k.Model(image, k.layers.Add()([image, x])), 2)
     assert channels(scaled)["inside"] == 8
     assert channels(scaled)["back"] == 3
 
@@ -226,7 +227,7 @@ def test_ends_and_chosen_layers_keep_their_channels(k):
         return k.layers.Conv2D(8, 1, name="before_the_last")(x)
 
     model = model_of(k, layers)
-    assert {n: channels(tfmp.scale_width(model, 2, fixed_ends=True, keep="kep*"))[n] for n in channels(model)} == {
+    assert {n: channels(scale_width(model, 2, fixed_ends=True, keep="kep*"))[n] for n in channels(model)} == {
         **channels(model),
         "inside": 16,
     }
@@ -239,7 +240,7 @@ def test_separable_convolutions_are_ends_like_others(k):
     for name in ("inside", "before_the_last"):
         x = k.layers.Conv2D(8, 1, name=name)(x)
     model = k.Model(image, k.layers.SeparableConv2D(4, 3, name="last")(x))
-    assert channels(tfmp.scale_width(model, 2, fixed_ends=True)) == {**channels(model), "inside": 16}
+    assert channels(scale_width(model, 2, fixed_ends=True)) == {**channels(model), "inside": 16}
 
 
 def test_weights_are_new_but_what_was_adapted_stays():
@@ -252,7 +253,7 @@ def test_weights_are_new_but_what_was_adapted_stays():
     model = keras.Model(image, x)
     model.get_layer("conv").kernel.assign(model.get_layer("conv").kernel * 7)
     before = model.get_weights()
-    same = tfmp.scale_width(model, 1)
+    same = scale_width(model, 1)
     np.testing.assert_array_equal(np.ravel(same.get_layer("adapted").mean), np.ravel(adapted.mean))
     np.testing.assert_array_equal(same.get_layer("conv").kernel, np.ones((3, 3, 3, 4)))
     assert not np.allclose(same.get_layer("random").kernel, model.get_layer("random").kernel)
@@ -298,9 +299,9 @@ def test_layers_that_hide_what_they_do_to_channels_are_named(layer, message):
     x = layer(keras.layers.Conv2D(8, 3, name="first")(image))
     model = keras.Model(image, keras.layers.Dense(5)(keras.layers.Flatten()(x)))
     with pytest.raises(ValueError, match=message) as error:
-        tfmp.scale_width(model, 0.5)
+        scale_width(model, 0.5)
     assert "`keep`" in str(error.value)
-    kept = tfmp.scale_width(model, 0.5, keep=["first*", *(n for n in ("own", "cut", "rnn") if f"`{n}`" in message)])
+    kept = scale_width(model, 0.5, keep=["first*", *(n for n in ("own", "cut", "rnn") if f"`{n}`" in message)])
     assert kept.count_params() == model.count_params()
 
 
@@ -311,8 +312,8 @@ def test_attention_keeps_its_heads_on_request():
     x = keras.layers.Dense(8, name="last")(keras.layers.Dense(16, name="inside")(x))
     model = keras.Model(image, x)
     with pytest.raises(ValueError, match=r"`attention` .MultiHeadAttention.*`key_dim`, which does not follow.*`keep`"):
-        tfmp.scale_width(model, 0.5)
-    scaled = tfmp.scale_width(model, 0.5, keep="attention")
+        scale_width(model, 0.5)
+    scaled = scale_width(model, 0.5, keep="attention")
     assert scaled.get_layer("inside").kernel.shape == (8, 8)
     assert scaled.count_params() == model.count_params() - 8 * 8 - 8 - 8 * 8
 
@@ -332,8 +333,8 @@ def test_layers_with_weights_and_no_rule_are_named_wherever_they_are(k, name):
     image = k.Input(shape)
     model = k.Model(image, k.layers.Dense(5)(k.layers.Dense(4, name="behind")(k.layers.Flatten()(layer(image)))))
     with pytest.raises(ValueError, match="Layer `hidden` .* cannot get other channels: its effect on channels is"):
-        tfmp.scale_width(model, 0.5)
-    scaled = tfmp.scale_width(model, 0.5, keep="hidden")
+        scale_width(model, 0.5)
+    scaled = scale_width(model, 0.5, keep="hidden")
     assert scaled.get_layer("behind").units == 2
     assert shapes(scaled.get_layer("hidden")) == shapes(layer)
 
@@ -350,6 +351,6 @@ def test_layers_with_weights_and_no_rule_are_named_wherever_they_are(k, name):
 def test_wrong_arguments(arguments, message):
     model = model_of(keras, keras.layers.Conv2D(8, 3))
     with pytest.raises(ValueError, match=message):
-        tfmp.scale_width(model, **{"multiplier": 0.5, **arguments})
+        scale_width(model, **{"multiplier": 0.5, **arguments})
     with pytest.raises(ValueError, match="quantized already, by its layers conv2d"):
-        tfmp.scale_width(tfmp.relax(model, first_and_last="search"), 2)
+        scale_width(tfmp.relax(model, first_and_last="search"), 2)

@@ -7,6 +7,7 @@ import tf_keras
 import tfmp
 from tfmp import networks
 from tfmp.costs import ModelSize
+from tfmp.width import width_for_size
 
 RESNET20 = functools.partial(networks.get("resnet20"), keras)
 MOBILENET = functools.partial(networks.get("mobilenet_v2_cifar"), keras)
@@ -41,7 +42,7 @@ def small(k, width):
 @pytest.mark.parametrize("bits", [1, 2, 4])
 def test_resnet20_has_the_size_of_half_the_width_at_8_bits(bits):
     target = resnet20_bits(0.5, 8)
-    found = tfmp.width_for_size(build(RESNET20), target, weight_bits=bits)
+    found = width_for_size(build(RESNET20), target, weight_bits=bits)
     assert found.target_bits == target
     assert found.size_bits == resnet20_bits(found.width, bits)
     assert abs(found.relative_error) <= 0.02
@@ -53,15 +54,15 @@ def test_channels_of_small_networks_are_coarse():
     sizes = [resnet20_bits(0.2 + step / 10_000, 4) for step in range(3000)]
     below, above = max(s for s in sizes if s < target), min(s for s in sizes if s > target)
     with pytest.raises(ValueError, match=f"{below:,} bits at width 0.351. and {above:,} bits at width 0.351."):
-        tfmp.width_for_size(build(RESNET20), target, weight_bits=4)
-    found = tfmp.width_for_size(build(RESNET20), target, weight_bits=4, tolerance=0.04)
+        width_for_size(build(RESNET20), target, weight_bits=4)
+    found = width_for_size(build(RESNET20), target, weight_bits=4, tolerance=0.04)
     assert found.size_bits == min(below, above, key=lambda bits: abs(bits - target))
 
 
 @pytest.mark.parametrize(("weight_bits", "depthwise_bits"), [(1, 4), pytest.param(4, None, marks=pytest.mark.slow)])
 def test_mobilenet_has_the_size_that_its_cost_is(weight_bits, depthwise_bits):
     target = tfmp.cost(MOBILENET(width=0.25), ModelSize(kernels_only=True)) / 4
-    found = tfmp.width_for_size(build(MOBILENET), target, weight_bits=weight_bits, depthwise_bits=depthwise_bits)
+    found = width_for_size(build(MOBILENET), target, weight_bits=weight_bits, depthwise_bits=depthwise_bits)
     assert abs(found.relative_error) <= 0.02
     relaxed = tfmp.relax(MOBILENET(width=found.width), weight_bits=(1, 4), activation_bits=(8,))
     bits = {
@@ -75,7 +76,7 @@ def test_mobilenet_has_the_size_that_its_cost_is(weight_bits, depthwise_bits):
 @pytest.mark.parametrize("k", [keras, tf_keras], ids=["keras", "tf_keras"])
 def test_every_layer_counts_its_own_bits(k):
     expected = 8 * (27 * 16 + 5 * 16 * 4) + 4 * 2 * 9 * 16 + 1 * 16 * 16
-    found = tfmp.width_for_size(functools.partial(small, k), expected, weight_bits=1, depthwise_bits=4)
+    found = width_for_size(functools.partial(small, k), expected, weight_bits=1, depthwise_bits=4)
     assert (found.size_bits, found.relative_error) == (expected, 0)
     assert round(8 * found.width) == 16
 
@@ -91,7 +92,7 @@ def test_no_width_that_was_not_tried_comes_closer(target):
         sizes[width] = size(max(1, round(8 * width)))
         return small(keras, width)
 
-    found = tfmp.width_for_size(recorded, target, weight_bits=2, widths=(0.1, 120.0), tolerance=0.1)
+    found = width_for_size(recorded, target, weight_bits=2, widths=(0.1, 120.0), tolerance=0.1)
     best = min((size(channels) for channels in range(1, 1000)), key=lambda bits: abs(bits - target))
     assert found.size_bits == sizes[found.width]
     assert abs(found.relative_error) <= max(0.025, abs(best / target - 1))
@@ -108,7 +109,7 @@ def test_no_width_that_was_not_tried_comes_closer(target):
 )
 def test_unreachable_sizes_name_what_there_is(target, message):
     with pytest.raises(ValueError, match=message):
-        tfmp.width_for_size(functools.partial(small, keras), target, weight_bits=2, widths=(0.1, 2), tolerance=1e-3)
+        width_for_size(functools.partial(small, keras), target, weight_bits=2, widths=(0.1, 2), tolerance=1e-3)
 
 
 @pytest.mark.parametrize("k", [keras, tf_keras], ids=["keras", "tf_keras"])
@@ -129,7 +130,7 @@ def test_kernels_that_no_size_counts_are_named(k, unknown):
 
     name, reason = ("first", "give the model a fixed input shape") if unknown == "size" else ("own", "no integer form")
     with pytest.raises(ValueError, match=f"Layer `{name}` .* which the size would not include: .*{reason}"):
-        tfmp.width_for_size(build, 9000, weight_bits=2)
+        width_for_size(build, 9000, weight_bits=2)
 
 
 @pytest.mark.parametrize(
@@ -145,6 +146,4 @@ def test_kernels_that_no_size_counts_are_named(k, unknown):
 )
 def test_wrong_arguments(arguments, message):
     with pytest.raises(ValueError, match=message):
-        tfmp.width_for_size(
-            **{"build": functools.partial(small, keras), "target_bits": 9000, "weight_bits": 2, **arguments}
-        )
+        width_for_size(**{"build": functools.partial(small, keras), "target_bits": 9000, "weight_bits": 2, **arguments})

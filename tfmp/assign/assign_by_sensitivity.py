@@ -19,7 +19,7 @@ from tfmp.transform.relax import relax
 METHODS = ("knapsack", "greedy")
 
 
-def assign_by_sensitivity(
+def by_sensitivity(
     model: KerasModel,
     data: Any,
     budget: Budget | Sequence[Budget],
@@ -60,7 +60,7 @@ def assign_by_sensitivity(
 
     Example:
         >>> budget = tfmp.Budget("bitops", like_uniform=(4, 4))
-        >>> assignment = tfmp.assign_by_sensitivity(search_model, x_train[:256], budget)
+        >>> assignment = tfmp.assign.by_sensitivity(search_model, x_train[:256], budget)
     """
     check_choice("method", method, METHODS)
     if loss is not None:

@@ -20,7 +20,7 @@ from tfmp.transform.model_checks import check_finite_weights
 _UNDRAWN = 1e-6  # weight of a probability relative to one draw
 
 
-def assign_by_validation(
+def by_validation(
     search_model: KerasModel,
     score: Callable[[KerasModel], float],
     *,
@@ -60,7 +60,7 @@ def assign_by_validation(
         >>> def accuracy(network):
         ...     network.compile(loss=loss, metrics=["accuracy"])
         ...     return network.evaluate(x_valid, y_valid, return_dict=True)["accuracy"]
-        >>> assignment = tfmp.assign_by_validation(search_model, accuracy, samples=8, calibration=x_train[:512])
+        >>> assignment = tfmp.assign.by_validation(search_model, accuracy, samples=8, calibration=x_train[:512])
     """
     check_function("score", score, "a network that returns a number")
     check_integer("samples", samples, at_least=1)

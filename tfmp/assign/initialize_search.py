@@ -21,7 +21,7 @@ def initialize_search(
 
     Args:
         search_model: A relaxed model. It is changed in place.
-        assignment: A `BitAssignment`, from `tfmp.assign_by_sensitivity` for example, or a mapping of layer names to
+        assignment: A `BitAssignment`, from `tfmp.assign.by_sensitivity` for example, or a mapping of layer names to
             `(weight_bits, activation_bits)`. It must name every searched layer, with bits among the candidates.
         confidence: Probability of the assigned bits, above that of equal probabilities and below 1.
 

@@ -13,7 +13,7 @@ from tfmp.search.assignment import random_within
 from tfmp.search.budget import Budget, budgets_of, priced_limits
 
 
-def random_assignment(
+def at_random(
     model: KerasModel, budget: Budget | Sequence[Budget], *, seed: int = 0, tolerance: float = 0.02
 ) -> BitAssignment:
     """Returns random bits that spend a budget, as a baseline for a search.
@@ -34,7 +34,7 @@ def random_assignment(
         ValueError: If the budget cannot be met or spent, or no layer is searched.
 
     Example:
-        >>> assignment = tfmp.random_assignment(search_model, tfmp.Budget("bitops", like_uniform=(2, 2)), seed=1)
+        >>> assignment = tfmp.assign.at_random(search_model, tfmp.Budget("bitops", like_uniform=(2, 2)), seed=1)
     """
     check_integer("seed", seed, at_least=0)
     check_number("tolerance", tolerance, at_least=0, at_most=1)

@@ -92,7 +92,7 @@ def _builder(arguments, data):
             raise ValueError(f"The networks of tfmp.networks return logits: pass --loss=logits for {name!r}.")
         sizes = {"image_size": data["x_train"].shape[1], "num_classes": int(data["y_train"].max()) + 1}
         build = functools.partial(tfmp.networks.get(name), keras, **sizes)
-        return lambda width: tfmp.scale_width(build(), width, **ends) if ends else build(width=width)
+        return lambda width: tfmp.width.scale_width(build(), width, **ends) if ends else build(width=width)
     if ":" in name and not os.path.exists(name):
         if ends:
             raise ValueError(
@@ -105,7 +105,7 @@ def _builder(arguments, data):
         except (ImportError, AttributeError) as error:
             raise ValueError(f"Expected module:function, which returns a model given a width. {error}") from error
     model = load_model_file(name, arguments.trust)
-    return lambda width: tfmp.scale_width(model, width, **ends)
+    return lambda width: tfmp.width.scale_width(model, width, **ends)
 
 
 def worker_command(arguments: argparse.Namespace, *more: str) -> list[str]:

@@ -1,5 +1,8 @@
 """The joint search of architecture and precision."""
 
+import importlib
+from typing import Any
+
 from tfmp.joint.architecture_cost import ArchitectureCost
 from tfmp.joint.block_spec import BlockCandidates, BlockSpec
 from tfmp.joint.categoricals import Categoricals
@@ -17,10 +20,21 @@ __all__ = [
     "CostGradient",
     "DiscreteNetwork",
     "ExactGradient",
+    "JointSearch",
     "JointSettings",
     "ArchitectureCost",
     "Oracle",
     "Reinforce",
     "SearchSpace",
     "Stage",
+    "build_network",
 ]
+
+_OF_KERAS = {"JointSearch": "tfmp.joint.joint_search", "build_network": "tfmp.joint.derived_model"}
+
+
+def __getattr__(name: str) -> Any:
+    """Loads what needs Keras when it is first used."""
+    if name in _OF_KERAS:
+        return getattr(importlib.import_module(_OF_KERAS[name]), name)
+    raise AttributeError(f"module 'tfmp.joint' has no attribute {name!r}")

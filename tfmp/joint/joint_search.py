@@ -58,9 +58,9 @@ class JointSearch:
         ValueError: If the target is not positive, or the cost is none of a sum over layers.
 
     Example:
-        >>> search = tfmp.JointSearch(space, target=0.5e6)
+        >>> search = tfmp.joint.JointSearch(space, target=0.5e6)
         >>> search.fit((x, y), (x_validation, y_validation), epochs=60)
-        >>> model = tfmp.build_network(keras, search.derive())
+        >>> model = tfmp.joint.build_network(keras, search.derive())
     """
 
     def __init__(

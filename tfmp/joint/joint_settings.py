@@ -11,7 +11,7 @@ SAMPLES = ("soft", "hard")
 
 @dataclasses.dataclass(frozen=True)
 class JointSettings:
-    """Settings of a `tfmp.JointSearch`, those of the paper where it says any.
+    """Settings of a `tfmp.joint.JointSearch`, those of the paper where it says any.
 
     Args:
         order: `"first"` or `"second"`: whether the controller's gradient goes through the step that the weights take.

@@ -66,7 +66,7 @@ class DualPrecisionHyperModel(MixedPrecisionHyperModel):
         if not callable(build) or hasattr(build, "get_weights"):
             raise TypeError(
                 "`build` must be a function of a width multiplier; for an existing model give "
-                f"`lambda width: tfmp.scale_width(model, width)`. Received: {build!r}"
+                f"`lambda width: tfmp.width.scale_width(model, width)`. Received: {build!r}"
             )
         self.training = check_instance("training", training, Training, "a `tfmp.tuner.Training`")
         self.seed, self._build = check_integer("seed", seed, at_least=0), build

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tfmp.annotations import KerasModel
-from tfmp.assign.assign_by_sensitivity import assign_by_sensitivity
+from tfmp.assign.assign_by_sensitivity import by_sensitivity
 from tfmp.assign.discretize import discretize
-from tfmp.assign.random_assignment import random_assignment
+from tfmp.assign.random_assignment import at_random
 from tfmp.bindings.framework import framework_of
 from tfmp.checks import check_function, check_text
 from tfmp.graph import BitAssignment
@@ -92,14 +92,14 @@ def greedy(run: "TrialRun") -> tuple[KerasModel, BitAssignment]:
 def random(run: "TrialRun") -> tuple[KerasModel, BitAssignment]:
     """Trains at random bits that spend the budget."""
     search_model = run.relaxed()
-    assignment = random_assignment(search_model, run.budget, seed=run.seed, tolerance=_UNSPENT)
+    assignment = at_random(search_model, run.budget, seed=run.seed, tolerance=_UNSPENT)
     return run.fine_tuned(search_model, assignment, run.epochs), assignment
 
 
 def _by_sensitivity(run, method):
     search_model = run.relaxed()
     loss = run.keras.losses.get(run.loss)
-    assignment = assign_by_sensitivity(search_model, run.calibration_pair, run.budget, loss=loss, method=method)
+    assignment = by_sensitivity(search_model, run.calibration_pair, run.budget, loss=loss, method=method)
     return run.fine_tuned(search_model, assignment, run.epochs), assignment
 
 

@@ -1,4 +1,4 @@
-"""`tfmp.dual_precision`: one precision for depthwise convolutions, one for all other layers."""
+"""`tfmp.width.dual_precision`: one precision for depthwise convolutions, one for all other layers."""
 
 from typing import Any
 
@@ -42,7 +42,7 @@ def dual_precision(
         ValueError: If bits are out of range, or the model cannot be relaxed; see `tfmp.relax`.
 
     Example:
-        >>> network = tfmp.dual_precision(model, weight_bits=1, depthwise_bits=4)
+        >>> network = tfmp.width.dual_precision(model, weight_bits=1, depthwise_bits=4)
 
     Reference: DualPrecision, section 6
     """

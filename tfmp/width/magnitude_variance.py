@@ -18,7 +18,7 @@ class MagnitudeVariance:
     A filter of few weights, such as a depthwise one, has a noisy mean magnitude, and the codes of all its weights
     depend on it. Call `update` after each step:
 
-        record = tfmp.MagnitudeVariance(model)
+        record = tfmp.width.MagnitudeVariance(model)
         update = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: record.update())
         model.fit(..., callbacks=[update])
         record.result()

@@ -1,4 +1,4 @@
-"""`tfmp.scale_width`: a network with scaled channel counts."""
+"""`tfmp.width.scale_width`: a network with scaled channel counts."""
 
 import dataclasses
 
@@ -42,7 +42,7 @@ def scale_width(
             matches no layer, or a layer cannot have other channels; the message names it and says why.
 
     Example:
-        >>> half = tfmp.scale_width(keras.applications.ResNet50(weights=None), 0.5)
+        >>> half = tfmp.width.scale_width(keras.applications.ResNet50(weights=None), 0.5)
 
     Reference: Howard et al., 2017, https://arxiv.org/abs/1704.04861, section 3.3
     """

@@ -1,4 +1,4 @@
-"""`tfmp.width_for_size`: the width at a given model size."""
+"""`tfmp.width.width_for_size`: the width at a given model size."""
 
 import dataclasses
 import math

@@ -40,7 +40,7 @@ def build_network(
         A functional model from images to logits, not compiled.
 
     Example:
-        >>> model = tfmp.build_network(keras, search.derive())
+        >>> model = tfmp.joint.build_network(keras, search.derive())
     """
     check_keras(keras)
     check_instance("network", network, DiscreteNetwork, "a `tfmp.joint.DiscreteNetwork`")
