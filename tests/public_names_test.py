@@ -127,4 +127,4 @@ def test_dir_lists_the_names():
     with pytest.raises(AttributeError, match="no attribute 'wrong'$"):
         tfmp.wrong  # noqa: B018
     with pytest.raises(AttributeError, match="it is now `tfmp.assign.by_sensitivity`"):
-        tfmp.assign.by_sensitivity  # noqa: B018
+        tfmp.assign_by_sensitivity  # noqa: B018
