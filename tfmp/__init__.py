@@ -1,6 +1,6 @@
-"""Mixed precision for Keras models: every layer chooses its bits, and what was searched is what ships.
+"""Mixed-precision quantization for Keras: search the bits of every layer, train, and export the same integers.
 
-The names below load what they need when they are first used: `import tfmp` itself loads no framework.
+Names are loaded at their first use: `import tfmp` itself loads no framework.
 """
 
 import importlib
@@ -85,7 +85,7 @@ def __dir__() -> list[str]:
 
 _LAYERS = {"keras": "tfmp.layers", "tf_keras": "tfmp.keras2", "tensorflow_model_optimization": "tfmp.tfmot"}
 for _framework, _layers in _LAYERS.items():
-    # With another backend Keras has no models of ours; `tfmp.layers` says so to those who ask for it.
+    # With another Keras backend there are no models of tfmp; `tfmp.layers` raises the error when it is imported.
     if _framework in sys.modules and (_framework != "keras" or sys.modules["keras"].config.backend() == "tensorflow"):
-        # Models saved with our layers then load without `custom_objects`.
+        # Models saved with layers of tfmp then load without `custom_objects`.
         importlib.import_module(_layers)

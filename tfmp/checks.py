@@ -1,10 +1,10 @@
-"""Checks of arguments: each raises an error that says what was expected, what was received and, if given, the way out.
+"""Checks of arguments: each raises an error that says what was expected, what was received and, if given, what to do.
 
-Every function returns the value, as a plain Python number where it is one, so that a check is also the assignment:
+Every function returns the value, numbers as plain Python numbers, so a check can be part of an assignment:
 
     self.limit = check_number("limit", limit, above=0)
 
-`where` says what the argument belongs to, "Layer `conv1`" for example; `hint` is the way out.
+`where` is the owner of the argument, "Layer `conv1`" for example; `hint` tells the user what to do.
 """
 
 import math
@@ -17,7 +17,7 @@ import numpy as np
 
 
 def is_integer(value: object) -> bool:
-    """True for integers of Python and NumPy, False for booleans and for floats with whole values."""
+    """Returns True for integers of Python and NumPy, False for booleans and for floats with whole values."""
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
@@ -27,7 +27,7 @@ def check_integer(
     """Returns an integer within bounds, both included.
 
     Raises:
-        ValueError: If it is no integer, or out of bounds.
+        ValueError: If it is not an integer, or out of bounds.
     """
     if not _is_integer_within(value, at_least, at_most):
         raise ValueError(_message(name, _integers(at_least, at_most), value, hint, where))
@@ -47,16 +47,16 @@ def check_integers(
     """Returns a list, tuple or vector of integers within bounds, both included.
 
     Args:
-        name: What the caller calls the values.
+        name: Name of the argument.
         values: The values.
-        count: How many there must be; None for one or more.
+        count: Required number of values; None for one or more.
         at_least: The lower bound.
         at_most: The upper bound.
-        hint: The way out.
-        where: What the argument belongs to.
+        hint: What the error tells the user to do.
+        where: Owner of the argument.
 
     Raises:
-        ValueError: If they are no such integers, or another number of them.
+        ValueError: If they are not such integers, or their number is wrong.
     """
     if not (_are_as_many(values, count) and all(_is_integer_within(value, at_least, at_most) for value in values)):
         raise ValueError(
@@ -79,7 +79,7 @@ def check_number(
     """Returns a finite number within bounds.
 
     Raises:
-        ValueError: If it is no real number, NaN, infinite or out of bounds.
+        ValueError: If it is not a real number, NaN, infinite or out of bounds.
     """
     bounds = {"at least": at_least, "above": above, "below": below, "at most": at_most}
     if not _is_number_within(value, bounds):
@@ -90,10 +90,10 @@ def check_number(
 def check_numbers(
     name: str, values: Any, *, count: int | None = None, above: float | None = None, hint: str = ""
 ) -> tuple[float, ...]:
-    """Returns a list, tuple or vector of finite numbers above a bound; arguments as of `check_integers`.
+    """Returns a list, tuple or vector of finite numbers above a bound; arguments as in `check_integers`.
 
     Raises:
-        ValueError: If they are no such numbers, or another number of them.
+        ValueError: If they are not such numbers, or their number is wrong.
     """
     bounds = {"above": above}
     if not (_are_as_many(values, count) and all(_is_number_within(value, bounds) for value in values)):
@@ -129,7 +129,7 @@ def check_text(name: str, value: Any, *, hint: str = "", where: str = "") -> str
     """Returns a text that is not empty.
 
     Raises:
-        ValueError: If it is no text, or empty.
+        ValueError: If it is not text, or empty.
     """
     if not isinstance(value, str) or not value:
         raise ValueError(_message(name, "a text that is not empty", value, hint, where))
@@ -140,8 +140,8 @@ def check_path(name: str, value: Any, *, hint: str = "") -> str | os.PathLike[st
     """Returns a path, which need not exist.
 
     Raises:
-        TypeError: If it is neither text nor `os.PathLike`: an integer, for example, would be an open file.
-        ValueError: If it is empty, or holds a character that no path has.
+        TypeError: If it is neither text nor `os.PathLike`: an integer, for example, would be a file descriptor.
+        ValueError: If it is empty, or contains a character that is invalid in paths.
     """
     check_instance(name, value, (str, os.PathLike), "a path, text or `os.PathLike`", hint=hint)
     text = os.fsdecode(value)
@@ -151,7 +151,7 @@ def check_path(name: str, value: Any, *, hint: str = "") -> str | os.PathLike[st
 
 
 def check_function(name: str, value: Any, of: str, *, hint: str = "") -> Callable[..., Any]:
-    """Returns a function, given what it is a function of, in words.
+    """Returns a function; `of` says in words what its arguments are.
 
     Raises:
         TypeError: If it cannot be called.
@@ -167,15 +167,15 @@ def check_instance(
     """Returns an instance of a class.
 
     Args:
-        name: What the caller calls the value.
+        name: Name of the argument.
         value: The value.
         classes: As in `isinstance`.
-        expected: What such an instance is, in words: `"a `tfmp.Budget`"`.
-        hint: The way out.
-        where: What the argument belongs to.
+        expected: Description of such an instance: `"a `tfmp.Budget`"`.
+        hint: What the error tells the user to do.
+        where: Owner of the argument.
 
     Raises:
-        TypeError: If it is none.
+        TypeError: If it is not an instance.
     """
     if not isinstance(value, classes):
         raise TypeError(_message(name, expected, value, hint, where))
@@ -183,10 +183,10 @@ def check_instance(
 
 
 def check_instances(name: str, values: Any, classes: type | tuple[type, ...], expected: str) -> tuple[Any, ...]:
-    """Returns a list or tuple of instances of a class; `expected` says what such a list holds.
+    """Returns a list or tuple of instances of a class; `expected` describes such a list.
 
     Raises:
-        TypeError: If it is no list, or an entry is no instance.
+        TypeError: If it is not a list, or an entry is not an instance.
     """
     for value in check_instance(name, values, (list, tuple), f"a list of {expected}"):
         check_instance(name, value, classes, f"a list of {expected}")
@@ -194,7 +194,7 @@ def check_instances(name: str, values: Any, classes: type | tuple[type, ...], ex
 
 
 def received(value: object, *, limit: int = 80) -> str:
-    """Returns how an error shows a value: its `repr`, cut where it is long, and its type where that says more."""
+    """Returns the text of a value in an error: its shortened `repr`, or its type if that says more."""
     text = repr(value)
     text = text if len(text) <= limit else f"{text[:limit]}..."
     shape = getattr(value, "shape", None)

@@ -39,9 +39,9 @@ def run(
     """Trains, searches, fixes, fine-tunes, exports and reports; prints a table and writes its files to a folder.
 
     Args:
-        output: Folder for `model.tflite`, `assignment.json` and `energy.json`; made if missing.
-        overwrite: True to replace these files where they exist.
-        seed: Integer; it decides weights, order and noise.
+        output: Folder for `model.tflite`, `assignment.json` and `energy.json`; created if missing.
+        overwrite: True to replace existing files.
+        seed: Integer for weights, order and noise.
         verbose: As in `fit`.
 
     Returns:

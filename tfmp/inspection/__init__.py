@@ -1,1 +1,1 @@
-"""Reports of what a model or a file holds and costs."""
+"""Reports of the contents and costs of models and files."""

@@ -25,16 +25,16 @@ def inspect(
     skip: LayerSelection = None,
     first_and_last: str = "int8",
 ) -> ModelReport | TFLiteFile:
-    """Lists the layers of a model with what `tfmp.relax` would do to each, and why; or what is in an exported file.
+    """Lists the layers of a model and what `tfmp.relax` would do with each, and why; or the contents of a TFLite file.
 
-    For a relaxed or fixed model the list shows the bits that its layers have.
+    For a relaxed or fixed model, the list shows the bits of its layers.
 
     Args:
-        model: A built Sequential or functional Keras model, or the path of a TFLite file that tfmp wrote.
-        quantizer: As in `tfmp.relax`, like the arguments below; for models.
+        model: A built Sequential or functional Keras model, or the path of a TFLite file of tfmp.
+        quantizer: As in `tfmp.relax`, like the arguments below; only for models.
         layers: The layers to search.
         skip: The layers not to search.
-        first_and_last: What becomes of the first and the last layers.
+        first_and_last: Precision of the first and the last layers.
 
     Returns:
         A `ModelReport`, or a `TFLiteFile`: name, size, mode, inputs and outputs, layers with bits, containers and
@@ -42,8 +42,8 @@ def inspect(
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the model is unbuilt or a subclass, a name matches no layer, or the file is truncated, no TFLite
-            file, or not written by tfmp.
+        ValueError: If the model is unbuilt or a subclass, a name matches no layer, or the file is truncated, not a
+            TFLite file, or not from tfmp.
 
     Example:
         >>> print(tfmp.inspect("model.tflite"))
@@ -53,7 +53,7 @@ def inspect(
     return inspect_model(model, quantizer=quantizer, layers=layers, skip=skip, first_and_last=first_and_last)
 
 
-_BITS = 4  # of every quantizer, in place of the candidates
+_BITS = 4  # bits of every quantizer, instead of candidates
 
 
 def inspect_model(

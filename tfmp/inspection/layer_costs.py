@@ -9,12 +9,12 @@ from tfmp.simulator import Hardware
 
 
 def layer_table(fixed: KerasModel, *, hardware: str | Hardware = "bit_fusion", batch: int = 16) -> LayerTable:
-    """Returns what every layer of a fixed model costs.
+    """Returns bits, BitOps, bytes and energy of every layer of a fixed model.
 
     Args:
-        fixed: What `tfmp.fix` returned.
+        fixed: A fixed model.
         hardware: A `tfmp.simulator.Hardware`, or the name of a preset.
-        batch: Samples that the accelerator runs together.
+        batch: Samples per batch on the accelerator.
 
     Returns:
         A `LayerTable`; `print` it. A layer that is called twice counts twice.

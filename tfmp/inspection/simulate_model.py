@@ -27,18 +27,18 @@ def simulate(
     Args:
         model: A Keras model: in floating point, relaxed or fixed.
         assignment: A `BitAssignment` or a mapping for the searched layers of a relaxed model, or a pair
-            `(weight_bits, activation_bits)` for every layer that multiplies, which a model in floating point needs.
+            `(weight_bits, activation_bits)` for every layer with a kernel, which a float model needs.
         hardware: A `tfmp.simulator.Hardware`, or the name of a preset.
-        batch: Samples that run together.
+        batch: Samples per batch.
         objective: `"latency"` or `"energy"`: what each layer's schedule minimizes first.
-        depthwise: How a depthwise layer is laid out; see `tfmp.simulator.simulate_layer`.
+        depthwise: Encoding of depthwise layers; see `tfmp.simulator.simulate_layer`.
 
     Returns:
-        A `NetworkReport` in the order in which the layers run; what the array does not compute (pooling, addition,
-        normalization) has a row marked not modelled.
+        A `NetworkReport` in the order in which the layers run; layers that the array does not compute (pooling,
+        addition, normalization) have rows marked not modelled.
 
     Raises:
-        ValueError: If a layer has no bits, or they do not fit the hardware.
+        ValueError: If a layer has no bits, or the hardware does not support them.
 
     Example:
         >>> print(tfmp.simulate(fixed, hardware="bit_fusion", batch=16))
