@@ -113,3 +113,19 @@ def test_a_class_that_computes_something_else_is_an_error():
 def test_what_cannot_be_registered(operator, error, message):
     with pytest.raises(error, match=message):
         register(operator)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"kind": ""}, ValueError, "`kind`"),
+        ({"kind": "other"}, ValueError, "`kind` must not be 'other', which stands for all layers that no operator is"),
+        ({"reads": "codes"}, ValueError, "Operator `x`.*`reads` must be one of 'moves', 'stored', .*Received: 'codes'"),
+        ({"classes": [Square]}, TypeError, "Operator `x`.*`classes` must be a mapping"),
+        ({"lower": "lower"}, TypeError, "Operator `x`.*`lower` must be a function, or None. Received: 'lower'"),
+    ],
+    ids=str,
+)
+def test_what_no_operator_is(arguments, error, message):
+    with pytest.raises(error, match=message):
+        Operator(**{"kind": "x", **arguments})

@@ -7,7 +7,8 @@ from tfmp.bindings.layer_shapes import layer_shape
 from tfmp.bindings.left_alone import unknown_attributes
 from tfmp.bindings.search_state import read_search_state, without_search
 from tfmp.graph import Layer, LayerOrigin
-from tfmp.operators.recognition import OTHER, function_kind
+from tfmp.operators.operator import OTHER
+from tfmp.operators.recognition import function_kind
 
 _FRAMEWORKS = ("keras", "tf_keras", "tensorflow", "tensorflow_model_optimization", "tfmp")
 

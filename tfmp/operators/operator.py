@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tfmp.checks import check_choice, check_instance, check_text
 from tfmp.graph import Call, Grid, Layer
 from tfmp.operators.affine_map import AffineMap
 from tfmp.operators.kernel import Kernel
@@ -15,6 +16,7 @@ MOVES = "moves"
 NUMBERS = "numbers"
 STORED = "stored"
 QUANTIZES = "quantizes"
+OTHER = "other"  # the kind of what no operator is
 
 Attributes = dict[str, Any]
 Reader = Callable[[Mapping[str, Any], Call | None], Attributes | None]
@@ -106,6 +108,9 @@ class Operator:
             `tfmp.width.channel_flow.ChannelFlow`. Without one they are followed as long as no size changes.
         keeps_values: True if its output holds the values of its input, in their order: it costs an accelerator nothing.
 
+    Raises:
+        TypeError, ValueError: If the kind or a field is none of these.
+
     Example:
         >>> tfmp.operators.register(tfmp.operators.Operator("halved", lower_halved, classes={Halved: given()}))
     """
@@ -136,6 +141,19 @@ class Operator:
     needed: tuple[str, ...] = ()
     channels: str = ""
     keeps_values: bool = False
+
+    def __post_init__(self) -> None:
+        check_text("kind", self.kind)
+        where = f"Operator `{self.kind}`"
+        check_choice("reads", self.reads, (MOVES, STORED, QUANTIZES, NUMBERS), where=where)
+        for name in ("classes", "functions", "tf_keras_functions", "forms", "arrays"):
+            check_instance(name, getattr(self, name), Mapping, "a mapping", where=where)
+        for name in ("lower", "numbers", "check", "affine_map", "clip", "values"):
+            function = getattr(self, name)
+            if function is not None and not callable(function):
+                raise TypeError(f"{where}: `{name}` must be a function, or None. Received: {function!r}")
+        if self.kind == OTHER:
+            raise ValueError(f"`kind` must not be {OTHER!r}, which stands for all layers that no operator is.")
 
     @property
     def is_activation(self) -> bool:

@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from tfmp.graph import Call
-from tfmp.operators.operator import Attributes
+from tfmp.operators.operator import OTHER, Attributes
 from tfmp.operators.operator_table import operator_of_function, readers
 
-OTHER = "other"
 # What every layer says in the same words.
 _COPIED = (
     *("strides", "padding", "pool_size", "dilation_rate", "groups", "axis", "epsilon", "data_format", "use_bias"),

@@ -6,8 +6,8 @@ from tfmp.annotations import KerasModel
 from tfmp.graph import Graph, Layer
 from tfmp.lowering.signature_names import signature_outputs
 from tfmp.operators import NUMBERS, TABLE
+from tfmp.operators.operator import OTHER
 from tfmp.operators.operator_table import operator_of_function
-from tfmp.operators.recognition import OTHER
 
 LARGEST, SIDE, VALUE = "largest", "side of 0.5", "value"
 _REGRESSIONS = {  # losses of Keras by their names without underscores
