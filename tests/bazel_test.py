@@ -28,16 +28,16 @@ def bazel(tmp_path_factory):
 
 
 def test_runs_tests_of_numpy_and_of_tensorflow(bazel):
-    done = bazel("//tests:types/code_format_test", "//tests:quantizers/least_squares_test")
+    done = bazel("//tests:graph/code_format_test", "//tests:quantizers/least_squares_test")
     assert done.returncode == 0, done.stderr
     assert "2 tests pass" in done.stdout
 
 
 def test_reports_what_fails(bazel):
-    done = bazel("//tests:types/code_format_test", "--test_filter=no_test_is_called_this")
+    done = bazel("//tests:graph/code_format_test", "--test_filter=no_test_is_called_this")
     assert done.returncode == 3, done.stderr  # tests ran, one did not succeed
 
 
 def test_names_the_way_to_an_interpreter_with_the_packages(bazel):
-    done = bazel("//tests:types/code_format_test", "--repo_env=PYTHON=/bin/false")
+    done = bazel("//tests:graph/code_format_test", "--repo_env=PYTHON=/bin/false")
     assert "make install" in done.stderr
