@@ -29,6 +29,7 @@ __all__ = [
     "QuantizerLike",
     "family",
     "get",
+    "is_known",
     "name_of",
     "names",
     "register",
@@ -60,6 +61,11 @@ def register(quantizer: type[Quantizer]) -> type[Quantizer]:
     """
     check_instance("quantizer", quantizer, type, "a subclass of `tfmp.quantizers.Quantizer`")
     return _REGISTRY.register(quantizer)
+
+
+def is_known(name: str) -> bool:
+    """True for a name, with or without arguments, that `get` takes; False for that of another library's quantizer."""
+    return read(name)[0] in names()
 
 
 def name_of(quantizer: QuantizerLike) -> str:

@@ -9,7 +9,7 @@ from tfmp.operators.fold_error import FoldError
 def check_library(layer: Layer) -> None:
     """Raises `FoldError` if a quantizer of another library quantizes a layer."""
     for tensor, selection in (("weights", layer.weight), ("input", layer.activation)):
-        if not selection.formats[0].is_float and selection.quantizer not in quantizers.names():
+        if not selection.formats[0].is_float and not quantizers.is_known(selection.quantizer):
             raise FoldError(
                 layer.name,
                 f"it has its {tensor} quantized by `{selection.quantizer}` of another library, whose levels are not "
