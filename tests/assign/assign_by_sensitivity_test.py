@@ -62,6 +62,7 @@ def test_it_is_the_least_harm_of_all_assignments(model, x):
     assert all(np.array_equal(v, value) for v, value in zip(model.variables, before, strict=True))
 
 
+@pytest.mark.slow
 def test_the_tensor_that_matters_gets_the_bits():
     """One of two equal layers feeds the output a thousand times as strongly as the other."""
     keras.utils.set_random_seed(0)

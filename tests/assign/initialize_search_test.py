@@ -26,7 +26,7 @@ def test_a_search_decides_so_when_nothing_pushes_otherwise():
     model = tfmp.relax(residual(), calibration=inputs_for(residual()), **CANDIDATES)
     tfmp.initialize_search(model, tfmp.BitAssignment(BITS))
     search = tfmp.MixedPrecisionSearch(eta=0.0)
-    model.compile(tfmp.SelectionOptimizer("sgd", keras.optimizers.SGD(0.01)), "mse")
+    model.compile(tfmp.SelectionOptimizer("sgd", keras.optimizers.SGD(0.01)), "mse", run_eagerly=True)
     before = [np.asarray(v) for v in model.trainable_variables if v.name == "logits"]
     model.fit(inputs_for(model), np.ones((16, 3)), epochs=3, callbacks=[search], verbose=0)
     after = [np.asarray(v) for v in model.trainable_variables if v.name == "logits"]

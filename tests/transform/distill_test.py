@@ -68,7 +68,7 @@ def test_the_loss_is_that_of_the_paper(kit, probabilities):
 
 
 @pytest.mark.default_cases("keras")
-def test_search_discretize_fix_and_export_go_by_the_student(kit, tmp_path):
+def test_search_discretize_fix_and_export_go_by_the_student(kit, tmp_path, eagerly):
     framework, ours = kit
     teacher = float_model(framework)
     student = relaxed(teacher)

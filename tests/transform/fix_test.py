@@ -46,6 +46,14 @@ def decide(model, seed=0):
     return bits
 
 
+@pytest.mark.default_cases(
+    "several-{'quantizer'*",
+    "plain-{'quantizer'*",
+    "residual-{'quantizer': 'hwgq'}",
+    "shared_layer-{'weight_bits'*",
+    "residual-{'shared_weights'*",
+    "plain-{'weight_bits'*",
+)
 @pytest.mark.parametrize(
     ("make", "options"),
     [
@@ -158,6 +166,7 @@ def test_calibration_estimates_the_normalization_again():
     np.testing.assert_array_equal(after.get_layer("inside").kernel, before.get_layer("inside").kernel)
 
 
+@pytest.mark.default_cases("residual")
 @pytest.mark.parametrize("make", [plain, residual])
 def test_without_training_ranges_fit_the_data_and_errors_shrink(make):
     model = trained(make())

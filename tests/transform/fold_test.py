@@ -318,12 +318,9 @@ CASES += [(name, "eight") for name in ("preactivated", "pooled")]
 
 
 @pytest.mark.default_cases(
-    "normalized-low",
     "residual-mixed",
     "preactivated-eight",
     "branches-low",
-    "pooled-low",
-    "sequence-low",
     "several-mixed",
     "sums-low",
 )
@@ -345,7 +342,7 @@ def test_the_models_the_reference_and_the_file_agree(name, bits, tmp_path):
 DUAL_PRECISION = {"quantizer": "dual_precision", "weight_bits": (1, 2, 4), "activation_bits": (1, 2, 4)}
 
 
-@pytest.mark.default_cases("residual-*", "normalized-pairs3-*", "sequence-*")
+@pytest.mark.default_cases("residual-*", "normalized-pairs3-*")
 @pytest.mark.parametrize(
     ("name", "pairs", "arguments"),
     [

@@ -82,6 +82,7 @@ def test_no_way_of_fixing_is_better_than_the_documented_one(digits):
         assert best > decibels(exact, tfmp.fix(relaxed, bits, **options).predict(x_test, verbose=0)) - 0.3
 
 
+@pytest.mark.slow
 def test_labels_decide_by_the_loss_and_the_report_says_so(digits, capsys):
     model, x, _ = digits
     (_, y), _ = demo.load_digits()
@@ -96,6 +97,7 @@ def test_labels_decide_by_the_loss_and_the_report_says_so(digits, capsys):
     assert taken.split("  ")[1] == min(errors, key=errors.get)
 
 
+@pytest.mark.default_cases("residual")
 @pytest.mark.parametrize("make", [plain, residual, several], ids=lambda make: make.__name__)
 @pytest.mark.filterwarnings("ignore:The calibration data differ")
 def test_every_layer_has_the_bits_it_was_given(make):

@@ -391,7 +391,7 @@ def test_bad_calibration_data(broken, message):
         tfmp.relax(model, calibration=broken(inputs_for(model)))
 
 
-@pytest.mark.default_cases("MobileNetV2")
+@pytest.mark.slow
 @pytest.mark.parametrize("application", ["MobileNetV2", "ResNet50V2"])
 def test_known_networks_relax(application):
     model = getattr(keras.applications, application)(weights=None, input_shape=(32, 32, 3), classes=10)

@@ -50,6 +50,7 @@ def planted(make, seed=0):
     return graph.replace_layers(wrong), framework.write(in_floating_point(graph)), inputs_for(model, 64, seed=3)
 
 
+@pytest.mark.default_cases("residual")
 @pytest.mark.parametrize("make", CARRIERS, ids=lambda make: make.__name__)
 def test_planted_errors_of_the_mean_are_taken_back(make):
     graph, floating, x = planted(make)
