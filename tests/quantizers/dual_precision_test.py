@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from scipy import integrate, optimize, stats
 
 from tfmp import quantizers
-from tfmp.mixins.mixed_precision import quantizer_pair
 from tfmp.quantizers import DualPrecision
+from tfmp.search.search_settings import quantizer_pair
 
 
 def statement(filters, bits, clip_ratio):
