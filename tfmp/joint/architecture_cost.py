@@ -17,7 +17,7 @@ class ArchitectureCost:
     """The default oracle: the sum of a cost over the layers of a `DiscreteNetwork`.
 
     Args:
-        cost: Name of a cost, or a `tfmp.costs.Cost`, that has no part of its own for the whole network.
+        cost: Name of a cost, or a `tfmp.costs.Cost`, without an overhead for the whole network.
 
     Raises:
         ValueError: If the cost is unknown or more than the sum over the layers.
@@ -43,11 +43,11 @@ class ArchitectureCost:
 
 
 class BlockTables:
-    """A cost that decomposes: a table for each block over its five choices, and a constant for the ends.
+    """A cost as a sum over blocks: one table per block over its five choices, and a constant for the ends.
 
-    A block's cost depends on nothing outside of it, because its stage fixes the channels of its input, and a block that
-    may be skipped has as many channels behind it as before it. The expectation under independent choices is therefore a
-    sum over blocks of p_s . p_m . p_k . p_b1 . p_b2 . table.
+    The cost of a block depends only on its own choices, because its stage fixes the channels of its input, and a block
+    that may be skipped has as many channels after it as before it. The expectation under independent choices is
+    therefore a sum over blocks of p_s . p_m . p_k . p_b1 . p_b2 . table.
 
     Args:
         space: The search space.

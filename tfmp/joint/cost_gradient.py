@@ -15,7 +15,7 @@ from tfmp.joint.search_space import SearchSpace
 
 
 class CostEstimate(NamedTuple):
-    """The expected cost under the present logits.
+    """The expected cost under the current logits.
 
     Args:
         expected: In the cost's unit.
@@ -43,7 +43,7 @@ class CostGradient(abc.ABC):
         """Returns the cost of one network."""
 
     def identity(self) -> dict[str, Any]:
-        """What a resumed search must share, JSON."""
+        """JSON that must be equal in a resumed search."""
         return {}
 
     def state(self) -> dict[str, Any]:
@@ -131,7 +131,9 @@ class Reinforce(CostGradient):
             return np.zeros_like(costs)
         if self.baseline == "leave_one_out" or self.average is None and self.samples > 1:
             return others
-        return costs if self.average is None else np.full_like(costs, self.average)  # one sample says nothing alone
+        return (
+            costs if self.average is None else np.full_like(costs, self.average)
+        )  # one sample has no baseline by itself
 
     def identity(self):
         function = self.oracle.function

@@ -21,17 +21,17 @@ _RECORD = JsonRecord(
 
 @dataclasses.dataclass(frozen=True)
 class DiscreteNetwork:
-    """A network as a value: what every block of a search space became.
+    """A network of a search space as a value: one choice for every block.
 
-    It says its layers and their bits without a framework, so that an oracle can judge it, and it is hashable.
+    It lists its layers and their bits without a framework, for use in an oracle, and it is hashable.
 
     Args:
-        space: The space; its candidates need not hold the choices.
+        space: The space; its candidates need not include the choices.
         choices: One `BlockSpec` per block.
-        provenance: How it came about; any JSON values. Two networks that differ in it alone are equal.
+        provenance: Origin of the network; any JSON values. Two networks that differ only in it are equal.
 
     Raises:
-        ValueError: If there is not one choice per block, or a block is skipped where that cannot be.
+        ValueError: If there is not one choice per block, or a block is skipped that cannot be.
 
     Example:
         >>> space = SearchSpace([(16, 1, 1)], image_size=8, num_classes=10, stem=(8, 1), last_channels=32)
@@ -68,7 +68,7 @@ class DiscreteNetwork:
 
     @property
     def layers(self) -> tuple[LayerShape, ...]:
-        """Every layer that multiplies, in order, under the names that the Keras model has."""
+        """All layers with a kernel, in order, with their names in the Keras model."""
         space = self.space
         channels, strides = space.stem
         output_size, input_size = (-(-space.image_size // strides),) * 2, (space.image_size,) * 2

@@ -9,10 +9,10 @@ from tfmp.mixins.search_backup import SearchBackup
 
 
 class JointBackup:
-    """What a joint search keeps for its resumption after each epoch.
+    """Saves the state of a joint search after each epoch.
 
     Args:
-        folder: Where; None keeps nothing.
+        folder: Path of the folder; None saves nothing.
         trainer: The `JointTrainer`, whose variables are kept.
         cost_gradient: The `CostGradient`, whose state is kept.
     """

@@ -23,12 +23,11 @@ _FOR_WEIGHTS, _FOR_CONTROLLER, _FOR_COST = range(3)
 
 
 class JointSearch:
-    """Searches the blocks of a network and their bits at once, under a target for what the network costs.
+    """Searches the blocks of a network and their bits together, under a target for the cost of the network.
 
-    A supernet holds every network of the space, quantized throughout; a controller holds the logits of each choice. The
+    A supernet holds every network of the space, fully quantized; a controller holds the logits of each choice. The
     supernet's weights learn from training batches under samples of the controller. The controller learns from
-    validation batches, by the gradient that passes through its samples, and from the cost, which has no gradient of its
-    own:
+    validation batches, by the gradient through its samples, and from the cost:
 
         min E[L_val] + penalty * max(0, E[cost] / target - 1)
 
@@ -36,16 +35,16 @@ class JointSearch:
 
     Args:
         space: `tfmp.joint.SearchSpace`.
-        target: What the network may cost, in the cost's unit.
+        target: Limit of the network's cost, in the cost's unit.
         cost: Name of a cost or a `tfmp.costs.Cost`; or a `tfmp.joint.Oracle` or a function from a
             `tfmp.joint.DiscreteNetwork` to a number; or a `tfmp.joint.CostGradient` that says how it is learned.
         settings: `tfmp.joint.JointSettings`.
         optimizers: Those of the weights and of the controller.
         loss: Function of labels and logits to a scalar; cross-entropy by default, without label smoothing.
-        backup_dir: Folder where each epoch leaves what a killed search needs to go on. Starting again with the same
-            arguments resumes after the last complete epoch and ends as the unbroken search, also with more epochs.
-            Anything else that differs is an error that names it: the supernet's first weights, so set a random seed
-            before; arrays of data by all their values, batches by their number, functions by their name.
+        backup_dir: Folder for the state after each epoch, from which a killed search resumes. Starting again with the
+            same arguments resumes after the last complete epoch, also with more epochs, and gives the result of an
+            uninterrupted search. Any other difference is an error that names it: the supernet's initial weights, so set
+            a random seed before; arrays by all their values, batches by their number, functions by their name.
 
     Attributes:
         trainer: The `JointTrainer`, which holds the supernet, the controller and their optimizers.
@@ -55,7 +54,7 @@ class JointSearch:
             controller learns; `entropy` (mean over the choices, 1 is undecided); `temperature`.
 
     Raises:
-        ValueError: If the target is not positive, or the cost is none of a sum over layers.
+        ValueError: If the target is not positive, or the cost is not a sum over layers.
 
     Example:
         >>> search = tfmp.joint.JointSearch(space, target=0.5e6)
@@ -116,9 +115,9 @@ class JointSearch:
         Args:
             training: Images and labels as a pair of arrays, which are shuffled by (seed, epoch); batches of them, a
                 `keras.utils.PyDataset` or `tf.data.Dataset` for example; or a function of the epoch to such batches.
-            validation: Others, likewise, from which the controller learns.
-            epochs: In all, those before a resumption included.
-            batch_size: Of arrays.
+            validation: Other data in the same form, from which the controller learns.
+            epochs: Total number of epochs, including those before a resumption.
+            batch_size: Batch size of arrays.
             seed: Integer, for samples and shuffling.
             report: Function that is called with the entry of `history` after each epoch, `print` for example.
 
@@ -126,9 +125,9 @@ class JointSearch:
             `history`.
 
         Raises:
-            ValueError: If a part has no batch, or data that are not finite; if a backup is of another search, a loss, a
-                gradient or a variable becomes NaN or infinite, or an oracle fails; the state after the last complete
-                epoch is in `backup_dir` then.
+            ValueError: If a part has no batch, or data that are not finite; if the backup belongs to another search, a
+                loss, a gradient or a variable becomes NaN or infinite, or an oracle fails. The state after the last
+                complete epoch is then in `backup_dir`.
         """
         check_integer("epochs", epochs, at_least=1)
         check_integer("batch_size", batch_size, at_least=1)
@@ -221,22 +220,21 @@ class JointSearch:
         return json.loads(json.dumps(identity, default=str))
 
     def derive(self, *, samples=0, spend=0.0, validation=None, batch_size=64, seed=0):
-        """Returns the network that the search found, a `DiscreteNetwork`.
+        """Returns the network that the search chose, a `DiscreteNetwork`.
 
         Args:
-            samples: 0 for the most probable candidate of every choice, whatever it costs. Else the number of networks
-                that are drawn beside it; the best of those that cost no more than the target is returned.
-            spend: Share of the target that they cost at least, to compare networks at equal cost. Where the
-                probabilities are still wide, such networks may be far from the most probable one.
-            validation: Images and labels, as for `fit`, on which the supernet, restricted to a network, says how good
-                it is: the one of the least loss is the best. Their batches are held in memory. Without them the most
-                probable one is the best.
-            batch_size: Of arrays.
+            samples: 0 for the most probable candidate of every choice, at any cost. Otherwise the number of networks
+                that are drawn in addition; the best of those within the target is returned.
+            spend: Smallest share of the target that they must cost, to compare networks at equal cost. If the choices
+                are not decided, such networks may be far from the most probable one.
+            validation: Images and labels, as in `fit`. The best network is the one with the lowest loss on them in the
+                supernet. Their batches are kept in memory. Without them, the most probable network is the best.
+            batch_size: Batch size of arrays.
             seed: Integer, for the draws and the order of arrays.
 
         Raises:
-            ValueError: If no network that was drawn is within the target and spends its share, `spend` is not from 0 to
-                below 1, or `validation` has no batch.
+            ValueError: If no drawn network is within the target and spends its share, `spend` is not from 0 to below 1,
+                or `validation` has no batch.
         """
         check_integer("samples", samples, at_least=0)
         check_number("spend", spend, at_least=0, below=1, hint="It is a share of the target")
@@ -269,11 +267,11 @@ class JointSearch:
         return self.trainer.restricted_loss(network, batches)
 
     def probabilities(self) -> np.ndarray:
-        """`[rows, width]`: how likely each candidate is, in the order of `tfmp.joint.Categoricals`."""
+        """Returns the probability of each candidate, `[rows, width]`, in the order of `tfmp.joint.Categoricals`."""
         return self.categoricals.probabilities(self.trainer.logit_values())
 
     def entropy(self) -> float:
-        """Mean over the open choices of how undecided they are, from 0 to 1."""
+        """Returns the mean normalized entropy of the open choices, from 0 to 1 (undecided)."""
         probabilities, counts = self.probabilities(), self.categoricals.counts
         nats = -(probabilities * np.log(np.maximum(probabilities, 1e-300))).sum(axis=1)
         return float(np.mean(nats[counts > 1] / np.log(counts[counts > 1]))) if (counts > 1).any() else 0.0

@@ -11,15 +11,15 @@ SAMPLES = ("soft", "hard")
 
 @dataclasses.dataclass(frozen=True)
 class JointSettings:
-    """Settings of a `tfmp.joint.JointSearch`, those of the paper where it says any.
+    """Settings of a `tfmp.joint.JointSearch`; defaults are those of the paper where it gives them.
 
     Args:
-        order: `"first"` or `"second"`: whether the controller's gradient goes through the step that the weights take.
-        penalty: Weight of the cost beyond the target: the loss gains penalty * max(0, E[cost] / target - 1).
-        two_sided: True to penalize a cost below the target, too, so that the search spends what it may.
-        temperature: Of the Gumbel-softmax samples in the first epoch.
+        order: `"first"`, or `"second"` for a controller gradient through a step of the weights.
+        penalty: Weight of the cost above the target: penalty * max(0, E[cost] / target - 1) is added to the loss.
+        two_sided: True to also penalize a cost below the target, so that the search spends the whole target.
+        temperature: Temperature of the Gumbel-softmax samples in the first epoch.
         temperature_decay: The temperature is multiplied by exp(-temperature_decay) after each epoch.
-        weight_epochs: Epochs in the beginning that train weights alone.
+        weight_epochs: Number of first epochs that train only weights.
         samples: `"soft"`, mixtures of the candidates, or `"hard"`, one candidate each with the gradient of the mixture.
 
     Raises:

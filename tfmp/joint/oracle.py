@@ -20,23 +20,23 @@ from tfmp.joint.oracle_worker import OracleFailure, OracleWorker
 
 
 class Oracle:
-    """Asks a function what networks cost, each network once.
+    """Computes costs of networks by a function, which is called once per network.
 
-    A function that raises, gives no finite number, kills its process or takes too long is asked again; when it fails
-    each time, the error names the network. What was learned until then stays known.
+    If the function raises, returns a number that is not finite, kills its process or takes too long, it is called
+    again. If it fails each time, the error names the network. Earlier results are kept.
 
     Args:
-        function: From a `DiscreteNetwork` to a number. With workers it must be picklable: a function or an object of a
-            module, no lambda; and a program needs `if __name__ == "__main__":`, because workers import it.
-        workers: Processes that ask at the same time; 0 to ask in this process.
-        timeout_seconds: After which a worker is killed and another one started; None waits for ever.
-        retries: How often a network that failed is asked for again.
-        cache_path: File that keeps the answers, a line each, for this and later runs with the same function. A file of
-            something else is refused and stays as it is.
+        function: Function from a `DiscreteNetwork` to a number. With workers it must be picklable: a function or object
+            of a module, not a lambda. The program then needs `if __name__ == "__main__":`, because workers import it.
+        workers: Number of parallel processes; 0 to call the function in this process.
+        timeout_seconds: Time after which a worker is killed and a new one started; None for no limit.
+        retries: Number of retries for a network that failed.
+        cache_path: File of results, one per line, for this and later runs with the same function. Other files are
+            refused and not changed.
 
     Raises:
-        ValueError: If a timeout comes without workers, a number is negative; in a call, if a network gets no number.
-        TypeError: If `function` is no function, or with workers one that cannot be pickled.
+        ValueError: If there is a timeout without workers, or a number is negative; in a call, if a network fails.
+        TypeError: If `function` is not a function, or cannot be pickled for workers.
 
     Example:
         >>> oracle = Oracle(measure_on_the_board, workers=2, timeout_seconds=600)

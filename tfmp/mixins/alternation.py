@@ -7,13 +7,13 @@ from tfmp.search.selection_data import SelectionData
 
 
 class Alternation:
-    """Lets steps of the logits on data of their own follow the training steps, which then move all else.
+    """Runs steps of the logits on separate data after the training steps, which then train all other variables.
 
     Args:
-        data: A `SelectionData`, or what it is made from.
+        data: A `SelectionData`, or its data.
 
     Attributes:
-        training_steps: How many there were, over all epochs: how many steps the logits have taken follows from it.
+        training_steps: Number of training steps over all epochs, from which the number of selection steps follows.
     """
 
     def __init__(self, data):

@@ -8,12 +8,12 @@ LOGIT_START = 0.01  # EdMIPS, section 5.1
 
 
 class BitLogits:
-    """A logit for each candidate, and what its relaxation needs; nothing where there is one candidate.
+    """One logit per candidate, and the variables of its relaxation; nothing for a single candidate.
 
-    It is no layer: the selector that builds it has its variables, and another selector can share the choice.
+    It is not a layer: the selector that builds it owns its variables, and another selector can share the choice.
 
     Args:
-        num_candidates: How many there are.
+        num_candidates: Number of candidates.
         relaxation: `"softmax"`, `"annealed"` or `"gumbel"`.
         seed: Integer, for Gumbel noise.
 
@@ -51,7 +51,7 @@ class BitLogits:
             self.sampling_step = selector.add_statistic(name="sampling_step", shape=(), initializer="zeros")
 
     def weights(self, training):
-        """Returns the weights with which the candidates are mixed now; while training, each call draws anew."""
+        """Returns the current weights of the candidates in the mixture; in training, each call draws a new sample."""
         if not self.is_open:
             return (1.0,)
         seed = (self.seed, 0)
@@ -68,7 +68,7 @@ class BitLogits:
         )
 
     def probabilities(self):
-        """`[num_candidates]` tensor: how likely each candidate is, at the present temperature if it is annealed."""
+        """Returns the probability of each candidate, `[num_candidates]`, at the current temperature if annealed."""
         if not self.is_open:
             return tf.ones((1,))
         logits = tf.convert_to_tensor(self.logits)

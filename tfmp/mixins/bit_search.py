@@ -16,9 +16,9 @@ from tfmp.search.searched_cost import SearchedCost
 
 
 class BitSearch:
-    """Puts a price on the choices of a relaxed model's layers, step by step.
+    """Sets the prices of the choices of a relaxed model's layers, step by step.
 
-    It knows no `fit`: `MixedPrecisionSearchMixin` calls it while a model trains.
+    It does not depend on `fit`: `MixedPrecisionSearchMixin` calls it while a model trains.
 
     Args:
         budget, eta, cost, multiplier, temperature, freeze_above: As in `MixedPrecisionSearchMixin`.
@@ -44,7 +44,7 @@ class BitSearch:
             check_instance("multiplier", multiplier, Multiplier, "a `tfmp.search.Multiplier`")
         self.temperature = check_numbers("temperature", temperature, count=2, above=0, hint="Give (first, last)")
         if cost is not None:
-            costs.get(cost)  # an unknown name fails here, not in the middle of a training
+            costs.get(cost)  # raises an error for an unknown name before training
         self.budget, self.cost = budget, cost
         first = FixedMultiplier(eta) if budget is None else (multiplier or DualAscent())
         count = 1 if budget is None else len(budgets_of(budget))

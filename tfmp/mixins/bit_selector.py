@@ -82,11 +82,11 @@ class BitSelectorMixin:
         return tuple(candidate.format for candidate in self.quantizers)
 
     def start_from(self, values):
-        """Before `build`: the ranges will start from what `values()` returns when they are initialized, a kernel."""
+        """Sets, before `build`, a function that returns the kernel from which the ranges are initialized."""
         self._start_values = values
 
     def share_choice(self, selector):
-        """Before `build`: candidate i is chosen where candidate i of another selector, which is built before, is."""
+        """Shares, before `build`, the choice of another selector, which is built earlier."""
         self.choice, self._shares_choice = selector.choice, True
 
     def build(self, input_shape):
@@ -134,7 +134,7 @@ class BitSelectorMixin:
         return pairs[-1:] if self.shared_range else pairs
 
     def probabilities(self):
-        """`[len(bits)]` tensor: how likely each candidate is, at the present temperature if it is annealed."""
+        """Returns the probability of each candidate, `[len(bits)]`, at the current temperature if annealed."""
         return self.choice.probabilities()
 
     def expected_bits(self):

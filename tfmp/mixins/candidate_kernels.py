@@ -4,13 +4,13 @@ import tensorflow as tf
 
 
 class CandidateKernelsMixin:
-    """Holds the kernels of a layer's candidates where each has its own (EdMIPS, eq. 15), but that of the widest.
+    """Holds separate kernels for all candidates of a layer except the widest (EdMIPS, eq. 15).
 
-    The widest candidate has the layer's own kernel. The others are made as copies of it, with its regularizer and
+    The widest candidate uses the kernel of the layer. The other kernels start as copies of it, with its regularizer and
     constraint.
 
     Args:
-        bits: Of the candidates whose kernels these are, in increasing order.
+        bits: Bits of these candidates, in increasing order.
 
     Attributes:
         kernels: Trainable variables in the order of `bits`.

@@ -7,12 +7,12 @@ from tfmp.search.assignment import best_within
 
 
 class DecidedChoices:
-    """Keeps the logits of a tensor where they are once one candidate is likely enough.
+    """Freezes the logits of a tensor once one candidate is probable enough.
 
-    A choice is decided at the end of the step behind which its most probable candidate has a probability above the
-    threshold, unless no assignment with all decided choices at their candidates is within the budget. Where several
-    are at once, the most certain comes first. From then on its logits have the values of that moment at the end of
-    every step, whatever the optimizer did; the candidates stay mixed as they were.
+    A choice is decided after the step in which the probability of its most probable candidate exceeds the threshold,
+    unless no assignment with all decided choices would be within the budget. If several exceed it at once, the most
+    certain one is first. After every further step, its logits are reset to the values of that moment; the candidates
+    stay mixed with these weights.
 
     Args:
         threshold: Probability from 0.5 to 1, both excluded.

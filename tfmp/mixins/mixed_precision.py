@@ -9,12 +9,11 @@ from tfmp.search.search_settings import SearchSettings, shows_settings
 
 
 class MixedPrecisionMixin:
-    """A layer with a kernel that quantizes its own kernel and input by relaxed selection.
+    """A layer with a kernel that chooses the bits of its kernel and input among candidates.
 
-    It computes one ordinary convolution (or product) of the mixed input with the mixed kernel, however many candidates
-    there are (EdMIPS, eq. 14), of one kernel (eq. 16) or of one for each candidate (eq. 15). Coupled candidates are
-    mixed behind the convolution, of which there is one for each pair (section 4.5). With one candidate each it is the
-    fixed layer.
+    It computes one ordinary convolution (or product) of the mixed input with the mixed kernel, for any number of
+    candidates (EdMIPS, eq. 14), with one kernel (eq. 16) or one per candidate (eq. 15). Coupled candidates need one
+    convolution per pair and are mixed after it (section 4.5). With one candidate each, it is a layer of a fixed model.
 
     A class of a framework adds `operation(inputs, kernel)`, the plain layer's mathematics without bias and activation,
     and `make_selector`, `make_candidate_kernels`, `make_selection_cost`, which return its own child layers.

@@ -1,4 +1,4 @@
-"""The search callback: what `fit` calls, over the prices of a `BitSearch`."""
+"""The search callback for `fit`, over a `BitSearch`."""
 
 import math
 from collections.abc import Mapping
@@ -18,49 +18,49 @@ _OF_FIT = ("steps", "epochs")  # of its identity a search knows these within `fi
 
 
 class MixedPrecisionSearchMixin:
-    """Puts a budget on a relaxed model while it trains.
+    """Holds a relaxed model to a budget while it trains.
 
-    At every step it prices the layers' choices (multiplier * cost table / normalizer) and, with a budget, moves the
-    multiplier. Pass it to `fit`, or call `set_model` and then `step` in a loop of your own.
+    At every step it sets the prices of the layers' choices (multiplier * cost table / normalizer) and, with a budget,
+    updates the multiplier. Pass it to `fit`, or call `set_model` and then `step` in your own loop.
 
     Args:
-        budget: A `tfmp.Budget` to be met by dual ascent, or a list of those of several costs, each with a multiplier of
-            its own; a cost is normalized by its budget.
-        eta: A fixed multiplier instead (EdMIPS, eq. 6); the cost is normalized by the first searched layer's at one
-            bit, or at its cheapest bits where the cost has no price for one.
+        budget: A `tfmp.Budget` to be met by dual ascent, or a list of budgets for several costs, each with its own
+            multiplier; a cost is normalized by its budget.
+        eta: A fixed multiplier instead (EdMIPS, eq. 6). The cost is normalized by that of the first searched layer at
+            one bit, or at its cheapest bits if the cost has no price for one bit.
         cost: With `eta`, the cost that it multiplies; by default BitOps.
-        multiplier: With `budget`, how the multiplier moves, a `tfmp.search.Multiplier`; by default `DualAscent()`. With
-            several budgets each gets a copy of it.
-        temperature: `(first, last)`: selectors with a temperature fall from one to the other over the epochs, by an
-            equal factor each.
-        backup_dir: Folder where each epoch leaves what a killed run needs to go on. Starting again with the same
-            arguments resumes after the last complete epoch, and ends as the unbroken run where the order of the data
-            depends on the epoch alone (`shuffle=False`, or data that shuffle themselves by epoch). More epochs go on
-            from there, too, unless a temperature falls over them; any other difference is an error that names it.
-        selection_data: Held-out data on which the logits learn, in steps of their own, while all else learns in those
-            of `fit`: a `tfmp.SelectionData`, or what one is made from, `(x, y)` or a `tf.data.Dataset`. The model needs
-            a `SelectionOptimizer`. None updates both in one pass.
-        freeze_above: Probability above which the most probable candidate of a tensor is taken for decided, and its
-            logits stay, unless the budget could then no longer be met. None leaves all open.
-        identity: Mapping of what a callback cannot see, the data of `fit` and the seed of their order for example:
-            `{"x": x_train, "y": y_train, "seed": 0}`. A backup is taken up by a search that gives the same. Arrays are
-            compared by a digest, and must be finite. That data which are not given are the same is up to the caller.
+        multiplier: With `budget`, the update rule of the multiplier, a `tfmp.search.Multiplier`; by default
+            `DualAscent()`. With several budgets, each gets a copy.
+        temperature: `(first, last)`: the temperature falls from the first to the last value over the epochs, by an
+            equal factor per epoch.
+        backup_dir: Folder for the state after each epoch, from which a killed run resumes. Starting again with the same
+            arguments resumes after the last complete epoch. The result is that of an uninterrupted run if the order of
+            the data depends only on the epoch (`shuffle=False`, or data that shuffle themselves by epoch). More epochs
+            are allowed, unless a temperature falls over them; any other difference is an error that names it.
+        selection_data: Held-out data on which separate steps train the logits, while the steps of `fit` train all other
+            variables: a `tfmp.SelectionData`, or its data, `(x, y)` or a `tf.data.Dataset`. The model needs a
+            `SelectionOptimizer`. None updates both in one pass.
+        freeze_above: Probability above which the choice of a tensor is decided and its logits are frozen, unless the
+            budget could then no longer be met. None leaves all choices open.
+        identity: Mapping of what a callback cannot see, for example the data of `fit` and the seed of their order:
+            `{"x": x_train, "y": y_train, "seed": 0}`. Only a search with the same identity resumes a backup. Arrays are
+            compared by a digest, and must be finite. Data that are not given are not compared.
 
     Logs, at the end of each epoch: `expected_cost` and `discrete_cost` (of the searched layers, normalized),
     `cost_gap` (their difference), `multiplier`, `selection_entropy` (mean over the selectors, 1 is undecided),
     `mixture_variance` (mean over the tensors, see `tfmp.relaxation.relative_variance`). With several budgets the first
-    four are logged for each cost, `expected_cost/bitops`, and so is the `cost` of every step. With `freeze_above` there
-    is `decided`, how many choices are.
+    four are logged for each cost, `expected_cost/bitops`, and so is the `cost` of every step. With `freeze_above`,
+    `decided` is the number of decided choices.
 
     Attributes:
         penalties: A `tfmp.search.penalty.Penalty` for each budget, or the one of `eta`; empty until there is a model.
         multiplier: The multiplier, or a list with that of each budget.
 
     Raises:
-        ValueError: If not exactly one of `budget` and `eta` is given, or with it what belongs to the other; before
-            training, if the budget cannot be met, the cost has no positive normalizer, the backup is that of another
-            search, or weights or data are not finite; while training, if the loss or a variable is NaN or infinite.
-            Such a state is never saved.
+        ValueError: If not exactly one of `budget` and `eta` is given, or an argument of the other; before training, if
+            the budget cannot be met, the cost has no positive normalizer, the backup belongs to another search, or
+            weights or data are not finite; during training, if the loss or a variable is NaN or infinite. Such a state
+            is never saved.
     """
 
     # A class of a framework adds `named_variables()`, `start_variables()`, `backup_variables()`, `resume_at(epoch)`,

@@ -8,10 +8,10 @@ from tfmp.search.search_settings import check_bits
 
 
 class QuantizeMixin:
-    """Quantizes its input: the place where a tensor of the integer network is stored.
+    """Quantizes its input, where the integer network stores a tensor.
 
-    `tfmp.relax` puts one, at 8 bits, behind every tensor that has several readers or a reader that does not quantize
-    its own input (additions, poolings, the outputs), so that the model trained last is the model shipped.
+    `tfmp.relax` adds one, at 8 bits, after every tensor that has several readers or a reader that does not quantize its
+    own input (additions, poolings, the outputs), so that the trained model equals the exported one.
 
     Args:
         bits: Integer within the quantizer's range.

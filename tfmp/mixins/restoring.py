@@ -7,7 +7,7 @@ import tensorflow as tf
 
 @contextlib.contextmanager
 def restoring(variables):
-    """Gives variables back the values that they had before, statistics of normalizations for example."""
+    """Restores the values of variables when the block ends, for example statistics of normalizations."""
     variables = list(variables)
     values = [tf.identity(variable) for variable in variables]
     yield

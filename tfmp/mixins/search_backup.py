@@ -24,7 +24,7 @@ _FORMAT, _VERSION = "tfmp.search", 1
 _EPOCH, _HALF_WRITTEN = re.compile(r"epoch-\d{5}"), re.compile(r"epoch-\d{5}\.tmp")
 _WEIGHTS = re.compile(r"(^| )weights: ")
 VALUE_BYTES = 4
-_KEPT_EPOCHS = 2  # one to go on from where the other is damaged
+_KEPT_EPOCHS = 2  # one to resume from if the other is damaged
 # What reading a damaged epoch raises.
 _DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile)
 _HOLDERS = weakref.WeakValueDictionary()  # folder to the backup of this process that has its lock
@@ -32,12 +32,12 @@ _WAY_OUT = "give another `backup_dir`, or remove the folder to start anew"
 
 
 class SearchBackup:
-    """A folder that holds the state after the last two complete epochs of a search.
+    """A folder with the state after the last two complete epochs of a search.
 
     Args:
-        folder: Where; it is made when it is needed.
+        folder: Path of the folder; created when needed.
         overwrite: True to remove the backup of another search instead of refusing it.
-        way_out: What else to do about the backup of another search, for the error.
+        way_out: What else the error about the backup of another search tells the user to do.
     """
 
     def __init__(self, folder: str | os.PathLike, *, overwrite: bool = False, way_out: str = _WAY_OUT):
@@ -73,12 +73,12 @@ class SearchBackup:
         return max(1, _KEPT_EPOCHS + 1 - len(self.epochs())) * VALUE_BYTES * num_values
 
     def save(self, epoch, variables, *, identity, state):
-        """Leaves an epoch's state, whole or not at all.
+        """Writes the state of an epoch atomically.
 
         Args:
             epoch: Number of complete epochs.
             variables: The model's and the optimizer's variables as arrays, in a fixed order.
-            identity: What a search that takes it up must share; JSON.
+            identity: Identity of the search, as JSON; only an equal one resumes it.
             state: The rest of it; JSON.
 
         Raises:

@@ -9,7 +9,7 @@ from tfmp.relaxation import expected_cost
 class SelectionCostMixin:
     """Adds p_weights . price . p_activations to the loss while training.
 
-    The layer knows no cost: whoever drives the search writes the price (multiplier * cost table / normalizer).
+    The layer does not know the cost: the search writes the price (multiplier * cost table / normalizer).
 
     Args:
         num_weight_candidates, num_activation_candidates: Shape of the price.
