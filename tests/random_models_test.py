@@ -7,6 +7,7 @@ import tf_keras
 from hypothesis import HealthCheck, given, settings
 
 import tfmp
+from tests.costs.network_sizes import TOLERANCE_BYTES
 from tests.random_models import build, recipes
 from tests.transform.fold_test import randomized
 
@@ -39,7 +40,7 @@ def check(framework, recipe, folder):
             report
         )
         foreseen = tfmp.cost(fixed, tfmp.costs.TFLiteBytes(mode=mode))
-        assert foreseen == pytest.approx(path.stat().st_size, rel=0.1)
+        assert abs(foreseen - path.stat().st_size) <= TOLERANCE_BYTES
 
 
 def _listed(outputs):

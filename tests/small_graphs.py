@@ -57,7 +57,7 @@ def searched_net():
         layer(DEPTHWISE, selection((8,)), selection((8,), signed=False)),
         layer(DENSE, UNQUANTIZED, selection((1, 2, 3), (0.1, 0.2, 0.7), signed=False), num_extra_parameters=10),
         layer(LayerShape("head", "dense", in_channels=10, out_channels=3), num_extra_parameters=3),
-        Layer("normalization", "batch_normalization", num_parameters=32),
+        Layer("normalization", "batch_normalization", attributes={"axis": -1, "epsilon": 1e-3}, num_parameters=32),
         order=["conv", "normalization", "grouped", "grouped", "depthwise", "dense", "head"],
     )
 

@@ -21,6 +21,7 @@ from tfmp.costs.live_values import live_values
 from tfmp.search import SearchedCost
 from tfmp.search.assignment import best_within
 from tfmp.search.budget import priced_limits
+from tfmp.tflite.writer.write_tflite import write_tflite
 from tfmp.transform.fold import fold_graph
 
 NAME = "peak_activation_memory"
@@ -62,6 +63,42 @@ def test_every_step_of_a_folded_network(build):
         for bits, values in live_values(graph)
     ]
     assert found == expected and len(set(expected)) > 5
+    assert tfmp.cost(fixed, NAME) == max(expected)
+
+
+def live_bits_of_file(content):
+    """The same of the operators of a file, but those that clip the codes of a tensor."""
+    file = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(content, 0))
+    graph, codes = file.subgraphs[0], file.operatorCodes
+    stored = [file.buffers[tensor.buffer].data is None for tensor in graph.tensors]
+    bits = [{0: 32, 9: 8}.get(tensor.type, 0) * int(np.prod(tensor.shape)) for tensor in graph.tensors]
+    same, steps = {}, []
+    for operator in graph.operators:
+        read = [same.get(index, index) for index in operator.inputs if stored[index]]
+        kind = codes[operator.opcodeIndex].builtinCode
+        scales = [graph.tensors[index].quantization for index in (operator.inputs[0], operator.outputs[0])]
+        clips = (
+            kind == schema.BuiltinOperator.QUANTIZE and None not in scales and len({*(s.scale[0] for s in scales)}) == 1
+        )
+        if kind == schema.BuiltinOperator.RESHAPE or clips:
+            same[operator.outputs[0]] = read[0]
+        else:
+            steps.append((set(read), set(operator.outputs)))
+    returned, found = {same.get(index, index) for index in graph.outputs}, []
+    for index, (_, written) in enumerate(steps):
+        before = set(graph.inputs).union(*(each for _, each in steps[:index]))
+        wanted = returned.union(*(each for each, _ in steps[index:]))
+        found.append(sum(bits[tensor] for tensor in (before & wanted) | written))
+    return found
+
+
+@pytest.mark.parametrize("build", [*BUILDERS, table_test.gated], ids=lambda build: build.__name__)
+def test_every_step_of_a_file_of_8_bits(build):
+    model = randomized(build())
+    fixed = apart(fixed_model(model, [(8, 8)], samples(model)))
+    expected = live_bits_of_file(write_tflite(fold_graph(framework_of(fixed).read(fixed))))
+    found = live_values(framework_of(fixed).read(fixed, weights=False))
+    assert [bits + 8 * sum(values.values()) for bits, values in found] == expected
     assert tfmp.cost(fixed, NAME) == max(expected)
 
 

@@ -6,7 +6,8 @@ import pytest
 
 import tfmp
 from recipes.keras_applications import NETWORKS
-from tests.costs.network_sizes import apart, check_size, different_channels, tolerance
+from tests.costs.network_sizes import TOLERANCE_BYTES, apart, check_size, different_channels
+from tests.lowering.open_lowering_test import gated_blocks
 from tests.operators import table_test
 from tests.small_graphs import CONV, DENSE, DEPTHWISE, chain, layer, selection
 from tests.tflite.small_mode_test import wide
@@ -19,7 +20,13 @@ PAIRS = {"uniform": [(2, 2)], "mixed": [(4, 4), (1, 2), (8, 8), (3, 3)]}
 
 @pytest.mark.parametrize(
     ("build", "pairs"),
-    [(wide, "uniform"), (MODELS["residual"], "mixed"), (table_test.gated, "mixed"), (table_test.parametric, "uniform")],
+    [
+        (wide, "uniform"),
+        (MODELS["residual"], "mixed"),
+        (table_test.gated, "mixed"),
+        (table_test.parametric, "uniform"),
+        (gated_blocks, "mixed"),
+    ],
     ids=lambda value: getattr(value, "__name__", value),
 )
 def test_small_networks(build, pairs, tmp_path):
@@ -62,7 +69,7 @@ def test_a_budget_of_bytes_is_met_by_the_file(tmp_path):
         assignment = tfmp.discretize(relaxed, strategy="budget", budget=budget)
         fixed = tfmp.fix(relaxed, assignment)
         report = tfmp.export_tflite(fixed, tmp_path / "model.tflite", mode="small", overwrite=True)
-        assert report.size_bytes <= limit + tolerance(report.size_bytes)
+        assert report.size_bytes <= limit + TOLERANCE_BYTES
         assert report.size_bytes > limit - 0.2 * (largest - smallest)
         assert assignment.costs["tflite_bytes"] <= limit * (1 + 1e-9)
     uniform = tfmp.discretize(relaxed, strategy="budget", budget=tfmp.Budget("tflite_bytes", like_uniform=(2, 2)))

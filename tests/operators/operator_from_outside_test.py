@@ -73,7 +73,7 @@ def test_it_is_searched_around_fixed_exported_and_equal_to_the_folded_model(pack
     assert not searched["after"].activation.signed
     fixed = tfmp.fix(relaxed, {"before": (8, 8), "after": (4, 8)})
     content = check_file(fixed, data, tmp_path / "model.tflite")
-    assert tfmp.cost(fixed, "tflite_bytes") == pytest.approx(len(content), rel=0.02)
+    assert tfmp.cost(fixed, "tflite_bytes") == pytest.approx(len(content), abs=256)
     outputs = [np.asarray(each(data)) for each in (tfmp.fold(fixed), model)]
     assert np.abs(outputs[0] - outputs[1]).mean() < 0.1 * outputs[1].std()
 

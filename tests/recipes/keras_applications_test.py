@@ -1,6 +1,7 @@
 import pytest
 
 from recipes import keras_applications
+from tests.costs.network_sizes import TOLERANCE_BYTES
 
 
 @pytest.mark.slow
@@ -12,5 +13,5 @@ def test_files_agree_with_their_models_and_weigh_what_was_foreseen(name):
         found = record[mode]
         assert found["smallest_equal_share"] >= 0.999, found["first_operator_beyond_1"]
         assert found["largest_operator_difference"] <= 1
-        assert abs(found["predicted_bytes"] - found["bytes"]) <= max(1024, 0.01 * found["bytes"])
+        assert abs(found["predicted_bytes"] - found["bytes"]) <= TOLERANCE_BYTES
     assert record["small"]["bytes"] < record["fast"]["bytes"] < record["float_bytes"] / 2

@@ -6,9 +6,10 @@ import json
 import numpy as np
 
 from tfmp.costs.cost import Cost
-from tfmp.costs.file_structure import file_structure
-from tfmp.lowering.file_size import FileSize, content_bytes
-from tfmp.lowering.weight_packing import add_helpers, check_mode, weight_storage
+from tfmp.lowering.byte_counter import ByteCounter, content_bytes
+from tfmp.lowering.open_lowering import write_open
+from tfmp.lowering.weight_packing import check_mode, gathering_bytes, weight_storage
+from tfmp.lowering.writing.sink import Options, Quantization
 
 _FLOAT_BYTES = 4
 # Header, tables of the model and the subgraph, layouts of the tables, zero points of tensors.
@@ -45,30 +46,23 @@ class TFLiteBytes(Cost):
             kernels = sum(layer.shape.num_weights for layer in layers if layer.shape is not None)
             numbers = sum(layer.num_parameters for layer in layers) - kernels
             return float(_FLOAT_BYTES * numbers + _float_structure(graph))
-        helpers = FileSize()
-        for layer in layers:
-            for bits in self._packed_bits(layer):
-                add_helpers(helpers, layer.shape, bits)
+        counter = ByteCounter()
+        write_open(graph, counter, mode=self.mode)
         about = content_bytes(len(json.dumps(self._metadata(graph), separators=(",", ":"))))
-        return float(_BASE_BYTES + about + file_structure(graph).size.total_bytes + helpers.shared_bytes)
-
-    def _storage(self, shape, weight_format):
-        return weight_storage(shape, weight_format.low, weight_format.high, mode=self.mode)
+        # The file holds the first candidates, of which the tables have a part already.
+        priced = sum(
+            self._kernel_bytes(shape, weight.formats[0]) + _clip_bytes(shape, activation.formats[0])
+            for shape, weight, activation in ((layer.shape, layer.weight, layer.activation) for layer in layers)
+            if shape is not None
+        )
+        return float(_BASE_BYTES + about + counter.total_bytes - priced)
 
     def _kernel_bytes(self, shape, weight_format):
         if weight_format.is_float:
             return _FLOAT_BYTES * shape.num_weights
-        storage = self._storage(shape, weight_format)
-        helpers = FileSize()
-        if storage.container_bits < 8:
-            add_helpers(helpers, shape, storage.container_bits)
-        return content_bytes(storage.kernel_bytes) + helpers.own_bytes
-
-    def _packed_bits(self, layer):
-        """Containers below 8 bits among those of a layer's candidates."""
-        if layer.shape is None or layer.weight.formats[0].is_float:
-            return set()
-        return {self._storage(layer.shape, format).container_bits for format in layer.weight.formats} - {8}
+        storage = weight_storage(shape, weight_format.low, weight_format.high, mode=self.mode)
+        gathering = 0 if storage.container_bits == 8 else gathering_bytes(shape, storage.container_bits)[0]
+        return content_bytes(storage.kernel_bytes) + gathering
 
     def _metadata(self, graph):
         bits = {layer.name: [8, 8] for layer in graph.in_order() if layer.shape is not None and layer.is_quantized}
@@ -86,16 +80,16 @@ def _clip_bytes(shape, activation_format):
     """Codes that fill neither INT8 nor start at zero are clipped by an operator of its own."""
     if activation_format.is_float or activation_format.low == 0 or activation_format.bits == 8:
         return 0
-    size = FileSize()
-    size.operator("QUANTIZE", 1)
-    size.tensor(f"{shape.name}/unclipped", (), grid="unclipped")
-    return size.total_bytes
+    counter = ByteCounter()
+    codes = counter.tensor(f"{shape.name}/unclipped", (), dtype="int8", quantization=Quantization((1.0,)))
+    counter.operator("QUANTIZE", [codes], [codes], version=1, options=Options("QuantizeOptions"))
+    return counter.total_bytes
 
 
 def _float_structure(graph):
-    size = FileSize()
+    counter = ByteCounter()
     for call in graph.calls:
-        size.operator(call.layer, len(call.inputs))
         for name in call.outputs:
-            size.tensor(name, graph.tensors[name].shape)
-    return _BASE_BYTES + size.total_bytes
+            counter.tensor(name, graph.tensors[name].shape, dtype="float32")
+        counter.operator(call.layer, call.inputs, call.outputs, version=1, options=Options(call.layer))
+    return _BASE_BYTES + counter.total_bytes

@@ -162,7 +162,7 @@ class Call:
     outputs: tuple[str, ...]
     within: str = ""
 
-    @property
+    @functools.cached_property
     def inputs(self) -> tuple[str, ...]:
         return tuple(_references((self.args, self.kwargs)))
 
@@ -208,6 +208,10 @@ class Graph:
     def readers(self, tensor: str) -> tuple[Call, ...]:
         """The calls that read a tensor, once for each time they read it."""
         return self._readers.get(tensor, ())
+
+    def calls_of(self, layer: str) -> tuple[Call, ...]:
+        """The calls of a layer, in their order."""
+        return self._calls_of.get(layer, ())
 
     def layer_of(self, call: Call) -> Layer:
         return self.layers[call.layer]
@@ -294,6 +298,13 @@ class Graph:
             for name in call.inputs:
                 readers[name] = (*readers.get(name, ()), call)
         return readers
+
+    @functools.cached_property
+    def _calls_of(self) -> dict[str, tuple[Call, ...]]:
+        calls_of: dict[str, tuple[Call, ...]] = {}
+        for call in self.calls:
+            calls_of[call.layer] = (*calls_of.get(call.layer, ()), call)
+        return calls_of
 
 
 def map_references(structure: Any, function: Callable[[TensorRef], Any]) -> Any:

@@ -5,13 +5,14 @@ import os
 from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import framework_of
 from tfmp.graph import Layer
+from tfmp.lowering.open_lowering import with_stand_ins
 from tfmp.lowering.weight_packing import MODES
 from tfmp.quantizers import QuantizerLike
 from tfmp.reports import ModelReport, ModelRow, TFLiteFile
 from tfmp.search.search_settings import SearchSettings
 from tfmp.tflite.file_contents import file_contents
 from tfmp.tflite.interpreter import Interpreter
-from tfmp.transform.dry_run import float_outlook, fold_errors, integer_outlook, with_stand_ins
+from tfmp.transform.dry_run import float_outlook, fold_errors, integer_outlook
 from tfmp.transform.edits.layer_plan import EIGHT_BITS, FLOAT, FOLLOWS, LayerPlan, LayerSelection, plan
 from tfmp.transform.edits.relaxed_graph import relaxed_graph
 from tfmp.transform.edits.split_layers import with_split_separables

@@ -41,17 +41,22 @@ class Lowering:
         # In the order of the network: a demand then finds what it reads and never reaches far back.
         for call in self.graph.calls:
             layer = self.graph.layer_of(call)
-            if layer.is_quantized:
+            if self.quantizes(layer):
                 self.demand(call.inputs[0], Codes.all_of(self.grid(layer)))
-        outputs = []
-        for tensor in self.graph.output_names:
-            operator = operator_of(self.graph.layer_of(self.graph.producer(tensor)))
-            if operator is not None and operator.numbers is not None:
-                outputs.append(self.numbers(tensor))
-                continue
-            stored = self.stored(tensor, None)
-            outputs.append(self.builder.add("dequantize", (stored,), f"{tensor}_output", self.shape(tensor), None))
+        outputs = [self.output(tensor) for tensor in self.graph.output_names]
         return self.builder.graph(self.graph.name, self.inputs.values(), outputs, signature_outputs(self.graph))
+
+    def quantizes(self, layer: Layer) -> bool:
+        """True for layers whose input is demanded on a grid of their own."""
+        return layer.is_quantized
+
+    def output(self, tensor: str) -> str:
+        """Returns the name of the tensor that holds an output of the model, as numbers."""
+        operator = operator_of(self.graph.layer_of(self.graph.producer(tensor)))
+        if operator is not None and operator.numbers is not None:
+            return self.numbers(tensor)
+        stored = self.stored(tensor, None)
+        return self.builder.add("dequantize", (stored,), f"{tensor}_output", self.shape(tensor), None)
 
     def shape(self, tensor: str) -> tuple[int | None, ...]:
         """Sizes of a tensor of the graph."""
@@ -68,14 +73,18 @@ class Lowering:
         key = (tensor, codes)
         if key not in self.held:
             call = self.graph.producer(tensor)
-            layer, operator = self.graph.layer_of(call), self._operator(call)
-            if operator.numbers is None and operator.reads != MOVES:
-                self._check_float(tensor)
-            if operator.lower is None:
-                raise no_integer_form(layer, self._users_layer(call))
-            self.held[key] = operator.lower(self, call, codes)
-            self.builder.store(self.held[key], tensor, quantizer=layer.kind == "quantize")
+            self.held[key] = self.lower(tensor, call, codes)
+            self.builder.store(self.held[key], tensor, quantizer=self.graph.layer_of(call).kind == "quantize")
         return self.held[key]
+
+    def lower(self, tensor: str, call: Call, codes: Codes) -> str:
+        """Adds the operations that make a tensor, the output of a call, with these codes; returns the last's output."""
+        operator = self._operator(call)
+        if operator.numbers is None and operator.reads != MOVES:
+            self._check_float(tensor)
+        if operator.lower is None:
+            raise no_integer_form(self.graph.layer_of(call), self._users_layer(call))
+        return operator.lower(self, call, codes)
 
     def numbers(self, tensor: str) -> str:
         """Returns the name of the tensor that holds a tensor of the graph as numbers, of its own dtype."""
@@ -111,17 +120,11 @@ class Lowering:
 
     def stored_grid(self, tensor: str, reader: str | None) -> Grid:
         """Returns the grid of such a tensor."""
-        source = tensor
-        while True:
-            call = self.graph.producer(source)
-            layer = self.graph.layer_of(call)
-            operator = self._operator(call)
-            if operator.reads != MOVES or operator.joins:
-                break
-            source = call.inputs[0]
+        call = self.source_of(tensor)
+        layer, source = self.graph.layer_of(call), call.outputs[0]
         if layer.kind == "quantize":
             return self.grid(layer)
-        grid = self.graph.tensors[source].grid if layer.kind == "input" else operator.grid
+        grid = self.graph.tensors[source].grid if layer.kind == "input" else self._operator(call).grid
         if grid is not None:
             return grid
         read = "an output of the model" if reader is None else f"read by `{reader}`"
@@ -131,6 +134,13 @@ class Lowering:
             "Models made by `tfmp.relax` have a quantizer there; in a model built by hand, put a "
             "`tfmp.layers.Quantize` after it.",
         )
+
+    def source_of(self, tensor: str) -> Call:
+        """Returns the call that computes the values of a tensor, which others at most move."""
+        call = self.graph.producer(tensor)
+        while (operator := self._operator(call)).reads == MOVES and not operator.joins:
+            call = self.graph.producer(call.inputs[0])
+        return call
 
     def requantized(self, tensor: str, made: str, own: Codes, codes: Codes) -> str:
         """`made`, which holds a tensor of the graph with the codes `own`, with the codes that are wanted."""

@@ -1,14 +1,19 @@
 """Decides how a TFLite file stores each kernel: INT8, INT4 or INT2."""
 
 import dataclasses
+import functools
 import math
-from collections.abc import Sequence
-from typing import Any
+
+import numpy as np
 
 from tfmp.checks import check_choice
+from tfmp.graph.integer_graph import IntegerGraph, IntegerOperation, IntegerTensor
 from tfmp.graph.layer_shape import LayerShape
-from tfmp.graph.runtime_limits import LARGEST_CONCATENATION, LARGEST_INPUT, LARGEST_PACKED_SUM, PACKED_BITS
-from tfmp.lowering.file_size import FileSize, content_bytes
+from tfmp.graph.open_values import OpenArray, OpenGrid
+from tfmp.graph.runtime_limits import INT8_HIGH, INT8_LOW, LARGEST_INPUT, LARGEST_PACKED_SUM, PACKED_BITS
+from tfmp.lowering.byte_counter import ByteCounter, content_bytes
+from tfmp.lowering.writing.gathered_windows import filled_channels, filled_input, gathered_windows
+from tfmp.lowering.writing.tensor_table import TensorTable
 
 MODES = ("fast", "small")
 _NEW_KINDS_BYTES = 80  # entries and layouts of FULLY_CONNECTED, its options, and operators without options
@@ -40,6 +45,7 @@ class WeightStorage:
         return content_bytes(self.kernel_bytes) + self.helper_bytes
 
 
+@functools.lru_cache(maxsize=4096)
 def weight_storage(shape: LayerShape, low: int, high: int, *, mode: str = "fast") -> WeightStorage:
     """Decides how a file stores a kernel.
 
@@ -65,13 +71,6 @@ def check_mode(mode: str) -> None:
     check_choice("mode", mode, MODES)
 
 
-def filled_channels(channels: int, taps: int, container_bits: int) -> int:
-    """Returns the smallest number of channels from `channels` on with which `taps` positions fill whole bytes."""
-    codes_per_byte = 8 // container_bits
-    step = codes_per_byte // math.gcd(taps, codes_per_byte)
-    return -(-channels // step) * step
-
-
 def _fits(shape: LayerShape, low: int, high: int, bits: int) -> bool:
     largest = 2 ** (bits - 1)
     num_inputs = math.prod(shape.kernel_size) * shape.in_channels
@@ -81,57 +80,41 @@ def _fits(shape: LayerShape, low: int, high: int, bits: int) -> bool:
 def _packed(shape: LayerShape, bits: int) -> WeightStorage:
     channels = filled_channels(shape.in_channels, math.prod(shape.kernel_size), bits)
     num_bytes = channels * math.prod(shape.kernel_size) * shape.out_channels * bits // 8
-    size = FileSize()
-    add_helpers(size, shape, bits)
-    return WeightStorage(bits, num_bytes, size.total_bytes)
+    own, shared = gathering_bytes(shape, bits)
+    return WeightStorage(bits, num_bytes, own + shared)
 
 
-def add_helpers(size: FileSize, shape: LayerShape, container_bits: int) -> None:
-    """Counts the operators that bring the input of a packed kernel into its form, if it needs any."""
-    (rows, columns), (row_step, column_step) = shape.kernel_size, shape.strides
-    channels = filled_channels(shape.in_channels, rows * columns, container_bits)
-    if shape.kind != "dense" or channels > shape.in_channels:
-        size.once("kinds of operators that the file may not have yet", _NEW_KINDS_BYTES)
-    height, width = shape.output_size
-    # What the last window reaches, in whole steps: sizes before and after each axis is gathered.
-    inner_height = (height + (rows - 1) // row_step) * row_step
-    inner_width = (width + (columns - 1) // column_step) * column_step
-    if channels > shape.in_channels or rows * columns * row_step * column_step > 1:
-        _add_helper(size, "PAD", (inner_height, inner_width, channels), [(shape.kernel_size, shape.strides)])
-    if row_step > 1:
-        _add_helper(size, "RESHAPE", (height, row_step * inner_width, channels), [(height, row_step, inner_width)])
-    parts = [((row // row_step, row % row_step * inner_width, 0), channels) for row in range(rows)]
-    channels = _add_join(size, parts if rows * row_step > 1 else [], (height, inner_width), channels)
-    if column_step > 1:
-        channels *= column_step
-        _add_helper(size, "RESHAPE", (height, inner_width // column_step, channels), [(height, column_step, channels)])
-    per_column = channels // column_step
-    parts = [
-        ((0, column // column_step, 0), min(column_step, columns - column) * per_column)
-        for column in range(0, columns, column_step)
+def gathering_bytes(shape: LayerShape, container_bits: int) -> tuple[int, int]:
+    """Returns what the operators take that bring the input of a packed kernel into its form, if it needs any.
+
+    Returns:
+        Bytes of what these operators have for themselves, and of what they may share with those of other layers.
+    """
+    return _gathering_bytes(
+        shape.kind == "dense", shape.kernel_size, shape.strides, shape.in_channels, shape.output_size, container_bits
+    )
+
+
+@functools.lru_cache(maxsize=4096)
+def _gathering_bytes(is_dense, kernel_size, strides, channels, output_size, container_bits):
+    counter, grid = ByteCounter(), OpenGrid.of("input", INT8_LOW, INT8_HIGH)
+    (rows, columns), (height, width) = kernel_size, output_size
+    is_window = math.prod(kernel_size) * math.prod(strides) > 1
+    # One less on each axis than what the windows reach, so that it has to be padded.
+    sizes = [
+        (count + (window - 1) // stride) * stride - is_window
+        for count, window, stride in zip(output_size, kernel_size, strides, strict=True)
     ]
-    _add_join(size, parts if columns * column_step > 1 else [], (height, width), channels)
-
-
-def _add_join(
-    size: FileSize, parts: Sequence[tuple[tuple[int, ...], int]], sizes: tuple[int, ...], channels: int
-) -> int:
-    """Counts slices, pairs of begin and channels, and what joins them. Returns the channels of the whole."""
-    for begin, count in parts:
-        _add_helper(size, "SLICE", (*sizes, count), [("begin", *begin), (*sizes, count)])
-    joined = [count for _, count in parts]
-    while len(joined) > 1:
-        first, joined = joined[:LARGEST_CONCATENATION], joined[LARGEST_CONCATENATION:]
-        _add_helper(size, "CONCATENATION", (*sizes, sum(first)), [], num_parts=len(first))
-        joined.insert(0, sum(first))
-    return joined[0] if joined else channels
-
-
-def _add_helper(
-    size: FileSize, kind: str, sizes: tuple[int, ...], arguments: Sequence[Any], *, num_parts: int = 1
-) -> None:
-    """Counts an operator, the tensor that it writes and the constants that say what it does."""
-    size.operator(kind, num_parts + len(arguments), plain=kind != "CONCATENATION")
-    size.tensor("", ("batch", *sizes), grid="that of the input")
-    for argument in arguments:
-        size.argument((kind, argument), 32 if kind == "PAD" else 16)
+    tensors = {"input": (1, *sizes, channels), "output": (1, height, width, 1)}
+    kernel = OpenArray((channels, 1) if is_dense else (rows, columns, channels, 1), np.int8, "kernel")
+    attributes = {"strides": strides, "container_bits": container_bits}
+    operation = IntegerOperation("", "conv2d", ("input",), "output", attributes, {"kernel": kernel})
+    graph = IntegerGraph(
+        "", (), {name: IntegerTensor(name, shape, grid) for name, shape in tensors.items()}, ("input",), (), ()
+    )
+    table = TensorTable(graph, counter, 1)
+    table.index("input")
+    own, shared = counter.own_bytes, counter.shared_bytes
+    (filled_input if is_dense else gathered_windows)(table, operation)
+    own, shared = counter.own_bytes - own, counter.shared_bytes - shared
+    return own, shared + (_NEW_KINDS_BYTES if own or not is_dense else 0)

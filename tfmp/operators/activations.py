@@ -77,7 +77,7 @@ def lower_hard_swish(lowering: LoweringContext, call: Call, codes: Codes) -> str
     layer = lowering.graph.layer_of(call)
     source, grid = lowering.stored(call.inputs[0], layer.name), lowering.stored_grid(call.inputs[0], layer.name)
     ramp = AffineMap(np.asarray(1 / 6), np.asarray(0.5))
-    constants = folded_map(ramp, lowering.shape(call.inputs[0])[-1], grid.scale)
+    constants = folded_map(ramp, lowering.shape(call.inputs[0])[-1], grid)
     gate = lowering.builder.scaled(source, f"{layer.name}_gate", _GATE, constants)
     return multiplied(lowering, (source, gate), layer.name, call.outputs[0], codes)
 
@@ -95,7 +95,7 @@ def _in_two_parts(lowering: LoweringContext, call: Call, codes: Codes, slope: np
     channels = builder.sizes(flat)[-1]
     positive = builder.requantized(flat, f"{layer.name}_positive", codes.between(0, np.inf))
     negative = builder.requantized(flat, f"{layer.name}_negative", Codes(grid, min(grid.low, 0), 0))
-    constants = folded_map(AffineMap(slope, np.zeros_like(slope)), channels, grid.scale)
+    constants = folded_map(AffineMap(slope, np.zeros_like(slope)), channels, grid)
     negative = builder.scaled(negative, f"{layer.name}_scaled", codes, constants)
     total = builder.tensors[flat].shape
     name = f"{layer.name}_sum" if per_value else layer.name

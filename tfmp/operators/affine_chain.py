@@ -107,7 +107,7 @@ def _of_product(
     graph: Graph, call: Call, layer: Layer, tensor: str, clip: Clip | None
 ) -> tuple[Call | None, Clip | None]:
     reader = graph.layer_of(graph.readers(tensor)[0])
-    once = sum(other.layer == layer.name for other in graph.calls) == 1
+    once = len(graph.calls_of(layer.name)) == 1
     # Two calls with different maps behind them would be two kernels in the file.
     if layer.attributes.get("activation", "linear") not in FUSED_ACTIVATIONS or not (
         once or fusable_normalization(graph, call) is reader

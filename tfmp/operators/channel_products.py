@@ -2,15 +2,27 @@
 
 import numpy as np
 
+from tfmp.graph import Grid
+from tfmp.graph.open_values import Constant, OpenArray, OpenGrid
 from tfmp.graph.runtime_limits import LARGEST_BIAS, LARGEST_PACKED_BIAS
 from tfmp.operators.affine_map import AffineMap
 
 
-def folded_map(found: AffineMap, channels: int, input_scale: float) -> dict[str, np.ndarray]:
-    """Returns the constants of an affine map that stands alone, `[channels]` each: a product per channel."""
+def folded_map(found: AffineMap, channels: int, grid: Grid) -> dict[str, Constant]:
+    """Returns the constants of an affine map that stands alone, `[channels]` each: a product per channel.
+
+    Args:
+        found: The map.
+        channels: Of the tensor that it reads.
+        grid: Of that tensor.
+    """
     factor, shift = (np.broadcast_to(values, (channels,)) for values in (found.factor, found.shift))
-    constants = in_container(np.where(factor < 0, -1, 1)[None], np.abs(factor), shift, input_scale)
-    return {**constants, "kernel": constants["kernel"][0]}
+    constants: dict[str, Constant] = in_container(np.where(factor < 0, -1, 1)[None], np.abs(factor), shift, grid.scale)
+    constants["kernel"] = constants["kernel"][0]
+    if isinstance(grid, OpenGrid) and found.shift.any():
+        label = (found.factor.tobytes(), found.shift.tobytes(), grid.label)
+        constants["bias"] = OpenArray((channels,), np.int32, label)
+    return constants
 
 
 def in_container(

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tfmp.graph import Grid, IntegerGraph, IntegerOperation, IntegerTensor
+from tfmp.graph.open_values import Constant, is_open
 from tfmp.graph.runtime_limits import LARGEST_INPUT, LARGEST_PRODUCT
 
 Sizes = tuple[Any, ...]  # of a tensor: integers, but for the batch, which may be None
@@ -65,7 +66,8 @@ class IntegerBuilder:
     def store(self, name: str, source: str, *, quantizer: bool = False) -> None:
         """Says which tensor of the graph an integer tensor stores: the last of several, quantizers not counted."""
         if not quantizer or not self.tensors[name].source:
-            self.tensors[name] = dataclasses.replace(self.tensors[name], source=source)
+            tensor = self.tensors[name]
+            self.tensors[name] = IntegerTensor(name, tensor.shape, tensor.grid, tensor.dtype, source)
 
     def add(
         self,
@@ -76,15 +78,12 @@ class IntegerBuilder:
         codes: Codes | None,
         *,
         attributes: Mapping[str, Any] | None = None,
-        constants: Mapping[str, np.ndarray] | None = None,
+        constants: Mapping[str, Constant] | None = None,
         layer: str = "",
         dtype: str = "float32",
     ) -> str:
         """Adds an operation; `codes` are those of its output, None for numbers, which have a `dtype`."""
-        unique, number = name, 0
-        while unique in self.tensors:
-            number += 1
-            unique = f"{name}_{number}"
+        unique = self.unused_name(name)
         attributes, constants, grid = dict(attributes or {}), dict(constants or {}), None
         if codes is not None:
             grid = codes.grid
@@ -95,6 +94,14 @@ class IntegerBuilder:
         self.operations.append(self._within_limits(operation) if constants else operation)
         return unique
 
+    def unused_name(self, name: str) -> str:
+        """`name`, or the first of `name_1`, `name_2`, ... that no tensor has."""
+        unique, number = name, 0
+        while unique in self.tensors:
+            number += 1
+            unique = f"{name}_{number}"
+        return unique
+
     def _within_limits(self, operation: IntegerOperation) -> IntegerOperation:
         """The operation with scales that the runtime takes: before or behind a dead tensor they can be far off.
 
@@ -102,9 +109,10 @@ class IntegerBuilder:
         a factor of 2**-33 none reaches code 1. An accumulator that could overflow gets half of the largest factor that
         cannot, since float32 scales round.
         """
-        input_scale, scale = (
-            np.float64(self.tensors[name].require_grid().scale) for name in (operation.inputs[0], operation.output)
-        )
+        grids = [self.tensors[name].require_grid() for name in (operation.inputs[0], operation.output)]
+        if is_open(*grids, *operation.constants.values()):
+            return operation
+        input_scale, scale = (np.float64(grid.scale) for grid in grids)
         largest = np.minimum(float(LARGEST_INPUT), LARGEST_PRODUCT / 2 / np.maximum(operation.reach, 1))
         bounds = np.array([np.full_like(largest, _VANISHING_FACTOR), largest]) * scale / input_scale
         limited = np.clip(operation.constants["kernel_scale"], *bounds).astype(np.float32)
@@ -121,7 +129,7 @@ class IntegerBuilder:
         return self.scaled(source, name, codes, constants)
 
     def scaled(
-        self, source: str, name: str, codes: Codes, constants: Mapping[str, np.ndarray], *, layer: str = ""
+        self, source: str, name: str, codes: Codes, constants: Mapping[str, Constant], *, layer: str = ""
     ) -> str:
         """A product per channel, `[channels]` constants, as a depthwise convolution whatever the rank."""
         shape = self.tensors[source].shape

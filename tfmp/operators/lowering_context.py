@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from typing import Protocol
 
-import numpy as np
-
 from tfmp.graph import Graph, Grid, Layer
+from tfmp.graph.open_values import Constant
 from tfmp.operators.affine_map import AffineMap
 from tfmp.operators.integer_builder import Codes, IntegerBuilder, Sizes
 
@@ -16,7 +15,7 @@ class LayerValues(Protocol):
     def grid(self, layer: Layer) -> Grid:
         """Returns the grid of a quantized layer's input."""
 
-    def kernel(self, layer: Layer, after: AffineMap | None, input_scale: float) -> tuple[Mapping[str, np.ndarray], int]:
+    def kernel(self, layer: Layer, after: AffineMap | None, input_scale: float) -> tuple[Mapping[str, Constant], int]:
         """Returns the constants of a layer with a kernel by name, and the bits that a file takes for a code."""
 
 

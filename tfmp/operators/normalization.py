@@ -27,7 +27,7 @@ def lower_affine(lowering: LoweringContext, call: Call, codes: Codes) -> str:
         return lower_product(lowering, chain.product, codes, after=chain.map)
     stored, grid = lowering.stored(chain.source, layer.name), lowering.stored_grid(chain.source, layer.name)
     channels = lowering.shape(chain.source)[-1]
-    constants = folded_map(chain.map, channels, grid.scale)
+    constants = folded_map(chain.map, channels, grid)
     return lowering.builder.scaled(stored, layer.name, codes, constants, layer=layer.name)
 
 

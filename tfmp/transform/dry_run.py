@@ -1,15 +1,12 @@
 """Lowers a network without values, to find what has no integer form and which exports are possible."""
 
-import dataclasses
 from collections.abc import Mapping
-from typing import Any
 
-import numpy as np
-
-from tfmp.graph import Graph, Grid, Layer
+from tfmp.graph import Graph, Grid
 from tfmp.graph.runtime_limits import INT8_HIGH, INT8_LOW
 from tfmp.lowering.lowering import Lowering
-from tfmp.operators import kernel_of, operator_of
+from tfmp.lowering.open_lowering import OpenValues
+from tfmp.operators import operator_of
 from tfmp.operators.fold_error import FoldError, free_size
 from tfmp.operators.integer_builder import Codes
 from tfmp.reports import ExportOutlook
@@ -47,33 +44,6 @@ def free_sizes(graph: Graph) -> dict[str, FoldError]:
     return errors
 
 
-def with_stand_ins(graph: Graph) -> Graph:
-    """Returns a network that was read without weights with stand-ins for the numbers that folding needs."""
-    channels = {call.layer: graph.tensors[call.outputs[0]].shape[-1] for call in graph.calls if call.outputs}
-    changed = {}
-    for layer in graph.in_order():
-        operator, count = operator_of(layer), channels.get(layer.name) or 1
-        if operator is not None and operator.arrays:
-            weights = {name: np.full(count, value, np.float32) for name, value in operator.arrays.items()}
-            changed[layer.name] = dataclasses.replace(layer, weights={**weights, **layer.weights})
-    return graph.replace_layers(changed)
-
-
-class StandIns:
-    """Stand-ins for the grids and constants of a trained network."""
-
-    def grid(self, layer: Layer) -> Grid:
-        widest = layer.activation.formats[-1]
-        return _STAND_IN.grid if widest.is_float else Grid(1.0, *widest.code_range)
-
-    def kernel(self, layer: Layer, after: Any, input_scale: float) -> tuple[dict[str, np.ndarray], int]:
-        channels = layer.require_shape().out_channels
-        transposed = kernel_of(layer).is_transposed
-        kernel = np.zeros((1, 1, channels, 1) if transposed else (1, 1, 1, channels), np.int8)
-        scale, bias = np.ones(channels, np.float32), np.zeros(channels, np.int32)
-        return {"kernel": kernel, "kernel_scale": scale, "bias": bias}, 8
-
-
 class DryRun(Lowering):
     """Lowers a network with stand-ins for scales and codes, and continues after a layer that cannot be lowered.
 
@@ -85,7 +55,7 @@ class DryRun(Lowering):
     """
 
     def __init__(self, graph: Graph):
-        super().__init__(graph, StandIns())
+        super().__init__(graph, OpenValues(graph, "fast", full_range=True))
         self.errors: dict[str, FoldError] = {}
         self._failed: set[str] = set()
 

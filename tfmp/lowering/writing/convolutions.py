@@ -3,6 +3,7 @@
 import numpy as np
 
 from tfmp.graph.integer_graph import IntegerOperation
+from tfmp.graph.open_values import Constant, OpenArray, is_open, opened, padded, products_of_scales
 from tfmp.graph.runtime_limits import LARGEST_KERNEL_CODE, LARGEST_PRODUCT, MULTIPLIER_LIMIT, SMALLEST_SCALE
 from tfmp.lowering.writing.gathered_windows import filled_input, gathered_windows, packed_bits_of
 from tfmp.lowering.writing.sink import UNFUSED, Options, Quantization
@@ -45,7 +46,7 @@ def write_depthwise_conv2d(table: TensorTable, operation: IntegerOperation) -> N
     add_depthwise(table, operation, kernel)
 
 
-def add_depthwise(table: TensorTable, operation: IntegerOperation, kernel: np.ndarray, **arguments) -> None:
+def add_depthwise(table: TensorTable, operation: IntegerOperation, kernel: Constant, **arguments) -> None:
     """Appends a depthwise convolution by the operation's constants and an `[h, w, channels, multiplier]` kernel."""
     height, width, channels, depth_multiplier = kernel.shape
     window = window_options(operation, dilates=True)
@@ -89,18 +90,22 @@ def write_conv2d_transpose(table: TensorTable, operation: IntegerOperation) -> N
     window = window_options(operation)
     strides = np.array([window["stride_h"], window["stride_w"]])
     # XNNPACK refuses kernels smaller than the strides; taps of zeros change neither result nor shape.
-    kernel = np.pad(kernel, [*((0, count) for count in np.maximum(strides - kernel.shape[:2], 0)), (0, 0), (0, 0)])
-    beyond = kernel.shape[:2] - strides if window["padding"] == "VALID" else 0
-    expected, shape = tuple(table.shape(operation.inputs[0])[1:3] * strides + beyond), table.shape(operation.output)
+    missing = np.maximum(strides - kernel.shape[:2], 0)
+    kernel = padded(kernel, [*((0, count) for count in missing), (0, 0), (0, 0)])
+    beyond = np.array(kernel.shape[:2]) - strides if window["padding"] == "VALID" else 0
+    expected, shape = (
+        tuple(np.array(table.shape(operation.inputs[0])[1:3]) * strides + beyond),
+        table.shape(operation.output),
+    )
     if shape[1:3] != expected:
         raise ValueError(
             f"`conv2d_transpose` makes {expected} of height and width. Received: {shape[1:3]} at operation "
             f"{operation.name!r}. Leave `output_padding` away; put a `pad` or `slice` operation behind it."
         )
     source, kernel, bias = _with_constants(table, operation, kernel.transpose(2, 0, 1, 3), axis=0)
-    shape = table.sink.constant(f"{operation.name}/shape", np.array(shape, np.int32))
+    sizes = table.sink.constant(f"{operation.name}/shape", np.array(shape, np.int32))
     options = Options("TransposeConvOptions", {**UNFUSED, **window})
-    table.add_operator(operation, "TRANSPOSE_CONV", [shape, kernel, source, bias], version=4, options=options)
+    table.add_operator(operation, "TRANSPOSE_CONV", [sizes, kernel, source, bias], version=4, options=options)
 
 
 def window_options(operation: IntegerOperation, *, dilates: bool = False) -> dict[str, int | str]:
@@ -119,9 +124,31 @@ def window_options(operation: IntegerOperation, *, dilates: bool = False) -> dic
 
 
 def _with_constants(table, operation, kernel, axis):
-    kernel_scale = np.asarray(operation.constants["kernel_scale"])
-    bias = np.asarray(operation.constants["bias"])
-    channels = (kernel.shape[axis],)
+    kernel_scale, bias = (operation.constants[name] for name in ("kernel_scale", "bias"))
+    input_grid, output_grid = (table.grid(name) for name in (operation.inputs[0], operation.output))
+    unknown = is_open(kernel, kernel_scale, bias, input_grid, output_grid)
+    if not unknown:
+        _check_constants(operation, kernel, (kernel.shape[axis],), input_grid, output_grid)
+        kernel_scale, bias = np.asarray(kernel_scale, np.float32), np.asarray(bias)
+    # One scale per channel even when all are equal: some ARM kernels round differently with a single scale.
+    scales = opened(kernel_scale) if unknown else kernel_scale
+    of_kernel = Quantization(_each(scales), axis=axis)
+    of_bias = Quantization(_each(products_of_scales(input_grid, scales)))
+    name, packed_bits = operation.name, packed_bits_of(operation)
+    return [
+        table.index(operation.inputs[0]),
+        table.sink.constant(f"{name}/kernel", kernel, quantization=of_kernel, packed_bits=packed_bits),
+        table.sink.constant(f"{name}/bias", bias, quantization=of_bias),
+    ]
+
+
+def _each(scales):
+    return scales if isinstance(scales, OpenArray) else tuple(scales.tolist())
+
+
+def _check_constants(operation, kernel, channels, input_grid, output_grid):
+    """Raises `ValueError` for constants that the runtime does not compute with exactly."""
+    kernel_scale, bias = (np.asarray(operation.constants[name]) for name in ("kernel_scale", "bias"))
     if kernel.dtype != np.int8 or kernel.size == 0 or np.abs(kernel.astype(np.int16)).max() > LARGEST_KERNEL_CODE:
         raise ValueError(
             f"`kernel` must hold int8 codes from -{LARGEST_KERNEL_CODE} to {LARGEST_KERNEL_CODE}: with -128, kernels "
@@ -135,9 +162,8 @@ def _with_constants(table, operation, kernel, axis):
             f"and {kernel_scale.dtype} {kernel_scale.shape} at operation {operation.name!r}."
         )
     kernel_scale = kernel_scale.astype(np.float32)
-    input_scale = np.float32(table.grid(operation.inputs[0]).scale)
-    bias_scale = input_scale * kernel_scale
-    multiplier = bias_scale / np.float32(table.grid(operation.output).scale)
+    bias_scale = np.float32(input_grid.scale) * kernel_scale
+    multiplier = bias_scale / np.float32(output_grid.scale)
     smallest = np.minimum(kernel_scale, bias_scale)
     if not np.all((smallest >= SMALLEST_SCALE) & (multiplier < MULTIPLIER_LIMIT)):
         raise ValueError(
@@ -153,17 +179,3 @@ def _with_constants(table, operation, kernel, axis):
             f"{LARGEST_PRODUCT:.0f}: beyond, the runtime overflows. Received: {product:.4g} at operation "
             f"{operation.name!r}. Give the channel a smaller scale: its output is out of range all the same."
         )
-    packed_bits = packed_bits_of(operation)
-    # One scale per channel even when all are equal: some ARM kernels round differently with a single scale.
-    of_kernel = Quantization(tuple(kernel_scale.tolist()), axis=axis)
-    of_bias = Quantization(tuple(bias_scale.tolist()))
-    return [
-        table.index(operation.inputs[0]),
-        table.sink.constant(
-            f"{operation.name}/kernel",
-            kernel,
-            quantization=of_kernel,
-            packed_bits=packed_bits,
-        ),
-        table.sink.constant(f"{operation.name}/bias", bias, quantization=of_bias),
-    ]

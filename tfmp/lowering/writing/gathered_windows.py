@@ -1,10 +1,12 @@
 """The input of a packed kernel: everything that one output is computed from, side by side in the last axis."""
 
+import math
+
 import numpy as np
 
 from tfmp.graph.integer_graph import IntegerOperation
+from tfmp.graph.open_values import Constant, is_open, padded, scales_of
 from tfmp.graph.runtime_limits import LARGEST_CONCATENATION, LARGEST_INPUT, LARGEST_PACKED_BIAS, LARGEST_PACKED_SUM
-from tfmp.lowering.weight_packing import filled_channels
 from tfmp.lowering.writing.sink import Options, Quantization
 from tfmp.lowering.writing.tensor_table import TensorTable
 
@@ -19,6 +21,8 @@ def packed_bits_of(operation: IntegerOperation) -> int | None:
             f"`conv2d` and `dense` may have packed kernels. Received: {bits} bits at operation {operation.name!r}, "
             f"`{operation.kind}`. Give it `container_bits=8`."
         )
+    if is_open(*operation.constants.values()):
+        return bits
     kernel, bias = (np.asarray(operation.constants[name], np.int64) for name in ("kernel", "bias"))
     smallest, largest = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
     if kernel.min() < smallest or kernel.max() > largest:
@@ -36,7 +40,14 @@ def packed_bits_of(operation: IntegerOperation) -> int | None:
     return bits
 
 
-def gathered_windows(table: TensorTable, operation: IntegerOperation) -> tuple[int, np.ndarray]:
+def filled_channels(channels: int, taps: int, container_bits: int) -> int:
+    """Returns the smallest number of channels from `channels` on with which `taps` positions fill whole bytes."""
+    codes_per_byte = 8 // container_bits
+    step = codes_per_byte // math.gcd(taps, codes_per_byte)
+    return -(-channels // step) * step
+
+
+def gathered_windows(table: TensorTable, operation: IntegerOperation) -> tuple[int, Constant]:
     """Appends the operators that gather the windows of a convolution, all of which XNNPACK runs.
 
     Rows first, then columns: a window of K x K takes 2 K slices instead of K * K. Where the stride is larger than 1, a
@@ -60,17 +71,17 @@ def gathered_windows(table: TensorTable, operation: IntegerOperation) -> tuple[i
     codes.pad([*_paddings(codes.shape[1:3], output, operation), (0, filled - channels)])
     codes.gather_rows(output[0], rows, strides[0], dilation[0])
     codes.gather_columns(output[1], columns, strides[1], dilation[1])
-    kernel = np.pad(kernel, [(0, 0), (0, 0), (0, filled - channels), (0, 0)])
+    kernel = padded(kernel, [(0, 0), (0, 0), (0, filled - channels), (0, 0)])
     return codes.index, kernel.transpose(1, 0, 2, 3).reshape(-1, filters)
 
 
-def filled_input(table: TensorTable, operation: IntegerOperation) -> tuple[int, np.ndarray]:
+def filled_input(table: TensorTable, operation: IntegerOperation) -> tuple[int, Constant]:
     """Returns the input of a dense layer and its `[in, out]` kernel, with zeros where a row does not fill its bytes."""
     kernel = operation.constants["kernel"]
     missing = filled_channels(len(kernel), 1, operation.attributes["container_bits"]) - len(kernel)
     codes = _Codes(table, operation)
     codes.pad([*((0, 0) for _ in codes.shape[1:-1]), (0, missing)])
-    return codes.index, np.pad(kernel, [(0, missing), (0, 0)])
+    return codes.index, padded(kernel, [(0, missing), (0, 0)])
 
 
 def _paddings(sizes, output, operation):
@@ -95,7 +106,7 @@ class _Codes:
         name = operation.inputs[0]
         grid = table.grid(name)
         self.index, self.shape = table.index(name), table.shape(name)
-        self._sink, self._quantization = table.sink, Quantization((grid.scale,), grid.zero_point)
+        self._sink, self._quantization = table.sink, Quantization(scales_of(grid), grid.zero_point)
 
     def pad(self, paddings):
         """Puts code 0 before and behind every axis but the batch."""

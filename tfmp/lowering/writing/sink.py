@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-import numpy as np
+from tfmp.graph.open_values import Constant, OpenArray
 
 TENSOR_TYPES = ("float32", "int8", "uint8", "int32", "int64", "bool")
 # Options of operators that can end in an activation.
@@ -21,7 +21,7 @@ class Quantization:
         axis: What `scales` runs over.
     """
 
-    scales: tuple[float, ...]
+    scales: tuple[float, ...] | OpenArray
     zero_point: int = 0
     axis: int = 0
 
@@ -53,7 +53,12 @@ class Sink(Protocol):
         """
 
     def constant(
-        self, name: str, values: np.ndarray, *, quantization: Quantization | None = None, packed_bits: int | None = None
+        self,
+        name: str,
+        values: Constant,
+        *,
+        quantization: Quantization | None = None,
+        packed_bits: int | None = None,
     ) -> int:
         """Adds a constant tensor, or finds the one that holds the same. Returns its index.
 

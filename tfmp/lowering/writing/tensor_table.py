@@ -5,6 +5,7 @@ import math
 from collections.abc import Sequence
 
 from tfmp.graph.integer_graph import Grid, IntegerGraph, IntegerOperation
+from tfmp.graph.open_values import FLOAT_GRID, scales_of
 from tfmp.graph.runtime_limits import INT8_HIGH, INT8_LOW, NEVER_FUSED
 from tfmp.lowering.writing.sink import UNFUSED, Options, Quantization, Sink
 
@@ -29,12 +30,11 @@ class TensorTable:
         self.graph = graph
         self.sink = sink
         self._batch_size = batch_size
-        self._index = {}
+        self._index: dict[str, int] = {}
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the tensors placed so far."""
-        return tuple(self._index)
+    def __contains__(self, name: str) -> bool:
+        """True if a tensor has its place."""
+        return name in self._index
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Sizes in the file."""
@@ -59,7 +59,7 @@ class TensorTable:
         """Index of a tensor in the file; adds it when it is new."""
         if name not in self._index:
             tensor, grid = self.graph.tensors[name], self.graph.tensors[name].grid
-            if grid is None:
+            if grid is None or grid == FLOAT_GRID:
                 self._index[name] = self.sink.tensor(name, self.shape(name), dtype=tensor.dtype)
             else:
                 self._index[name] = self.integers(name, name, zero_point=grid.zero_point)
@@ -71,7 +71,7 @@ class TensorTable:
 
     def integers(self, label: str, like: str, *, zero_point: int, dtype: str = "int8") -> int:
         """Adds a tensor with the shape and scale of the graph's tensor `like` and a zero point of its own."""
-        quantization = Quantization((self.grid(like).scale,), zero_point)
+        quantization = Quantization(scales_of(self.grid(like)), zero_point)
         return self.sink.tensor(label, self.shape(like), dtype=dtype, quantization=quantization)
 
     def same_grid(self, operation: IntegerOperation) -> None:
@@ -123,7 +123,7 @@ class TensorTable:
         low, high = self.bounds(operation)
         zero_points = []
         if low > reach[0]:
-            if low == 0 and kind not in NEVER_FUSED and options is not None and set(UNFUSED) <= set(options.fields):
+            if low == 0 and kind not in NEVER_FUSED and options is not None and UNFUSED.keys() <= options.fields.keys():
                 options = dataclasses.replace(options, fields={**options.fields, "fused_activation_function": "RELU"})
             elif low > INT8_LOW - grid.zero_point:
                 zero_points.append(INT8_LOW - low)

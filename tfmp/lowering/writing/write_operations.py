@@ -1,7 +1,9 @@
 """The walk over a network of integers that writes it to a sink."""
 
+from collections.abc import Callable
+
 from tfmp.checks import check_choice, check_integer
-from tfmp.graph.integer_graph import COMPARISONS, IntegerGraph
+from tfmp.graph.integer_graph import COMPARISONS, IntegerGraph, IntegerOperation
 from tfmp.lowering.writing import (
     activations,
     convolutions,
@@ -42,7 +44,13 @@ _WRITERS = {
 
 
 def write_operations(
-    graph: IntegerGraph, sink: Sink, *, batch_size: int = 1, input_type: str = "float32", output_type: str = "float32"
+    graph: IntegerGraph,
+    sink: Sink,
+    *,
+    batch_size: int = 1,
+    input_type: str = "float32",
+    output_type: str = "float32",
+    otherwise: Callable[[TensorTable, IntegerOperation], None] | None = None,
 ) -> tuple[dict[str, int], dict[str, int]]:
     """Writes every operation of a network.
 
@@ -53,6 +61,7 @@ def write_operations(
         input_type: `"float32"`, or `"int8"` or `"uint8"` to take codes. Inputs of integers and Booleans keep
             their own type.
         output_type: The same for outputs.
+        otherwise: Writes an operation that INT8 cannot hold; None to raise its error.
 
     Returns:
         What the sink calls the inputs, by the graph's names of them, and the outputs, by the graph's output names.
@@ -66,20 +75,24 @@ def write_operations(
     table = TensorTable(graph, sink, batch_size)
     inputs = {name: quantize_dequantize.add_input(table, name, input_type) for name in graph.inputs}
     for operation in graph.operations:
-        missing = set(operation.inputs).difference(table.names)
+        missing = [name for name in operation.inputs if name not in table]
         if missing:
             raise ValueError(
                 f"Operations must follow those whose outputs they read. Received: {operation.name!r}, which reads "
                 f"{sorted(missing)}. Sort the operations of graph {graph.name!r}."
             )
-        if operation.kind == "quantize":
-            quantize_dequantize.write_quantize(
-                table, operation, input_type if operation.inputs[0] in inputs else "float32"
-            )
-        elif operation.kind == "dequantize":
-            is_output = operation.output in graph.outputs
-            quantize_dequantize.write_dequantize(table, operation, output_type if is_output else "float32")
-        else:
-            _WRITERS[operation.kind](table, operation)
+        try:
+            if operation.kind == "quantize":
+                given = input_type if operation.inputs[0] in inputs else "float32"
+                quantize_dequantize.write_quantize(table, operation, given)
+            elif operation.kind == "dequantize":
+                wanted = output_type if operation.output in graph.outputs else "float32"
+                quantize_dequantize.write_dequantize(table, operation, wanted)
+            else:
+                _WRITERS[operation.kind](table, operation)
+        except (KeyError, ValueError):
+            if otherwise is None:
+                raise
+            otherwise(table, operation)
     named = zip(graph.output_names, graph.outputs, strict=True)
     return inputs, {output_name: table.index(name) for output_name, name in named}

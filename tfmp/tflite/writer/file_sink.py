@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from tfmp.graph.open_values import Constant
 from tfmp.lowering.writing.sink import TENSOR_TYPES, Options, Quantization, Sink
 from tfmp.tflite.writer.packing import pack, packed_codes
 
@@ -39,7 +40,7 @@ class FileSink(Sink):
         return self._add_tensor(name, shape, _TYPE_CODES[dtype], quantization, buffer=0)
 
     def constant(
-        self, name: str, values: np.ndarray, *, quantization: Quantization | None = None, packed_bits: int | None = None
+        self, name: str, values: Constant, *, quantization: Quantization | None = None, packed_bits: int | None = None
     ) -> int:
         values = np.ascontiguousarray(values)
         key = (values.dtype.name, values.shape, values.tobytes(), quantization, packed_bits)

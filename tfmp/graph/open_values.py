@@ -1,0 +1,119 @@
+"""Grids and constants of networks whose bits or values are still open."""
+
+import dataclasses
+import math
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tfmp.graph.integer_graph import Grid
+
+# Below a half over the largest code, so that a ReLU with a bound clips nothing; equal on all open grids. Whatever
+# depends on scales then takes the branch that it mostly takes.
+_TYPICAL_SCALE = 2.0**-10
+
+
+@dataclasses.dataclass(frozen=True)
+class OpenGrid(Grid):
+    """A grid whose scale is not known: it is equal to those of the same label and codes alone.
+
+    Args:
+        scale: A typical one.
+        low: Smallest code.
+        high: Largest code.
+        label: What stands for the scale; None for a tensor in floating point.
+    """
+
+    label: Hashable = None
+
+    def __post_init__(self) -> None:
+        pass  # nothing is known that could be checked
+
+    def __hash__(self) -> int:
+        return hash(self.label)
+
+    @classmethod
+    def of(cls, label: Hashable, low: int, high: int) -> "OpenGrid":
+        """Returns the grid of a label."""
+        return cls(_TYPICAL_SCALE, low, high, label)
+
+
+# Holds any number: no clip changes it.
+FLOAT_GRID = OpenGrid.of(None, 0, 255)
+
+
+@dataclasses.dataclass(frozen=True)
+class OpenArray:
+    """A constant whose numbers are not known: it holds the same as those of the same label, sizes and type.
+
+    Args:
+        shape: Its sizes.
+        dtype: NumPy's type of them.
+        label: What stands for the numbers.
+    """
+
+    shape: tuple[int, ...]
+    dtype: type[np.generic]
+    label: Hashable
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def T(self) -> "OpenArray":  # noqa: N802 (NumPy's name)
+        return self._with_shape(self.shape[::-1])
+
+    def transpose(self, *axes: int) -> "OpenArray":
+        return self._with_shape(self.shape[axis] for axis in axes)
+
+    def reshape(self, *shape: int) -> "OpenArray":
+        missing = self.size // math.prod(size for size in shape if size != -1)
+        return self._with_shape(missing if size == -1 else size for size in shape)
+
+    def padded(self, widths: Sequence[tuple[int, int]]) -> "OpenArray":
+        return self._with_shape(size + before + after for size, (before, after) in zip(self.shape, widths, strict=True))
+
+    def _with_shape(self, shape: Iterable[int]) -> "OpenArray":
+        return OpenArray(tuple(map(int, shape)), self.dtype, self.label)
+
+
+# An array of NumPy, or an `OpenArray` where its numbers are not known.
+Constant = Any
+_OPEN = (OpenGrid, OpenArray)
+
+
+def padded(values: Constant, widths: Sequence[tuple[int, int]]) -> Constant:
+    """Returns an array with zeros around, as many as `numpy.pad` takes."""
+    return values.padded(widths) if isinstance(values, OpenArray) else np.pad(values, widths)
+
+
+def opened(values: Constant) -> OpenArray:
+    """Returns an array by its label, which for known numbers are these."""
+    return values if isinstance(values, OpenArray) else OpenArray(values.shape, values.dtype.type, values.tobytes())
+
+
+def scales_of(grid: Grid) -> tuple[float] | OpenArray:
+    """Returns the one scale of a grid."""
+    return OpenArray((1,), np.float32, grid.label) if isinstance(grid, OpenGrid) else (grid.scale,)
+
+
+def products_of_scales(grid: Grid, scales: Constant) -> Constant:
+    """Returns the scale of a grid times others, float32."""
+    if not isinstance(grid, OpenGrid) and not isinstance(scales, OpenArray):
+        return np.float32(grid.scale) * scales
+    scale = grid.label if isinstance(grid, OpenGrid) else grid.scale
+    return OpenArray(scales.shape, np.float32, (scale, opened(scales).label))
+
+
+def is_open(*values: Constant | Grid) -> bool:
+    """True if one of some grids or constants is not known."""
+    return any(isinstance(value, _OPEN) for value in values)

@@ -1,0 +1,90 @@
+"""The sink that adds up the bytes of a TFLite file."""
+
+from collections.abc import Hashable, Sequence
+
+import numpy as np
+
+from tfmp.graph.open_values import Constant, OpenArray
+from tfmp.graph.runtime_limits import BUFFER_ALIGNMENT
+from tfmp.lowering.writing.sink import Options, Quantization, Sink
+
+_WORD = 4
+
+
+class ByteCounter(Sink):
+    """Adds up the bytes of a file part by part, as its writer lays them out, but for what every file has.
+
+    What is equal stands in the file once: constants, contents, texts, shapes, quantizations, zero points, options. It
+    is counted where it first comes up.
+
+    Attributes:
+        own_bytes: Of what operators, and the tensors that they write, have for themselves.
+        shared_bytes: Of what stands once.
+    """
+
+    def __init__(self) -> None:
+        self.own_bytes = self.shared_bytes = 0
+        self._seen: set[Hashable] = set()
+        self._constants: dict[Hashable, int] = {}
+        self._num_tensors = 0
+
+    @property
+    def total_bytes(self) -> int:
+        """Of everything so far."""
+        return self.own_bytes + self.shared_bytes
+
+    def tensor(self, name: str, shape: Sequence[int], *, dtype: str, quantization: Quantization | None = None) -> int:
+        self.own_bytes += _WORD + (4 if quantization is None else 5) * _WORD
+        if quantization is not None:
+            self._once(quantization, 3 * _WORD + 2 * _WORD)
+        return self._named(name, shape)
+
+    def constant(
+        self,
+        name: str,
+        values: Constant,
+        *,
+        quantization: Quantization | None = None,
+        packed_bits: int | None = None,
+    ) -> int:
+        is_open = isinstance(values, OpenArray)
+        content = (values.label, values.dtype, values.size) if is_open else values.tobytes()
+        key = (values.dtype, values.shape, content, quantization, packed_bits)
+        if key not in self._constants:
+            self.shared_bytes += _WORD + 6 * _WORD
+            if quantization is not None:
+                count = len(quantization.scales)
+                self._once(quantization, 4 * _WORD + _WORD * count)
+                self._once(("zero points", count), 2 * _WORD + 8 * count)
+            bits = packed_bits or 8 * np.dtype(values.dtype).itemsize
+            self._once(("content", content, packed_bits), content_bytes(-(-values.size * bits // 8)))
+            self._constants[key] = self._named(name, values.shape)
+        return self._constants[key]
+
+    def operator(
+        self, kind: str, inputs: Sequence[int], outputs: Sequence[int], *, version: int, options: Options | None = None
+    ) -> None:
+        read = _WORD + _WORD * len(inputs) if len(inputs) > 1 else 0  # a single one is what the operator before wrote
+        self.own_bytes += _WORD + (4 if options is None else 6) * _WORD + read + 2 * _WORD
+        self._once(("code", kind, version), 5 * _WORD)
+        if options is not None:
+            self._once(("options", options.name, *options.fields.items()), 4 * _WORD)
+
+    def _once(self, key: Hashable, num_bytes: int) -> None:
+        """Counts something that stands once, whoever points to it."""
+        if key not in self._seen:
+            self._seen.add(key)
+            self.shared_bytes += num_bytes
+
+    def _named(self, name: str, shape: Sequence[int]) -> int:
+        """Counts what tensors share. Returns the index of a new one."""
+        # A string has its length and a zero, in whole words.
+        self._once(("text", name), _WORD + (len(name.encode()) // _WORD + 1) * _WORD)
+        self._once(("shape", *shape), _WORD + _WORD * len(shape))
+        self._num_tensors += 1
+        return self._num_tensors - 1
+
+
+def content_bytes(num_bytes: int) -> int:
+    """The content of a constant, which starts at a multiple of 16 bytes, with its length and place."""
+    return _WORD + -(-(num_bytes + 3 * _WORD) // BUFFER_ALIGNMENT) * BUFFER_ALIGNMENT

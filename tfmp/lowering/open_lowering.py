@@ -1,0 +1,218 @@
+"""Lowers networks whose bits are open, and networks that no file of integers can hold."""
+
+import dataclasses
+from collections.abc import Hashable
+
+import numpy as np
+
+from tfmp.graph import Call, Graph, Grid, Layer
+from tfmp.graph.integer_graph import IntegerOperation, IntegerTensor
+from tfmp.graph.open_values import FLOAT_GRID, OpenArray, OpenGrid
+from tfmp.graph.runtime_limits import CODE_SPAN, INT8_HIGH, INT8_LOW
+from tfmp.lowering.lowering import Lowering
+from tfmp.lowering.weight_packing import weight_storage
+from tfmp.lowering.writing.sink import Options, Sink
+from tfmp.lowering.writing.tensor_table import TensorTable
+from tfmp.lowering.writing.write_operations import write_operations
+from tfmp.operators import Operator, kernel_of, operator_of
+from tfmp.operators.affine_chain import FUSED_ACTIVATIONS
+from tfmp.operators.affine_map import AffineMap
+from tfmp.operators.fold_error import FoldError
+from tfmp.operators.integer_builder import Codes
+
+
+def write_open(graph: Graph, sink: Sink, *, mode: str = "fast", full_range: bool = False) -> dict[str, int]:
+    """Writes the integer operations of a network as they are known before there are values.
+
+    Grids and constants are equal only where the file holds one: two layers share a grid if both keep the range of one
+    tensor; learned steps differ, and so do kernels, biases and normalizations. What depends on scales is as it mostly
+    is. Where the network has no integer form, each call of a layer is one operation of its own; tensors that a layer in
+    floating point reads, and all of a network without quantized layers, are in floating point.
+
+    Args:
+        graph: A network, its layers fixed or open: of several candidates the first counts.
+        sink: Receives tensors, constants and operators.
+        mode: How the file stores weights, `tfmp.lowering.weight_packing.MODES`.
+        full_range: True for activations of 8 bits in place of the layers' own.
+
+    Returns:
+        What the sink calls the outputs, by their names in the file.
+    """
+    integers = OpenLowering(graph, OpenValues(graph, mode, full_range)).run()
+    _, outputs = write_operations(integers, sink, otherwise=_write_unknown)
+    return outputs
+
+
+def with_stand_ins(graph: Graph) -> Graph:
+    """Returns a network that was read without weights with stand-ins for the numbers that lowering needs.
+
+    As in a trained network, those of no two layers are equal.
+    """
+    changed = {}
+    for number, layer in enumerate(graph.in_order(), start=1):
+        operator, calls = operator_of(layer), graph.calls_of(layer.name)
+        if operator is None or not operator.arrays or not calls[0].outputs:
+            continue
+        shape = tuple(size or 1 for size in graph.tensors[calls[0].outputs[0]].shape[1:])
+        if len(operator.arrays) > 1 or layer.num_parameters in (0, shape[-1]):  # else each value has its own
+            shape = shape[-1:]
+        weights = {name: np.full(shape, value + number, np.float32) for name, value in operator.arrays.items()}
+        changed[layer.name] = dataclasses.replace(layer, weights={**weights, **layer.weights})
+    return graph.replace_layers(changed)
+
+
+class OpenValues:
+    """Grids and constants as labels, in place of those that a network has once it is trained.
+
+    Args:
+        graph: The network.
+        mode: As of `write_open`.
+        full_range: The same.
+    """
+
+    def __init__(self, graph: Graph, mode: str, full_range: bool):
+        self._mode, self._full_range = mode, full_range
+        self._is_float = not any(layer.is_quantized for layer in graph.layers.values())
+        self._first_readers: dict[tuple[Hashable, ...], str] = {}
+        self._sources = {call.layer: call.inputs[0] for call in reversed(graph.calls) if call.inputs}
+
+    def grid(self, layer: Layer) -> OpenGrid:
+        """Returns the codes of the input of a layer; their label is the name of the first layer that has them."""
+        selection = layer.activation
+        codes = selection.formats[0]
+        if self._is_float or codes.is_float:
+            return FLOAT_GRID
+        label = layer.name
+        if selection.range_of_tensor and len(selection.formats) == 1:
+            range_of = (self._sources[layer.name], selection.quantizer, codes.bits, selection.signed)
+            label = self._first_readers.setdefault(range_of, layer.name)
+        if self._full_range:
+            return OpenGrid.of(label, *((0, CODE_SPAN) if codes.low == 0 else (INT8_LOW, INT8_HIGH)))
+        return OpenGrid.of(label, *codes.code_range)
+
+    def kernel(self, layer: Layer, after: AffineMap | None, input_scale: float) -> tuple[dict[str, OpenArray], int]:
+        """Returns the constants of a layer with a kernel and the bits of their container."""
+        shape, codes, name = layer.require_shape(), layer.weight.formats[0], layer.name
+        channels = (shape.out_channels,)
+        constants = {
+            "kernel": OpenArray(
+                kernel_of(layer).operation_shape(shape), np.float32 if codes.is_float else np.int8, (name, "kernel")
+            ),
+            "kernel_scale": OpenArray(channels, np.float32, (name, "kernel_scale")),
+            "bias": OpenArray(channels, np.int32, (name, "bias")),
+        }
+        if codes.is_float:
+            return constants, 8
+        return constants, weight_storage(shape, *codes.code_range, mode=self._mode).container_bits
+
+
+class Unknown(IntegerOperation):
+    """An operation that has no integer form."""
+
+    def __post_init__(self) -> None:
+        pass
+
+
+_UNKNOWN = Operator("unknown")
+
+
+class OpenLowering(Lowering):
+    """Lowering that goes on after a layer that has no integer form, see `write_open`.
+
+    Args:
+        graph: A network.
+        values: Its `OpenValues`.
+    """
+
+    def __init__(self, graph: Graph, values: OpenValues):
+        super().__init__(_without_other_activations(with_stand_ins(graph)), values)
+        self._is_float = not any(layer.is_quantized for layer in graph.layers.values())
+
+    def shape(self, tensor: str) -> tuple[int | None, ...]:
+        """Sizes of a tensor of the graph; those that are free count as 1."""
+        batch, *sizes = super().shape(tensor)
+        return (batch, *(size or 1 for size in sizes))
+
+    def quantizes(self, layer: Layer) -> bool:
+        operator = operator_of(layer)
+        multiplies = operator is not None and operator.kernel is not None
+        return layer.is_quantized or (self._is_float and multiplies)
+
+    def lower(self, tensor: str, call: Call, codes: Codes) -> str:
+        if codes.grid == FLOAT_GRID and self._operator(call).numbers is not None:
+            return self._in_float(self.numbers(tensor))
+        try:
+            return super().lower(tensor, call, codes)
+        except FoldError:
+            return self._unknown(tensor, call, codes.grid)
+
+    def numbers(self, tensor: str) -> str:
+        if tensor not in self._numbers:
+            call = self.graph.producer(tensor)
+            try:
+                if self._is_float and self._operator(call).numbers is None:
+                    self._numbers[tensor] = self.demand(tensor, Codes.all_of(FLOAT_GRID))
+                return super().numbers(tensor)
+            except FoldError:
+                self._numbers[tensor] = self._unknown(tensor, call, None)
+        return self._numbers[tensor]
+
+    def output(self, tensor: str) -> str:
+        return self.numbers(tensor) if self._is_float else super().output(tensor)
+
+    def stored_grid(self, tensor: str, reader: str | None) -> Grid:
+        if self._is_float:
+            return FLOAT_GRID
+        try:
+            return super().stored_grid(tensor, reader)
+        except FoldError:
+            layer = self.graph.layer_of(self.source_of(tensor))
+            if layer.shape is not None and layer.activation.formats[0].is_float:
+                return FLOAT_GRID
+            return OpenGrid.of(("not quantized", layer.name), INT8_LOW, INT8_HIGH)
+
+    def requantized(self, tensor: str, made: str, own: Codes, codes: Codes) -> str:
+        if codes.grid == FLOAT_GRID != own.grid:
+            if self._is_float:
+                return self._in_float(made)
+            return self.builder.add("dequantize", (made,), f"{tensor}_numbers", self.shape(tensor), codes)
+        return super().requantized(tensor, made, own, codes)
+
+    def _in_float(self, name: str) -> str:
+        self.builder.tensors[name] = dataclasses.replace(self.builder.tensors[name], grid=FLOAT_GRID)
+        return name
+
+    def _operator(self, call: Call) -> Operator:
+        return operator_of(self.graph.layer_of(call)) or _UNKNOWN
+
+    def _unknown(self, tensor: str, call: Call, grid: Grid | None) -> str:
+        """Adds whatever a layer computes of the tensors that it reads, as they are stored."""
+        read = [self.stored(source, call.layer) for source in call.inputs]
+        name, known = self.builder.unused_name(call.layer), self.graph.tensors[tensor]
+        dtype = "float32" if grid is not None or known.is_float else known.dtype
+        self.builder.tensors[name] = IntegerTensor(name, self.shape(tensor), grid, dtype)
+        kind = self.graph.layer_of(call).kind
+        self.builder.operations.append(Unknown(name, kind, tuple(read), name, layer=call.layer))
+        return name
+
+
+def _without_other_activations(graph: Graph) -> Graph:
+    """The network without the activations that are no part of an operator with a kernel."""
+    changed = {
+        name: dataclasses.replace(layer, attributes={**layer.attributes, "activation": "linear"})
+        for name, layer in graph.layers.items()
+        if layer.shape is not None and layer.attributes.get("activation", "linear") not in FUSED_ACTIVATIONS
+    }
+    return graph.replace_layers(changed) if changed else graph
+
+
+def _write_unknown(table: TensorTable, operation: IntegerOperation) -> None:
+    """One operator, whatever it reads."""
+    inputs = [table.index(name) for name in operation.inputs]
+    inputs += [
+        table.sink.constant(f"{operation.name}/{name}", operation.constants[name])
+        for name in ("kernel", "bias")
+        if name in operation.constants
+    ]
+    options = Options(f"{operation.kind}Options")
+    table.sink.operator(operation.kind.upper(), inputs, [table.index(operation.output)], version=1, options=options)
