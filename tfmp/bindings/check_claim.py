@@ -1,4 +1,4 @@
-"""Whether a layer computes what was said of it."""
+"""Checks that a layer computes the same as its registered kind."""
 
 import sys
 
@@ -20,11 +20,11 @@ _passed = set()
 
 
 def check_claim(function, call, tensors, claim, *, owner, subject, config=None, fixed=True, way_out=None):
-    """Runs a layer on random numbers and compares it with the kind that it is said to be.
+    """Compares a layer with its registered kind on random numbers.
 
     The numbers are uniform and of both signs, up to 0.1, 1, 10 and 300. At each reach, the largest difference may be
     0.1 % of the largest number that the kind returns (1 % in float16, 3 % in bfloat16). A result that is not finite
-    counts as different but at the largest reach. What has passed with a configuration is not run again.
+    counts as different, except at the largest reach. Each configuration is checked only once.
 
     Args:
         function: The layer, or the function that a layer applies to its result.
@@ -32,10 +32,10 @@ def check_claim(function, call, tensors, claim, *, owner, subject, config=None, 
         tensors: The graph's tensors by name, those of the call among them.
         claim: `(kind, attributes)`.
         owner: The class or the function that the claim is about.
-        subject: The clause that the kind ends, for errors: "Layer `a` (A) is registered as".
-        config: All that the result depends on besides the owner.
-        fixed: False if its result depends on more, weights for example.
-        way_out: The last sentence of errors, None for the usual one.
+        subject: Beginning of the error, before the kind: "Layer `a` (A) is registered as".
+        config: Everything that the result depends on, in addition to the owner.
+        fixed: False if the result also depends on other values, weights for example.
+        way_out: The last sentence of errors; None for the default.
 
     Raises:
         ValueError: If it computes something else, or fails.
@@ -60,7 +60,7 @@ def check_claim(function, call, tensors, claim, *, owner, subject, config=None, 
 
 
 def _difference(function, call, arrays, claim, reach):
-    """How a layer differs from what it is said to be on the given arrays, in words; empty if it does not."""
+    """Returns in words how a layer differs from its kind on the given arrays; empty if it does not."""
     numbers = f"random numbers from -{reach:g} to {reach:g}"
     args, kwargs = map_references((call.args, dict(call.kwargs)), lambda reference: arrays[reference.name])
     if hasattr(function, "trainable"):  # a layer: what it does in training alone is no part of the claim

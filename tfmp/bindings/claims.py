@@ -1,4 +1,4 @@
-"""What is said of a layer or of the function that it applies, by registration or by a name; checked when it is met."""
+"""Finds the registered kind of a layer or its function, and checks it."""
 
 from tfmp.bindings.check_claim import check_claim
 from tfmp.bindings.custom_layers import registration
@@ -12,7 +12,7 @@ _RENAME = "Give it another name and register it with Keras under that, since Ker
 
 
 def claimed_kind(operation, config, call, tensors, framework):
-    """Returns the kind and the attributes that were registered for a layer, or None.
+    """Returns the registered kind and attributes of a layer, or None.
 
     Args:
         operation: The layer; of an `Activation`, a `Lambda` or a TensorFlow function, the function counts.
@@ -56,7 +56,7 @@ def claimed_activation(operation, config, call, tensors, framework):
         if said is None or TABLE[said[0]].values is None or getattr(framework.activations, name, None) is function:
             return None
         way_out = _RENAME
-    # An `Activation` computes nothing but the function: what it reads is as good as what it returns.
+    # An `Activation` computes only the function, so its input can be used instead of its result.
     applied = Call(call.layer, (TensorRef(call.outputs[0]),), {}, ())
     subject = f"{subject} is {'registered as' if claim else 'by its name the kind'}"
     check_claim(function, applied, tensors, said, owner=function, subject=subject, way_out=way_out)

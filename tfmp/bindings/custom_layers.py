@@ -1,4 +1,4 @@
-"""The user's own layers and functions, as kinds that the library knows."""
+"""Registers custom layers and functions as known kinds."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -16,24 +16,24 @@ def register_layer(
     kind: str,
     attributes: Mapping[str, Any] | Callable[[dict[str, Any]], Mapping[str, Any]] | None = None,
 ) -> None:
-    """Tells the library what a layer or a function of your own computes, so that it is relaxed, folded and exported.
+    """Registers a custom layer or function as a known kind, so that it is relaxed, folded and exported.
 
-    Every layer of exactly this class is then treated as the named kind, and so is every layer that applies this
-    function: `Activation(function)`, `Conv2D(activation=function)`, `Lambda(function)`. Where one is met, it runs on
-    random numbers and is compared with what the kind computes. Layers with a kernel cannot be registered, only those of
-    `tfmp.layers` quantize one; nor can the classes of Keras, which compute what their arguments say.
+    Every layer of exactly this class is then treated as the given kind, and so is every layer that applies this
+    function: `Activation(function)`, `Conv2D(activation=function)`, `Lambda(function)`. When a model is read, such a
+    layer is compared with its kind on random numbers. Layers with a kernel cannot be registered, because only those of
+    `tfmp.layers` quantize one; nor can the classes of Keras, whose computation depends on their arguments.
 
     Args:
-        layer: The class, a function, or the name under which Keras knows a function, `"package>name"`; of either Keras.
-            Registering it again replaces what was said before.
-        kind: `"relu"`, `"swish"`, `"affine"`, ...: docs/layers.md has the list, with what each computes.
+        layer: The class, a function, or the name of a function in Keras, `"package>name"`; of either Keras. Registering
+            it again replaces the earlier registration.
+        kind: `"relu"`, `"swish"`, `"affine"`, ...; docs/layers.md lists all kinds.
         attributes: Dict of the attributes that the kind needs, or a function of the layer's configuration
-            (`get_config()`) that returns it; None for kinds that need none.
+            (`get_config()`) that returns it; None for kinds without attributes.
 
     Raises:
         ValueError: If the kind is unknown or needs attributes, or the class is one of Keras. `tfmp.inspect`,
-            `tfmp.relax` and all that read a model raise it if a layer computes something else than its kind.
-        TypeError: If `layer` is no class, function or name, or `attributes` no dict or function.
+            `tfmp.relax` and other functions that read a model raise it if a layer differs from its kind.
+        TypeError: If `layer` is not a class, function or name, or `attributes` not a dict or function.
 
     Example:
         >>> tfmp.register_layer(Clipped, "relu", lambda config: {"max_value": config["limit"]})
@@ -74,7 +74,7 @@ def registration(layer: Any, config: dict[str, Any], subject: str) -> tuple[str,
     Args:
         layer: The class, function or name.
         config: Configuration of the layer.
-        subject: What errors call it.
+        subject: Its name in errors.
 
     Raises:
         ValueError: If its attributes are not those of its kind.
@@ -96,7 +96,7 @@ def registration(layer: Any, config: dict[str, Any], subject: str) -> tuple[str,
 
 
 def _key(layer):
-    """What a layer or function is found by: TensorFlow wraps one function of its own differently here and there."""
+    """Returns the registry key of a layer or function; TensorFlow wraps its functions in different ways."""
     ours = getattr(layer, "__module__", None) or ""
     return inspect.unwrap(layer) if ours.split(".")[0] == "tensorflow" else layer
 

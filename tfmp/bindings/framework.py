@@ -32,16 +32,16 @@ _CALLBACKS = {"keras": "tfmp.MixedPrecisionSearch", "tf_keras": "tfmp.keras2.Mix
 class Framework(abc.ABC):
     """A Keras: reads its models as graphs and builds them from graphs.
 
-    What is the same in every Keras is here; the abstract methods are where they differ.
+    The common code of both Kerases is here; the abstract methods are what differs.
 
     Attributes:
         package: The package, `keras` for example.
-        title: What errors call the package.
+        title: Name of the package in errors.
         tree: Its module with `flatten`, `map_structure` and `pack_sequence_as`.
-        made_classes: The classes of the layers that transforms make, by kind.
+        made_classes: Classes of the layers that transforms add, by kind.
         IntegerOperation: The class of layers that compute one operation of an integer network.
         SelectionOptimizer: The optimizer of searches.
-        LogitsOptimizer: What moves the logits in steps of their own, a `tfmp.bindings.logits_training.LogitsOptimizer`.
+        LogitsOptimizer: The optimizer of separate logits steps, a `tfmp.bindings.logits_training.LogitsOptimizer`.
         LossScaleOptimizer: The optimizer that scales losses for float16.
         MixedPrecisionSearch: The callback of searches.
     """
@@ -67,35 +67,35 @@ class Framework(abc.ABC):
 
     @abc.abstractmethod
     def has_structure(self, operation: Any) -> bool:
-        """True for a built model whose layers and calls can be read; what a `call` of the user's own does cannot."""
+        """Returns True for a built model whose layers and calls can be read; a custom `call` cannot be read."""
 
     @abc.abstractmethod
     def model_class(self, model: KerasModel) -> type:
-        """The class that builds a model like this one from inputs and outputs: its own, with its training step."""
+        """Returns the class that builds such a model from inputs and outputs: its own class, with its training step."""
 
     @abc.abstractmethod
     def operations(self, model: KerasModel) -> Sequence[Any]:
-        """The layers of a model, and the operations that it uses without one."""
+        """Returns the layers of a model, and the operations that it uses without a layer."""
 
     @abc.abstractmethod
     def layer_config(self, operation: Any, config: dict[str, Any]) -> dict[str, Any]:
-        """What a layer says of itself in `get_config`, completed so that it can be built again."""
+        """Returns the `get_config` of a layer, completed so that it can be built again."""
 
     @abc.abstractmethod
     def known_as(self, operation: Any, config: dict[str, Any], call: Call) -> tuple[Any, dict[str, Any]]:
-        """What `kind_and_attributes` looks a layer up by, and with which configuration."""
+        """Returns the key and the configuration with which `kind_and_attributes` looks up a layer."""
 
     @abc.abstractmethod
     def variables_by_path(self, operation: Any) -> dict[str, Any]:
-        """A layer's variables by paths that do not depend on its model; none for an operation used without a layer."""
+        """Returns a layer's variables by paths independent of its model; none for an operation without a layer."""
 
     @abc.abstractmethod
     def path_of(self, variable: Any) -> str:
-        """The name of a variable behind the names of the layers that hold it."""
+        """Returns the path of a variable: the names of the layers that hold it, and its name."""
 
     @abc.abstractmethod
     def tf_variable(self, variable: Any) -> Any:
-        """The variable of TensorFlow in a variable of the framework."""
+        """Returns the TensorFlow variable of a variable of the framework."""
 
     @abc.abstractmethod
     def rename(self, layer: KerasLayer, name: str) -> None:
@@ -112,11 +112,11 @@ class Framework(abc.ABC):
         """Loads a `ModelFile` that was found to be loadable; see `tfmp.load_model`."""
 
     def completed_file(self, file: Any, *, custom_objects: Mapping[str, Any] | None, safe_mode: bool) -> Any:
-        """Returns a `ModelFile` with the configuration that a Keras has to be there to read."""
+        """Returns a `ModelFile` with its configuration, if reading it needs this Keras."""
         return file
 
     def make_input(self, tensor: Any, config: Mapping[str, Any] | None = None) -> Any:
-        """Returns a symbolic input like a `tfmp.graph.Tensor`, or with the configuration that it had in a model."""
+        """Returns a symbolic input for a `tfmp.graph.Tensor`, or with its configuration in a model."""
         return self.package.Input(**(config or {"batch_shape": tensor.shape, "dtype": tensor.dtype}))
 
     def make_model(self, inputs: Any, outputs: Any, name: str, config: Mapping[str, Any]) -> KerasModel:
@@ -145,7 +145,7 @@ class Framework(abc.ABC):
 
         Args:
             model: The model.
-            weights: If False, the arrays are left out.
+            weights: If False, the arrays are omitted.
 
         Raises:
             ValueError: If the model is not built, or a subclass whose structure cannot be read.
@@ -154,9 +154,9 @@ class Framework(abc.ABC):
         return self.model_reader(model, weights).graph()
 
     def write(self, graph: Graph) -> KerasModel:
-        """Builds the model that a `Graph` describes, with the weights that its layers hold.
+        """Builds the model of a `Graph`, with the weights of its layers.
 
-        Layers that a transform did not touch are built from their own configuration; those with a `weight` or
+        Layers that no transform changed are built from their own configuration; those with a `weight` or
         `activation` selection become `MixedPrecision*` layers. Nested models are nested again.
         """
         graph = with_equal_uses(graph)
@@ -178,7 +178,7 @@ class Framework(abc.ABC):
         """Returns a layer of a model by its name in the graph, `"conv1"` or `"backbone/conv1"`.
 
         Raises:
-            ValueError: If there is none.
+            ValueError: If there is no such layer.
         """
         operations = self.operations(model)
         for operation in operations:
@@ -213,10 +213,10 @@ def framework_of(model: KerasModel, argument: str = "model") -> Framework:
 
     Args:
         model: The model.
-        argument: What errors call it.
+        argument: Name of the model in errors.
 
     Raises:
-        TypeError: If it is no model of a known framework.
+        TypeError: If it is not a model of a known framework.
     """
     name = framework_name(model, argument)
     is_wrapped = name == "tf_keras" and _WRAPPERS in sys.modules and _has_wrappers(model)
@@ -229,10 +229,10 @@ def framework_named(name: str) -> Framework:
 
 
 def framework_name(model: KerasModel, argument: str = "model") -> str:
-    """Returns the name of a model's framework, `"keras"` or `"tf_keras"`; arguments as of `framework_of`.
+    """Returns the name of a model's framework, `"keras"` or `"tf_keras"`; arguments as in `framework_of`.
 
     Raises:
-        TypeError: If it is no model of a known framework.
+        TypeError: If it is not a model of a known framework.
     """
     bases = {(base.__module__.split(".")[0], base.__name__) for base in type(model).__mro__}
     for name in _FRAMEWORKS:
@@ -242,7 +242,7 @@ def framework_name(model: KerasModel, argument: str = "model") -> str:
 
 
 def check_callback(model: KerasModel, name: str) -> None:
-    """Raises `TypeError` that names the right callback if that of a framework was given a model of the other."""
+    """Raises `TypeError` that names the right callback if the model is of the other Keras."""
     received_name = framework_name(model)
     if received_name != name:
         raise TypeError(

@@ -1,4 +1,4 @@
-"""Trains the logits alone in a compiled Keras model."""
+"""Trains only the logits of a compiled Keras model."""
 
 import abc
 
@@ -9,17 +9,17 @@ from tfmp.mixins.restoring import restoring
 
 
 class SelectionStep:
-    """Moves the logits of a model by one batch, and nothing else (EdMIPS, section 4.6, alternating optimization).
+    """Updates only the logits of a model, on one batch (EdMIPS, section 4.6, alternating optimization).
 
-    The batch passes as in training: normalizations use its statistics, layers drop out, a Gumbel relaxation draws, and
-    the loss holds the price of the bits. What the pass would leave behind is put back: moving statistics, ranges,
-    metrics. Only the state of random numbers goes on, so that no two passes draw alike.
+    The batch runs in training mode: normalizations use its statistics, dropout is active, a Gumbel relaxation draws,
+    and the loss includes the price of the bits. Moving statistics, ranges and metrics are restored afterwards. Only the
+    random state advances, so no two steps share their noise.
 
     Args:
         loss: Function of `(x, y, sample_weight)` that returns the loss of a training pass.
-        logits: The variables that move.
-        kept: The variables that the pass may change and that shall be what they were.
-        optimizer: What has `scaled(loss)`, `unscaled(gradients)` and `apply(gradients)`, for the logits.
+        logits: The variables to update.
+        kept: The variables that the pass may change and that are restored.
+        optimizer: Object with `scaled(loss)`, `unscaled(gradients)` and `apply(gradients)`, for the logits.
         eager: True to run without compilation.
     """
 
@@ -44,7 +44,7 @@ class SelectionStep:
 
 
 class LogitsOptimizer(abc.ABC):
-    """Moves logits by an optimizer of their own, under the loss scaling of the model's training.
+    """Updates logits by a separate optimizer, with the loss scaling of the model's training.
 
     Args:
         optimizer: The optimizer of the logits.
@@ -72,13 +72,13 @@ class LogitsOptimizer(abc.ABC):
         if self.scaler is None:
             self.move(gradients)
             return
-        # The scale is kept by the steps of the weights; this one is left out where it overflows.
+        # The steps of the weights adjust the scale; this step is skipped if its gradients overflow.
         finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(gradient)) for gradient in gradients])
         tf.cond(finite, lambda: self.move(gradients), lambda: None)
 
 
 def hold_logits(framework, model, are_held):
-    """Lets the training steps of a compiled model leave the logits as they are, or move them again.
+    """Excludes the logits from the training steps of a compiled model, or includes them again.
 
     Raises:
         ValueError: If they are to be held in a model without a `SelectionOptimizer`, or on several devices.

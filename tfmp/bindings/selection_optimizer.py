@@ -1,28 +1,28 @@
-"""Trains logits, ranges and weights with optimizers of their own, in either Keras."""
+"""Trains logits, ranges and weights with separate optimizers, in either Keras."""
 
 from tfmp.bindings.selection_variables import group_of
 from tfmp.checks import received
 
 
 class SelectionOptimizerMixin:
-    """Trains the selection logits, and the ranges of quantizers, with optimizers of their own.
+    """Trains the logits of a search, and the ranges of quantizers, with separate optimizers.
 
     All are updated in one pass (EdMIPS, section 4.6, the single-pass strategy), each with the learning rate, weight
-    decay, clipping and schedule of its own optimizer; a norm over several variables is that of its group.
+    decay, clipping and schedule of its optimizer. A norm over several variables is that of the group.
 
     Args:
-        weights: Optimizer of everything else, a name or an instance. `learning_rate` is its learning rate, so that
-            callbacks act on it; a schedule of an optimizer is its own.
+        weights: Optimizer of all other variables, a name or an instance. `learning_rate` is its learning rate, so
+            callbacks change it; schedules of the optimizers are separate.
         selection: Optimizer of the logits, a name or an instance.
-        ranges: Optimizer of the steps that quantizers learn, a name or an instance. None leaves them to `weights`, its
-            weight decay included.
+        ranges: Optimizer of the steps that quantizers learn, a name or an instance. None trains them with `weights`,
+            including its weight decay.
         name: Name of the optimizer.
 
     Raises:
-        ValueError: If an optimizer is none.
+        ValueError: If an argument is not an optimizer.
 
     Attributes:
-        holds_logits: True while the logits are left to steps of their own, which a search with `selection_data` takes.
+        holds_logits: True while only separate steps train the logits, in a search with `selection_data`.
 
     Example:
         >>> optimizer = SelectionOptimizer("sgd", "adam")
@@ -31,7 +31,7 @@ class SelectionOptimizerMixin:
     optimizers_module = None  # a class of a framework has its module of optimizers here
 
     def _take(self, weights, selection, ranges):
-        """Takes up the optimizers that the user gave."""
+        """Sets the optimizers of the user."""
         self.weights_optimizer = optimizer_of(self.optimizers_module, "weights", weights)
         self.selection_optimizer = optimizer_of(self.optimizers_module, "selection", selection)
         self.ranges_optimizer = None if ranges is None else optimizer_of(self.optimizers_module, "ranges", ranges)
@@ -39,7 +39,7 @@ class SelectionOptimizerMixin:
 
     @property
     def optimizers_by_group(self):
-        """The optimizers by the group of variables that each trains, see `group_of`."""
+        """Returns the optimizers by the group of variables that each trains, see `group_of`."""
         found = {"weights": self.weights_optimizer, "selection": self.selection_optimizer}
         return found if self.ranges_optimizer is None else {**found, "ranges": self.ranges_optimizer}
 
@@ -75,11 +75,11 @@ def optimizer_of(optimizers, name, identifier):
 
     Args:
         optimizers: Its module of optimizers.
-        name: What the caller calls the argument.
+        name: Name of the argument.
         identifier: An optimizer, its name or its configuration.
 
     Raises:
-        ValueError: If it is none of them, or a legacy optimizer.
+        ValueError: If it is neither, or a legacy optimizer.
     """
     try:
         found = optimizers.get(identifier)

@@ -1,11 +1,11 @@
-"""Lists the variables that a search trains by rules of their own: logits, steps and ranges."""
+"""Lists the variables with separate training rules in a search: logits, steps and ranges."""
 
 
 def group_of(path) -> str:
-    """Returns `"selection"` for the logits of a choice, `"ranges"` for what a quantizer learns, else `"weights"`.
+    """Returns `"selection"` for logits, `"ranges"` for the state of a quantizer, otherwise `"weights"`.
 
     Args:
-        path: Name of a trainable variable behind the names of the layers that hold it.
+        path: Path of a trainable variable: the names of the layers that hold it, and its name.
     """
     holder, _, name = path.split(":")[0].rpartition("/")
     if not holder.endswith("_selector"):
@@ -19,9 +19,9 @@ def logits_of(variables, path_of):
 
 
 def kept_weights(variables, path_of):
-    """Returns those that a training pass may write and that a step of the logits alone shall leave as they are.
+    """Returns the variables that a training pass may write and a step of only the logits must restore.
 
-    They are the statistics and the ranges, which a first batch may set; which noise was drawn last goes on.
+    They are the statistics and the ranges, which a first batch may set; the random state is not restored.
     """
     return [
         variable
@@ -32,9 +32,9 @@ def kept_weights(variables, path_of):
 
 
 def start_variables(variables, path_of):
-    """Returns those that say what a search starts from: weights, statistics and logits.
+    """Returns the variables that identify the start of a search: weights, statistics and logits.
 
-    Left out are ranges, which a calibration may find otherwise by a rounding, prices and random states.
+    Ranges, which may differ by a rounding after calibration, prices and random states are omitted.
     """
     return [variable for variable in variables if _is_of_start(path_of(variable).split(":")[0], variable.dtype)]
 

@@ -9,9 +9,9 @@ from tfmp.mixins.mixed_precision import MixedPrecisionMixin
 
 @register
 class MixedPrecisionConv2D(SelectingLayer, MixedPrecisionMixin, tf_keras.layers.Conv2D):
-    """A 2D convolution of tf_keras that chooses the bits of its kernel and of its input while it trains.
+    """A 2D convolution of tf_keras that chooses the bits of its kernel and of its input during training.
 
-    What it computes, and when to use it, is said in `tfmp.layers.MixedPrecisionConv2D`, its twin for Keras 3.
+    See `tfmp.layers.MixedPrecisionConv2D`, the same layer for Keras 3, for what it computes and when to use it.
 
     Args:
         filters, kernel_size: As in `tf_keras.layers.Conv2D`, like every argument that is not named here.
@@ -88,7 +88,7 @@ class MixedPrecisionDepthwiseConv1D(SelectingLayer, MixedPrecisionMixin, tf_kera
         return self.depthwise_kernel
 
     def operation(self, inputs, kernel):
-        # TensorFlow has the one of two dimensions alone: here over rows of height 1.
+        # TensorFlow has only the 2D operation, applied here to rows of height 1.
         height = 1 if self.data_format == "channels_last" else 2
         outputs = tf_keras.backend.depthwise_conv2d(
             tf.expand_dims(inputs, height),
@@ -113,7 +113,7 @@ class MixedPrecisionConv2DTranspose(SelectingLayer, MixedPrecisionMixin, tf_kera
     channel_axes = (-2,)
 
     def operation(self, inputs, kernel):
-        # Each size is stride * size of the input + a constant, also where it is known at run time alone.
+        # Each size is stride * size of the input + a constant, even if it is known only at run time.
         static, of_ones = self.compute_output_shape(inputs.shape), self.compute_output_shape((1,) * 4)
         sizes = list(tf.unstack(tf.shape(inputs)))
         first = 1 if self.data_format == "channels_last" else 2
@@ -146,7 +146,7 @@ class MixedPrecisionDense(SelectingLayer, MixedPrecisionMixin, tf_keras.layers.D
 
 
 def _convolve(layer, inputs, kernel, padding):
-    # The CPU has gradients of grouped convolutions in compiled code alone.
+    # On a CPU, gradients of grouped convolutions exist only in compiled code.
     convolve = _compiled_convolution if layer.groups > 1 else tf.nn.convolution
     channels = "C" if layer.data_format == "channels_last" else ""
     spatial = {1: "W", 2: "HW"}[layer.rank]

@@ -14,27 +14,27 @@ class Quantize(SelectingLayer, QuantizeMixin, keras.layers.Layer):  # noqa: D101
 
 @register
 class MixedPrecisionConv2D(SelectingLayer, MixedPrecisionMixin, keras.layers.Conv2D):
-    """A 2D convolution that chooses the bits of its kernel and of its input while it trains.
+    """A 2D convolution that chooses the bits of its kernel and of its input during training.
 
     y = activation(conv(sum_j p_j A_j(x), sum_i p_i W_i(kernel)) + bias), with the candidates' probabilities p_i, p_j
-    learned by gradient descent: one shared kernel and one convolution, whatever the number of candidates.
+    learned by gradient descent: one shared kernel and one convolution, for any number of candidates.
 
-    Use it in any Keras 3 model, or let `tfmp.relax` place it; `tfmp.MixedPrecisionSearch` puts a budget on it. With one
-    candidate each, `weight_bits=(2,)`, it is the layer with fixed bits.
+    Use it in any Keras 3 model, or let `tfmp.relax` add it; `tfmp.MixedPrecisionSearch` holds it to a budget. With one
+    candidate each, `weight_bits=(2,)`, it is a layer with fixed bits.
 
     Args:
         filters, kernel_size: As in `keras.layers.Conv2D`, like every argument that is not named here.
         weight_bits, activation_bits, ...: The settings of `tfmp.search.SearchSettings`.
-        num_calls: How often one forward pass uses the layer.
+        num_calls: Number of calls of the layer in one forward pass.
 
     Attributes:
         weight_selector, activation_selector: Child layers with `bits`, `logits`, `probabilities()`, `expected_bits()`;
-            None where the tensor is not quantized.
+            None if the tensor is not quantized.
 
-    Input and output shape: as `keras.layers.Conv2D`.
+    Input and output shape: as in `keras.layers.Conv2D`.
 
     Raises:
-        ValueError: If bits are empty, repeated or out of the quantizer's range, or coupled and not equally many, or a
+        ValueError: If bits are empty, repeated or out of the quantizer's range, coupled bits differ in number, or a
             name is unknown.
 
     Example:

@@ -7,11 +7,11 @@ _SMALLEST_COUNT = 2.0
 
 @keras.saving.register_keras_serializable(package="tfmp")
 class RangeBatchNormalization(keras.layers.BatchNormalization):
-    """A batch normalization that takes the deviation of a batch from its range, for training at few bits.
+    """A batch normalization that estimates the deviation of a batch from its range, for training at few bits.
 
-    deviation = (max - min) / (2 sqrt(2 ln n)) over the n values of a channel, which n values of a Gaussian approach. It
-    needs no squares, in which few bits overflow. Moving statistics, and what is computed outside of training, are those
-    of `keras.layers.BatchNormalization`, so that it is folded and exported alike.
+    deviation = (max - min) / (2 sqrt(2 ln n)) over the n values of a channel, which is correct for n values of a
+    Gaussian in the limit. It needs no squares, which overflow at few bits. Moving statistics and inference are those of
+    `keras.layers.BatchNormalization`, so it is folded and exported in the same way.
 
     Args:
         axis, momentum, epsilon, ...: As in `keras.layers.BatchNormalization`, without `renorm` and masks.

@@ -22,25 +22,24 @@ def load_model(
     compile: bool = True,
     safe_mode: bool = True,
 ) -> KerasModel:
-    """Loads a saved model whose layers may be those of tfmp, into the Keras that saved it.
+    """Loads a saved model, which may have layers of tfmp, with the Keras that saved it.
 
-    What the file says is read first: a model that cannot be built without running code of the file is refused. The
-    page docs/trust.md has the details; tf_keras refuses it in some formats only.
+    The configuration in the file is checked first: a model that cannot be built without running code from the file is
+    refused, see docs/trust.md. tf_keras itself refuses it only in some formats.
 
     Args:
-        path: A `.keras` or `.h5` file, or the folder of a SavedModel. What tf_keras saved is loaded by tf_keras where
-            that is installed.
+        path: A `.keras` or `.h5` file, or the folder of a SavedModel. Models of tf_keras need tf_keras to be installed.
         custom_objects: Classes and functions by name that the model needs, if they are not registered with Keras.
         compile: Whether to restore the optimizer, the loss and the metrics.
-        safe_mode: False to load a model that holds code, such as `Lambda` layers: loading it runs that code.
+        safe_mode: False to load a model that contains code, such as `Lambda` layers; loading it runs that code.
 
     Returns:
         The model, of Keras 3 or tf_keras.
 
     Raises:
         OSError: If there is no such file, or it cannot be read.
-        ValueError: If it is no Keras model, damaged, holds code, or cannot be built; the message says which.
-        ImportError: If a SavedModel is to be loaded without tf_keras.
+        ValueError: If it is not a Keras model, is damaged, contains code, or cannot be built; the message says which.
+        ImportError: If tf_keras is missing for a SavedModel.
 
     Example:
         >>> model = tfmp.load_model("model.keras", compile=False)
@@ -62,12 +61,12 @@ def load_file(
     _check_loadable(file, framework.package, **options)
     try:
         return framework.load_file(file, **options)
-    except Exception as error:  # whatever Keras or a class of the user raises
+    except Exception as error:  # Keras or a class of the user may raise any exception
         raise _loading_error(file.path, error, compile=compile) from error
 
 
 def _check_loadable(file, package, *, custom_objects, compile, safe_mode):
-    """Refuses what a Keras cannot load, and what it could not load without running code."""
+    """Raises an error for files that a Keras cannot load, or not without running code."""
     check_flag("compile", compile)
     ending = {"zip": (".keras",), "hdf5": (".h5", ".hdf5")}.get(file.container, ())
     if file.container == "hdf5" and package.__name__ == "tf_keras":
@@ -82,7 +81,7 @@ def _check_loadable(file, package, *, custom_objects, compile, safe_mode):
     def is_provided(name, module):
         if package.saving.get_registered_object(name, custom_objects=custom_objects) is not None:
             return True
-        # tf_keras finds classes by module and name, also those that nobody registered.
+        # tf_keras finds classes by module and name, even if they are not registered.
         module = sys.modules.get(module) if package.__name__ == "tf_keras" and isinstance(module, str) else None
         found = getattr(module, name, None)
         return isinstance(found, type) and issubclass(found, package.layers.Layer)
@@ -96,7 +95,7 @@ def _check_loadable(file, package, *, custom_objects, compile, safe_mode):
 
 
 def _loading_error(path, error, *, compile):
-    """The error that names the file which a framework could not load."""
+    """Returns the error for a file that a framework could not load."""
     text = " ".join(str(error).partition("Full object config")[0].split()) or type(error).__name__
     text = text if len(text) <= _MESSAGE_LENGTH else f"{text[:_MESSAGE_LENGTH]}..."
     hint = " If only its compiled state is at fault, pass compile=False." if compile else ""

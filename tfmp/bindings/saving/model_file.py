@@ -18,10 +18,10 @@ _FROM_KERAS = "Give the Keras model that it was made from"
 
 @dataclasses.dataclass(frozen=True)
 class ModelFile:
-    """What a saved model says about itself.
+    """Metadata and configuration of a saved model.
 
     Args:
-        path: Where it is.
+        path: Path of the file.
         container: `"zip"`, `"hdf5"`, `"folder"` (a `.keras` file unpacked) or `"saved_model"`.
         keras_version: Version of the Keras that saved it, as a text; empty if it does not say.
         config: The configuration that the layers are built from. None for a SavedModel: tf_keras has to be there to
@@ -45,9 +45,9 @@ def read_model_file(path: str | os.PathLike[str]) -> ModelFile:
     """Reads the configuration of a saved model; the content decides on the format, not the name.
 
     Raises:
-        TypeError: If `path` is no path.
+        TypeError: If `path` is not a path.
         OSError: If there is no such file, or it cannot be read.
-        ValueError: If it is no Keras model; the message says what it is, and the way out.
+        ValueError: If it is not a Keras model; the message says what it is, and what to do.
     """
     if not isinstance(path, str | os.PathLike):
         raise TypeError(f"`path` must be the path of a saved model. Received: {path!r}")
@@ -60,7 +60,7 @@ def read_model_file(path: str | os.PathLike[str]) -> ModelFile:
         start = file.read(8)
     is_zip = zipfile.is_zipfile(path)
     if h5py.is_hdf5(path):
-        if is_zip:  # Keras goes by the name then, and would load what was not looked at
+        if is_zip:  # Keras decides by the name then, and would load a file that was not checked
             raise not_a_model(path, "is an HDF5 file and a zip archive at once", "Save the model again")
         return _read_hdf5(path)
     if is_zip:
@@ -69,7 +69,7 @@ def read_model_file(path: str | os.PathLike[str]) -> ModelFile:
 
 
 def not_a_model(path: str | os.PathLike[str], what: str, way_out: str) -> ValueError:
-    """Returns the error that says what a file is in place of a Keras model."""
+    """Returns the error that says what a file is instead of a Keras model."""
     return ValueError(f"{path!r} {what}. {_EXPECTED}. {way_out}.")
 
 
@@ -138,7 +138,7 @@ def _damaged(path, what):
 
 
 def _foreign(path, start):
-    """What a file is that is no zip archive, no HDF5 file and no folder, and the way out."""
+    """Returns what a file is that is not a zip archive, an HDF5 file or a folder, and what to do."""
     suffix = os.path.splitext(path)[1].lower()
     if not start:
         return "is empty", "Copy or save it again"

@@ -1,4 +1,4 @@
-"""Finds what would run code if a model were built from its configuration."""
+"""Finds parts of a configuration that would run code if the model were built from it."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -52,10 +52,10 @@ _TENSOR_FUNCTIONS = frozenset(
 
 
 def check_trusted(path: str, config: Any, is_provided: Callable[[str, str | None], bool]) -> None:
-    """Refuses a configuration whose model could not be built without running code of the file.
+    """Raises an error for a configuration whose model cannot be built without running code from the file.
 
-    Refused are functions stored as code, on any level of nesting; layers that run programs of another format; classes
-    and functions that Keras would import by the module that the file names; functions of TensorFlow that touch files.
+    It refuses functions stored as code, at any level of nesting; layers that run programs of another format; classes
+    and functions that Keras would import by the module that the file names; TensorFlow functions that access files.
 
     Args:
         path: The file, for the error.
@@ -64,7 +64,7 @@ def check_trusted(path: str, config: Any, is_provided: Callable[[str, str | None
             registered with Keras, passed, or imported already. That is trusted.
 
     Raises:
-        ValueError: If there is anything like that; the message names the layer.
+        ValueError: If the configuration has such a part; the message names the layer.
     """
     found = _find_untrusted(config, is_provided)
     if found:

@@ -7,12 +7,12 @@ from tfmp.files.atomic_file import replacement
 
 
 def save_model(model: KerasModel, path: str | os.PathLike[str], *, overwrite: bool = True) -> None:
-    """Saves a model beside its final name and renames it, so that no reader ever sees half of it.
+    """Saves a model atomically: readers never see a partial file.
 
     Args:
         model: A model of either Keras.
         path: A `.keras` file.
-        overwrite: False to refuse to replace one that exists.
+        overwrite: False to refuse to replace an existing file.
 
     Raises:
         OSError: See `tfmp.files.atomic_file.replacement`.
@@ -22,6 +22,6 @@ def save_model(model: KerasModel, path: str | os.PathLike[str], *, overwrite: bo
 
 
 def save_weights(model: KerasModel, path: str | os.PathLike[str]) -> None:
-    """Saves the weights of a model likewise; a `.weights.h5` file that exists is replaced."""
+    """Saves the weights of a model atomically; an existing `.weights.h5` file is replaced."""
     with replacement(path, True, suffix=".weights.h5") as beside:
         model.save_weights(beside)
