@@ -14,11 +14,10 @@ from tfmp.graph.runtime_limits import INT8_HIGH, INT8_LOW, LARGEST_INPUT, LARGES
 from tfmp.lowering.byte_counter import ByteCounter, content_bytes
 from tfmp.lowering.writing.gathered_windows import filled_channels, filled_input, gathered_windows
 from tfmp.lowering.writing.tensor_table import TensorTable
+from tfmp.operators import kernel_of
 
 MODES = ("fast", "small")
 _NEW_KINDS_BYTES = 80  # entries and layouts of FULLY_CONNECTED, its options, and operators without options
-# The runtime multiplies by packed codes in one operator alone, that of dense layers.
-_PACKABLE = ("conv2d", "conv1d", "dense")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +60,7 @@ def weight_storage(shape: LayerShape, low: int, high: int, *, mode: str = "fast"
     """
     check_mode(mode)
     found = [WeightStorage(8, shape.num_weights)]
-    if mode == "small" and shape.kind in _PACKABLE and shape.groups == 1:
+    if mode == "small" and kernel_of(shape).can_pack and shape.groups == 1:
         found += [_packed(shape, bits) for bits in PACKED_BITS if _fits(shape, low, high, bits)]
     return min(found, key=lambda storage: storage.size_bytes)
 

@@ -205,7 +205,7 @@ OPERATORS = (
         functions={"leaky_relu": {"negative_slope": 0.2}},
         needed=("negative_slope",),
     ),
-    _activation("prelu", lower_prelu, None, classes={"PReLU": given()}, arrays={"alpha": 1.0}),
+    _activation("prelu", lower_prelu, None, classes={"PReLU": given()}, arrays={"alpha": 1.0}, channels="followed"),
     _activation(
         "elu",
         lower_function,

@@ -89,6 +89,7 @@ OPERATORS = (
         classes={"BatchNormalization": given(), "RangeBatchNormalization": given()},
         arrays={"moving_mean": 0.0, "moving_variance": 1.0},
         axes=lambda layer: (channel_axis(layer),),
+        channels="followed",
     ),
     _affine(
         "normalization",

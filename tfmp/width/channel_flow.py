@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
-from tfmp.graph import Graph
+from tfmp.graph import Graph, Layer
 from tfmp.operators import TABLE
 from tfmp.width.channel_counts import ChannelCounts
 
 _WITH_KERNELS = ("filters", "depthwise")
-# Layers whose weights follow their input, without a size in the configuration.
-FOLLOWERS = ("BatchNormalization", "LayerNormalization", "GroupNormalization", "RMSNormalization", "PReLU")
+# Layers of no known kind whose weights follow their input, without a size in the configuration.
+_FOLLOWERS = ("LayerNormalization", "GroupNormalization", "RMSNormalization")
 _ATTENTION = ("MultiHeadAttention", "GroupQueryAttention")
 
 
@@ -81,7 +81,7 @@ class ChannelFlow:
         raise ValueError("its effect on channels is unknown" + (f" ({reason})" if reason else ""))
 
     def _rule(self, layer):
-        if layer.origin.class_name in FOLLOWERS:
+        if follows_input(layer):
             return self._normalized
         if layer.origin.class_name == "Embedding":
             return self._embedded
@@ -228,7 +228,14 @@ class ChannelFlow:
             raise ValueError("channels would change the size of an axis that it does not treat as channels")
 
 
-def has_kernel(layer) -> bool:
+def follows_input(layer: Layer) -> bool:
+    """True for a layer whose weights follow its input, without a size in the configuration."""
+    name = layer.origin.class_name
+    known = (name in operator.classes for operator in TABLE.values() if operator.channels == "followed")
+    return name in _FOLLOWERS or any(known)
+
+
+def has_kernel(layer: Layer) -> bool:
     """True for a layer with a kernel, separable convolutions among them."""
     return _channels(layer) in _WITH_KERNELS
 

@@ -9,7 +9,7 @@ from tfmp.bindings.framework import framework_of
 from tfmp.checks import check_function, check_integer, check_number, check_numbers
 from tfmp.transform.edits.layer_plan import SEARCHED, plan
 from tfmp.transform.edits.split_layers import with_split_separables
-from tfmp.width.channel_flow import FOLLOWERS
+from tfmp.width.channel_flow import follows_input
 from tfmp.width.dual_precision_model import is_depthwise
 
 
@@ -134,7 +134,7 @@ def kernel_bits(model: KerasModel, weight_bits: int, depthwise_bits: int | None 
 
 
 def _has_kernel(framework, model, layer):
-    if not layer.num_parameters or layer.origin.class_name in FOLLOWERS:
+    if not layer.num_parameters or follows_input(layer):
         return False
     return any(len(weight.shape) > 1 for weight in framework.layer(model, layer.name).weights)
 
