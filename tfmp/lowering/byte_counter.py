@@ -58,7 +58,8 @@ class ByteCounter(Sink):
                 self._once(("zero points", count), 2 * _WORD + 8 * count)
             bits = packed_bits or 8 * np.dtype(values.dtype).itemsize
             self._once(("content", content, packed_bits), content_bytes(-(-values.size * bits // 8)))
-            self._constants[key] = self._named(name, values.shape)
+            # The nameless ones, arguments of operators, have sizes that others have, too.
+            self._constants[key] = self._named(name, values.shape) if name else self._new_index()
         return self._constants[key]
 
     def operator(
@@ -81,6 +82,9 @@ class ByteCounter(Sink):
         # A string has its length and a zero, in whole words.
         self._once(("text", name), _WORD + (len(name.encode()) // _WORD + 1) * _WORD)
         self._once(("shape", *shape), _WORD + _WORD * len(shape))
+        return self._new_index()
+
+    def _new_index(self) -> int:
         self._num_tensors += 1
         return self._num_tensors - 1
 

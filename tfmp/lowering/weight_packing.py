@@ -99,9 +99,9 @@ def _gathering_bytes(is_dense, kernel_size, strides, channels, output_size, cont
     counter, grid = ByteCounter(), OpenGrid.of("input", INT8_LOW, INT8_HIGH)
     (rows, columns), (height, width) = kernel_size, output_size
     is_window = math.prod(kernel_size) * math.prod(strides) > 1
-    # One less on each axis than what the windows reach, so that it has to be padded.
+    # The most that an input can need: it is one short of whole steps, and wider than what the last window reaches.
     sizes = [
-        (count + (window - 1) // stride) * stride - is_window
+        (count + (window - 1) // stride + (window == stride > 1)) * stride - is_window
         for count, window, stride in zip(output_size, kernel_size, strides, strict=True)
     ]
     tensors = {"input": (1, *sizes, channels), "output": (1, height, width, 1)}
@@ -112,8 +112,7 @@ def _gathering_bytes(is_dense, kernel_size, strides, channels, output_size, cont
         "", (), {name: IntegerTensor(name, shape, grid) for name, shape in tensors.items()}, ("input",), (), ()
     )
     table = TensorTable(graph, counter, 1)
-    table.index("input")
-    own, shared = counter.own_bytes, counter.shared_bytes
+    table.alias("input", -1)  # another layer pays for it
     (filled_input if is_dense else gathered_windows)(table, operation)
-    own, shared = counter.own_bytes - own, counter.shared_bytes - shared
-    return own, shared + (_NEW_KINDS_BYTES if own or not is_dense else 0)
+    new_kinds = _NEW_KINDS_BYTES if counter.own_bytes or not is_dense else 0
+    return counter.own_bytes, counter.shared_bytes + new_kinds
