@@ -112,7 +112,10 @@ def test_hardware_runs_a_network_under_its_name():
 
 
 def test_a_strategy_is_a_trial(tmp_path):
-    hypermodel = tiny.hypermodel(budgets=tiny.BUDGETS[1:], strategies=four_bits, search_epochs=1, finetune_epochs=0)
+    choices = {"quantizer": [("lsq", FixedRange), FixedRange(8, limit=0.5)]}
+    epochs = {"search_epochs": 1, "finetune_epochs": 0}
+    hypermodel = tiny.hypermodel(budgets=tiny.BUDGETS[1:], strategies=four_bits, choices=choices, **epochs)
+    assert hypermodel.space.identity()["quantizer"] == ['["lsq","fixed_range"]', "fixed_range(limit=0.5)"]
     tuner = BudgetTuner(hypermodel, directory=tmp_path, max_trials=1)
     tiny.search(tuner)
     assert strategies.get("four_bits") is four_bits and hypermodel.strategies == ["four_bits"]

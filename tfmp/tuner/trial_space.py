@@ -10,6 +10,7 @@ from typing import Any
 import keras_tuner
 
 from tfmp.checks import check_instances
+from tfmp.quantizers import Quantizer, name_of
 from tfmp.search.budget import Budget
 from tfmp.transform.relax import relax
 from tfmp.tuner.budget_range import BudgetRange
@@ -162,5 +163,7 @@ def _text(value):
     if isinstance(value, str):
         return value
     if isinstance(value, Mapping | list | tuple | int | float) or value is None:
-        return json.dumps(value, separators=(",", ":"), sort_keys=True)
+        return json.dumps(value, separators=(",", ":"), sort_keys=True, default=_text)
+    if isinstance(value, Quantizer) or (isinstance(value, type) and issubclass(value, Quantizer)):
+        return name_of(value)
     return getattr(value, "__qualname__", type(value).__qualname__)
