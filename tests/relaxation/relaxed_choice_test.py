@@ -1,9 +1,14 @@
+"""Choices of bits."""
+
 import numpy as np
 import pytest
 import tensorflow as tf
 from scipy import stats
 
+from tests.small_graphs import assignments, searched_net
+from tfmp import costs, relaxation
 from tfmp.relaxation import probabilities, relaxed_choice
+from tfmp.relaxation.relaxed_choice import gumbel_sample
 
 LOGITS = np.array([0.4, -0.7, 1.1], np.float32)
 
@@ -119,3 +124,91 @@ def test_samples_are_exactly_one_hot_whatever_the_temperature():
 def test_unknown_relaxation_lists_the_known_ones():
     with pytest.raises(ValueError, match="'softmax', 'annealed', 'gumbel'. Received: 'hard'"):
         relaxed_choice(LOGITS, relaxation="hard")
+
+
+ROWS = np.array([[0.0, 1.0, -1.0], [0.5, 0.0, 9.0]], np.float32)
+MASK = np.array([[1, 1, 1], [1, 1, 0]], np.float32)
+
+
+@pytest.mark.parametrize("hard", [False, True])
+def test_rows_sum_to_one_and_leave_padding_out(hard):
+    noise = np.random.default_rng(0).gumbel(size=ROWS.shape).astype(np.float32)
+    found = gumbel_sample(tf.constant(ROWS), MASK, noise, 2.0, hard=hard).numpy()
+    np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-6)
+    assert found[1, 2] == 0 and (found >= 0).all()
+    assert (set(np.unique(found)) == {0, 1}) == hard
+
+
+def test_draws_have_the_probabilities_of_the_logits():
+    rng = np.random.default_rng(1)
+    drawn = [
+        gumbel_sample(tf.constant(ROWS), MASK, rng.gumbel(size=ROWS.shape).astype(np.float32), 5.0, hard=True)
+        for _ in range(2000)
+    ]
+    powers = np.exp(ROWS) * MASK
+    np.testing.assert_allclose(np.mean(drawn, axis=0), powers / powers.sum(axis=1, keepdims=True), atol=0.05)
+
+
+def test_gradient_of_a_draw_is_that_of_the_mixture():
+    noise, gradients = np.zeros(ROWS.shape, np.float32), []
+    for hard in (False, True):
+        logits = tf.constant(ROWS)
+        with tf.GradientTape() as tape:
+            tape.watch(logits)
+            value = tf.reduce_sum(
+                gumbel_sample(logits, MASK, noise, 2.0, hard=hard) * [[1.0, 2.0, 4.0], [1.0, -1.0, 7.0]]
+            )
+        gradients.append(tape.gradient(value, logits).numpy())
+    np.testing.assert_allclose(*gradients, atol=1e-6)
+    assert gradients[0][1, 2] == 0 and (gradients[0][MASK > 0] != 0).all()
+
+
+@pytest.mark.parametrize("name", ["flops", "bitops", "model_size"])
+def test_expected_cost_of_a_net_is_the_sum_over_all_assignments(name):
+    graph, cost = searched_net(), costs.get(name)
+    tables = costs.tables(graph, cost)
+    found = sum(
+        float(
+            relaxation.expected_cost(
+                tf.constant(tables[layer.name], tf.float32),
+                tf.constant(layer.weight.probabilities),
+                tf.constant(layer.activation.probabilities),
+            )
+        )
+        for layer in graph.searched
+    )
+    expected = 0.0
+    for probability, bits in assignments(graph):
+        entries = [
+            tables[layer.name][
+                layer.weight.bits.index(bits[layer.name][0]), layer.activation.bits.index(bits[layer.name][1])
+            ]
+            for layer in graph.searched
+        ]
+        expected += probability * sum(entries)
+    assert found == pytest.approx(expected, rel=1e-5)
+
+
+def test_gradient_is_the_price_expected_over_the_other_choice():
+    price = np.array([[1.0, 2.0], [4.0, 8.0], [5.0, 3.0]])
+    p, q = np.array([0.2, 0.5, 0.3]), np.array([0.6, 0.4])
+    tensors = [tf.constant(p), tf.constant(q)]
+    with tf.GradientTape() as tape:
+        tape.watch(tensors)
+        cost = relaxation.expected_cost(tf.constant(price), *tensors)
+    assert float(cost) == pytest.approx(sum(p[i] * q[j] * price[i, j] for i in range(3) for j in range(2)))
+    gradients = tape.gradient(cost, tensors)
+    np.testing.assert_allclose(gradients[0], [sum(q[j] * price[i, j] for j in range(2)) for i in range(3)])
+    np.testing.assert_allclose(gradients[1], [sum(p[i] * price[i, j] for i in range(3)) for j in range(2)])
+
+
+def test_coupled_choices_cost_the_diagonal():
+    price, p = np.array([[1.0, 9.0], [9.0, 8.0]]), np.array([0.25, 0.75])
+    tensors = [tf.constant(p), tf.constant(p)]
+    with tf.GradientTape() as tape:
+        tape.watch(tensors)
+        cost = relaxation.expected_cost(tf.constant(price), *tensors, coupled=True)
+    assert float(cost) == pytest.approx(0.25 + 0.75 * 8)
+    gradients = tape.gradient(cost, tensors)
+    np.testing.assert_allclose(gradients[0], [1, 8])
+    assert gradients[1] is None, "one choice has one gradient"

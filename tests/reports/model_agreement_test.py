@@ -1,7 +1,11 @@
+"""Agreement of a file's outputs with a model's, and its tolerances."""
+
 import json
 import math
 
-from tfmp.reports import ModelAgreement, OutputAgreement
+import pytest
+
+from tfmp.reports import ModelAgreement, OutputAgreement, Tolerance
 
 CLASSES = OutputAgreement("kind", 38.24, 0.125, 0.5, 0.992, "largest of 10", 250)
 EQUAL = OutputAgreement("map", math.inf, 0.0, 1.0)
@@ -24,3 +28,28 @@ def test_json_has_no_infinity():
     assert content["outputs"][0]["signal_to_noise_db"] is None and content["outputs"][0]["largest_difference"] == 0
     assert content["signal_to_noise_db"] == 38.24 and content["num_samples"] == 250
     assert content["outputs"][1]["decision"] == "largest of 10"
+
+
+def test_defaults():
+    tolerance = Tolerance()
+    assert (tolerance.operator_equal, tolerance.operator_difference) == (0.99, 1)
+    assert [tolerance.of(model) for model in ("folded", "trained", "reference")] == [
+        (15.0, 0.99),
+        (15.0, 0.98),
+        (None, None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"operator_equal": None}, "`operator_equal` must be a finite number at least 0 and at most 1. Received: None"),
+        ({"operator_difference": 0.5}, "`operator_difference` must be an integer"),
+        ({"trained_top1": 98}, "`trained_top1` must be a finite number at least 0 and at most 1. Received: 98"),
+        ({"reference_db": float("inf")}, "`reference_db` must be a finite number. Received: inf"),
+        ({"folded_db": "15"}, "`folded_db` must be a finite number"),
+    ],
+)
+def test_what_is_no_tolerance(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        Tolerance(**arguments)

@@ -12,7 +12,7 @@ from tfmp.joint.joint_settings import JointSettings
 from tfmp.joint.supernet import supernet
 from tfmp.joint.validation_gradient import validation_gradient
 from tfmp.mixins.restoring import restoring
-from tfmp.relaxation.gumbel_sample import gumbel_sample
+from tfmp.relaxation.relaxed_choice import gumbel_sample
 
 
 class JointTrainer:

@@ -8,7 +8,7 @@ from tfmp import quantizers
 from tfmp.joint.block_spec import CATEGORICALS, BlockCandidates
 from tfmp.joint.choice_quantizer import chosen_maximum
 from tfmp.joint.search_space import BlockPlace
-from tfmp.relaxation.masked_mixture import centres, first_channels, masked_mixture
+from tfmp.relaxation.mixture import centres, first_channels, masked_mixture
 
 
 class SearchedBlockMixin:

@@ -139,3 +139,16 @@ def _sum_to_shape(gradient, reference):
     missing = gradient.shape.rank - reference.shape.rank
     axes = [*range(missing), *(missing + axis for axis, size in enumerate(reference.shape) if size == 1)]
     return tf.reshape(tf.reduce_sum(gradient, axis=axes), tf.shape(reference))
+
+
+def scale_gradient(x: tf.Tensor, factor: Tensor) -> tf.Tensor:
+    """Returns `x`; its gradient is multiplied by `factor`.
+
+    LSQ uses it to balance the updates of a step with those of the weights (Esser et al., 2020, section 2.2).
+    """
+
+    @tf.custom_gradient
+    def identity(value):
+        return tf.identity(value), lambda upstream: upstream * tf.cast(factor, upstream.dtype)
+
+    return identity(x)

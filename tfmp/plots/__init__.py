@@ -3,14 +3,9 @@
 Each function returns a `matplotlib.figure.Figure`; `save` writes it.
 """
 
-from tfmp.plots.bars import bars
-from tfmp.plots.bit_allocation import bit_allocation
-from tfmp.plots.curves import curves
-from tfmp.plots.draw_pareto_front import pareto_front
-from tfmp.plots.intervals import intervals
-from tfmp.plots.network_blocks import network_blocks
-from tfmp.plots.probability_evolution import probability_evolution
-from tfmp.plots.save import save
+from tfmp.plots.charts import bars, curves, intervals, pareto_front
+from tfmp.plots.figure import save
+from tfmp.plots.search_plots import bit_allocation, network_blocks, probability_evolution
 
 __all__ = [
     "bars",

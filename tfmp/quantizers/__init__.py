@@ -8,8 +8,7 @@ from tfmp.quantizers.hwgq import HWGQ
 from tfmp.quantizers.linear import Linear
 from tfmp.quantizers.lsq import LSQ
 from tfmp.quantizers.moving_range import MovingRange
-from tfmp.quantizers.quantizer import MAX_BITS, Quantizer
-from tfmp.quantizers.quantizer_text import options_of, read, written
+from tfmp.quantizers.quantizer import MAX_BITS, Quantizer, options_of, read_name, written_name
 from tfmp.registry import Registry
 
 QuantizerLike = str | type[Quantizer] | Quantizer  # what arguments take: a name, a class or an instance
@@ -65,7 +64,7 @@ def register(quantizer: type[Quantizer]) -> type[Quantizer]:
 
 def is_known(name: str) -> bool:
     """True for a name, with or without arguments, that `get` takes; False for that of another library's quantizer."""
-    return read(name)[0] in names()
+    return read_name(name)[0] in names()
 
 
 def name_of(quantizer: QuantizerLike) -> str:
@@ -78,7 +77,7 @@ def name_of(quantizer: QuantizerLike) -> str:
         ValueError: If the name is unknown, or a class has the name of another one.
     """
     family, options = _found(quantizer)
-    return written(_REGISTRY.name_of(family), options)
+    return written_name(_REGISTRY.name_of(family), options)
 
 
 def family(quantizer: QuantizerLike) -> type[Quantizer]:
@@ -106,6 +105,6 @@ def _found(quantizer: QuantizerLike) -> tuple[type[Quantizer], dict[str, Any]]:
     if isinstance(quantizer, Quantizer):
         return type(quantizer), options_of(quantizer)
     if isinstance(quantizer, str):
-        name, options = read(quantizer)
+        name, options = read_name(quantizer)
         return _REGISTRY.get(name if name in names() else quantizer), options
     return _REGISTRY.get(quantizer), {}

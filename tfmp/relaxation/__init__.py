@@ -1,8 +1,7 @@
 """Differentiable choice among the quantizers of one tensor."""
 
-from tfmp.relaxation.expected_cost import expected_cost
 from tfmp.relaxation.mixture import mixture, quantized, relative_variance
-from tfmp.relaxation.relaxed_choice import RELAXATIONS, check_relaxation, probabilities, relaxed_choice
+from tfmp.relaxation.relaxed_choice import RELAXATIONS, check_relaxation, expected_cost, probabilities, relaxed_choice
 
 __all__ = [
     "RELAXATIONS",

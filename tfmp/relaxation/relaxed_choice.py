@@ -1,4 +1,4 @@
-"""Turns logits into the weights of a mixture."""
+"""Turns logits into the weights of a mixture, and these into an expected cost."""
 
 from typing import Any
 
@@ -59,3 +59,53 @@ def relaxed_choice(
 def check_relaxation(relaxation: Any) -> None:
     """Raises `ValueError` if the name is unknown."""
     check_choice("relaxation", relaxation, RELAXATIONS)
+
+
+def gumbel_sample(
+    logits: tf.Tensor, mask: Tensor, noise: tf.Tensor, temperature: Tensor, *, hard: bool = False
+) -> tf.Tensor:
+    """Returns softmax((logits + noise) / temperature) over the candidates of each row.
+
+    With Gumbel noise, the largest entry of a row is a sample of softmax(logits), at any temperature.
+
+    Args:
+        logits: `[rows, width]` tensor.
+        mask: `[rows, width]`, 1 where there is a candidate.
+        noise: `[rows, width]`.
+        temperature: Positive scalar. Near zero, a sample is nearly one-hot, and its gradient is large and rare.
+        hard: If True, returns the one-hot sample with the gradient of the soft one.
+
+    Returns:
+        `[rows, width]` tensor whose rows sum to 1.
+
+    Reference: Jang et al., 2017, https://arxiv.org/abs/1611.01144
+    """
+    padding = (1 - tf.convert_to_tensor(mask)) * tf.constant(-1e30, logits.dtype)
+    noisy = (logits + noise) / temperature + padding
+    soft = tf.nn.softmax(noisy)
+    if not hard:
+        return soft
+    drawn = tf.one_hot(tf.argmax(noisy, axis=1), logits.shape[1], dtype=logits.dtype)
+    return tf.stop_gradient(drawn - soft) + soft
+
+
+def expected_cost(
+    price: tf.Tensor, weight_probabilities: tf.Tensor, activation_probabilities: tf.Tensor, *, coupled: bool = False
+) -> tf.Tensor:
+    """Computes the expected cost p_weights . price . p_activations; for coupled choices p . diagonal(price).
+
+    It is exact, because the two choices are independent or coupled. For a price that is a product of bits, it is the
+    E[b_w] E[b_a] |f| w h / s**2 of EdMIPS (eq. 12).
+
+    Args:
+        price: `[W, A]` tensor.
+        weight_probabilities: `[W]` tensor.
+        activation_probabilities: `[A]` tensor.
+        coupled: True if there is one choice, among pairs of equal positions with equal probabilities.
+
+    Returns:
+        Scalar tensor in the unit of `price`.
+    """
+    if coupled:
+        return tf.tensordot(weight_probabilities, tf.linalg.diag_part(price), axes=1)
+    return tf.tensordot(weight_probabilities, tf.linalg.matvec(price, activation_probabilities), axes=1)

@@ -2,14 +2,13 @@
 
 from tfmp.reports.layer_report import LayerReport
 from tfmp.reports.layer_table import LayerRow, LayerTable
-from tfmp.reports.model_agreement import ModelAgreement, OutputAgreement
+from tfmp.reports.model_agreement import ModelAgreement, OutputAgreement, Tolerance
 from tfmp.reports.model_report import ExportOutlook, ModelReport, ModelRow
 from tfmp.reports.network_report import NetworkReport
 from tfmp.reports.pareto_front import ParetoFront
 from tfmp.reports.post_training_report import PostTrainingReport
 from tfmp.reports.tflite_file import FileLayer, FileTensor, StoredTensor, TFLiteFile
 from tfmp.reports.tflite_report import OperatorAgreement, TFLiteReport
-from tfmp.reports.tolerance import Tolerance
 
 __all__ = [
     "ExportOutlook",

@@ -1,6 +1,6 @@
 """Convolutions and dense layers on codes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,7 +8,6 @@ import tensorflow as tf
 
 from tfmp.annotations import Tensor
 from tfmp.graph import Grid
-from tfmp.ops.integer.window import margins
 
 
 def multiplier(kernel_scale: Tensor, *, input_grid: Grid, grid: Grid) -> tf.Tensor:
@@ -69,3 +68,15 @@ def _transposed_convolution(x, kernel, attributes):
     sizes = [size * stride + reach for size, stride, reach in zip(x.shape[1:3], strides, reaches, strict=True)]
     shape = (tf.shape(x)[0], *sizes, kernel.shape[2])
     return tf.nn.conv2d_transpose(x, kernel, shape, strides, attributes["padding"].upper())
+
+
+def margins(x: tf.Tensor, window: Sequence[int], attributes: Mapping[str, Any]) -> list[tuple[int, int]]:
+    """Returns the padding of `padding="same"`; an odd row or column is at the bottom or right."""
+    around = [(0, 0)] * 4
+    if attributes["padding"] == "same":
+        for axis in (0, 1):
+            size, stride = x.shape[axis + 1], attributes["strides"][axis]
+            reach = (window[axis] - 1) * attributes["dilation"][axis] + 1
+            missing = max(0, (-(-size // stride) - 1) * stride + reach - size)
+            around[axis + 1] = (missing // 2, missing - missing // 2)
+    return around

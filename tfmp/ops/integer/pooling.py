@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfmp.graph import Grid
-from tfmp.ops.integer.window import margins
+from tfmp.ops.integer.convolutions import margins
 
 
 def mean(x: tf.Tensor, *, input_grid: Grid, grid: Grid, keepdims: bool) -> tf.Tensor:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tfmp import quantizers
-from tfmp.quantizers.quantizer_text import options_of, read, written
+from tfmp.quantizers.quantizer import options_of, read_name, written_name
 
 
 @pytest.mark.parametrize("name", ["lsq", "moving_range", "moving_range(momentum=0.5)"])
@@ -26,12 +26,12 @@ def test_an_instance_keeps_its_arguments_at_other_bits():
 
 @pytest.mark.parametrize("options", [{"a": 1, "b": "x, y=(2)"}, {"ends": (0.1, -2.5)}])
 def test_texts_are_read_as_they_were_written(options):
-    assert read(written("toy", options)) == ("toy", options)
+    assert read_name(written_name("toy", options)) == ("toy", options)
 
 
 @pytest.mark.parametrize("text", ["", "toy", "toy(", "toy(1)", "a.b(c=1)", "toy(a=b)", "toy()", "1 + 2", "\0"])
 def test_other_texts_are_names(text):
-    assert read(text) == (text, {})
+    assert read_name(text) == (text, {})
     with pytest.raises(ValueError, match="`quantizer` must be one of 'lsq', 'hwgq'.*Received"):
         quantizers.get(text, bits=2)
 
