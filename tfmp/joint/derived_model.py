@@ -7,7 +7,7 @@ from tfmp.annotations import KerasModel
 from tfmp.checks import check_instance
 from tfmp.joint.discrete_network import ENDS_BITS, DiscreteNetwork
 from tfmp.networks._convolution import check_keras, classifier, convolution, normalization
-from tfmp.networks._inverted_residual import inverted_residual
+from tfmp.networks.mobilenet import inverted_residual
 from tfmp.quantizers import QuantizerLike
 from tfmp.transform.fix import fix
 from tfmp.transform.relax import relax

@@ -1,4 +1,4 @@
-"""Networks of the literature as `build(keras, ...)`, for either Keras."""
+"""Networks of the literature, built with either Keras."""
 
 import functools
 import importlib
@@ -8,32 +8,32 @@ from typing import Any
 from tfmp.checks import check_choice, check_integer, check_number
 from tfmp.networks._convolution import check_keras
 
-# Name to the file with its `build`, and the arguments of `build` that make it this network.
+# Name to `file.function` here, and the arguments of the function that make it this network.
 _NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
-    "alexnet": ("alexnet", {}),
-    "digits_cnn": ("digits_cnn", {}),
-    "googlenet": ("googlenet", {}),
-    "googlenet_cifar": ("googlenet_cifar", {}),
-    "inception_v3": ("inception_v3", {}),
-    "inv_resnet26": ("inv_resnet26", {}),
-    "mobilenet_v1_cifar": ("mobilenet_v1_cifar", {}),
-    "mobilenet_v2": ("mobilenet_v2", {}),
+    "alexnet": ("alexnet.alexnet", {}),
+    "digits_cnn": ("resnet.digits_cnn", {}),
+    "googlenet": ("googlenet.googlenet", {}),
+    "googlenet_cifar": ("googlenet.googlenet_cifar", {}),
+    "inception_v3": ("inception_v3.inception_v3", {}),
+    "inv_resnet26": ("resnet.inv_resnet26", {}),
+    "mobilenet_v1_cifar": ("mobilenet.mobilenet_v1_cifar", {}),
+    "mobilenet_v2": ("mobilenet.mobilenet_v2", {}),
     "mobilenet_v2_cifar": (
-        "mobilenet_v2",
+        "mobilenet.mobilenet_v2",
         {"name": "mobilenet_v2_cifar", "strides": (1, 1, 1, 1, 2, 1, 1), "image_size": 32, "num_classes": 10},
     ),
-    "mobilenet_v3_cifar": ("mobilenet_v3_cifar", {}),
-    "resnet8": ("cifar_resnet", {"depth": 8}),
-    "resnet18": ("preactivation_resnet", {"blocks": (2, 2, 2, 2)}),
-    "resnet20": ("cifar_resnet", {"depth": 20}),
-    "resnet26": ("cifar_resnet", {"depth": 26}),
-    "resnet32": ("cifar_resnet", {"depth": 32}),
-    "resnet38": ("cifar_resnet", {"depth": 38}),
-    "resnet44": ("cifar_resnet", {"depth": 44}),
-    "resnet50": ("preactivation_resnet", {"blocks": (3, 4, 6, 3), "bottleneck": True}),
-    "resnet50_cifar": ("cifar_resnet", {"depth": 50}),
-    "resnet56": ("cifar_resnet", {"depth": 56}),
-    "vgg11": ("vgg11", {}),
+    "mobilenet_v3_cifar": ("mobilenet.mobilenet_v3_cifar", {}),
+    "resnet8": ("resnet.cifar_resnet", {"depth": 8}),
+    "resnet18": ("resnet.preactivation_resnet", {"blocks": (2, 2, 2, 2)}),
+    "resnet20": ("resnet.cifar_resnet", {"depth": 20}),
+    "resnet26": ("resnet.cifar_resnet", {"depth": 26}),
+    "resnet32": ("resnet.cifar_resnet", {"depth": 32}),
+    "resnet38": ("resnet.cifar_resnet", {"depth": 38}),
+    "resnet44": ("resnet.cifar_resnet", {"depth": 44}),
+    "resnet50": ("resnet.preactivation_resnet", {"blocks": (3, 4, 6, 3), "bottleneck": True}),
+    "resnet50_cifar": ("resnet.cifar_resnet", {"depth": 50}),
+    "resnet56": ("resnet.cifar_resnet", {"depth": 56}),
+    "vgg11": ("vgg11.vgg11", {}),
 }
 
 
@@ -43,10 +43,10 @@ def names() -> tuple[str, ...]:
 
 
 def get(name: str) -> Callable[..., Any]:
-    """Returns the `build` function of a network.
+    """Returns the function that builds a network.
 
     Its arguments are the Keras to build with and, by keyword, `image_size`, `num_classes` and `width`; additional
-    arguments of a network are documented in its file.
+    arguments of a network are documented at its function.
 
     Raises:
         ValueError: If the name is unknown; from the function, if a size or a width is not positive.
@@ -55,8 +55,9 @@ def get(name: str) -> Callable[..., Any]:
     Example:
         >>> model = tfmp.networks.get("resnet20")(keras, width=0.5)
     """
-    module, arguments = _NETWORKS[check_choice("name", name, _NETWORKS)]
-    build = functools.partial(importlib.import_module(f"{__name__}.{module}").build, **arguments)
+    path, arguments = _NETWORKS[check_choice("name", name, _NETWORKS)]
+    file, function = path.split(".")
+    build = functools.partial(getattr(importlib.import_module(f"{__name__}.{file}"), function), **arguments)
 
     @functools.wraps(build)
     def checked(keras, **options):

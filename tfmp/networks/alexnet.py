@@ -6,7 +6,7 @@ from tfmp.annotations import KerasModel
 from tfmp.networks._convolution import WEIGHT_DECAY, classifier, convolution, normalization, scaled
 
 
-def build(keras: ModuleType, *, image_size: int = 227, num_classes: int = 1000, width: float = 1.0) -> KerasModel:
+def alexnet(keras: ModuleType, *, image_size: int = 227, num_classes: int = 1000, width: float = 1.0) -> KerasModel:
     """Returns an AlexNet without groups, with batch normalization instead of local response normalization and dropout.
 
     1.14 * 10^9 MACs and 62.4 * 10^6 parameters at the defaults.

@@ -6,7 +6,9 @@ from tfmp.annotations import KerasModel
 from tfmp.networks._convolution import classifier, convolution, normalization, scaled
 
 
-def build(keras: ModuleType, *, image_size: int = 299, num_classes: int = 1000, width: float = 1.0) -> KerasModel:
+def inception_v3(
+    keras: ModuleType, *, image_size: int = 299, num_classes: int = 1000, width: float = 1.0
+) -> KerasModel:
     """Returns an Inception-V3; modules are named after EdMIPS, section 5.3 (A to E).
 
     5.71 * 10^9 MACs and 23.87 * 10^6 parameters at the defaults. 93 searched filters.

@@ -11,7 +11,7 @@ _GROUPS = ((64,), (128,), (256, 256), (512, 512), (512, 512))
 _NUM_SEPARABLE = {"": 0, "a": 1, "b": 4, "c": 7}
 
 
-def build(
+def vgg11(
     keras: ModuleType,
     *,
     image_size: int = 32,
