@@ -1,3 +1,5 @@
+"""Parameters of accelerators, and the throughput of their fusion units."""
+
 import dataclasses
 import importlib.resources
 import json
@@ -5,6 +7,7 @@ import json
 import pytest
 
 from tfmp.simulator import Hardware, preset_names
+from tfmp.simulator.hardware import fusion_factor
 from tfmp.simulator.sram import sram_energy_nj_per_bit
 
 BIT_FUSION = Hardware.from_preset("bit_fusion")
@@ -147,3 +150,19 @@ def test_unknown_preset_lists_the_presets():
         ValueError, match="`name` must be 'bit_fusion'. Received: 'tpu'. Describe other hardware in a file"
     ):
         Hardware.from_preset("tpu")
+
+
+def test_factor_of_each_operand():
+    assert [fusion_factor(8, bits, BIT_FUSION) for bits in range(1, 9)] == [4, 4, 2, 2, 1, 1, 1, 1]
+    assert [fusion_factor(bits, 8, BIT_FUSION) for bits in range(1, 9)] == [4, 4, 2, 2, 1, 1, 1, 1]
+
+
+def test_factors_multiply():
+    assert fusion_factor(2, 2, BIT_FUSION) == 16
+    assert fusion_factor(4, 2, BIT_FUSION) == 8
+
+
+@pytest.mark.parametrize(("max_bits", "min_bits", "factor"), [(4, 2, 4), (8, 4, 4), (8, 8, 1), (8, 1, 64)])
+def test_factor_follows_the_hardware(max_bits, min_bits, factor):
+    hardware = dataclasses.replace(BIT_FUSION, max_bits=max_bits, min_bits=min_bits)
+    assert fusion_factor(1, 1, hardware) == factor

@@ -174,7 +174,7 @@ def _tuner(arguments, model, folder):
 
 def _check_x(arguments, budgets):
     """Raises an error, before training, for a cost that no trial will record."""
-    from tfmp.tuner.trial_metrics import recorded_names
+    from tfmp.tuner.trial_record import recorded_names
 
     names = recorded_names([arguments.minimize] if arguments.minimize else [budget.cost for budget in budgets])
     known = ("val_loss", "val_accuracy", "accuracy_drop", "seconds", *names)
@@ -184,7 +184,7 @@ def _check_x(arguments, budgets):
 
 def _run_pool(arguments):
     import tfmp
-    from tfmp.tuner.tuner_process import TAKES_UP
+    from tfmp.tuner.worker_pool import TAKES_UP
 
     command = tune_width.worker_command(arguments)
     # What was there is overwritten by now.

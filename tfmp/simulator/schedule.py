@@ -7,10 +7,18 @@ from typing import Any
 import numpy as np
 
 from tfmp.simulator.convolution import Convolution
-from tfmp.simulator.dram_traffic import ORDERS, dram_traffic, least_dram_traffic
-from tfmp.simulator.energy import DATAFLOWS, accesses, best_dataflow, energy_nj
 from tfmp.simulator.hardware import Hardware
-from tfmp.simulator.latency import compute_cycles, stall_cycles
+from tfmp.simulator.schedule_cost import (
+    DATAFLOWS,
+    ORDERS,
+    accesses,
+    best_dataflow,
+    compute_cycles,
+    dram_traffic,
+    energy_nj,
+    least_dram_traffic,
+    stall_cycles,
+)
 from tfmp.simulator.tiling import LOOPS, Tilings, ceil_div, tilings
 
 OBJECTIVES = ("latency", "energy")

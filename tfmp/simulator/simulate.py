@@ -11,8 +11,7 @@ from tfmp.graph import LayerShape
 from tfmp.reports.layer_report import LayerReport
 from tfmp.reports.network_report import NetworkReport
 from tfmp.simulator.convolution import Convolution, check_encoding, encode
-from tfmp.simulator.fusion_unit import check_bits
-from tfmp.simulator.hardware import Hardware
+from tfmp.simulator.hardware import Hardware, check_bits
 from tfmp.simulator.schedule import OBJECTIVES, Schedule, best_schedules
 
 QUANTITIES = ("energy_nj", "latency_cycles")

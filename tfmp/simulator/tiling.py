@@ -6,8 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tfmp.simulator.convolution import Convolution
-from tfmp.simulator.fusion_unit import fusion_factor
-from tfmp.simulator.hardware import Hardware
+from tfmp.simulator.hardware import Hardware, fusion_factor
 
 LOOPS = ("batch", "width", "height", "in_channels", "out_channels")
 TENSORS = ("weights", "inputs", "outputs")

@@ -14,13 +14,11 @@ from tfmp.data.model_inputs import ModelInputs
 from tfmp.lowering.signature_names import signature_inputs, signature_outputs
 from tfmp.reports import TFLiteReport, Tolerance
 from tfmp.tflite.agreement import float_agreement, integer_agreement, refuse
-from tfmp.tflite.check_agreement import check_agreement
+from tfmp.tflite.check_agreement import check_agreement, first_parting
 from tfmp.tflite.file_contents import file_contents
 from tfmp.tflite.file_metadata import FLOAT, MODES, quantized_bits
-from tfmp.tflite.first_difference import first_parting
 from tfmp.tflite.interpreter import Interpreter
-from tfmp.tflite.plain_function import PlainFunction
-from tfmp.tflite.reference_model import reference_function
+from tfmp.tflite.model_function import PlainFunction, reference_function
 from tfmp.transform.fold import check_fixed, fold_graph
 from tfmp.transform.output_kind import decisions
 

@@ -9,8 +9,8 @@ from tfmp.bindings.framework import framework_named
 from tfmp.checks import check_choice, check_integer
 from tfmp.graph import Graph
 from tfmp.lowering.signature_names import signature_inputs, signature_outputs
+from tfmp.tflite.model_function import PlainFunction
 from tfmp.tflite.packed_weights import pack_weights
-from tfmp.tflite.plain_function import PlainFunction
 from tfmp.tflite.writer.packing import pack, unpack
 from tfmp.tflite.writer.write_tflite import SIGNATURE
 from tfmp.transform.edits.dequantized import dequantized

@@ -8,7 +8,7 @@ import numpy as np
 
 from tfmp.checks import received
 from tfmp.data.batches import labelled_batches, regrouped
-from tfmp.tflite.file_signature import file_signature
+from tfmp.tflite.file_contents import file_signature
 from tfmp.tflite.interpreter import Interpreter
 from tfmp.tflite.output_metrics import (
     ACCURACY,

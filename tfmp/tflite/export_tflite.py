@@ -15,7 +15,7 @@ from tfmp.tflite.convert_float import convert_float
 from tfmp.tflite.file_contents import file_contents
 from tfmp.tflite.file_metadata import FLOAT, MODES, quantized_bits, with_own_metadata
 from tfmp.tflite.interpreter import Interpreter
-from tfmp.tflite.reference_model import reference_function
+from tfmp.tflite.model_function import reference_function
 from tfmp.tflite.writer.write_tflite import write_tflite
 from tfmp.transform.fold import fold_graph
 

@@ -16,19 +16,16 @@ from tfmp.annotations import KerasModel
 from tfmp.checks import check_flag, check_instance, check_number, check_path, check_text
 from tfmp.costs import CostLike
 from tfmp.files.run_identity import version
-from tfmp.tuner.bisection_oracle import BisectionOracle
-from tfmp.tuner.budget_range import BudgetRange
 from tfmp.tuner.fit_data import FitData
 from tfmp.tuner.mixed_precision_hyper_model import MixedPrecisionHyperModel
-from tfmp.tuner.oracle_snapshot import OracleSnapshot
-from tfmp.tuner.oracles import DEFAULT_TRIALS, checked_max_trials, new_oracle
+from tfmp.tuner.oracles import DEFAULT_TRIALS, BisectionOracle, OracleSnapshot, checked_max_trials, new_oracle
 from tfmp.tuner.progress import Progress
 from tfmp.tuner.project import Project
 from tfmp.tuner.trial_execution import TrialExecution
-from tfmp.tuner.trial_metrics import quantity_name
-from tfmp.tuner.trial_record import TrialRecord
-from tfmp.tuner.tuner_process import end_with_pool, is_worker, may_overwrite, tuner_id
+from tfmp.tuner.trial_record import TrialRecord, quantity_name
+from tfmp.tuner.trial_space import BudgetRange
 from tfmp.tuner.tuning_results import TuningResults
+from tfmp.tuner.worker_pool import end_with_pool, is_worker, may_overwrite, tuner_id
 
 _TUNER_ARGUMENTS = ("overwrite", "distribution_strategy", "tuner_id")
 

@@ -10,8 +10,7 @@ from tfmp.reports import ParetoFront
 from tfmp.tuner.budget_tuner import BudgetTuner
 from tfmp.tuner.dual_precision_hyper_model import DualPrecisionHyperModel
 from tfmp.tuner.project import Project
-from tfmp.tuner.trial_metrics import quantity_name
-from tfmp.tuner.trial_record import TrialRecord
+from tfmp.tuner.trial_record import TrialRecord, quantity_name
 
 PRECISIONS, SIZES = "precisions", "sizes"
 

@@ -16,10 +16,9 @@ from tfmp.search.budget import Budget
 from tfmp.search.searched_cost import SearchedCost
 from tfmp.transform.relax import relax
 from tfmp.tuner import strategies as known
-from tfmp.tuner.budget_range import BudgetRange
 from tfmp.tuner.training import Training
-from tfmp.tuner.trial_metrics import cost_text
-from tfmp.tuner.trial_space import RELAX_ARGUMENTS, SearchSpace
+from tfmp.tuner.trial_record import cost_text
+from tfmp.tuner.trial_space import RELAX_ARGUMENTS, BudgetRange, SearchSpace
 
 
 class MixedPrecisionHyperModel(keras_tuner.HyperModel):

@@ -9,8 +9,7 @@ from tfmp.tuner import strategies
 from tfmp.tuner.fit_data import FitData
 from tfmp.tuner.mixed_precision_hyper_model import MixedPrecisionHyperModel
 from tfmp.tuner.project import FolderError, Project
-from tfmp.tuner.trial_metrics import measured_costs
-from tfmp.tuner.trial_record import COMPLETED, FAILED, TrialRecord
+from tfmp.tuner.trial_record import COMPLETED, FAILED, TrialRecord, measured_costs
 from tfmp.tuner.trial_run import TrialRun
 from tfmp.tuner.trial_space import budget_text
 

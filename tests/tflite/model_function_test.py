@@ -8,7 +8,7 @@ import tf_keras
 import tfmp
 from tests.transform.fold_test import fixed_model, randomized, samples, several
 from tfmp.bindings.framework import framework_of
-from tfmp.tflite.reference_model import reference_function
+from tfmp.tflite.model_function import reference_function
 
 
 @pytest.fixture(scope="module")

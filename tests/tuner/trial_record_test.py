@@ -1,3 +1,5 @@
+"""The record of one trial, as JSON, and the metrics in it besides accuracy."""
+
 import dataclasses
 
 import pytest
@@ -7,7 +9,7 @@ from tests.tuner import tiny_experiment as tiny
 from tfmp import costs
 from tfmp.simulator import Hardware
 from tfmp.tuner import BudgetRange, BudgetTuner
-from tfmp.tuner.trial_metrics import cost_text, measured_costs, quantity_name
+from tfmp.tuner.trial_record import cost_text, measured_costs, quantity_name
 
 FASTER, SLOWER = (
     dataclasses.replace(Hardware.from_preset("bit_fusion"), dram_bits_per_cycle=bits) for bits in (1024, 16)
