@@ -1,3 +1,5 @@
+"""Atomic writes of files and folders: beside the final name, synchronized and renamed; and the space for them."""
+
 import errno
 import os
 import pathlib
@@ -8,7 +10,8 @@ import sys
 
 import pytest
 
-from tfmp.files.atomic_file import replacement, write_atomically
+from tfmp.files import atomic_file
+from tfmp.files.atomic_file import check_space, new_folder, replacement, write_atomically
 
 
 def test_writes_text_and_bytes_and_leaves_nothing_beside(tmp_path):
@@ -166,3 +169,71 @@ def test_what_a_killed_process_left_is_removed_by_the_next_one(tmp_path):
     write_atomically(path, "newer", overwrite=True)
     assert path.read_text() == "newer"
     assert sorted(os.listdir(tmp_path)) == sorted([*others, "file"])
+
+
+def write(path, text="new"):
+    with new_folder(path) as beside:
+        (pathlib.Path(beside) / "one").write_text(text)
+        assert not pathlib.Path(path).exists()
+
+
+def test_it_is_there_when_it_is_complete_and_on_the_disk(tmp_path, monkeypatch):
+    synchronized, fsync = [], os.fsync
+
+    def record(descriptor):
+        synchronized.append(os.path.basename(os.readlink(f"/proc/self/fd/{descriptor}")))
+        fsync(descriptor)
+
+    if not os.path.isdir("/proc/self/fd"):
+        pytest.skip("needs /proc to tell what a descriptor is of")
+    monkeypatch.setattr(os, "fsync", record)
+    (tmp_path / "folder.tmp").mkdir()
+    (tmp_path / "folder.tmp" / "left").write_text("by a killed process")
+    write(tmp_path / "folder")
+    assert os.listdir(tmp_path) == ["folder"] and os.listdir(tmp_path / "folder") == ["one"]
+    assert synchronized == ["one", "folder.tmp", tmp_path.name]
+
+
+def test_an_error_leaves_nothing_and_names_the_folder(tmp_path):
+    with pytest.raises(
+        OSError, match="Cannot write: No space left on device. Make room, or choose another path"
+    ) as raised:
+        with new_folder(tmp_path / "folder"):
+            raise OSError(errno.ENOSPC, "a page of h5py")
+    assert raised.value.filename == str(tmp_path / "folder") and os.listdir(tmp_path) == []
+    with pytest.raises(KeyboardInterrupt), new_folder(tmp_path / "folder"):
+        raise KeyboardInterrupt
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_folder_with_files_is_not_replaced(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "thesis.txt").write_text("mine")
+    with pytest.raises(OSError, match="not empty"), new_folder(tmp_path / "folder"):
+        pass
+    assert (tmp_path / "folder" / "thesis.txt").read_text() == "mine"
+
+
+def test_there_is_room_and_nothing_stays(tmp_path):
+    check_space(tmp_path / "new" / "folder", 100_000)
+    assert os.listdir(tmp_path / "new" / "folder") == []
+
+
+def test_the_folder_and_what_it_lacks_are_named(tmp_path):
+    with pytest.raises(OSError, match="Cannot write: no space left for about 1,152,921,504,606.8 MB. Buy") as raised:
+        check_space(tmp_path, 1 << 60, way_out="Buy a larger disk")
+    assert raised.value.errno == errno.ENOSPC and raised.value.filename == str(tmp_path)
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(NotADirectoryError, match="Cannot write: Not a directory. Make room, or choose another path"):
+        check_space(tmp_path / "file" / "below")
+
+    def refuse(*arguments, **options):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(atomic_file.tempfile, "TemporaryFile", refuse)
+    with pytest.raises(PermissionError, match="Cannot write: Permission denied. Make room") as raised:
+        check_space(tmp_path)
+    assert raised.value.filename == str(tmp_path)

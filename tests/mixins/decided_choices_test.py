@@ -8,8 +8,7 @@ import tensorflow as tf
 
 from tests.small_graphs import CONV, DENSE, GROUPED, chain, layer, selection
 from tfmp.mixins.decided_choices import DecidedChoices
-from tfmp.search.lagrangian import FixedMultiplier
-from tfmp.search.penalty import Penalty
+from tfmp.search.lagrangian import FixedMultiplier, Penalty
 from tfmp.search.searched_cost import SearchedCost
 
 BITS = {"conv": ((1, 2, 4), (2, 8)), "grouped": ((2, 3), (4,)), "dense": ((1, 2, 3), (1, 2, 3))}

@@ -146,7 +146,7 @@ def test_a_disk_that_fills_up_keeps_the_epochs_before(backup, monkeypatch):
             backup.save(4, arrays(4), identity=IDENTITY, state={})
     assert sorted(os.listdir(backup.folder)) == ["epoch-00002", "epoch-00003"]
     assert load(backup)[0] == 3
-    monkeypatch.setattr("tfmp.files.disk_space.os.posix_fallocate", full)
+    monkeypatch.setattr("tfmp.files.atomic_file.os.posix_fallocate", full)
     with pytest.raises(ValueError, match="Received: .*backup.*no space left for about 0.0 MB. Make room"):
         load(backup)
 

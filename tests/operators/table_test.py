@@ -11,7 +11,7 @@ from tests.transform.segments import check_segments
 from tfmp.bindings.framework import framework_of
 from tfmp.graph import Grid
 from tfmp.tflite.interpreter import Interpreter
-from tfmp.transform.edits.without_quantizers import in_floating_point
+from tfmp.transform.edits.floating_point import in_floating_point
 
 PAIRS = [(8, 8), (4, 4)]
 

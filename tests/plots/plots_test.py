@@ -1,5 +1,3 @@
-import importlib
-import pathlib
 import subprocess
 import sys
 
@@ -145,15 +143,6 @@ def test_import_leaves_matplotlib_alone():
     program = "import sys, tfmp.plots; print(sorted(sys.modules.keys() & {'matplotlib', 'tensorflow', 'keras'}))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-
-
-def test_every_plot_has_a_file_of_its_name():
-    folder = pathlib.Path(plots.__file__).parent
-    files = {"pareto_front": "draw_pareto_front"}  # a report is in a file of the other name
-    for name in plots.__all__:
-        file = files.get(name, name)
-        assert (folder / f"{file}.py").exists()
-        assert importlib.import_module(f"tfmp.plots.{file}").__doc__
 
 
 def test_the_staircase_of_a_group_goes_through_its_best_points():

@@ -5,7 +5,7 @@ import pytest
 
 import tfmp.tuner.project as module
 from tests.tuner import tiny_experiment as tiny
-from tfmp.files import atomic_file, disk_space
+from tfmp.files import atomic_file
 from tfmp.tuner import BudgetTuner
 from tfmp.tuner.project import FolderError, Project
 from tfmp.tuner.trial_record import TrialRecord
@@ -77,7 +77,7 @@ def test_a_folder_that_cannot_be_written_is_an_error_before_training(tmp_path, m
     def refuse(*arguments, **options):
         raise OSError(errno.EROFS, "Read-only file system")
 
-    monkeypatch.setattr(disk_space.tempfile, "TemporaryFile", refuse)
+    monkeypatch.setattr(atomic_file.tempfile, "TemporaryFile", refuse)
     with pytest.raises(OSError, match="Read-only file system. Nothing was trained"):
         Project(tmp_path / "new").open(IDENTITY)
 

@@ -13,8 +13,7 @@ from tfmp.checks import check_choice, check_flag, check_integer
 from tfmp.graph import BitAssignment, Graph
 from tfmp.search.assignment import most_probable, most_probable_within, sample
 from tfmp.search.budget import Budget, budgets_of, priced_limits
-from tfmp.search.chosen_layers import chosen_layers
-from tfmp.search.searched_cost import SearchedCost
+from tfmp.search.searched_cost import SearchedCost, chosen_layers
 from tfmp.transform.model_checks import check_finite_weights
 
 STRATEGIES = ("argmax", "budget", "sample", "multinomial")

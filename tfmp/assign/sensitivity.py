@@ -12,8 +12,8 @@ from tfmp.graph import Candidates, Graph
 from tfmp.transform.calibration.calibrate import calibrate_ranges
 from tfmp.transform.calibration.moment_correction import MomentCorrection
 from tfmp.transform.calibration.output_error import MeanLoss, read_samples
+from tfmp.transform.edits.floating_point import in_floating_point
 from tfmp.transform.edits.split_layers import with_separate_activations
-from tfmp.transform.edits.without_quantizers import in_floating_point
 
 _CERTAIN = 1e4  # a logit so large that the softmax of all others is exactly zero
 

@@ -5,7 +5,7 @@ from tfmp.bindings.custom_layers import registration
 from tfmp.graph import Call, TensorRef
 from tfmp.operators import TABLE
 from tfmp.operators.operator import OTHER
-from tfmp.operators.recognition import activation_name, function_kind, recognize
+from tfmp.operators.operator_table import activation_name, function_kind, recognize
 
 _FUNCTIONS = {"Activation": "activation", "Lambda": "function", "TFOpLambda": "function"}
 _RENAME = "Give it another name and register it with Keras under that, since Keras builds layers again by the name."

@@ -6,7 +6,7 @@ from typing import Any
 from tfmp.graph import Call
 from tfmp.operators import TABLE
 from tfmp.operators.operator import Attributes
-from tfmp.operators.recognition import recognize
+from tfmp.operators.operator_table import recognize
 
 _FRAMEWORKS = ("keras", "tf_keras", "tfmp")
 _MIXED_PREFIX = "MixedPrecision"

@@ -8,7 +8,7 @@ from tfmp.bindings.left_alone import unknown_attributes
 from tfmp.bindings.search_state import read_search_state, without_search
 from tfmp.graph import Layer, LayerOrigin
 from tfmp.operators.operator import OTHER
-from tfmp.operators.recognition import function_kind
+from tfmp.operators.operator_table import function_kind
 
 _FRAMEWORKS = ("keras", "tf_keras", "tensorflow", "tensorflow_model_optimization", "tfmp")
 

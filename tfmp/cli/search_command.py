@@ -7,7 +7,7 @@ import pathlib
 from tfmp.cli.argument_types import bit_list, bit_pair, cost_bound, integer, number, seed
 from tfmp.cli.files import add_trust, check_classification, load_arrays, load_model_file
 from tfmp.cli.search_results import SearchResults
-from tfmp.files.disk_space import check_space
+from tfmp.files.atomic_file import check_space
 
 DESCRIPTION = "Search the bits of a model under a budget, train it at these bits, and save both."
 

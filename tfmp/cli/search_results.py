@@ -8,8 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 
-from tfmp.files.atomic_file import check_writable, link_or_copy, remove_leftovers, synchronize
-from tfmp.files.atomic_folder import new_folder
+from tfmp.files.atomic_file import check_writable, link_or_copy, new_folder, remove_leftovers, synchronize
 from tfmp.files.folder_locks import FolderLocks
 
 MODEL, ASSIGNMENT = "fixed.keras", "assignment.json"

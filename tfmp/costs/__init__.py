@@ -3,12 +3,10 @@
 from tfmp.checks import check_instance
 from tfmp.costs.activation_memory import ActivationMemory
 from tfmp.costs.bitops import BitOps
-from tfmp.costs.cost import Cost, CostLike, tables
+from tfmp.costs.cost import Cost, CostLike, LayerSum, layer_cost, network_cost, tables
 from tfmp.costs.flops import Flops
 from tfmp.costs.function import Function
-from tfmp.costs.layer_sum import LayerSum, layer_cost
 from tfmp.costs.model_size import ModelSize
-from tfmp.costs.network_cost import network_cost
 from tfmp.costs.peak_activation_memory import PeakActivationMemory
 from tfmp.costs.runtime_latency import RuntimeLatency
 from tfmp.costs.simulated_cost import Energy, Latency

@@ -1,14 +1,58 @@
-"""Base class of all costs."""
+"""Base class of all costs, and the cost of a network."""
 
 import abc
 import collections
-from collections.abc import Collection, Sequence
+import dataclasses
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
 from tfmp.checks import check_instance
-from tfmp.costs.layer_sum import LayerSum
-from tfmp.graph import CodeFormat, Graph, LayerShape
+from tfmp.graph import BitAssignment, CodeFormat, Graph, Layer, LayerShape
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerSum:
+    """The sum of a constant and each layer's table entry at its weight and activation bits.
+
+    Args:
+        tables: Layer name to `[weight candidates, activation candidates]` array.
+        constant: Constant that is added for any bits.
+
+    Example:
+        >>> LayerSum({"conv": np.array([[1.0, 2.0]])}, 10.0).smallest
+        11.0
+    """
+
+    tables: Mapping[str, np.ndarray]
+    constant: float = 0.0
+
+    @property
+    def smallest(self) -> float:
+        """The sum with every layer at its cheapest entry, even if it cannot choose it."""
+        return self.constant + float(sum(table.min() for table in self.tables.values()))
+
+    def of(
+        self,
+        graph: Graph,
+        assignment: BitAssignment | Mapping[str, tuple[int, int]] | None = None,
+        probabilities: Mapping[str, tuple[np.ndarray, np.ndarray]] | None = None,
+    ) -> float:
+        """Returns the sum for the layers of a graph.
+
+        Args:
+            graph: The network with the layers' candidates.
+            assignment: Bits of the searched layers; without it, the expected sum is returned.
+            probabilities: Layer name to arrays of weight and activation probabilities, instead of the graph's.
+        """
+        total = self.constant
+        for name, table in self.tables.items():
+            layer = graph.layers[name]
+            if probabilities is not None and name in probabilities:
+                total += float((layer.pair_probabilities(*probabilities[name]) * table).sum())
+            else:
+                total += layer_cost(layer, table, assignment)
+        return total
 
 
 class Cost(abc.ABC):
@@ -88,3 +132,33 @@ def tables(graph: Graph, cost: Cost, layers: Collection[str] | None = None) -> d
         for layer in graph.in_order()
         if layer.shape is not None and (layers is None or layer.name in layers)
     }
+
+
+def layer_cost(
+    layer: Layer, table: np.ndarray, assignment: BitAssignment | Mapping[str, tuple[int, int]] | None = None
+) -> float:
+    """Returns one layer's table entry under an assignment, or its expectation without an assignment."""
+    check_instance("layer", layer, Layer, "a `tfmp.graph.Layer`")
+    if assignment is None or not layer.is_searched:
+        return float((layer.pair_probabilities() * table).sum())
+    weight_bits, activation_bits = assignment[layer.name]
+    return float(table[layer.weight.bits.index(weight_bits), layer.activation.bits.index(activation_bits)])
+
+
+def network_cost(
+    graph: Graph, cost: Cost, assignment: BitAssignment | Mapping[str, tuple[int, int]] | None = None
+) -> float:
+    """Returns the cost of a network: the largest of its sums over layers, plus the cost outside them.
+
+    Args:
+        graph: The network, in floating point, relaxed or fixed.
+        cost: A `Cost`.
+        assignment: Bits of the searched layers; without it, a relaxed network has its expected cost (EdMIPS, eq. 12).
+
+    Returns:
+        Float in the cost's unit.
+    """
+    check_instance("graph", graph, Graph, "a `tfmp.graph.Graph`")
+    check_instance("cost", cost, Cost, "a `tfmp.costs.Cost`")
+    layers = [layer.name for layer in graph.in_order() if layer.shape is not None]
+    return max(sum.of(graph, assignment) for sum in cost.sums(graph, layers)) + cost.outside(graph, layers)

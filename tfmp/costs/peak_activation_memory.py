@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from tfmp.costs.activation_memory import ActivationMemory
-from tfmp.costs.layer_sum import LayerSum
+from tfmp.costs.cost import LayerSum
 from tfmp.costs.live_values import live_values
 from tfmp.graph import Graph, Layer
 

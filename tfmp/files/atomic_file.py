@@ -1,4 +1,4 @@
-"""Atomic file writes: a file is written beside its final name, synchronized and renamed."""
+"""Atomic writes of files and folders: beside the final name, synchronized and renamed; and the space for them."""
 
 import contextlib
 import errno
@@ -8,6 +8,7 @@ import re
 import secrets
 import shutil
 import socket
+import tempfile
 from collections.abc import Iterator
 
 from tfmp.checks import check_flag, check_instance, check_path
@@ -192,3 +193,65 @@ def _is_alive(process: int) -> bool:
 
 def _exists_message(target: str) -> str:
     return f"The file {target!r} exists. Pass overwrite=True to replace it, or choose another path."
+
+
+@contextlib.contextmanager
+def new_folder(path: str | os.PathLike[str]) -> Iterator[str]:
+    """Yields an empty temporary folder, which is renamed to `path` when the block ends and its files are on the disk.
+
+    Only one process at a time may do so. Folders that killed processes left are removed.
+
+    Args:
+        path: The folder.
+
+    Raises:
+        OSError: If it cannot be written, or a folder of this name contains files; no partial folder remains.
+
+    Example:
+        >>> with new_folder("backup/epoch-00001") as beside:
+        ...     np.savez(f"{beside}/variables.npz", *variables)
+    """
+    path = os.path.abspath(path)
+    beside = f"{path}.tmp"
+    try:
+        shutil.rmtree(beside, ignore_errors=True)
+        os.makedirs(beside)
+        yield beside
+        for name in os.listdir(beside):
+            synchronize(os.path.join(beside, name))
+        synchronize(beside)
+        os.replace(beside, path)
+        synchronize(os.path.dirname(path))
+    except BaseException as error:
+        shutil.rmtree(beside, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise with_way_out(error, path) from error
+        raise
+
+
+def check_space(
+    folder: str | os.PathLike[str], num_bytes: int = 0, *, way_out: str = "Make room, or choose another path"
+) -> None:
+    """Checks that a folder can be written and has enough space, before the work that needs it.
+
+    Args:
+        folder: The folder; created if missing.
+        num_bytes: Bytes that will be written. Quotas count if the system reports them.
+        way_out: What the error tells the user to do.
+
+    Raises:
+        OSError: If it cannot be written, or has too little space; the message names it.
+
+    Example:
+        >>> check_space("output", num_bytes=10_000_000)
+    """
+    try:
+        os.makedirs(folder, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            if num_bytes and hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, num_bytes)
+    except OSError as error:
+        reason, number = error.strerror, error.errno
+        if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            reason, number = f"no space left for about {num_bytes / 1e6:,.1f} MB", errno.ENOSPC
+        raise OSError(number, f"Cannot write: {reason}. {way_out}", os.fspath(folder)) from error

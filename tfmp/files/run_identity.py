@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tfmp.files.array_chunks import array_chunks, is_array
+from tfmp.files.finite_values import array_chunks, is_array
 
 _LARGEST_LISTED = 64  # numbers; a larger array is represented by a digest
 _SHOWN_DIFFERENCES = 4

@@ -1,13 +1,11 @@
 """The vocabulary of the library: models, layers, bits and integer networks as plain data, NumPy only."""
 
 from tfmp.graph.bit_assignment import BitAssignment
-from tfmp.graph.candidates import UNQUANTIZED, Candidates
-from tfmp.graph.code_format import FLOAT, CodeFormat
+from tfmp.graph.candidates import FLOAT, UNQUANTIZED, Candidates, CodeFormat
 from tfmp.graph.graph import Call, Graph, Layer, Tensor, TensorRef, map_references
 from tfmp.graph.integer_graph import Grid, IntegerGraph, IntegerOperation, IntegerTensor
-from tfmp.graph.layer_origin import LayerOrigin
+from tfmp.graph.layer_origin import LayerOrigin, Submodel
 from tfmp.graph.layer_shape import LayerShape
-from tfmp.graph.submodel import Submodel
 
 __all__ = [
     "FLOAT",

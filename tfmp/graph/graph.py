@@ -10,10 +10,9 @@ import numpy as np
 
 from tfmp.graph.candidates import UNQUANTIZED, Candidates
 from tfmp.graph.integer_graph import Grid
-from tfmp.graph.layer_origin import LayerOrigin
+from tfmp.graph.layer_origin import LayerOrigin, Submodel
 from tfmp.graph.layer_shape import LayerShape
 from tfmp.graph.runtime_limits import CODE_SPAN, INT8_HIGH, INT8_LOW
-from tfmp.graph.submodel import Submodel
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,8 +10,7 @@ from tfmp import costs
 from tfmp.checks import check_instance, check_numbers
 from tfmp.mixins.decided_choices import DecidedChoices
 from tfmp.search.budget import budgets_of, priced_limits
-from tfmp.search.lagrangian import DualAscent, FixedMultiplier, Multiplier
-from tfmp.search.penalty import Penalty
+from tfmp.search.lagrangian import DualAscent, FixedMultiplier, Multiplier, Penalty
 from tfmp.search.searched_cost import SearchedCost
 
 
@@ -24,7 +23,7 @@ class BitSearch:
         budget, eta, cost, multiplier, temperature, freeze_above: As in `MixedPrecisionSearchMixin`.
 
     Attributes:
-        penalties: A `tfmp.search.penalty.Penalty` for each budget, or the one of `eta`; empty until there is a model.
+        penalties: A `tfmp.search.lagrangian.Penalty` per budget, or the one of `eta`; empty until there is a model.
         multipliers: The multiplier of each.
         layers: Layer name to layer, of those whose bits are open.
         decided: The `DecidedChoices`, or None.

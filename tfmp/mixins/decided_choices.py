@@ -33,7 +33,7 @@ class DecidedChoices:
 
         Args:
             layers: Layer name to layer.
-            penalties: The `tfmp.search.penalty.Penalty`s of the search.
+            penalties: The `tfmp.search.lagrangian.Penalty`s of the search.
         """
         bounded = [penalty for penalty in penalties if penalty.limit is not None]
         self._priced, self._limits = [p.priced for p in bounded], [p.limit for p in bounded]

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from tfmp.checks import check_instance
-from tfmp.files.array_chunks import is_array
-from tfmp.files.finite_values import NotFiniteError, check_finite, names_not_finite
+from tfmp.files.finite_values import NotFiniteError, check_finite, is_array, names_not_finite
 from tfmp.mixins.alternation import Alternation
 from tfmp.mixins.bit_search import BitSearch
 from tfmp.mixins.search_backup import SearchBackup
@@ -53,7 +52,7 @@ class MixedPrecisionSearchMixin:
     `decided` is the number of decided choices.
 
     Attributes:
-        penalties: A `tfmp.search.penalty.Penalty` for each budget, or the one of `eta`; empty until there is a model.
+        penalties: A `tfmp.search.lagrangian.Penalty` per budget, or the one of `eta`; empty until there is a model.
         multiplier: The multiplier, or a list with that of each budget.
 
     Raises:

@@ -13,8 +13,7 @@ import zipfile
 import numpy as np
 
 from tfmp.checks import check_path
-from tfmp.files.atomic_folder import new_folder
-from tfmp.files.disk_space import check_space
+from tfmp.files.atomic_file import check_space, new_folder
 from tfmp.files.folder_locks import FolderLocks
 from tfmp.files.run_identity import difference_text
 

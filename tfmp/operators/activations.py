@@ -9,8 +9,7 @@ import numpy as np
 from tfmp.graph import Call, Grid, Layer
 from tfmp.graph.integer_graph import FIXED_GRIDS
 from tfmp.graph.runtime_limits import CODE_SPAN, LEAKY_RELU_FACTORS
-from tfmp.operators.affine_map import AffineMap
-from tfmp.operators.channel_products import folded_map
+from tfmp.operators.affine_map import AffineMap, folded_map
 from tfmp.operators.elementwise import multiplied
 from tfmp.operators.integer_builder import Codes
 from tfmp.operators.lowering_context import LoweringContext

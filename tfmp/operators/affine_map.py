@@ -1,9 +1,13 @@
-"""Affine maps of tensors."""
+"""Affine maps of tensors, and products per channel as the integers of a file."""
 
 import dataclasses
 
 import numpy as np
 from numpy.typing import ArrayLike
+
+from tfmp.graph import Grid
+from tfmp.graph.open_values import Constant, OpenArray, OpenGrid
+from tfmp.graph.runtime_limits import LARGEST_BIAS, LARGEST_PACKED_BIAS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,3 +29,46 @@ class AffineMap:
         if self.factor.ndim or self.shift.ndim or not self.factor > 0:
             return False
         return bool(self(low) <= 0 <= self(high))
+
+
+def folded_map(found: AffineMap, channels: int, grid: Grid) -> dict[str, Constant]:
+    """Returns the constants of an affine map that stands alone, `[channels]` each: a product per channel.
+
+    Args:
+        found: The map.
+        channels: Of the tensor that it reads.
+        grid: Of that tensor.
+    """
+    factor, shift = (np.broadcast_to(values, (channels,)) for values in (found.factor, found.shift))
+    constants: dict[str, Constant] = in_container(np.where(factor < 0, -1, 1)[None], np.abs(factor), shift, grid.scale)
+    constants["kernel"] = constants["kernel"][0]
+    if isinstance(grid, OpenGrid) and found.shift.any():
+        label = (found.factor.tobytes(), found.shift.tobytes(), grid.label)
+        constants["bias"] = OpenArray((channels,), np.int32, label)
+    return constants
+
+
+def in_container(
+    codes: np.ndarray, scale: np.ndarray, bias: np.ndarray, input_scale: float, *, container_bits: int = 8
+) -> dict[str, np.ndarray]:
+    """Constants from `[taps, channels]` codes, their scales, and biases as real numbers."""
+    input_scale = np.float64(np.float32(input_scale))
+    # Half of what the runtime takes, since the scale is rounded.
+    largest_bias = (LARGEST_BIAS if container_bits == 8 else LARGEST_PACKED_BIAS) / 2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        room = largest_bias / (np.abs(bias) / (input_scale * scale))
+    # A channel whose factor is (all but) zero holds its bias alone.
+    vanishing = ~(room > 1)
+    codes = np.where(vanishing, 0, codes)
+    scale = np.where(vanishing, np.maximum(np.abs(bias) / (input_scale * largest_bias), 1e-12), scale)
+    # The kernels of INT8 take no -128, those of packed codes take all.
+    largest = 2 ** (container_bits - 1) - 1
+    smallest = -largest if container_bits == 8 else -largest - 1
+    most = min(largest / max(1, codes.max()), smallest / min(-1, codes.min()))
+    shift = np.floor(np.log2(np.minimum(most, np.where(vanishing, 1, room))))
+    scale = (scale / 2**shift).astype(np.float32)
+    return {
+        "kernel": (codes * 2**shift).astype(np.int8),
+        "kernel_scale": scale,
+        "bias": np.rint(bias / (input_scale * scale)).astype(np.int32),
+    }

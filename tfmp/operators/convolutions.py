@@ -13,8 +13,7 @@ from tfmp.operators.integer_builder import Codes
 from tfmp.operators.kernel import Kernel
 from tfmp.operators.lowering_context import LoweringContext
 from tfmp.operators.operator import QUANTIZES, Attributes, Operator
-from tfmp.operators.operator_table import kernel_of, operator_of_function
-from tfmp.operators.recognition import activation_name
+from tfmp.operators.operator_table import activation_name, kernel_of, operator_of_function
 
 _NON_NEGATIVE = ("softplus", "exponential")  # of the functions of Keras that are no operator
 

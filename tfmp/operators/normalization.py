@@ -7,9 +7,8 @@ import numpy as np
 
 from tfmp.graph import Call, Layer
 from tfmp.operators.affine_chain import affine_chain
-from tfmp.operators.affine_map import AffineMap
+from tfmp.operators.affine_map import AffineMap, folded_map
 from tfmp.operators.batch_normalization import channel_axis
-from tfmp.operators.channel_products import folded_map
 from tfmp.operators.constant_operands import AFFINE_OPERATIONS
 from tfmp.operators.convolutions import lower_product
 from tfmp.operators.integer_builder import Codes

@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 
 from tfmp.graph import Candidates, Graph
-from tfmp.search.chosen_layers import chosen_layers
 from tfmp.search.knapsack import Knapsack
-from tfmp.search.searched_cost import SearchedCost
+from tfmp.search.searched_cost import SearchedCost, chosen_layers
 
 _SMALLEST_PROBABILITY = 1e-12
 _DRAWS = 100

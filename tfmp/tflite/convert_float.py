@@ -13,8 +13,7 @@ from tfmp.tflite.model_function import PlainFunction
 from tfmp.tflite.packed_weights import pack_weights
 from tfmp.tflite.writer.packing import pack, unpack
 from tfmp.tflite.writer.write_tflite import SIGNATURE
-from tfmp.transform.edits.dequantized import dequantized
-from tfmp.transform.edits.plain_indices import with_plain_indices
+from tfmp.transform.edits.floating_point import dequantized, with_plain_indices
 
 
 def convert_float(

@@ -7,8 +7,7 @@ from typing import Any
 from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import framework_of
 from tfmp.checks import check_choice, check_instances
-from tfmp.files.atomic_file import check_writable, write_atomically
-from tfmp.files.disk_space import check_space
+from tfmp.files.atomic_file import check_space, check_writable, write_atomically
 from tfmp.reports import TFLiteReport, Tolerance
 from tfmp.tflite.compare_tflite import check_tolerance, compared
 from tfmp.tflite.convert_float import convert_float

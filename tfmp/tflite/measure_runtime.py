@@ -26,8 +26,8 @@ from tfmp.lowering.weight_packing import weight_storage
 from tfmp.tflite.one_layer import one_layer_graph
 from tfmp.tflite.writer.write_tflite import write_tflite
 from tfmp.transform.calibration.calibrate import calibrate_ranges
+from tfmp.transform.edits.floating_point import in_floating_point
 from tfmp.transform.edits.split_layers import with_split_separables
-from tfmp.transform.edits.without_quantizers import in_floating_point
 from tfmp.transform.fix import fix
 from tfmp.transform.fold import fold_graph
 from tfmp.transform.relax import relax

@@ -9,12 +9,12 @@ from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import framework_of
 from tfmp.checks import check_choice, check_flag, check_function
 from tfmp.graph import BitAssignment, Candidates, Graph, Layer
-from tfmp.search.chosen_layers import chosen_layers
 from tfmp.search.search_settings import quantizer_pair
+from tfmp.search.searched_cost import chosen_layers
 from tfmp.transform.calibration.calibrate import reestimate_normalization
 from tfmp.transform.calibration.familiar_data import is_familiar
 from tfmp.transform.calibration.post_training import quantize_after_training
-from tfmp.transform.edits.without_quantizers import in_floating_point
+from tfmp.transform.edits.floating_point import in_floating_point
 from tfmp.transform.model_checks import check_finite_weights
 
 

@@ -8,7 +8,7 @@ from tfmp import costs, quantizers
 from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import framework_of
 from tfmp.graph import BitAssignment, Candidates, Layer
-from tfmp.search.chosen_layers import chosen_layers
+from tfmp.search.searched_cost import chosen_layers
 from tfmp.transform.edits.split_layers import with_split_separables
 from tfmp.transform.fix import check_assignment
 

@@ -8,17 +8,16 @@ from tfmp.bindings.framework import framework_of
 from tfmp.checks import check_choice, check_function, check_integers, is_integer, received
 from tfmp.graph import BitAssignment
 from tfmp.quantizers import QuantizerLike
-from tfmp.search.chosen_layers import KEPT_QUANTIZERS
 from tfmp.search.search_settings import SearchSettings, check_bits, quantizer_pair
+from tfmp.search.searched_cost import KEPT_QUANTIZERS
 from tfmp.transform.calibration.familiar_data import is_familiar
 from tfmp.transform.calibration.post_training import quantize_after_training
 from tfmp.transform.candidate_checks import check_kernel, check_range, check_zero
 from tfmp.transform.edits.activation_quantizers import STORAGE_BITS
+from tfmp.transform.edits.floating_point import in_floating_point
 from tfmp.transform.edits.layer_plan import EIGHT_BITS, SEARCHED, plan
-from tfmp.transform.edits.quantized_layer import KEPT_SETTINGS
-from tfmp.transform.edits.relaxed_graph import relaxed_graph
+from tfmp.transform.edits.relaxed_graph import KEPT_SETTINGS, relaxed_graph
 from tfmp.transform.edits.split_layers import with_split_separables
-from tfmp.transform.edits.without_quantizers import in_floating_point
 from tfmp.transform.model_checks import check_finite_weights
 
 

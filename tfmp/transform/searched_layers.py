@@ -2,7 +2,7 @@
 
 from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import framework_of
-from tfmp.search.chosen_layers import chosen_layers
+from tfmp.search.searched_cost import chosen_layers
 from tfmp.transform.edits.layer_plan import SEARCHED, plan
 from tfmp.transform.edits.split_layers import with_split_separables
 

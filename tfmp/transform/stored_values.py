@@ -9,8 +9,7 @@ from tfmp import quantizers
 from tfmp.graph import Grid, Layer
 from tfmp.lowering.weight_packing import weight_storage
 from tfmp.operators import kernel_of
-from tfmp.operators.affine_map import AffineMap
-from tfmp.operators.channel_products import in_container
+from tfmp.operators.affine_map import AffineMap, in_container
 from tfmp.transform.candidate_checks import check_kernel, check_range, check_zero
 
 

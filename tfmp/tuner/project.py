@@ -13,8 +13,7 @@ from tfmp.annotations import KerasModel
 from tfmp.bindings.saving.load_model import load_model
 from tfmp.bindings.saving.save_model import save_model, save_weights
 from tfmp.checks import check_flag
-from tfmp.files.atomic_file import write_atomically
-from tfmp.files.disk_space import check_space
+from tfmp.files.atomic_file import check_space, write_atomically
 from tfmp.files.folder_locks import LOCKS, FolderLocks
 from tfmp.files.run_identity import difference_text
 from tfmp.tuner.trial_record import TrialRecord

@@ -9,8 +9,8 @@ import tfmp
 from tests.transform.small_networks import inputs_for, outputs_of, plain, residual, shared_layer, trained
 from tfmp.bindings.framework import framework_named, framework_of
 from tfmp.transform.calibration.moment_correction import MomentCorrection
+from tfmp.transform.edits.floating_point import in_floating_point
 from tfmp.transform.edits.split_layers import with_separate_activations
-from tfmp.transform.edits.without_quantizers import in_floating_point
 
 # Who carries the correction of each layer with a kernel: itself, or the normalization behind it.
 CARRIERS = {

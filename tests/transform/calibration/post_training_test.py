@@ -13,7 +13,7 @@ from tfmp.bindings.framework import framework_of
 from tfmp.transform.calibration.calibrate import reestimate_normalization
 from tfmp.transform.calibration.familiar_data import statistics_distance
 from tfmp.transform.calibration.post_training import quantize_after_training
-from tfmp.transform.edits.without_quantizers import in_floating_point
+from tfmp.transform.edits.floating_point import in_floating_point
 
 RNG = np.random.default_rng(0)
 NATURAL = RNG.normal(size=(256, 8, 8, 3)).astype(np.float32)

@@ -19,7 +19,7 @@ from tfmp.bindings.tfmot.mixed_precision_quantize_wrapper import MixedPrecisionQ
 from tfmp.graph import UNQUANTIZED, Call, Layer, LayerOrigin, TensorRef, map_references
 from tfmp.graph.runtime_limits import BOUNDED_OUTPUTS
 from tfmp.operators import MOVES, operator_of
-from tfmp.operators.recognition import activation_name, function_kind
+from tfmp.operators.operator_table import activation_name, function_kind
 
 _KERAS_2 = Keras2Framework()
 # Before which of them TFMOT quantizes, and behind which; it says so in private attributes alone.

@@ -11,7 +11,7 @@ from tfmp.bindings.framework import framework_of
 from tfmp.data.batches import batches
 from tfmp.data.whole_batches import by_whole_batches, fixed_batch_size, full_batches
 from tfmp.operators.batch_normalization import channel_axis, has_last_channels
-from tfmp.transform.calibration.channel_moments import ChannelMoments, moment_reader
+from tfmp.transform.calibration.moment_correction import ChannelMoments, moment_reader
 
 _MAX_VALUES = 2**18
 

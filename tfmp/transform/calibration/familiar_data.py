@@ -10,7 +10,7 @@ from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import framework_of
 from tfmp.data.batches import batches
 from tfmp.operators.batch_normalization import has_last_channels
-from tfmp.transform.calibration.channel_moments import moment_reader
+from tfmp.transform.calibration.moment_correction import moment_reader
 
 # In nats. Natural data of seven networks have 0.00 to 0.01; noise, inverted or rescaled images 0.2 to 10^5.
 _LARGEST_DISTANCE = 0.25

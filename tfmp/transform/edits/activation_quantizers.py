@@ -5,7 +5,7 @@ import dataclasses
 from tfmp.graph import Candidates, CodeFormat, Graph, Layer, LayerOrigin
 from tfmp.operators import MOVES, NUMBERS, STORED, operator_of
 from tfmp.operators.affine_chain import affine_chain, is_affine
-from tfmp.operators.nonnegativity import non_negative_tensors
+from tfmp.operators.operator_table import non_negative_tensors
 
 STORAGE_BITS = 8
 

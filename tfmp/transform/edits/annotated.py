@@ -5,11 +5,11 @@ from collections.abc import Collection, Mapping
 from tfmp.graph import Graph
 from tfmp.operators.affine_chain import FUSED_ACTIVATIONS
 from tfmp.operators.batch_normalization import with_positive_gammas
-from tfmp.operators.nonnegativity import non_negative_tensors
+from tfmp.operators.operator_table import non_negative_tensors
 from tfmp.search.search_settings import SearchSettings
 from tfmp.transform.edits.activation_quantizers import quantize_layer, with_stored_tensors
 from tfmp.transform.edits.layer_plan import EIGHT_BITS, FLOAT, plan
-from tfmp.transform.edits.quantized_layer import KEPT_SETTINGS, quantized_layer
+from tfmp.transform.edits.relaxed_graph import KEPT_SETTINGS, quantized_layer
 from tfmp.transform.edits.split_layers import with_pairwise_additions, with_separate_activations, with_split_separables
 
 

@@ -9,7 +9,7 @@ from tfmp.checks import check_choice, check_instance
 from tfmp.graph import Graph, Layer
 from tfmp.operators import MOVES, kernel_of, operator_of
 from tfmp.operators.fold_error import no_integer_form
-from tfmp.operators.nonnegativity import non_negative_tensors
+from tfmp.operators.operator_table import non_negative_tensors
 
 SEARCHED, EIGHT_BITS, FOLLOWS, FLOAT = "searched", "8 bits", "follows", "float"
 FIRST_AND_LAST = ("int8", "float", "search")

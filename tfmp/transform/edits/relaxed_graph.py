@@ -1,14 +1,16 @@
 """Turns the graph of a float model into that of the searchable model."""
 
+import dataclasses
+import zlib
 from collections.abc import Callable, Mapping
 
-from tfmp.graph import Graph
+from tfmp.graph import UNQUANTIZED, Candidates, Graph, Layer, LayerOrigin
 from tfmp.operators.affine_chain import FUSED_ACTIVATIONS
 from tfmp.operators.batch_normalization import with_positive_gammas
-from tfmp.search.search_settings import SearchSettings
+from tfmp.search.search_settings import SearchSettings, check_bits
+from tfmp.search.searched_cost import KEPT_BITS, KEPT_QUANTIZERS
 from tfmp.transform.edits.activation_quantizers import with_stored_tensors
 from tfmp.transform.edits.layer_plan import EIGHT_BITS, SEARCHED, LayerPlan
-from tfmp.transform.edits.quantized_layer import KEPT_SETTINGS, quantized_layer
 from tfmp.transform.edits.split_layers import with_pairwise_additions, with_separate_activations
 
 
@@ -38,3 +40,37 @@ def relaxed_graph(
             changed[layer.name] = quantized_layer(graph, layer, chosen, signed_input=entry.signed_input)
     quantized = graph.replace_layers(changed)
     return graph, with_stored_tensors(quantized) if integer else quantized
+
+
+# Of layers that are not searched.
+KEPT_SETTINGS = SearchSettings(
+    weight_bits=KEPT_BITS, activation_bits=KEPT_BITS, quantizer=KEPT_QUANTIZERS, signed_input=None
+)
+
+
+def quantized_layer(graph: Graph, layer: Layer, settings: SearchSettings, *, signed_input: bool) -> Layer:
+    """Returns a layer with a kernel as a `MixedPrecision*` one, its candidates equally probable.
+
+    Args:
+        graph: The graph that calls it.
+        layer: The layer, in floating point.
+        settings: How it is searched or quantized.
+        signed_input: True if its input can be negative, where the settings do not say it.
+    """
+    around = layer.name.rpartition("/")[0]
+    if around:  # layers of one name in several nested models draw noise of their own
+        settings = dataclasses.replace(settings, seed=zlib.crc32(f"{settings.seed}/{around}".encode()))
+    if settings.signed_input is None:
+        settings = dataclasses.replace(settings, signed_input=signed_input)
+    quantizers = settings.quantizer_pair
+    weight = _candidates(settings.weight_bits, "weight_bits", quantizers[0], True)
+    activation = _candidates(settings.activation_bits, "activation_bits", quantizers[1], settings.signed_input)
+    if not settings.shared_weights and layer.weights:
+        weight = dataclasses.replace(weight, kernels=dict.fromkeys(weight.bits[:-1], layer.weights["kernel"]))
+    config = {**settings.config(), "num_calls": sum(call.layer == layer.name for call in graph.calls)}
+    plain = dataclasses.replace(layer, origin=LayerOrigin(config={**layer.origin.config, **config}))
+    return dataclasses.replace(plain.with_candidates(weight, activation), coupled=settings.coupled)
+
+
+def _candidates(bits, name, quantizer, signed) -> Candidates:
+    return UNQUANTIZED if bits is None else Candidates.of(check_bits(bits, name, quantizer, signed))

@@ -9,7 +9,7 @@ from tfmp.bindings.left_alone import unknown_activation
 from tfmp.graph import Call, Graph, Layer, LayerOrigin, Tensor, TensorRef
 from tfmp.operators import TABLE, operator_of
 from tfmp.operators.operator import OTHER
-from tfmp.operators.recognition import function_kind
+from tfmp.operators.operator_table import function_kind
 
 _OF_KERNEL = ("initializer", "regularizer", "constraint")
 _SHARED = ("trainable", "dtype", "data_format")

@@ -9,8 +9,7 @@ import tf_keras
 
 from tfmp.operators import TABLE
 from tfmp.operators.operator import OTHER
-from tfmp.operators.operator_table import function_names, operator_of_function
-from tfmp.operators.recognition import activation_name, recognize
+from tfmp.operators.operator_table import activation_name, function_names, operator_of_function, recognize
 
 OF_THE_LIBRARY = {"Quantize", "RangeBatchNormalization"}
 NAMES = sorted({name for operator in TABLE.values() for name in operator.classes})

@@ -1,3 +1,5 @@
+"""Base class of all costs, and the cost of a network."""
+
 import numpy as np
 import pytest
 

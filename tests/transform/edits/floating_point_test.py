@@ -1,10 +1,12 @@
+"""Turns a quantized graph into one of floating point, as exports need it."""
+
 import numpy as np
 import pytest
 
 import tfmp
 from tests.transform.small_networks import inputs_for, outputs_of, plain, residual, several, trained
 from tfmp.bindings.framework import framework_of
-from tfmp.transform.edits.without_quantizers import in_floating_point
+from tfmp.transform.edits.floating_point import in_floating_point
 
 
 @pytest.mark.parametrize("make", [plain, residual, several], ids=lambda make: make.__name__)
