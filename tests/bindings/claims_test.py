@@ -7,7 +7,7 @@ import tensorflow as tf
 import tf_keras
 
 import tfmp
-from tfmp.bindings import check_claim, custom_layers
+from tfmp.bindings import claims, custom_layers
 
 FRAMEWORKS = pytest.mark.parametrize("framework", [keras, tf_keras], ids=["keras", "tf_keras"])
 X = np.random.default_rng(0).normal(size=(16, 6, 6, 3)).astype(np.float32)
@@ -17,7 +17,7 @@ EIGHT_BITS = {"weight_bits": 8, "activation_bits": 8, "calibration": X}
 @pytest.fixture(autouse=True)
 def _forget(monkeypatch):
     monkeypatch.setattr(custom_layers, "_registered", {})
-    monkeypatch.setattr(check_claim, "_passed", set())
+    monkeypatch.setattr(claims, "_passed", set())
 
 
 @keras.saving.register_keras_serializable("claims_test")
@@ -144,8 +144,8 @@ def test_each_configuration_is_run_once_and_weights_each_time(framework):
     runs.clear()
     for model in (*models, *models):
         tfmp.inspect(model)
-    numbers = len(check_claim._REACHES)
-    assert [runs.count(factor) >= numbers for factor in (2.0, 3.0)] == [True, True] and len(check_claim._passed) == 2
+    numbers = len(claims._REACHES)
+    assert [runs.count(factor) >= numbers for factor in (2.0, 3.0)] == [True, True] and len(claims._passed) == 2
     learning = network(framework, Scale(learns=True, name="own"))
     assert kind(learning) == "affine"
     learning.get_layer("own").learned.assign(1.5)

@@ -26,7 +26,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
     import tfmp
-    from tfmp.bindings.saving.save_model import save_model
+    from tfmp.bindings.saving.load_model import save_model
     from tfmp.data.structure import map_leaves
     from tfmp.files.atomic_file import check_writable
     from tfmp.graph import BitAssignment

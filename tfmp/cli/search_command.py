@@ -102,7 +102,7 @@ def _search(arguments, budget, backup, results):
     """Searches and trains, unless already done, and publishes the results."""
     import tfmp
     from tfmp.bindings.framework import framework_name
-    from tfmp.bindings.saving.save_model import save_model
+    from tfmp.bindings.saving.load_model import save_model
     from tfmp.data.batches import first_samples
     from tfmp.mixins.search_backup import VALUE_BYTES
 

@@ -10,8 +10,7 @@ from typing import Any
 import keras_tuner
 
 from tfmp.annotations import KerasModel
-from tfmp.bindings.saving.load_model import load_model
-from tfmp.bindings.saving.save_model import save_model, save_weights
+from tfmp.bindings.saving.load_model import load_model, save_model, save_weights
 from tfmp.checks import check_flag
 from tfmp.files.atomic_file import check_space, write_atomically
 from tfmp.files.folder_locks import LOCKS, FolderLocks

@@ -1,4 +1,4 @@
-"""Loads saved models of either Keras."""
+"""Loads saved models of either Keras, and saves them atomically."""
 
 import importlib.util
 import os
@@ -11,6 +11,7 @@ from tfmp.bindings.framework import framework_named
 from tfmp.bindings.saving.model_file import ModelFile, read_model_file
 from tfmp.bindings.saving.model_trust import check_trusted
 from tfmp.checks import check_flag
+from tfmp.files.atomic_file import replacement
 
 _MESSAGE_LENGTH = 300
 
@@ -100,3 +101,24 @@ def _loading_error(path, error, *, compile):
     text = text if len(text) <= _MESSAGE_LENGTH else f"{text[:_MESSAGE_LENGTH]}..."
     hint = " If only its compiled state is at fault, pass compile=False." if compile else ""
     return ValueError(f"{path!r} cannot be loaded: {text.rstrip('.')}.{hint}")
+
+
+def save_model(model: KerasModel, path: str | os.PathLike[str], *, overwrite: bool = True) -> None:
+    """Saves a model atomically: readers never see a partial file.
+
+    Args:
+        model: A model of either Keras.
+        path: A `.keras` file.
+        overwrite: False to refuse to replace an existing file.
+
+    Raises:
+        OSError: See `tfmp.files.atomic_file.replacement`.
+    """
+    with replacement(path, overwrite, suffix=".keras") as beside:
+        model.save(beside)
+
+
+def save_weights(model: KerasModel, path: str | os.PathLike[str]) -> None:
+    """Saves the weights of a model atomically; an existing `.weights.h5` file is replaced."""
+    with replacement(path, True, suffix=".weights.h5") as beside:
+        model.save_weights(beside)
