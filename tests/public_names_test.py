@@ -6,6 +6,7 @@ import types
 import pytest
 
 import tfmp
+import tfmp.cli
 
 NAMES = [
     "inspect",
@@ -119,6 +120,39 @@ def test_name_is_documented(name):
         if parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
             assert parameter.name in described, f"`{parameter.name}` of {name} is not explained"
     assert described
+
+
+@pytest.mark.parametrize("name", [*everything(), "cli.main"])
+def test_name_is_typed(name):
+    value = resolve(name)
+    functions = _functions_of(value) if isinstance(value, type) else {name: value}
+    untyped = {key: missing for key, function in functions.items() if (missing := list(_untyped(function)))}
+    assert not untyped, f"without annotations: {untyped}"
+
+
+def _functions_of(cls):
+    """The constructor and the public methods and properties of a class that the library defines, by name."""
+    found = {}
+    for base in reversed([base for base in cls.__mro__ if base.__module__.startswith("tfmp")]):
+        for name, member in vars(base).items():
+            if name.startswith("_") and name not in ("__init__", "__call__"):
+                continue
+            function = getattr(member, "fget", None) or getattr(member, "func", None) or member
+            function = inspect.unwrap(getattr(function, "__func__", function))
+            if isinstance(function, types.FunctionType) and function.__module__.startswith("tfmp"):
+                found[name] = function
+    return found
+
+
+def _untyped(function):
+    """The parameters without an annotation, and `return`."""
+    signature = inspect.signature(function)
+    for index, (name, parameter) in enumerate(signature.parameters.items()):
+        is_self = index == 0 and name in ("self", "cls")
+        if parameter.annotation is parameter.empty and not is_self:
+            yield name
+    if signature.return_annotation is signature.empty and function.__name__ != "__init__":
+        yield "return"
 
 
 def test_dir_lists_the_names():

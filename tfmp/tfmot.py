@@ -1,9 +1,14 @@
 """Public names for TensorFlow Model Optimization."""
 
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
 from tfmp.bindings.tfmot.fixed_precision_quantize_config import FixedPrecisionQuantizeConfig
 from tfmp.bindings.tfmot.mixed_precision_quantize_config import MixedPrecisionQuantizeConfig
 from tfmp.bindings.tfmot.mixed_precision_quantize_scheme import QuantizeSchemeBase
 from tfmp.bindings.tfmot.mixed_precision_quantize_wrapper import MixedPrecisionQuantizeWrapper
+from tfmp.graph import Graph
+from tfmp.search.search_settings import SearchSettings
 from tfmp.transform.edits.annotated import with_annotated_layers
 
 __all__ = [
@@ -35,11 +40,25 @@ class MixedPrecisionQuantizeScheme(QuantizeSchemeBase):
         >>> search_model = quantize_apply(quantize_annotate_model(model), scheme=scheme)
     """
 
-    def __init__(self, weight_bits=(1, 2, 3, 4), activation_bits=(2, 3, 4), *, first_and_last="int8", **settings):
+    def __init__(
+        self,
+        weight_bits: int | Sequence[int] | None = (1, 2, 3, 4),
+        activation_bits: int | Sequence[int] | None = (2, 3, 4),
+        *,
+        first_and_last: str = "int8",
+        **settings: Any,
+    ):
         super().__init__(MixedPrecisionQuantizeConfig(weight_bits, activation_bits, **settings))
         self.first_and_last = first_and_last
 
-    def quantize(self, graph, ours, *, theirs, stored):
+    def quantize(
+        self,
+        graph: Graph,
+        ours: Mapping[str, SearchSettings | None],
+        *,
+        theirs: Collection[str],
+        stored: Collection[str],
+    ) -> Graph:
         return with_annotated_layers(
             graph,
             ours,

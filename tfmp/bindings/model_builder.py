@@ -22,9 +22,9 @@ class ModelBuilder:
     def __init__(self, graph: Graph, operations, framework):
         self.graph, self.operations, self.framework = graph, operations, framework
         self.tree = framework.tree
-        self.models = []
-        self._uses = {}  # path to (use, model) of every model that was built for it
-        self._items = {}  # the calls and uses that lie directly in each use, in order
+        self.models: list[Any] = []
+        self._uses: dict[Any, Any] = {}  # path to (use, model) of every model that was built for it
+        self._items: dict[str, list[Any]] = {}  # the calls and uses that lie directly in each use, in order
         for call in graph.calls:
             self._items.setdefault(call.within, []).append(call)
             for use in uses_around(graph, call.within):

@@ -74,7 +74,7 @@ def with_equal_uses(graph: Graph) -> Graph:
 
     A quantizer that only one use needs is given to all: the model stays one.
     """
-    uses = {}
+    uses: dict[str, list[str]] = {}
     for use, submodel in graph.submodels.items():
         uses.setdefault(submodel.name, []).append(use)
     for first, *others in uses.values():

@@ -1,5 +1,8 @@
 """Connects the search callback to a Keras model and its variables."""
 
+from typing import Any
+
+from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import check_callback, framework_of
 from tfmp.bindings.logits_training import hold_logits, selection_step
 from tfmp.bindings.selection_variables import input_quantizer_path, start_variables
@@ -16,7 +19,7 @@ class SearchHooks(MixedPrecisionSearchMixin):
     framework_name = ""  # of the class
     input_quantizer_path = staticmethod(input_quantizer_path)
 
-    def set_model(self, model):
+    def set_model(self, model: KerasModel) -> None:
         check_callback(model, self.framework_name)
         super().set_model(model)
         self.framework = framework_of(model)
@@ -25,18 +28,18 @@ class SearchHooks(MixedPrecisionSearchMixin):
             self.prepare(graph, {layer.name: self.framework.layer(model, layer.name) for layer in graph.searched})
             self.prepared_model = model
 
-    def hold_logits(self, are_held):
+    def hold_logits(self, are_held: bool) -> None:
         """Lets the training steps leave the logits as they are, or move them again."""
         hold_logits(self.framework, self.model, are_held)
 
-    def selection_step(self):
+    def selection_step(self) -> Any:
         """Returns the step of the logits alone."""
         return selection_step(self.framework, self.model)
 
-    def named_variables(self):
+    def named_variables(self) -> Any:
         """Pairs of the path and the values of every variable of the model."""
         return ((self.framework.path_of(variable), variable.numpy()) for variable in self.model.variables)
 
-    def start_variables(self):
+    def start_variables(self) -> Any:
         """The variables that say what the search starts from, see `tfmp.bindings.selection_variables`."""
         return start_variables(self.model.variables, self.framework.path_of)

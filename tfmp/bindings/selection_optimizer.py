@@ -1,10 +1,14 @@
 """Trains logits, ranges and weights with separate optimizers, in either Keras."""
 
+from collections.abc import Mapping
+from typing import Any
+
+from tfmp.annotations import KerasMixin
 from tfmp.bindings.selection_variables import group_of
 from tfmp.checks import received
 
 
-class SelectionOptimizerMixin:
+class SelectionOptimizerMixin(KerasMixin):
     """Trains the logits of a search, and the ranges of quantizers, with separate optimizers.
 
     All are updated in one pass (EdMIPS, section 4.6, the single-pass strategy), each with the learning rate, weight
@@ -28,7 +32,7 @@ class SelectionOptimizerMixin:
         >>> optimizer = SelectionOptimizer("sgd", "adam")
     """
 
-    optimizers_module = None  # a class of a framework has its module of optimizers here
+    optimizers_module: Any = None  # a class of a framework has its module of optimizers here
 
     def _take(self, weights, selection, ranges):
         """Sets the optimizers of the user."""
@@ -38,25 +42,25 @@ class SelectionOptimizerMixin:
         self.holds_logits = False
 
     @property
-    def optimizers_by_group(self):
+    def optimizers_by_group(self) -> dict[str, Any]:
         """Returns the optimizers by the group of variables that each trains, see `group_of`."""
         found = {"weights": self.weights_optimizer, "selection": self.selection_optimizer}
         return found if self.ranges_optimizer is None else {**found, "ranges": self.ranges_optimizer}
 
-    def group_at(self, path):
+    def group_at(self, path: str) -> str:
         """Returns the group of the variable of a path, one of `optimizers_by_group`."""
         group = group_of(path)
         return "weights" if group == "ranges" and self.ranges_optimizer is None else group
 
     @property
-    def learning_rate(self):
+    def learning_rate(self) -> Any:
         return self.weights_optimizer.learning_rate
 
     @learning_rate.setter
-    def learning_rate(self, value):
+    def learning_rate(self, value) -> Any:
         self.weights_optimizer.learning_rate = value
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         serialize, ranges = self.optimizers_module.serialize, self.ranges_optimizer
         return {
             "weights": serialize(self.weights_optimizer),
@@ -66,11 +70,11 @@ class SelectionOptimizerMixin:
         }
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:
         return cls(**config)
 
 
-def optimizer_of(optimizers, name, identifier):
+def optimizer_of(optimizers: Any, name: str, identifier: Any) -> Any:
     """Returns an optimizer of a Keras.
 
     Args:

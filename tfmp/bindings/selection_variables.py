@@ -1,7 +1,12 @@
 """Lists the variables with separate training rules in a search: logits, steps and ranges."""
 
+from collections.abc import Callable, Iterable
+from typing import Any
 
-def group_of(path) -> str:
+from tfmp.annotations import KerasLayer
+
+
+def group_of(path: str) -> str:
     """Returns `"selection"` for logits, `"ranges"` for the state of a quantizer, otherwise `"weights"`.
 
     Args:
@@ -13,12 +18,12 @@ def group_of(path) -> str:
     return "selection" if name == "logits" else "ranges"
 
 
-def logits_of(variables, path_of):
+def logits_of(variables: Iterable[Any], path_of: Callable[[Any], str]) -> list[Any]:
     """Returns the logits among trainable variables; a function gives their paths."""
     return [variable for variable in variables if group_of(path_of(variable)) == "selection"]
 
 
-def kept_weights(variables, path_of):
+def kept_weights(variables: Iterable[Any], path_of: Callable[[Any], str]) -> list[Any]:
     """Returns the variables that a training pass may write and a step of only the logits must restore.
 
     They are the statistics and the ranges, which a first batch may set; the random state is not restored.
@@ -31,7 +36,7 @@ def kept_weights(variables, path_of):
     ]
 
 
-def start_variables(variables, path_of):
+def start_variables(variables: Iterable[Any], path_of: Callable[[Any], str]) -> list[Any]:
     """Returns the variables that identify the start of a search: weights, statistics and logits.
 
     Ranges, which may differ by a rounding after calibration, prices and random states are omitted.
@@ -39,7 +44,7 @@ def start_variables(variables, path_of):
     return [variable for variable in variables if _is_of_start(path_of(variable).split(":")[0], variable.dtype)]
 
 
-def input_quantizer_path(layer) -> str:
+def input_quantizer_path(layer: KerasLayer) -> str:
     """The beginning of the paths of the variables that quantize the input of a layer."""
     return f"{layer}/activation_selector/"
 

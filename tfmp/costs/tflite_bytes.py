@@ -2,10 +2,12 @@
 
 import importlib.metadata
 import json
+from collections.abc import Sequence
 
 import numpy as np
 
 from tfmp.costs.cost import Cost
+from tfmp.graph import CodeFormat, Graph, LayerShape
 from tfmp.lowering.byte_counter import ByteCounter, content_bytes
 from tfmp.lowering.open_lowering import write_open
 from tfmp.lowering.weight_packing import check_mode, gathering_bytes, weight_storage
@@ -35,12 +37,14 @@ class TFLiteBytes(Cost):
         check_mode(mode)
         self.mode = mode
 
-    def table(self, shape, weight_formats, activation_formats):
+    def table(
+        self, shape: LayerShape, weight_formats: Sequence[CodeFormat], activation_formats: Sequence[CodeFormat]
+    ) -> np.ndarray:
         weights = np.array([self._kernel_bytes(shape, format) for format in weight_formats], np.float64)
         clips = np.array([_clip_bytes(shape, format) for format in activation_formats], np.float64)
         return weights[:, None] + clips[None, :]
 
-    def overhead(self, graph):
+    def overhead(self, graph: Graph) -> float:
         layers = list(graph.in_order())
         if not any(layer.is_quantized for layer in layers):
             kernels = sum(layer.shape.num_weights for layer in layers if layer.shape is not None)

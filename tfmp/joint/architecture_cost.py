@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from tfmp import costs
+from tfmp.costs import CostLike
 from tfmp.graph import CodeFormat
 from tfmp.joint.categoricals import Categoricals
 from tfmp.joint.discrete_network import ENDS_BITS, DiscreteNetwork, block_bits, block_layers
@@ -26,7 +27,7 @@ class ArchitectureCost:
         >>> energy_nj = ArchitectureCost(tfmp.costs.Energy(batch=16))(network)
     """
 
-    def __init__(self, cost="energy"):
+    def __init__(self, cost: CostLike = "energy"):
         self.cost = costs.get(cost)
         kind = type(self.cost)
         has_overhead = kind.overhead is not costs.Cost.overhead and self.cost != costs.ModelSize(kernels_only=True)
@@ -58,7 +59,7 @@ class BlockTables:
         constant: What lies outside of the blocks costs, in the cost's unit.
     """
 
-    def __init__(self, space: SearchSpace, cost="energy"):
+    def __init__(self, space: SearchSpace, cost: CostLike = "energy"):
         self.categoricals = Categoricals(space)
         found = ArchitectureCost(cost).cost
         self.tables = [_block_table(place, found) for place in space.blocks]
@@ -68,12 +69,12 @@ class BlockTables:
             _price(found, layer, ENDS_BITS) for layer in smallest.layers if layer.name not in inside
         )
 
-    def expectation(self, probabilities) -> float:
+    def expectation(self, probabilities: np.ndarray) -> float:
         """The expected cost, exact, in the cost's unit."""
         blocks = zip(self.tables, self.categoricals.block_rows(probabilities), strict=True)
         return self.constant + math.fsum(float(_contracted(table, rows)) for table, rows in blocks)
 
-    def gradient(self, probabilities) -> np.ndarray:
+    def gradient(self, probabilities: np.ndarray) -> np.ndarray:
         """`[rows, width]`: the gradient of the expectation for the logits."""
         of_probabilities = np.zeros(self.categoricals.shape)
         row = 0

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Sequence
 
 from tfmp.checks import check_choice, check_flag, check_instance, check_integer, is_integer, received
 
@@ -104,7 +105,7 @@ class BlockCandidates:
         """How many different blocks there are, the skipped one counted once."""
         return (False in self.skip) * math.prod(map(len, self.fields[1:])) + (True in self.skip)
 
-    def choice(self, indices) -> BlockSpec:
+    def choice(self, indices: Sequence[int]) -> BlockSpec:
         """The block with the candidates at these places, one per field."""
         return BlockSpec(*(values[index] for values, index in zip(self.fields, indices, strict=True)))
 
@@ -129,7 +130,7 @@ class BlockCandidates:
             raise ValueError(f"Block `{name}` cannot be skipped: its input and its output disagree in shape.")
         return dataclasses.replace(self, skip=(False,))
 
-    def check_kernels(self, name: str, strides: int):
+    def check_kernels(self, name: str, strides: int) -> None:
         """Raises `ValueError` if block `name`, of this step, has several kernels and one that leaves pixels out."""
         if len(self.kernel_size) > 1 and self.kernel_size[0] < strides:
             # Its "same" padding starts elsewhere than that of the kernel whose centre it is.

@@ -1,6 +1,10 @@
 """The independent categorical variables of a search space."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tfmp.checks import check_instance
 from tfmp.joint.block_spec import CATEGORICALS
@@ -32,27 +36,27 @@ class Categoricals:
         """Rows and width."""
         return self.mask.shape
 
-    def probabilities(self, logits) -> np.ndarray:
+    def probabilities(self, logits: ArrayLike) -> np.ndarray:
         """`[rows, width]` float64: softmax of each row over its candidates."""
         masked = np.where(self.mask > 0, np.asarray(logits, np.float64), -np.inf)
         powers = np.exp(masked - masked.max(axis=1, keepdims=True))
         return powers / powers.sum(axis=1, keepdims=True)
 
-    def sample(self, probabilities, count, seed) -> np.ndarray:
+    def sample(self, probabilities: np.ndarray, count: int, seed: int | Sequence[int]) -> np.ndarray:
         """`[count, rows]` integers: independent draws, the same for the same seed."""
         uniform = np.random.default_rng(seed).random((count, self.shape[0], 1))
         # The last candidate takes what rounding leaves between the sum of the probabilities and 1.
         return np.minimum((uniform >= np.cumsum(probabilities, axis=1)).sum(axis=2), self.counts - 1)
 
-    def most_probable(self, probabilities) -> np.ndarray:
+    def most_probable(self, probabilities: np.ndarray) -> np.ndarray:
         """`[rows]` integers, the first among equals."""
         return np.argmax(probabilities, axis=1)
 
-    def one_hot(self, indices) -> np.ndarray:
+    def one_hot(self, indices: ArrayLike) -> np.ndarray:
         """`[..., rows, width]` float32 with a 1 at each index."""
         return (np.asarray(indices)[..., None] == np.arange(self.shape[1])).astype(np.float32)
 
-    def log_probability(self, probabilities, indices) -> float:
+    def log_probability(self, probabilities: np.ndarray, indices: ArrayLike) -> float:
         """Natural logarithm of the probability of a network; what a skipped block would have been does not count."""
         indices = np.asarray(indices)
         drawn = np.take_along_axis(np.asarray(probabilities, np.float64), indices[:, None], axis=1)
@@ -62,18 +66,18 @@ class Categoricals:
         with np.errstate(divide="ignore"):
             return float(np.log(drawn).sum())
 
-    def gradient(self, probabilities, of_probabilities) -> np.ndarray:
+    def gradient(self, probabilities: np.ndarray, of_probabilities: ArrayLike) -> np.ndarray:
         """`[rows, width]`: the gradient for the logits, from that for the probabilities."""
         mean = (probabilities * of_probabilities).sum(axis=1, keepdims=True)
         return probabilities * (of_probabilities - mean)
 
-    def block_rows(self, matrix) -> list[list[np.ndarray]]:
+    def block_rows(self, matrix: ArrayLike) -> list[list[np.ndarray]]:
         """A matrix as its candidates' numbers, by block and field."""
         rows = [row[:count] for row, count in zip(np.asarray(matrix), self.counts, strict=True)]
         size = len(CATEGORICALS)
         return [rows[start : start + size] for start in range(0, len(rows), size)]
 
-    def network(self, indices, **provenance) -> DiscreteNetwork:
+    def network(self, indices: ArrayLike, **provenance: Any) -> DiscreteNetwork:
         """The network with the candidates at these indices."""
         per_block = np.asarray(indices).reshape(-1, len(CATEGORICALS))
         choices = tuple(

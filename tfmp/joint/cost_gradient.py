@@ -2,11 +2,14 @@
 
 import abc
 import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tfmp.checks import check_choice, check_integer, check_number
+from tfmp.costs import CostLike
 from tfmp.joint.architecture_cost import ArchitectureCost, BlockTables
 from tfmp.joint.categoricals import Categoricals
 from tfmp.joint.discrete_network import DiscreteNetwork
@@ -30,7 +33,7 @@ class CostGradient(abc.ABC):
     """Estimates the expected cost of the controller's networks, and its gradient."""
 
     @abc.abstractmethod
-    def estimate(self, logits, seed) -> CostEstimate:
+    def estimate(self, logits: ArrayLike, seed: Sequence[int]) -> CostEstimate:
         """Returns expectation and gradient.
 
         Args:
@@ -42,7 +45,7 @@ class CostGradient(abc.ABC):
     def cost_of(self, network: DiscreteNetwork) -> float:
         """Returns the cost of one network."""
 
-    def identity(self) -> dict[str, Any]:
+    def identity(self) -> Any:
         """JSON that must be equal in a resumed search."""
         return {}
 
@@ -50,7 +53,7 @@ class CostGradient(abc.ABC):
         """What a resumed search needs, JSON."""
         return {}
 
-    def restore(self, state):  # noqa: B027 (most have no state)
+    def restore(self, state: Mapping[str, Any]) -> None:  # noqa: B027 (most have no state)
         """Takes up a state."""
 
 
@@ -62,18 +65,18 @@ class ExactGradient(CostGradient):
         cost: Name of a cost, or a `tfmp.costs.Cost`; see `ArchitectureCost`.
     """
 
-    def __init__(self, space: SearchSpace, cost="energy"):
+    def __init__(self, space: SearchSpace, cost: CostLike = "energy"):
         self.tables = BlockTables(space, cost)
         self._network_cost = ArchitectureCost(cost)
 
-    def estimate(self, logits, seed=()):
+    def estimate(self, logits: ArrayLike, seed: Sequence[int] = ()) -> CostEstimate:
         probabilities = self.tables.categoricals.probabilities(logits)
         return CostEstimate(self.tables.expectation(probabilities), self.tables.gradient(probabilities))
 
-    def cost_of(self, network):
+    def cost_of(self, network: DiscreteNetwork) -> float:
         return self._network_cost(network)
 
-    def identity(self):
+    def identity(self) -> Any:
         prices = [np.float64(self.tables.constant), *self.tables.tables]
         digest = hashlib.sha256(b"".join(each.tobytes() for each in prices)).hexdigest()
         return {"cost": self._network_cost.cost.name, "prices": digest}
@@ -101,16 +104,24 @@ class Reinforce(CostGradient):
     Reference: Williams, 1992; Gong et al., 2019, eq. 7
     """
 
-    def __init__(self, space: SearchSpace, oracle, *, samples=8, baseline="moving_average", momentum=0.9):
+    def __init__(
+        self,
+        space: SearchSpace,
+        oracle: Callable[[DiscreteNetwork], float],
+        *,
+        samples: int = 8,
+        baseline: str = "moving_average",
+        momentum: float = 0.9,
+    ):
         check_choice("baseline", baseline, BASELINES)
         check_integer("samples", samples, at_least=2 if baseline == "leave_one_out" else 1)
         check_number("momentum", momentum, at_least=0, below=1)
         self.categoricals = Categoricals(space)
         self.oracle = oracle if isinstance(oracle, Oracle) else Oracle(oracle)
         self.samples, self.baseline, self.momentum = samples, baseline, momentum
-        self.average = None
+        self.average: float | None = None
 
-    def estimate(self, logits, seed):
+    def estimate(self, logits: ArrayLike, seed: Sequence[int]) -> CostEstimate:
         probabilities = self.categoricals.probabilities(logits)
         drawn = self.categoricals.sample(probabilities, self.samples, seed)
         costs = self.oracle([self.categoricals.network(indices) for indices in drawn])
@@ -119,10 +130,11 @@ class Reinforce(CostGradient):
         gradient = np.tensordot(advantages, scores, axes=(0, 0)) / self.samples
         mean = float(costs.mean())
         kept = 0.0 if self.average is None else self.momentum
-        self.average = mean if self.average is None else kept * self.average + (1 - kept) * mean
-        return CostEstimate(self.average, gradient)
+        average = mean if self.average is None else kept * self.average + (1 - kept) * mean
+        self.average = average
+        return CostEstimate(average, gradient)
 
-    def cost_of(self, network):
+    def cost_of(self, network: DiscreteNetwork) -> float:
         return float(self.oracle([network])[0])
 
     def _baseline(self, costs):
@@ -135,15 +147,15 @@ class Reinforce(CostGradient):
             costs if self.average is None else np.full_like(costs, self.average)
         )  # one sample has no baseline by itself
 
-    def identity(self):
+    def identity(self) -> Any:
         function = self.oracle.function
         name = getattr(function, "__qualname__", type(function).__qualname__)
         return {"oracle": name, "samples": self.samples, "baseline": self.baseline, "momentum": self.momentum}
 
-    def state(self):
+    def state(self) -> dict[str, Any]:
         # Asked again, a board may answer otherwise; answers with a file of their own need no second place.
         return {"average": self.average, "answers": {} if self.oracle.cache_path else self.oracle.cache}
 
-    def restore(self, state):
+    def restore(self, state: Mapping[str, Any]) -> None:
         self.average = state["average"]
         self.oracle.cache.update(state["answers"])

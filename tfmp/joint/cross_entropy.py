@@ -2,8 +2,10 @@
 
 import tensorflow as tf
 
+from tfmp.annotations import Tensor
 
-def cross_entropy(labels, logits):
+
+def cross_entropy(labels: Tensor, logits: Tensor) -> Tensor:
     """Returns the mean cross-entropy of logits, a scalar.
 
     Args:

@@ -1,12 +1,16 @@
 """Batches of an epoch, determined by seed and epoch."""
 
 import collections.abc
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from tfmp.annotations import Tensor
 
-def epoch_batches(data, epoch, batch_size, seed):
+
+def epoch_batches(data: Any, epoch: int, batch_size: int, seed: int) -> Any:
     """Returns what has as many pairs of images and labels as `len` says, read by an index or by `iter`.
 
     Args:
@@ -33,7 +37,7 @@ def epoch_batches(data, epoch, batch_size, seed):
     return _Batches(images, labels, [order[i : i + batch_size] for i in range(0, len(order), batch_size)], batch_size)
 
 
-def is_pair_of_arrays(data) -> bool:
+def is_pair_of_arrays(data: Any) -> bool:
     """True for images and labels as arrays, False for batches of them."""
     return isinstance(data, tuple | list) and len(data) == 2 and hasattr(data[0], "shape")
 
@@ -50,14 +54,14 @@ class _Batches:
         return self.images[self.chosen[index]], self.labels[self.chosen[index]]
 
 
-def iterate(batches):
+def iterate(batches: Any) -> Iterator[Any]:
     """The batches, once."""
     if isinstance(batches, collections.abc.Iterable):
         return iter(batches)
     return (batches[index] for index in range(len(batches)))
 
 
-def as_tensors(batch):
+def as_tensors(batch: Any) -> tuple[Tensor, Tensor]:
     """A pair of images and labels as tensors."""
     images, labels = batch
     return tf.convert_to_tensor(images), tf.convert_to_tensor(labels)

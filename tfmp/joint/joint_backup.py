@@ -1,6 +1,9 @@
 """Saves and restores the state of a joint search."""
 
 import contextlib
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -17,7 +20,7 @@ class JointBackup:
         cost_gradient: The `CostGradient`, whose state is kept.
     """
 
-    def __init__(self, folder, trainer, cost_gradient):
+    def __init__(self, folder: str | os.PathLike[str] | None, trainer: Any, cost_gradient: Any):
         self._backup, self._trainer, self._cost_gradient = SearchBackup.of(folder), trainer, cost_gradient
 
     @contextlib.contextmanager
@@ -48,7 +51,7 @@ class JointBackup:
         self._cost_gradient.restore(state["cost_gradient"])
         return epoch, state["history"]
 
-    def save(self, epoch, history):
+    def save(self, epoch: int, history: Sequence[Mapping[str, Any]]) -> None:
         """Keeps the state after a number of complete epochs."""
         if self._backup is not None:
             values = [value_of(variable) for variable in self._trainer.variables]
@@ -57,10 +60,12 @@ class JointBackup:
 
     def kept(self) -> str:
         """A sentence on what is there, for errors; empty if there is nothing."""
-        saved = self._backup.epochs() if self._backup is not None else []
+        if self._backup is None:
+            return ""
+        saved = self._backup.epochs()
         return f" The backup in {self._backup.folder!r} keeps the state of {saved[0]}." if saved else ""
 
 
-def value_of(variable):
+def value_of(variable: Any) -> np.ndarray:
     """The values of a Keras variable as an array."""
     return np.asarray(tf.convert_to_tensor(variable))

@@ -1,5 +1,8 @@
 """Checks that the data, losses and variables of a joint search are finite."""
 
+from collections.abc import Iterable
+from typing import Any
+
 import numpy as np
 
 from tfmp.files.finite_values import NotFiniteError, check_class_indices, check_finite, names_not_finite
@@ -9,7 +12,7 @@ from tfmp.joint.joint_backup import value_of
 _DIVERGED = "the search diverged: lower the learning rate, or clip gradients"
 
 
-def check_part(name, part, num_classes):
+def check_part(name: str, part: Any, num_classes: int | None) -> None:
     """Refuses arrays that are not finite, and labels that are no classes.
 
     Args:
@@ -25,7 +28,7 @@ def check_part(name, part, num_classes):
             check_class_indices(f"{name} labels", labels, (len(labels),), num_classes)
 
 
-def check_step(what, value, batch, *, where, backup):
+def check_step(what: str, value: Any, batch: Any, *, where: str, backup: Any) -> None:
     """Raises an error if a loss or a gradient is NaN or infinite, and says whether the data are.
 
     Args:
@@ -42,7 +45,7 @@ def check_step(what, value, batch, *, where, backup):
     raise NotFiniteError(f"The {what} is not finite {where}. The batch is: {_DIVERGED}.{backup.kept()}")
 
 
-def check_variables(variables, *, when, backup):
+def check_variables(variables: Iterable[Any], *, when: str, backup: Any) -> None:
     """Raises an error if a Keras variable is NaN or infinite."""
     wrong = next(names_not_finite((variable.path, value_of(variable)) for variable in variables), None)
     if wrong is not None:

@@ -2,14 +2,20 @@
 
 import dataclasses
 import json
+import os
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
+from tfmp.annotations import KerasModel, Tensor
 from tfmp.checks import check_function, check_instance, check_integer, check_number, check_path
+from tfmp.costs import CostLike
 from tfmp.files.run_identity import array_digest, described, version
 from tfmp.joint.categoricals import Categoricals
 from tfmp.joint.cost_gradient import CostGradient, ExactGradient, Reinforce
 from tfmp.joint.cross_entropy import cross_entropy
+from tfmp.joint.discrete_network import DiscreteNetwork
 from tfmp.joint.epoch_batches import epoch_batches, iterate
 from tfmp.joint.joint_backup import JointBackup, value_of
 from tfmp.joint.joint_checks import check_part, check_step, check_variables
@@ -64,14 +70,14 @@ class JointSearch:
 
     def __init__(
         self,
-        space,
-        target,
+        space: SearchSpace,
+        target: float,
         *,
-        cost="energy",
-        settings=None,
-        optimizers=None,
-        loss=None,
-        backup_dir=None,
+        cost: CostLike | CostGradient | Callable[[DiscreteNetwork], float] = "energy",
+        settings: JointSettings | None = None,
+        optimizers: tuple[Any, Any] | None = None,
+        loss: Callable[[Any, Any], Any] | None = None,
+        backup_dir: str | os.PathLike[str] | None = None,
     ):
         self.space = check_instance("space", space, SearchSpace, "a `tfmp.joint.SearchSpace`")
         self.target = check_number("target", target, above=0, hint="Give it in the unit of the cost")
@@ -85,29 +91,38 @@ class JointSearch:
         self.categoricals = Categoricals(space)
         self.cost_gradient = _cost_gradient(space, cost)
         self.trainer = JointTrainer(self.categoricals, self.settings, optimizers, self.loss)
-        self.history = []
+        self.history: list[dict[str, Any]] = []
         self._backup = JointBackup(backup_dir, self.trainer, self.cost_gradient)
-        optimizers = {"weights": self.weights_optimizer, "controller": self.controller_optimizer}
-        self._optimizers = described(optimizers)  # as they are now: callbacks may move a rate
+        both = {"weights": self.weights_optimizer, "controller": self.controller_optimizer}
+        self._optimizers = described(both)  # as they are now: callbacks may move a rate
         self._start_weights = None
 
     @property
-    def supernet(self):
+    def supernet(self) -> KerasModel:
         return self.trainer.supernet
 
     @property
-    def logits(self):
+    def logits(self) -> Tensor:
         return self.trainer.logits
 
     @property
-    def weights_optimizer(self):
+    def weights_optimizer(self) -> Any:
         return self.trainer.weights_optimizer
 
     @property
-    def controller_optimizer(self):
+    def controller_optimizer(self) -> Any:
         return self.trainer.controller_optimizer
 
-    def fit(self, training, validation, *, epochs, batch_size=64, seed=0, report=None):
+    def fit(
+        self,
+        training: Any,
+        validation: Any,
+        *,
+        epochs: int,
+        batch_size: int = 64,
+        seed: int = 0,
+        report: Callable[[dict[str, Any]], Any] | None = None,
+    ) -> list[dict[str, Any]]:
         """Searches.
 
         An epoch passes once over both parts; the controller's steps are spread evenly among those of the weights.
@@ -145,8 +160,8 @@ class JointSearch:
             first_epoch, self.history = resumed or (len(self.history), self.history)
             self._check_variables("before the first step")
             for epoch in range(first_epoch, epochs):
-                parts = (epoch_batches(part, epoch, batch_size, seed) for part in (training, validation))
-                self.history.append({"epoch": epoch, **self._epoch(epoch, *parts, seed)})
+                first, second = (epoch_batches(part, epoch, batch_size, seed) for part in (training, validation))
+                self.history.append({"epoch": epoch, **self._epoch(epoch, first, second, seed)})
                 self._check_variables(f"after epoch {epoch + 1}")
                 self._backup.save(epoch + 1, self.history)
                 if report is not None:
@@ -219,7 +234,9 @@ class JointSearch:
         }
         return json.loads(json.dumps(identity, default=str))
 
-    def derive(self, *, samples=0, spend=0.0, validation=None, batch_size=64, seed=0):
+    def derive(
+        self, *, samples: int = 0, spend: float = 0.0, validation: Any = None, batch_size: int = 64, seed: int = 0
+    ) -> DiscreteNetwork:
         """Returns the network that the search chose, a `DiscreteNetwork`.
 
         Args:
@@ -249,7 +266,7 @@ class JointSearch:
                 def loss_of(network):
                     return self.restricted_loss(network, batches)
 
-            options = {"samples": samples, "spend": spend, "seed": seed, "loss_of": loss_of}
+            options: dict[str, Any] = {"samples": samples, "spend": spend, "seed": seed, "loss_of": loss_of}
             network = best_within_target(self.categoricals, probabilities, self.target, cost_of, **options)
         else:
             network = self.categoricals.network(self.categoricals.most_probable(probabilities))
@@ -262,7 +279,7 @@ class JointSearch:
         }
         return dataclasses.replace(network, provenance=provenance)
 
-    def restricted_loss(self, network, batches) -> float:
+    def restricted_loss(self, network: DiscreteNetwork, batches: Any) -> float:
         """Returns the mean loss of the supernet as one network, with the statistics of each batch."""
         return self.trainer.restricted_loss(network, batches)
 

@@ -1,5 +1,8 @@
 """Trains the supernet and the controller of a joint search, step by step."""
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -7,6 +10,7 @@ import tensorflow as tf
 from tfmp.bindings.selection_optimizer import optimizer_of
 from tfmp.checks import check_instance
 from tfmp.joint.categoricals import Categoricals
+from tfmp.joint.discrete_network import DiscreteNetwork
 from tfmp.joint.epoch_batches import as_tensors, iterate
 from tfmp.joint.joint_settings import JointSettings
 from tfmp.joint.supernet import supernet
@@ -30,7 +34,13 @@ class JointTrainer:
         weights_optimizer, controller_optimizer: The optimizers.
     """
 
-    def __init__(self, categoricals: Categoricals, settings: JointSettings, optimizers, loss):
+    def __init__(
+        self,
+        categoricals: Categoricals,
+        settings: JointSettings,
+        optimizers: Any,
+        loss: Callable[[Any, Any], Any] | None,
+    ):
         self._categoricals, self._settings, self._loss = categoricals, settings, loss
         self.weights_optimizer, self.controller_optimizer = _optimizers(optimizers)
         self.supernet = supernet(categoricals.space)
@@ -42,7 +52,7 @@ class JointTrainer:
         self._loss_of = tf.function(self._loss_of_choices, autograph=False)
 
     @property
-    def variables(self):
+    def variables(self) -> list[Any]:
         """All variables, in a fixed order."""
         optimizers = self.weights_optimizer, self.controller_optimizer
         return [*self.supernet.variables, self.logits, *(v for each in optimizers for v in each.variables)]
@@ -51,11 +61,13 @@ class JointTrainer:
         """`[rows, width]` float64."""
         return np.asarray(tf.convert_to_tensor(self.logits), np.float64)
 
-    def train_weights(self, batch, *, seed, temperature):
+    def train_weights(self, batch: Any, *, seed: Any, temperature: float) -> float:
         """Moves the supernet's weights on a training batch under a sample of the controller; returns the loss."""
         return self._weights_step(*as_tensors(batch), self._noise(seed), _scalar(temperature))
 
-    def gradient(self, training, validation, *, seed, temperature, step_size=None):
+    def gradient(
+        self, training: Any, validation: Any, *, seed: Any, temperature: float, step_size: float | None = None
+    ) -> tuple[Any, Any]:
         """Returns the validation loss under a sample and its gradient for the logits, see `validation_gradient`.
 
         Args:
@@ -69,11 +81,11 @@ class JointTrainer:
         batches = as_tensors(training), as_tensors(validation)
         return self._controller_gradient(*batches, self._noise(seed), _scalar(temperature), _scalar(step_size))
 
-    def move_logits(self, gradient):
+    def move_logits(self, gradient: Any) -> None:
         """Moves the logits by a gradient, `[rows, width]`."""
         self.controller_optimizer.apply([tf.constant(gradient, tf.float32)], [self.logits])
 
-    def restricted_loss(self, network, batches) -> float:
+    def restricted_loss(self, network: DiscreteNetwork, batches: Any) -> float:
         """Returns the mean loss of the supernet as one network, with the statistics of each batch."""
         choices = tf.constant(self._categoricals.one_hot(self._categoricals.indices(network)))
         with restoring(self.supernet.non_trainable_variables):

@@ -1,9 +1,24 @@
 """Derives one network from the controller's probabilities."""
 
+from collections.abc import Callable
+
 import numpy as np
 
+from tfmp.joint.categoricals import Categoricals
+from tfmp.joint.discrete_network import DiscreteNetwork
 
-def best_within_target(categoricals, probabilities, target, cost_of, *, samples, spend=0.0, seed=0, loss_of=None):
+
+def best_within_target(
+    categoricals: Categoricals,
+    probabilities: np.ndarray,
+    target: float,
+    cost_of: Callable[[DiscreteNetwork], float],
+    *,
+    samples: int,
+    spend: float = 0.0,
+    seed: int = 0,
+    loss_of: Callable[[DiscreteNetwork], float] | None = None,
+) -> DiscreteNetwork:
     """Returns the best network of the most probable one and some that are drawn, within a target for the cost.
 
     Args:

@@ -129,7 +129,7 @@ class Oracle:
             raise OracleFailure(f"expected a finite number, received {number!r}")
         return float(number)
 
-    def close(self):
+    def close(self) -> None:
         """Ends the workers; the next call starts them again."""
         for worker in self.workers:
             worker.end()

@@ -5,6 +5,8 @@ import multiprocessing
 import os
 import threading
 import traceback
+from collections.abc import Callable
+from typing import Any
 
 _START_SECONDS = 600  # in which a process imports what it needs
 _SAFE_PATH = "PYTHONSAFEPATH"
@@ -22,11 +24,12 @@ class OracleWorker:
         function: A picklable function of one argument.
     """
 
-    def __init__(self, function):
+    def __init__(self, function: Callable[[Any], Any]):
         self.function = function
-        self._process = self._connection = None
+        self._process: Any = None
+        self._connection: Any = None
 
-    def ask(self, argument, timeout_seconds=None):
+    def ask(self, argument: Any, timeout_seconds: float | None = None) -> Any:
         """Returns what the function returns.
 
         Raises:
@@ -68,7 +71,7 @@ class OracleWorker:
             raise OracleFailure(f"no answer within {timeout_seconds} seconds")
         return self._connection.recv()
 
-    def end(self):
+    def end(self) -> None:
         """Ends the process, whatever it does."""
         if self._process is not None:
             self._process.kill()

@@ -5,11 +5,15 @@ import functools
 import itertools
 import math
 import os
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from tfmp.checks import check_instance, check_instances, check_integer, check_integers, received
 from tfmp.files.json_record import JsonRecord, built_from
 from tfmp.joint.block_spec import BlockCandidates
+
+if TYPE_CHECKING:  # which imports this file
+    from tfmp.joint.discrete_network import DiscreteNetwork
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,7 +171,7 @@ class SearchSpace:
         )
         return dataclasses.replace(self, candidates=changed)
 
-    def with_architecture(self, network) -> "SearchSpace":
+    def with_architecture(self, network: "DiscreteNetwork") -> "SearchSpace":
         """The same bits for the one architecture of a `DiscreteNetwork`, of this space or one with as many blocks."""
         if not hasattr(network, "choices"):
             raise TypeError(f"`network` must be a `DiscreteNetwork`. Received: {received(network)}")
@@ -190,7 +194,7 @@ class SearchSpace:
         return _RECORD.write(self.as_dict(), path, overwrite=overwrite)
 
     @classmethod
-    def from_dict(cls, content) -> "SearchSpace":
+    def from_dict(cls, content: Mapping[str, Any]) -> "SearchSpace":
         """Makes a space from what `as_dict` returned, or from some of its entries.
 
         Raises:

@@ -5,13 +5,14 @@ import dataclasses
 import tensorflow as tf
 
 from tfmp import quantizers
+from tfmp.annotations import KerasMixin
 from tfmp.joint.block_spec import CATEGORICALS, BlockCandidates
 from tfmp.joint.choice_quantizer import chosen_maximum
 from tfmp.joint.search_space import BlockPlace
 from tfmp.relaxation.mixture import centres, first_channels, masked_mixture
 
 
-class SearchedBlockMixin:
+class SearchedBlockMixin(KerasMixin):
     """A mobile inverted bottleneck that is every block of its candidates at once.
 
     There is one kernel for each of its convolutions, those of the largest candidate: small depthwise kernels are the

@@ -2,6 +2,7 @@
 
 import keras
 
+from tfmp.annotations import KerasModel
 from tfmp.bindings.keras3.layers import MixedPrecisionConv2D, MixedPrecisionDense, Quantize
 from tfmp.bindings.keras3.selecting_layer import Statistics
 from tfmp.joint.block_spec import CATEGORICALS
@@ -34,7 +35,7 @@ class SearchedBlock(Statistics, SearchedBlockMixin, keras.layers.Layer):  # noqa
         return Quantize(ENDS_BITS, name=name)
 
 
-def supernet(space: SearchSpace):
+def supernet(space: SearchSpace) -> KerasModel:
     """Returns the model that is every network of a space.
 
     It computes logits from two inputs: images, and choices `[rows, width]`, the weights of the candidates as

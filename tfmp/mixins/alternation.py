@@ -1,6 +1,8 @@
 """Alternates training steps of weights and of logits."""
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 from tfmp.files.finite_values import NotFiniteError
 from tfmp.search.selection_data import SelectionData
@@ -16,22 +18,23 @@ class Alternation:
         training_steps: Number of training steps over all epochs, from which the number of selection steps follows.
     """
 
-    def __init__(self, data):
+    def __init__(self, data: Any):
         self.data = SelectionData.of(data)
         self.training_steps = self._steps_in_epoch = 0
-        self._make_step = self._step = None
+        self._make_step: Callable[[], Any]
+        self._step: Any = None
 
-    def begin(self, make_step):
+    def begin(self, make_step: Callable[[], Any]) -> None:
         """A training begins; `make_step()` returns the step of the logits once there was a batch.
 
         Not all variables of optimizer and metrics exist before.
         """
         self._make_step, self._step = make_step, None
 
-    def begin_epoch(self):
+    def begin_epoch(self) -> None:
         self._steps_in_epoch = 0
 
-    def after_batch(self, batch):
+    def after_batch(self, batch: int) -> None:
         """Takes the steps that are due after the training step with that number, from 0 in each epoch.
 
         Raises:

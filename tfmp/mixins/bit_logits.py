@@ -1,7 +1,10 @@
 """Logits over candidate bit-widths."""
 
+from typing import Any
+
 import tensorflow as tf
 
+from tfmp.annotations import Tensor
 from tfmp.relaxation import check_relaxation, probabilities, relaxed_choice
 
 LOGIT_START = 0.01  # EdMIPS, section 5.1
@@ -23,7 +26,7 @@ class BitLogits:
         sampling_step: Scalar variable, for `"gumbel"`: how often one was drawn.
     """
 
-    def __init__(self, num_candidates, *, relaxation="softmax", seed=0):
+    def __init__(self, num_candidates: int, *, relaxation: str = "softmax", seed: int = 0):
         check_relaxation(relaxation)
         self.num_candidates = num_candidates
         self.relaxation = relaxation
@@ -35,7 +38,7 @@ class BitLogits:
         """True if there is more than one candidate."""
         return self.num_candidates > 1
 
-    def build(self, selector):
+    def build(self, selector: Any) -> None:
         """Makes the variables in a selector, once."""
         if not self.is_open or self.logits is not None:
             return
@@ -50,7 +53,7 @@ class BitLogits:
         if self.relaxation == "gumbel":
             self.sampling_step = selector.add_statistic(name="sampling_step", shape=(), initializer="zeros")
 
-    def weights(self, training):
+    def weights(self, training: bool | None) -> Tensor:
         """Returns the current weights of the candidates in the mixture; in training, each call draws a new sample."""
         if not self.is_open:
             return (1.0,)
@@ -67,7 +70,7 @@ class BitLogits:
             training=bool(training),
         )
 
-    def probabilities(self):
+    def probabilities(self) -> Tensor:
         """Returns the probability of each candidate, `[num_candidates]`, at the current temperature if annealed."""
         if not self.is_open:
             return tf.ones((1,))

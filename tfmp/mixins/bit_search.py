@@ -2,14 +2,19 @@
 
 import collections
 import copy
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tfmp import costs
+from tfmp.annotations import KerasLayer
 from tfmp.checks import check_instance, check_numbers
+from tfmp.costs import CostLike
+from tfmp.graph import Graph
 from tfmp.mixins.decided_choices import DecidedChoices
-from tfmp.search.budget import budgets_of, priced_limits
+from tfmp.search.budget import Budget, budgets_of, priced_limits
 from tfmp.search.lagrangian import DualAscent, FixedMultiplier, Multiplier, Penalty
 from tfmp.search.searched_cost import SearchedCost
 
@@ -32,7 +37,16 @@ class BitSearch:
         ValueError: If not exactly one of `budget` and `eta` is given, or with it what belongs to the other.
     """
 
-    def __init__(self, budget, *, eta, cost, multiplier, temperature, freeze_above):
+    def __init__(
+        self,
+        budget: Budget | Sequence[Budget] | None,
+        *,
+        eta: float | None,
+        cost: CostLike | None,
+        multiplier: Multiplier | None,
+        temperature: tuple[float, float],
+        freeze_above: float | None,
+    ):
         if (budget is None) == (eta is None):
             raise ValueError(f"A search takes either `budget` or `eta`. Received: budget={budget}, eta={eta}")
         if budget is not None and cost is not None:
@@ -45,14 +59,15 @@ class BitSearch:
         if cost is not None:
             costs.get(cost)  # raises an error for an unknown name before training
         self.budget, self.cost = budget, cost
-        first = FixedMultiplier(eta) if budget is None else (multiplier or DualAscent())
+        first: Multiplier = (multiplier or DualAscent()) if eta is None else FixedMultiplier(eta)
         count = 1 if budget is None else len(budgets_of(budget))
         self.multipliers = [first, *(copy.deepcopy(first) for _ in range(count - 1))]
         self.multiplier_starts = [each.state() for each in self.multipliers]
         self.decided = None if freeze_above is None else DecidedChoices(freeze_above)
-        self.penalties, self.layers = [], {}
+        self.penalties: list[Penalty] = []
+        self.layers: dict[str, KerasLayer] = {}
 
-    def prepare(self, graph, layers):
+    def prepare(self, graph: Graph, layers: Mapping[str, KerasLayer]) -> None:
         """Takes up a model.
 
         Args:
@@ -64,12 +79,14 @@ class BitSearch:
                 f"Model `{graph.name}` has no layer whose bits are open. Relax a model first: `tfmp.relax(model)`."
             )
         if self.budget is None:
-            priced, limits = [SearchedCost(graph, "bitops" if self.cost is None else self.cost)], [None]
+            priced = [SearchedCost(graph, "bitops" if self.cost is None else self.cost)]
+            limits: Sequence[float | None] = [None]
         else:
             priced, limits = priced_limits(self.budget, graph)
         self._restore(self.multiplier_starts)
         self.penalties = [
-            Penalty(*pair, limit=limit) for *pair, limit in zip(priced, self.multipliers, limits, strict=True)
+            Penalty(each, multiplier, limit=limit)
+            for each, multiplier, limit in zip(priced, self.multipliers, limits, strict=True)
         ]
         self.layers = {name: layers[name] for name in priced[0].names}
         self._calls = collections.Counter(call.layer for call in graph.calls)
@@ -88,7 +105,8 @@ class BitSearch:
         Returns:
             The expected cost, normalized as in the loss, of each budget.
         """
-        probabilities, found = self.probabilities(), {}
+        probabilities = self.probabilities()
+        found: dict[str, float] = {}
         if self.decided is not None and self.decided.step(probabilities):
             probabilities = self.probabilities()
         for penalty in self.penalties:
@@ -109,13 +127,10 @@ class BitSearch:
             share = layer.num_calls / self._calls[name]
             layer.selection_cost.set_price(share * sum(price[name] for price in prices))
 
-    def probabilities(self):
+    def probabilities(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """Layer name to the arrays of its weight and activation probabilities."""
         return {
-            name: tuple(
-                np.ones(1) if selector is None else np.asarray(selector.probabilities(), np.float64)
-                for selector in (layer.weight_selector, layer.activation_selector)
-            )
+            name: (_probabilities(layer.weight_selector), _probabilities(layer.activation_selector))
             for name, layer in self.layers.items()
         }
 
@@ -124,7 +139,7 @@ class BitSearch:
         """True if a selector has a temperature."""
         return any(selector.temperature is not None for selector in self._selectors())
 
-    def set_temperature(self, epoch, epochs):
+    def set_temperature(self, epoch: int, epochs: int) -> None:
         """Writes the temperature of an epoch, counted from 0, into the selectors that have one."""
         first, last = self.temperature
         value = first * (last / first) ** (epoch / max(1, epochs - 1))
@@ -134,7 +149,8 @@ class BitSearch:
 
     def summary(self) -> dict[str, float]:
         """The figures that an epoch logs."""
-        probabilities, figures = self.probabilities(), {}
+        probabilities = self.probabilities()
+        figures: dict[str, float] = {}
         for penalty in self.penalties:
             figures |= self._labelled(penalty.summary(probabilities), penalty)
         figures["selection_entropy"] = selection_entropy(probabilities)
@@ -143,7 +159,7 @@ class BitSearch:
             figures["decided"] = float(len(self.decided))
         return figures
 
-    def logits(self):
+    def logits(self) -> list[Any]:
         """The variables that choose; those of coupled tensors once."""
         return list({id(s.logits): s.logits for s in self._selectors() if s.logits is not None}.values())
 
@@ -151,14 +167,14 @@ class BitSearch:
         for layer in self.layers.values():
             yield from (s for s in (layer.weight_selector, layer.activation_selector) if s is not None)
 
-    def state(self):
+    def state(self) -> dict[str, Any]:
         """What a resumed run needs beside the variables; JSON."""
         return {
             "multipliers": [multiplier.state() for multiplier in self.multipliers],
             "decided": None if self.decided is None else self.decided.state(),
         }
 
-    def restore(self, state):
+    def restore(self, state: Mapping[str, Any]) -> None:
         """Takes up a state, when the logits are back at their values."""
         self._restore(state["multipliers"])
         if self.decided is not None:
@@ -170,7 +186,11 @@ class BitSearch:
             multiplier.restore(state)
 
 
-def selection_entropy(probabilities) -> float:
+def _probabilities(selector: Any) -> np.ndarray:
+    return np.ones(1) if selector is None else np.asarray(selector.probabilities(), np.float64)
+
+
+def selection_entropy(probabilities: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> float:
     """Mean entropy of the open choices, in units of that of equal chances.
 
     Args:
@@ -185,7 +205,7 @@ def selection_entropy(probabilities) -> float:
     return float(np.mean(entropies))
 
 
-def mixture_variance(layers) -> float:
+def mixture_variance(layers: Iterable[KerasLayer]) -> float:
     """Mean relative variance of the mixtures of some layers: kernels now, activations on the last training batch."""
     variances = []
     for layer in layers:

@@ -1,10 +1,15 @@
 """Quantizes one tensor by a relaxed choice among bit-widths."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
 
 from tfmp import quantizers
-from tfmp.graph import Candidates
+from tfmp.annotations import KerasMixin, Tensor
+from tfmp.graph import Candidates, CodeFormat
 from tfmp.mixins.bit_logits import BitLogits
 from tfmp.relaxation import mixture, quantized, relative_variance
 from tfmp.search.search_settings import check_bits
@@ -12,7 +17,7 @@ from tfmp.search.search_settings import check_bits
 _CHOICE = ("logits", "temperature", "sampling_step", "mixture_variance")  # variables that no quantizer has
 
 
-class BitSelectorMixin:
+class BitSelectorMixin(KerasMixin):
     """Quantizes one tensor by a relaxed choice among bit-widths.
 
     Several candidates are mixed by `tfmp.relaxation.relaxed_choice` over one shared tensor, or over a tuple with one
@@ -61,15 +66,15 @@ class BitSelectorMixin:
         self.mixture_variance = None
 
     @property
-    def logits(self):
+    def logits(self) -> Tensor:
         return self.choice.logits
 
     @property
-    def temperature(self):
+    def temperature(self) -> Tensor:
         return self.choice.temperature
 
     @property
-    def sampling_step(self):
+    def sampling_step(self) -> Tensor:
         return self.choice.sampling_step
 
     @property
@@ -77,19 +82,19 @@ class BitSelectorMixin:
         return tuple(candidate.bits for candidate in self.quantizers)
 
     @property
-    def formats(self):
+    def formats(self) -> tuple[CodeFormat, ...]:
         """The codes of each candidate, as `tfmp.graph.CodeFormat`."""
         return tuple(candidate.format for candidate in self.quantizers)
 
-    def start_from(self, values):
+    def start_from(self, values: Callable[[], Any]) -> None:
         """Sets, before `build`, a function that returns the kernel from which the ranges are initialized."""
         self._start_values = values
 
-    def share_choice(self, selector):
+    def share_choice(self, selector: Any) -> None:
         """Shares, before `build`, the choice of another selector, which is built earlier."""
         self.choice, self._shares_choice = selector.choice, True
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         if self.choice.is_open and self.channel_axes is None:
             self.mixture_variance = self.add_statistic(name="mixture_variance", shape=(), initializer="zeros")
         self.choice.build(self)
@@ -100,7 +105,7 @@ class BitSelectorMixin:
         self.built = True
 
     def _build_state(self, quantizer, suffix):
-        def add_weight(*, name, shape, initializer, trainable):
+        def add_weight(*, name: Any, shape: Any, initializer: Any, trainable: Any) -> Any:
             def start(shape, dtype=tf.float32, **_):
                 fitted = tf.numpy_function(
                     lambda values: np.float32(self._fitted(quantizer, values)[name]), [self._start_values()], tf.float32
@@ -116,7 +121,7 @@ class BitSelectorMixin:
     def _fitted(self, quantizer, values):
         return quantizer.initial_state(values) if len(self.quantizers) == 1 else quantizer.fitted_state(values)
 
-    def call(self, inputs, training=None, separate=False):
+    def call(self, inputs: Tensor, training: bool | None = None, separate: bool = False) -> Any:
         """Returns the mixture of the candidates; if `separate`, which chooses none, the tuple of them."""
         if training and self.channel_axes is None:
             for candidate, state in self._distinct_states():
@@ -133,15 +138,15 @@ class BitSelectorMixin:
         pairs = list(zip(self.quantizers, self._states, strict=True))
         return pairs[-1:] if self.shared_range else pairs
 
-    def probabilities(self):
+    def probabilities(self) -> Tensor:
         """Returns the probability of each candidate, `[len(bits)]`, at the current temperature if annealed."""
         return self.choice.probabilities()
 
-    def expected_bits(self):
+    def expected_bits(self) -> Tensor:
         """Scalar tensor: the mean of `bits` under `probabilities()` (EdMIPS, eq. 13)."""
         return tf.tensordot(self.probabilities(), tf.constant(self.bits, tf.float32), axes=1)
 
-    def relative_variance(self, inputs):
+    def relative_variance(self, inputs: Tensor) -> Tensor:
         """How far the candidates are from their mixture on a tensor; see `tfmp.relaxation.relative_variance`."""
         return relative_variance(
             inputs,
@@ -152,7 +157,7 @@ class BitSelectorMixin:
             channel_axes=self.channel_axes,
         )
 
-    def candidates(self, *, arrays=True) -> Candidates:
+    def candidates(self, *, arrays: bool = True) -> Candidates:
         """Returns the candidates with their present probabilities; with `arrays`, with all that was learned of them."""
         probabilities = tuple(float(p) for p in np.asarray(self.probabilities()))
         if not arrays:
@@ -163,7 +168,7 @@ class BitSelectorMixin:
         choice = {name: np.asarray(variable) for name, variable in self._choice_variables().items()}
         return Candidates.of(self.quantizers, probabilities, states=states, choice=choice)
 
-    def load(self, candidates: Candidates):
+    def load(self, candidates: Candidates) -> None:
         """Takes over what was learned of the candidates, as `candidates` returns it; what they lack stays as it is.
 
         Raises:
@@ -184,7 +189,7 @@ class BitSelectorMixin:
         names = ("mixture_variance",) if self._shares_choice else _CHOICE
         return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
-    def calibrate(self, values, *, least_squares=False):
+    def calibrate(self, values: ArrayLike, *, least_squares: bool = False) -> None:
         """Sets the quantizers' state from data: a kernel, or a sample of the activations, as a NumPy array.
 
         Args:
@@ -205,7 +210,7 @@ class BitSelectorMixin:
         """False while the range of an activation was set neither by data nor by training."""
         return all(float(tf.convert_to_tensor(state["seen"])) > 0 for state in self._states if "seen" in state)
 
-    def codes(self, inputs):
+    def codes(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """`(integers, scale)` of a tensor under the single candidate; see `Quantizer.codes`.
 
         Raises:
@@ -218,10 +223,10 @@ class BitSelectorMixin:
             )
         return self.quantizers[0].codes(inputs, self._states[0], channel_axes=self.channel_axes)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "bits": self.bits,

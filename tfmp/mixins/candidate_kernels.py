@@ -2,8 +2,10 @@
 
 import tensorflow as tf
 
+from tfmp.annotations import KerasMixin
 
-class CandidateKernelsMixin:
+
+class CandidateKernelsMixin(KerasMixin):
     """Holds separate kernels for all candidates of a layer except the widest (EdMIPS, eq. 15).
 
     The widest candidate uses the kernel of the layer. The other kernels start as copies of it, with its regularizer and
@@ -44,6 +46,6 @@ class CandidateKernelsMixin:
         return {**super().get_config(), "bits": self.bits}
 
 
-def kernel_name(bits) -> str:
+def kernel_name(bits: int) -> str:
     """The name of the kernel of a candidate."""
     return f"kernel_{bits}_bits"

@@ -1,5 +1,7 @@
 """Freezes choices whose probability has passed a threshold."""
 
+from typing import Any
+
 import numpy as np
 
 from tfmp.checks import check_number
@@ -21,14 +23,16 @@ class DecidedChoices:
         ValueError: If the threshold is out of range.
     """
 
-    def __init__(self, threshold):
+    def __init__(self, threshold: float | None):
         self.threshold = check_number("freeze_above", threshold, above=0.5, below=1, hint="It is a probability")
-        self._choices, self._held, self._refused = {}, {}, set()
+        self._choices: dict[Any, Any] = {}
+        self._held: dict[Any, Any] = {}
+        self._refused: set[Any] = set()
 
     def __len__(self):
         return len(self._held)
 
-    def prepare(self, layers, penalties):
+    def prepare(self, layers: Any, penalties: Any) -> None:
         """Takes up a model, of which nothing is decided.
 
         Args:
@@ -97,7 +101,7 @@ class DecidedChoices:
         """What a resumed run needs beside the logits: the index of the candidate of every choice decided; JSON."""
         return [[name, axis, index] for (name, axis), (index, _) in self._held.items()]
 
-    def restore(self, state):
+    def restore(self, state: Any) -> None:
         """Takes up a state, when the logits are back at their values."""
         self._held = {
             (name, axis): (index, np.asarray(self._choices[name, axis], np.float32)) for name, axis, index in state

@@ -4,13 +4,16 @@ import contextlib
 import functools
 import inspect
 import threading
+from typing import Any
 
 import tensorflow as tf
+
+from tfmp.annotations import KerasMixin, KerasModel
 
 _SMALLEST_PROBABILITY = 1e-7
 
 
-class DistillationMixin:
+class DistillationMixin(KerasMixin):
     """A model over the layers of a student whose training loss holds the divergence from a teacher's outputs.
 
     Predictions, metrics and the loss of `evaluate` are those of the student alone. `save` writes the student.
@@ -114,7 +117,7 @@ class SoftTargets(threading.local):
         return tf.nn.log_softmax(values / self.temperature)
 
 
-def distilled_model(student, soft_targets, model_class):
+def distilled_model(student: KerasModel, soft_targets: SoftTargets, model_class: type) -> KerasModel:
     """Returns a model over the layers of a student, of the student's own class, with its training step if it has one.
 
     Args:
@@ -123,7 +126,7 @@ def distilled_model(student, soft_targets, model_class):
         model_class: What builds such a model from inputs and outputs.
     """
     # Of what Keras builds as `Model`, the class has no public name.
-    plain = type(model_class(student.input, student.output))
+    plain: Any = type(model_class(student.input, student.output))
     model = _distilled(plain)(student.input, student.output, name=student.name)
     model.soft_targets = soft_targets
     return model

@@ -2,13 +2,14 @@
 
 import tensorflow as tf
 
+from tfmp.annotations import KerasMixin
 from tfmp.graph import Grid
 from tfmp.ops import integer
 
 _DEFAULTS = {"padding": "valid", "dilation": (1, 1), "groups": 1, "keepdims": False, "axis": -1}
 
 
-class IntegerOperationMixin:
+class IntegerOperationMixin(KerasMixin):
     """Computes one `tfmp.graph.IntegerOperation` on codes, whole numbers in float32 tensors.
 
     Its results are those of the file's runtime. It has no gradient. Numbers that are no codes have their own dtype.

@@ -1,14 +1,16 @@
 """Body of the mixed-precision layers."""
 
 import zlib
+from typing import Any
 
 import tensorflow as tf
 
+from tfmp.annotations import KerasLayer, KerasMixin, Tensor
 from tfmp.checks import check_flag, check_integer
 from tfmp.search.search_settings import SearchSettings, shows_settings
 
 
-class MixedPrecisionMixin:
+class MixedPrecisionMixin(KerasMixin):
     """A layer with a kernel that chooses the bits of its kernel and input among candidates.
 
     It computes one ordinary convolution (or product) of the mixed input with the mixed kernel, for any number of
@@ -24,10 +26,10 @@ class MixedPrecisionMixin:
             plain layer takes.
     """
 
-    channel_axes = (-1,)
+    channel_axes: tuple[int, ...] = (-1,)
 
     @shows_settings
-    def __init__(self, *args, num_calls=1, **kwargs):
+    def __init__(self, *args: Any, num_calls: int = 1, **kwargs: Any):
         settings, kwargs = SearchSettings.taken_from(kwargs)
         super().__init__(*args, **kwargs)
         check_flag("signed_input", settings.signed_input)
@@ -36,7 +38,9 @@ class MixedPrecisionMixin:
             setattr(self, name, value)
         options = {"relaxation": settings.relaxation, "shared_range": settings.shared_range}
         weight_quantizer, activation_quantizer = settings.quantizer_pair
-        self.weight_selector = self.activation_selector = self.selection_cost = self.candidate_kernels = None
+        self.weight_selector: Any = None
+        self.activation_selector: Any = None
+        self.selection_cost = self.candidate_kernels = None
         if settings.weight_bits is not None:
             self.weight_selector = self.make_selector(
                 settings.weight_bits,
@@ -55,14 +59,16 @@ class MixedPrecisionMixin:
                 name="activation_selector",
                 **options,
             )
-        sizes = len(settings.weight_bits or (32,)), len(settings.activation_bits or (32,))
+        weight_bits: Any = settings.weight_bits
+        activation_bits: Any = settings.activation_bits
+        sizes = len(weight_bits or (32,)), len(activation_bits or (32,))
         if max(sizes) > 1:
             self.selection_cost = self.make_selection_cost(
                 *sizes, num_calls=num_calls, coupled=settings.coupled, name="selection_cost"
             )
         if sizes[0] > 1 and not settings.shared_weights:
             self.candidate_kernels = self.make_candidate_kernels(
-                settings.weight_bits[:-1], dtype=self.variable_dtype, name="candidate_kernels"
+                weight_bits[:-1], dtype=self.variable_dtype, name="candidate_kernels"
             )
         if self.is_coupled:
             self.activation_selector.share_choice(self.weight_selector)
@@ -77,21 +83,21 @@ class MixedPrecisionMixin:
         """True if a choice among pairs is open."""
         return self.coupled and self.selection_cost is not None
 
-    def kernels(self):
+    def kernels(self) -> Any:
         """The kernel as a tensor; where each candidate has its own, the tuple of them in the candidates' order."""
         kernel = tf.convert_to_tensor(self.kernel)
         if self.candidate_kernels is None:
             return kernel
         return (*map(tf.convert_to_tensor, self.candidate_kernels.kernels), kernel)
 
-    def kernel_owner(self):
+    def kernel_owner(self) -> KerasLayer:
         """The plain layer that the kernel is of."""
         return self
 
     def _noise_seed(self, tensor):
         return zlib.crc32(f"{self.seed}/{self.searched_name}/{tensor}".encode()) & 0x7FFFFFFF
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         super().build(input_shape)
         if self.weight_selector is not None:
             self.weight_selector.start_from(lambda: tf.convert_to_tensor(self.kernel))
@@ -105,7 +111,7 @@ class MixedPrecisionMixin:
             self.selection_cost.build()
         self.built = True
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         inputs = inputs if inputs.dtype.is_floating else tf.cast(inputs, self.compute_dtype)
         if self.is_coupled:
             outputs = self._sum_over_pairs(inputs, training)
@@ -130,12 +136,12 @@ class MixedPrecisionMixin:
         ]
         return tf.add_n([tf.cast(weights[k], product.dtype) * product for k, product in enumerate(products)])
 
-    def quantize_kernel(self, training):
+    def quantize_kernel(self, training: bool | None) -> Any:
         """Returns the mixed kernel."""
         kernels = self.kernels()
         return kernels if self.weight_selector is None else self.weight_selector(kernels, training=training)
 
-    def quantize_input(self, inputs, training):
+    def quantize_input(self, inputs: Tensor, training: bool | None) -> Any:
         """Returns the mixed input; while training, adds the price of the layer's choice to the loss."""
         if self.activation_selector is not None:
             inputs = tf.cast(self.activation_selector(inputs, training=training), inputs.dtype)
@@ -146,7 +152,7 @@ class MixedPrecisionMixin:
         if training and self.selection_cost is not None:
             self.selection_cost(_probabilities(self.weight_selector), _probabilities(self.activation_selector))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         settings = {name: getattr(self, name) for name in SearchSettings.names()}
         return {**super().get_config(), **settings, "num_calls": self.num_calls}
 

@@ -1,22 +1,28 @@
 """The search callback for `fit`, over a `BitSearch`."""
 
 import math
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
+from tfmp.annotations import KerasLayer, KerasMixin
 from tfmp.checks import check_instance
+from tfmp.costs import CostLike
 from tfmp.files.finite_values import NotFiniteError, check_finite, is_array, names_not_finite
+from tfmp.graph import Graph
 from tfmp.mixins.alternation import Alternation
 from tfmp.mixins.bit_search import BitSearch
 from tfmp.mixins.search_backup import SearchBackup
 from tfmp.mixins.search_identity import search_identity
+from tfmp.search.budget import Budget
 from tfmp.search.lagrangian import Multiplier
 
 _OF_FIT = ("steps", "epochs")  # of its identity a search knows these within `fit` alone
 
 
-class MixedPrecisionSearchMixin:
+class MixedPrecisionSearchMixin(KerasMixin):
     """Holds a relaxed model to a budget while it trains.
 
     At every step it sets the prices of the layers' choices (multiplier * cost table / normalizer) and, with a budget,
@@ -67,19 +73,19 @@ class MixedPrecisionSearchMixin:
 
     def __init__(
         self,
-        budget=None,
+        budget: Budget | Sequence[Budget] | None = None,
         *,
-        eta=None,
-        cost=None,
-        multiplier=None,
-        temperature=(1.0, 0.1),
-        backup_dir=None,
-        selection_data=None,
-        freeze_above=None,
-        identity=None,
+        eta: float | None = None,
+        cost: CostLike | None = None,
+        multiplier: Multiplier | None = None,
+        temperature: tuple[float, float] = (1.0, 0.1),
+        backup_dir: str | os.PathLike[str] | None = None,
+        selection_data: Any = None,
+        freeze_above: float | None = None,
+        identity: Any = None,
     ):
         super().__init__()
-        options = {"multiplier": multiplier, "temperature": temperature, "freeze_above": freeze_above}
+        options: dict[str, Any] = {"multiplier": multiplier, "temperature": temperature, "freeze_above": freeze_above}
         self._search = BitSearch(budget, eta=eta, cost=cost, **options)
         self._backup, self._run_identity = SearchBackup.of(backup_dir), None
         self._alternation = None if selection_data is None else Alternation(selection_data)
@@ -89,16 +95,16 @@ class MixedPrecisionSearchMixin:
         self.identity = identity or {}
         self._has_seen_data, self._epoch = False, 0
 
-    def prepare(self, graph, layers):
+    def prepare(self, graph: Graph, layers: Mapping[str, KerasLayer]) -> None:
         """Takes up a model, given its `Graph` and its layers by name."""
         self._search.prepare(graph, layers)
 
     @property
-    def budget(self):
+    def budget(self) -> Any:
         return self._search.budget
 
     @property
-    def penalties(self):
+    def penalties(self) -> Any:
         return self._search.penalties
 
     @property
@@ -106,7 +112,7 @@ class MixedPrecisionSearchMixin:
         multipliers = self._search.multipliers
         return multipliers if self._search.has_several_budgets else multipliers[0]
 
-    def step(self):
+    def step(self) -> Any:
         """Moves the multipliers and writes the layers' prices, and the logits that are decided.
 
         Call it once after every training step.
@@ -116,11 +122,11 @@ class MixedPrecisionSearchMixin:
         """
         return max(self._search.step().values())
 
-    def probabilities(self):
+    def probabilities(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """Layer name to the arrays of its weight and activation probabilities."""
         return self._search.probabilities()
 
-    def set_temperature(self, epoch, epochs):
+    def set_temperature(self, epoch: int, epochs: int) -> None:
         """Writes the temperature of an epoch, counted from 0, into the selectors that have one."""
         self._search.set_temperature(epoch, epochs)
 
@@ -128,11 +134,11 @@ class MixedPrecisionSearchMixin:
         """The figures that an epoch logs."""
         return self._search.summary()
 
-    def logits(self):
+    def logits(self) -> list[Any]:
         """The variables that choose; those of coupled tensors once."""
         return self._search.logits()
 
-    def load_backup(self):
+    def load_backup(self) -> int | None:
         """Takes up the state after the last complete epoch; returns how many are complete, None without a backup."""
         if self._backup is None:
             return None
@@ -165,7 +171,7 @@ class MixedPrecisionSearchMixin:
         data = None if self._alternation is None else self._alternation.data
         return search_identity(self, self._search, data, self._backup)
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._check_data()
         epoch = self.load_backup()
         wrong = next(names_not_finite(self.named_variables()), None)
@@ -188,13 +194,13 @@ class MixedPrecisionSearchMixin:
                     check_finite(f"identity[{name!r}]", array)
                     self._has_seen_data = True
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._epoch = epoch
         self.set_temperature(epoch, self.params.get("epochs", 1))
         if self._alternation is not None:
             self._alternation.begin_epoch()
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         loss = 0.0 if logs is None else float(logs.get("loss", 0.0))
         if not math.isfinite(loss):
             self._end(f"The loss is {loss} in batch {batch + 1} of epoch {self._epoch + 1}.")
@@ -210,7 +216,7 @@ class MixedPrecisionSearchMixin:
         if logs is not None:
             logs.update(costs)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         wrong = next(names_not_finite(self.named_variables()), None)
         if wrong is not None:
             self._end(f"A variable is not finite at the end of epoch {epoch + 1}.")
@@ -246,7 +252,7 @@ class MixedPrecisionSearchMixin:
             f"as `identity={{'x': x, 'y': y}}`. If they are finite, {diverged}."
         )
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         self.hold_logits(False)
         if self._backup is not None:
             self.resume_at(None)  # the next `fit` starts where it is told

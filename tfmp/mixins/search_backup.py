@@ -9,6 +9,7 @@ import shutil
 import warnings
 import weakref
 import zipfile
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +27,9 @@ VALUE_BYTES = 4
 _KEPT_EPOCHS = 2  # one to resume from if the other is damaged
 # What reading a damaged epoch raises.
 _DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile)
-_HOLDERS = weakref.WeakValueDictionary()  # folder to the backup of this process that has its lock
+_HOLDERS: weakref.WeakValueDictionary[str, Any] = (
+    weakref.WeakValueDictionary()
+)  # folder to the backup of this process that has its lock
 _WAY_OUT = "give another `backup_dir`, or remove the folder to start anew"
 
 
@@ -45,9 +48,9 @@ class SearchBackup:
         self._held = contextlib.ExitStack()
 
     @classmethod
-    def of(cls, folder):
+    def of(cls, folder: "SearchBackup | str | os.PathLike[str] | None") -> "SearchBackup | None":
         """Returns the backup itself, or that of a folder; None for None."""
-        return folder if folder is None or isinstance(folder, cls) else cls(folder)
+        return folder if folder is None or isinstance(folder, SearchBackup) else cls(folder)
 
     def epoch_folder(self, epoch: int) -> str:
         """Where the state after a number of complete epochs is."""
@@ -163,7 +166,7 @@ class SearchBackup:
             raise ValueError(f"{problem}; {self.way_out}.")
         self._remove(keep=())
 
-    def remove(self):
+    def remove(self) -> None:
         """Removes the backup, and its folder if nothing else is in it."""
         self._remove(keep=())
         with contextlib.suppress(OSError):
@@ -182,7 +185,7 @@ class SearchBackup:
             self._held = holder._held.pop_all()
         _HOLDERS[self.folder] = self
 
-    def release(self):
+    def release(self) -> None:
         """Lets other processes search in the folder."""
         if _HOLDERS.get(self.folder) is self:
             del _HOLDERS[self.folder]

@@ -1,11 +1,14 @@
 """Identifies a search, so that a backup is resumed by the same search only."""
 
 import weakref
+from typing import Any
 
 from tfmp.files.run_identity import array_digest, described, version
 from tfmp.graph.graph_identity import graph_identity
 
-_starts = weakref.WeakKeyDictionary()  # model or optimizer: folder of a backup to what it was at the start
+_starts: weakref.WeakKeyDictionary[Any, Any] = (
+    weakref.WeakKeyDictionary()
+)  # model or optimizer: folder of a backup to what it was at the start
 
 
 def search_identity(callback, search, data, backup):

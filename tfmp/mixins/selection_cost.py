@@ -3,10 +3,11 @@
 import numpy as np
 import tensorflow as tf
 
+from tfmp.annotations import KerasMixin
 from tfmp.relaxation import expected_cost
 
 
-class SelectionCostMixin:
+class SelectionCostMixin(KerasMixin):
     """Adds p_weights . price . p_activations to the loss while training.
 
     The layer does not know the cost: the search writes the price (multiplier * cost table / normalizer).

@@ -1,5 +1,7 @@
 """The search callback of tf_keras."""
 
+from typing import Any
+
 import tf_keras
 
 from tfmp.bindings.keras2.optimizer import SelectionOptimizer
@@ -12,12 +14,12 @@ class MixedPrecisionSearch(SearchHooks, tf_keras.callbacks.Callback):  # noqa: D
 
     framework_name = "tf_keras"
 
-    def resume_at(self, epoch):
+    def resume_at(self, epoch: int | None) -> None:
         """Lets `fit` begin with an epoch; None: with the one that it is told."""
         # `fit` reads its first epoch from here alone; tf_keras.callbacks.BackupAndRestore sets the same attribute.
         self.model._training_state = None if epoch is None else _ResumedTraining(epoch)
 
-    def backup_variables(self):
+    def backup_variables(self) -> list[Any]:
         """The variables of model and optimizer, in a fixed order."""
         optimizer = self.model.optimizer
         if not isinstance(optimizer, tf_keras.optimizers.Optimizer):

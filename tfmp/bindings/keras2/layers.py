@@ -3,6 +3,7 @@
 import tensorflow as tf
 import tf_keras
 
+from tfmp.annotations import Tensor
 from tfmp.bindings.keras2.selecting_layer import Quantize, SelectingLayer, register  # noqa: F401 (found here by users)
 from tfmp.mixins.mixed_precision import MixedPrecisionMixin
 
@@ -23,7 +24,7 @@ class MixedPrecisionConv2D(SelectingLayer, MixedPrecisionMixin, tf_keras.layers.
         (2, 4)
     """
 
-    def operation(self, inputs, kernel):
+    def operation(self, inputs: Tensor, kernel: Tensor) -> Tensor:
         return _convolve(self, inputs, kernel, self.padding)
 
 
@@ -36,7 +37,7 @@ class MixedPrecisionConv1D(SelectingLayer, MixedPrecisionMixin, tf_keras.layers.
         weight_bits, activation_bits, ...: The settings of `tfmp.search.SearchSettings`, and `num_calls`.
     """
 
-    def operation(self, inputs, kernel):
+    def operation(self, inputs: Tensor, kernel: Tensor) -> Tensor:
         padding = self.padding
         if padding == "causal":
             before = (self.dilation_rate[0] * (self.kernel_size[0] - 1), 0)
@@ -58,10 +59,10 @@ class MixedPrecisionDepthwiseConv2D(SelectingLayer, MixedPrecisionMixin, tf_kera
     channel_axes = (-2, -1)
 
     @property
-    def kernel(self):
+    def kernel(self) -> Tensor:
         return self.depthwise_kernel
 
-    def operation(self, inputs, kernel):
+    def operation(self, inputs: Tensor, kernel: Tensor) -> Tensor:
         return tf_keras.backend.depthwise_conv2d(
             inputs,
             kernel,
@@ -84,10 +85,10 @@ class MixedPrecisionDepthwiseConv1D(SelectingLayer, MixedPrecisionMixin, tf_kera
     channel_axes = (-2, -1)
 
     @property
-    def kernel(self):
+    def kernel(self) -> Tensor:
         return self.depthwise_kernel
 
-    def operation(self, inputs, kernel):
+    def operation(self, inputs: Tensor, kernel: Tensor) -> Tensor:
         # TensorFlow has only the 2D operation, applied here to rows of height 1.
         height = 1 if self.data_format == "channels_last" else 2
         outputs = tf_keras.backend.depthwise_conv2d(
@@ -112,7 +113,7 @@ class MixedPrecisionConv2DTranspose(SelectingLayer, MixedPrecisionMixin, tf_kera
 
     channel_axes = (-2,)
 
-    def operation(self, inputs, kernel):
+    def operation(self, inputs: Tensor, kernel: Tensor) -> Tensor:
         # Each size is stride * size of the input + a constant, even if it is known only at run time.
         static, of_ones = self.compute_output_shape(inputs.shape), self.compute_output_shape((1,) * 4)
         sizes = list(tf.unstack(tf.shape(inputs)))
@@ -141,7 +142,7 @@ class MixedPrecisionDense(SelectingLayer, MixedPrecisionMixin, tf_keras.layers.D
         weight_bits, activation_bits, ...: The settings of `tfmp.search.SearchSettings`, and `num_calls`.
     """
 
-    def operation(self, inputs, kernel):
+    def operation(self, inputs: Tensor, kernel: Tensor) -> Tensor:
         return tf.matmul(inputs, kernel) if inputs.shape.rank == 2 else tf.tensordot(inputs, kernel, 1)
 
 

@@ -1,6 +1,10 @@
 """Optimizers of searches in tf_keras."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import tf_keras
+from numpy.typing import ArrayLike
 
 from tfmp.bindings.logits_training import LogitsOptimizer
 from tfmp.bindings.selection_optimizer import SelectionOptimizerMixin
@@ -12,7 +16,9 @@ class SelectionOptimizer(SelectionOptimizerMixin, tf_keras.optimizers.Optimizer)
 
     optimizers_module = tf_keras.optimizers
 
-    def __init__(self, weights="sgd", selection="adam", *, ranges=None, name="selection_optimizer"):
+    def __init__(
+        self, weights: Any = "sgd", selection: Any = "adam", *, ranges: Any = None, name: str = "selection_optimizer"
+    ):
         super().__init__(name=name)
         self._take(weights, selection, ranges)
         self.iterations = self.weights_optimizer.iterations
@@ -25,23 +31,25 @@ class SelectionOptimizer(SelectionOptimizerMixin, tf_keras.optimizers.Optimizer)
             groups[self.group_at(variable_of(item).name)].append(item)
         return [(optimizers[group], own) for group, own in groups.items()]
 
-    def build(self, var_list):
+    def build(self, var_list: Sequence[Any]) -> None:
         for optimizer, own in self._groups(var_list):
             optimizer.build(own)
 
-    def apply_gradients(self, grads_and_vars, name=None, skip_gradients_aggregation=False, **kwargs):
+    def apply_gradients(
+        self, grads_and_vars: Any, name: str | None = None, skip_gradients_aggregation: bool = False, **kwargs: Any
+    ) -> Any:
         for optimizer, own in self._groups(grads_and_vars, lambda pair: pair[1]):
             held = self.holds_logits and optimizer is self.selection_optimizer
             if not held and any(gradient is not None for gradient, _ in own):
                 optimizer.apply_gradients(own, skip_gradients_aggregation=skip_gradients_aggregation, **kwargs)
         return self.iterations
 
-    def finalize_variable_values(self, var_list):
+    def finalize_variable_values(self, var_list: Sequence[Any]) -> None:
         for optimizer, own in self._groups(var_list):
             optimizer.finalize_variable_values(own)
 
     @property
-    def variables(self):
+    def variables(self) -> Any:
         # A HDF5 file takes one counter of steps. The optimizers step together but for held logits, whose steps such a
         # file does not count.
         found = super().variables
@@ -51,23 +59,23 @@ class SelectionOptimizer(SelectionOptimizerMixin, tf_keras.optimizers.Optimizer)
         return found
 
     @property
-    def counters(self):
+    def counters(self) -> list[Any]:
         """The counters of steps that `variables` leaves out."""
         return [optimizer.iterations for optimizer in self._others()]
 
     def _others(self):
         return [o for o in (self.selection_optimizer, self.ranges_optimizer) if o is not None]
 
-    def set_weights(self, weights):
+    def set_weights(self, weights: Sequence[ArrayLike]) -> None:
         for variable, value in zip(self.variables, weights, strict=True):
             variable.assign(value)
         for optimizer in self._others():
             optimizer.iterations.assign(self.weights_optimizer.iterations)
 
-    def save_own_variables(self, store):
+    def save_own_variables(self, store: Any) -> None:
         """Stores nothing: a `.keras` file holds the variables of all optimizers under their own names."""
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store: Any) -> None:
         """Loads nothing, see `save_own_variables`."""
 
     def __repr__(self):

@@ -31,7 +31,7 @@ def load_model(
     In safe mode a SavedModel is built from its configuration and the values of its variables: the TensorFlow graph in
     it is a program, parts of which run as soon as it is loaded.
     """
-    options = {"custom_objects": custom_objects, "compile": compile, "safe_mode": safe_mode}
+    options: dict[str, Any] = {"custom_objects": custom_objects, "compile": compile, "safe_mode": safe_mode}
     return load_file(framework_named("tf_keras"), read_model_file(path), **options)
 
 

@@ -1,8 +1,11 @@
 """Base classes of the searchable layers of tf_keras."""
 
+from typing import Any
+
 import tensorflow as tf
 import tf_keras
 
+from tfmp.annotations import KerasLayer, KerasMixin
 from tfmp.mixins.bit_selector import BitSelectorMixin
 from tfmp.mixins.candidate_kernels import CandidateKernelsMixin
 from tfmp.mixins.integer_operation_layer import IntegerOperationMixin
@@ -12,8 +15,8 @@ from tfmp.mixins.selection_cost import SelectionCostMixin
 register = tf_keras.saving.register_keras_serializable(package="tfmp")
 
 
-class _FullPrecision:
-    def add_weight(self, *arguments, **options):
+class _FullPrecision(KerasMixin):
+    def add_weight(self, *arguments: Any, **options: Any) -> Any:
         """A variable that a policy of mixed precision does not cast, and that replicas may assign: their mean."""
         options = {"aggregation": tf.VariableAggregation.MEAN, **options, "autocast": False}
         return super().add_weight(*arguments, **options)
@@ -35,11 +38,11 @@ class SelectingLayer(_FullPrecision):
     """Freezing a layer freezes its weights, not the search for their bits."""
 
     @property
-    def trainable_weights(self):
+    def trainable_weights(self) -> list[Any]:
         return super().trainable_weights if self.trainable else self._searching()
 
     @property
-    def non_trainable_weights(self):
+    def non_trainable_weights(self) -> list[Any]:
         searching = () if self.trainable else self._searching()
         return [weight for weight in super().non_trainable_weights if not any(weight is w for w in searching)]
 
@@ -48,13 +51,13 @@ class SelectingLayer(_FullPrecision):
         searching = [selector for selector in selectors if selector is not None and len(selector.bits) > 1]
         return [variable for selector in searching for variable in selector.variables if variable.trainable]
 
-    def make_selector(self, bits, **arguments):
+    def make_selector(self, bits: Any, **arguments: Any) -> KerasLayer:
         return BitSelector(bits, dtype="float32", **arguments)
 
-    def make_candidate_kernels(self, bits, **arguments):
+    def make_candidate_kernels(self, bits: Any, **arguments: Any) -> KerasLayer:
         return CandidateKernels(bits, **arguments)
 
-    def make_selection_cost(self, *sizes, **arguments):
+    def make_selection_cost(self, *sizes: int, **arguments: Any) -> KerasLayer:
         return SelectionCost(*sizes, dtype="float32", **arguments)
 
 

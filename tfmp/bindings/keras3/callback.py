@@ -1,5 +1,7 @@
 """The search callback of Keras 3."""
 
+from typing import Any
+
 import keras
 
 from tfmp.bindings.search_hooks import SearchHooks
@@ -11,12 +13,12 @@ class MixedPrecisionSearch(SearchHooks, keras.callbacks.Callback):  # noqa: D101
 
     framework_name = "keras"
 
-    def resume_at(self, epoch):
+    def resume_at(self, epoch: int | None) -> None:
         """Lets `fit` begin with an epoch; None: with the one that it is told."""
         # `fit` reads its first epoch from here alone; keras.callbacks.BackupAndRestore sets the same attribute.
         self.model._initial_epoch = epoch
 
-    def backup_variables(self):
+    def backup_variables(self) -> list[Any]:
         """The variables of model and optimizer, in a fixed order."""
         optimizer = self.model.optimizer
         if not optimizer.built:

@@ -2,6 +2,7 @@
 
 import keras
 
+from tfmp.annotations import Tensor
 from tfmp.bindings.keras3.selecting_layer import SelectingLayer, register
 from tfmp.mixins.mixed_precision import MixedPrecisionMixin
 from tfmp.mixins.quantize_layer import QuantizeMixin
@@ -45,7 +46,7 @@ class MixedPrecisionConv2D(SelectingLayer, MixedPrecisionMixin, keras.layers.Con
     Reference: EdMIPS, eq. 10 to 16, https://arxiv.org/abs/2004.05795
     """
 
-    def operation(self, inputs, kernel):
+    def operation(self, inputs: Tensor, kernel: Tensor) -> Tensor:
         return _convolve(self, keras.ops.conv, inputs, kernel, self.padding)
 
 
@@ -58,7 +59,7 @@ class MixedPrecisionConv1D(SelectingLayer, MixedPrecisionMixin, keras.layers.Con
         weight_bits, activation_bits, ...: The settings of `tfmp.search.SearchSettings`, and `num_calls`.
     """
 
-    def operation(self, inputs, kernel):
+    def operation(self, inputs: Tensor, kernel: Tensor) -> Tensor:
         padding = self.padding
         if padding == "causal":
             before = (self.dilation_rate[0] * (self.kernel_size[0] - 1), 0)
@@ -79,7 +80,7 @@ class MixedPrecisionDepthwiseConv2D(SelectingLayer, MixedPrecisionMixin, keras.l
 
     channel_axes = (-2, -1)
 
-    def operation(self, inputs, kernel):
+    def operation(self, inputs: Tensor, kernel: Tensor) -> Tensor:
         return _convolve(self, keras.ops.depthwise_conv, inputs, kernel, self.padding)
 
 
@@ -94,7 +95,7 @@ class MixedPrecisionDepthwiseConv1D(SelectingLayer, MixedPrecisionMixin, keras.l
 
     channel_axes = (-2, -1)
 
-    def operation(self, inputs, kernel):
+    def operation(self, inputs: Tensor, kernel: Tensor) -> Tensor:
         return _convolve(self, keras.ops.depthwise_conv, inputs, kernel, self.padding)
 
 
@@ -109,7 +110,7 @@ class MixedPrecisionConv2DTranspose(SelectingLayer, MixedPrecisionMixin, keras.l
 
     channel_axes = (-2,)
 
-    def operation(self, inputs, kernel):
+    def operation(self, inputs: Tensor, kernel: Tensor) -> Tensor:
         return keras.ops.conv_transpose(
             inputs,
             kernel,
@@ -130,7 +131,7 @@ class MixedPrecisionDense(SelectingLayer, MixedPrecisionMixin, keras.layers.Dens
         weight_bits, activation_bits, ...: The settings of `tfmp.search.SearchSettings`, and `num_calls`.
     """
 
-    def operation(self, inputs, kernel):
+    def operation(self, inputs: Tensor, kernel: Tensor) -> Tensor:
         return keras.ops.matmul(inputs, kernel)
 
 

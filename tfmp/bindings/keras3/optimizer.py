@@ -1,8 +1,12 @@
 """Optimizers of searches in Keras 3."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import tensorflow as tf
 
+from tfmp.annotations import Tensor
 from tfmp.bindings.logits_training import LogitsOptimizer
 from tfmp.bindings.selection_optimizer import SelectionOptimizerMixin
 
@@ -13,21 +17,29 @@ class SelectionOptimizer(SelectionOptimizerMixin, keras.optimizers.MultiOptimize
 
     optimizers_module = keras.optimizers
 
-    def __init__(self, weights="sgd", selection="adam", *, ranges=None, name="selection_optimizer", **kwargs):
+    def __init__(
+        self,
+        weights: Any = "sgd",
+        selection: Any = "adam",
+        *,
+        ranges: Any = None,
+        name: str = "selection_optimizer",
+        **kwargs: Any,
+    ):
         super().__init__(self._optimizer_for, name=name, **kwargs)
         self._take(weights, selection, ranges)
 
     def _optimizer_for(self, variable):
         return self.optimizers_by_group[self.group_at(variable.path)]
 
-    def apply(self, grads, trainable_variables=None):
+    def apply(self, grads: Sequence[Tensor], trainable_variables: Sequence[Any] | None = None) -> Any:
         if not self.holds_logits:
             return super().apply(grads, trainable_variables)
         if trainable_variables is None:
             raise ValueError("While the logits are held, `apply` needs the variables beside the gradients.")
         if not self.built:
             self.build(trainable_variables)
-        pairs = {}
+        pairs: dict[int, list[Any]] = {}
         for gradient, variable in zip(grads, trainable_variables, strict=True):
             pairs.setdefault(id(self._optimizer_for(variable)), []).append((gradient, variable))
         for optimizer in (self.weights_optimizer, self.ranges_optimizer):
@@ -41,11 +53,11 @@ class SelectionOptimizer(SelectionOptimizerMixin, keras.optimizers.MultiOptimize
         return "<tfmp.SelectionOptimizer of Keras 3; tf_keras takes tfmp.keras2.SelectionOptimizer>"
 
     @property
-    def optimizers(self):
+    def optimizers(self) -> list[Any]:
         # Keras' callbacks look for it, and would write the weights' learning rate into all.
         raise AttributeError("Expected `weights_optimizer` or `selection_optimizer`. Received: `optimizers`")
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "loss_scale_factor": self.loss_scale_factor}
 
 

@@ -1,6 +1,10 @@
 """Batch normalization by the range of a batch."""
 
+from typing import Any
+
 import keras
+
+from tfmp.annotations import Tensor
 
 _SMALLEST_COUNT = 2.0
 
@@ -25,7 +29,7 @@ class RangeBatchNormalization(keras.layers.BatchNormalization):
     Reference: Banner et al., 2018, section 3, https://arxiv.org/abs/1805.11046
     """
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
         if getattr(self, "renorm", False) or self.synchronized:
             raise ValueError(
@@ -33,7 +37,7 @@ class RangeBatchNormalization(keras.layers.BatchNormalization):
                 "out, or take `keras.layers.BatchNormalization`."
             )
 
-    def call(self, inputs, training=None, mask=None):
+    def call(self, inputs: Tensor, training: bool | None = None, mask: Tensor | None = None) -> Tensor:
         if mask is not None:
             raise ValueError(
                 f"Layer `{self.name}`: a normalization by range takes no mask. Take `keras.layers.BatchNormalization`."

@@ -1,9 +1,11 @@
 """Base classes of the searchable layers of Keras 3."""
 
 import threading
+from typing import Any
 
 import keras
 
+from tfmp.annotations import KerasLayer, KerasMixin
 from tfmp.mixins.bit_selector import BitSelectorMixin
 from tfmp.mixins.candidate_kernels import CandidateKernelsMixin
 from tfmp.mixins.integer_operation_layer import IntegerOperationMixin
@@ -12,8 +14,8 @@ from tfmp.mixins.selection_cost import SelectionCostMixin
 register = keras.saving.register_keras_serializable(package="tfmp")
 
 
-class _FullPrecision:
-    def add_weight(self, *arguments, **options):
+class _FullPrecision(KerasMixin):
+    def add_weight(self, *arguments: Any, **options: Any) -> Any:
         """A variable that a policy of mixed precision does not cast: codes are exact in float32 alone."""
         return super().add_weight(*arguments, **{**options, "autocast": False})
 
@@ -21,7 +23,7 @@ class _FullPrecision:
 class Statistics(_FullPrecision):
     """Holds what training observes, in variables that replicas average."""
 
-    def add_weight(self, *arguments, **options):
+    def add_weight(self, *arguments: Any, **options: Any) -> Any:
         """A variable that replicas may assign: their mean, so that they cannot drift apart."""
         return super().add_weight(*arguments, **{"aggregation": "mean", **options})
 
@@ -33,20 +35,20 @@ class Statistics(_FullPrecision):
 class SelectingLayer(_FullPrecision):
     """Makes the children that choose the bits of a layer."""
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         super().build(input_shape)
         for name in ("weight_selector", "activation_selector", "candidate_kernels"):
             child = getattr(self, name, None)
             if child is not None:  # of what a configuration froze, Keras tells the layers inside nothing
                 child.trainable = self.trainable
 
-    def make_selector(self, bits, **arguments):
+    def make_selector(self, bits: Any, **arguments: Any) -> KerasLayer:
         return BitSelector(bits, dtype="float32", **arguments)
 
-    def make_candidate_kernels(self, bits, **arguments):
+    def make_candidate_kernels(self, bits: Any, **arguments: Any) -> KerasLayer:
         return CandidateKernels(bits, **arguments)
 
-    def make_selection_cost(self, *sizes, **arguments):
+    def make_selection_cost(self, *sizes: int, **arguments: Any) -> KerasLayer:
         return SelectionCost(*sizes, dtype="float32", **arguments)
 
 

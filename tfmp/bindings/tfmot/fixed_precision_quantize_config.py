@@ -1,8 +1,11 @@
 """TFMOT `QuantizeConfig` of a layer with fixed bits."""
 
+from typing import Any
+
 from tfmp.bindings.keras2.selecting_layer import register
 from tfmp.bindings.tfmot.mixed_precision_quantize_config import MixedPrecisionQuantizeConfig
 from tfmp.checks import check_integer
+from tfmp.quantizers import QuantizerLike
 
 
 @register
@@ -23,7 +26,14 @@ class FixedPrecisionQuantizeConfig(MixedPrecisionQuantizeConfig):
         >>> config = FixedPrecisionQuantizeConfig(weight_bits, activation_bits)
     """
 
-    def __init__(self, weight_bits, activation_bits, *, quantizer="lsq", signed_input=None):
+    def __init__(
+        self,
+        weight_bits: int,
+        activation_bits: int,
+        *,
+        quantizer: QuantizerLike | tuple[QuantizerLike, QuantizerLike] = "lsq",
+        signed_input: bool | None = None,
+    ):
         super().__init__(
             _one(weight_bits, "weight_bits"),
             _one(activation_bits, "activation_bits"),
@@ -31,7 +41,7 @@ class FixedPrecisionQuantizeConfig(MixedPrecisionQuantizeConfig):
             signed_input=signed_input,
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "weight_bits": None if self.weight_bits is None else self.weight_bits[0],
             "activation_bits": None if self.activation_bits is None else self.activation_bits[0],

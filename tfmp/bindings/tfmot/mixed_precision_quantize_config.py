@@ -1,7 +1,11 @@
 """TFMOT `QuantizeConfig` of a layer that chooses its bits."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from tensorflow_model_optimization.quantization.keras import QuantizeConfig
 
+from tfmp.annotations import KerasLayer
 from tfmp.bindings.keras2.selecting_layer import register
 from tfmp.bindings.tfmot.selecting_quantizer import SelectingQuantizer
 from tfmp.search.search_settings import SearchSettings
@@ -28,48 +32,55 @@ class MixedPrecisionQuantizeConfig(QuantizeConfig):
         >>> layer = quantize_annotate_layer(tf_keras.layers.Conv2D(8, 3), config)
     """
 
-    def __init__(self, weight_bits=(1, 2, 3, 4), activation_bits=(2, 3, 4), *, signed_input=None, **settings):
+    def __init__(
+        self,
+        weight_bits: int | Sequence[int] | None = (1, 2, 3, 4),
+        activation_bits: int | Sequence[int] | None = (2, 3, 4),
+        *,
+        signed_input: bool | None = None,
+        **settings: Any,
+    ):
         if "coupled" in settings:
             raise TypeError(
                 "`coupled` needs a convolution for each pair, and TFMOT calls a layer once: use the layers of "
                 f"`tfmp.keras2`, or omit it. Received: coupled={settings['coupled']!r}"
             )
-        bits = {"weight_bits": weight_bits, "activation_bits": activation_bits}
+        bits: dict[str, Any] = {"weight_bits": weight_bits, "activation_bits": activation_bits}
         self.settings = SearchSettings(**bits, signed_input=signed_input, **settings)
 
     @property
-    def weight_bits(self):
+    def weight_bits(self) -> Any:
         return self.settings.weight_bits
 
     @property
-    def activation_bits(self):
+    def activation_bits(self) -> Any:
         return self.settings.activation_bits
 
     @property
-    def arguments(self):
+    def arguments(self) -> dict[str, Any]:
         """Those of a `MixedPrecision*` layer that computes the same."""
         return {**self.settings.config(), "signed_input": self.settings.signed_input is not False}
 
-    def get_weights_and_quantizers(self, layer):
+    def get_weights_and_quantizers(self, layer: KerasLayer) -> list[tuple[Any, Any]]:
         return [] if self.weight_bits is None else [(getattr(layer, kernel_name(layer)), SelectingQuantizer())]
 
-    def set_quantize_weights(self, layer, quantize_weights):
+    def set_quantize_weights(self, layer: KerasLayer, quantize_weights: Sequence[Any]) -> None:
         for kernel in quantize_weights:
             setattr(layer, kernel_name(layer), kernel)
 
-    def get_activations_and_quantizers(self, layer):
+    def get_activations_and_quantizers(self, layer: KerasLayer) -> list[tuple[Any, Any]]:
         return []
 
-    def set_quantize_activations(self, layer, quantize_activations):
+    def set_quantize_activations(self, layer: KerasLayer, quantize_activations: Sequence[Any]) -> None:
         pass  # there are none: whoever reads the output quantizes it
 
-    def get_output_quantizers(self, layer):
+    def get_output_quantizers(self, layer: KerasLayer) -> list[Any]:
         return []
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {name: value for name, value in self.settings.config().items() if name != "coupled"}
 
 
-def kernel_name(layer) -> str:
+def kernel_name(layer: KerasLayer) -> str:
     """The attribute that holds the kernel of a layer of tf_keras."""
     return "depthwise_kernel" if hasattr(layer, "depthwise_kernel") else "kernel"

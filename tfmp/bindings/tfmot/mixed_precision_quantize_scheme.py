@@ -1,6 +1,8 @@
 """TFMOT scheme that assigns a configuration to each annotated layer."""
 
 import abc
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from tensorflow_model_optimization.quantization.keras import QuantizeLayoutTransform, QuantizeRegistry, QuantizeScheme
 
@@ -8,6 +10,8 @@ from tfmp.bindings.framework import framework_named
 from tfmp.bindings.layer_kinds import has_kernel, kernel_classes, kind_and_attributes
 from tfmp.bindings.tfmot.mixed_precision_quantize_config import MixedPrecisionQuantizeConfig
 from tfmp.bindings.tfmot.tfmot_framework import TfmotFramework
+from tfmp.graph import Graph
+from tfmp.search.search_settings import SearchSettings
 
 
 class MixedPrecisionQuantizeRegistry(QuantizeRegistry):
@@ -74,11 +78,18 @@ class QuantizeSchemeBase(QuantizeScheme):
         config: The `MixedPrecisionQuantizeConfig` of layers that are annotated without one.
     """
 
-    def __init__(self, config):
+    def __init__(self, config: Mapping[str, Any]):
         self.registry = MixedPrecisionQuantizeRegistry(config)
 
     @abc.abstractmethod
-    def quantize(self, graph, ours, *, theirs, stored):
+    def quantize(
+        self,
+        graph: Graph,
+        ours: Mapping[str, SearchSettings | None],
+        *,
+        theirs: Collection[str],
+        stored: Collection[str],
+    ) -> Graph:
         """Returns the graph with its annotated layers quantized.
 
         Args:
@@ -88,10 +99,10 @@ class QuantizeSchemeBase(QuantizeScheme):
             stored: Those of them whose output it quantizes.
         """
 
-    def get_layout_transformer(self):
+    def get_layout_transformer(self) -> Any:
         return MixedPrecisionQuantizeLayoutTransform(self)
 
-    def get_quantize_registry(self):
+    def get_quantize_registry(self) -> Any:
         return self.registry
 
 

@@ -1,8 +1,11 @@
 """TFMOT wrapper that also quantizes the layer's input."""
 
+from typing import Any
+
 import tensorflow as tf
 from tensorflow_model_optimization.quantization.keras import QuantizeWrapperV2
 
+from tfmp.annotations import KerasLayer, Tensor
 from tfmp.bindings.keras2 import layers as searchable
 from tfmp.bindings.keras2.selecting_layer import SelectingLayer, register
 from tfmp.bindings.tfmot.mixed_precision_quantize_config import kernel_name
@@ -26,34 +29,34 @@ class MixedPrecisionQuantizeWrapper(SelectingLayer, MixedPrecisionMixin, Quantiz
         weight_selector, activation_selector, candidate_kernels, selection_cost: As in a layer of `tfmp.keras2`.
     """
 
-    def __init__(self, layer, quantize_config, *, num_calls=1, **kwargs):
+    def __init__(self, layer: KerasLayer, quantize_config: Any, *, num_calls: int = 1, **kwargs: Any):
         super().__init__(layer, quantize_config, num_calls=num_calls, **quantize_config.arguments, **kwargs)
 
     @property
-    def searched_name(self):
+    def searched_name(self) -> str:
         return self.layer.name
 
     @property
-    def channel_axes(self):
+    def channel_axes(self) -> tuple[int, ...]:  # type: ignore[override]  # an attribute in classes for one kind
         return getattr(searchable, f"MixedPrecision{type(self.layer).__name__}").channel_axes
 
     @property
-    def kernel(self):
+    def kernel(self) -> Tensor:
         return getattr(self.layer, kernel_name(self.layer))
 
     @property
-    def bias(self):
+    def bias(self) -> Tensor | None:
         return self.layer.bias
 
-    def kernel_owner(self):
+    def kernel_owner(self) -> KerasLayer:
         return self.layer
 
-    def add_weight(self, *arguments, **options):
+    def add_weight(self, *arguments: Any, **options: Any) -> Any:
         # The one weight of its own is a counter of TFMOT: replicas cannot average integers.
         options = {"aggregation": tf.VariableAggregation.ONLY_FIRST_REPLICA, **options}
         return super().add_weight(*arguments, **options)
 
-    def call(self, inputs, training=None, **kwargs):
+    def call(self, inputs: Tensor, training: bool | None = None, **kwargs: Any) -> Any:
         training = False if training is None else training
         inputs = self.quantize_input(inputs, training)
         kernel = self.kernel
@@ -64,12 +67,12 @@ class MixedPrecisionQuantizeWrapper(SelectingLayer, MixedPrecisionMixin, Quantiz
         return outputs
 
     @property
-    def trainable_weights(self):
+    def trainable_weights(self) -> list[Any]:
         # TFMOT's own, which lacks the children and trains the kernels of frozen layers.
         return [v for v in self._every_weight() if v.trainable] if self.trainable else self._searching()
 
     @property
-    def non_trainable_weights(self):
+    def non_trainable_weights(self) -> list[Any]:
         trained = {id(variable) for variable in self.trainable_weights}
         return [variable for variable in self._every_weight() if id(variable) not in trained]
 
@@ -81,5 +84,5 @@ class MixedPrecisionQuantizeWrapper(SelectingLayer, MixedPrecisionMixin, Quantiz
         own += [v for child in children if child is not None for v in child.variables]
         return list({id(variable): variable for variable in own}.values())
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**QuantizeWrapperV2.get_config(self), "num_calls": self.num_calls}
