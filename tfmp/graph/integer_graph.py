@@ -6,35 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from tfmp.checks import check_choice
 from tfmp.graph.runtime_limits import BOUNDED_OUTPUTS, CODE_SPAN, INT8_HIGH, LARGEST_INPUT, SMALLEST_SCALE
 
 COMPARISONS = ("greater", "greater_equal", "less", "less_equal", "equal", "not_equal")
-NUMBER_OPERATIONS = ("cast", "arg_max", "arg_min", *COMPARISONS, "logical_and", "logical_or", "logical_not")
-OPERATIONS = (
-    "quantize",
-    "dequantize",
-    "conv2d",
-    "depthwise_conv2d",
-    "dense",
-    "conv2d_transpose",
-    "add",
-    "subtract",
-    "multiply",
-    "activation",
-    "mean",
-    "average_pool",
-    "max_pool",
-    "resize",
-    "pad",
-    "slice",
-    "transpose",
-    "reshape",
-    "concatenate",
-    "softmax",
-    *NUMBER_OPERATIONS,
-)
-ACTIVATIONS = ("sigmoid", "tanh", "elu", "leaky_relu", "gelu")
 
 
 def compared_type(dtypes: Sequence[str], operand: Any = 0) -> str:
@@ -183,11 +157,11 @@ class IntegerOperation:
 
     Args:
         name: Unique in the graph.
-        kind: One of `OPERATIONS`.
+        kind: One of the table.
         inputs: Names of the input tensors.
         output: Name of the output tensor.
-        attributes: As in the table. `function` is one of `ACTIVATIONS`; pairs are (height, width); `padding` is
-            `"same"` or `"valid"`.
+        attributes: As in the table. `function` is `"sigmoid"`, `"tanh"`, `"elu"`, `"leaky_relu"` or `"gelu"`; pairs are
+            (height, width); `padding` is `"same"` or `"valid"`.
         constants: As in the table. `kernel` int8 codes (`conv2d`: `[h, w, in / groups, out]`), `bias` int32 per output
             channel in units of `input_scale * kernel_scale`, `kernel_scale` float32 per output channel.
         layer: Name of the layer of the user's model it computes, `""` if it has none of its own.
@@ -200,9 +174,6 @@ class IntegerOperation:
     attributes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     constants: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
     layer: str = ""
-
-    def __post_init__(self) -> None:
-        check_choice("kind", self.kind, OPERATIONS, where=f"Operation `{self.name}`")
 
     @property
     def reach(self) -> np.ndarray:

@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from tfmp.annotations import KerasMixin
+from tfmp.checks import check_choice
 from tfmp.graph import Grid
 from tfmp.ops import integer
 
@@ -41,7 +42,7 @@ class IntegerOperationMixin(KerasMixin):
         # A policy of mixed precision would cast codes to float16.
         super().__init__(**{"trainable": False, "dtype": "float32", **kwargs})
         self.supports_jit = False  # XLA rounds otherwise
-        self.kind = kind
+        self.kind = check_choice("kind", kind, integer.COMPUTATIONS, where=f"Layer `{self.name}`")
         self.input_grids = [None if entry is None else Grid(*entry) for entry in input_grids]
         self.grid = None if grid is None else Grid(*grid)
         self.attributes = dict(attributes)
@@ -65,53 +66,17 @@ class IntegerOperationMixin(KerasMixin):
         return tf.ensure_shape(outputs, (None, *self.fixed_output_shape[1:]))  # a fixed batch is that of the file alone
 
     def _compute(self, tensors):
-        x, grid, input_grid = tensors[0], self.grid, self.input_grids[0]
-        attributes = {**_DEFAULTS, "strides": self.attributes.get("pool_size", (1, 1)), **self.attributes}
-        match self.kind:
-            case "quantize":
-                return integer.quantize(x, grid=grid)
-            case "dequantize":
-                return integer.dequantize(x, input_grid=input_grid)
-            case "conv2d" | "depthwise_conv2d" | "conv2d_transpose" | "dense":
-                return self._product(x, attributes)
-            case "add":
-                return integer.add(*tensors, grids=self.input_grids, grid=grid)
-            case "subtract":
-                return integer.add(*tensors, grids=self.input_grids, grid=grid, sign=-1)
-            case "multiply":
-                return integer.multiply(*tensors, grids=self.input_grids, grid=grid)
-            case "activation":
-                return integer.activation(x, input_grid=input_grid, grid=grid, attributes=attributes)
-            case "mean":
-                return integer.mean(x, input_grid=input_grid, grid=grid, keepdims=attributes["keepdims"])
-            case "average_pool":
-                return integer.average_pool(x, grid=grid, attributes=attributes)
-            case "max_pool":
-                return integer.max_pool(x, attributes=attributes)
-            case "resize":
-                return integer.resize(x, size=self.fixed_output_shape[1:3])
-            case "pad":
-                return integer.pad(x, attributes=attributes)
-            case "slice":
-                return integer.slice_codes(x, attributes=attributes)
-            case "transpose":
-                return tf.transpose(x, attributes["permutation"])
-            case "reshape":
-                return tf.reshape(x, (-1, *self.fixed_output_shape[1:]))
-            case "concatenate":
-                return tf.concat(tensors, attributes["axis"])
-            case "softmax":
-                return integer.softmax(x, input_grid=input_grid, grid=grid)
-            case _ if self.kind in integer.NUMBERS:
-                return integer.compute_numbers(self.kind, tensors, attributes=attributes, dtype=self.output_dtype)
-        raise ValueError(f"Layer `{self.name}`: the operation {self.kind!r} is unknown.")
-
-    def _product(self, x, attributes):
-        kernel, bias, scale = (
-            tf.convert_to_tensor(getattr(self, f"{name}_constant")) for name in ("kernel", "bias", "kernel_scale")
+        strides = self.attributes.get("pool_size", (1, 1))
+        operation = integer.Operation(
+            kind=self.kind,
+            input_grids=self.input_grids,
+            grid=self.grid,
+            attributes={**_DEFAULTS, "strides": strides, **self.attributes},
+            output_shape=self.fixed_output_shape,
+            output_dtype=self.output_dtype,
+            constants={name: tf.convert_to_tensor(getattr(self, f"{name}_constant")) for name in self.constant_shapes},
         )
-        multiplier = integer.multiplier(scale, input_grid=self.input_grids[0], grid=self.grid)
-        return integer.product(x, kernel, bias, multiplier, kind=self.kind, attributes=attributes)
+        return integer.COMPUTATIONS[self.kind](tensors, operation)
 
     def compute_output_shape(self, *_):
         return self.fixed_output_shape

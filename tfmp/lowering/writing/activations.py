@@ -2,18 +2,26 @@
 
 import numpy as np
 
-from tfmp.graph.integer_graph import ACTIVATIONS, FIXED_GRIDS, IntegerOperation
+from tfmp.graph.integer_graph import FIXED_GRIDS, IntegerOperation
 from tfmp.graph.runtime_limits import LEAKY_RELU_FACTORS
 from tfmp.lowering.writing.sink import Options
 from tfmp.lowering.writing.tensor_table import TensorTable
+
+_OPERATORS = {  # function to the operator of the file
+    "sigmoid": "LOGISTIC",
+    "tanh": "TANH",
+    "elu": "ELU",
+    "leaky_relu": "LEAKY_RELU",
+    "gelu": "GELU",
+}
 
 
 def write_activation(table: TensorTable, operation: IntegerOperation) -> None:
     """LOGISTIC, TANH, ELU, LEAKY_RELU or GELU."""
     function, grid = operation.attributes["function"], table.grid(operation.output)
-    if function not in ACTIVATIONS:
+    if function not in _OPERATORS:
         raise ValueError(
-            f"`function` must be one of {', '.join(ACTIVATIONS)}. Received: {function!r} at operation "
+            f"`function` must be one of {', '.join(_OPERATORS)}. Received: {function!r} at operation "
             f"{operation.name!r}. Compose it of these, additions and products."
         )
     if grid != FIXED_GRIDS.get(function, grid):
@@ -21,7 +29,7 @@ def write_activation(table: TensorTable, operation: IntegerOperation) -> None:
             f"{function} writes {FIXED_GRIDS[function]}. Received: {grid} at operation {operation.name!r}. Requantize "
             "its output, and give narrower bounds as `low` and `high`."
         )
-    kind, version, options = {"sigmoid": "LOGISTIC", "tanh": "TANH"}.get(function, function.upper()), 1, None
+    kind, version, options = _OPERATORS[function], 1, None
     if function == "leaky_relu":
         version, options = 2, _leaky_options(table, operation)
     elif function == "gelu":
@@ -45,3 +53,8 @@ def _leaky_options(table, operation):
             "Requantize the input, or use a ReLU for a slope of almost zero."
         )
     return Options("LeakyReluOptions", {"alpha": alpha})
+
+
+WRITERS = {
+    "activation": write_activation,
+}

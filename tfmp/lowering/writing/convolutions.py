@@ -179,3 +179,11 @@ def _check_constants(operation, kernel, channels, input_grid, output_grid):
             f"{LARGEST_PRODUCT:.0f}: beyond, the runtime overflows. Received: {product:.4g} at operation "
             f"{operation.name!r}. Give the channel a smaller scale: its output is out of range all the same."
         )
+
+
+WRITERS = {
+    "conv2d": write_conv2d,
+    "depthwise_conv2d": write_depthwise_conv2d,
+    "dense": write_dense,
+    "conv2d_transpose": write_conv2d_transpose,
+}

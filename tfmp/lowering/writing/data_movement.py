@@ -82,3 +82,13 @@ def _add(table, operation, kind, options, *, version=2, **arguments):
     grids = [table.grid(name) for name in operation.inputs]
     reach = min(grid.low for grid in grids), max(grid.high for grid in grids)
     table.add_operator(operation, kind, inputs, version=version, options=options, reach=reach, keeps_zero_point=True)
+
+
+WRITERS = {
+    "pad": write_pad,
+    "slice": write_slice,
+    "transpose": write_transpose,
+    "resize": write_resize,
+    "reshape": write_reshape,
+    "concatenate": write_concatenate,
+}

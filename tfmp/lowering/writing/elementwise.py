@@ -68,3 +68,11 @@ def write_softmax(table: TensorTable, operation: IntegerOperation) -> None:
     inputs = [table.index(operation.inputs[0])]
     reach = (grid.low, grid.high)
     table.add_operator(operation, "SOFTMAX", inputs, version=2, options=options, reach=reach, keeps_zero_point=True)
+
+
+WRITERS = {
+    "add": write_add,
+    "subtract": write_subtract,
+    "multiply": write_multiply,
+    "softmax": write_softmax,
+}

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tfmp.graph.integer_graph import IntegerOperation
+from tfmp.graph.integer_graph import COMPARISONS, IntegerOperation
 from tfmp.graph.runtime_limits import INDEX_TYPES
 from tfmp.lowering.writing.sink import TENSOR_TYPES, Options
 from tfmp.lowering.writing.tensor_table import TensorTable
@@ -72,3 +72,11 @@ def _known_type(table, name, operation):
 
 def _add(table, operation, kind, inputs, options):
     table.sink.operator(kind, inputs, [table.index(operation.output)], version=1, options=options)
+
+
+WRITERS = {
+    "cast": write_cast,
+    **dict.fromkeys(("arg_max", "arg_min"), write_index),
+    **dict.fromkeys(COMPARISONS, write_comparison),
+    **dict.fromkeys(("logical_and", "logical_or", "logical_not"), write_logical),
+}

@@ -86,3 +86,10 @@ def _pads(table, operation):
         (math.ceil(size / stride) - 1) * stride + window > size
         for size, stride, window in zip(sizes, strides, pool_size, strict=True)
     )
+
+
+WRITERS = {
+    "mean": write_mean,
+    "average_pool": write_average_pool,
+    "max_pool": write_max_pool,
+}

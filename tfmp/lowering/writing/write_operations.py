@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from tfmp.checks import check_choice, check_integer
-from tfmp.graph.integer_graph import COMPARISONS, IntegerGraph, IntegerOperation
+from tfmp.graph.integer_graph import IntegerGraph, IntegerOperation
 from tfmp.lowering.writing import (
     activations,
     convolutions,
@@ -17,29 +17,12 @@ from tfmp.lowering.writing.sink import Sink
 from tfmp.lowering.writing.tensor_table import TensorTable
 
 _WRITERS = {
-    "conv2d": convolutions.write_conv2d,
-    "depthwise_conv2d": convolutions.write_depthwise_conv2d,
-    "dense": convolutions.write_dense,
-    "conv2d_transpose": convolutions.write_conv2d_transpose,
-    "add": elementwise.write_add,
-    "subtract": elementwise.write_subtract,
-    "multiply": elementwise.write_multiply,
-    "activation": activations.write_activation,
-    "mean": pooling.write_mean,
-    "average_pool": pooling.write_average_pool,
-    "max_pool": pooling.write_max_pool,
-    "resize": data_movement.write_resize,
-    "pad": data_movement.write_pad,
-    "slice": data_movement.write_slice,
-    "transpose": data_movement.write_transpose,
-    "reshape": data_movement.write_reshape,
-    "concatenate": data_movement.write_concatenate,
-    "softmax": elementwise.write_softmax,
-    "cast": numbers.write_cast,
-    "arg_max": numbers.write_index,
-    "arg_min": numbers.write_index,
-    **dict.fromkeys(COMPARISONS, numbers.write_comparison),
-    **dict.fromkeys(("logical_and", "logical_or", "logical_not"), numbers.write_logical),
+    **convolutions.WRITERS,
+    **elementwise.WRITERS,
+    **activations.WRITERS,
+    **pooling.WRITERS,
+    **data_movement.WRITERS,
+    **numbers.WRITERS,
 }
 
 
@@ -89,8 +72,9 @@ def write_operations(
                 wanted = output_type if operation.output in graph.outputs else "float32"
                 quantize_dequantize.write_dequantize(table, operation, wanted)
             else:
+                check_choice("kind", operation.kind, _WRITERS, where=f"Operation `{operation.name}`")
                 _WRITERS[operation.kind](table, operation)
-        except (KeyError, ValueError):
+        except ValueError:
             if otherwise is None:
                 raise
             otherwise(table, operation)

@@ -8,29 +8,19 @@ are therefore computed in float64, where this changes nothing. Do not compile wi
 one step, which changes some ties of `mean`.
 """
 
-from tfmp.ops.integer.activation import activation
-from tfmp.ops.integer.convolutions import multiplier, product
-from tfmp.ops.integer.data_movement import pad, resize, slice_codes
-from tfmp.ops.integer.elementwise import add, clip, dequantize, multiply, quantize, softmax
-from tfmp.ops.integer.numbers import NUMBERS, compute_numbers
-from tfmp.ops.integer.pooling import average_pool, max_pool, mean
+from tfmp.ops.integer import activation, convolutions, data_movement, elementwise, numbers, pooling
+from tfmp.ops.integer.convolutions import multiplier
+from tfmp.ops.integer.elementwise import clip
+from tfmp.ops.integer.operation import Computation, Operation
 
-__all__ = [
-    "NUMBERS",
-    "activation",
-    "add",
-    "average_pool",
-    "clip",
-    "compute_numbers",
-    "dequantize",
-    "max_pool",
-    "mean",
-    "multiplier",
-    "multiply",
-    "pad",
-    "product",
-    "quantize",
-    "resize",
-    "slice_codes",
-    "softmax",
-]
+# Kind of an integer operation to what computes it; a new one is an entry in the file of its family.
+COMPUTATIONS: dict[str, Computation] = {
+    **convolutions.COMPUTATIONS,
+    **elementwise.COMPUTATIONS,
+    **activation.COMPUTATIONS,
+    **pooling.COMPUTATIONS,
+    **data_movement.COMPUTATIONS,
+    **numbers.COMPUTATIONS,
+}
+
+__all__ = ["COMPUTATIONS", "Computation", "Operation", "clip", "multiplier"]

@@ -1,7 +1,7 @@
 """Activation functions on codes."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfmp.graph import Grid
 from tfmp.graph.runtime_limits import LEAKY_RELU_BITS
+from tfmp.ops.integer.operation import Computation, Operation
 
 
 def activation(x: tf.Tensor, *, input_grid: Grid, grid: Grid, attributes: Mapping[str, Any]) -> tf.Tensor:
@@ -56,3 +57,11 @@ def _gelu(x, approximate):
         cubic = x + np.float32(0.044715) * x * x * x
         return half * (np.float32(1) + _rounded(np.tanh)(np.float32(math.sqrt(2 / math.pi)) * cubic))
     return half * _rounded(np.vectorize(math.erfc, otypes=[np.float64]))(x * np.float32(-math.sqrt(0.5)))
+
+
+def _activation(tensors: Sequence[tf.Tensor], operation: Operation) -> tf.Tensor:
+    (grid,) = operation.input_grids
+    return activation(tensors[0], input_grid=grid, grid=operation.grid, attributes=operation.attributes)
+
+
+COMPUTATIONS: dict[str, Computation] = {"activation": _activation}

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tfmp.annotations import Tensor
 from tfmp.graph import Grid
+from tfmp.ops.integer.operation import Computation, Operation
 
 
 def multiplier(kernel_scale: Tensor, *, input_grid: Grid, grid: Grid) -> tf.Tensor:
@@ -80,3 +81,14 @@ def margins(x: tf.Tensor, window: Sequence[int], attributes: Mapping[str, Any]) 
             missing = max(0, (-(-size // stride) - 1) * stride + reach - size)
             around[axis + 1] = (missing // 2, missing - missing // 2)
     return around
+
+
+def _product(tensors: Sequence[tf.Tensor], operation: Operation) -> tf.Tensor:
+    kernel, bias, scale = (operation.constants[name] for name in ("kernel", "bias", "kernel_scale"))
+    factor = multiplier(scale, input_grid=operation.input_grids[0], grid=operation.grid)
+    return product(tensors[0], kernel, bias, factor, kind=operation.kind, attributes=operation.attributes)
+
+
+COMPUTATIONS: dict[str, Computation] = dict.fromkeys(
+    ("conv2d", "depthwise_conv2d", "conv2d_transpose", "dense"), _product
+)

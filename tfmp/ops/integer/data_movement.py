@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfmp.graph.runtime_limits import RESIZE_BITS
+from tfmp.ops.integer.operation import Computation
 
 
 def pad(x: tf.Tensor, *, attributes: Mapping[str, Any]) -> tf.Tensor:
@@ -39,3 +40,13 @@ def _neighbours(source, target):
     low = centres.astype(np.int32)
     weight = np.rint((centres - low.astype(np.float32)) * np.float32(2**RESIZE_BITS))
     return low, np.minimum(low + 1, source - 1), weight.astype(np.float64)
+
+
+COMPUTATIONS: dict[str, Computation] = {
+    "pad": lambda tensors, operation: pad(tensors[0], attributes=operation.attributes),
+    "slice": lambda tensors, operation: slice_codes(tensors[0], attributes=operation.attributes),
+    "transpose": lambda tensors, operation: tf.transpose(tensors[0], operation.attributes["permutation"]),
+    "reshape": lambda tensors, operation: tf.reshape(tensors[0], (-1, *operation.output_shape[1:])),
+    "concatenate": lambda tensors, operation: tf.concat(tensors, operation.attributes["axis"]),
+    "resize": lambda tensors, operation: resize(tensors[0], size=operation.output_shape[1:3]),
+}

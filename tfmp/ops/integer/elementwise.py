@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tfmp.graph import Grid
 from tfmp.graph.runtime_limits import SUM_BITS
+from tfmp.ops.integer.operation import Computation, Operation
 
 
 def clip(codes: tf.Tensor, low: float, high: float) -> tf.Tensor:
@@ -44,3 +45,18 @@ def softmax(x: tf.Tensor, *, input_grid: Grid, grid: Grid) -> tf.Tensor:
     """Computes the softmax over the last axis."""
     probabilities = tf.nn.softmax(tf.cast(x, tf.float64) * input_grid.scale)
     return tf.cast(tf.round(probabilities / grid.scale), tf.float32)
+
+
+def _sum(tensors: Sequence[tf.Tensor], operation: Operation) -> tf.Tensor:
+    sign = 1 if operation.kind == "add" else -1
+    return add(*tensors, grids=operation.input_grids, grid=operation.grid, sign=sign)
+
+
+COMPUTATIONS: dict[str, Computation] = {
+    "quantize": lambda tensors, operation: quantize(tensors[0], grid=operation.grid),
+    "dequantize": lambda tensors, operation: dequantize(tensors[0], input_grid=operation.input_grids[0]),
+    "add": _sum,
+    "subtract": _sum,
+    "multiply": lambda tensors, operation: multiply(*tensors, grids=operation.input_grids, grid=operation.grid),
+    "softmax": lambda tensors, operation: softmax(tensors[0], input_grid=operation.input_grids[0], grid=operation.grid),
+}

@@ -1,9 +1,10 @@
 """Casts, comparisons and arg-max, which work on numbers instead of codes."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import tensorflow as tf
+
+from tfmp.ops.integer.operation import Computation, Operation
 
 _COMPARISONS = {
     "greater": tf.greater,
@@ -15,18 +16,11 @@ _COMPARISONS = {
 }
 _LOGICAL = {"logical_and": tf.logical_and, "logical_or": tf.logical_or, "logical_not": tf.logical_not}
 _INDICES = {"arg_max": tf.argmax, "arg_min": tf.argmin}
-NUMBERS = ("cast", *_COMPARISONS, *_LOGICAL, *_INDICES)
 
 
-def compute_numbers(kind: str, tensors: Sequence[tf.Tensor], *, attributes: Mapping[str, Any], dtype: str) -> tf.Tensor:
-    """Computes an operation of `NUMBERS`; attributes as in `tfmp.graph.IntegerOperation`.
-
-    Args:
-        kind: Kind of the operation.
-        tensors: Its inputs.
-        attributes: Attributes of the operation.
-        dtype: Type of its output.
-    """
+def compute_numbers(tensors: Sequence[tf.Tensor], operation: Operation) -> tf.Tensor:
+    """Computes a cast, a comparison, a logical operation or the position of an extreme."""
+    kind, attributes, dtype = operation.kind, operation.attributes, operation.output_dtype
     if kind in _LOGICAL:
         return _LOGICAL[kind](*(tf.cast(tensor, tf.bool) for tensor in tensors))
     if kind in _INDICES:
@@ -38,3 +32,6 @@ def compute_numbers(kind: str, tensors: Sequence[tf.Tensor], *, attributes: Mapp
             tensors = [operand, *tensors] if attributes["operand_first"] else [*tensors, operand]
         return _COMPARISONS[kind](*tensors)
     return tf.cast(tensors[0], dtype)
+
+
+COMPUTATIONS: dict[str, Computation] = dict.fromkeys(("cast", *_COMPARISONS, *_LOGICAL, *_INDICES), compute_numbers)

@@ -1,7 +1,7 @@
 """Pooling on codes."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfmp.graph import Grid
 from tfmp.ops.integer.convolutions import margins
+from tfmp.ops.integer.operation import Computation, Operation
 
 
 def mean(x: tf.Tensor, *, input_grid: Grid, grid: Grid, keepdims: bool) -> tf.Tensor:
@@ -41,3 +42,17 @@ def average_pool(x: tf.Tensor, *, grid: Grid, attributes: Mapping[str, Any]) -> 
 def max_pool(x: tf.Tensor, *, attributes: Mapping[str, Any]) -> tf.Tensor:
     """Computes the maximum over windows."""
     return tf.nn.max_pool2d(x, attributes["pool_size"], attributes["strides"], attributes["padding"].upper())
+
+
+def _mean(tensors: Sequence[tf.Tensor], operation: Operation) -> tf.Tensor:
+    (grid,) = operation.input_grids
+    return mean(tensors[0], input_grid=grid, grid=operation.grid, keepdims=operation.attributes["keepdims"])
+
+
+COMPUTATIONS: dict[str, Computation] = {
+    "mean": _mean,
+    "average_pool": lambda tensors, operation: average_pool(
+        tensors[0], grid=operation.grid, attributes=operation.attributes
+    ),
+    "max_pool": lambda tensors, operation: max_pool(tensors[0], attributes=operation.attributes),
+}
