@@ -3,6 +3,7 @@
 import importlib.metadata
 import json
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -61,14 +62,14 @@ class TFLiteBytes(Cost):
         )
         return float(_BASE_BYTES + about + counter.total_bytes - priced)
 
-    def _kernel_bytes(self, shape, weight_format):
+    def _kernel_bytes(self, shape: LayerShape, weight_format: CodeFormat) -> int:
         if weight_format.is_float:
             return _FLOAT_BYTES * shape.num_weights
         storage = weight_storage(shape, weight_format.low, weight_format.high, mode=self.mode)
         gathering = 0 if storage.container_bits == 8 else gathering_bytes(shape, storage.container_bits)[0]
         return content_bytes(storage.kernel_bytes) + gathering
 
-    def _metadata(self, graph):
+    def _metadata(self, graph: Graph) -> dict[str, Any]:
         bits = {layer.name: [8, 8] for layer in graph.in_order() if layer.shape is not None and layer.is_quantized}
         doors = [{name: "float32" for name in names} for names in (graph.input_names, graph.output_names)]
         return {
@@ -80,7 +81,7 @@ class TFLiteBytes(Cost):
         }
 
 
-def _clip_bytes(shape, activation_format):
+def _clip_bytes(shape: LayerShape, activation_format: CodeFormat) -> int:
     """Codes that fill neither INT8 nor start at zero are clipped by an operator of its own."""
     if activation_format.is_float or activation_format.low == 0 or activation_format.bits == 8:
         return 0
@@ -90,10 +91,13 @@ def _clip_bytes(shape, activation_format):
     return counter.total_bytes
 
 
-def _float_structure(graph):
+def _float_structure(graph: Graph) -> int:
     counter = ByteCounter()
+    indices = {}
     for call in graph.calls:
         for name in call.outputs:
-            counter.tensor(name, graph.tensors[name].shape, dtype="float32")
-        counter.operator(call.layer, call.inputs, call.outputs, version=1, options=Options(call.layer))
+            shape: Any = graph.tensors[name].shape  # with a free batch, which takes as many bytes
+            indices[name] = counter.tensor(name, shape, dtype="float32")
+        inputs, outputs = ([indices[name] for name in names] for names in (call.inputs, call.outputs))
+        counter.operator(call.layer, inputs, outputs, version=1, options=Options(call.layer))
     return _BASE_BYTES + counter.total_bytes

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import math
+from typing import Any
 
 import numpy as np
 
@@ -95,7 +96,14 @@ def gathering_bytes(shape: LayerShape, container_bits: int) -> tuple[int, int]:
 
 
 @functools.lru_cache(maxsize=4096)
-def _gathering_bytes(is_dense, kernel_size, strides, channels, output_size, container_bits):
+def _gathering_bytes(
+    is_dense: bool,
+    kernel_size: tuple[int, int],
+    strides: tuple[int, int],
+    channels: int,
+    output_size: tuple[int, int],
+    container_bits: int,
+) -> tuple[int, int]:
     counter, grid = ByteCounter(), OpenGrid.of("input", INT8_LOW, INT8_HIGH)
     (rows, columns), (height, width) = kernel_size, output_size
     is_window = math.prod(kernel_size) * math.prod(strides) > 1
@@ -107,7 +115,8 @@ def _gathering_bytes(is_dense, kernel_size, strides, channels, output_size, cont
     tensors = {"input": (1, *sizes, channels), "output": (1, height, width, 1)}
     kernel = OpenArray((channels, 1) if is_dense else (rows, columns, channels, 1), np.int8, "kernel")
     attributes = {"strides": strides, "container_bits": container_bits}
-    operation = IntegerOperation("", "conv2d", ("input",), "output", attributes, {"kernel": kernel})
+    constants: dict[str, Any] = {"kernel": kernel}
+    operation = IntegerOperation("", "conv2d", ("input",), "output", attributes, constants)
     graph = IntegerGraph(
         "", (), {name: IntegerTensor(name, shape, grid) for name, shape in tensors.items()}, ("input",), (), ()
     )

@@ -40,7 +40,7 @@ def write_activation(table: TensorTable, operation: IntegerOperation) -> None:
     table.add_operator(operation, kind, inputs, version=version, options=options, keeps_zero_point=True)
 
 
-def _leaky_options(table, operation):
+def _leaky_options(table: TensorTable, operation: IntegerOperation) -> Options:
     alpha = float(np.float32(operation.attributes["negative_slope"]))
     scale = np.float32(table.grid(operation.output).scale)
     ratio = np.float32(table.grid(operation.inputs[0]).scale) / scale

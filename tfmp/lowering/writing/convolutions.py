@@ -1,7 +1,10 @@
 """Operators that multiply by constant codes: convolutions and dense layers."""
 
+from typing import Any
+
 import numpy as np
 
+from tfmp.graph import Grid
 from tfmp.graph.integer_graph import IntegerOperation
 from tfmp.graph.open_values import Constant, OpenArray, is_open, opened, padded, products_of_scales
 from tfmp.graph.runtime_limits import LARGEST_KERNEL_CODE, LARGEST_PRODUCT, MULTIPLIER_LIMIT, SMALLEST_SCALE
@@ -46,7 +49,7 @@ def write_depthwise_conv2d(table: TensorTable, operation: IntegerOperation) -> N
     add_depthwise(table, operation, kernel)
 
 
-def add_depthwise(table: TensorTable, operation: IntegerOperation, kernel: Constant, **arguments) -> None:
+def add_depthwise(table: TensorTable, operation: IntegerOperation, kernel: Constant, **arguments: Any) -> None:
     """Appends a depthwise convolution by the operation's constants and an `[h, w, channels, multiplier]` kernel."""
     height, width, channels, depth_multiplier = kernel.shape
     window = window_options(operation, dilates=True)
@@ -68,7 +71,7 @@ def write_dense(table: TensorTable, operation: IntegerOperation) -> None:
     _add_fully_connected(table, operation, source, kernel)
 
 
-def _add_fully_connected(table, operation, source, kernel):
+def _add_fully_connected(table: TensorTable, operation: IntegerOperation, source: int | None, kernel: Constant) -> None:
     """FULLY_CONNECTED with an `[in, out]` kernel; `source` is the index of its input if that is not the operation's."""
     keeps = len(table.shape(operation.output)) > 2
     options = Options("FullyConnectedOptions", {**UNFUSED, "keep_num_dims": keeps})
@@ -102,10 +105,10 @@ def write_conv2d_transpose(table: TensorTable, operation: IntegerOperation) -> N
             f"`conv2d_transpose` makes {expected} of height and width. Received: {shape[1:3]} at operation "
             f"{operation.name!r}. Leave `output_padding` away; put a `pad` or `slice` operation behind it."
         )
-    source, kernel, bias = _with_constants(table, operation, kernel.transpose(2, 0, 1, 3), axis=0)
+    source, kernel_index, bias = _with_constants(table, operation, kernel.transpose(2, 0, 1, 3), axis=0)
     sizes = table.sink.constant(f"{operation.name}/shape", np.array(shape, np.int32))
     options = Options("TransposeConvOptions", {**UNFUSED, **window})
-    table.add_operator(operation, "TRANSPOSE_CONV", [sizes, kernel, source, bias], version=4, options=options)
+    table.add_operator(operation, "TRANSPOSE_CONV", [sizes, kernel_index, source, bias], version=4, options=options)
 
 
 def window_options(operation: IntegerOperation, *, dilates: bool = False) -> dict[str, int | str]:
@@ -123,7 +126,7 @@ def window_options(operation: IntegerOperation, *, dilates: bool = False) -> dic
     return window
 
 
-def _with_constants(table, operation, kernel, axis):
+def _with_constants(table: TensorTable, operation: IntegerOperation, kernel: Constant, axis: int) -> list[int]:
     kernel_scale, bias = (operation.constants[name] for name in ("kernel_scale", "bias"))
     input_grid, output_grid = (table.grid(name) for name in (operation.inputs[0], operation.output))
     unknown = is_open(kernel, kernel_scale, bias, input_grid, output_grid)
@@ -142,11 +145,13 @@ def _with_constants(table, operation, kernel, axis):
     ]
 
 
-def _each(scales):
+def _each(scales: Constant) -> Any:
     return scales if isinstance(scales, OpenArray) else tuple(scales.tolist())
 
 
-def _check_constants(operation, kernel, channels, input_grid, output_grid):
+def _check_constants(
+    operation: IntegerOperation, kernel: np.ndarray, channels: tuple[int, ...], input_grid: Grid, output_grid: Grid
+) -> None:
     """Raises `ValueError` for constants that the runtime does not compute with exactly."""
     kernel_scale, bias = (np.asarray(operation.constants[name]) for name in ("kernel_scale", "bias"))
     if kernel.dtype != np.int8 or kernel.size == 0 or np.abs(kernel.astype(np.int16)).max() > LARGEST_KERNEL_CODE:

@@ -1,5 +1,7 @@
 """Operators that keep the scale of codes: they move them, and resizing weighs neighbours."""
 
+from typing import Any
+
 import numpy as np
 
 from tfmp.graph.integer_graph import IntegerOperation
@@ -73,7 +75,15 @@ def write_concatenate(table: TensorTable, operation: IntegerOperation) -> None:
     _add(table, operation, "CONCATENATION", Options("ConcatenationOptions", {**UNFUSED, "axis": axis}))
 
 
-def _add(table, operation, kind, options, *, version=2, **arguments):
+def _add(
+    table: TensorTable,
+    operation: IntegerOperation,
+    kind: str,
+    options: Options | None,
+    *,
+    version: int = 2,
+    **arguments: Any,
+) -> None:
     """Appends an operator that takes its arguments as int32 tensors behind the operation's inputs."""
     table.same_grid(operation)
     inputs = [table.index(name) for name in operation.inputs]

@@ -33,7 +33,7 @@ def write_multiply(table: TensorTable, operation: IntegerOperation) -> None:
     table.add_operator(operation, "MUL", inputs, version=2, options=Options("MulOptions", UNFUSED))
 
 
-def _write_sum(table, operation, kind, options):
+def _write_sum(table: TensorTable, operation: IntegerOperation, kind: str, options: Options) -> None:
     _check_shapes(table, operation)
     scale = np.float32(table.grid(operation.output).scale)
     ratios = [np.float32(table.grid(name).scale) / scale for name in operation.inputs]
@@ -48,7 +48,7 @@ def _write_sum(table, operation, kind, options):
     table.add_operator(operation, kind, inputs, version=2, options=options)
 
 
-def _check_shapes(table, operation):
+def _check_shapes(table: TensorTable, operation: IntegerOperation) -> None:
     """Two inputs whose sizes, axis by axis, are equal or 1."""
     shapes = [table.shape(name) for name in operation.inputs]
     fit = len(shapes) == 2 and len(shapes[0]) == len(shapes[1])

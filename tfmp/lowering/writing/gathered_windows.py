@@ -1,6 +1,8 @@
 """The input of a packed kernel: everything that one output is computed from, side by side in the last axis."""
 
 import math
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -84,7 +86,7 @@ def filled_input(table: TensorTable, operation: IntegerOperation) -> tuple[int, 
     return codes.index, padded(kernel, [(0, missing), (0, 0)])
 
 
-def _paddings(sizes, output, operation):
+def _paddings(sizes: Sequence[int], output: Sequence[int], operation: IntegerOperation) -> Iterator[tuple[int, int]]:
     """What lies before and behind each axis: padding, and what fills the last step."""
     kernel, attributes = operation.constants["kernel"], operation.attributes
     steps = zip(attributes.get("strides", (1, 1)), attributes.get("dilation", (1, 1)), strict=True)
@@ -102,13 +104,13 @@ def _paddings(sizes, output, operation):
 class _Codes:
     """The codes of an operation's input on their way, through operators that only move them."""
 
-    def __init__(self, table, operation):
+    def __init__(self, table: TensorTable, operation: IntegerOperation):
         name = operation.inputs[0]
         grid = table.grid(name)
         self.index, self.shape = table.index(name), table.shape(name)
         self._sink, self._quantization = table.sink, Quantization(scales_of(grid), grid.zero_point)
 
-    def pad(self, paddings):
+    def pad(self, paddings: Sequence[tuple[int, int]]) -> None:
         """Puts code 0 before and behind every axis but the batch."""
         if np.any(paddings):
             paddings = [(0, 0), *paddings]
@@ -116,7 +118,7 @@ class _Codes:
             self.index = self._moved("PAD", [self.index, self._constant(paddings)], shape, version=2)
             self.shape = tuple(shape)
 
-    def gather_rows(self, count, window, stride, dilation):
+    def gather_rows(self, count: int, window: int, stride: int, dilation: int) -> None:
         """Brings the rows of every window into the channels."""
         batch, height, width, channels = self.shape
         if stride > 1:
@@ -125,7 +127,7 @@ class _Codes:
         size = (batch, count, width, channels)
         self._join([((0, step, inside * width, 0), size) for step, inside in offsets])
 
-    def gather_columns(self, count, window, stride, dilation):
+    def gather_columns(self, count: int, window: int, stride: int, dilation: int) -> None:
         """Brings the columns of every window into the channels; those of one step are neighbours already."""
         batch, height, width, channels = self.shape
         if stride > 1:
@@ -138,11 +140,11 @@ class _Codes:
             ]
         )
 
-    def _reshape(self, shape):
+    def _reshape(self, shape: tuple[int, ...]) -> None:
         self.index = self._moved("RESHAPE", [self.index, self._constant(shape)], shape, version=1)
         self.shape = shape
 
-    def _join(self, boxes):
+    def _join(self, boxes: Sequence[tuple[tuple[int, ...], tuple[int, ...]]]) -> None:
         """Puts boxes, pairs of begin and size, side by side in the channels."""
         parts = [(self._slice(begin, size), size[-1]) for begin, size in boxes]
         while len(parts) > 1:
@@ -155,16 +157,18 @@ class _Codes:
         ((self.index, channels),) = parts
         self.shape = (*boxes[0][1][:-1], channels)
 
-    def _slice(self, begin, size):
+    def _slice(self, begin: tuple[int, ...], size: tuple[int, ...]) -> int:
         if size == self.shape:
             return self.index
         inputs = [self.index, self._constant(begin), self._constant(size)]
         return self._moved("SLICE", inputs, size, version=2)
 
-    def _constant(self, values):
+    def _constant(self, values: Any) -> int:
         return self._sink.constant("", np.array(values, np.int32))
 
-    def _moved(self, kind, inputs, shape, *, version, options=None):
+    def _moved(
+        self, kind: str, inputs: Sequence[int], shape: Sequence[int], *, version: int, options: Options | None = None
+    ) -> int:
         output = self._sink.tensor("", shape, dtype="int8", quantization=self._quantization)
         self._sink.operator(kind, inputs, [output], version=version, options=options)
         return output

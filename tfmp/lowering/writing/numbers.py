@@ -1,5 +1,7 @@
 """Operators on numbers that are no codes: indices, comparisons and casts."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from tfmp.graph.integer_graph import COMPARISONS, IntegerOperation
@@ -55,12 +57,12 @@ def write_cast(table: TensorTable, operation: IntegerOperation) -> None:
     _add(table, operation, "CAST", [table.index(operation.inputs[0])], options)
 
 
-def _plain_options(operation):
+def _plain_options(operation: IntegerOperation) -> Options:
     """The table without fields that is named after a kind."""
     return Options(f"{operation.kind.title().replace('_', '')}Options")
 
 
-def _known_type(table, name, operation):
+def _known_type(table: TensorTable, name: str, operation: IntegerOperation) -> str:
     dtype = table.graph.tensors[name].dtype
     if dtype not in TENSOR_TYPES:
         raise ValueError(
@@ -70,7 +72,7 @@ def _known_type(table, name, operation):
     return dtype
 
 
-def _add(table, operation, kind, inputs, options):
+def _add(table: TensorTable, operation: IntegerOperation, kind: str, inputs: Sequence[int], options: Options) -> None:
     table.sink.operator(kind, inputs, [table.index(operation.output)], version=1, options=options)
 
 

@@ -58,7 +58,7 @@ def write_mean(table: TensorTable, operation: IntegerOperation) -> None:
     )
 
 
-def _add_pool(table, operation, kind):
+def _add_pool(table: TensorTable, operation: IntegerOperation, kind: str) -> None:
     table.same_grid(operation)
     pool_size = operation.attributes["pool_size"]
     attributes = {"strides": pool_size, **operation.attributes}
@@ -70,12 +70,12 @@ def _add_pool(table, operation, kind):
     table.add_operator(operation, kind, inputs, version=2, options=options, reach=reach, keeps_zero_point=True)
 
 
-def _reach(table, operation):
+def _reach(table: TensorTable, operation: IntegerOperation) -> tuple[int, int]:
     grid = table.grid(operation.inputs[0])
     return grid.low, grid.high
 
 
-def _pads(table, operation):
+def _pads(table: TensorTable, operation: IntegerOperation) -> bool:
     """True if some window of a pooling with `padding="same"` reaches beyond the edge."""
     if operation.attributes.get("padding", "valid") != "same":
         return False
