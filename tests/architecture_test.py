@@ -209,6 +209,11 @@ def test_every_source_keeps_to_its_floor_and_doors():
     assert not found, "\n" + "\n".join(found)
 
 
+def test_what_a_type_checker_must_ignore_has_a_reason():
+    lines = [line for file in (ROOT / "tfmp").rglob("*.py") for line in file.read_text(encoding="utf-8").splitlines()]
+    assert not [line for line in lines if re.search(r"# type: ignore(?!\[[\w-]+\]  # \w)", line)]
+
+
 def test_every_folder_is_a_package():
     # What has no `__init__.py` is imported from a clone and missing from the wheel.
     folders = {file.parent for file in (ROOT / "tfmp").rglob("*.py")}

@@ -122,7 +122,14 @@ def test_name_is_documented(name):
     assert described
 
 
-@pytest.mark.parametrize("name", [*everything(), "cli.main"])
+def typed():
+    names = dict.fromkeys([*everything(), *tfmp.__all__, "networks.get", "networks.names", "cli.main"])
+    for group in tfmp.__all__:
+        names.update(dict.fromkeys(f"{group}.{name}" for name in getattr(resolve(group), "__all__", ())))
+    return [name for name in names if callable(resolve(name))]
+
+
+@pytest.mark.parametrize("name", typed())
 def test_name_is_typed(name):
     value = resolve(name)
     functions = _functions_of(value) if isinstance(value, type) else {name: value}

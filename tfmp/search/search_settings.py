@@ -109,7 +109,7 @@ def shows_settings(function: Callable[..., Any]) -> Callable[..., Any]:
         inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=field.type)
         for field in dataclasses.fields(SearchSettings)
     ]
-    function.__signature__ = signature.replace(parameters=[*parameters, kwargs])  # type: ignore[attr-defined]
+    function.__signature__ = signature.replace(parameters=[*parameters, kwargs])  # type: ignore[attr-defined]  # functions may have it
     return function
 
 
