@@ -221,12 +221,19 @@ def _is_number_within(value: Any, bounds: Mapping[str, float | None]) -> bool:
     above, below, at_least, at_most = (bounds.get(word) for word in ("above", "below", "at least", "at most"))
     return (
         _is_real(value)
-        and math.isfinite(value)
+        and _is_finite(value)
         and (above is None or value > above)
         and (below is None or value < below)
         and (at_least is None or value >= at_least)
         and (at_most is None or value <= at_most)
     )
+
+
+def _is_finite(value: Any) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer beyond every float
+        return False
 
 
 def _are_as_many(values: Any, count: int | None) -> bool:

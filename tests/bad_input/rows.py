@@ -12,7 +12,7 @@ NAN, INFINITY, THING = math.nan, math.inf, object()
 # What is wrong for each kind of argument, with the error and the words that say what is right.
 POSITIVE_INTEGER = (ValueError, "a positive integer", [0, -1, 1.5, NAN, None, True, "3", [3], np.ones(2)])
 NATURAL = (ValueError, "an integer, 0 or more", [-1, 0.5, NAN, None, True, "3", [0]])
-POSITIVE_NUMBER = (ValueError, "a finite number above 0", [0, -1.0, NAN, INFINITY, None, True, "1", [1.0]])
+POSITIVE_NUMBER = (ValueError, "a finite number above 0", [0, -1.0, NAN, INFINITY, 10**400, None, True, "1", [1.0]])
 NOT_NEGATIVE = (ValueError, "a finite number at least 0", [-1, NAN, INFINITY, None, False, "1"])
 BITS_8 = (ValueError, "an integer from 1 to 8", [0, 9, -1, 2.5, None, True, "2", THING])
 LIST_OF_BITS_8 = (ValueError, "integers from 1 to 8", [(), (0,), (2, 9), (2, 2.5), (None,), ("2",), [[2]]])
