@@ -186,7 +186,7 @@ def test_both_kerases_find_the_same():
         for variable in model.weights:
             variable.assign(starts[name_of(variable)])
         search = kit[1].MixedPrecisionSearch(BUDGET, selection_data=HELD_OUT, freeze_above=0.6)
-        histories.append(fit(kit, model, search, epochs=3).history)
+        histories.append(fit(kit, model, search, epochs=2).history)
     assert histories[0]["decided"][-1] > 0
     for name, found in histories[0].items():
         np.testing.assert_allclose(histories[1][name], found, rtol=2e-4, atol=1e-5, err_msg=name)

@@ -92,7 +92,7 @@ def prepared(folder, name, **changed):
     search_model = tfmp.relax(model, **candidates, relaxation=relaxation)
     rate = keras.optimizers.schedules.CosineDecay(settings["rate"], settings["decay_steps"])
     weights, selection = keras.optimizers.SGD(rate, momentum=0.9), keras.optimizers.Adam(settings["selection_rate"])
-    search_model.compile(tfmp.SelectionOptimizer(weights, selection), settings["loss"])
+    search_model.compile(tfmp.SelectionOptimizer(weights, selection), settings["loss"], run_eagerly=True)
     budget = tfmp.Budget("bitops", like_uniform=settings["budget"])
     inputs = np.random.default_rng(settings["inputs_seed"]).normal(size=100)
     search = tfmp.MixedPrecisionSearch(
