@@ -36,6 +36,8 @@ $(STAMP): setup.cfg pyproject.toml
 demo: $(STAMP)
 	$(BIN)/tfmp demo --overwrite
 
+# Two workers share two cores.
+test: export TF_NUM_INTRAOP_THREADS ?= 1
 test: $(STAMP)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 

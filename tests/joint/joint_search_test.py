@@ -240,6 +240,7 @@ def test_controller_step_leaves_the_supernet_as_it_was(order):
     assert np.allclose(found[0.0], found[0.5]) == (order == "first")
 
 
+@pytest.mark.slow
 def test_failing_oracle_names_the_network_and_keeps_the_state(tmp_path):
     asked = []
 

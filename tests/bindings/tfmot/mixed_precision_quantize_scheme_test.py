@@ -43,6 +43,7 @@ def test_configurations_go_before_the_scheme():
     assert not found.get_layer("quant_pointwise").activation_selector.signed
 
 
+@pytest.mark.slow
 def test_kernels_are_those_of_the_model_but_for_signs():
     model = network()
     found = applied(model)
@@ -52,6 +53,7 @@ def test_kernels_are_those_of_the_model_but_for_signs():
         np.testing.assert_array_equal(np.abs(kernel), np.abs(expected))
 
 
+@pytest.mark.slow
 def test_tfmots_layers_read_stored_tensors():
     config = quantization.default_8bit.Default8BitQuantizeRegistry().get_quantize_config(kl.Dense(1))
     for everything in (True, False):

@@ -72,6 +72,7 @@ def test_the_search_is_that_of_a_relaxed_model(searched):
     assert set(assignments[0]) == {"depthwise", "pointwise", "hidden"}
 
 
+@pytest.mark.slow
 def test_candidates_with_kernels_of_their_own_are_those_of_a_relaxed_model(tmp_path):
     options = {"shared_weights": False, "relaxation": "annealed"}
     models = [tfmp.relax(network(), **BITS, **options), applied(network(), **options)]
@@ -204,6 +205,7 @@ class WideConfig(type(EIGHT_BITS.get_quantize_config(kl.Dense(1)))):
         return {}
 
 
+@pytest.mark.slow
 def test_levels_that_no_file_has_are_named(tmp_path):
     x = inputs = tf_keras.Input((8, 8, 3))
     x = kl.Dense(4, activation="relu", name="second")(kl.Dense(4, activation="relu", name="first")(x))
