@@ -237,7 +237,7 @@ class Conv2D(kl.Conv2D):
     """A user's own convolution may compute anything."""
 
 
-@pytest.mark.parametrize("layer", [BatchNormalization(), Conv2D(2, 3), Block(3)])
+@pytest.mark.parametrize("layer", [BatchNormalization(), Conv2D(2, 3, name="own"), Block(3)])
 def test_custom_layers_are_left_alone(layer):
     model = keras.Sequential([keras.Input((6, 6, 2)), layer, kl.Conv2D(2, 3)])
     graph = KERAS_3.read(model)
