@@ -75,6 +75,7 @@ def test_importing_tfmp_decides_nothing(packages):
         assert rest == alone[tuple(name for name in order if name != "tfmp")], order
 
 
+@pytest.mark.slow
 def test_tf_keras_of_the_user_stays_keras_3():
     """Without TFMOT there is no reason for `tf.keras` to be anything else; loading our tf_keras binding is none."""
     program = """

@@ -26,10 +26,7 @@ def run(*arguments, returncode=0):
     assert done.returncode == returncode, done.stderr[-2000:]
 
 
-@pytest.fixture(
-    scope="module",
-    params=[pytest.param(name, marks=[] if name == "alternating" else pytest.mark.slow) for name in DEATHS],
-)
+@pytest.fixture(scope="module", params=DEATHS)
 def runs(request, tmp_path_factory):
     """A search, the folder of an unbroken and of a killed and resumed run, and a copy of what the killed one left."""
     folder, left, name = tmp_path_factory.mktemp("broken"), tmp_path_factory.mktemp("left"), request.param
@@ -39,6 +36,7 @@ def runs(request, tmp_path_factory):
     return name, folder, left
 
 
+@pytest.mark.slow
 def test_resumed_run_ends_as_the_unbroken_one(runs):
     name, folder, left = runs
     assert (

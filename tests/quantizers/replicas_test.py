@@ -20,6 +20,7 @@ def found():
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shares", ["unequal", "zero", "empty"])
 @pytest.mark.parametrize(
     "quantizer",

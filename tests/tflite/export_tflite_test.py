@@ -216,6 +216,7 @@ def test_an_interrupted_export_leaves_the_disk_as_it_was(step, fixed, data, tmp_
     assert existing.read_bytes() == b"precious"
 
 
+@pytest.mark.slow
 def test_a_killed_export_leaves_the_file_as_it_was(fixed, tmp_path):
     fixed.save(tmp_path / "fixed.keras")
     program = """

@@ -153,9 +153,8 @@ print("reloaded")
 """
 
 
-@pytest.mark.parametrize(
-    "formats", [("model.keras", "model.h5"), pytest.param(("saved_model",), marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("formats", [("model.keras", "model.h5"), ("saved_model",)], ids=" ".join)
 def test_saved_files_load_in_a_fresh_process(formats, tmp_path):
     """`import tfmp` registers the classes where tf_keras is loaded."""
     tf_keras.utils.set_random_seed(0)

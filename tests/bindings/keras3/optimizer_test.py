@@ -110,6 +110,7 @@ def test_config_round_trip():
     assert float(again.learning_rate) == pytest.approx(0.1) and again.loss_scale_factor == 8.0
 
 
+@pytest.mark.slow
 def test_half_precision_scales_the_loss():
     keras.config.set_dtype_policy("mixed_float16")
     try:
