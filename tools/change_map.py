@@ -18,7 +18,6 @@ from absl import app, flags
 
 from tfmp.files.atomic_file import write_atomically
 
-_CHECK = flags.DEFINE_bool("check", False, "Write nothing; fail if the page is not up to date.")
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "architecture.md"
 _MARKS = re.compile(r"(<!-- change map -->\n).*?(<!-- end of table -->)", re.DOTALL)
@@ -90,11 +89,12 @@ def main(_) -> None:
     """Writes the table, or checks it."""
     page = PAGE.read_text(encoding="utf-8")
     written = _MARKS.sub(lambda marks: marks[1] + table(files_of_changes()) + marks[2], page)
-    if not _CHECK.value:
+    if not flags.FLAGS.check:
         write_atomically(PAGE, written.encode(), overwrite=True)
     elif written != page:
         sys.exit(f"{PAGE.name} is not up to date: run `python tools/change_map.py`.")
 
 
 if __name__ == "__main__":
+    flags.DEFINE_bool("check", False, "Write nothing; fail if the page is not up to date.")
     app.run(main)

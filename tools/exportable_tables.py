@@ -22,7 +22,6 @@ import tfmp
 from tfmp.files.atomic_file import write_atomically
 from tfmp.operators.operator_table import function_names
 
-_CHECK = flags.DEFINE_bool("check", False, "Write nothing; fail if the page is not up to date.")
 PAGE = pathlib.Path(__file__).resolve().parents[1] / "docs" / "can_my_model_be_exported.md"
 _MARKS = re.compile(r"(<!-- exportable: (\w+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 _GENERIC = re.compile(r"it is (an?|the operation) `\w+`, which has no integer form|it computes `.*`, which has no .*")
@@ -320,10 +319,11 @@ def main(_):
     new = with_tables(text)
     if new == text:
         return
-    if _CHECK.value:
+    if flags.FLAGS.check:
         sys.exit(f"{PAGE.name} is not up to date: run `python tools/exportable_tables.py`.")
     write_atomically(PAGE, new, overwrite=True)
 
 
 if __name__ == "__main__":
+    flags.DEFINE_bool("check", False, "Write nothing; fail if the page is not up to date.")
     app.run(main)
