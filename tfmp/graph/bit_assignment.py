@@ -18,7 +18,7 @@ class BitAssignment:
     Args:
         bits: Layer name to `(weight_bits, activation_bits)`.
         costs: Cost name to the value of the whole network under this assignment, in the cost's unit.
-        provenance: How it came about: strategy, budget, versions; any JSON values.
+        provenance: How it was found: strategy, budget, versions; any JSON values.
 
     Example:
         >>> assignment = BitAssignment({"conv1": (2, 4)})
@@ -46,14 +46,14 @@ class BitAssignment:
         """Returns an assignment of the same bits to every layer.
 
         Args:
-            layers: What `tfmp.relax` returned; a model in floating point, of which the layers are taken that
-                `tfmp.relax` searches by default; or names of layers.
+            layers: A relaxed model; a float model, for the layers that `tfmp.relax` searches by default; or names of
+                layers.
             weight_bits: Integer from 1 to 32.
             activation_bits: Integer from 1 to 32.
 
         Raises:
             ValueError: If bits are out of range, or the model has no layer that is searched.
-            TypeError: If `layers` is neither a model nor names.
+            TypeError: If `layers` is neither a model nor a list of names.
 
         Example:
             >>> BitAssignment.uniform(["conv1", "conv2"], 8, 4).bits
@@ -62,13 +62,13 @@ class BitAssignment:
         if isinstance(layers, str):
             raise TypeError(f"`layers` must be a model or a list of names. Received: {layers!r}. Give `[{layers!r}]`.")
         if not isinstance(layers, Iterable):
-            # Asked of the package, which is loaded whenever this is: nothing may be imported here that knows a Keras.
+            # Through the package, which is already loaded: this module must not import anything that imports Keras.
             layers = sys.modules["tfmp"].searched_layers(layers)
         return cls(dict.fromkeys(layers, (weight_bits, activation_bits)))
 
     @classmethod
     def of(cls, assignment: "BitAssignment | Mapping[str, tuple[int, int]]") -> "BitAssignment":
-        """Returns the assignment itself, or that of a mapping.
+        """Returns the assignment itself, or one made from a mapping.
 
         Raises:
             TypeError: If it is neither.
@@ -111,7 +111,7 @@ class BitAssignment:
         """Reads an assignment from a path or from the JSON text itself.
 
         Raises:
-            ValueError: If it is no assignment, or one of a newer version.
+            ValueError: If it is not an assignment, or has a newer version.
         """
         return _RECORD.read(
             source, lambda content: cls(content["bits"], content.get("costs", {}), content.get("provenance", {}))

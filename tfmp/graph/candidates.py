@@ -1,4 +1,4 @@
-"""The integer codes that a quantized tensor may hold, and the candidate precisions of a tensor."""
+"""Code formats of quantized tensors, and the candidate precisions of a tensor."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -14,8 +14,8 @@ from tfmp.graph.runtime_limits import CODE_SPAN
 class CodeFormat:
     """The integer codes of a quantized tensor: `x_q = codes * scale` with `low <= codes <= high`.
 
-    Mid-rise levels, which have no zero, are the odd integers times half a step: their codes reach further than their
-    bits, and `low`, `high` say how far.
+    Mid-rise levels, which have no zero, are odd multiples of half a step. Their codes need a larger range than their
+    bits; `low` and `high` give it.
 
     Args:
         bits: Width of the code, the unit of BitOps and of packed size; 32 for floating point.
@@ -51,7 +51,7 @@ class CodeFormat:
         """The smallest and the largest code.
 
         Raises:
-            ValueError: If it is floating point.
+            ValueError: If the format is floating point.
         """
         if self.low is None or self.high is None:
             raise ValueError("Floating point has no codes. Expected the format of a quantized tensor.")
@@ -59,7 +59,7 @@ class CodeFormat:
 
     @property
     def container_bits(self) -> int:
-        """Width of the narrowest TFLite type that holds every code: 2, 4 or 8; 32 for floating point.
+        """Bits of the narrowest TFLite type that holds every code: 2, 4 or 8; 32 for floating point.
 
         Raises:
             ValueError: If the codes span more than 8 bits.
@@ -70,7 +70,7 @@ class CodeFormat:
         for bits in (2, 4, 8):
             if -(2 ** (bits - 1)) <= low and high < 2 ** (bits - 1):
                 return bits
-        if high - low <= CODE_SPAN:  # a zero point moves an unsigned range into INT8
+        if high - low <= CODE_SPAN:  # a zero point shifts an unsigned range into INT8
             return 8
         raise ValueError(
             f"Codes from {low} to {high} do not fit 8 bits: mid-rise levels double the codes. "
@@ -82,26 +82,26 @@ FLOAT = CodeFormat(bits=32)
 
 
 def _arrays() -> Any:
-    # Not compared: arrays have no single truth value, and candidates are alike whatever was learned.
+    # Not compared: arrays have no single truth value, and the learned state does not matter for equality.
     return dataclasses.field(default_factory=dict, compare=False)
 
 
 @dataclasses.dataclass(frozen=True)
 class Candidates:
-    """The candidates among which one tensor's precision is chosen; a fixed tensor has one.
+    """The candidate precisions of a tensor; a fixed tensor has one.
 
     Args:
         formats: Candidate formats, in increasing bits.
         probabilities: One per candidate, summing to 1.
         quantizer: Name of the quantizer family.
         signed: False if the tensor cannot be negative.
-        range_of_tensor: True if its range follows from the tensor alone, as `tfmp.quantizers.Quantizer` says.
-        states: What the quantizers learned or observed, arrays by name (`step`, `minimum`, `seen`, ...): one mapping
-            for each candidate, or a single one that they share; empty if not read.
-        choice: What the choice among several candidates has learned: `logits`, `temperature`, ...; empty if not read.
-            If kernel and input are coupled, the kernel has it.
-        kernels: The kernels of all candidates but the widest by their bits, where each has its own; the widest has that
-            of the layer.
+        range_of_tensor: True if the range follows from the tensor alone, see `tfmp.quantizers.Quantizer`.
+        states: Learned or observed state of the quantizers, arrays by name (`step`, `minimum`, `seen`, ...): one
+            mapping for each candidate, or a single one that they share; empty if not read.
+        choice: State of the choice among several candidates: `logits`, `temperature`, ...; empty if not read. If kernel
+            and input are coupled, it belongs to the kernel.
+        kernels: Separate kernels by bits, of all candidates except the widest, which uses the layer's kernel; empty if
+            they share one.
     """
 
     formats: tuple[CodeFormat, ...]
@@ -115,11 +115,11 @@ class Candidates:
 
     @classmethod
     def of(cls, quantizers: Sequence[Any], probabilities: Sequence[float] = (), **arrays: Any) -> "Candidates":
-        """Returns the candidates that some quantizers are.
+        """Returns the candidates for a list of quantizers.
 
         Args:
             quantizers: `tfmp.quantizers.Quantizer`s of one family, in increasing bits.
-            probabilities: One per candidate; equal ones if there are none.
+            probabilities: One per candidate; equal if empty.
             **arrays: `states`, `choice` and `kernels`.
         """
         first = quantizers[0]
@@ -138,19 +138,19 @@ class Candidates:
 
     @property
     def state(self) -> Mapping[str, np.ndarray]:
-        """The state that all candidates share, or that of the only one; of the widest where each has its own."""
+        """The state that all candidates share, or that of the widest candidate."""
         return self.states[-1] if self.states else {}
 
     def own_state(self, bits: int) -> Mapping[str, np.ndarray] | None:
-        """The state of one candidate where each has its own; None if it is no candidate, or they share one."""
+        """Returns the separate state of a candidate; None if the candidates share one, or have no such bits."""
         return self.states[self.bits.index(bits)] if len(self.states) > 1 and bits in self.bits else None
 
     def without_arrays(self) -> "Candidates":
-        """The same candidates, as if no arrays had been read."""
+        """Returns the candidates without arrays."""
         return dataclasses.replace(self, states=(), choice={}, kernels={})
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """All arrays, by names that are unique and fit for messages: `"step"`, `"step of 4 bits"`, `"logits"`."""
+        """Returns all arrays by unique, readable names: `"step"`, `"step of 4 bits"`, `"logits"`."""
         found = dict(self.state)
         if len(self.states) > 1:
             pairs = zip(self.bits, self.states, strict=True)

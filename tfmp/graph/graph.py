@@ -1,4 +1,4 @@
-"""A model as plain data: layers, tensors, and which layer call reads and writes which tensor."""
+"""A model as plain data: layers, tensors, and the calls that connect them."""
 
 import dataclasses
 import functools
@@ -24,7 +24,7 @@ class TensorRef:
 
 @dataclasses.dataclass(frozen=True)
 class Tensor:
-    """A tensor between two calls; `shape` has the batch first and None where a size is free."""
+    """A tensor between two calls; `shape` starts with the batch, and free sizes are None."""
 
     name: str
     shape: tuple[int | None, ...]
@@ -32,12 +32,12 @@ class Tensor:
 
     @property
     def is_float(self) -> bool:
-        """False for integers, Booleans and strings, which no quantizer may round."""
+        """False for integers, Booleans and strings, which must not be quantized."""
         return "float" in self.dtype
 
     @property
     def grid(self) -> Grid | None:
-        """The codes that a tensor of 8-bit integers holds as it is; None for other tensors."""
+        """The grid of a tensor of 8-bit integers, whose values are codes; None for other tensors."""
         return {"uint8": Grid(1, 0, CODE_SPAN), "int8": Grid(1, INT8_LOW, INT8_HIGH)}.get(self.dtype)
 
 
@@ -47,24 +47,24 @@ class Layer:
 
     Args:
         name: Unique in the graph; the name in the user's model, `"backbone/conv1"` for a layer of a nested model.
-        kind: What it computes, in words that no framework owns (`"conv2d"`, `"batch_normalization"`, `"add"`, ...);
-            `"other"` if the library has no word for it.
-        origin: The framework's own class and configuration, from which its binding builds it again.
-        attributes: What transforms and exporters read, in neutral terms (`strides`, `padding`, `max_value`, ...).
-        weights: Its own arrays by path relative to the layer (`"kernel"`, `"moving_mean"`); empty if not read. Those of
-            its quantizers are in `weight` and `activation`.
+        kind: Framework-independent name of what it computes (`"conv2d"`, `"batch_normalization"`, `"add"`, ...);
+            `"other"` if the library does not know it.
+        origin: Class and configuration in the framework, from which the binding builds the layer again.
+        attributes: Framework-independent arguments (`strides`, `padding`, `max_value`, ...).
+        weights: Its arrays by path relative to the layer (`"kernel"`, `"moving_mean"`); empty if not read. Those of its
+            quantizers are in `weight` and `activation`.
         shape: For layers that multiply and accumulate, else None.
         weight: Candidates of its kernel.
         activation: Candidates of its input.
-        coupled: True if candidate i of the kernel goes with candidate i of the input: one choice, with the
-            probabilities of either. Else every pair can be chosen.
-        price: `[W, A]` array that a search has set: what each pair of candidates adds to the loss. None if nothing is
-            searched, or not read.
+        coupled: True if candidate i of the kernel is paired with candidate i of the input, in one choice; False if
+            every pair can be chosen.
+        price: `[W, A]` array that a search has set, what each pair of candidates adds to the loss; None if nothing is
+            searched, or it was not read.
         trainable: False if the user froze it.
-        num_parameters: Numbers that the layer itself holds, kernel included; what quantizers and a search add is not
-            counted, nor what another layer counts.
-        shared: Position among the layer's variables to `(layer, position)` of a layer that holds the same variable and
-            counts it; its array is in the `weights` of that layer.
+        num_parameters: Number of parameters of the layer, kernel included; without those that quantizers and a search
+            add, and without those that another layer counts.
+        shared: Maps the position of a shared variable to `(layer, position)` of the layer that counts it and whose
+            `weights` has its array.
     """
 
     name: str
@@ -85,7 +85,7 @@ class Layer:
         """Returns the shape of a layer that multiplies and accumulates.
 
         Raises:
-            ValueError: If it is another layer.
+            ValueError: If the layer does not multiply.
         """
         if self.shape is None:
             raise ValueError(f"Layer `{self.name}` must multiply and accumulate. Received: {self.kind}")
@@ -93,12 +93,12 @@ class Layer:
 
     @property
     def is_searched(self) -> bool:
-        """True if a choice is left: more than one candidate for its kernel or its input."""
+        """True if there is more than one candidate for the kernel or the input."""
         return len(self.weight.formats) > 1 or len(self.activation.formats) > 1
 
     @property
     def pairs(self) -> tuple[tuple[int, int], ...]:
-        """The positions of the candidates of kernel and input that can be chosen together."""
+        """The positions of all pairs of kernel and input candidates that can be chosen."""
         weights, activations = range(len(self.weight.formats)), range(len(self.activation.formats))
         if self.coupled:
             return tuple(zip(weights, activations, strict=True))
@@ -107,11 +107,11 @@ class Layer:
     def pair_probabilities(
         self, weight: Sequence[float] | np.ndarray | None = None, activation: Sequence[float] | np.ndarray | None = None
     ) -> np.ndarray:
-        """`[W, A]` array of how likely each pair of candidates is, zero for those that cannot be chosen.
+        """Returns the `[W, A]` probabilities of the pairs of candidates, zero for pairs that cannot be chosen.
 
         Args:
-            weight: Probabilities of the kernel's candidates in place of the layer's own.
-            activation: Those of the input's.
+            weight: Probabilities of the kernel's candidates; by default the layer's own.
+            activation: Probabilities of the input's candidates; by default the layer's own.
         """
         weight = self.weight.probabilities if weight is None else weight
         if self.coupled:
@@ -125,12 +125,12 @@ class Layer:
     def with_candidates(
         self, weight: Candidates = UNQUANTIZED, activation: Candidates = UNQUANTIZED, **config: Any
     ) -> "Layer":
-        """The same layer with other candidates.
+        """Returns the layer with other candidates.
 
         Args:
-            weight: Those of its kernel.
-            activation: Those of its input.
-            **config: Other arguments of its class that change with them, as those of `MixedPrecision*` layers.
+            weight: Candidates of the kernel.
+            activation: Candidates of the input.
+            **config: Arguments of its class that change with them, such as `weight_bits` of a `MixedPrecision*` layer.
         """
         bits = {
             f"{tensor}_bits": None if candidates.formats[0].is_float else candidates.bits
@@ -140,7 +140,7 @@ class Layer:
         return dataclasses.replace(self, origin=origin, weight=weight, activation=activation)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """All arrays that were read, by names that are unique and fit for messages, but for the price."""
+        """Returns all arrays except the price, by unique, readable names."""
         kernel, inputs = (
             {f"{tensor} quantizer: {name}": value for name, value in candidates.arrays().items()}
             for tensor, candidates in (("weight", self.weight), ("activation", self.activation))
@@ -150,9 +150,9 @@ class Layer:
 
 @dataclasses.dataclass(frozen=True)
 class Call:
-    """One use of a layer: positional and keyword arguments with a `TensorRef` in place of every tensor.
+    """A call of a layer: positional and keyword arguments with a `TensorRef` in place of every tensor.
 
-    `within` is the use of a nested model that it is part of, a key of `Graph.submodels`; `""` in the outermost model.
+    `within` is the call of the nested model that contains it, a key of `Graph.submodels`; `""` in the outermost model.
     """
 
     layer: str
@@ -168,7 +168,7 @@ class Call:
 
 @dataclasses.dataclass(frozen=True)
 class Graph:
-    """A model.
+    """A model: its layers, calls and tensors.
 
     Args:
         name: Name of the model.
@@ -177,8 +177,8 @@ class Graph:
         tensors: By name.
         inputs: The structure (tuple, list, dict) of the model's inputs with a `TensorRef` for every tensor.
         outputs: The same for its outputs.
-        framework: Which binding read it and can build it again: `"keras"` or `"tf_keras"`.
-        submodels: The uses of nested models, outer ones before those inside; `Call.within` names them.
+        framework: The framework that it was read from and can be built in: `"keras"` or `"tf_keras"`.
+        submodels: The calls of nested models, outer ones first; `Call.within` names them.
         config: The framework's own configuration of the model.
     """
 
@@ -201,15 +201,15 @@ class Graph:
         return tuple(_references(self.outputs))
 
     def producer(self, tensor: str) -> Call:
-        """The call that writes a tensor."""
+        """Returns the call that writes a tensor."""
         return self._producers[tensor]
 
     def readers(self, tensor: str) -> tuple[Call, ...]:
-        """The calls that read a tensor, once for each time they read it."""
+        """Returns the calls that read a tensor; a call that reads it twice occurs twice."""
         return self._readers.get(tensor, ())
 
     def calls_of(self, layer: str) -> tuple[Call, ...]:
-        """The calls of a layer, in their order."""
+        """Returns the calls of a layer, in order."""
         return self._calls_of.get(layer, ())
 
     def layer_of(self, call: Call) -> Layer:
@@ -221,17 +221,17 @@ class Graph:
         return tuple(layer for layer in self.in_order() if layer.is_searched)
 
     def in_order(self) -> Iterator[Layer]:
-        """Every layer once, in the order in which it first runs."""
+        """Yields every layer once, in the order in which it first runs."""
         return (self.layers[name] for name in dict.fromkeys(call.layer for call in self.calls))
 
     def replace_layers(self, layers: Mapping[str, Layer]) -> "Graph":
-        """The same graph with some layers replaced under their names."""
+        """Returns the graph with some layers replaced, by name."""
         return dataclasses.replace(self, layers={**self.layers, **layers})
 
     def insert_after(self, tensor: str, layer: Layer) -> "Graph":
-        """The same graph with a layer behind a tensor: whatever read the tensor then reads the layer's output.
+        """Returns the graph with a layer inserted after a tensor: readers of the tensor then read the layer's output.
 
-        The layer is called in the model that the tensor is made in. If the graph has it already, this is another call.
+        The layer is called in the model that computes the tensor. If the graph has it already, this is another call.
         """
         num_calls = sum(call.layer == layer.name for call in self.calls)
         name = f"{layer.name}:call_{num_calls}" if num_calls else layer.name
@@ -256,8 +256,8 @@ class Graph:
         )
 
     def without(self, layers: Container[str]) -> "Graph":
-        """The same graph without some layers of one input and one output: who read the output reads the input."""
-        behind: dict[str, TensorRef] = {}  # in the order of the calls, so that chains end at what stays
+        """Returns the graph without some layers of one input and one output; readers of the output read the input."""
+        behind: dict[str, TensorRef] = {}  # in the order of the calls, so that chains of removed layers resolve
 
         def redirect(reference: TensorRef) -> TensorRef:
             return behind.get(reference.name, reference)
@@ -279,7 +279,7 @@ class Graph:
         )
 
     def unused_name(self, name: str) -> str:
-        """`name`, or the first of `name_1`, `name_2`, ... that no layer or tensor has."""
+        """Returns `name`, or the first of `name_1`, `name_2`, ... that no layer or tensor has."""
         candidate, number = name, 0
         while candidate in self.layers or candidate in self.tensors:
             number += 1

@@ -1,4 +1,4 @@
-"""Digest of an architecture that does not depend on names."""
+"""Describes an architecture independently of names."""
 
 import collections
 from collections.abc import Mapping
@@ -7,14 +7,14 @@ from typing import Any
 from tfmp.files.run_identity import described, digest
 from tfmp.graph.graph import Graph, TensorRef, map_references
 
-_IN_LAYERS = {"trainable", "batch_shape", "batch_input_shape"}  # keys that the configuration of a layer has
+_IN_LAYERS = {"trainable", "batch_shape", "batch_input_shape"}  # keys of the configuration of a layer
 
 
 def graph_identity(graph: Graph) -> dict[str, Any]:
     """Returns JSON of a network's layers and connections.
 
-    Layers go by kind and number, not by name: Keras gives other names to a model that is built again in one process.
-    Initial values of weights are not part of it.
+    Layers are identified by kind and number, not by name, because Keras gives new names to a model that is built again
+    in the same process. Initial values of weights are not included.
 
     Args:
         graph: The network; its weights are not needed.
@@ -38,12 +38,12 @@ def graph_identity(graph: Graph) -> dict[str, Any]:
 
 
 def _settings(config: Any) -> Any:
-    """The configuration of a layer without its name, first values and code, also of layers inside it."""
+    """Returns the configuration of a layer, and of layers inside it, without names, initializers and code."""
     if isinstance(config, list | tuple):
         return [_settings(each) for each in config]
     if not isinstance(config, Mapping):
         return described(config)
-    if config.get("class_name") == "__lambda__":  # the text of its code is not the same in every process
+    if config.get("class_name") == "__lambda__":  # the serialized code differs between processes
         return "lambda"
     omitted = {"build_config", "name"} if _IN_LAYERS & config.keys() else {"build_config"}
     if config.get("relaxation", "gumbel") != "gumbel":

@@ -1,4 +1,4 @@
-"""A network of integer operations, as a file holds it and its runtime computes it."""
+"""A network of integer operations, as the file stores it and the runtime computes it."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -12,14 +12,14 @@ COMPARISONS = ("greater", "greater_equal", "less", "less_equal", "equal", "not_e
 
 
 def compared_type(dtypes: Sequence[str], operand: Any = 0) -> str:
-    """Returns the type in which numbers are compared with each other or with a constant: wide integers in their own."""
+    """Returns the type in which numbers are compared with each other or with a constant; wide integers keep theirs."""
     is_whole = np.asarray(operand).dtype.kind in "iu"
     return dtypes[0] if is_whole and set(dtypes) in ({"int32"}, {"int64"}) else "float32"
 
 
 @dataclasses.dataclass(frozen=True)
 class Grid:
-    """The values a quantized activation may take: `value = code * scale`, `low <= code <= high`; zero is code 0.
+    """The values of a quantized activation: `value = code * scale`, `low <= code <= high`; zero is code 0.
 
     Args:
         scale: Distance of neighbouring values, a float32 number of at least `SMALLEST_SCALE`.
@@ -46,7 +46,7 @@ class Grid:
 
     @property
     def zero_point(self) -> int:
-        """What INT8 storage adds to a code, so that the largest code saturates at 127."""
+        """The offset that INT8 storage adds to a code, so that the largest code is stored as 127."""
         return INT8_HIGH - self.high
 
 
@@ -60,9 +60,9 @@ class IntegerTensor:
     Args:
         name: Unique in the graph.
         shape: Sizes, the batch first; None where the size is free.
-        grid: Its codes; None for a tensor of numbers.
-        dtype: NumPy name of the numbers that it holds if it has no grid.
-        source: Name of the tensor of the user's model that it stores, `""` if it has none there.
+        grid: The grid of its codes; None for a tensor of numbers.
+        dtype: NumPy name of the type of its numbers if it has no grid.
+        source: Name of the tensor of the user's model that it stores, `""` if there is none.
     """
 
     name: str
@@ -75,7 +75,7 @@ class IntegerTensor:
         """Returns the grid of a tensor of codes.
 
         Raises:
-            ValueError: If it is a tensor of numbers.
+            ValueError: If the tensor contains numbers instead of codes.
         """
         if self.grid is None:
             raise ValueError(f"Tensor `{self.name}` must hold codes. Received: a tensor of {self.dtype} numbers")
@@ -138,9 +138,9 @@ class IntegerOperation:
     - resize, half up: weights of neighbours are multiples of 2**-11, the centre of output pixel i at input pixel
       `i * ratio + (0.5 * ratio - 0.5)` with `ratio = input size / output size`, within the image.
 
-    Kinds without a formula for the scale, and max_pool, average_pool and resize, want all their tensors on one scale
-    with one `high`. Add, subtract and multiply take two tensors of one rank whose sizes are equal or 1. What a file can
-    hold (the writer refuses the rest and says the way out):
+    Kinds without a formula for the scale, and max_pool, average_pool and resize, need all their tensors on one scale
+    with one `high`. Add, subtract and multiply take two tensors of one rank whose sizes are equal or 1. Limits of
+    a file (the writer refuses the rest and says what to do):
 
     - code 0 lies within the bounds of every tensor; kernel codes are -127 to 127; `multiplier` is below 256, and
       `multiplier * reach` below `LARGEST_PRODUCT`, beyond which the runtime overflows; `kernel_scale` and
@@ -150,7 +150,7 @@ class IntegerOperation:
     - sigmoid writes Grid(1 / 256, 0, 255), tanh Grid(1 / 128, -128, 127), softmax Grid(1 / 256, 0, 255).
 
     The runtime's own kernels, not XNNPACK, compute softmax, gelu, padded average_pool, max_pool with strides beyond the
-    window, and concatenate of more than five tensors: as exact, but slower.
+    window, and concatenate of more than five tensors: equally exact, but slower.
 
     Every operation may clip further: attributes `low` and `high`, where present, bound the output codes more tightly
     than the output's grid (a fused ReLU has `low = 0`).
@@ -164,7 +164,7 @@ class IntegerOperation:
             (height, width); `padding` is `"same"` or `"valid"`.
         constants: As in the table. `kernel` int8 codes (`conv2d`: `[h, w, in / groups, out]`), `bias` int32 per output
             channel in units of `input_scale * kernel_scale`, `kernel_scale` float32 per output channel.
-        layer: Name of the layer of the user's model it computes, `""` if it has none of its own.
+        layer: Name of the layer of the user's model that it computes, `""` if there is none.
     """
 
     name: str
@@ -177,7 +177,7 @@ class IntegerOperation:
 
     @property
     def reach(self) -> np.ndarray:
-        """Largest magnitude that an accumulator can have, float64 per output channel."""
+        """Returns the largest possible magnitude of an accumulator, float64 per output channel."""
         kernel, bias = (np.abs(np.asarray(self.constants[name], np.float64)) for name in ("kernel", "bias"))
         if self.kind == "conv2d_transpose":
             kernel = np.moveaxis(kernel, -2, -1)
@@ -186,15 +186,15 @@ class IntegerOperation:
 
 @dataclasses.dataclass(frozen=True)
 class IntegerGraph:
-    """An inference network in integers, from numbers to numbers.
+    """An inference network of integer operations; its inputs and outputs are numbers.
 
     Args:
         name: Name of the network.
         operations: In an order in which they can run.
         tensors: By name.
-        inputs: Names of the input tensors, none with a grid.
-        outputs: Names of the output tensors, none with a grid, in the order of `output_names`.
-        output_names: What the user's model calls its outputs.
+        inputs: Names of the input tensors, which have no grid.
+        outputs: Names of the output tensors, which have no grid, in the order of `output_names`.
+        output_names: Names of the outputs in the user's model.
     """
 
     name: str
@@ -205,7 +205,7 @@ class IntegerGraph:
     output_names: tuple[str, ...]
 
     def multiplier(self, operation: IntegerOperation) -> np.ndarray:
-        """float32 factor per output channel from accumulator to output codes, rounded as the runtime rounds it."""
+        """Returns the float32 factor per output channel from accumulator to output codes, rounded as in the runtime."""
         input_scale = np.float32(self.tensors[operation.inputs[0]].require_grid().scale)
         output_scale = np.float32(self.tensors[operation.output].require_grid().scale)
         kernel_scale = np.asarray(operation.constants["kernel_scale"], np.float32)

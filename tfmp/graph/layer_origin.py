@@ -7,14 +7,14 @@ from typing import Any
 
 @dataclasses.dataclass(frozen=True)
 class LayerOrigin:
-    """What a binding builds a layer again from.
+    """The class and configuration from which a binding builds a layer again.
 
     Args:
-        layer_class: The class of the framework; None for a layer that a transform made, whose class follows from its
+        layer_class: The class of the framework; None for a layer that a transform added, whose class follows from its
             kind.
-        config: The arguments of the class, as its `get_config` writes them.
-        wrapper: What another library put around the layer, as its binding describes it; None if nothing.
-        part_of: Name of the layer whose wrapper does what this one describes; `""` for a layer of the user's model.
+        config: The arguments of the class, as returned by its `get_config`.
+        wrapper: The wrapper that another library put around the layer, as its binding describes it; None without one.
+        part_of: Name of the layer whose wrapper does what this layer describes; `""` for a layer of the user's model.
     """
 
     layer_class: type | None = None
@@ -24,32 +24,32 @@ class LayerOrigin:
 
     @property
     def class_name(self) -> str:
-        """Name of the class, `""` for a layer that a transform made."""
+        """Name of the class, `""` for a layer that a transform added."""
         return "" if self.layer_class is None else self.layer_class.__name__
 
     @property
     def package(self) -> str:
-        """The package that defines the class, `"keras"` for example; `""` for a layer that a transform made."""
+        """The package that defines the class, `"keras"` for example; `""` for a layer that a transform added."""
         return "" if self.layer_class is None else self.layer_class.__module__.split(".")[0]
 
     def replace_config(self, **changes: Any) -> "LayerOrigin":
-        """The same with some arguments of the class changed or added."""
+        """Returns the origin with some arguments of the class changed or added."""
         return dataclasses.replace(self, config={**self.config, **changes})
 
 
 @dataclasses.dataclass(frozen=True)
 class Submodel:
-    """One use of a model inside a model. Its layers and calls are in the graph like all others.
+    """One call of a nested model. Its layers and calls are in the graph like all others.
 
     Args:
         name: Where the inner model is: `"backbone"`, or `"detector/backbone"` if it is nested twice. Its layers are
-            named `"<name>/<layer>"`; several uses of one model have one name, and share its layers.
+            named `"<name>/<layer>"`; several calls of one model have the same name and share its layers.
         inputs: The structure (tuple, list, dict) of the inner model's inputs with a `TensorRef` for what each receives.
-        outputs: The same for what it returns.
+        outputs: The structure of its outputs, likewise.
         arguments: Other arguments of the call, `training` for example.
         config: The framework's own configuration of the inner model.
         trainable: False if the user froze it as a whole.
-        within: The use that this one lies in; `""` if it lies in the outermost model.
+        within: The call that contains this one; `""` in the outermost model.
     """
 
     name: str

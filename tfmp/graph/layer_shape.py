@@ -10,22 +10,22 @@ KINDS = ("conv2d", "depthwise_conv2d", "conv2d_transpose", "conv1d", "dense")
 
 @dataclasses.dataclass(frozen=True)
 class LayerShape:
-    """Everything a cost needs to know about a layer.
+    """The shape of a layer with a kernel, from which costs compute prices.
 
     Args:
         name: Name of the layer in the user's model.
         kind: `"conv2d"`, `"depthwise_conv2d"`, `"conv2d_transpose"`, `"conv1d"` or `"dense"`.
         kernel_size: Height and width of the kernel. A `conv1d` of size k is `(1, k)`, a `dense` layer `(1, 1)`.
-        strides: Height and width of the step between the windows that are read; between those that are written for a
-            `conv2d_transpose`.
+        strides: Vertical and horizontal step between the windows that are read; for a `conv2d_transpose`, between those
+            that are written.
         in_channels: Channels of the input, over all groups.
         out_channels: Channels of the output, over all groups.
         groups: Number of groups; equal to `in_channels` for a depthwise convolution.
         output_size: Height and width of the output. For a `dense` layer the number of positions it is applied to,
             `(1, 1)` unless its input has more than two dimensions.
         reads_network_input: True if the layer reads an input of the network.
-        input_size: Height and width of the input. A `conv2d_transpose` needs it; of other kinds only what counts their
-            inputs does, and None leaves it open. Equal to `output_size` for a `dense` layer.
+        input_size: Height and width of the input, required for a `conv2d_transpose`. For other kinds it may be None, if
+            `num_inputs` is not needed. Equal to `output_size` for a `dense` layer.
 
     Raises:
         ValueError: If `kind` is unknown, a number is not a positive integer, or channels do not divide by `groups`.
@@ -70,15 +70,15 @@ class LayerShape:
 
     @property
     def num_weights(self) -> int:
-        """Entries of the kernel, bias not counted."""
+        """Number of kernel entries, without the bias."""
         return math.prod(self.kernel_size) * (self.in_channels // self.groups) * self.out_channels
 
     @property
     def num_inputs(self) -> int:
-        """Values of the input for one sample.
+        """Number of input values of one sample.
 
         Raises:
-            ValueError: If `input_size` was left open.
+            ValueError: If `input_size` is None.
         """
         if self.input_size is None:
             raise ValueError(f"Layer `{self.name}`: `input_size` is not known. Give its height and width.")
@@ -86,14 +86,14 @@ class LayerShape:
 
     @property
     def num_outputs(self) -> int:
-        """Values of the output for one sample."""
+        """Number of output values of one sample."""
         return math.prod(self.output_size) * self.out_channels
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates for one sample: |f| w h / s**2 of EdMIPS, eq. 8, with the groups counted.
+        """Multiply-accumulates of one sample: |f| w h / s**2 in EdMIPS, eq. 8, for grouped kernels too.
 
-        A transposed convolution multiplies every input by the whole kernel.
+        A transposed convolution multiplies every input value by the whole kernel.
         """
         if self.kind == "conv2d_transpose":
             return self.num_weights * (self.num_inputs // self.in_channels)

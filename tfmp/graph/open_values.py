@@ -1,4 +1,4 @@
-"""Grids and constants of networks whose bits or values are still open."""
+"""Grids and constants of networks whose bits or values are not known yet."""
 
 import dataclasses
 import math
@@ -9,48 +9,48 @@ import numpy as np
 
 from tfmp.graph.integer_graph import Grid
 
-# Below a half over the largest code, so that a ReLU with a bound clips nothing; equal on all open grids. Whatever
-# depends on scales then takes the branch that it mostly takes.
+# The same for all open grids, and so small that a bounded ReLU clips nothing: code that depends on scales then takes
+# its usual branch.
 _TYPICAL_SCALE = 2.0**-10
 
 
 @dataclasses.dataclass(frozen=True)
 class OpenGrid(Grid):
-    """A grid whose scale is not known: it is equal to those of the same label and codes alone.
+    """A grid of unknown scale, equal only to grids with the same label and codes.
 
     Args:
-        scale: A typical one.
+        scale: A typical scale.
         low: Smallest code.
         high: Largest code.
-        label: What stands for the scale; None for a tensor in floating point.
+        label: Placeholder for the scale; None for a tensor in floating point.
     """
 
     label: Hashable = None
 
     def __post_init__(self) -> None:
-        pass  # nothing is known that could be checked
+        pass  # there is nothing to check
 
     def __hash__(self) -> int:
         return hash(self.label)
 
     @classmethod
     def of(cls, label: Hashable, low: int, high: int) -> "OpenGrid":
-        """Returns the grid of a label."""
+        """Returns the grid with a label."""
         return cls(_TYPICAL_SCALE, low, high, label)
 
 
-# Holds any number: no clip changes it.
+# Contains any number, so no clip changes it.
 FLOAT_GRID = OpenGrid.of(None, 0, 255)
 
 
 @dataclasses.dataclass(frozen=True)
 class OpenArray:
-    """A constant whose numbers are not known: it holds the same as those of the same label, sizes and type.
+    """A constant of unknown values, equal only to constants with the same label, shape and type.
 
     Args:
         shape: Its sizes.
-        dtype: NumPy's type of them.
-        label: What stands for the numbers.
+        dtype: Their NumPy type.
+        label: Placeholder for the values.
     """
 
     shape: tuple[int, ...]
@@ -86,28 +86,28 @@ class OpenArray:
         return OpenArray(tuple(map(int, shape)), self.dtype, self.label)
 
 
-# An array of NumPy, or an `OpenArray` where its numbers are not known.
+# A NumPy array, or an `OpenArray` if its values are not known.
 Constant = Any
 _OPEN = (OpenGrid, OpenArray)
 
 
 def padded(values: Constant, widths: Sequence[tuple[int, int]]) -> Constant:
-    """Returns an array with zeros around, as many as `numpy.pad` takes."""
+    """Returns an array padded with zeros; arguments as in `numpy.pad`."""
     return values.padded(widths) if isinstance(values, OpenArray) else np.pad(values, widths)
 
 
 def opened(values: Constant) -> OpenArray:
-    """Returns an array by its label, which for known numbers are these."""
+    """Returns an array as an `OpenArray`; the label of known values is their bytes."""
     return values if isinstance(values, OpenArray) else OpenArray(values.shape, values.dtype.type, values.tobytes())
 
 
 def scales_of(grid: Grid) -> tuple[float] | OpenArray:
-    """Returns the one scale of a grid."""
+    """Returns the scale of a grid as a sequence of one."""
     return OpenArray((1,), np.float32, grid.label) if isinstance(grid, OpenGrid) else (grid.scale,)
 
 
 def products_of_scales(grid: Grid, scales: Constant) -> Constant:
-    """Returns the scale of a grid times others, float32."""
+    """Returns the products of a grid's scale and other scales, float32."""
     if not isinstance(grid, OpenGrid) and not isinstance(scales, OpenArray):
         return np.float32(grid.scale) * scales
     scale = grid.label if isinstance(grid, OpenGrid) else grid.scale
@@ -115,5 +115,5 @@ def products_of_scales(grid: Grid, scales: Constant) -> Constant:
 
 
 def is_open(*values: Constant | Grid) -> bool:
-    """True if one of some grids or constants is not known."""
+    """Returns True if one of the grids or constants is not known."""
     return any(isinstance(value, _OPEN) for value in values)

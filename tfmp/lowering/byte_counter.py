@@ -1,4 +1,4 @@
-"""The sink that adds up the bytes of a TFLite file."""
+"""The sink that counts the bytes of a TFLite file."""
 
 from collections.abc import Hashable, Sequence
 
@@ -12,14 +12,14 @@ _WORD = 4
 
 
 class ByteCounter(Sink):
-    """Adds up the bytes of a file part by part, as its writer lays them out, but for what every file has.
+    """Counts the bytes of a file part by part, as its writer lays them out, without the parts that every file has.
 
-    What is equal stands in the file once: constants, contents, texts, shapes, quantizations, zero points, options. It
-    is counted where it first comes up.
+    Equal constants, contents, texts, shapes, quantizations, zero points and options are stored once. They are counted
+    when they first occur.
 
     Attributes:
-        own_bytes: Of what operators, and the tensors that they write, have for themselves.
-        shared_bytes: Of what stands once.
+        own_bytes: Bytes of operators, and of the tensors that they write, that are not shared.
+        shared_bytes: Bytes of parts that are stored once.
     """
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class ByteCounter(Sink):
 
     @property
     def total_bytes(self) -> int:
-        """Of everything so far."""
+        """Bytes of everything counted so far."""
         return self.own_bytes + self.shared_bytes
 
     def tensor(self, name: str, shape: Sequence[int], *, dtype: str, quantization: Quantization | None = None) -> int:
@@ -58,28 +58,28 @@ class ByteCounter(Sink):
                 self._once(("zero points", count), 2 * _WORD + 8 * count)
             bits = packed_bits or 8 * np.dtype(values.dtype).itemsize
             self._once(("content", content, packed_bits), content_bytes(-(-values.size * bits // 8)))
-            # The nameless ones, arguments of operators, have sizes that others have, too.
+            # Tensors without a name, arguments of operators, have sizes that occur elsewhere, too.
             self._constants[key] = self._named(name, values.shape) if name else self._new_index()
         return self._constants[key]
 
     def operator(
         self, kind: str, inputs: Sequence[int], outputs: Sequence[int], *, version: int, options: Options | None = None
     ) -> None:
-        read = _WORD + _WORD * len(inputs) if len(inputs) > 1 else 0  # a single one is what the operator before wrote
+        read = _WORD + _WORD * len(inputs) if len(inputs) > 1 else 0  # a single one is the output before
         self.own_bytes += _WORD + (4 if options is None else 6) * _WORD + read + 2 * _WORD
         self._once(("code", kind, version), 5 * _WORD)
         if options is not None:
             self._once(("options", options.name, *options.fields.items()), 4 * _WORD)
 
     def _once(self, key: Hashable, num_bytes: int) -> None:
-        """Counts something that stands once, whoever points to it."""
+        """Counts a part that is stored once, however often it is referenced."""
         if key not in self._seen:
             self._seen.add(key)
             self.shared_bytes += num_bytes
 
     def _named(self, name: str, shape: Sequence[int]) -> int:
-        """Counts what tensors share. Returns the index of a new one."""
-        # A string has its length and a zero, in whole words.
+        """Counts the shared parts of a tensor. Returns the index of a new tensor."""
+        # A string has its length and a zero byte, padded to whole words.
         self._once(("text", name), _WORD + (len(name.encode()) // _WORD + 1) * _WORD)
         self._once(("shape", *shape), _WORD + _WORD * len(shape))
         return self._new_index()
@@ -90,5 +90,5 @@ class ByteCounter(Sink):
 
 
 def content_bytes(num_bytes: int) -> int:
-    """The content of a constant, which starts at a multiple of 16 bytes, with its length and place."""
+    """Returns the bytes of a constant's content, which is aligned to 16 bytes, with its length and offset."""
     return _WORD + -(-(num_bytes + 3 * _WORD) // BUFFER_ALIGNMENT) * BUFFER_ALIGNMENT

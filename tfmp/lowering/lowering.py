@@ -10,17 +10,17 @@ from tfmp.operators.operator import Operator
 
 
 class Lowering:
-    """Demands every tensor with the codes that its reader wants; the operators of the layers' kinds make them.
+    """Requests every tensor with the codes that its reader needs; the operators of the layers' kinds compute them.
 
     Args:
         graph: A fixed network.
-        values: Gives the grid of the input of a layer, `grid(layer)`, and the constants of a layer with a kernel,
+        values: Provides the grid of the input of a layer, `grid(layer)`, and the constants of a layer with a kernel,
             `kernel(layer, after, input_scale)`.
 
     Attributes:
         builder: Collects the operations.
-        inputs: Name of a tensor that is an input of the graph to the name that the integer network has for it.
-        held: `(tensor, codes)` to the name of the integer tensor that holds a tensor of the graph with these codes.
+        inputs: Maps names of the graph's inputs to their names in the integer network.
+        held: Maps a tensor of the graph with codes, `(tensor, codes)`, to the name of the integer tensor that holds it.
     """
 
     def __init__(self, graph: Graph, values: LayerValues):
@@ -33,12 +33,12 @@ class Lowering:
             self.builder.input(name, self.shape(tensor), self._input_type(tensor))
 
     def run(self) -> IntegerGraph:
-        """Folds the whole network.
+        """Returns the whole network as an integer network.
 
         Raises:
-            FoldError: If a layer has no integer form, or nothing quantizes a tensor that has to be stored.
+            FoldError: If a layer has no integer form, or nothing quantizes a tensor that must be stored.
         """
-        # In the order of the network: a demand then finds what it reads and never reaches far back.
+        # In the order of the network: each request then finds its inputs and does not recurse deeply.
         for call in self.graph.calls:
             layer = self.graph.layer_of(call)
             if self.quantizes(layer):
@@ -47,7 +47,7 @@ class Lowering:
         return self.builder.graph(self.graph.name, self.inputs.values(), outputs, signature_outputs(self.graph))
 
     def quantizes(self, layer: Layer) -> bool:
-        """True for layers whose input is demanded on a grid of their own."""
+        """Returns True for layers that quantize their input."""
         return layer.is_quantized
 
     def output(self, tensor: str) -> str:
@@ -59,7 +59,7 @@ class Lowering:
         return self.builder.add("dequantize", (stored,), f"{tensor}_output", self.shape(tensor), None)
 
     def shape(self, tensor: str) -> tuple[int | None, ...]:
-        """Sizes of a tensor of the graph."""
+        """Returns the sizes of a tensor of the graph."""
         return self.graph.tensors[tensor].shape
 
     def grid(self, layer: Layer) -> Grid:
@@ -78,7 +78,7 @@ class Lowering:
         return self.held[key]
 
     def lower(self, tensor: str, call: Call, codes: Codes) -> str:
-        """Adds the operations that make a tensor, the output of a call, with these codes; returns the last's output."""
+        """Adds the operations that compute a tensor, the output of a call, with these codes; returns its name."""
         operator = self._operator(call)
         if operator.numbers is None and operator.reads != MOVES:
             self._check_float(tensor)
@@ -107,19 +107,19 @@ class Lowering:
         return self.builder.add("cast", (numbers,), f"{tensor}_as_{dtype}", self.shape(tensor), None, dtype=dtype)
 
     def stored(self, tensor: str, reader: str | None) -> str:
-        """Returns the name of the integer tensor of a tensor that the graph itself puts on a grid.
+        """Returns the name of the integer tensor that stores a tensor of the graph on the graph's own grid.
 
         Args:
             tensor: The tensor.
             reader: Name of the layer that reads it, for the message; None for an output of the model.
 
         Raises:
-            FoldError: If nothing does.
+            FoldError: If nothing in the graph quantizes it.
         """
         return self.demand(tensor, Codes.all_of(self.stored_grid(tensor, reader)))
 
     def stored_grid(self, tensor: str, reader: str | None) -> Grid:
-        """Returns the grid of such a tensor."""
+        """Returns the grid on which the graph stores a tensor."""
         call = self.source_of(tensor)
         layer, source = self.graph.layer_of(call), call.outputs[0]
         if layer.kind == "quantize":
@@ -136,14 +136,14 @@ class Lowering:
         )
 
     def source_of(self, tensor: str) -> Call:
-        """Returns the call that computes the values of a tensor, which others at most move."""
+        """Returns the call that computes the values of a tensor, before calls that only move them."""
         call = self.graph.producer(tensor)
         while (operator := self._operator(call)).reads == MOVES and not operator.joins:
             call = self.graph.producer(call.inputs[0])
         return call
 
     def requantized(self, tensor: str, made: str, own: Codes, codes: Codes) -> str:
-        """`made`, which holds a tensor of the graph with the codes `own`, with the codes that are wanted."""
+        """Returns `made`, a tensor of the graph with the codes `own`, requantized to the codes that are needed."""
         return made if codes == own else self.builder.requantized(made, f"{tensor}_requantized", codes)
 
     def _check_float(self, tensor: str) -> None:
@@ -156,7 +156,7 @@ class Lowering:
             )
 
     def _input_type(self, tensor: str) -> str:
-        """That of the user's model; what calls itself a half float is given in single precision."""
+        """Returns the dtype in the user's model; half-precision inputs are given in single precision."""
         known = self.graph.tensors[tensor]
         return "float32" if known.is_float else known.dtype
 
@@ -168,7 +168,7 @@ class Lowering:
         return operator
 
     def _users_layer(self, call: Call) -> str:
-        """The name of the layer whose activation a transform made a layer of its own, or that of the layer itself."""
+        """Returns the name of the user's layer that an activation was split from, or that of the layer itself."""
         source = self.graph.producer(call.inputs[0]).layer if call.inputs else ""
         is_part = self.graph.layers[call.layer].kind == "other" and call.layer.startswith(f"{source}_activation")
         return source if source and is_part else call.layer

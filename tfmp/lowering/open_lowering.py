@@ -1,4 +1,4 @@
-"""Lowers networks whose bits are open, and networks that no file of integers can hold."""
+"""Lowers networks whose bits are open, and networks without an integer form."""
 
 import dataclasses
 from collections.abc import Hashable
@@ -22,21 +22,22 @@ from tfmp.operators.integer_builder import Codes
 
 
 def write_open(graph: Graph, sink: Sink, *, mode: str = "fast", full_range: bool = False) -> dict[str, int]:
-    """Writes the integer operations of a network as they are known before there are values.
+    """Writes the integer operations of a network before its values are known.
 
-    Grids and constants are equal only where the file holds one: two layers share a grid if both keep the range of one
-    tensor; learned steps differ, and so do kernels, biases and normalizations. What depends on scales is as it mostly
-    is. Where the network has no integer form, each call of a layer is one operation of its own; tensors that a layer in
-    floating point reads, and all of a network without quantized layers, are in floating point.
+    Two grids or constants are equal only if the file is certain to store them once: two layers share a grid if both
+    take the range of the same tensor, but learned steps, kernels, biases and normalizations differ. Decisions that
+    depend on scales are made for typical scales. Where the network has no integer form, each call of a layer is one
+    operation. Tensors that a layer in floating point reads are in floating point, and so is a whole network without
+    quantized layers.
 
     Args:
-        graph: A network, its layers fixed or open: of several candidates the first counts.
+        graph: A network with fixed or open layers; of several candidates the first counts.
         sink: Receives tensors, constants and operators.
         mode: How the file stores weights, `tfmp.lowering.weight_packing.MODES`.
-        full_range: True for activations of 8 bits in place of the layers' own.
+        full_range: True to use 8-bit activations instead of the layers' own.
 
     Returns:
-        What the sink calls the outputs, by their names in the file.
+        The indices of the outputs in the sink, by their names in the file.
     """
     integers = OpenLowering(graph, OpenValues(graph, mode, full_range)).run()
     _, outputs = write_operations(integers, sink, otherwise=_write_unknown)
@@ -44,9 +45,9 @@ def write_open(graph: Graph, sink: Sink, *, mode: str = "fast", full_range: bool
 
 
 def with_stand_ins(graph: Graph) -> Graph:
-    """Returns a network that was read without weights with stand-ins for the numbers that lowering needs.
+    """Returns a network that was read without weights, with placeholders for the arrays that lowering needs.
 
-    As in a trained network, those of no two layers are equal.
+    As in a trained network, no two layers have equal arrays.
     """
     changed = {}
     for number, layer in enumerate(graph.in_order(), start=1):
@@ -54,7 +55,7 @@ def with_stand_ins(graph: Graph) -> Graph:
         if operator is None or not operator.arrays or not calls[0].outputs:
             continue
         shape = tuple(size or 1 for size in graph.tensors[calls[0].outputs[0]].shape[1:])
-        if len(operator.arrays) > 1 or layer.num_parameters in (0, shape[-1]):  # else each value has its own
+        if len(operator.arrays) > 1 or layer.num_parameters in (0, shape[-1]):  # otherwise each value has its own
             shape = shape[-1:]
         weights = {name: np.full(shape, value + number, np.float32) for name, value in operator.arrays.items()}
         changed[layer.name] = dataclasses.replace(layer, weights={**weights, **layer.weights})
@@ -62,12 +63,12 @@ def with_stand_ins(graph: Graph) -> Graph:
 
 
 class OpenValues:
-    """Grids and constants as labels, in place of those that a network has once it is trained.
+    """Provides labels in place of the grids and constants that a trained network has.
 
     Args:
         graph: The network.
-        mode: As of `write_open`.
-        full_range: The same.
+        mode: As in `write_open`.
+        full_range: As in `write_open`.
     """
 
     def __init__(self, graph: Graph, mode: str, full_range: bool):
@@ -77,7 +78,7 @@ class OpenValues:
         self._sources = {call.layer: call.inputs[0] for call in reversed(graph.calls) if call.inputs}
 
     def grid(self, layer: Layer) -> OpenGrid:
-        """Returns the codes of the input of a layer; their label is the name of the first layer that has them."""
+        """Returns the codes of the input of a layer, labeled with the name of the first layer that has them."""
         selection = layer.activation
         codes = selection.formats[0]
         if self._is_float or codes.is_float:
@@ -107,7 +108,7 @@ class OpenValues:
 
 
 class Unknown(IntegerOperation):
-    """An operation that has no integer form."""
+    """An operation without an integer form."""
 
     def __post_init__(self) -> None:
         pass
@@ -117,7 +118,7 @@ _UNKNOWN = Operator("unknown")
 
 
 class OpenLowering(Lowering):
-    """Lowering that goes on after a layer that has no integer form, see `write_open`.
+    """Lowers a network, layers without an integer form included; see `write_open`.
 
     Args:
         graph: A network.
@@ -129,7 +130,7 @@ class OpenLowering(Lowering):
         self._is_float = not any(layer.is_quantized for layer in graph.layers.values())
 
     def shape(self, tensor: str) -> tuple[int | None, ...]:
-        """Sizes of a tensor of the graph; those that are free count as 1."""
+        """Returns the sizes of a tensor of the graph; free sizes count as 1."""
         batch, *sizes = super().shape(tensor)
         return (batch, *(size or 1 for size in sizes))
 
@@ -186,7 +187,7 @@ class OpenLowering(Lowering):
         return operator_of(self.graph.layer_of(call)) or _UNKNOWN
 
     def _unknown(self, tensor: str, call: Call, grid: Grid | None) -> str:
-        """Adds whatever a layer computes of the tensors that it reads, as they are stored."""
+        """Adds one operation for a layer without an integer form, on its inputs as they are stored."""
         read = [self.stored(source, call.layer) for source in call.inputs]
         name, known = self.builder.unused_name(call.layer), self.graph.tensors[tensor]
         dtype = "float32" if grid is not None or known.is_float else known.dtype
@@ -197,7 +198,7 @@ class OpenLowering(Lowering):
 
 
 def _without_other_activations(graph: Graph) -> Graph:
-    """The network without the activations that are no part of an operator with a kernel."""
+    """Returns the network without the activations that cannot be fused into an operator with a kernel."""
     changed = {
         name: dataclasses.replace(layer, attributes={**layer.attributes, "activation": "linear"})
         for name, layer in graph.layers.items()
@@ -207,7 +208,7 @@ def _without_other_activations(graph: Graph) -> Graph:
 
 
 def _write_unknown(table: TensorTable, operation: IntegerOperation) -> None:
-    """One operator, whatever it reads."""
+    """Writes one operator for an operation without an integer form."""
     inputs = [table.index(name) for name in operation.inputs]
     inputs += [
         table.sink.constant(f"{operation.name}/{name}", operation.constants[name])

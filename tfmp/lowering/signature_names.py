@@ -9,17 +9,17 @@ _INSERTED = ("_quantizer", "_activation")
 
 
 def signature_inputs(graph: Graph) -> dict[str, str]:
-    """Returns names in the file by input tensor of the graph."""
+    """Returns the names of the inputs in the file, by input tensor of the graph."""
     return dict(zip(graph.input_names, _names(graph.inputs, graph.input_names), strict=True))
 
 
 def signature_outputs(graph: Graph) -> tuple[str, ...]:
-    """Returns names in the file, in the order of the graph's outputs."""
+    """Returns the names of the outputs in the file, in the order of the graph's outputs."""
     return _names(graph.outputs, [_users_tensor(graph, tensor) for tensor in graph.output_names])
 
 
 def _users_tensor(graph: Graph, tensor: str) -> str:
-    """What the user's model calls an output: the tensor before the layers that a transform put behind it."""
+    """Returns the tensor of the user's model that is an output, before the layers that a transform added after it."""
     inserted = call = graph.producer(tensor)
     while len(call.inputs) == 1:
         source = call.inputs[0]
@@ -32,7 +32,7 @@ def _users_tensor(graph: Graph, tensor: str) -> str:
 
 
 def _names(structure: Any, names: Iterable[str]) -> tuple[str, ...]:
-    """The keys of inputs or outputs that come as a dict, else the names of the tensors."""
+    """Returns the keys of inputs or outputs in a dict, otherwise the names of the tensors."""
     if isinstance(structure, Mapping) and all(isinstance(entry, TensorRef) for entry in structure.values()):
         names = structure
     return tuple(str(name).replace(":", "_") for name in names)

@@ -23,16 +23,16 @@ _NEW_KINDS_BYTES = 80  # entries and layouts of FULLY_CONNECTED, its options, an
 
 @dataclasses.dataclass(frozen=True)
 class WeightStorage:
-    """The container of one kernel and what it costs.
+    """The container of one kernel, and its size in the file.
 
     A packed kernel (4 or 2 bits a code) is a matrix. A convolution whose window or stride is larger than 1 then gets
     helper operators that gather every window into the channels of one position.
 
     Args:
-        container_bits: 8, 4 or 2: what the file takes for a code.
-        kernel_bytes: Of all codes, those included that fill the rows of the matrix.
-        helper_bytes: Of the operators around the kernel's own, with their tensors and constants, if no other layer
-            shares any of them.
+        container_bits: Bits of a code in the file: 8, 4 or 2.
+        kernel_bytes: Bytes of all codes, including those that pad the rows of the matrix.
+        helper_bytes: Bytes of the helper operators, with their tensors and constants, if no other layer shares any of
+            them.
     """
 
     container_bits: int
@@ -41,7 +41,7 @@ class WeightStorage:
 
     @property
     def size_bytes(self) -> int:
-        """Kernel and helpers, in their places in the file."""
+        """Bytes of kernel and helpers in the file."""
         return content_bytes(self.kernel_bytes) + self.helper_bytes
 
 
@@ -85,10 +85,10 @@ def _packed(shape: LayerShape, bits: int) -> WeightStorage:
 
 
 def gathering_bytes(shape: LayerShape, container_bits: int) -> tuple[int, int]:
-    """Returns what the operators take that bring the input of a packed kernel into its form, if it needs any.
+    """Returns the bytes of the operators that gather the input of a packed kernel, if it needs any.
 
     Returns:
-        Bytes of what these operators have for themselves, and of what they may share with those of other layers.
+        Bytes that only these operators need, and bytes that they may share with those of other layers.
     """
     return _gathering_bytes(
         shape.kind == "dense", shape.kernel_size, shape.strides, shape.in_channels, shape.output_size, container_bits
@@ -107,7 +107,7 @@ def _gathering_bytes(
     counter, grid = ByteCounter(), OpenGrid.of("input", INT8_LOW, INT8_HIGH)
     (rows, columns), (height, width) = kernel_size, output_size
     is_window = math.prod(kernel_size) * math.prod(strides) > 1
-    # The most that an input can need: it is one short of whole steps, and wider than what the last window reaches.
+    # The worst case: the input is one short of whole steps, and wider than the reach of the last window.
     sizes = [
         (count + (window - 1) // stride + (window == stride > 1)) * stride - is_window
         for count, window, stride in zip(output_size, kernel_size, strides, strict=True)
@@ -121,7 +121,7 @@ def _gathering_bytes(
         "", (), {name: IntegerTensor(name, shape, grid) for name, shape in tensors.items()}, ("input",), (), ()
     )
     table = TensorTable(graph, counter, 1)
-    table.alias("input", -1)  # another layer pays for it
+    table.alias("input", -1)  # counted for another layer
     (filled_input if is_dense else gathered_windows)(table, operation)
     new_kinds = _NEW_KINDS_BYTES if counter.own_bytes or not is_dense else 0
     return counter.own_bytes, counter.shared_bytes + new_kinds

@@ -1,7 +1,7 @@
-"""One table of every kind of layer that the library knows: `TABLE`, kind to `Operator`, a module for each family.
+"""The table of all kinds of layers that the library knows, `TABLE`, with one module for each family.
 
-A new kind made of integer operations that exist is one record in the file of its family; from outside the library it is
-one call of `register`.
+A new kind that existing integer operations can compute needs one record in the file of its family. From outside the
+library it needs one call of `register`.
 """
 
 from tfmp.operators import (

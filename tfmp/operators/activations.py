@@ -1,4 +1,4 @@
-"""Activations that stand for themselves."""
+"""Activation functions."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -20,12 +20,12 @@ _GATE = Codes.all_of(Grid(1 / CODE_SPAN, 0, CODE_SPAN))
 
 
 def lower_relu(lowering: LoweringContext, call: Call, codes: Codes) -> str:
-    """A tighter clip for whatever makes the input."""
+    """Lowers ReLU to a tighter clip in the operation that computes its input."""
     return lowering.demand(call.inputs[0], codes.rectified(lowering.graph.layer_of(call).attributes.get("max_value")))
 
 
 def lower_on_fixed_grid(lowering: LoweringContext, call: Call, codes: Codes) -> str:
-    """Sigmoid, tanh and softmax write one grid each."""
+    """Lowers sigmoid, tanh and softmax, for each of which the runtime prescribes the output grid."""
     layer = lowering.graph.layer_of(call)
     own = Codes.all_of(FIXED_GRIDS[layer.kind])
     kind, attributes = ("softmax", {}) if layer.kind == "softmax" else ("activation", {"function": layer.kind})
@@ -35,7 +35,7 @@ def lower_on_fixed_grid(lowering: LoweringContext, call: Call, codes: Codes) -> 
 
 
 def lower_function(lowering: LoweringContext, call: Call, codes: Codes) -> str:
-    """Functions that the runtime writes on any grid."""
+    """Lowers functions that the runtime writes on any grid."""
     layer = lowering.graph.layer_of(call)
     given = {name: layer.attributes[name] for name in _ARGUMENTS if name in layer.attributes}
     attributes = {"function": layer.kind, **given}
@@ -46,7 +46,7 @@ def lower_function(lowering: LoweringContext, call: Call, codes: Codes) -> str:
 
 
 def lower_leaky_relu(lowering: LoweringContext, call: Call, codes: Codes) -> str:
-    """The runtime's own where its factors have enough digits, else exactly as a parametric ReLU."""
+    """Lowers a leaky ReLU to LEAKY_RELU if its factors have enough digits, otherwise like a parametric ReLU."""
     layer = lowering.graph.layer_of(call)
     slope, (smallest, largest) = float(layer.attributes["negative_slope"]), LEAKY_RELU_FACTORS
     ratio = np.float32(lowering.stored_grid(call.inputs[0], layer.name).scale) / np.float32(codes.grid.scale)
@@ -56,13 +56,13 @@ def lower_leaky_relu(lowering: LoweringContext, call: Call, codes: Codes) -> str
 
 
 def lower_prelu(lowering: LoweringContext, call: Call, codes: Codes) -> str:
-    """A slope for each channel, or for each value where the axes before it have slopes of their own."""
+    """Lowers a parametric ReLU, with one slope per channel, or per value if the slopes differ along other axes too."""
     layer = lowering.graph.layer_of(call)
     return _in_two_parts(lowering, call, codes, np.asarray(layer.weights["alpha"], np.float64))
 
 
 def lower_swish(lowering: LoweringContext, call: Call, codes: Codes) -> str:
-    """The product of x and sigmoid(x)."""
+    """Lowers swish to the product of x and sigmoid(x)."""
     layer = lowering.graph.layer_of(call)
     source, shape = lowering.stored(call.inputs[0], layer.name), lowering.shape(call.outputs[0])
     own = Codes.all_of(FIXED_GRIDS["sigmoid"])
@@ -72,7 +72,7 @@ def lower_swish(lowering: LoweringContext, call: Call, codes: Codes) -> str:
 
 
 def lower_hard_swish(lowering: LoweringContext, call: Call, codes: Codes) -> str:
-    """The product of x and relu6(x + 3) / 6."""
+    """Lowers hard swish to the product of x and relu6(x + 3) / 6."""
     layer = lowering.graph.layer_of(call)
     source, grid = lowering.stored(call.inputs[0], layer.name), lowering.stored_grid(call.inputs[0], layer.name)
     ramp = AffineMap(np.asarray(1 / 6), np.asarray(0.5))
@@ -82,7 +82,7 @@ def lower_hard_swish(lowering: LoweringContext, call: Call, codes: Codes) -> str
 
 
 def _in_two_parts(lowering: LoweringContext, call: Call, codes: Codes, slope: np.ndarray) -> str:
-    """max(x, 0) + slope * min(x, 0): of each value one part is zero, so that the sum rounds nothing."""
+    """Adds max(x, 0) + slope * min(x, 0). One part of each value is zero, so the sum does not round."""
     layer, builder = lowering.graph.layer_of(call), lowering.builder
     source, grid = lowering.stored(call.inputs[0], layer.name), lowering.stored_grid(call.inputs[0], layer.name)
     shape, flat = lowering.shape(call.outputs[0]), source
@@ -151,7 +151,7 @@ def _softmax_values(x: np.ndarray, attributes: Mapping[str, Any]) -> np.ndarray:
 def _gelu_values(x: np.ndarray, attributes: Mapping[str, Any]) -> np.ndarray:
     if attributes["approximate"]:
         return x / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
-    from scipy import special  # 0.2 seconds that most programs need not wait
+    from scipy import special  # takes 0.2 seconds, which most programs do not need to spend
 
     return x / 2 * (1 + special.erf(x / np.sqrt(2)))
 

@@ -1,4 +1,4 @@
-"""Follows affine maps back to the product that can compute them along with its own."""
+"""Finds chains of affine maps that one integer operation can compute, together with the product before them."""
 
 import dataclasses
 import math
@@ -15,15 +15,15 @@ FUSED_ACTIVATIONS = {"linear": None, "relu": (0.0, math.inf), "relu6": (0.0, 6.0
 
 @dataclasses.dataclass(frozen=True)
 class AffineChain:
-    """Affine maps in a row, with what clips between them, that one integer operation computes.
+    """A sequence of affine maps and the clips between them, which one integer operation computes.
 
     Args:
         source: Name of the tensor that the first map reads.
-        product: The call that makes `source` if it computes the maps along with its own product; else None, and
-            `source` has to be stored.
-        map: All maps as one.
+        product: The call that computes `source`, if the same operation can also compute the maps; otherwise None, and
+            `source` must be stored.
+        map: The composition of all maps.
         low: Smallest value of the result.
-        high: Largest value.
+        high: Largest value of the result.
     """
 
     source: str
@@ -34,7 +34,7 @@ class AffineChain:
 
 
 def is_affine(graph: Graph, call: Call) -> bool:
-    """True for calls that compute one map per channel, or one for the whole tensor."""
+    """Returns True if a call computes one affine map per channel, or one for the whole tensor."""
     layer = graph.layer_of(call)
     operator = operator_of(layer)
     if operator is None or operator.affine_map is None:
@@ -46,7 +46,7 @@ def affine_map(layer: Layer) -> AffineMap:
     """Returns the map that an affine layer computes.
 
     Raises:
-        ValueError: If its kind computes none.
+        ValueError: If layers of its kind compute no affine map.
     """
     operator = operator_of(layer)
     if operator is None or operator.affine_map is None:
@@ -57,11 +57,12 @@ def affine_map(layer: Layer) -> AffineMap:
 def affine_chain(graph: Graph, call: Call) -> AffineChain:
     """Returns the chain that ends with a call of an affine layer.
 
-    It reaches back through tensors that nothing else reads, over identities and ReLUs as far as the clip of the one
-    operation can be theirs, to a layer with a kernel or to what has to be stored.
+    The chain is followed backwards, as long as each tensor has one reader, through affine layers, identities and those
+    ReLUs whose clip the operation can apply to its own output. It ends at a layer with a kernel, or at a tensor that
+    must be stored.
 
     Raises:
-        FoldError: If the layer keeps another axis than that of the channels.
+        FoldError: If the map of the layer differs along another axis than the channels.
     """
     layer = graph.layer_of(call)
     if not is_affine(graph, call):
@@ -86,7 +87,7 @@ def affine_chain(graph: Graph, call: Call) -> AffineChain:
 
 
 def _behind(graph: Graph, tensor: str) -> tuple[Call | None, Clip | None]:
-    """The call of an affine layer or a product whose result a chain can go on with, and what clips on the way."""
+    """Returns the call of the affine layer or product before a tensor, and the clip in between; None at the end."""
     clip = None
     while len(graph.readers(tensor)) == 1 and tensor not in graph.output_names:
         call = graph.producer(tensor)
@@ -108,7 +109,7 @@ def _of_product(
 ) -> tuple[Call | None, Clip | None]:
     reader = graph.layer_of(graph.readers(tensor)[0])
     once = len(graph.calls_of(layer.name)) == 1
-    # Two calls with different maps behind them would be two kernels in the file.
+    # Two calls followed by different maps would need two kernels in the file.
     if layer.attributes.get("activation", "linear") not in FUSED_ACTIVATIONS or not (
         once or fusable_normalization(graph, call) is reader
     ):

@@ -1,4 +1,4 @@
-"""Affine maps of tensors, and products per channel as the integers of a file."""
+"""Affine maps of tensors, and their integer constants."""
 
 import dataclasses
 
@@ -12,32 +12,32 @@ from tfmp.graph.runtime_limits import LARGEST_BIAS, LARGEST_PACKED_BIAS
 
 @dataclasses.dataclass(frozen=True)
 class AffineMap:
-    """factor * x + shift in float64, `[]` for a whole tensor or `[channels]`."""
+    """The affine map factor * x + shift in float64; both are `[]` for a whole tensor or `[channels]`."""
 
     factor: np.ndarray
     shift: np.ndarray
 
     def after(self, first: "AffineMap") -> "AffineMap":
-        """This map of what `first` returns."""
+        """Returns the composition of two maps: `first`, then this one."""
         return AffineMap(self.factor * first.factor, self.factor * first.shift + self.shift)
 
     def __call__(self, x: ArrayLike) -> np.ndarray:
         return self.factor * x + self.shift
 
     def keeps_bounds(self, low: float, high: float) -> bool:
-        """True if values from `low` to `high` become those between two others that have zero between them."""
+        """Returns True if the interval from `low` to `high` is mapped to an interval that contains zero."""
         if self.factor.ndim or self.shift.ndim or not self.factor > 0:
             return False
         return bool(self(low) <= 0 <= self(high))
 
 
 def folded_map(found: AffineMap, channels: int, grid: Grid) -> dict[str, Constant]:
-    """Returns the constants of an affine map that stands alone, `[channels]` each: a product per channel.
+    """Returns the constants of a product per channel that computes an affine map, `[channels]` each.
 
     Args:
         found: The map.
-        channels: Of the tensor that it reads.
-        grid: Of that tensor.
+        channels: Number of channels of the input.
+        grid: Grid of the input.
     """
     factor, shift = (np.broadcast_to(values, (channels,)) for values in (found.factor, found.shift))
     constants: dict[str, Constant] = in_container(np.where(factor < 0, -1, 1)[None], np.abs(factor), shift, grid.scale)
@@ -51,17 +51,17 @@ def folded_map(found: AffineMap, channels: int, grid: Grid) -> dict[str, Constan
 def in_container(
     codes: np.ndarray, scale: np.ndarray, bias: np.ndarray, input_scale: float, *, container_bits: int = 8
 ) -> dict[str, np.ndarray]:
-    """Constants from `[taps, channels]` codes, their scales, and biases as real numbers."""
+    """Returns the constants for `[taps, channels]` codes, their scales, and biases as real numbers."""
     input_scale = np.float64(np.float32(input_scale))
-    # Half of what the runtime takes, since the scale is rounded.
+    # Half of the runtime's limit, because the scale is rounded.
     largest_bias = (LARGEST_BIAS if container_bits == 8 else LARGEST_PACKED_BIAS) / 2
     with np.errstate(divide="ignore", invalid="ignore"):
         room = largest_bias / (np.abs(bias) / (input_scale * scale))
-    # A channel whose factor is (all but) zero holds its bias alone.
+    # If the factor of a channel is zero or almost zero, only its bias matters.
     vanishing = ~(room > 1)
     codes = np.where(vanishing, 0, codes)
     scale = np.where(vanishing, np.maximum(np.abs(bias) / (input_scale * largest_bias), 1e-12), scale)
-    # The kernels of INT8 take no -128, those of packed codes take all.
+    # INT8 kernels must not contain -128; packed kernels may contain every code.
     largest = 2 ** (container_bits - 1) - 1
     smallest = -largest if container_bits == 8 else -largest - 1
     most = min(largest / max(1, codes.max()), smallest / min(-1, codes.min()))

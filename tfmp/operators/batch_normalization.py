@@ -1,4 +1,4 @@
-"""Batch normalization behind a layer with a kernel."""
+"""Batch normalization after a layer with a kernel."""
 
 import dataclasses
 
@@ -9,11 +9,11 @@ from tfmp.operators.operator_table import kernel_of
 
 
 def fusable_normalization(graph: Graph, call: Call) -> Layer | None:
-    """Returns the normalization that alone reads a multiplying layer's output and can be folded into it, or None."""
+    """Returns the normalization that can be folded into the layer with a kernel before it, or None."""
     layer = graph.layer_of(call)
     if layer.shape is None or layer.attributes.get("activation", "linear") != "linear":
         return None
-    # Behind every call, where a shared block is called several times.
+    # If a shared block is called several times, the normalization must follow every call.
     outputs = [other.outputs[0] for other in graph.calls if other.layer == layer.name]
     readers = [graph.readers(output) for output in outputs]
     if any(len(found) != 1 for found in readers) or any(output in graph.output_names for output in outputs):
@@ -27,13 +27,13 @@ def fusable_normalization(graph: Graph, call: Call) -> Layer | None:
 
 
 def channel_axis(normalization: Layer) -> int:
-    """The axis that a batch normalization keeps."""
+    """Returns the axis over which a batch normalization does not average."""
     axis = normalization.attributes["axis"]
     return axis[0] if isinstance(axis, list | tuple) else axis
 
 
 def has_last_channels(graph: Graph, normalization: Layer) -> bool:
-    """True if a batch normalization keeps the last axis of what it reads."""
+    """Returns True if a batch normalization has one mean and variance for each channel of the last axis."""
     shapes = [graph.tensors[call.inputs[0]].shape for call in graph.calls if call.layer == normalization.name]
     return all(channel_axis(normalization) in (-1, len(shape) - 1) for shape in shapes)
 
@@ -41,8 +41,8 @@ def has_last_channels(graph: Graph, normalization: Layer) -> bool:
 def with_positive_gammas(graph: Graph) -> Graph:
     """Flips the filters whose normalization has a negative gamma, and keeps gammas non-negative from then on.
 
-    Codes of b bits reach one level further below zero than above, so that folding a negative gamma into them would not
-    be exact. Negating filter, bias, moving mean and gamma together changes nothing that the network computes.
+    Codes of b bits have one more level below zero than above, so folding a negative gamma into them would not be exact.
+    Negating filter, bias, moving mean and gamma together does not change what the network computes.
     """
     changed = {}
     for call in graph.calls:
@@ -50,7 +50,7 @@ def with_positive_gammas(graph: Graph) -> Graph:
         if normalization is None or "gamma" not in normalization.weights:
             continue
         if normalization.origin.config.get("gamma_constraint") is not None:
-            continue  # the user's own constraint stays
+            continue  # keep the user's own constraint
         layer = graph.layer_of(call)
         sign = np.where(normalization.weights["gamma"] < 0, -1.0, 1.0).astype(np.float32)
         kernel = layer.weights["kernel"]

@@ -1,4 +1,4 @@
-"""Layers that compute with numbers instead of codes: indices, comparisons and casts."""
+"""Layers that compute numbers instead of codes: indices, comparisons and casts."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -16,20 +16,20 @@ _OPERAND = ("operand", "operand_first")
 
 
 def lower_numbers(lowering: LoweringContext, call: Call, codes: Codes) -> str:
-    """The codes of numbers, for a layer that reads codes."""
+    """Quantizes numbers for a layer that reads codes."""
     tensor = call.outputs[0]
     numbers = lowering.numbers_as("float32", tensor)
     return lowering.builder.add("quantize", (numbers,), f"{tensor}_codes", lowering.shape(tensor), codes)
 
 
 def index_numbers(lowering: LoweringContext, call: Call) -> str:
-    """The position of the largest or smallest number."""
+    """Adds the position of the largest or smallest number."""
     source = lowering.numbers_as("float32", call.inputs[0])
     return _add(lowering, call, (source,), index_attributes(lowering.graph, call))
 
 
 def index_attributes(graph: Graph, call: Call) -> Attributes:
-    """Returns the attributes of an `arg_max` or `arg_min` as `IntegerOperation` has them."""
+    """Returns the attributes of an `arg_max` or `arg_min` of an `IntegerOperation`."""
     layer, rank = graph.layer_of(call), len(graph.tensors[call.inputs[0]].shape)
     axis = layer.attributes["axis"] % rank
     if axis == 0:
@@ -38,7 +38,7 @@ def index_attributes(graph: Graph, call: Call) -> Attributes:
 
 
 def comparison_numbers(lowering: LoweringContext, call: Call) -> str:
-    """Which numbers are greater, equal, ... than others or than a constant."""
+    """Adds the comparison of numbers with others or with a constant."""
     attributes = lowering.graph.layer_of(call).attributes
     dtype = compared_type(
         [lowering.graph.tensors[source].dtype for source in call.inputs], attributes.get("operand", 0)
@@ -48,12 +48,12 @@ def comparison_numbers(lowering: LoweringContext, call: Call) -> str:
 
 
 def logical_numbers(lowering: LoweringContext, call: Call) -> str:
-    """What is true of numbers that are not zero."""
+    """Adds a logical operation, for which every number but zero is true."""
     return _add(lowering, call, [lowering.numbers_as("bool", source) for source in call.inputs], {})
 
 
 def cast_numbers(lowering: LoweringContext, call: Call) -> str:
-    """Numbers in another type."""
+    """Adds a cast to another type."""
     return _add(lowering, call, [lowering.numbers(source) for source in call.inputs], {})
 
 
@@ -65,7 +65,7 @@ def _add(lowering: LoweringContext, call: Call, sources: Sequence[str], attribut
 
 
 def _index(config: Mapping[str, Any], call: Call | None) -> Attributes | None:
-    return None if config.get("axis") in (None, 0) else {}  # over all samples, or across them
+    return None if config.get("axis") in (None, 0) else {}  # over all values, or along the batch
 
 
 def _index_of_call(config: Mapping[str, Any], call: Call | None) -> Attributes | None:
@@ -90,11 +90,11 @@ def _of_numbers(
 
 
 def _class_name(kind: str) -> str:
-    """`"GreaterEqual"` for `"greater_equal"`."""
+    """Returns the name in camel case, `"GreaterEqual"` for `"greater_equal"`."""
     return kind.title().replace("_", "")
 
 
-# Operations of Keras are called like the kinds, functions of TensorFlow too, but for `==` and `!=`.
+# Operations of Keras and functions of TensorFlow have the names of the kinds, except for `==` and `!=`.
 _OPERATORS_OF_PYTHON = {"equal": "__operators__.eq", "not_equal": "__operators__.ne"}
 OPERATORS = (
     _of_numbers("cast", cast_numbers, {"Cast": given(), "cast": given()}, non_negative=as_inputs),

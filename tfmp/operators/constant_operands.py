@@ -10,14 +10,14 @@ from tfmp.operators.operator import Attributes, Reader, given
 
 
 def comparison_attributes(config: Mapping[str, Any], call: Call | None) -> Attributes | None:
-    """Returns the attributes of a comparison: `operand`, what the tensor is compared with if that is a constant.
+    """Returns the attributes of a comparison; `operand` is the constant that the tensor is compared with.
 
     Args:
         config: Its configuration.
         call: Its call, or None.
 
     Returns:
-        `{}` for two tensors; `{"operand": nested list, "operand_first": bool}` for a tensor and a constant; else None.
+        `{}` for two tensors; `{"operand": nested list, "operand_first": bool}` for a tensor and a constant; or None.
     """
     if call is None:
         return {}
@@ -38,7 +38,7 @@ def _operands(call: Call) -> list[Any]:
 
 
 def _number(operand: Any) -> float | np.ndarray | None:
-    """A scalar or one number per channel; None for constants of another shape."""
+    """Returns a constant as a scalar or one number per channel; None for another shape."""
     try:
         value = np.asarray(operand, np.float64)
     except (TypeError, ValueError):
@@ -49,7 +49,7 @@ def _number(operand: Any) -> float | np.ndarray | None:
 
 
 def _with_constant(numbers: Callable[[Any, bool], tuple[Any, Any] | None]) -> Reader:
-    """A reader of `factor` and `offset`, which `numbers(constant, True if the tensor comes first)` returns or None."""
+    """Returns a reader of `factor` and `offset`, which `numbers(constant, tensor_is_first)` returns, or None."""
 
     def read(config: Mapping[str, Any], call: Call | None) -> Attributes | None:
         if call is None or len(call.inputs) != 1:
@@ -70,7 +70,7 @@ _DIFFERENCE = _with_constant(lambda constant, first: (1.0, -constant) if first e
 _PRODUCT = _with_constant(lambda constant, first: (constant, 0.0))
 _QUOTIENT = _with_constant(lambda constant, first: (1 / constant, 0.0) if first and np.all(constant) else None)
 _NEGATIVE = given(factor=-1.0, offset=0.0)
-# Operations of one tensor and a constant, or of one tensor alone, that are `factor * x + offset`.
+# Operations on a tensor and a constant, or on one tensor, that compute `factor * x + offset`.
 AFFINE_OPERATIONS = {
     "Add": _SUM,
     "Subtract": _DIFFERENCE,

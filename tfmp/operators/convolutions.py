@@ -1,4 +1,4 @@
-"""Layers with a kernel."""
+"""Layers with a kernel: convolutions and dense layers."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,22 +15,22 @@ from tfmp.operators.lowering_context import LoweringContext
 from tfmp.operators.operator import QUANTIZES, Attributes, Operator
 from tfmp.operators.operator_table import activation_name, kernel_of, operator_of_function
 
-_NON_NEGATIVE = ("softplus", "exponential")  # of the functions of Keras that are no operator
+_NON_NEGATIVE = ("softplus", "exponential")  # functions of Keras that no operator computes
 
 
 def lower_product(lowering: LoweringContext, call: Call, codes: Codes, *, after: AffineMap | None = None) -> str:
-    """A product of codes, with its bias, the affine map behind it and the clip of a ReLU.
+    """Adds a product of codes, including its bias, the affine map after it and the clip of a ReLU.
 
     Args:
-        lowering: The `Lowering` that demands it.
+        lowering: The `Lowering` that requests it.
         call: The layer's call.
-        codes: Those of the output of the map.
-        after: The map behind the product that the same operation computes, or None.
+        codes: The codes of the output, after the map.
+        after: The affine map after the product that the same operation computes, or None.
     """
     layer, graph, builder = lowering.graph.layer_of(call), lowering.graph, lowering.builder
     kernel = kernel_of(layer)
     clip = FUSED_ACTIVATIONS[layer.attributes.get("activation", "linear")]
-    if clip is not None and after is None:  # with a map behind it, the codes have the clip already
+    if clip is not None and after is None:  # with a map after it, the codes already include the clip
         codes = codes.between(*clip)
     own = lowering.grid(layer)
     source = lowering.demand(call.inputs[0], Codes.all_of(own))
@@ -57,9 +57,9 @@ def lower_product(lowering: LoweringContext, call: Call, codes: Codes, *, after:
 
 
 def window_attributes(layer: Layer, *, planar: bool) -> Attributes:
-    """Strides, padding and window of a layer as `IntegerOperation` names and shapes them, pairs of height and width.
+    """Returns strides, padding and window of a layer as attributes of an `IntegerOperation`, pairs of height and width.
 
-    `planar` says that the layer runs over one axis, which becomes the width of rows of height 1.
+    If `planar`, the layer runs along one axis, which becomes the width of images of height 1.
     """
     names = {"dilation_rate": "dilation"}
     wanted = ("strides", "padding", "pool_size", "dilation_rate", "groups")
@@ -73,7 +73,7 @@ def window_attributes(layer: Layer, *, planar: bool) -> Attributes:
 
 
 def check_product(layer: Layer) -> None:
-    """Raises `FoldError` for a layer with a kernel that no operation of integers computes."""
+    """Raises `FoldError` if no integer operation computes a layer with a kernel."""
     if layer.attributes.get("data_format") == "channels_first":
         raise FoldError(layer.name, *CHANNELS_FIRST)
     if layer.shape is None:
@@ -119,7 +119,7 @@ def _product(class_name: str, axes: str, kind: str, operation: str, **kernel: An
         kind,
         lower_product,
         classes={class_name: _activation},
-        order_free=True,  # said by `check_product`
+        order_free=True,  # reported by `check_product`
         reads=QUANTIZES,
         non_negative=_non_negative,
         check=check_product,

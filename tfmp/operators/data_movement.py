@@ -14,12 +14,12 @@ from tfmp.operators.operator import MOVES, STORED, Attributes, Operator, as_inpu
 
 
 def lower_identity(lowering: LoweringContext, call: Call, codes: Codes) -> str:
-    """Nothing at inference."""
+    """Adds nothing: the layer does nothing at inference."""
     return lowering.demand(call.inputs[0], codes)
 
 
 def lower_reshape(lowering: LoweringContext, call: Call, codes: Codes) -> str:
-    """Other sizes behind the batch."""
+    """Adds a reshape that keeps the batch."""
     layer, shape = lowering.graph.layer_of(call), lowering.shape(call.outputs[0])
     if math.prod(shape[1:]) != math.prod(lowering.shape(call.inputs[0])[1:]):
         raise FoldError(
@@ -31,31 +31,31 @@ def lower_reshape(lowering: LoweringContext, call: Call, codes: Codes) -> str:
 
 
 def lower_concatenate(lowering: LoweringContext, call: Call, codes: Codes) -> str:
-    """Every branch on the grid of the whole."""
+    """Adds a concatenation, every input on the grid of the output."""
     axis = lowering.graph.layer_of(call).attributes.get("axis", -1)
     return _moved(lowering, call, codes, "concatenate", {"axis": axis})
 
 
 def lower_pad(lowering: LoweringContext, call: Call, codes: Codes) -> str:
-    """Zeros around."""
+    """Adds padding with zeros."""
     return _moved(lowering, call, codes, "pad", {"paddings": lowering.graph.layer_of(call).attributes["paddings"]})
 
 
 def lower_crop(lowering: LoweringContext, call: Call, codes: Codes) -> str:
-    """What lies within the margins."""
+    """Adds a slice that cuts off the margins."""
     croppings = lowering.graph.layer_of(call).attributes["croppings"]
     begin = (*(before for before, _ in croppings), 0)
     return _moved(lowering, call, codes, "slice", {"begin": begin, "size": lowering.shape(call.outputs[0])[1:]})
 
 
 def lower_permute(lowering: LoweringContext, call: Call, codes: Codes) -> str:
-    """Axes in another order."""
+    """Adds a permutation of axes."""
     permutation = lowering.graph.layer_of(call).attributes["permutation"]
     return _moved(lowering, call, codes, "transpose", {"permutation": permutation})
 
 
 def lower_repeat(lowering: LoweringContext, call: Call, codes: Codes) -> str:
-    """A vector as each row of a matrix."""
+    """Adds the repetition of a vector as every row of a matrix."""
     layer = lowering.graph.layer_of(call)
     source = lowering.demand(call.inputs[0], codes)
     count = layer.attributes["count"]
@@ -63,7 +63,7 @@ def lower_repeat(lowering: LoweringContext, call: Call, codes: Codes) -> str:
 
 
 def lower_upsample(lowering: LoweringContext, call: Call, codes: Codes) -> str:
-    """Every value several times, axis by axis."""
+    """Adds the repetition of every value, axis by axis."""
     layer = lowering.graph.layer_of(call)
     made, sizes = lowering.demand(call.inputs[0], codes), list(lowering.shape(call.inputs[0]))
     for axis, factor in enumerate(layer.attributes["factors"], start=1):
@@ -74,7 +74,7 @@ def lower_upsample(lowering: LoweringContext, call: Call, codes: Codes) -> str:
 
 
 def lower_resize(lowering: LoweringContext, call: Call, codes: Codes) -> str:
-    """Values between neighbours, rounded on the grid of the input."""
+    """Adds bilinear interpolation, rounded to the grid of the input."""
     name = lowering.graph.layer_of(call).name
     own = Codes.all_of(lowering.stored_grid(call.inputs[0], name))
     sources, shape = (lowering.stored(call.inputs[0], name),), lowering.shape(call.outputs[0])
@@ -84,7 +84,7 @@ def lower_resize(lowering: LoweringContext, call: Call, codes: Codes) -> str:
 
 def _moved(lowering: LoweringContext, call: Call, codes: Codes, kind: str, attributes: Mapping[str, Any]) -> str:
     layer = lowering.graph.layer_of(call)
-    parts = [lowering.demand(source, codes) for source in call.inputs]  # which clip for what is behind them
+    parts = [lowering.demand(source, codes) for source in call.inputs]  # which clip their output
     shape, own = lowering.shape(call.outputs[0]), Codes.all_of(codes.grid)
     return lowering.builder.add(kind, parts, layer.name, shape, own, attributes=attributes, layer=layer.name)
 
@@ -97,7 +97,7 @@ def _permutation(config: Mapping[str, Any], call: Call | None) -> Attributes | N
 
 
 def _sides(padding: Any) -> tuple[tuple[int, int], ...]:
-    """Pairs (before, after) for every axis between batch and channels."""
+    """Returns pairs (before, after) for every axis between batch and channels."""
     if not isinstance(padding, list | tuple):
         return ((padding, padding),)
     return tuple(tuple(side) for side in padding) if isinstance(padding[0], list | tuple) else (tuple(padding),)
@@ -148,7 +148,7 @@ def _upsampled(inputs: Sequence[np.ndarray], attributes: Mapping[str, Any], shap
 
 
 def _resized(inputs: Sequence[np.ndarray], attributes: Mapping[str, Any], shape: tuple[int, ...]) -> np.ndarray:
-    """Bilinear, pixels having their centres at halves."""
+    """Interpolates bilinearly, with pixel centres at halves."""
     x = inputs[0]
     for axis, size in enumerate(shape[1:-1], start=1):
         length = x.shape[axis]
@@ -171,7 +171,7 @@ def _movement(
     return Operator(kind, lower, values=values, reads=reads, non_negative=as_inputs, **options)
 
 
-# Layers that do something in training alone.
+# Layers that only act during training.
 _AT_REST = (
     *("Identity", "Dropout", "SpatialDropout1D", "SpatialDropout2D", "AlphaDropout", "GaussianDropout"),
     *("GaussianNoise", "ActivityRegularization", "AugMix", "RandAugment", "RandomBrightness"),

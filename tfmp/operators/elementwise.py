@@ -14,13 +14,13 @@ from tfmp.operators.integer_builder import Codes
 from tfmp.operators.lowering_context import LoweringContext
 from tfmp.operators.operator import Attributes, Operator, as_inputs
 
-# Half of the runtime's limits, since float32 scales round.
+# Half of the runtime's limits, because float32 scales are rounded.
 _SMALLEST_ADDEND, _LARGEST_ADDEND = 2 * SUM_RATIOS[0], SUM_RATIOS[1] / 2
 _SMALLEST_PRODUCT, _LARGEST_PRODUCT = 2 * PRODUCT_RATIOS[0], PRODUCT_RATIOS[1] / 2
 
 
 def lower_sum(lowering: LoweringContext, call: Call, codes: Codes) -> str:
-    """The sum, or the difference, of two stored tensors."""
+    """Adds the sum or the difference of two stored tensors."""
     layer = lowering.graph.layer_of(call)
     if len(call.inputs) != 2:
         raise FoldError(
@@ -32,7 +32,7 @@ def lower_sum(lowering: LoweringContext, call: Call, codes: Codes) -> str:
     own = codes
     grids = [lowering.stored_grid(source, layer.name) for source in call.inputs]
     largest = max(grid.scale for grid in grids)
-    if largest > _LARGEST_ADDEND * codes.grid.scale:  # a sum that was always zero when its range was found
+    if largest > _LARGEST_ADDEND * codes.grid.scale:  # a sum that was always zero when its range was calibrated
         own = Codes.all_of(Grid(largest, INT8_LOW, INT8_HIGH))
     parts = []
     for source, grid in zip(call.inputs, grids, strict=True):
@@ -47,7 +47,7 @@ def lower_sum(lowering: LoweringContext, call: Call, codes: Codes) -> str:
 
 
 def lower_multiply(lowering: LoweringContext, call: Call, codes: Codes) -> str:
-    """The product of two stored tensors."""
+    """Adds the product of two stored tensors."""
     layer = lowering.graph.layer_of(call)
     if len(call.inputs) != 2:
         raise FoldError(
@@ -61,11 +61,11 @@ def lower_multiply(lowering: LoweringContext, call: Call, codes: Codes) -> str:
 
 
 def multiplied(lowering: LoweringContext, parts: Sequence[str], name: str, tensor: str, codes: Codes) -> str:
-    """Adds the product of two integer tensors, which is the tensor of the graph, and returns its name."""
+    """Adds the product of two integer tensors that stores a tensor of the graph, and returns its name."""
     own, unit = codes, math.prod([lowering.builder.tensors[part].require_grid().scale for part in parts])
-    if unit > _LARGEST_PRODUCT * codes.grid.scale:  # every product but zero is beyond the codes, on this grid and that
+    if unit > _LARGEST_PRODUCT * codes.grid.scale:  # every product except zero is out of range, on either grid
         own = Codes.all_of(Grid(unit, INT8_LOW, INT8_HIGH))
-    elif unit < _SMALLEST_PRODUCT * codes.grid.scale:  # the largest product is code 1 or 2
+    elif unit < _SMALLEST_PRODUCT * codes.grid.scale:  # the largest product gets code 1 or 2
         own = Codes.all_of(Grid(unit * 2.0**9, INT8_LOW, INT8_HIGH))
     made = lowering.builder.add("multiply", parts, name, lowering.shape(tensor), own, layer=name)
     return lowering.requantized(tensor, made, own, codes)

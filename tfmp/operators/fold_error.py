@@ -1,4 +1,4 @@
-"""Why a network cannot become one of integers."""
+"""The error for layers that have no integer form."""
 
 from collections.abc import Sequence
 
@@ -20,7 +20,7 @@ class FoldError(ValueError):
 
     Attributes:
         layer, clause, way_out: As above.
-        reason: The clause with the layer's name in it.
+        reason: The clause with the name of the layer.
 
     Example:
         >>> FoldError("sum", "it adds 3 tensors, the runtime adds two", "Add them in pairs.").reason
@@ -35,7 +35,7 @@ class FoldError(ValueError):
 
 
 def free_size(name: str, shape: Sequence[int | None]) -> FoldError:
-    """Returns the error for a layer that makes a tensor of free sizes, `shape`, from fixed ones."""
+    """Returns the error for a layer whose output `shape` has free sizes although its inputs have fixed ones."""
     return FoldError(
         name,
         f"its output of shape {shape} has a free size, where in a file only that of the batch can be",
@@ -48,7 +48,7 @@ def no_integer_form(layer: Layer, name: str) -> FoldError:
 
     Args:
         layer: The layer.
-        name: What the user calls it, or the layer of which it was a part.
+        name: Its name in the user's model, or that of the layer it was split from.
     """
     if layer.attributes.get("data_format") == "channels_first":
         return FoldError(name, *CHANNELS_FIRST)
@@ -56,7 +56,7 @@ def no_integer_form(layer: Layer, name: str) -> FoldError:
     if function is not None:
         is_part = name != layer.name
         clause = f"its activation is {function}" if is_part else f"it computes {function}, which has no integer form"
-    elif clause is None:  # a separable convolution that is not split
+    elif clause is None:  # a separable convolution that was not split
         clause = f"it is a `{layer.kind}` with causal padding, which has no integer form"
     way_out = layer.attributes.get("way_out")
     others = '`mode="float"` exports it; or leave it out of the model that is exported.'

@@ -11,13 +11,13 @@ from tfmp.graph import Grid, IntegerGraph, IntegerOperation, IntegerTensor
 from tfmp.graph.open_values import Constant, is_open
 from tfmp.graph.runtime_limits import LARGEST_INPUT, LARGEST_PRODUCT
 
-Sizes = tuple[Any, ...]  # of a tensor: integers, but for the batch, which may be None
+Sizes = tuple[Any, ...]  # of a tensor: integers, except for the batch, which may be None
 _VANISHING_FACTOR = 2.0**-40
 _ONCE = {"strides": (1, 1), "padding": "valid", "dilation": (1, 1)}
 
 
 class Codes(NamedTuple):
-    """What a tensor may hold: codes of a grid, from `low` to `high`."""
+    """The codes that a tensor may contain: those of a grid, from `low` to `high`."""
 
     grid: Grid
     low: int
@@ -25,15 +25,15 @@ class Codes(NamedTuple):
 
     @classmethod
     def all_of(cls, grid: Grid) -> "Codes":
-        """All codes of a grid."""
+        """Returns all codes of a grid."""
         return cls(grid, grid.low, grid.high)
 
     def rectified(self, max_value: float | None) -> "Codes":
-        """Those that a ReLU leaves: none below zero, none above `max_value` if it is given."""
+        """Returns the codes after a ReLU: none below zero, none above `max_value` if given."""
         return self.between(0.0, math.inf if max_value is None else max_value)
 
     def between(self, low: float, high: float) -> "Codes":
-        """Those of values from `low`, at most 0, to `high`, above it."""
+        """Returns the codes of values from `low`, which is at most 0, to `high`, which is above 0."""
         smallest, largest = (
             None if math.isinf(bound) else int(np.rint(bound / self.grid.scale)) for bound in (low, high)
         )
@@ -45,9 +45,9 @@ class Codes(NamedTuple):
 
 
 class IntegerBuilder:
-    """Collects tensors and operations; a method for what takes more than one of them.
+    """Collects the tensors and operations of an integer network.
 
-    Every method returns the name of the tensor that it made.
+    Methods that add operations return the name of the output tensor. Some add more than one operation.
     """
 
     def __init__(self) -> None:
@@ -64,7 +64,7 @@ class IntegerBuilder:
         return self.tensors[tensor].shape
 
     def store(self, name: str, source: str, *, quantizer: bool = False) -> None:
-        """Says which tensor of the graph an integer tensor stores: the last of several, quantizers not counted."""
+        """Records which tensor of the graph an integer tensor stores; if several, the last one that is no quantizer."""
         if not quantizer or not self.tensors[name].source:
             tensor = self.tensors[name]
             self.tensors[name] = IntegerTensor(name, tensor.shape, tensor.grid, tensor.dtype, source)
@@ -82,7 +82,7 @@ class IntegerBuilder:
         layer: str = "",
         dtype: str = "float32",
     ) -> str:
-        """Adds an operation; `codes` are those of its output, None for numbers, which have a `dtype`."""
+        """Adds an operation; `codes` describe its output, None for an output of numbers, which has a `dtype`."""
         unique = self.unused_name(name)
         attributes, constants, grid = dict(attributes or {}), dict(constants or {}), None
         if codes is not None:
@@ -95,7 +95,7 @@ class IntegerBuilder:
         return unique
 
     def unused_name(self, name: str) -> str:
-        """`name`, or the first of `name_1`, `name_2`, ... that no tensor has."""
+        """Returns `name`, or the first of `name_1`, `name_2`, ... that is not taken."""
         unique, number = name, 0
         while unique in self.tensors:
             number += 1
@@ -103,11 +103,11 @@ class IntegerBuilder:
         return unique
 
     def _within_limits(self, operation: IntegerOperation) -> IntegerOperation:
-        """The operation with scales that the runtime takes: before or behind a dead tensor they can be far off.
+        """Returns the operation with scales that the runtime takes; those next to a dead tensor can be extreme.
 
-        No grid has a code beyond +-255, so that from a factor of 255 on every accumulator but zero saturates, and below
-        a factor of 2**-33 none reaches code 1. An accumulator that could overflow gets half of the largest factor that
-        cannot, since float32 scales round.
+        No grid has a code beyond +-255. With a factor of 255 or more, every accumulator except zero saturates; with a
+        factor below 2**-33, none reaches code 1. If an accumulator could overflow, its factor becomes half of the
+        largest safe one, because float32 scales are rounded.
         """
         grids = [self.tensors[name].require_grid() for name in (operation.inputs[0], operation.output)]
         if is_open(*grids, *operation.constants.values()):
@@ -119,7 +119,7 @@ class IntegerBuilder:
         return dataclasses.replace(operation, constants={**operation.constants, "kernel_scale": limited})
 
     def requantized(self, source: str, name: str, codes: Codes) -> str:
-        """The same values on another grid."""
+        """Adds a requantization of the same values to another grid."""
         channels = self.sizes(source)[-1]
         constants: dict[str, np.ndarray] = {
             "kernel": np.ones(channels, np.int8),
@@ -131,7 +131,7 @@ class IntegerBuilder:
     def scaled(
         self, source: str, name: str, codes: Codes, constants: Mapping[str, Constant], *, layer: str = ""
     ) -> str:
-        """A product per channel, `[channels]` constants, as a depthwise convolution whatever the rank."""
+        """Adds a product per channel by `[channels]` constants, as a depthwise convolution for any rank."""
         shape = self.tensors[source].shape
         image = (shape[0], *(1,) * (4 - len(shape)), *shape[1:])
         source = self.reshaped(source, f"{name}_image", image)
@@ -142,26 +142,26 @@ class IntegerBuilder:
         return self.reshaped(made, f"{name}_values", shape)
 
     def reshaped(self, source: str, name: str, shape: Sizes) -> str:
-        """The same values with other sizes behind the batch; the tensor itself if it has them."""
+        """Adds a reshape that keeps the batch; returns the tensor itself if it has this shape already."""
         tensor = self.tensors[source]
         if tensor.shape == tuple(shape):
             return source
         return self.add("reshape", (source,), name, shape, Codes.all_of(tensor.require_grid()))
 
     def as_rows(self, source: str, name: str) -> str:
-        """A sequence as images of height 1."""
+        """Adds a reshape of a sequence to images of height 1."""
         batch, length, channels = self.sizes(source)
         return self.reshaped(source, f"{name}_image", (batch, 1, length, channels))
 
     def padded(self, source: str, name: str, paddings: Sequence[tuple[int, int]]) -> str:
-        """Zeros around, `(before, after)` for each axis between batch and channels."""
+        """Adds padding with zeros, `(before, after)` for each axis between batch and channels."""
         batch, *sizes, channels = self.sizes(source)
         shape = (batch, *(size + sum(sides) for size, sides in zip(sizes, paddings, strict=True)), channels)
         codes = Codes.all_of(self.tensors[source].require_grid())
         return self.add("pad", (source,), name, shape, codes, attributes={"paddings": paddings})
 
     def repeated(self, source: str, name: str, axis: int, count: int, shape: Sizes) -> str:
-        """Everything behind an axis `count` times in a row: what `shape` then has more of on the axis after it."""
+        """Repeats everything after an axis `count` times, along the next axis; `shape` is the result's."""
         batch, *sizes = self.sizes(source)
         codes, inner = Codes.all_of(self.tensors[source].require_grid()), math.prod(sizes[axis:])
         rows = self.reshaped(source, f"{name}_rows", (batch, math.prod(sizes[:axis]), inner))
@@ -172,7 +172,7 @@ class IntegerBuilder:
     def graph(
         self, name: str, inputs: Iterable[str], outputs: Iterable[str], output_names: Iterable[str]
     ) -> IntegerGraph:
-        """The network so far."""
+        """Returns the network collected so far."""
         return IntegerGraph(
             name, tuple(self.operations), self.tensors, tuple(inputs), tuple(outputs), tuple(output_names)
         )

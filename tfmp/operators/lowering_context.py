@@ -1,4 +1,4 @@
-"""Defines what operators may ask of the lowering that they are part of."""
+"""The interface of the lowering that operators see."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -10,17 +10,17 @@ from tfmp.operators.integer_builder import Codes, IntegerBuilder, Sizes
 
 
 class LayerValues(Protocol):
-    """The grids and the constants of a network."""
+    """Provides the grids and the constants of a network."""
 
     def grid(self, layer: Layer) -> Grid:
         """Returns the grid of a quantized layer's input."""
 
     def kernel(self, layer: Layer, after: AffineMap | None, input_scale: float) -> tuple[Mapping[str, Constant], int]:
-        """Returns the constants of a layer with a kernel by name, and the bits that a file takes for a code."""
+        """Returns the constants of a layer with a kernel by name, and the bits of a code in the file."""
 
 
 class LoweringContext(Protocol):
-    """The walk over a graph that demands tensors and collects operations; `tfmp.lowering.lowering.Lowering` is one."""
+    """Walks a graph, requests tensors and collects operations; `tfmp.lowering.lowering.Lowering` implements it."""
 
     graph: Graph
     values: LayerValues
@@ -43,10 +43,10 @@ class LoweringContext(Protocol):
         """Returns the name of the tensor that holds the numbers of a tensor of the graph in another type."""
 
     def stored(self, tensor: str, reader: str | None) -> str:
-        """Returns the name of the integer tensor of a tensor that the graph itself puts on a grid."""
+        """Returns the name of the integer tensor that stores a tensor of the graph on the graph's own grid."""
 
     def stored_grid(self, tensor: str, reader: str | None) -> Grid:
-        """Returns the grid of such a tensor."""
+        """Returns the grid on which the graph stores a tensor."""
 
     def requantized(self, tensor: str, made: str, own: Codes, codes: Codes) -> str:
-        """Returns `made`, which has the codes `own`, with the codes that are wanted."""
+        """Returns `made` requantized from the codes `own` to the codes that the reader needs."""

@@ -1,4 +1,4 @@
-"""Affine maps as layers: normalizations, rescalings, sums and products with constants, and the hard sigmoid."""
+"""Layers that compute affine maps: normalization, rescaling, sums and products with constants, the hard sigmoid."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -15,11 +15,11 @@ from tfmp.operators.integer_builder import Codes
 from tfmp.operators.lowering_context import LoweringContext
 from tfmp.operators.operator import Attributes, Operator, always, given
 
-_SMALLEST_DEVIATION = 1e-7  # below, Keras divides by this
+_SMALLEST_DEVIATION = 1e-7  # Keras divides by this if the deviation is smaller
 
 
 def lower_affine(lowering: LoweringContext, call: Call, codes: Codes) -> str:
-    """An affine map: along with the product before it, or of a stored tensor."""
+    """Adds an affine map, in one operation with the product before it if possible."""
     layer, chain = lowering.graph.layer_of(call), affine_chain(lowering.graph, call)
     codes = codes.between(chain.low, chain.high)
     if chain.product is not None:

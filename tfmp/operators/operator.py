@@ -1,4 +1,4 @@
-"""What the library knows of a kind of layer."""
+"""The record of a kind of layer."""
 
 import dataclasses
 import math
@@ -16,7 +16,7 @@ MOVES = "moves"
 NUMBERS = "numbers"
 STORED = "stored"
 QUANTIZES = "quantizes"
-OTHER = "other"  # the kind of what no operator is
+OTHER = "other"  # the kind of layers without an operator
 
 Attributes = dict[str, Any]
 Reader = Callable[[Mapping[str, Any], Call | None], Attributes | None]
@@ -24,92 +24,95 @@ Clip = tuple[float, float]
 
 
 def always(layer: Layer, inputs: bool) -> bool:
-    """Never negative."""
+    """Returns True: the output is never negative."""
     return True
 
 
 def never(layer: Layer, inputs: bool) -> bool:
-    """Nothing is known of its sign."""
+    """Returns False: the output can be negative."""
     return False
 
 
 def as_inputs(layer: Layer, inputs: bool) -> bool:
-    """Non-negative if all inputs are."""
+    """Returns True if all inputs are non-negative."""
     return inputs
 
 
 def given(**attributes: Any) -> Reader:
-    """Returns a reader of classes and operations whose attributes are always these."""
+    """Returns a reader that always returns these attributes."""
     return lambda config, call: dict(attributes)
 
 
 def unclipped(layer: Layer) -> Clip:
-    """Clips nothing."""
+    """Returns infinite bounds: the layer does not clip."""
     return -math.inf, math.inf
 
 
 def no_axes(layer: Layer) -> tuple[int, ...]:
-    """Computes the same along every axis."""
+    """Returns no axes: the map is the same along every axis."""
     return ()
 
 
 @dataclasses.dataclass(frozen=True)
 class Operator:
-    """A kind of layer: how Keras calls it, what it computes, and how it becomes integer operations.
+    """A kind of layer: its names in Keras, what it computes, and how it is lowered to integer operations.
 
-    Everything that the library asks about a kind is a field here; nothing else names the kind. All but `kind` have a
-    default.
+    Everything that the library needs to know about a kind is a field of this record, and no other code names the kind.
+    All fields except `kind` have a default.
 
     Args:
         kind: Its name, as `tfmp.graph.Layer.kind` has it.
-        lower: Function of (lowering, call, codes) that adds the operations which make the call's output with these
-            codes, and returns the name of their tensor; see `tfmp.lowering.lowering.Lowering`. None for a kind without
-            an integer form.
+        lower: Function of (lowering, call, codes) that adds the operations which compute the call's output with these
+            codes, and returns the name of the output tensor; see `tfmp.lowering.lowering.Lowering`. None for a kind
+            without an integer form.
 
-    What Keras calls it:
-        classes: Class of a layer or of an operation to the reader of its attributes: a function of (configuration,
-            first `Call` or None) that returns them, or None for arguments that make it something else. Classes of
-            either Keras, their operations and TensorFlow's functions go by their names (`"ReLU"`, `"nn.relu"`), a class
-            of your own by itself. A kind with a kernel has its searchable class first.
-        functions: Name of an activation function of Keras to its attributes.
-        tf_keras_functions: The same for names that mean something else in tf_keras.
-        forms: Class name to which of its forms has an integer form, the end of "Write one ...".
-        order_free: True if it can be read with the channels first, too.
+    Names in Keras:
+        classes: Maps classes of layers and operations to the reader of their attributes: a function of (configuration,
+            first `Call` or None) that returns the attributes, or None if the arguments make it another kind. The keys
+            are names (`"ReLU"`, `"nn.relu"`) for classes of either Keras, their operations and TensorFlow's functions,
+            and the class itself for your own. A kind with a kernel has its searchable class first.
+        functions: Maps names of activation functions of Keras to their attributes.
+        tf_keras_functions: The same for names that mean another function in tf_keras.
+        forms: Maps class names to the condition under which the class has an integer form, the end of "Write one ...".
+        order_free: True if it has an integer form with the channels first, too.
 
-    What its values are:
-        reads: `"moves"`: it moves or clips codes, its inputs take the codes that the reader of its output wants;
-            `"stored"`: its inputs lie on grids of their own; `"quantizes"`: the layer quantizes its input itself;
-            `"numbers"`: it reads numbers, not codes.
-        joins: True if its output is made of several inputs, which may lie on several grids.
-        grid: The one grid that the runtime writes its output on; None if it writes any.
-        non_negative: Function of (layer, whether all inputs are non-negative): whether the output is.
-        each_value: True if it computes each value from the one at its place, as softmax does but for the sum; of what
-            moves values, only if it clips.
-        numbers: Function of (lowering, call) that returns the name of a tensor that holds the call's output as numbers;
-            None for kinds that make codes.
-        check: Function of a layer that raises `FoldError` if no integer operation computes it; None if all have one.
+    Values:
+        reads: What it reads. `"moves"`: it moves or clips codes, so its inputs get the codes that the reader of its
+            output needs; `"stored"`: each input is stored on its own grid; `"quantizes"`: the layer quantizes its
+            input itself; `"numbers"`: it reads numbers, not codes.
+        joins: True if its output combines several inputs, which may have several grids.
+        grid: The output grid that the runtime prescribes; None if it writes any.
+        non_negative: Function of (layer, whether all inputs are non-negative) that returns whether the output is.
+        each_value: True if each output value depends only on the input value at the same position (softmax counts, in
+            spite of its sum). A kind that moves values must also clip.
+        numbers: Function of (lowering, call) that returns the name of a tensor with the call's output as numbers; None
+            for kinds whose output is codes.
+        check: Function of a layer that raises `FoldError` if no integer operation computes it; None if all layers of
+            the kind have one.
 
-    What it is made of:
-        kernel: How its kernel lies in memory; None without one.
-        arrays: Name of every other array that lowering reads, `[channels]`, to a value that leaves the input as it is.
+    Arrays and structure:
+        kernel: The memory layout of its kernel; None without a kernel.
+        arrays: Maps the name of every other array that lowering reads, `[channels]`, to its neutral value.
         affine_map: Function of a layer that returns the `AffineMap` it computes; None for other kinds.
-        axes: Function of a layer: the axes along which its affine map differs.
-        clip: Function of a layer: smallest and largest value of its output, of a kind that clips an affine map or its
-            input and does nothing else; None if it does, or clips nothing.
-        pairwise: True if one call with many inputs is the same as many calls with two.
-        parts: The kinds of layers that one is split into before all else, in their order.
+        axes: Function of a layer that returns the axes along which its affine map differs.
+        clip: Function of a layer that returns the smallest and largest value of its output, for kinds that only clip
+            their input or an affine map; None for other kinds.
+        pairwise: True if one call with many inputs equals several calls with two.
+        parts: The kinds of layers that it is split into before lowering, in order.
 
-    What others ask:
+    Used by checks, width and simulator:
         values: Function of (float64 inputs, attributes, shape of the output) that computes it in NumPy, batch first and
-            channels last: the meaning of its name, by which layers of users are checked. A kind with `values` can be
+            channels last. This defines the kind; registered layers are compared with it. A kind with `values` can be
             registered for layers with `tfmp.register_layer`.
         needed: The attributes that such a registration must give.
-        channels: How the channels of its output follow from those of its input: a rule of
-            `tfmp.width.channel_flow.ChannelFlow`. Without one they are followed as long as no size changes.
-        keeps_values: True if its output holds the values of its input, in their order: it costs an accelerator nothing.
+        channels: How the output channels follow from the input channels: a rule of
+            `tfmp.width.channel_flow.ChannelFlow`. Without one they are followed if no size changes.
+        keeps_values: True if the output has the values of the input in the same order, so that it costs an accelerator
+            nothing.
 
     Raises:
-        TypeError, ValueError: If the kind or a field is none of these.
+        TypeError: If a field has the wrong type.
+        ValueError: If `kind` is reserved, or a field has a value that is not allowed.
 
     Example:
         >>> tfmp.operators.register(tfmp.operators.Operator("halved", lower_halved, classes={Halved: given()}))
@@ -157,5 +160,5 @@ class Operator:
 
     @property
     def is_activation(self) -> bool:
-        """True for activation functions but the one that changes nothing."""
+        """True for activation functions, except the identity."""
         return self.reads != QUANTIZES and self.each_value and (self.affine_map is None or bool(self.functions))

@@ -1,4 +1,4 @@
-"""The table of operators, and what is found in it."""
+"""The table of operators, and lookups in it."""
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
@@ -16,14 +16,14 @@ TABLE: Mapping[str, Operator] = MappingProxyType(_table)
 def register(operator: Operator, *, replace: bool = False) -> None:
     """Adds an operator to the table.
 
-    From then on models whose layers have its kind are searched, fixed, exported and priced like those of the library.
+    Layers of its kind are then searched, fixed, exported and priced like those of the library.
 
     Args:
         operator: The operator.
-        replace: True to put it in the place of one of the same kind.
+        replace: True to replace an operator of the same kind.
 
     Raises:
-        TypeError: If it is no `Operator`.
+        TypeError: If it is not an `Operator`.
         ValueError: If the kind is known already, and `replace` is False.
 
     Example:
@@ -39,16 +39,16 @@ def register(operator: Operator, *, replace: bool = False) -> None:
 
 
 def operator_of(layer: Layer) -> Operator | None:
-    """The operator of a layer's kind; None if it has no integer form."""
+    """Returns the operator of a layer's kind; None if the kind has no integer form."""
     operator = _table.get(layer.kind)
     return operator if operator is not None and operator.lower is not None else None
 
 
 def kernel_of(layer: Layer | LayerShape) -> Kernel:
-    """How the kernel of a layer that has one lies in memory.
+    """Returns the memory layout of the kernel of a layer.
 
     Raises:
-        ValueError: If its kind has none.
+        ValueError: If layers of its kind have no kernel.
     """
     operator = _table.get(layer.kind)
     if operator is None or operator.kernel is None:
@@ -57,18 +57,18 @@ def kernel_of(layer: Layer | LayerShape) -> Kernel:
 
 
 def readers(layer_class: str | type) -> Iterator[tuple[Operator, Reader]]:
-    """The operators that a class or an operation may be, each with the reader of its attributes."""
+    """Yields the operators that a class or an operation may have, each with the reader of its attributes."""
     for operator in _table.values():
         if layer_class in operator.classes:
             yield operator, operator.classes[layer_class]
 
 
 def operator_of_function(name: str, framework: str = "keras") -> tuple[Operator, Attributes] | None:
-    """The operator that an activation function of Keras is, with its attributes; None if there is none.
+    """Returns the operator of an activation function of Keras and its attributes; None if there is none.
 
     Args:
         name: Its name.
-        framework: `"keras"` or `"tf_keras"`, which do not mean the same by every name.
+        framework: `"keras"` or `"tf_keras"`, in which some names mean different functions.
     """
     for operator in _table.values():
         if framework == "tf_keras" and name in operator.tf_keras_functions:
@@ -79,11 +79,11 @@ def operator_of_function(name: str, framework: str = "keras") -> tuple[Operator,
 
 
 def function_names() -> tuple[str, ...]:
-    """The names of all activation functions that an operator computes, sorted."""
+    """Returns the names of all activation functions that an operator computes, sorted."""
     return tuple(sorted({name for operator in _table.values() for name in operator.functions}))
 
 
-# What every layer says in the same words.
+# Arguments that have the same name and meaning in every layer.
 _COPIED = (
     *("strides", "padding", "pool_size", "dilation_rate", "groups", "axis", "epsilon", "data_format", "use_bias"),
     *("keepdims", "kernel_size", "depth_multiplier", "filters", "output_padding"),
@@ -93,16 +93,16 @@ _COPIED = (
 def recognize(
     layer_class: str | type, config: Mapping[str, Any], *, call: Call | None = None, framework: str = "keras"
 ) -> tuple[str, Attributes]:
-    """Returns a layer's kind and its attributes in neutral terms.
+    """Returns a layer's kind and its framework-independent attributes.
 
     Args:
         layer_class: As in `Operator.classes`.
         config: Its configuration.
-        call: One call of it: constants among its arguments make additions and products affine maps.
+        call: One call of it: additions and products with a constant argument are affine maps.
         framework: `"keras"` or `"tf_keras"`.
 
     Returns:
-        `(kind, attributes)`; kind `"other"` for what no operator is.
+        `(kind, attributes)`; kind `"other"` if there is no operator.
     """
     attributes = {name: config[name] for name in _COPIED if name in config}
     if layer_class == "Activation":
@@ -122,7 +122,7 @@ def function_kind(name: str, framework: str) -> tuple[str, Attributes] | None:
 
 
 def activation_name(config: Mapping[str, Any]) -> str:
-    """Name of the activation in a layer's configuration; `"custom"` if Keras itself does not provide it."""
+    """Returns the name of the activation in a layer's configuration; `"custom"` if it is not one of Keras."""
     activation = config.get("activation")
     if activation is None:
         return "linear"
@@ -134,7 +134,7 @@ def activation_name(config: Mapping[str, Any]) -> str:
 
 
 def non_negative_tensors(graph: Graph) -> set[str]:
-    """Returns the names of the tensors that the graph shows to be non-negative, whatever the weights and inputs."""
+    """Returns the names of the tensors that are non-negative for all weights and inputs."""
     found: set[str] = set()
     for call in graph.calls:
         layer = graph.layer_of(call)

@@ -1,4 +1,4 @@
-"""Layers that summarize windows, and whole images."""
+"""Pooling over windows and over whole images."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -14,19 +14,19 @@ from tfmp.operators.operator import MOVES, Attributes, Operator, as_inputs, give
 
 
 def lower_max_pool(lowering: LoweringContext, call: Call, codes: Codes) -> str:
-    """The maximum of every window."""
+    """Adds the maximum of every window."""
     attributes, source = _window(lowering, call), lowering.demand(call.inputs[0], codes)
-    own = Codes.all_of(codes.grid)  # what makes the input clips
+    own = Codes.all_of(codes.grid)  # the operation that computes the input clips
     if tuple(attributes["pool_size"]) == (
         1,
         1,
-    ):  # every second value or so: the runtime is faster with a product by one
+    ):  # only strides: the runtime is faster with a product by one
         return _of_ones(lowering, call, source, own, attributes)
     return _planar(lowering, call, source, "max_pool", own, attributes)
 
 
 def lower_global_max_pool(lowering: LoweringContext, call: Call, codes: Codes) -> str:
-    """The maximum over all positions."""
+    """Adds the maximum over all positions."""
     builder, name = lowering.builder, lowering.graph.layer_of(call).name
     source = _image(lowering, lowering.demand(call.inputs[0], codes), name)
     own = Codes.all_of(codes.grid)
@@ -37,7 +37,7 @@ def lower_global_max_pool(lowering: LoweringContext, call: Call, codes: Codes) -
 
 
 def lower_average_pool(lowering: LoweringContext, call: Call, codes: Codes) -> str:
-    """Windows that lie within the image on any grid, a convolution by ones; others, padding not counted, on theirs."""
+    """Adds the average of every window: a convolution by ones, or with padding an average on the input's grid."""
     layer, attributes = lowering.graph.layer_of(call), _window(lowering, call)
     stored = lowering.stored(call.inputs[0], layer.name)
     if attributes["padding"] == "valid":
@@ -48,7 +48,7 @@ def lower_average_pool(lowering: LoweringContext, call: Call, codes: Codes) -> s
 
 
 def lower_mean(lowering: LoweringContext, call: Call, codes: Codes) -> str:
-    """The mean over all positions."""
+    """Adds the mean over all positions."""
     builder, name = lowering.builder, lowering.graph.layer_of(call).name
     shape = lowering.shape(call.outputs[0])
     source = _image(lowering, lowering.stored(call.inputs[0], name), name)
@@ -60,7 +60,7 @@ def lower_mean(lowering: LoweringContext, call: Call, codes: Codes) -> str:
 
 
 def _of_ones(lowering: LoweringContext, call: Call, source: str, codes: Codes, attributes: Attributes) -> str:
-    """The averages of windows that lie within the image, as a convolution by ones."""
+    """Adds the averages of windows within the image, as a convolution by ones."""
     channels, pool = lowering.shape(call.outputs[0])[-1], attributes["pool_size"]
     constants = {
         "kernel": np.ones((*pool, channels, 1), np.int8),
@@ -93,7 +93,7 @@ def _planar(
     attributes: Mapping[str, Any],
     constants: Mapping[str, np.ndarray] | None = None,
 ) -> str:
-    """An operation of height and width on an image, or on a sequence as a row."""
+    """Adds an operation over height and width of an image, or of a sequence as an image of height 1."""
     builder, name, shape = lowering.builder, lowering.graph.layer_of(call).name, lowering.shape(call.outputs[0])
     source = _image(lowering, source, name)
     own = shape if len(shape) == 4 else (shape[0], 1, *shape[1:])

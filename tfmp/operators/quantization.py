@@ -1,4 +1,4 @@
-"""Where codes come from: the inputs of the model, and the layers that store a tensor."""
+"""Inputs of the model, and layers that quantize a tensor."""
 
 from tfmp.graph import Call
 from tfmp.operators.comparisons import lower_numbers
@@ -8,7 +8,7 @@ from tfmp.operators.operator import QUANTIZES, Operator, as_inputs, given
 
 
 def lower_input(lowering: LoweringContext, call: Call, codes: Codes) -> str:
-    """Numbers of the caller, quantized; integers of 8 bits are codes as they are."""
+    """Quantizes the numbers of an input; 8-bit integers are used as codes."""
     tensor = call.outputs[0]
     grid = lowering.graph.tensors[tensor].grid
     if grid is None:
@@ -22,12 +22,12 @@ def lower_input(lowering: LoweringContext, call: Call, codes: Codes) -> str:
 
 
 def input_numbers(lowering: LoweringContext, call: Call) -> str:
-    """What the caller gives."""
+    """Returns the name of the tensor with the caller's numbers."""
     return lowering.inputs[call.outputs[0]]
 
 
 def lower_quantize(lowering: LoweringContext, call: Call, codes: Codes) -> str:
-    """The stored codes, requantized for a reader that wants others."""
+    """Returns the stored codes, requantized if the reader needs others."""
     own = Codes.all_of(lowering.grid(lowering.graph.layer_of(call)))
     return lowering.requantized(call.outputs[0], lowering.demand(call.inputs[0], own), own, codes)
 

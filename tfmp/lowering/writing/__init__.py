@@ -1,1 +1,1 @@
-"""Integer operations as the operators of a file, one module a family; what they write to is a `Sink`."""
+"""Writes integer operations as operators of a file to a `Sink`, one module for each family."""

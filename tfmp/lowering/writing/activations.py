@@ -17,7 +17,7 @@ _OPERATORS = {  # function to the operator of the file
 
 
 def write_activation(table: TensorTable, operation: IntegerOperation) -> None:
-    """LOGISTIC, TANH, ELU, LEAKY_RELU or GELU."""
+    """Writes LOGISTIC, TANH, ELU, LEAKY_RELU or GELU."""
     function, grid = operation.attributes["function"], table.grid(operation.output)
     if function not in _OPERATORS:
         raise ValueError(
@@ -36,7 +36,7 @@ def write_activation(table: TensorTable, operation: IntegerOperation) -> None:
         version = 2
         options = Options("GeluOptions", {"approximate": bool(operation.attributes.get("approximate", False))})
     inputs = [table.index(operation.inputs[0])]
-    # The rounding of some depends on the zero point, so that none writes into a helper tensor.
+    # The rounding of some depends on the zero point, so none writes into a helper tensor.
     table.add_operator(operation, kind, inputs, version=version, options=options, keeps_zero_point=True)
 
 

@@ -16,9 +16,9 @@ _PADDINGS = ("same", "valid")
 
 
 def write_conv2d(table: TensorTable, operation: IntegerOperation) -> None:
-    """CONV_2D: kernel `[out, h, w, in / groups]`; the runtime finds the groups from the sizes.
+    """Writes CONV_2D, kernel `[out, h, w, in / groups]`; the runtime infers the groups from the sizes.
 
-    A packed kernel is read by FULLY_CONNECTED alone, which gets all that a window covers as the channels of a position.
+    Only FULLY_CONNECTED can read a packed kernel. Its input has all values of a window as the channels of a position.
     """
     kernel = operation.constants["kernel"]
     channels = table.shape(operation.inputs[0])[-1]
@@ -38,7 +38,7 @@ def write_conv2d(table: TensorTable, operation: IntegerOperation) -> None:
 
 
 def write_depthwise_conv2d(table: TensorTable, operation: IntegerOperation) -> None:
-    """DEPTHWISE_CONV_2D: kernel `[1, h, w, channels * depth_multiplier]`."""
+    """Writes DEPTHWISE_CONV_2D, kernel `[1, h, w, channels * depth_multiplier]`."""
     kernel = operation.constants["kernel"]
     channels = table.shape(operation.inputs[0])[-1]
     if kernel.ndim != 4 or kernel.shape[2] != channels:
@@ -60,7 +60,7 @@ def add_depthwise(table: TensorTable, operation: IntegerOperation, kernel: Const
 
 
 def write_dense(table: TensorTable, operation: IntegerOperation) -> None:
-    """FULLY_CONNECTED over the last axis: kernel `[out, in]`, one scale per row."""
+    """Writes FULLY_CONNECTED over the last axis, kernel `[out, in]`, one scale per row."""
     kernel = operation.constants["kernel"]
     shape = table.shape(operation.inputs[0])
     if kernel.ndim != 2 or kernel.shape[0] != shape[-1]:
@@ -72,7 +72,7 @@ def write_dense(table: TensorTable, operation: IntegerOperation) -> None:
 
 
 def _add_fully_connected(table: TensorTable, operation: IntegerOperation, source: int | None, kernel: Constant) -> None:
-    """FULLY_CONNECTED with an `[in, out]` kernel; `source` is the index of its input if that is not the operation's."""
+    """Writes FULLY_CONNECTED with an `[in, out]` kernel; `source` is the index of its input if not the operation's."""
     keeps = len(table.shape(operation.output)) > 2
     options = Options("FullyConnectedOptions", {**UNFUSED, "keep_num_dims": keeps})
     inputs = _with_constants(table, operation, kernel.T, axis=0)
@@ -82,7 +82,7 @@ def _add_fully_connected(table: TensorTable, operation: IntegerOperation, source
 
 
 def write_conv2d_transpose(table: TensorTable, operation: IntegerOperation) -> None:
-    """TRANSPOSE_CONV: kernel `[out, h, w, in]`, the output's shape ahead of the input."""
+    """Writes TRANSPOSE_CONV, kernel `[out, h, w, in]`; the output's shape is its first input."""
     kernel = operation.constants["kernel"]
     channels = table.shape(operation.inputs[0])[-1]
     if kernel.ndim != 4 or kernel.shape[3] != channels:
@@ -92,7 +92,7 @@ def write_conv2d_transpose(table: TensorTable, operation: IntegerOperation) -> N
         )
     window = window_options(operation)
     strides = np.array([window["stride_h"], window["stride_w"]])
-    # XNNPACK refuses kernels smaller than the strides; taps of zeros change neither result nor shape.
+    # XNNPACK refuses kernels smaller than the strides; adding zeros changes neither result nor shape.
     missing = np.maximum(strides - kernel.shape[:2], 0)
     kernel = padded(kernel, [*((0, count) for count in missing), (0, 0), (0, 0)])
     beyond = np.array(kernel.shape[:2]) - strides if window["padding"] == "VALID" else 0
@@ -112,7 +112,7 @@ def write_conv2d_transpose(table: TensorTable, operation: IntegerOperation) -> N
 
 
 def window_options(operation: IntegerOperation, *, dilates: bool = False) -> dict[str, int | str]:
-    """Returns padding, strides and, if the operator has it, dilation as fields of its options."""
+    """Returns padding, strides and, if the operator has one, dilation as fields of its options."""
     padding = operation.attributes.get("padding", "valid")
     if padding not in _PADDINGS:
         raise ValueError(
@@ -152,7 +152,7 @@ def _each(scales: Constant) -> Any:
 def _check_constants(
     operation: IntegerOperation, kernel: np.ndarray, channels: tuple[int, ...], input_grid: Grid, output_grid: Grid
 ) -> None:
-    """Raises `ValueError` for constants that the runtime does not compute with exactly."""
+    """Raises `ValueError` for constants with which the runtime does not compute exactly."""
     kernel_scale, bias = (np.asarray(operation.constants[name]) for name in ("kernel_scale", "bias"))
     if kernel.dtype != np.int8 or kernel.size == 0 or np.abs(kernel.astype(np.int16)).max() > LARGEST_KERNEL_CODE:
         raise ValueError(

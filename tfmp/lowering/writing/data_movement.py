@@ -1,4 +1,4 @@
-"""Operators that keep the scale of codes: they move them, and resizing weighs neighbours."""
+"""Operators that keep the scale of codes: movement and resizing."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from tfmp.lowering.writing.tensor_table import TensorTable
 
 
 def write_pad(table: TensorTable, operation: IntegerOperation) -> None:
-    """PAD with code 0 above, below, left and right."""
+    """Writes PAD with code 0 above, below, left and right."""
     rows = [(0, 0), *operation.attributes["paddings"], (0, 0)]
     rank = len(table.shape(operation.inputs[0]))
     if len(rows) != rank:
@@ -22,7 +22,7 @@ def write_pad(table: TensorTable, operation: IntegerOperation) -> None:
 
 
 def write_slice(table: TensorTable, operation: IntegerOperation) -> None:
-    """SLICE of a box; the batch stays whole."""
+    """Writes SLICE of a box with the whole batch."""
     source = table.shape(operation.inputs[0])
     begin, size = (tuple(operation.attributes[name]) for name in ("begin", "size"))
     box = zip(begin, size, source[1:], strict=False)
@@ -35,7 +35,7 @@ def write_slice(table: TensorTable, operation: IntegerOperation) -> None:
 
 
 def write_transpose(table: TensorTable, operation: IntegerOperation) -> None:
-    """TRANSPOSE of all axes but the batch."""
+    """Writes TRANSPOSE of all axes except the batch."""
     permutation = tuple(operation.attributes["permutation"])
     rank = len(table.shape(operation.inputs[0]))
     if sorted(permutation) != list(range(rank)) or permutation[0] != 0:
@@ -48,7 +48,7 @@ def write_transpose(table: TensorTable, operation: IntegerOperation) -> None:
 
 
 def write_resize(table: TensorTable, operation: IntegerOperation) -> None:
-    """RESIZE_BILINEAR between pixel centres."""
+    """Writes RESIZE_BILINEAR with half-pixel centres."""
     shape = table.shape(operation.output)
     source = table.shape(operation.inputs[0])
     if len(shape) != 4 or (shape[0], shape[3]) != (source[0], source[3]):
@@ -61,7 +61,7 @@ def write_resize(table: TensorTable, operation: IntegerOperation) -> None:
 
 
 def write_reshape(table: TensorTable, operation: IntegerOperation) -> None:
-    """RESHAPE to the shape of the output."""
+    """Writes RESHAPE to the shape of the output."""
     shape = table.shape(operation.output)
     source = table.shape(operation.inputs[0])
     if np.prod(shape) != np.prod(source):
@@ -70,7 +70,7 @@ def write_reshape(table: TensorTable, operation: IntegerOperation) -> None:
 
 
 def write_concatenate(table: TensorTable, operation: IntegerOperation) -> None:
-    """CONCATENATION of tensors that share the output's scale and zero point."""
+    """Writes CONCATENATION of tensors that share the output's scale and zero point."""
     axis = operation.attributes.get("axis", -1) % len(table.shape(operation.output))
     _add(table, operation, "CONCATENATION", Options("ConcatenationOptions", {**UNFUSED, "axis": axis}))
 
@@ -84,7 +84,7 @@ def _add(
     version: int = 2,
     **arguments: Any,
 ) -> None:
-    """Appends an operator that takes its arguments as int32 tensors behind the operation's inputs."""
+    """Writes an operator that takes its arguments as int32 tensors after the operation's inputs."""
     table.same_grid(operation)
     inputs = [table.index(name) for name in operation.inputs]
     for name, values in arguments.items():

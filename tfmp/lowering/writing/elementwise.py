@@ -9,17 +9,17 @@ from tfmp.lowering.writing.tensor_table import TensorTable
 
 
 def write_add(table: TensorTable, operation: IntegerOperation) -> None:
-    """ADD of two tensors."""
+    """Writes ADD of two tensors."""
     _write_sum(table, operation, "ADD", Options("AddOptions", UNFUSED))
 
 
 def write_subtract(table: TensorTable, operation: IntegerOperation) -> None:
-    """SUB of two tensors."""
+    """Writes SUB of two tensors."""
     _write_sum(table, operation, "SUB", Options("SubOptions", UNFUSED))
 
 
 def write_multiply(table: TensorTable, operation: IntegerOperation) -> None:
-    """MUL of two tensors."""
+    """Writes MUL of two tensors."""
     _check_shapes(table, operation)
     first, second, scale = (np.float32(table.grid(name).scale) for name in (*operation.inputs, operation.output))
     factor, (smallest, limit) = first * second / scale, PRODUCT_RATIOS
@@ -49,7 +49,7 @@ def _write_sum(table: TensorTable, operation: IntegerOperation, kind: str, optio
 
 
 def _check_shapes(table: TensorTable, operation: IntegerOperation) -> None:
-    """Two inputs whose sizes, axis by axis, are equal or 1."""
+    """Raises `ValueError` unless the sizes of two inputs are equal or 1 on every axis."""
     shapes = [table.shape(name) for name in operation.inputs]
     fit = len(shapes) == 2 and len(shapes[0]) == len(shapes[1])
     if not fit or any(len({1, *sizes}) > 2 for sizes in zip(*shapes, strict=True)):
@@ -60,7 +60,7 @@ def _check_shapes(table: TensorTable, operation: IntegerOperation) -> None:
 
 
 def write_softmax(table: TensorTable, operation: IntegerOperation) -> None:
-    """SOFTMAX over the last axis."""
+    """Writes SOFTMAX over the last axis."""
     grid, fixed = table.grid(operation.output), FIXED_GRIDS["softmax"]
     if grid != fixed:
         raise ValueError(f"`softmax` writes {fixed}. Received: {grid} at operation {operation.name!r}.")

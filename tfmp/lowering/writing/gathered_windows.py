@@ -1,4 +1,4 @@
-"""The input of a packed kernel: everything that one output is computed from, side by side in the last axis."""
+"""Gathers the input of a packed kernel: all values of a window in the last axis."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ from tfmp.lowering.writing.tensor_table import TensorTable
 
 
 def packed_bits_of(operation: IntegerOperation) -> int | None:
-    """Returns 4 or 2 if the kernel of an operation is to be packed, after a look at its constants."""
+    """Returns 4 or 2 if the kernel of an operation is packed; checks its constants."""
     bits = operation.attributes.get("container_bits", 8)
     if bits == 8:
         return None
@@ -43,7 +43,7 @@ def packed_bits_of(operation: IntegerOperation) -> int | None:
 
 
 def filled_channels(channels: int, taps: int, container_bits: int) -> int:
-    """Returns the smallest number of channels from `channels` on with which `taps` positions fill whole bytes."""
+    """Returns the smallest number of channels, at least `channels`, with which `taps` positions fill whole bytes."""
     codes_per_byte = 8 // container_bits
     step = codes_per_byte // math.gcd(taps, codes_per_byte)
     return -(-channels // step) * step
@@ -52,8 +52,8 @@ def filled_channels(channels: int, taps: int, container_bits: int) -> int:
 def gathered_windows(table: TensorTable, operation: IntegerOperation) -> tuple[int, Constant]:
     """Appends the operators that gather the windows of a convolution, all of which XNNPACK runs.
 
-    Rows first, then columns: a window of K x K takes 2 K slices instead of K * K. Where the stride is larger than 1, a
-    reshape before the slices puts the rows, or columns, of one step side by side, since XNNPACK slices without strides.
+    Rows first, then columns: a window of K x K takes 2 K slices instead of K * K. If the stride is larger than 1, a
+    reshape before the slices puts the rows or columns of one step side by side, because XNNPACK has no strided slices.
 
     Returns:
         Index of the `[batch, height, width, columns * rows * channels]` tensor, and the kernel as `[in, out]` matrix.
@@ -78,7 +78,7 @@ def gathered_windows(table: TensorTable, operation: IntegerOperation) -> tuple[i
 
 
 def filled_input(table: TensorTable, operation: IntegerOperation) -> tuple[int, Constant]:
-    """Returns the input of a dense layer and its `[in, out]` kernel, with zeros where a row does not fill its bytes."""
+    """Returns the input of a dense layer and its `[in, out]` kernel, padded with zeros to rows of whole bytes."""
     kernel = operation.constants["kernel"]
     missing = filled_channels(len(kernel), 1, operation.attributes["container_bits"]) - len(kernel)
     codes = _Codes(table, operation)
@@ -87,7 +87,7 @@ def filled_input(table: TensorTable, operation: IntegerOperation) -> tuple[int, 
 
 
 def _paddings(sizes: Sequence[int], output: Sequence[int], operation: IntegerOperation) -> Iterator[tuple[int, int]]:
-    """What lies before and behind each axis: padding, and what fills the last step."""
+    """Returns the padding before and after each axis, including what fills the last step."""
     kernel, attributes = operation.constants["kernel"], operation.attributes
     steps = zip(attributes.get("strides", (1, 1)), attributes.get("dilation", (1, 1)), strict=True)
     for size, count, window, (stride, dilation) in zip(sizes, output, kernel.shape, steps, strict=False):
@@ -102,7 +102,7 @@ def _paddings(sizes: Sequence[int], output: Sequence[int], operation: IntegerOpe
 
 
 class _Codes:
-    """The codes of an operation's input on their way, through operators that only move them."""
+    """The codes of an operation's input, moved by a sequence of operators."""
 
     def __init__(self, table: TensorTable, operation: IntegerOperation):
         name = operation.inputs[0]
@@ -111,7 +111,7 @@ class _Codes:
         self._sink, self._quantization = table.sink, Quantization(scales_of(grid), grid.zero_point)
 
     def pad(self, paddings: Sequence[tuple[int, int]]) -> None:
-        """Puts code 0 before and behind every axis but the batch."""
+        """Pads every axis except the batch with code 0."""
         if np.any(paddings):
             paddings = [(0, 0), *paddings]
             shape = [size + sum(pair) for size, pair in zip(self.shape, paddings, strict=True)]
@@ -119,7 +119,7 @@ class _Codes:
             self.shape = tuple(shape)
 
     def gather_rows(self, count: int, window: int, stride: int, dilation: int) -> None:
-        """Brings the rows of every window into the channels."""
+        """Moves the rows of every window into the channels."""
         batch, height, width, channels = self.shape
         if stride > 1:
             self._reshape((batch, height // stride, stride * width, channels))
@@ -128,7 +128,7 @@ class _Codes:
         self._join([((0, step, inside * width, 0), size) for step, inside in offsets])
 
     def gather_columns(self, count: int, window: int, stride: int, dilation: int) -> None:
-        """Brings the columns of every window into the channels; those of one step are neighbours already."""
+        """Moves the columns of every window into the channels; those of one step are adjacent already."""
         batch, height, width, channels = self.shape
         if stride > 1:
             self._reshape((batch, height, width // stride, stride * channels))
@@ -145,7 +145,7 @@ class _Codes:
         self.shape = shape
 
     def _join(self, boxes: Sequence[tuple[tuple[int, ...], tuple[int, ...]]]) -> None:
-        """Puts boxes, pairs of begin and size, side by side in the channels."""
+        """Concatenates boxes, pairs of begin and size, along the channels."""
         parts = [(self._slice(begin, size), size[-1]) for begin, size in boxes]
         while len(parts) > 1:
             first, parts = parts[:LARGEST_CONCATENATION], parts[LARGEST_CONCATENATION:]

@@ -1,4 +1,4 @@
-"""Operators on numbers that are no codes: indices, comparisons and casts."""
+"""Operators on numbers instead of codes: indices, comparisons and casts."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from tfmp.lowering.writing.tensor_table import TensorTable
 
 
 def write_index(table: TensorTable, operation: IntegerOperation) -> None:
-    """ARG_MAX or ARG_MIN; the first of equal numbers counts."""
+    """Writes ARG_MAX or ARG_MIN; the first of equal numbers counts."""
     output, axis = table.graph.tensors[operation.output], operation.attributes["axis"]
     if output.dtype not in INDEX_TYPES:
         raise ValueError(
@@ -33,7 +33,7 @@ def write_index(table: TensorTable, operation: IntegerOperation) -> None:
 
 
 def write_comparison(table: TensorTable, operation: IntegerOperation) -> None:
-    """GREATER, GREATER_EQUAL, LESS, LESS_EQUAL, EQUAL or NOT_EQUAL."""
+    """Writes GREATER, GREATER_EQUAL, LESS, LESS_EQUAL, EQUAL or NOT_EQUAL."""
     inputs = [table.index(name) for name in operation.inputs]
     if "operand" in operation.attributes:
         dtype = table.graph.tensors[operation.inputs[0]].dtype
@@ -45,20 +45,20 @@ def write_comparison(table: TensorTable, operation: IntegerOperation) -> None:
 
 
 def write_logical(table: TensorTable, operation: IntegerOperation) -> None:
-    """LOGICAL_AND, LOGICAL_OR or LOGICAL_NOT."""
+    """Writes LOGICAL_AND, LOGICAL_OR or LOGICAL_NOT."""
     inputs = [table.index(name) for name in operation.inputs]
     _add(table, operation, operation.kind.upper(), inputs, _plain_options(operation))
 
 
 def write_cast(table: TensorTable, operation: IntegerOperation) -> None:
-    """CAST."""
+    """Writes CAST."""
     types = [_known_type(table, name, operation) for name in (operation.inputs[0], operation.output)]
     options = Options("CastOptions", dict(zip(("in_data_type", "out_data_type"), types, strict=True)))
     _add(table, operation, "CAST", [table.index(operation.inputs[0])], options)
 
 
 def _plain_options(operation: IntegerOperation) -> Options:
-    """The table without fields that is named after a kind."""
+    """Returns the options of a kind, a table without fields."""
     return Options(f"{operation.kind.title().replace('_', '')}Options")
 
 

@@ -1,4 +1,4 @@
-"""Operators that summarize windows: pooling and the mean over height and width."""
+"""Pooling operators, and the mean over height and width."""
 
 import dataclasses
 import math
@@ -12,12 +12,12 @@ from tfmp.lowering.writing.tensor_table import TensorTable
 
 
 def write_max_pool(table: TensorTable, operation: IntegerOperation) -> None:
-    """MAX_POOL_2D; padding never wins."""
+    """Writes MAX_POOL_2D; padding is never the maximum."""
     _add_pool(table, operation, "MAX_POOL_2D")
 
 
 def write_average_pool(table: TensorTable, operation: IntegerOperation) -> None:
-    """A depthwise convolution by ones where all windows are full, else AVERAGE_POOL_2D.
+    """Writes a depthwise convolution by ones if no window needs padding, otherwise AVERAGE_POOL_2D.
 
     The convolution rounds half to even and runs in XNNPACK, 4 to 6 times faster, but divides by the same number
     everywhere; AVERAGE_POOL_2D does not count padding, and rounds half away from zero.
@@ -39,14 +39,14 @@ def write_average_pool(table: TensorTable, operation: IntegerOperation) -> None:
 
 
 def write_mean(table: TensorTable, operation: IntegerOperation) -> None:
-    """MEAN over the second and third axis."""
+    """Writes MEAN over the second and third axis."""
     rank = len(table.shape(operation.inputs[0]))
     if rank != 4:
         raise ValueError(f"`mean` needs [batch, height, width, channels]. Received: rank {rank} at {operation.name!r}.")
     options = Options("ReducerOptions", {"keep_dims": bool(operation.attributes.get("keepdims", False))})
     axes = table.sink.constant(f"{operation.name}/axes", np.array([1, 2], np.int32))
     grid = table.grid(operation.inputs[0])
-    # Its rounding depends on the zero point, so that it must not write into a helper tensor.
+    # Its rounding depends on the zero point, so it must not write into a helper tensor.
     table.add_operator(
         operation,
         "MEAN",
@@ -76,7 +76,7 @@ def _reach(table: TensorTable, operation: IntegerOperation) -> tuple[int, int]:
 
 
 def _pads(table: TensorTable, operation: IntegerOperation) -> bool:
-    """True if some window of a pooling with `padding="same"` reaches beyond the edge."""
+    """Returns True if a window of a pooling with `padding="same"` reaches beyond the edge."""
     if operation.attributes.get("padding", "valid") != "same":
         return False
     pool_size = operation.attributes["pool_size"]

@@ -1,4 +1,4 @@
-"""Operators between the caller's numbers and codes."""
+"""Operators that convert between numbers and codes."""
 
 import numpy as np
 
@@ -12,9 +12,9 @@ INTEGERS = ("int8", "uint8")
 
 
 def add_input(table: TensorTable, name: str, dtype: str) -> int:
-    """Adds an input of the graph, as numbers or as the codes its quantization would give. Returns its index.
+    """Adds an input of the graph, as numbers or as codes. Returns its index.
 
-    Integers of 8 bits are the codes of their values; `dtype` is that of inputs in floating point.
+    8-bit integers are used as codes; `dtype` is that of inputs in floating point.
     """
     own = table.graph.tensors[name].dtype
     if own in INTEGERS:
@@ -37,7 +37,7 @@ def add_input(table: TensorTable, name: str, dtype: str) -> int:
 
 
 def write_quantize(table: TensorTable, operation: IntegerOperation, dtype: str) -> None:
-    """QUANTIZE; nothing where the input holds these codes already."""
+    """Writes QUANTIZE, or nothing if the input has these codes already."""
     source, own = table.index(operation.inputs[0]), table.graph.tensors[operation.inputs[0]].dtype
     if own not in INTEGERS and dtype == "float32":
         table.add_operator(operation, "QUANTIZE", [source], version=1, options=Options("QuantizeOptions"))
@@ -56,7 +56,7 @@ def write_quantize(table: TensorTable, operation: IntegerOperation, dtype: str) 
 
 
 def write_dequantize(table: TensorTable, operation: IntegerOperation, dtype: str) -> None:
-    """DEQUANTIZE; nothing where the caller takes codes, and QUANTIZE to UINT8 where he takes these."""
+    """Writes DEQUANTIZE; nothing for int8 outputs, and QUANTIZE to UINT8 for uint8 outputs."""
     source = table.index(operation.inputs[0])
     if dtype == "int8":
         table.alias(operation.output, source)

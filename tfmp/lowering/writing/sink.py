@@ -1,4 +1,4 @@
-"""What the operators of a file are written to."""
+"""The protocol of what operators are written to: a file, or a counter of bytes."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from tfmp.graph.open_values import Constant, OpenArray
 
 TENSOR_TYPES = ("float32", "int8", "uint8", "int32", "int64", "bool")
-# Options of operators that can end in an activation.
+# Options of operators that can have a fused activation.
 UNFUSED = {"fused_activation_function": "NONE"}
 
 
@@ -18,7 +18,7 @@ class Quantization:
     Args:
         scales: One float32 number, or one per slice of `axis`.
         zero_point: The same for all slices.
-        axis: What `scales` runs over.
+        axis: The axis of `scales`.
     """
 
     scales: tuple[float, ...] | OpenArray
@@ -31,8 +31,8 @@ class Options:
     """Options of an operator.
 
     Args:
-        name: Of their table in the schema, `"Conv2DOptions"` for example.
-        fields: By their names in the schema; members of enumerations by name, sizes as a tuple.
+        name: Name of their table in the schema, `"Conv2DOptions"` for example.
+        fields: Values by field name of the schema; members of enumerations by name, sizes as a tuple.
     """
 
     name: str
@@ -46,10 +46,10 @@ class Sink(Protocol):
         """Adds a tensor that an operator computes or the caller feeds. Returns its index.
 
         Args:
-            name: Of the tensor.
+            name: Name of the tensor.
             shape: Its sizes, the batch first.
             dtype: One of `TENSOR_TYPES`.
-            quantization: What its integers stand for.
+            quantization: How its integers represent numbers.
         """
 
     def constant(
@@ -60,13 +60,13 @@ class Sink(Protocol):
         quantization: Quantization | None = None,
         packed_bits: int | None = None,
     ) -> int:
-        """Adds a constant tensor, or finds the one that holds the same. Returns its index.
+        """Adds a constant tensor, or finds an equal one. Returns its index.
 
         Args:
-            name: Of the tensor.
+            name: Name of the tensor.
             values: Its content.
-            quantization: What its content stands for.
-            packed_bits: 4 or 2 for integers that take so many bits each.
+            quantization: How its integers represent numbers.
+            packed_bits: Bits of each integer if it is packed: 4 or 2.
         """
 
     def operator(

@@ -13,12 +13,13 @@ ANY_CODE = (-math.inf, math.inf)
 
 
 class TensorTable:
-    """Gives every tensor of a graph its place in the file and keeps its codes between `low` and `high`.
+    """Adds the tensors of a graph to the file and keeps their codes between `low` and `high`.
 
-    INT8 holds `code + zero_point` and saturates at both ends, which is an exact clip where an end of the range falls on
-    an end of INT8. The grid's own zero point puts `high` there. A `low` that is left over goes to a fused ReLU where it
-    is 0, else to a helper tensor whose zero point puts `low` on -128; QUANTIZE between equal scales, which the runtime
-    computes exactly, then moves the codes on. MAXIMUM would say the same, but XNNPACK does not run it on INT8.
+    INT8 holds `code + zero_point` and saturates at both ends, which is an exact clip if an end of the range coincides
+    with an end of INT8. The zero point of the grid puts `high` at 127. If `low` is not at -128 then, a fused ReLU clips
+    at a `low` of 0; for other values, a helper tensor has a zero point that puts `low` at -128, and QUANTIZE between
+    equal scales, which the runtime computes exactly, copies the codes. MAXIMUM would do the same, but XNNPACK does not
+    run it on INT8.
 
     Args:
         graph: The network.
@@ -33,11 +34,11 @@ class TensorTable:
         self._index: dict[str, int] = {}
 
     def __contains__(self, name: str) -> bool:
-        """True if a tensor has its place."""
+        """Returns True if a tensor is in the file."""
         return name in self._index
 
     def shape(self, name: str) -> tuple[int, ...]:
-        """Sizes in the file."""
+        """Returns the sizes of a tensor in the file."""
         sizes = self.graph.tensors[name].shape
         if None in sizes[1:]:
             raise ValueError(
@@ -47,7 +48,7 @@ class TensorTable:
         return tuple(self._batch_size if size is None else size for size in sizes)
 
     def grid(self, name: str) -> Grid:
-        """Grid of a tensor that must have one."""
+        """Returns the grid of a tensor that must have one."""
         grid = self.graph.tensors[name].grid
         if grid is None:
             raise ValueError(
@@ -56,7 +57,7 @@ class TensorTable:
         return grid
 
     def index(self, name: str) -> int:
-        """Index of a tensor in the file; adds it when it is new."""
+        """Returns the index of a tensor in the file; adds it when it is new."""
         if name not in self._index:
             tensor, grid = self.graph.tensors[name], self.graph.tensors[name].grid
             if grid is None or grid == FLOAT_GRID:
@@ -66,11 +67,11 @@ class TensorTable:
         return self._index[name]
 
     def alias(self, name: str, index: int) -> None:
-        """Lets a tensor of the graph be one that the file has already."""
+        """Maps a tensor of the graph to one that is already in the file."""
         self._index[name] = index
 
     def integers(self, label: str, like: str, *, zero_point: int, dtype: str = "int8") -> int:
-        """Adds a tensor with the shape and scale of the graph's tensor `like` and a zero point of its own."""
+        """Adds a tensor with the shape and scale of the graph's tensor `like` and another zero point."""
         quantization = Quantization(scales_of(self.grid(like)), zero_point)
         return self.sink.tensor(label, self.shape(like), dtype=dtype, quantization=quantization)
 
@@ -86,7 +87,7 @@ class TensorTable:
                 )
 
     def bounds(self, operation: IntegerOperation) -> tuple[int, int]:
-        """Smallest and largest code of an operation's output."""
+        """Returns the smallest and largest code of an operation's output."""
         grid = self.grid(operation.output)
         low = max(grid.low, operation.attributes.get("low", grid.low))
         high = min(grid.high, operation.attributes.get("high", grid.high))
@@ -108,15 +109,15 @@ class TensorTable:
         reach: tuple[float, float] = ANY_CODE,
         keeps_zero_point: bool = False,
     ) -> None:
-        """Appends the operator that computes the output of an operation, and what clips it.
+        """Appends the operator that computes the output of an operation, and the operators that clip it.
 
         Args:
-            operation: Names output, `low` and `high`.
+            operation: The operation, which has the output, `low` and `high`.
             kind: Name in the schema's `BuiltinOperator`.
             inputs: Indices of tensors.
             version: The operator's version in the schema.
-            options: Of the operator; its activation becomes a ReLU where it can have one and the codes need it.
-            reach: Smallest and largest code that can come before clipping.
+            options: Options of the operator; a ReLU is fused if the codes need it and the operator allows it.
+            reach: Smallest and largest code that are possible before clipping.
             keeps_zero_point: If true, the operator must write with the zero point of the output's grid.
         """
         name, grid = operation.output, self.grid(operation.output)

@@ -1,4 +1,4 @@
-"""The walk over a network of integers that writes it to a sink."""
+"""Writes an integer network to a sink."""
 
 from collections.abc import Callable
 
@@ -41,13 +41,12 @@ def write_operations(
         graph: The network.
         sink: Receives tensors, constants and operators.
         batch_size: The fixed size of the first axis.
-        input_type: `"float32"`, or `"int8"` or `"uint8"` to take codes. Inputs of integers and Booleans keep
-            their own type.
+        input_type: `"float32"`, or `"int8"` or `"uint8"` to take codes. Integer and Boolean inputs keep their type.
         output_type: The same for outputs.
-        otherwise: Writes an operation that INT8 cannot hold; None to raise its error.
+        otherwise: Writes an operation that INT8 does not support; None to raise an error.
 
     Returns:
-        What the sink calls the inputs, by the graph's names of them, and the outputs, by the graph's output names.
+        The indices in the sink of the inputs, by their names in the graph, and of the outputs, by output name.
 
     Raises:
         ValueError: If an operation cannot be computed exactly on INT8; the message names it and the way out.

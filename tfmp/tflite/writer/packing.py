@@ -1,4 +1,4 @@
-"""The bytes of a TFLite file as objects of the schema, and back."""
+"""Converts between the bytes of a TFLite file and objects of the schema."""
 
 from collections.abc import Mapping
 
@@ -12,12 +12,12 @@ FILE_IDENTIFIER = b"TFL3"
 
 
 def unpack(content: bytes) -> schema.ModelT:
-    """Returns the model in the bytes of a complete file."""
+    """Returns the model object for the bytes of a file."""
     return schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(content, 0))
 
 
 def pack(model: schema.ModelT) -> bytes:
-    """Returns the bytes of a file."""
+    """Returns the bytes of a file for a model object."""
     model.buffers = [_AlignedBuffer(buffer.data, buffer.offset, buffer.size) for buffer in model.buffers]
     for subgraph in model.subgraphs:
         _share(subgraph.tensors, "quantization")
@@ -28,7 +28,7 @@ def pack(model: schema.ModelT) -> bytes:
 
 
 def packed_codes(codes: np.ndarray, bits: int) -> bytes:
-    """Returns the content of a tensor of integers of 2, 4 or 8 bits, the first in the lowest bits of a byte."""
+    """Returns the bytes of 2-, 4- or 8-bit integers, the first in the lowest bits of a byte."""
     per_byte = 8 // bits
     fields = np.pad(codes.reshape(-1), (0, -codes.size % per_byte)).reshape(-1, per_byte)
     fields = fields.astype(np.int8).view(np.uint8) & (2**bits - 1)
@@ -36,7 +36,7 @@ def packed_codes(codes: np.ndarray, bits: int) -> bytes:
 
 
 def with_metadata(content: bytes, metadata: Mapping[str, bytes]) -> bytes:
-    """Returns a file with further metadata, bytes by name, stored unseen."""
+    """Returns a file with additional metadata, bytes by name, which the runtime ignores."""
     model = unpack(content)
     for name, value in metadata.items():
         entry = schema.MetadataT()
@@ -47,7 +47,7 @@ def with_metadata(content: bytes, metadata: Mapping[str, bytes]) -> bytes:
 
 
 class _SharingBuilder(flatbuffers.Builder):
-    """Writes equal vectors and equal strings once: zero points and shapes are mostly those of other tensors."""
+    """Writes equal vectors and equal strings once; many tensors have equal zero points and shapes."""
 
     def __init__(self, size):
         super().__init__(size)
@@ -60,14 +60,14 @@ class _SharingBuilder(flatbuffers.Builder):
         return self.once(s, lambda: super(_SharingBuilder, self).CreateString(s, *arguments))
 
     def once(self, key, write):
-        """Where in the file stands what `key` identifies; written if it is new."""
+        """Returns the offset of the part that `key` identifies; writes it if it is new."""
         if key not in self._offsets:
             self._offsets[key] = write()
         return self._offsets[key]
 
 
 class _SharedTable:
-    """A table of the schema that a file holds once, however many others point to it."""
+    """A table of the schema that is stored once, even if it is referenced several times."""
 
     def __init__(self, table):
         values = (value.tobytes() if isinstance(value, np.ndarray) else value for value in vars(table).values())
@@ -85,7 +85,7 @@ def _share(objects, field):
 
 
 class _AlignedBuffer(schema.BufferT):
-    """A buffer whose content starts at a multiple of 16 bytes, as the schema asks and the Python packer forgets."""
+    """A buffer with content aligned to 16 bytes, which the schema requires and the Python packer omits."""
 
     def Pack(self, builder):
         if self.data is not None:

@@ -1,4 +1,4 @@
-"""An `IntegerGraph` as the bytes of a TFLite file."""
+"""Writes an `IntegerGraph` as the bytes of a TFLite file."""
 
 from collections.abc import Mapping, Sequence
 
@@ -22,17 +22,17 @@ def write_tflite(
     output_type: str = "float32",
     description: str = "",
 ) -> bytes:
-    """Writes a network with INT8 codes in every tensor.
+    """Returns the bytes of a TFLite file that computes an integer network on INT8 codes.
 
     The signature `"serving_default"` has the graph's input names and output names.
 
     Args:
         graph: The network.
         batch_size: The fixed size of the first axis.
-        input_type: `"float32"`, or `"int8"` or `"uint8"` to take codes: the tensor's quantization says which. Inputs
-            of integers and Booleans keep their own type.
+        input_type: `"float32"`, or `"int8"` or `"uint8"` to take codes, on the grid of the tensor's quantization.
+            Integer and Boolean inputs keep their type.
         output_type: The same for outputs.
-        description: For humans; the name of the graph if empty.
+        description: Text in the file; the name of the graph if empty.
 
     Returns:
         The bytes of the file.
@@ -54,7 +54,7 @@ SCHEMA_VERSION = 3
 
 _TYPE_CODES = {dtype: getattr(schema.TensorType, dtype.upper()) for dtype in TENSOR_TYPES}
 _PACKED_TYPES = {4: schema.TensorType.INT4, 2: schema.TensorType.INT2}
-# Fields of options that hold members of enumerations.
+# Fields of options that contain members of enumerations.
 _ENUMERATIONS = {
     "padding": vars(schema.Padding),
     "fused_activation_function": vars(schema.ActivationFunctionType),
@@ -69,7 +69,7 @@ class FileSink(Sink):
     """
 
     def __init__(self):
-        self._buffers = [schema.BufferT()]  # Buffer 0 is empty: the schema gives it to tensors without content.
+        self._buffers = [schema.BufferT()]  # Buffer 0 is empty, for tensors without content.
         self._buffer_index = {}
         self._constant_index = {}
         self._tensors = []
@@ -110,13 +110,13 @@ class FileSink(Sink):
         signatures: Mapping[str, tuple[Mapping[str, int], Mapping[str, int]]],
         description: str = "",
     ) -> bytes:
-        """Packs everything.
+        """Returns the bytes of the file.
 
         Args:
             name: Name of the subgraph.
-            signatures: By name, the tensors of its inputs and of its outputs by their names. The first one has all
-                inputs; the runtime keeps the outputs of all of them readable.
-            description: For humans.
+            signatures: Maps the name of a signature to its input tensors by name and its output tensors by name. The
+                first one has all inputs. The runtime keeps the outputs of all signatures readable.
+            description: Text in the file.
 
         Returns:
             The bytes of the file.
@@ -163,7 +163,7 @@ class FileSink(Sink):
         if (kind, version) not in self._operator_code_index:
             code = schema.OperatorCodeT()
             code.builtinCode = getattr(schema.BuiltinOperator, kind)
-            # The old field holds codes below 127, which stands for all others.
+            # The old field holds codes below 127; 127 means that the code is in the new field.
             code.deprecatedBuiltinCode = min(code.builtinCode, schema.BuiltinOperator.PLACEHOLDER_FOR_GREATER_OP_CODES)
             code.version = version
             self._operator_code_index[kind, version] = len(self._operator_codes)
@@ -172,7 +172,7 @@ class FileSink(Sink):
 
 
 def _options_table(options):
-    """Options as an object of the schema."""
+    """Returns options as an object of the schema."""
     table = getattr(schema, f"{options.name}T")()
     for name, value in options.fields.items():
         first, *others = name.split("_")

@@ -1,4 +1,4 @@
-"""Inserts the quantizers of tensors that an integer network stores."""
+"""Inserts quantizers for the tensors that an integer network stores."""
 
 import dataclasses
 
@@ -11,14 +11,14 @@ STORAGE_BITS = 8
 
 
 def with_stored_tensors(graph: Graph) -> Graph:
-    """Puts an 8-bit quantizer behind every tensor that the integer network has to store and no layer quantizes.
+    """Inserts an 8-bit quantizer after every tensor that the integer network must store and no layer quantizes.
 
-    A tensor whose only reader quantizes its own input is stored on that reader's grid, through any pooling, padding or
-    reshaping between them. A tensor with several readers, or read by an addition, an average, an activation or the
-    outside, gets a layer `<producer>_quantizer`; low-bit readers then requantize from it, in training as in the file.
+    A tensor whose only reader quantizes its input is stored on that reader's grid, through any pooling, padding or
+    reshaping between them. Outputs, tensors with several readers, and inputs of additions, averages and activations
+    get a layer `<producer>_quantizer`. Low-bit readers then requantize from it, in training as in the file.
 
-    Tensors of integers and Booleans are left alone, and what only comparisons and their like read of the numbers that
-    others of them made. Wider integers that are read like numbers with a fraction get a quantizer, too.
+    Integer and Boolean tensors are not quantized, nor are numbers that pass from one comparison or cast to another.
+    Wider integers that are read as floating point get a quantizer, too.
     """
     on_grid: set[str] = set()
     for call in graph.calls:
@@ -44,7 +44,7 @@ def with_stored_tensors(graph: Graph) -> Graph:
 
 
 def _with_float(graph, name):
-    """The graph with the output of a quantizer in floating point, whatever it reads."""
+    """Returns the graph with a floating-point output of a quantizer, whatever the type of its input."""
     tensor = graph.tensors[name]
     if tensor.is_float:
         return graph
@@ -52,7 +52,7 @@ def _with_float(graph, name):
 
 
 def quantize_layer(name: str, *, signed: bool, bits: int = STORAGE_BITS) -> Layer:
-    """Returns the layer that stores a tensor."""
+    """Returns the `Quantize` layer that stores a tensor."""
     return Layer(
         name,
         "quantize",

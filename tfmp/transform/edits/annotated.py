@@ -1,4 +1,4 @@
-"""Quantizes the annotated layers of a float network (TFMOT)."""
+"""Quantizes the annotated layers of a float model (TFMOT)."""
 
 from collections.abc import Collection, Mapping
 
@@ -22,10 +22,10 @@ def with_annotated_layers(
     theirs: Collection[str] = (),
     stored: Collection[str] = (),
 ) -> Graph:
-    """Quantizes some layers of a network, each with settings of its own.
+    """Quantizes some layers of a network, each with its own settings.
 
-    If every layer with a kernel is quantized, the network becomes one of integers: every tensor that it stores gets a
-    quantizer, as `tfmp.relax` does. Else only what the named layers need is quantized.
+    If every layer with a kernel is quantized, every tensor that an integer network stores gets a quantizer, as in
+    `tfmp.relax`. Otherwise only the inputs and kernels of the named layers are quantized.
 
     Args:
         graph: The network in floating point.
@@ -76,7 +76,7 @@ def _check_kernels(graph, chosen):
 
 
 def _with_placeholders(graph, stored):
-    """The graph with quantizers where the other library will have some, and their names."""
+    """Returns the graph with placeholders for the quantizers of the other library, and the names of these."""
     placeholders = set()
     for call in [call for call in graph.calls if call.layer in stored]:
         name = graph.unused_name(f"{call.layer}_output")

@@ -1,4 +1,4 @@
-"""Turns a quantized graph into one of floating point, as exports need it."""
+"""Converts a quantized graph to floating point, for exports."""
 
 import dataclasses
 
@@ -12,7 +12,7 @@ from tfmp.transform.stored_values import calibrated_quantizer, kernel_codes
 
 
 def in_floating_point(graph: Graph) -> Graph:
-    """Returns a relaxed or fixed network without its quantizers: same names, same weights, nothing rounded."""
+    """Returns a relaxed or fixed network without its quantizers, with the same names and weights."""
     return graph.replace_layers({layer.name: _unquantized(layer) for layer in graph.in_order() if layer.is_quantized})
 
 
@@ -23,12 +23,12 @@ def _unquantized(layer):
 
 
 def dequantized(graph: Graph) -> tuple[Graph, dict[str, np.ndarray]]:
-    """Returns a fixed network with every quantized kernel replaced by its codes times their scale, and the codes.
+    """Returns a fixed network with every quantized kernel replaced by codes * scale, and the codes.
 
     It computes the same at inference. Inputs of layers are quantized as before.
 
     Returns:
-        The network; and by layer name the codes of its kernel as INT8, for those that INT8 can hold.
+        The network, and by layer name the int8 codes of the kernels that fit into int8.
 
     Raises:
         ValueError: If bits are open, nothing is quantized, or a range was never calibrated.
@@ -49,9 +49,9 @@ def dequantized(graph: Graph) -> tuple[Graph, dict[str, np.ndarray]]:
 
 
 def with_plain_indices(graph: Graph) -> Graph:
-    """Returns a network whose `argmax` and `argmin` are those of TensorFlow.
+    """Returns a network with the `argmax` and `argmin` of TensorFlow in place of those of Keras 3.
 
-    Those of Keras 3 tell zeros from negative zeros, by an operation on bits that the runtime lacks.
+    Those of Keras 3 distinguish negative zeros, by a bit operation that the runtime does not have.
     """
     if graph.framework != "keras":
         return graph

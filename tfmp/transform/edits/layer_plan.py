@@ -13,19 +13,19 @@ from tfmp.operators.operator_table import non_negative_tensors
 
 SEARCHED, EIGHT_BITS, FOLLOWS, FLOAT = "searched", "8 bits", "follows", "float"
 FIRST_AND_LAST = ("int8", "float", "search")
-# Layers by their names, by patterns of names, or by functions that say which; None for the default.
+# Selects layers by names, patterns of names or functions; None for the default.
 LayerSelection = str | Callable[[Layer], bool] | Collection[str | Callable[[Layer], bool]] | None
 
 
 @dataclasses.dataclass(frozen=True)
 class LayerPlan:
-    """The fate of one layer.
+    """Whether one layer is searched, fixed at 8 bits or left in floating point.
 
     Args:
         name: Name of the layer.
         status: `"searched"`; `"8 bits"`; `"follows"` if it has no kernel and takes the grids of the layers around it;
             or `"float"`.
-        reason: Why it is not searched; empty if it is, or follows.
+        reason: The reason why it is not searched; empty if it is searched or follows.
         signed_input: True if its input can be negative.
     """
 
@@ -49,10 +49,10 @@ def plan(
         graph: The model.
         layers: The layers to search: a name, a pattern such as `"block*/conv*"`, a function from `Layer` to bool, or a
             list of these; None for all that can be.
-        skip: The layers not to search, given likewise.
-        first_and_last: `"int8"` keeps the layers that read an input or lead to an output without another multiplying
-            layer between at 8 bits, `"float"` keeps them, and all that is not searched, in floating point, `"search"`
-            searches them.
+        skip: The layers not to search, in the same form.
+        first_and_last: For the layers with a kernel that have no other one between them and an input or an output:
+            `"int8"` keeps them at 8 bits; `"float"` keeps them, and all other layers that are not searched, in floating
+            point; `"search"` searches them.
         quantizer: Names of the weight and the activation quantizer.
 
     Returns:
@@ -93,7 +93,7 @@ def plan(
 
 
 def _without_search(layer: Layer) -> tuple[str, str]:
-    """The status of a layer without a kernel whose bits could be searched, and the reason."""
+    """Returns the status of a layer that cannot be searched, and the reason."""
     operator = operator_of(layer)
     if operator is not None and operator.kernel is not None:
         return FLOAT, "its output size is not fixed; give the model a fixed input shape"
@@ -103,7 +103,7 @@ def _without_search(layer: Layer) -> tuple[str, str]:
 
 
 def _position(after, before):
-    """Why a layer counts as the first or the last one; see `first_and_last_layers`, None for what it is not."""
+    """Returns why a layer counts as the first or the last one, see `first_and_last_layers`; None if it does not."""
     if after == "":
         return "first layer: it reads an input of the model"
     if before == "":
@@ -114,7 +114,7 @@ def _position(after, before):
 
 
 def matcher(selection: LayerSelection, candidates: Sequence[Layer], argument: str) -> Callable[[Layer], bool]:
-    """A function that is True for the layers that a user's argument selects: names, patterns, functions of a layer."""
+    """Returns a function that is True for the layers that a user's names, patterns or functions select."""
     if selection is None:
         return lambda layer: False
     expected = "a name, a pattern, a function of a layer, or a list of these"
@@ -135,15 +135,15 @@ def matcher(selection: LayerSelection, candidates: Sequence[Layer], argument: st
 
 
 def first_and_last_layers(graph: Graph, multiplying: Collection[str]) -> tuple[Mapping[str, str], Mapping[str, str]]:
-    """The layers reached from an input, and from an output backwards, through no other of them.
+    """Returns the multiplying layers that are first after an input, and those that are last before an output.
 
     Args:
         graph: The model.
         multiplying: Names of the layers that multiply.
 
     Returns:
-        For either, layer name to the name of the closest layer on the way that mixes values, such as a recurrent one or
-        an average; to `""` where all on the way only move values, or map each by itself.
+        Two dicts from the name of a layer to the name of the closest layer in between that combines values, such as a
+        recurrent one or an average; `""` if all layers in between only move values or map them one by one.
     """
     first = _reached(graph, graph.calls, graph.input_names, multiplying, ("inputs", "outputs"))
     last = _reached(graph, reversed(graph.calls), graph.output_names, multiplying, ("outputs", "inputs"))
@@ -157,7 +157,7 @@ def _reached(graph, calls, ends, multiplying, sides):
         seen = [mixing[name] for name in near if name in mixing]
         if not seen:
             continue
-        closest = min(seen)  # "" where one of the ways mixes nothing
+        closest = min(seen)  # "" if no layer on one of the paths combines values
         if call.layer in multiplying:
             reached[call.layer] = min(closest, reached.get(call.layer, closest))
         else:
@@ -167,6 +167,6 @@ def _reached(graph, calls, ends, multiplying, sides):
 
 
 def _keeps_apart(layer):
-    """True for layers that move values, or map each by itself."""
+    """Returns True for layers that move values, or map them one by one."""
     operator = operator_of(layer)
     return operator is not None and (operator.each_value or operator.reads == MOVES)

@@ -1,4 +1,4 @@
-"""Turns the graph of a float model into that of the searchable model."""
+"""Converts the graph of a float model to the graph of the relaxed model."""
 
 import dataclasses
 import zlib
@@ -20,14 +20,14 @@ def relaxed_graph(
     """Quantizes the layers of a network as planned.
 
     Args:
-        graph: The network, its separable convolutions split.
-        plans: What becomes of each layer.
-        settings: Function of the name of a searched layer that returns how it is searched.
-        integer: True if every tensor that integers have to store gets a quantizer; False if only the searched layers
-            are quantized.
+        graph: The network, with separable convolutions split.
+        plans: The plan of each layer, by name.
+        settings: Function of the name of a searched layer that returns its search settings.
+        integer: True to quantize every tensor that an integer network stores; False to quantize the searched layers
+            only.
 
     Returns:
-        The network in floating point, with the layers that both have; and the quantized one.
+        The network in floating point, with the same layers, and the quantized network.
     """
     graph = with_positive_gammas(graph)
     if integer:
@@ -42,23 +42,23 @@ def relaxed_graph(
     return graph, with_stored_tensors(quantized) if integer else quantized
 
 
-# Of layers that are not searched.
+# Bits of layers that are not searched.
 KEPT_SETTINGS = SearchSettings(
     weight_bits=KEPT_BITS, activation_bits=KEPT_BITS, quantizer=KEPT_QUANTIZERS, signed_input=None
 )
 
 
 def quantized_layer(graph: Graph, layer: Layer, settings: SearchSettings, *, signed_input: bool) -> Layer:
-    """Returns a layer with a kernel as a `MixedPrecision*` one, its candidates equally probable.
+    """Returns a layer with a kernel as a `MixedPrecision*` layer with equally probable candidates.
 
     Args:
         graph: The graph that calls it.
         layer: The layer, in floating point.
-        settings: How it is searched or quantized.
-        signed_input: True if its input can be negative, where the settings do not say it.
+        settings: Its search settings.
+        signed_input: True if its input can be negative; used if the settings leave it open.
     """
     around = layer.name.rpartition("/")[0]
-    if around:  # layers of one name in several nested models draw noise of their own
+    if around:  # layers with the same name in different nested models draw different noise
         settings = dataclasses.replace(settings, seed=zlib.crc32(f"{settings.seed}/{around}".encode()))
     if settings.signed_input is None:
         settings = dataclasses.replace(settings, signed_input=signed_input)

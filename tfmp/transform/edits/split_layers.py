@@ -1,4 +1,4 @@
-"""Splits layers into several that compute the same."""
+"""Splits layers into several layers that together compute the same."""
 
 import dataclasses
 import math
@@ -18,7 +18,7 @@ _OF_OUTPUT = ("filters", "activation", "use_bias", "activity_regularizer", *(f"b
 
 
 def with_split_separables(graph: Graph) -> Graph:
-    """Makes two layers of each separable convolution: `<name>_depthwise`, and `<name>` with its bias and activation."""
+    """Splits each separable convolution into `<name>_depthwise`, and `<name>` with its bias and activation."""
     for layer in list(graph.in_order()):
         causal = layer.attributes.get("padding") == "causal"  # which depthwise layers do not have
         if _parts(layer) and layer.attributes.get("data_format") != "channels_first" and not causal:
@@ -60,7 +60,7 @@ def _pointwise(graph, layer):
 
 
 def _part(graph, layer, name, config, attributes, *, size):
-    """One of the two layers; its kernel is `[*size, in, depth_multiplier]` or `[*size, in, filters]`."""
+    """Returns one of the two layers; its kernel is `[*size, in, depth_multiplier]` or `[*size, in, filters]`."""
     depthwise = name != layer.name
     kind = _parts(layer)[0 if depthwise else 1]
     call = next(call for call in graph.calls if call.layer == name)
@@ -107,11 +107,11 @@ def _is_input(graph, tensor):
 
 
 def with_separate_activations(graph: Graph, fused: Collection[str] = ()) -> Graph:
-    """Moves the activations of layers with a kernel into layers of their own, `<name>_activation`, behind them.
+    """Moves the activations of layers with a kernel to separate layers after them, `<name>_activation`.
 
     Args:
         graph: The network.
-        fused: Names of activations that stay where they are; `"linear"` is none.
+        fused: Names of activations that are not moved; `"linear"` never is.
     """
     for layer in list(graph.in_order()):
         name = layer.attributes.get("activation", "linear")
@@ -134,7 +134,7 @@ def with_separate_activations(graph: Graph, fused: Collection[str] = ()) -> Grap
 def with_pairwise_additions(graph: Graph) -> Graph:
     """Splits the additions and multiplications of more than two tensors of one shape, because the runtime takes two.
 
-    The user's layer makes the last; those before it get layers `<name>_part`, and with them storage of their own.
+    The user's layer computes the last one; the others become layers `<name>_part`, with stored outputs.
     """
     calls, layers, tensors = [], dict(graph.layers), dict(graph.tensors)
     for call in graph.calls:
