@@ -32,7 +32,7 @@ from recipes.image_sets import image_set
 from tfmp import plots
 from tfmp.joint.block_spec import BlockSpec
 from tfmp.joint.discrete_network import DiscreteNetwork
-from tfmp.joint.epoch_batches import iterate
+from tfmp.joint.joint_data import iterate
 from tfmp.joint.search_space import SearchSpace
 
 _BATCH = 16  # of what energy and latency are for, as in the paper

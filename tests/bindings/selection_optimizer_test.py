@@ -1,4 +1,6 @@
-"""Groups of variables with rates, decays, clipping and schedules of their own, in both Kerases alike."""
+"""Trains logits, ranges and weights with optimizers of their own, in either Keras."""
+
+import types
 
 import keras
 import numpy as np
@@ -8,6 +10,31 @@ import tf_keras
 
 import tfmp
 import tfmp.keras2
+from tfmp.bindings.logits_training import check_strategy
+from tfmp.bindings.selection_optimizer import group_of
+
+
+@pytest.mark.parametrize(
+    ("path", "group"),
+    [
+        ("hidden/weight_selector/logits", "selection"),
+        ("backbone/conv/activation_selector/logits:0", "selection"),
+        ("hidden/weight_selector/step", "ranges"),
+        ("hidden/activation_selector/step_4_bits:0", "ranges"),
+        ("hidden/kernel", "weights"),
+        ("logits/kernel:0", "weights"),
+        ("logits", "weights"),
+    ],
+)
+def test_groups(path, group):
+    assert group_of(path) == group
+
+
+def test_several_devices_are_an_error():
+    strategy = types.SimpleNamespace(num_replicas_in_sync=2)
+    with pytest.raises(ValueError, match="`net` on 2 replicas"):
+        check_strategy(types.SimpleNamespace(name="net", distribute_strategy=strategy))
+
 
 X = np.random.default_rng(0).uniform(size=(8, 4)).astype(np.float32)
 Y = np.random.default_rng(1).normal(size=(8, 2)).astype(np.float32)

@@ -8,7 +8,7 @@ import tf_keras
 
 import tfmp
 import tfmp.keras2
-from tfmp.bindings.selection_variables import group_of
+from tfmp.bindings.selection_optimizer import group_of
 from tfmp.mixins.alternation import Alternation
 
 KERASES = {"keras": (keras, tfmp), "tf_keras": (tf_keras, tfmp.keras2)}

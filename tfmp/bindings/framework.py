@@ -11,8 +11,7 @@ from typing import Any
 from tfmp.annotations import KerasLayer, KerasModel
 from tfmp.bindings import layer_variables
 from tfmp.bindings.integer_model import integer_model
-from tfmp.bindings.layer_builder import LayerBuilder, build_layer
-from tfmp.bindings.model_builder import ModelBuilder
+from tfmp.bindings.model_builder import LayerBuilder, ModelBuilder, build_layer
 from tfmp.bindings.nesting import with_equal_uses
 from tfmp.bindings.search_state import write_search_state
 from tfmp.bindings.sharing import check_sharing

@@ -2,8 +2,7 @@
 
 from tfmp.bindings import layer_variables
 from tfmp.bindings.claims import claimed_activation, claimed_kind
-from tfmp.bindings.layer_kinds import has_kernel, kind_and_attributes
-from tfmp.bindings.layer_shapes import layer_shape
+from tfmp.bindings.layer_kinds import has_kernel, kind_and_attributes, layer_shape
 from tfmp.bindings.left_alone import unknown_attributes
 from tfmp.bindings.search_state import read_search_state, without_search
 from tfmp.graph import Layer, LayerOrigin

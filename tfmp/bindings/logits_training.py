@@ -4,7 +4,7 @@ import abc
 
 import tensorflow as tf
 
-from tfmp.bindings.selection_variables import kept_weights, logits_of
+from tfmp.bindings.selection_optimizer import kept_weights, logits_of
 from tfmp.mixins.restoring import restoring
 
 

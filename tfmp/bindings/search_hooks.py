@@ -5,7 +5,7 @@ from typing import Any
 from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import check_callback, framework_of
 from tfmp.bindings.logits_training import hold_logits, selection_step
-from tfmp.bindings.selection_variables import input_quantizer_path, start_variables
+from tfmp.bindings.selection_optimizer import input_quantizer_path, start_variables
 from tfmp.mixins.mixed_precision_search import MixedPrecisionSearchMixin
 
 
@@ -41,5 +41,5 @@ class SearchHooks(MixedPrecisionSearchMixin):
         return ((self.framework.path_of(variable), variable.numpy()) for variable in self.model.variables)
 
     def start_variables(self) -> Any:
-        """The variables that say what the search starts from, see `tfmp.bindings.selection_variables`."""
+        """The variables that say what the search starts from, see `tfmp.bindings.selection_optimizer`."""
         return start_variables(self.model.variables, self.framework.path_of)

@@ -15,13 +15,12 @@ from tfmp.files.run_identity import array_digest, described, version
 from tfmp.joint.categoricals import Categoricals
 from tfmp.joint.cost_gradient import CostGradient, ExactGradient, Reinforce
 from tfmp.joint.cross_entropy import cross_entropy
+from tfmp.joint.derived_model import best_within_target
 from tfmp.joint.discrete_network import DiscreteNetwork
-from tfmp.joint.epoch_batches import epoch_batches, iterate
 from tfmp.joint.joint_backup import JointBackup, value_of
-from tfmp.joint.joint_checks import check_part, check_step, check_variables
+from tfmp.joint.joint_data import check_part, check_step, check_variables, epoch_batches, iterate
 from tfmp.joint.joint_settings import JointSettings
 from tfmp.joint.joint_trainer import JointTrainer
-from tfmp.joint.network_derivation import best_within_target
 from tfmp.joint.oracle import Oracle
 from tfmp.joint.search_space import SearchSpace
 

@@ -7,10 +7,9 @@ from tfmp.bindings.keras3.layers import MixedPrecisionConv2D, MixedPrecisionDens
 from tfmp.bindings.keras3.selecting_layer import Statistics
 from tfmp.joint.block_spec import CATEGORICALS
 from tfmp.joint.categoricals import Categoricals
-from tfmp.joint.choice_quantizer import ChoiceQuantizerMixin
 from tfmp.joint.discrete_network import ENDS_BITS
 from tfmp.joint.search_space import SearchSpace
-from tfmp.joint.searched_block import SearchedBlockMixin
+from tfmp.joint.searched_block import ChoiceQuantizerMixin, SearchedBlockMixin
 
 _register = keras.saving.register_keras_serializable(package="tfmp")
 _QUANTIZER = ("linear", "moving_range")

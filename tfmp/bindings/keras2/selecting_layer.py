@@ -7,8 +7,8 @@ import tf_keras
 
 from tfmp.annotations import KerasLayer, KerasMixin
 from tfmp.mixins.bit_selector import BitSelectorMixin
-from tfmp.mixins.candidate_kernels import CandidateKernelsMixin
 from tfmp.mixins.integer_operation_layer import IntegerOperationMixin
+from tfmp.mixins.mixed_precision import CandidateKernelsMixin
 from tfmp.mixins.quantize_layer import QuantizeMixin
 from tfmp.mixins.selection_cost import SelectionCostMixin
 

@@ -7,8 +7,8 @@ import keras
 
 from tfmp.annotations import KerasLayer, KerasMixin
 from tfmp.mixins.bit_selector import BitSelectorMixin
-from tfmp.mixins.candidate_kernels import CandidateKernelsMixin
 from tfmp.mixins.integer_operation_layer import IntegerOperationMixin
+from tfmp.mixins.mixed_precision import CandidateKernelsMixin
 from tfmp.mixins.selection_cost import SelectionCostMixin
 
 register = keras.saving.register_keras_serializable(package="tfmp")

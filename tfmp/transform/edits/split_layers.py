@@ -4,7 +4,7 @@ import dataclasses
 import math
 from collections.abc import Collection
 
-from tfmp.bindings.layer_shapes import layer_shape
+from tfmp.bindings.layer_kinds import layer_shape
 from tfmp.bindings.left_alone import unknown_activation
 from tfmp.graph import Call, Graph, Layer, LayerOrigin, Tensor, TensorRef
 from tfmp.operators import TABLE, operator_of

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tfmp import quantizers, relaxation
-from tfmp.joint.validation_gradient import validation_gradient
+from tfmp.joint.joint_trainer import validation_gradient
 
 STEP_SIZE = 0.3
 
