@@ -13,8 +13,6 @@ from tfmp.files.atomic_file import write_atomically
 if TYPE_CHECKING:  # the first plot loads matplotlib
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-if TYPE_CHECKING:  # the first plot loads matplotlib
-    from matplotlib.figure import Figure
 
 
 # Okabe and Ito, 2008, "Color Universal Design", dark and light in turn.
