@@ -188,6 +188,7 @@ VARIANTS = {
 variants = pytest.mark.parametrize("variant", VARIANTS)
 
 
+@pytest.mark.default_cases("lsq-2-*", "*-1-same-shared", "hwgq-3-valid-*")
 @variants
 @pytest.mark.parametrize("padding", ["same", "valid"])
 @pytest.mark.parametrize("stride", [1, 2, 3])
@@ -196,6 +197,7 @@ def test_strides_and_paddings(quantizer, stride, padding, variant):
     check(quantizer=quantizer, stride=stride, padding=padding, seed=stride, **VARIANTS[variant])
 
 
+@pytest.mark.default_cases("lsq-annealed-*", "hwgq-gumbel-*")
 @variants
 @pytest.mark.parametrize("relaxation", ["annealed", "gumbel"])
 @pytest.mark.parametrize("quantizer", ["lsq", "hwgq"])

@@ -144,6 +144,7 @@ def test_without_bits_it_is_the_plain_layer(case):
         np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.default_cases("True-*", "False-dense")
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("signed", [False, True])
 def test_output_is_the_plain_layer_on_mixed_tensors(case, signed):
@@ -168,6 +169,7 @@ def test_output_is_the_sum_of_parallel_products(case):
     assert relative(layer(x), expected) < 1e-5
 
 
+@pytest.mark.default_cases("conv2d_groups", "depthwise", "transposed", "conv1d_causal", "dense")
 @pytest.mark.parametrize("case", [case for case in CASES if "activation" not in CASES[case][1]])
 def test_output_of_coupled_candidates_is_the_sum_over_their_pairs(case):
     options = {"weight_bits": (1, 2, 4), "activation_bits": (2, 3, 8), "coupled": True, "shared_weights": False}
@@ -179,7 +181,7 @@ def test_output_of_coupled_candidates_is_the_sum_over_their_pairs(case):
     assert relative(layer(x), expected) < 1e-5
 
 
-@pytest.mark.default_cases("*-conv2d_strided_same", "*-dense", "{'quantizer': 'lsq'}-*")
+@pytest.mark.default_cases("*-dense", "{'quantizer': 'lsq'}-*", "{'quantizer': 'lsq', 'coupled': True}-*")
 @pytest.mark.parametrize("case", EACH_CLASS)
 @pytest.mark.parametrize(
     "options",
