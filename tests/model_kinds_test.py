@@ -211,6 +211,7 @@ def test_a_functional_model_with_a_constructor_of_its_own():
         np.testing.assert_allclose(relaxed(x), searched(x), atol=0.2)
 
 
+@pytest.mark.default_cases("keras")
 @pytest.mark.parametrize("suffix", ["keras", "h5"])
 def test_saved_and_loaded_anywhere_on_the_way(suffix, tmp_path):
     path = tmp_path / f"model.{suffix}"

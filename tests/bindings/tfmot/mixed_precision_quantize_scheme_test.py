@@ -76,6 +76,7 @@ def test_shared_layers_share_one_price():
     assert len(found.losses) == 2 and 0 < sum(map(float, found.losses)) < 2 * price.max()
 
 
+@pytest.mark.slow
 def test_frozen_layers_stay_frozen_while_their_bits_are_searched():
     model = network()
     model.get_layer("pointwise").trainable = False
