@@ -1,4 +1,4 @@
-"""Checks what is said of a layer or of the function that it applies, by registration or by a name, when it is met."""
+"""Compares layers and functions with the kinds that they are registered as, or named after, when a model is read."""
 
 import sys
 
@@ -18,7 +18,7 @@ def claimed_kind(operation, config, call, tensors, framework):
     """Returns the registered kind and attributes of a layer, or None.
 
     Args:
-        operation: The layer; of an `Activation`, a `Lambda` or a TensorFlow function, the function counts.
+        operation: The layer; for an `Activation`, a `Lambda` or a TensorFlow function, its function is compared.
         config: Its configuration.
         call: Its first `Call`.
         tensors: The graph's tensors by name.
@@ -42,10 +42,10 @@ def claimed_kind(operation, config, call, tensors, framework):
 
 
 def claimed_activation(operation, config, call, tensors, framework):
-    """Returns the same for the function that a layer applies to its own result, None if it is not registered.
+    """Returns the registered kind and attributes of the activation function of a layer, or None.
 
     Raises:
-        ValueError: If the function computes something else, or has the name of one of Keras that does.
+        ValueError: If the function computes something else, or has the name of a Keras function that does.
     """
     function = getattr(operation, "activation", None)
     if not callable(function) or _name(function) is None:
@@ -59,7 +59,7 @@ def claimed_activation(operation, config, call, tensors, framework):
         if said is None or TABLE[said[0]].values is None or getattr(framework.activations, name, None) is function:
             return None
         way_out = _RENAME
-    # An `Activation` computes only the function, so its input can be used instead of its result.
+    # An `Activation` only computes the function, so its input can be used instead of its result.
     applied = Call(call.layer, (TensorRef(call.outputs[0]),), {}, ())
     subject = f"{subject} is {'registered as' if claim else 'by its name the kind'}"
     check_claim(function, applied, tensors, said, owner=function, subject=subject, way_out=way_out)
@@ -67,7 +67,7 @@ def claimed_activation(operation, config, call, tensors, framework):
 
 
 def _of_operator(layer_class, config, call):
-    """The same for a class that an operator names by itself; one that says what it computes is compared with that."""
+    """Returns the kind and attributes of a class that an operator names; compared if the operator has `values`."""
     kind, attributes = recognize(layer_class, config, call=call)
     return None if kind == OTHER or TABLE[kind].values is None else (kind, attributes)
 
@@ -86,12 +86,12 @@ def _is_of(framework, layer_class):
     return layer_class.__module__.split(".")[0] == framework.__name__
 
 
-# Numbers that layers see: of small weights, normalized ones, sums over channels, pixels.
+# Ranges of numbers in models: small weights, normalized values, sums over channels, pixels.
 _REACHES = (0.1, 1.0, 10.0, 300.0)
-_SMALLEST_COUNT = 1024  # numbers of an input
-_FREE_SIZE = 16  # in place of a size that is free
-_TOLERANCES = {"float16": 1e-2, "bfloat16": 3e-2}  # of the largest number at a reach
-_TOLERANCE = 1e-3  # in other types
+_SMALLEST_COUNT = 1024  # values per input
+_FREE_SIZE = 16  # for free sizes
+_TOLERANCES = {"float16": 1e-2, "bfloat16": 3e-2}  # relative to the largest number at a reach
+_TOLERANCE = 1e-3  # for other types
 _WAY_OUT = (
     'Say what it computes, docs/layers.md lists the kinds; or do not register it, and export with `mode="float"`.'
 )
@@ -142,7 +142,7 @@ def _difference(function, call, arrays, claim, reach):
     """Returns in words how a layer differs from its kind on the given arrays; empty if it does not."""
     numbers = f"random numbers from -{reach:g} to {reach:g}"
     args, kwargs = map_references((call.args, dict(call.kwargs)), lambda reference: arrays[reference.name])
-    if hasattr(function, "trainable"):  # a layer: what it does in training alone is no part of the claim
+    if hasattr(function, "trainable"):  # a layer: only its inference is compared
         kwargs = {**kwargs, "training": False}
     kind, attributes = claim
     try:
@@ -192,7 +192,7 @@ def _random(shape, dtype, reach, precision, rng):
         low = 0 if dtype.startswith("u") else -int(min(max(reach, 2), 127))
         return rng.integers(low, int(min(max(reach, 2), 127)), shape, endpoint=True).astype(dtype)
     values = rng.uniform(-reach, reach, shape).astype(np.float32)
-    if "bfloat16" in (dtype, precision):  # which NumPy does not have: the upper half of a float32
+    if "bfloat16" in (dtype, precision):  # NumPy has no bfloat16: the upper half of a float32
         values = (values.view(np.uint32) & 0xFFFF0000).view(np.float32)
     elif "float16" in (dtype, precision):
         values = values.astype(np.float16)

@@ -8,7 +8,7 @@ from tfmp.checks import check_choice
 from tfmp.operators import TABLE
 
 _FRAMEWORKS = ("keras", "tf_keras", "tensorflow", "tfmp", "tensorflow_model_optimization")
-_registered = {}  # class, function or name of a function to (kind, attributes)
+_registered = {}  # maps a class, a function or the name of a function to (kind, attributes)
 
 
 def register_layer(

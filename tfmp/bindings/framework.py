@@ -1,4 +1,4 @@
-"""Reads and builds the models of a Keras, and finds the Keras of a model."""
+"""Reads and builds the models of Keras 3 or tf_keras, and finds the framework of a model."""
 
 import abc
 import dataclasses
@@ -23,15 +23,15 @@ _FRAMEWORKS = {
     "keras": ("tfmp.bindings.keras3.keras3_framework", "Keras3Framework"),
     "tf_keras": ("tfmp.bindings.keras2.keras2_framework", "Keras2Framework"),
 }
-_WRAPPERS = "tensorflow_model_optimization"  # of tf_keras layers: a framework of their own reads them
+_WRAPPERS = "tensorflow_model_optimization"  # of tf_keras layers: `TfmotFramework` reads them
 _FRAMEWORK_OF_WRAPPERS = ("tfmp.bindings.tfmot.tfmot_framework", "TfmotFramework")
 _CALLBACKS = {"keras": "tfmp.MixedPrecisionSearch", "tf_keras": "tfmp.keras2.MixedPrecisionSearch"}
 
 
 class Framework(abc.ABC):
-    """A Keras: reads its models as graphs and builds them from graphs.
+    """Reads the models of one Keras as graphs and builds them from graphs.
 
-    The common code of both Kerases is here; the abstract methods are what differs.
+    This class has the common code of both Kerases; the abstract methods are what differs.
 
     Attributes:
         package: The package, `keras` for example.
@@ -57,7 +57,7 @@ class Framework(abc.ABC):
 
     @property
     def name(self) -> str:
-        """As in `Graph.framework`: `"keras"` or `"tf_keras"`."""
+        """Name as in `Graph.framework`: `"keras"` or `"tf_keras"`."""
         return self.package.__name__
 
     @abc.abstractmethod
@@ -162,13 +162,13 @@ class Framework(abc.ABC):
         layers = LayerBuilder(graph, self).build()
         builder = ModelBuilder(graph, layers, self)
         model = self.make_model(*builder.build_ends(), graph.name, graph.config)
-        for nested, trainable in reversed(builder.models):  # outer ones first: freezing reaches what is inside
+        for nested, trainable in reversed(builder.models):  # outer ones first: freezing a model freezes its layers
             self.set_trainable(nested, trainable)
         for name, built in layers.items():
             layer = graph.layers[name]
             layer_variables.assign_weights(self, built, layer.weights, layer.shared)
             write_search_state(built, layer)
-            if layer.kind != "quantize":  # frozen with the model that it was put into
+            if layer.kind != "quantize":  # a transform added it to a frozen model
                 self.set_trainable(built, layer.trainable)
         check_sharing(graph, {name: list(self.variables_by_path(built).values()) for name, built in layers.items()})
         return model

@@ -9,11 +9,11 @@ from tfmp.graph import Call, Graph, Submodel, Tensor, TensorRef
 
 
 class GraphReader:
-    """Collects the layers, calls and tensors of a model, those of nested models among them.
+    """Collects the layers, calls and tensors of a model and its nested models.
 
-    A layer has one name however many models hold it: where it lies least deep. A tensor is named after the call, in the
-    use of a nested model, that makes it. Neither depends on the order in which models are read, so that what transforms
-    put between two calls renames nothing. A class of a framework adds:
+    A layer that several models hold has one name, after its least nested place. A tensor is named after the call that
+    computes it, including the call of the nested model. Names do not depend on the order in which models are read, so
+    layers that transforms insert rename nothing. The class of a framework adds:
 
     - `graph()`: records the calls of the whole model and returns `made_of` them;
     - `input_structure(model)`: the structure of a nested model's inputs with their names in it;
@@ -24,7 +24,7 @@ class GraphReader:
     Args:
         framework: The `tfmp.bindings.framework.Framework`.
         model: A readable model.
-        weights: If False, the arrays are left out.
+        weights: If False, the arrays are omitted.
     """
 
     def __init__(self, framework, model, weights):
@@ -35,7 +35,7 @@ class GraphReader:
         self._shared = self._with_names()
 
     def _with_names(self):
-        """Names all layers; returns what is known of those that share variables, as arguments of `LayerReader.read`."""
+        """Names all layers; returns the arguments of `LayerReader.read` for those that share variables."""
         models, layers = [(self.model, "")], {}
         while models:
             inner = []
@@ -63,7 +63,7 @@ class GraphReader:
         return with_references(config, self._references, name, self.framework.package)
 
     def made_of(self, inputs, outputs) -> Graph:
-        """The graph of all that was recorded."""
+        """Returns the graph of everything that was recorded."""
         return Graph(
             self.model.name,
             self.layers,
@@ -77,13 +77,13 @@ class GraphReader:
         )
 
     def call_in_order(self, model, recorded, arguments_of, call):
-        """Makes the calls of a model as soon as their inputs are there, each layer's in the order of the user.
+        """Records the calls of a model in an order in which they can run; those of each layer stay in the user's order.
 
         Args:
             model: The model.
-            recorded: Layer to its calls, as the framework records them.
-            arguments_of: Function of such a call that returns `(args, kwargs)`, None while a tensor in it is unknown.
-            call: Function of a layer, the number of its call, the call and its arguments.
+            recorded: Maps each layer to its calls, as the framework records them.
+            arguments_of: Function of such a call that returns `(args, kwargs)`, or None if a tensor is not known yet.
+            call: Function of (layer, number of its call, call, arguments) that records it.
         """
         num_done = dict.fromkeys(recorded, 0)
         while any(num_done[layer] < len(calls) for layer, calls in recorded.items()):
@@ -99,20 +99,20 @@ class GraphReader:
                 raise ValueError(f"Model `{model.name}` has calls whose inputs nothing produces.")
 
     def free_name(self, name):
-        """A name for the input of a Sequential model, which has none of its own."""
+        """Returns a name for the input of a Sequential model, which has none."""
         while any(layer.name == name for layer in self.model.layers):
             name += "_1"
         return name
 
     def call(self, operation, arguments, results, path, within):
-        """Records a call, or those inside a nested model; returns references to what it returns, flat.
+        """Records a call, or the calls inside a nested model; returns references to its results as a flat list.
 
         Args:
             operation: The layer, operation or model that is called.
             arguments: `(args, kwargs)` with a `TensorRef` in place of every tensor.
             results: Function that returns the call's results as symbolic tensors, flat; not used for nested models.
-            path: Name of the nested model that it lies in, `""` for the outermost one.
-            within: The use of that model.
+            path: Name of the nested model that contains the call, `""` for the outermost one.
+            within: The call of that model.
         """
         name = self._names.setdefault(id(operation), _path(path, operation.name))
         args, kwargs = tuple(arguments[0]), dict(arguments[1])
@@ -135,7 +135,7 @@ class GraphReader:
         return [TensorRef(output) for output in outputs]
 
     def _enter(self, model, name, args, kwargs, within):
-        """Records the calls inside one use of a nested model."""
+        """Records the calls inside one call of a nested model."""
         given = args[0] if args else kwargs.pop("inputs")
         kwargs = {**dict(zip(("training", "mask"), args[1:], strict=False)), **kwargs}
         kwargs = {name: value for name, value in kwargs.items() if value is not None}
@@ -149,20 +149,20 @@ class GraphReader:
         return outputs
 
     def _numbered(self, name):
-        """The name of a call of what has a name."""
+        """Returns the name of a call of a layer or a nested model."""
         number = self._num_calls[name]
         self._num_calls[name] += 1
         return f"{name}:call_{number}" if number else name
 
     def _in_order_of(self, structure, given):
-        """What a nested model was called on, flat in the order of its inputs; a dict goes by their names."""
+        """Returns the arguments of a nested model as a flat list in the order of its inputs; dicts match by name."""
         if isinstance(given, dict):
             names = sorted(structure) if isinstance(structure, dict) else self.tree.flatten(structure)
             given = [given[name] for name in names]
         return self.tree.flatten(given)
 
     def _is_input(self, tensors):
-        """True for an input of the model, also behind the quantizer that stores it."""
+        """Returns True for an input of the model, also after the quantizer that stores it."""
         call = next((call for call in self.calls if set(tensors) & set(call.outputs)), None)
         if call is None:
             return False

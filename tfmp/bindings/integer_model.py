@@ -46,8 +46,8 @@ def operation_arguments(graph, operation):
 
 
 def operation_layer_name(name):
-    """The name of the layer that computes an operation: `"backbone.conv1"` for `"backbone/conv1"`.
+    """Returns the name of the layer that computes an operation: `"backbone.conv1"` for `"backbone/conv1"`.
 
-    Keras allows no slash in it and TensorFlow no colon; a dot, unlike an underscore, is rare in the names of users.
+    Keras allows no slash and TensorFlow no colon; dots, unlike underscores, are rare in names of users.
     """
     return name.replace("/", ".").replace(":", ".")

@@ -16,17 +16,17 @@ _MIXED_PREFIX = "MixedPrecision"
 def kind_and_attributes(
     layer_class: type | str, config: Mapping[str, Any], *, call: Call | None = None, framework: str = "keras"
 ) -> tuple[str, Attributes]:
-    """Returns a layer's kind and its attributes in neutral terms.
+    """Returns a layer's kind and its framework-independent attributes.
 
     Args:
-        layer_class: Its class, or the class of an operation used without a layer; or the name that such a class has,
-            or that a function of TensorFlow has. A class of others is known only if an operator names that very class.
+        layer_class: Its class, or the class of an operation used without a layer; or the name of such a class or of a
+            TensorFlow function. A class of another package is known only if an operator lists the class itself.
         config: Its configuration.
-        call: One `tfmp.graph.Call` of it: constants among its arguments make additions and products affine maps.
-        framework: `"keras"` or `"tf_keras"`, which do not mean the same by every name.
+        call: One `tfmp.graph.Call` of it: additions and products with a constant argument are affine maps.
+        framework: `"keras"` or `"tf_keras"`, in which some names mean different things.
 
     Returns:
-        `(kind, attributes)`; kind `"other"` for what the library has no word for.
+        `(kind, attributes)`; kind `"other"` if the library does not know it.
     """
     if isinstance(layer_class, type) and layer_class.__module__.split(".")[0] in _FRAMEWORKS:
         layer_class = layer_class.__name__.removeprefix(_MIXED_PREFIX)
@@ -34,13 +34,13 @@ def kind_and_attributes(
 
 
 def kernel_classes() -> dict[str, str]:
-    """Returns the name of the class that has a kernel, by kind of layer."""
+    """Returns the class names of the kinds of layers with a kernel, by kind."""
     first = {kind: next(iter(operator.classes)) for kind, operator in TABLE.items() if operator.kernel is not None}
     return {kind: name for kind, name in first.items() if isinstance(name, str)}
 
 
 def has_kernel(kind: str) -> bool:
-    """True for the kinds of layers whose kernel can be quantized."""
+    """Returns True for the kinds of layers whose kernel can be quantized."""
     return kind in TABLE and TABLE[kind].kernel is not None
 
 
@@ -51,9 +51,9 @@ def layer_shape(name, kind, attributes, input_shape, output_shape, *, kernel_sha
         name: Name of the layer.
         kind: Its kind.
         attributes: Its attributes.
-        input_shape: With the batch.
-        output_shape: The same.
-        kernel_shape: As the framework has it.
+        input_shape: Shape of its input, with the batch.
+        output_shape: Shape of its output, with the batch.
+        kernel_shape: Shape of its kernel in the framework.
         reads_network_input: True if it reads an input of the model.
     """
     if attributes.get("data_format") == "channels_first":

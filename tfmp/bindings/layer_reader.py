@@ -13,22 +13,21 @@ _FRAMEWORKS = ("keras", "tf_keras", "tensorflow", "tensorflow_model_optimization
 
 
 class LayerReader:
-    """Says in neutral terms what a layer is.
+    """Reads the layers of a framework into `Layer` records.
 
     Args:
         framework: The `tfmp.bindings.framework.Framework` of the layers.
-        with_weights: If False, the arrays are left out.
+        with_weights: If False, the arrays are omitted.
     """
 
     def __init__(self, framework, with_weights):
         self.framework, self.with_weights = framework, with_weights
 
     def config(self, operation):
-        """Returns all that is needed to build a layer again.
+        """Returns the configuration from which a layer can be built again.
 
         Raises:
-            ValueError: If its class cannot say with which arguments it was made; both Kerases say
-                `NotImplementedError` then.
+            ValueError: If its class has no usable `get_config`, for which both Kerases raise `NotImplementedError`.
         """
         try:
             config = operation.get_config()
@@ -41,31 +40,31 @@ class LayerReader:
         return self.framework.layer_config(operation, config)
 
     def weights(self, operation, shared=()):
-        """Returns its arrays by path, but for the variables at the positions `shared`."""
+        """Returns its arrays by path, except for the variables at the positions `shared`."""
         return layer_variables.layer_weights(self.framework, operation, shared)
 
     def num_parameters(self, operation, shared=()):
-        """As in `Layer`."""
+        """Returns the number of parameters, as in `Layer`."""
         return layer_variables.num_parameters(self.framework, operation, shared)
 
     def read(self, operation, call, tensors, *, reads_network_input, config=None, shared=None, holders=()):
-        """Returns what the graph says about a layer.
+        """Returns the `Layer` of the graph for a layer.
 
         Args:
             operation: The layer, or the operation used without one.
             call: Its first `Call`.
             tensors: The graph's tensors by name, those of the call among them.
             reads_network_input: True if that call reads an input of the whole model.
-            config: Its configuration with references to layers that it holds; None to ask the operation.
+            config: Its configuration with references to layers that it holds; None for the operation's own.
             shared: As in `Layer`.
-            holders: Names of layers that hold its variables as well. What they compute with them cannot be read, so
-                that no transform may change the layer.
+            holders: Names of layers that also hold its variables. Their computation is unknown, so no transform may
+                change the layer.
         """
         framework = self.framework
         config = self.config(operation) if config is None else config
         shared = dict(shared or {})
         if hasattr(operation, "get_vocabulary") and config.get("vocabulary") is None:
-            # What a layer was adapted to is in no weight, and Keras writes into the configuration what it was given.
+            # What a layer was adapted to is in no weight, and Keras writes only given values into the configuration.
             config["vocabulary"] = operation.get_vocabulary(include_special_tokens=False) or None
         _check_activation(operation, config, framework.name)
         claim = claimed_kind(operation, config, call, tensors, framework.package)
@@ -109,9 +108,9 @@ class LayerReader:
 
 
 def _check_activation(operation, config, framework):
-    """Raises `ValueError` for a function that Keras writes down by its name alone, which is that of one of Keras.
+    """Raises `ValueError` for a function that Keras saves by name only, if the name is that of a Keras function.
 
-    Functions whose names are kinds of the library are compared by what they compute, see `claimed_activation`.
+    A function whose name is a kind of the library is compared with it instead, see `claimed_activation`.
     """
     function = getattr(operation, "activation", None)
     if not isinstance(config.get("activation"), str) or not callable(function):
@@ -127,5 +126,5 @@ def _check_activation(operation, config, framework):
 
 
 def _keeps_values(source, target) -> bool:
-    """True for a cast to floating point of what lies on a grid as it is: floats, and integers of 8 bits."""
+    """Returns True for a cast to floating point that keeps the values: from floats, and from 8-bit integers."""
     return target.is_float and (source.is_float or source.dtype in ("uint8", "int8"))

@@ -4,17 +4,17 @@ import math
 
 import numpy as np
 
-CHILDREN = ("weight_selector", "activation_selector", "selection_cost", "candidate_kernels")  # what a search adds
+CHILDREN = ("weight_selector", "activation_selector", "selection_cost", "candidate_kernels")  # added by a search
 
 
 def layer_weights(framework, layer, shared=()):
-    """Returns a layer's arrays by path relative to the layer, but for the variables at the positions `shared`."""
+    """Returns a layer's arrays by path relative to the layer, except for the variables at the positions `shared`."""
     variables = _counted(framework, layer, shared).items()
     return {path: framework.tf_variable(variable).numpy() for path, variable in variables}
 
 
 def num_parameters(framework, layer, shared=()):
-    """Numbers in a layer's weights, what the search adds left out and the variables at the positions `shared`."""
+    """Returns the number of parameters, without those of a search and the variables at the positions `shared`."""
     weights = {id(weight) for weight in getattr(layer, "weights", ())}
     return sum(
         math.prod(variable.shape)
@@ -30,14 +30,14 @@ def assign_weights(framework, layer, weights, shared=()):
         framework: The `tfmp.bindings.framework.Framework` of the layer.
         layer: The layer.
         weights: Arrays by path.
-        shared: Positions of variables that are left out.
+        shared: Positions of variables that are skipped.
 
     Raises:
         ValueError: If the layer lacks a variable that `weights` has, or has it in another shape.
     """
     variables = _counted(framework, layer, shared) if weights else {}
     if any(path not in variables or tuple(variables[path].shape) != np.shape(weights[path]) for path in weights):
-        # A layer whose children Keras numbers has other paths each time it is built, in the same order.
+        # If Keras numbers the children of a layer, their paths change each time it is built, but not their order.
         shapes = [np.shape(value) for value in weights.values()]
         if shapes != [tuple(variable.shape) for variable in variables.values()]:
             raise ValueError(
@@ -57,7 +57,7 @@ def _counted(framework, layer, shared):
 
 
 def _finalize(layer, package):
-    """Does what Keras does after loading variables: an adapted normalization keeps their values elsewhere."""
+    """Updates the values that an adapted normalization derives from its variables, as Keras does after loading."""
     if isinstance(layer, package.layers.Normalization):
         layer.finalize_state()
     for child in layer.layers if isinstance(layer, package.Model) else ():

@@ -1,4 +1,4 @@
-"""Why a layer has no integer form, and what to write instead."""
+"""Explains why a layer has no integer form, and what to use instead."""
 
 from tfmp.operators import TABLE
 from tfmp.operators.operator_table import function_names
@@ -8,7 +8,7 @@ _WRAPPED = (
     "it runs another layer its own way, which has no integer form",
     "Call that layer directly: `Dense` takes any number of axes",
 )
-# By the name of a class of Keras that the layer is, or inherits from: the reason and the way out.
+# Maps the name of a Keras class, of the layer or a base class, to the reason and the way out.
 _BY_CLASS = {
     "Wrapper": _WRAPPED,
     "Bidirectional": _WRAPPED,
@@ -24,7 +24,7 @@ _BY_CLASS = {
     ),
     "Sequential": ("its layers can only be read once it is built", "Build it, or give it an `Input`"),
 }
-# The layer that may compute the same, by the name of a layer or an operation of Keras, or a function of TensorFlow.
+# Maps the name of a Keras layer or operation, or of a TensorFlow function, to a layer that may compute the same.
 _LAYERS = {
     "AdaptiveAveragePooling1D": "AveragePooling1D",
     "AdaptiveAveragePooling2D": "AveragePooling2D",
@@ -76,18 +76,17 @@ _AUGMENTING = ("Random", "RandAugment", "AugMix", "CutMix", "MixUp")
 
 
 def unknown_attributes(operation, config, attributes, framework) -> dict[str, str]:
-    """Returns what the attributes of a layer whose kind is `"other"` say about it.
+    """Returns the attributes of a layer of kind `"other"`, which explain why it has no integer form.
 
     Args:
         operation: The layer, or the operation used without one.
         config: Its configuration.
-        attributes: Its attributes in neutral terms.
+        attributes: Its framework-independent attributes.
         framework: `"keras"` or `"tf_keras"`.
 
     Returns:
-        `left_because`, why it has no integer form: a clause that begins with "it" or "its"; for an activation
-        `function` in its place, what it computes. `way_out`: a sentence without a full stop, empty if there is no
-        advice.
+        `left_because`, the reason: a clause that begins with "it" or "its"; or, for an activation, `function`, what it
+        computes. `way_out`: a sentence without a full stop, empty if there is no advice.
     """
     if type(operation).__name__ == "Activation" and _is_keras(type(operation)):
         return unknown_activation(config)
@@ -96,7 +95,7 @@ def unknown_attributes(operation, config, attributes, framework) -> dict[str, st
 
 
 def unknown_activation(config):
-    """Returns the attributes of a layer that computes an activation which the library has no word for."""
+    """Returns the attributes of a layer with an activation that the library does not know."""
     names = ", ".join(function_names())
     return {
         "function": _in_words(config),
@@ -105,14 +104,14 @@ def unknown_activation(config):
 
 
 def _in_words(config):
-    """A name, a function or an object."""
+    """Describes an activation that is a name, a function or an object."""
     activation = config.get("activation")
     if isinstance(activation, str):
         return f"`{activation}`"
     if callable(activation):
         return f"the function `{getattr(activation, '__name__', type(activation).__name__)}`"
     if not isinstance(activation, dict) or "class_name" not in activation:
-        return "a lambda"  # of which Keras writes the code
+        return "a lambda"  # which Keras saves as code
     if activation["class_name"] == "function":
         return f"the function `{activation['config']}`"
     return f"a `{activation['class_name']}` object"
@@ -134,7 +133,7 @@ def _reason_and_way_out(operation, config, attributes, framework):
             f"it is {_with_article(name)}, which has no integer form",
             "If it computes what a known layer computes, say so with `tfmp.register_layer`",
         )
-    if isinstance(config.get("function"), str):  # of TensorFlow, called on tensors of tf_keras
+    if isinstance(config.get("function"), str):  # a TensorFlow function called on tf_keras tensors
         function = config["function"]
         shown = "a slice" if function == "__operators__.getitem" else f"`tf.{function}`"
         return f"it computes {shown}, which has no integer form", _use(_LAYERS.get(function), framework)

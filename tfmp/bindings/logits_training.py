@@ -9,7 +9,7 @@ from tfmp.mixins.restoring import restoring
 
 
 class SelectionStep:
-    """Updates only the logits of a model, on one batch (EdMIPS, section 4.6, alternating optimization).
+    """Updates only the logits of a model on one batch (EdMIPS, section 4.6, alternating optimization).
 
     The batch runs in training mode: normalizations use its statistics, dropout is active, a Gumbel relaxation draws,
     and the loss includes the price of the bits. Moving statistics, ranges and metrics are restored afterwards. Only the
@@ -57,18 +57,18 @@ class LogitsOptimizer(abc.ABC):
 
     @abc.abstractmethod
     def scaled(self, loss):
-        """Returns the loss whose gradient is taken."""
+        """Returns the loss, scaled if the model's training scales it."""
 
     @abc.abstractmethod
     def unscaled(self, gradients):
-        """Returns the gradients of the loss from those of the scaled one."""
+        """Returns the gradients of the loss from those of the scaled loss."""
 
     @abc.abstractmethod
     def move(self, gradients):
-        """Moves the logits."""
+        """Updates the logits."""
 
     def apply(self, gradients):
-        """Moves the logits, unless the scaled gradients overflow."""
+        """Updates the logits, unless the scaled gradients overflow."""
         if self.scaler is None:
             self.move(gradients)
             return
@@ -93,7 +93,7 @@ def hold_logits(framework, model, are_held):
 
 
 def selection_step(framework, model) -> SelectionStep:
-    """Returns the step that moves the logits of a compiled model, with the loss and the optimizer of its training."""
+    """Returns the step that updates the logits of a compiled model, with its loss and optimizer."""
     logits = logits_of(model.trainable_weights, framework.path_of)
     kept = kept_weights(model.weights, framework.path_of)
     kept += [variable for metric in model.metrics for variable in metric.variables]

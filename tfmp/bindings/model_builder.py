@@ -11,7 +11,7 @@ _OF_EVERY_LAYER = ("name", "trainable", "dtype")
 
 
 class LayerBuilder:
-    """Builds the layers of a graph, each once, what they hold in common included.
+    """Builds each layer of a graph once; layers that share a child layer share it again.
 
     Args:
         graph: The `tfmp.graph.Graph`.
@@ -35,7 +35,7 @@ class LayerBuilder:
         return self._built[name]
 
     def _held(self, reference):
-        """The layer that a `LayerReference` stands for."""
+        """Returns the layer that a `LayerReference` stands for."""
         if reference.written is None:
             return self._layer(reference.name)
         if reference.name not in self._built:
@@ -44,16 +44,16 @@ class LayerBuilder:
 
 
 def build_layer(layer, name, framework, *, held=None):
-    """Builds a layer of its own class or, for one that a transform made, of the class that its kind has.
+    """Builds a layer of its class or, if a transform added it, of the class of its kind.
 
     Args:
         layer: The `tfmp.graph.Layer`.
-        name: The name that it gets, where its configuration has one.
+        name: The name of the new layer, if its configuration has one.
         framework: The `tfmp.bindings.framework.Framework`.
         held: Function of a `tfmp.bindings.sharing.LayerReference` in the configuration that returns the layer.
 
     Raises:
-        ValueError: If it does not build from its configuration; the message names it and says what to do.
+        ValueError: If it cannot be built from its configuration; the message names it and says what to do.
     """
     layers = framework.package.layers
     built_class = layer.origin.layer_class or framework.made_classes.get(layer.kind, layers.Activation)
@@ -75,7 +75,7 @@ def build_layer(layer, name, framework, *, held=None):
 
 
 def _accepted(built_class, config):
-    """The configuration without what Keras says of every layer, for constructors that take none of it."""
+    """Returns the configuration without the arguments of every Keras layer that the constructor does not take."""
     parameters = inspect.signature(built_class.__init__).parameters
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
         return config
@@ -83,24 +83,24 @@ def _accepted(built_class, config):
 
 
 class ModelBuilder:
-    """Calls layers along a graph, those of a nested model inside a model that is built for them.
+    """Calls layers in the order of a graph; the layers of a nested model are called inside a model built for them.
 
     Args:
-        graph: The graph, its uses of one model made alike where that can be (`nesting.with_equal_uses`).
-        operations: Layer name to a layer of the framework, or to an operation that is used without one.
-        framework: The `tfmp.bindings.framework.Framework`, of which it takes `tree`, `make_input` and `make_model`.
+        graph: The graph, after `nesting.with_equal_uses`.
+        operations: Maps layer names to layers of the framework, or to operations that are used without a layer.
+        framework: The `tfmp.bindings.framework.Framework`.
 
     Attributes:
-        models: Pairs `(model, trainable)` for the nested models that were built, inner ones before those around them; a
-            model whose uses differ is built for each kind of use.
+        models: Pairs `(model, trainable)` of the nested models that were built, inner ones first; a model whose calls
+            differ is built once for each different call.
     """
 
     def __init__(self, graph: Graph, operations, framework):
         self.graph, self.operations, self.framework = graph, operations, framework
         self.tree = framework.tree
         self.models: list[Any] = []
-        self._uses: dict[Any, Any] = {}  # path to (use, model) of every model that was built for it
-        self._items: dict[str, list[Any]] = {}  # the calls and uses that lie directly in each use, in order
+        self._uses: dict[Any, Any] = {}  # maps a path to (use, model) of every model that was built for it
+        self._items: dict[str, list[Any]] = {}  # the calls directly inside each use, in order
         for call in graph.calls:
             self._items.setdefault(call.within, []).append(call)
             for use in uses_around(graph, call.within):
@@ -111,11 +111,11 @@ class ModelBuilder:
         self._layers = {use: {call.layer for call in calls_inside(graph, use)} for use in self._borders}
 
     def build(self):
-        """Returns every tensor of the outermost model by its name."""
+        """Returns every tensor of the outermost model by name."""
         return self._run("", {})
 
     def build_ends(self) -> tuple[Any, Any]:
-        """Returns the structures of the outermost model's inputs and outputs with its tensors in them."""
+        """Returns the input and output structures of the outermost model, filled with its tensors."""
         tensors = self.build()
         return map_references((self.graph.inputs, self.graph.outputs), lambda reference: tensors[reference.name])
 
@@ -134,7 +134,7 @@ class ModelBuilder:
         return tensors
 
     def _is_ready(self, item, tensors, before):
-        """True if all it reads is there, and earlier calls of its layers are made: their number is their name."""
+        """Returns True if the inputs exist and the earlier calls of the layers are made, because calls are numbered."""
         if isinstance(item, Call):
             needed, layers = item.inputs, {item.layer}
         else:
@@ -160,7 +160,7 @@ class ModelBuilder:
         )
         results = self.tree.flatten(model(given, **arguments))
         for reference, result in zip(self.tree.flatten(outputs), results, strict=True):
-            tensors.setdefault(reference.name, result)  # what a model only passes on stays what it was
+            tensors.setdefault(reference.name, result)  # tensors that a model passes through unchanged
 
     def _model(self, use):
         submodel, (inputs, outputs) = self.graph.submodels[use], self._borders[use]

@@ -1,4 +1,4 @@
-"""Nested models: which calls of a flat graph belong to which use of a submodel."""
+"""Finds which calls of a flat graph belong to which call (use) of a nested model."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -7,31 +7,31 @@ import numpy as np
 
 from tfmp.graph import Call, Graph, Layer, TensorRef, map_references
 
-_FREE = ("name", "signed")  # in what the layers that transforms put into two uses of one model may differ
+_FREE = ("name", "signed")  # fields in which inserted layers of two uses of one model may differ
 
 
 def local_name(graph: Graph, name: str) -> str:
-    """The name of a layer or nested model inside the model that it lies in."""
+    """Returns the name of a layer or nested model inside the model that contains it."""
     models = [submodel.name for submodel in graph.submodels.values() if name.startswith(f"{submodel.name}/")]
     return name.removeprefix(f"{max(models, key=len)}/") if models else name
 
 
 def uses_around(graph: Graph, within: str):
-    """Yields a use of a nested model and those that it lies in, innermost first."""
+    """Yields a use of a nested model and the uses that contain it, innermost first."""
     while within:
         yield within
         within = graph.submodels[within].within
 
 
 def calls_inside(graph: Graph, use: str) -> list[Call]:
-    """The calls that lie in a use of a nested model, also deeper, in order."""
+    """Returns the calls inside a use of a nested model, at any depth, in order."""
     return [call for call in graph.calls if use in uses_around(graph, call.within)]
 
 
 def border(graph: Graph, use: str):
-    """Returns `(inputs, outputs)` of a use: structures of references to what it reads and what is read of it.
+    """Returns `(inputs, outputs)` of a use: structures of references to the tensors that cross its border.
 
-    They are those of the user's model as long as they hold all tensors that now cross the border; else lists.
+    They have the structures of the user's model if these contain all such tensors; otherwise they are lists.
     """
     submodel, inside = graph.submodels[use], calls_inside(graph, use)
     produced = {name for call in inside for name in call.outputs}
@@ -48,14 +48,14 @@ def border(graph: Graph, use: str):
 
 
 def names_in(structure) -> list[str]:
-    """Names of the tensors in a structure of references."""
+    """Returns the names of the tensors in a structure of references."""
     names = []
     map_references(structure, lambda reference: names.append(reference.name))
     return names
 
 
 def are_alike(graph: Graph, first: str, other: str) -> bool:
-    """True if two uses of one model call the same layers in the same way, so that one model serves both."""
+    """Returns True if two uses call the same layers in the same way, so that one model can serve both."""
     borders = [border(graph, use) for use in (first, other)]
     same = dict(zip(*(names_in(inputs) for inputs, _ in reversed(borders)), strict=False))
     ours, theirs = calls_inside(graph, first), calls_inside(graph, other)
@@ -70,15 +70,15 @@ def are_alike(graph: Graph, first: str, other: str) -> bool:
 
 
 def with_equal_uses(graph: Graph) -> Graph:
-    """Makes one layer of those that transforms put at the same place of several uses of one model.
+    """Merges the layers that transforms inserted at the same place in several uses of one model.
 
-    A quantizer that only one use needs is given to all: the model stays one.
+    A quantizer that only one use needs is inserted in all of them, so that they remain one model.
     """
     uses: dict[str, list[str]] = {}
     for use, submodel in graph.submodels.items():
         uses.setdefault(submodel.name, []).append(use)
     for first, *others in uses.values():
-        for other in others * 2:  # twice: a later use may have what an earlier one lacks
+        for other in others * 2:  # twice: a later use may have a layer that an earlier one lacks
             graph = _aligned(graph, first, other)
     return graph
 
@@ -104,11 +104,11 @@ def _aligned(graph, first, other):
                 return graph
             graph = graph.insert_after(back[two.inputs[0]], graph.layer_of(two))
         else:
-            return graph  # a transform treated the uses in its own way: they become two models
+            return graph  # transforms changed the uses in different ways: they become two models
 
 
 def _merged(graph, name, other) -> Layer | None:
-    """One layer for both, or None if they differ in more than their names."""
+    """Returns one layer for both, or None if they differ in more than their names."""
     one, two = graph.layers[name], graph.layers[other]
     if name == other:
         return one
@@ -122,7 +122,7 @@ def _merged(graph, name, other) -> Layer | None:
 
 
 def _with_layer(graph, call, layer):
-    """The graph with a layer in place of the one that is called."""
+    """Returns the graph with a call of another layer."""
     if call.layer == layer.name and graph.layers[layer.name] is layer:
         return graph
     calls = tuple(dataclasses.replace(c, layer=layer.name) if c is call else c for c in graph.calls)

@@ -10,10 +10,10 @@ from tfmp.mixins.mixed_precision_search import MixedPrecisionSearchMixin
 
 
 class SearchHooks(MixedPrecisionSearchMixin):
-    """What a search asks of a model; a class of a framework adds `resume_at(epoch)` and `backup_variables()`.
+    """Methods of a search that access the model; subclasses add `resume_at(epoch)` and `backup_variables()`.
 
     Attributes:
-        framework: That of the model.
+        framework: The framework of the model.
     """
 
     framework_name = ""  # of the class
@@ -29,15 +29,15 @@ class SearchHooks(MixedPrecisionSearchMixin):
             self.prepared_model = model
 
     def hold_logits(self, are_held: bool) -> None:
-        """Lets the training steps leave the logits as they are, or move them again."""
+        """Excludes the logits from the training steps, or includes them again."""
         hold_logits(self.framework, self.model, are_held)
 
     def selection_step(self) -> Any:
-        """Returns the step of the logits alone."""
+        """Returns the step that only updates the logits."""
         return selection_step(self.framework, self.model)
 
     def named_variables(self) -> Any:
-        """Pairs of the path and the values of every variable of the model."""
+        """Returns pairs of the path and the values of every variable of the model."""
         return ((self.framework.path_of(variable), variable.numpy()) for variable in self.model.variables)
 
     def start_variables(self) -> Any:

@@ -1,4 +1,4 @@
-"""Moves what a search adds to a layer between the layer and the graph."""
+"""Reads and writes the quantization and search state of layers."""
 
 import dataclasses
 
@@ -11,18 +11,18 @@ from tfmp.mixins.quantize_layer import QuantizeMixin
 
 
 def without_search(operation, arrays):
-    """Returns a layer's arrays by path without those of the child layers that quantize and search it."""
+    """Returns a layer's arrays by path, without those of the child layers that quantize and search it."""
     if not isinstance(operation, MixedPrecisionMixin | QuantizeMixin):
         return arrays
     return {path: array for path, array in arrays.items() if path.split("/")[0] not in CHILDREN}
 
 
 def read_search_state(operation, *, arrays):
-    """Returns the fields of a `tfmp.graph.Layer` that say how a layer is quantized and searched, by name.
+    """Returns the fields of a `tfmp.graph.Layer` that describe how it is quantized and searched, by name.
 
     Args:
         operation: The layer, or the operation used without one.
-        arrays: If False, only the candidates and their probabilities.
+        arrays: If False, only the candidates and their probabilities are read.
     """
     if not isinstance(operation, MixedPrecisionMixin | QuantizeMixin):
         return {}
@@ -41,11 +41,11 @@ def read_search_state(operation, *, arrays):
 
 
 def write_search_state(built, layer: Layer):
-    """Gives a layer what the graph knows of its search; a kernel whose ranges nobody knows sets them itself.
+    """Writes the search state in the graph to a layer; kernel ranges that the graph lacks follow from the kernel.
 
     Args:
-        built: The layer, its own weights written.
-        layer: What the graph says about it.
+        built: The layer, with its own weights written.
+        layer: Its `Layer` in the graph.
     """
     if not isinstance(built, MixedPrecisionMixin | QuantizeMixin):
         return

@@ -46,7 +46,7 @@ def start_variables(variables: Iterable[Any], path_of: Callable[[Any], str]) -> 
 
 
 def input_quantizer_path(layer: KerasLayer) -> str:
-    """The beginning of the paths of the variables that quantize the input of a layer."""
+    """Returns the prefix of the paths of the variables that quantize the input of a layer."""
     return f"{layer}/activation_selector/"
 
 
@@ -61,7 +61,7 @@ class SelectionOptimizerMixin(KerasMixin):
     """Trains the logits of a search, and the ranges of quantizers, with separate optimizers.
 
     All are updated in one pass (EdMIPS, section 4.6, the single-pass strategy), each with the learning rate, weight
-    decay, clipping and schedule of its optimizer. A norm over several variables is that of the group.
+    decay, clipping and schedule of its optimizer. A global norm is that of one group of variables.
 
     Args:
         weights: Optimizer of all other variables, a name or an instance. `learning_rate` is its learning rate, so
@@ -81,10 +81,10 @@ class SelectionOptimizerMixin(KerasMixin):
         >>> optimizer = SelectionOptimizer("sgd", "adam")
     """
 
-    optimizers_module: Any = None  # a class of a framework has its module of optimizers here
+    optimizers_module: Any = None  # the module of optimizers, set by the class of a framework
 
     def _take(self, weights, selection, ranges):
-        """Sets the optimizers of the user."""
+        """Sets the optimizers that the user gave."""
         self.weights_optimizer = optimizer_of(self.optimizers_module, "weights", weights)
         self.selection_optimizer = optimizer_of(self.optimizers_module, "selection", selection)
         self.ranges_optimizer = None if ranges is None else optimizer_of(self.optimizers_module, "ranges", ranges)
@@ -92,12 +92,12 @@ class SelectionOptimizerMixin(KerasMixin):
 
     @property
     def optimizers_by_group(self) -> dict[str, Any]:
-        """Returns the optimizers by the group of variables that each trains, see `group_of`."""
+        """Returns the optimizers by the group of variables that they train, see `group_of`."""
         found = {"weights": self.weights_optimizer, "selection": self.selection_optimizer}
         return found if self.ranges_optimizer is None else {**found, "ranges": self.ranges_optimizer}
 
     def group_at(self, path: str) -> str:
-        """Returns the group of the variable of a path, one of `optimizers_by_group`."""
+        """Returns the group of the variable at a path, a key of `optimizers_by_group`."""
         group = group_of(path)
         return "weights" if group == "ranges" and self.ranges_optimizer is None else group
 
@@ -127,12 +127,12 @@ def optimizer_of(optimizers: Any, name: str, identifier: Any) -> Any:
     """Returns an optimizer of a Keras.
 
     Args:
-        optimizers: Its module of optimizers.
+        optimizers: The module of optimizers of the Keras.
         name: Name of the argument.
         identifier: An optimizer, its name or its configuration.
 
     Raises:
-        ValueError: If it is neither, or a legacy optimizer.
+        ValueError: If it is none of these, or a legacy optimizer.
     """
     try:
         found = optimizers.get(identifier)

@@ -10,11 +10,11 @@ _CLASS = "tfmp_held_layer"
 
 @dataclasses.dataclass(frozen=True)
 class LayerReference:
-    """Stands for a layer inside the configuration of a layer that holds it.
+    """A placeholder for a layer in the configuration of a layer that holds it.
 
     Args:
-        name: Name in the graph; for a layer that the graph does not call, that of a holder and its own.
-        written: Class and configuration of such a layer, as Keras writes them; None for a layer of the graph.
+        name: Name in the graph; for a layer that the graph does not call, the name of a holder and its own.
+        written: Class and configuration of such a layer, as Keras serializes them; None for a layer of the graph.
     """
 
     name: str
@@ -24,15 +24,15 @@ class LayerReference:
 class Sharing:
     """Finds the variables that several layers of a model hold.
 
-    Of the layers that hold a variable, the one with the fewest variables counts it: a layer before those that hold it.
+    The layer with the fewest variables counts a shared variable: a child layer counts before the layers that hold it.
 
     Args:
-        variables: Layer name to the variables of the layer, in their order.
+        variables: Maps layer names to the variables of the layer, in order.
 
     Attributes:
-        counted_by: Layer name to a mapping from the position of a variable in the layer to `(layer, position)` of the
-            layer that counts the variable.
-        holders: Name of a layer that counts variables of others to the names of these.
+        counted_by: Maps layer names to a mapping from the position of a variable to `(layer, position)` in the layer
+            that counts it.
+        holders: Maps the name of a layer that counts variables of others to the names of these.
     """
 
     def __init__(self, variables):
@@ -49,10 +49,10 @@ class Sharing:
                     self.holders[counting[0]].append(name)
 
     def connected(self, layers, config_of):
-        """Returns the configurations of the layers that share variables, with references to what they hold in common.
+        """Returns the configurations of the layers that share variables, with references to the layers that they share.
 
         Args:
-            layers: Layer name to the layer.
+            layers: Layers by name.
             config_of: Function of a layer name that returns its configuration.
         """
         configs = {name: config_of(name) for name in dict.fromkeys([*self.counted_by, *self.holders])}
@@ -60,7 +60,7 @@ class Sharing:
             key = type(layers[name]).__name__, layers[name].name
             for holder in holders:
                 configs[holder], held = _connected(configs[holder], {key: LayerReference(name)})
-                if name not in held:  # both hold a third layer, which the model does not call
+                if name not in held:  # both hold a third layer that the model does not call
                     parts = _written_layers(configs[name], name)
                     for layer in (name, holder):
                         configs[layer], _ = _connected(configs[layer], parts)
@@ -68,11 +68,11 @@ class Sharing:
 
 
 def with_references(config, references, holder, framework):
-    """Returns a configuration with references in place of layers that stand in it as objects.
+    """Returns a configuration with references in place of layer objects.
 
     Args:
         config: The configuration.
-        references: The references by the `id` of the layer; those that are new are added.
+        references: The references by the `id` of the layer; new ones are added.
         holder: Name of the layer whose configuration it is.
         framework: The package, `keras` or `tf_keras`.
     """
@@ -89,7 +89,7 @@ def with_references(config, references, holder, framework):
 
 
 def with_layers(config, layer_of, framework):
-    """Returns a configuration with the layers that it refers to, and the scope in which it builds.
+    """Returns a configuration with layers in place of references, and the scope in which a layer is built from it.
 
     Args:
         config: A configuration with `LayerReference`s.
@@ -99,7 +99,7 @@ def with_layers(config, layer_of, framework):
     layers = {}
 
     class HeldLayer:
-        """Returns a layer that exists where Keras builds one from what it wrote."""
+        """Returns an existing layer when Keras deserializes it."""
 
         @classmethod
         def from_config(cls, config):
@@ -118,11 +118,11 @@ def with_layers(config, layer_of, framework):
 
 
 def check_sharing(graph, variables):
-    """Raises `ValueError` unless the layers that were built share the variables that those of the user's model share.
+    """Raises `ValueError` unless the built layers share the same variables as those of the user's model.
 
     Args:
         graph: The `tfmp.graph.Graph` that they were built from.
-        variables: Layer name to the variables of the layer, in their order.
+        variables: Maps layer names to the variables of the layer, in order.
     """
     expected = _groups({name: graph.layers[name].shared for name in variables})
     wrong = expected ^ _groups(Sharing(variables).counted_by)
@@ -145,7 +145,7 @@ def _groups(counted_by):
 
 
 def _connected(config, references):
-    """A configuration with references in place of layers, given by class and name; and the names that it refers to."""
+    """Returns a configuration with references in place of layers, and the names that it refers to."""
     names = set()
 
     def reference(part):
@@ -162,7 +162,7 @@ def _connected(config, references):
 
 
 def _written_layers(config, holder):
-    """References to the layers in a configuration, by class and name; layers inside of these are left out."""
+    """Returns references to the layers in a configuration by class and name, without layers inside these."""
     found = {}
 
     def collect(part):
@@ -182,12 +182,12 @@ def _is_written_layer(part):
 
 
 def _mapped(config, function):
-    """Copies nested mappings, lists and tuples; what `function` returns takes the place of a part unless it is None."""
+    """Copies nested mappings, lists and tuples; parts for which `function` returns a value are replaced by it."""
     replaced = function(config)
     if replaced is not None:
         return replaced
     if isinstance(config, Mapping):
         return {key: _mapped(part, function) for key, part in config.items()}
-    if isinstance(config, list):  # those of TensorFlow included, which track what they hold
+    if isinstance(config, list):  # including the tracking ones of TensorFlow
         return [_mapped(part, function) for part in config]
     return tuple(_mapped(part, function) for part in config) if type(config) is tuple else config

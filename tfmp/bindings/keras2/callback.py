@@ -15,12 +15,12 @@ class MixedPrecisionSearch(SearchHooks, tf_keras.callbacks.Callback):  # noqa: D
     framework_name = "tf_keras"
 
     def resume_at(self, epoch: int | None) -> None:
-        """Lets `fit` begin with an epoch; None: with the one that it is told."""
-        # `fit` reads its first epoch from here alone; tf_keras.callbacks.BackupAndRestore sets the same attribute.
+        """Makes `fit` start at an epoch; None for its own `initial_epoch`."""
+        # `fit` reads its first epoch only from here; tf_keras.callbacks.BackupAndRestore sets the same attribute.
         self.model._training_state = None if epoch is None else _ResumedTraining(epoch)
 
     def backup_variables(self) -> list[Any]:
-        """The variables of model and optimizer, in a fixed order."""
+        """Returns the variables of model and optimizer, in a fixed order."""
         optimizer = self.model.optimizer
         if not isinstance(optimizer, tf_keras.optimizers.Optimizer):
             raise ValueError(
@@ -34,7 +34,7 @@ class MixedPrecisionSearch(SearchHooks, tf_keras.callbacks.Callback):  # noqa: D
 
 
 class _ResumedTraining:
-    """Tells `fit` with which epoch to go on."""
+    """Provides the epoch at which `fit` continues."""
 
     def __init__(self, epoch):
         self.epoch = epoch

@@ -13,9 +13,9 @@ from tfmp.bindings.layer_kinds import kernel_classes
 from tfmp.bindings.layer_variables import CHILDREN
 from tfmp.mixins.distillation import DistillationMixin
 
-# The class of functional models has no public name; Sequential ones are some.
+# The class of functional models has no public name; Sequential is a subclass.
 _FUNCTIONAL = tf_keras.Sequential.__bases__[0]
-_RENAMED = {"depthwise_kernel": "kernel"}  # variables that Keras 3, and so every transform, calls otherwise
+_RENAMED = {"depthwise_kernel": "kernel"}  # variables with another name in Keras 3, which transforms use
 
 
 class Keras2Framework(Framework):
@@ -50,12 +50,12 @@ class Keras2Framework(Framework):
 
     def layer_config(self, operation, config):
         if isinstance(operation, tf_keras.layers.Lambda):
-            # A Python function is not rebuilt from its code: what it refers to would be missing.
+            # A Python function is not rebuilt from its code: the names that it refers to would be missing.
             own = {"function": operation.function, "arguments": operation.arguments, "mask": operation.mask}
-            # No public name; its configuration is code as well.
+            # No public name; its configuration is also code.
             config = {**tf_keras.layers.Layer.get_config(operation), **own, "output_shape": operation._output_shape}
         elif type(operation) is tf_keras.layers.BatchNormalization and operation.synchronized:
-            config = {**config, "synchronized": True}  # which tf_keras forgets
+            config = {**config, "synchronized": True}  # which tf_keras omits
         return config
 
     def known_as(self, operation, config, call):
@@ -64,13 +64,13 @@ class Keras2Framework(Framework):
         return config["function"], config
 
     def variables_by_path(self, operation):
-        # A variable has its name behind that of the child that holds it: the scopes in front say only how the layer
+        # A variable is named after the child that holds it, if any: the scopes before only say how the layer
         # was built, by a call, from a file or by hand.
         children = [child for child in (getattr(operation, name, None) for name in CHILDREN) if child is not None]
         holders = {id(variable): f"{child.name}/" for child in children for variable in child.variables}
         variables = {}
         for variable in operation.variables:
-            if not isinstance(variable, tf.Variable):  # the vocabulary of a layer of words
+            if not isinstance(variable, tf.Variable):  # the vocabulary of a text layer
                 continue
             name = variable.name.split("/")[-1].split(":")[0]
             path = holders.get(id(variable), "") + _RENAMED.get(name, name)
@@ -89,7 +89,7 @@ class Keras2Framework(Framework):
         layer._name = name  # there is no public way
 
     def set_trainable(self, layer, trainable):
-        """Does nothing: layers are built frozen, and a frozen model would stop the search for the bits in it."""
+        """Does nothing: layers are built frozen, and a frozen model would stop the search for its bits."""
 
     def completed_file(self, file, *, custom_objects, safe_mode):
         is_rebuilt = file.container == "saved_model" and safe_mode

@@ -1,4 +1,4 @@
-"""The layers and calls of a tf_keras model, those of nested models among them."""
+"""Reads the layers and calls of a tf_keras model and its nested models."""
 
 import tensorflow as tf
 import tf_keras
@@ -8,7 +8,7 @@ from tfmp.graph import Tensor
 
 
 class ModelReader(GraphReader):
-    """Reads a model of tf_keras from the nodes that its calls left; see `GraphReader`."""
+    """Reads a model of tf_keras from the nodes that record its calls; see `GraphReader`."""
 
     def graph(self):
         inputs = [self._entrance(tensor) for tensor in self.model.inputs]
@@ -47,14 +47,14 @@ class ModelReader(GraphReader):
     def _entrance(self, tensor):
         layer, shape = tensor.node.layer, tuple(tensor.shape)
         if isinstance(self.model, tf_keras.Sequential):
-            # Without a `tf_keras.Input` the model has the size of its first batch, until it sees another.
+            # Without a `tf_keras.Input` the model has the batch size of its first batch, until it sees another.
             options = {"input_shape": shape[1:], "dtype": tensor.dtype, "name": self.free_name("input")}
             layer = tf_keras.layers.InputLayer(**options)
         (reference,) = self.call(layer, ((), {}), lambda: [layer.output], "", "")
         return reference
 
     def _inner_shapes(self, model, nodes, names):
-        """Shapes of a model's tensors where it is used on others than it was made for."""
+        """Returns the shapes of a model's tensors when it is called on other shapes than it was built for."""
         specs = []
         for tensor in model.inputs:
             known = self.tensors[names[id(tensor)].name]
@@ -68,9 +68,9 @@ class ModelReader(GraphReader):
 
 
 def _nodes_by_layer(model):
-    """Returns the calls that lead from a model's inputs to its outputs: layer to its calls, inputs left out.
+    """Returns the calls that lead from a model's inputs to its outputs, by layer, without input layers.
 
-    The layers come in the model's own order. Other calls of them, in other models, are not among these.
+    The layers are in the model's order. Calls of the layers in other models are not included.
     """
     entrances = {id(tensor.node) for tensor in model.inputs}
     found, open_tensors = {}, list(tf.nest.flatten(model.outputs))

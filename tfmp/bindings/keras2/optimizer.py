@@ -24,7 +24,7 @@ class SelectionOptimizer(SelectionOptimizerMixin, tf_keras.optimizers.Optimizer)
         self.iterations = self.weights_optimizer.iterations
 
     def _groups(self, items, variable_of=lambda item: item):
-        """Each optimizer with its own among some items, of which a function gives the variable."""
+        """Returns each optimizer with its items; a function returns the variable of an item."""
         optimizers = self.optimizers_by_group
         groups = {group: [] for group in optimizers}
         for item in items:
@@ -50,7 +50,7 @@ class SelectionOptimizer(SelectionOptimizerMixin, tf_keras.optimizers.Optimizer)
 
     @property
     def variables(self) -> Any:
-        # A HDF5 file takes one counter of steps. The optimizers step together but for held logits, whose steps such a
+        # An HDF5 file has one counter of steps. The optimizers step together except for held logits, whose steps such a
         # file does not count.
         found = super().variables
         found[:] = self.weights_optimizer.variables
@@ -60,7 +60,7 @@ class SelectionOptimizer(SelectionOptimizerMixin, tf_keras.optimizers.Optimizer)
 
     @property
     def counters(self) -> list[Any]:
-        """The counters of steps that `variables` leaves out."""
+        """Returns the counters of steps that `variables` omits."""
         return [optimizer.iterations for optimizer in self._others()]
 
     def _others(self):
@@ -73,18 +73,18 @@ class SelectionOptimizer(SelectionOptimizerMixin, tf_keras.optimizers.Optimizer)
             optimizer.iterations.assign(self.weights_optimizer.iterations)
 
     def save_own_variables(self, store: Any) -> None:
-        """Stores nothing: a `.keras` file holds the variables of all optimizers under their own names."""
+        """Stores nothing: a `.keras` file has the variables of all optimizers under their names."""
 
     def load_own_variables(self, store: Any) -> None:
         """Loads nothing, see `save_own_variables`."""
 
     def __repr__(self):
-        # The other Keras refuses it by an error that shows nothing else of it.
+        # The other Keras refuses it with an error that shows only this text.
         return "<tfmp.keras2.SelectionOptimizer of tf_keras; Keras 3 takes tfmp.SelectionOptimizer>"
 
 
 class Keras2LogitsOptimizer(LogitsOptimizer):
-    """Moves logits in tf_keras."""
+    """Updates logits in tf_keras."""
 
     def __init__(self, optimizer, scaler, logits):
         super().__init__(optimizer, scaler, logits)

@@ -1,4 +1,4 @@
-"""Loads models that tf_keras saved, a SavedModel without running its functions."""
+"""Loads models that tf_keras saved, SavedModels without running their functions."""
 
 import dataclasses
 import json
@@ -10,7 +10,7 @@ import tf_keras
 from google.protobuf.message import DecodeError
 from tf_keras.protobuf.saved_metadata_pb2 import SavedMetadata
 
-# tf_keras reads the compiled state of an HDF5 file and of a SavedModel with it; there is no public way.
+# tf_keras reads the compiled state of HDF5 files and SavedModels with it; there is no public way.
 from tf_keras.src.saving.legacy.saving_utils import compile_args_from_training_config
 
 from tfmp.annotations import KerasModel
@@ -28,18 +28,18 @@ def load_model(
 ) -> KerasModel:
     """Loads a saved model of tf_keras; arguments and errors as in `tfmp.load_model`.
 
-    In safe mode a SavedModel is built from its configuration and the values of its variables: the TensorFlow graph in
-    it is a program, parts of which run as soon as it is loaded.
+    In safe mode a SavedModel is built from its configuration and the values of its variables, because parts of its
+    TensorFlow graph would run as soon as it is loaded.
     """
     options: dict[str, Any] = {"custom_objects": custom_objects, "compile": compile, "safe_mode": safe_mode}
     return load_file(framework_named("tf_keras"), read_model_file(path), **options)
 
 
 def with_configuration(file: ModelFile, custom_objects) -> ModelFile:
-    """Returns a SavedModel with the configuration that tf_keras left beside the TensorFlow graph.
+    """Returns a SavedModel with the configuration that tf_keras saved next to the TensorFlow graph.
 
     Raises:
-        ValueError: If it is damaged, or that of a subclassed model.
+        ValueError: If it is damaged, or belongs to a subclassed model.
     """
     try:
         with open(os.path.join(file.path, SAVED_MODEL_METADATA), "rb") as metadata:
@@ -61,7 +61,7 @@ def rebuild(file: ModelFile, custom_objects, compile):
     model = tf_keras.models.model_from_json(json.dumps(file.config), custom_objects)
     status = model.load_weights(os.path.join(file.path, "variables", "variables"))
     status.assert_existing_objects_matched()
-    status.expect_partial()  # the optimizer's state, of which tf_keras restores nothing either
+    status.expect_partial()  # the optimizer's state, which tf_keras does not restore either
     if compile and file.training_config:
         arguments = compile_args_from_training_config(file.training_config, custom_objects)
         model.compile(**arguments, from_serialized=True)

@@ -17,25 +17,25 @@ register = tf_keras.saving.register_keras_serializable(package="tfmp")
 
 class _FullPrecision(KerasMixin):
     def add_weight(self, *arguments: Any, **options: Any) -> Any:
-        """A variable that a policy of mixed precision does not cast, and that replicas may assign: their mean."""
+        """Adds a variable that mixed-precision policies do not cast; if replicas assign it, their mean counts."""
         options = {"aggregation": tf.VariableAggregation.MEAN, **options, "autocast": False}
         return super().add_weight(*arguments, **options)
 
 
 class _Child(_FullPrecision):
-    """Names its variables after itself: tf_keras does so only for layers that are built by being called."""
+    """Prefixes its variables with its name, which tf_keras does only for layers that are built by a call."""
 
     def build(self, *arguments):
         with tf.name_scope(self.name):
             super().build(*arguments)
 
     def add_statistic(self, *, name, shape, initializer):
-        """A variable that training observes and no gradient reaches; replicas average it."""
+        """Adds a variable for statistics, without a gradient; replicas average it."""
         return self.add_weight(name=name, shape=shape, initializer=initializer, trainable=False)
 
 
 class SelectingLayer(_FullPrecision):
-    """Freezing a layer freezes its weights, not the search for their bits."""
+    """Base of the searchable layers; freezing one freezes its weights, not the search for their bits."""
 
     @property
     def trainable_weights(self) -> list[Any]:
@@ -80,7 +80,7 @@ class SelectionCost(_Child, SelectionCostMixin, tf_keras.layers.Layer):  # noqa:
 class IntegerOperation(IntegerOperationMixin, tf_keras.layers.Layer):  # noqa: D101 (the mixin says it)
     __doc__ = IntegerOperationMixin.__doc__
 
-    @tf.autograph.experimental.do_not_convert  # it does not know the `match` statement, and warns
+    @tf.autograph.experimental.do_not_convert  # AutoGraph does not support the `match` statement, and warns
     def _compute(self, tensors):
         return super()._compute(tensors)
 

@@ -4,10 +4,10 @@ import os
 
 
 def check_backend():
-    """Raises `ImportError` unless Keras runs on TensorFlow, on which the layers' mathematics is written."""
+    """Raises `ImportError` unless Keras uses the TensorFlow backend, which the layers need."""
     try:
         import keras
-    except (ImportError, ValueError) as error:  # a backend that is not installed, or that Keras does not know
+    except (ImportError, ValueError) as error:  # a backend that is not installed, or unknown to Keras
         received = f"{os.environ.get('KERAS_BACKEND', 'of keras.json')!r}, which Keras cannot load ({error})"
     else:
         if keras.config.backend() == "tensorflow":

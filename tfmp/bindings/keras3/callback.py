@@ -14,12 +14,12 @@ class MixedPrecisionSearch(SearchHooks, keras.callbacks.Callback):  # noqa: D101
     framework_name = "keras"
 
     def resume_at(self, epoch: int | None) -> None:
-        """Lets `fit` begin with an epoch; None: with the one that it is told."""
-        # `fit` reads its first epoch from here alone; keras.callbacks.BackupAndRestore sets the same attribute.
+        """Makes `fit` start at an epoch; None for its own `initial_epoch`."""
+        # `fit` reads its first epoch only from here; keras.callbacks.BackupAndRestore sets the same attribute.
         self.model._initial_epoch = epoch
 
     def backup_variables(self) -> list[Any]:
-        """The variables of model and optimizer, in a fixed order."""
+        """Returns the variables of model and optimizer, in a fixed order."""
         optimizer = self.model.optimizer
         if not optimizer.built:
             optimizer.build(self.model.trainable_variables)

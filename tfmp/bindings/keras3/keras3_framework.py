@@ -45,9 +45,9 @@ class Keras3Framework(Framework):
 
     def layer_config(self, operation, config):
         if isinstance(operation, keras.layers.Lambda):
-            # A Python function is not rebuilt from its code: what it refers to would be missing.
+            # A Python function is not rebuilt from its code: the names that it refers to would be missing.
             config |= {"function": operation.function, "mask": operation.mask, "arguments": operation.arguments}
-            if callable(operation._output_shape):  # no public name; its configuration is code as well
+            if callable(operation._output_shape):  # no public name; its configuration is also code
                 config["output_shape"] = operation._output_shape
         return config
 
@@ -79,7 +79,7 @@ class Keras3Framework(Framework):
     def set_trainable(self, layer, trainable):
         if not isinstance(layer, keras.layers.Layer) or (trainable and layer.trainable):
             return
-        # Of what a configuration froze, Keras tells the layers inside nothing; and a value that is the same sets
+        # If a configuration froze the model, Keras does not freeze the layers inside, and setting an equal value does
         # nothing.
         layer.trainable = not trainable
         layer.trainable = trainable

@@ -1,4 +1,4 @@
-"""The layers and calls of a Keras 3 model, those of nested models among them."""
+"""Reads the layers and calls of a Keras 3 model and its nested models."""
 
 import functools
 
@@ -9,7 +9,7 @@ from tfmp.graph import TensorRef, map_references
 
 
 class ModelReader(GraphReader):
-    """Reads a model of Keras 3 from what its public configuration says; see `GraphReader`."""
+    """Reads a model of Keras 3 from its public configuration; see `GraphReader`."""
 
     def __init__(self, framework, model, weights):
         super().__init__(framework, model, weights)
@@ -60,18 +60,18 @@ class ModelReader(GraphReader):
         self.call_in_order(model, recorded, arguments_of, call)
 
         def reference(history):
-            # Keras counts the call that made a nested model here, and nowhere else.
+            # Only here, Keras counts the call that built a nested model.
             name, index, position = history
             return names[name, index - isinstance(operations[name], functional_class()), position]
 
         return _map_histories(config["output_layers"], reference)
 
     def _config(self, model):
-        """The configuration of a functional model with its layers, calls, inputs and outputs."""
+        """Returns the configuration of a functional model with its layers, calls, inputs and outputs."""
         if id(model) not in self._configs:
             try:
                 config = model.get_config()
-                # A subclass with a constructor of its own has a configuration of its own too.
+                # A subclass with its own constructor also has its own configuration.
                 is_whole = "input_layers" in config
                 config = config if is_whole else keras.Model(model.input, model.output).get_config()
             except NotImplementedError:
@@ -101,13 +101,13 @@ class ModelReader(GraphReader):
 
 @functools.cache
 def functional_class():
-    """The class of models made of inputs and outputs, which has no public name."""
+    """Returns the class of functional models, which has no public name."""
     inputs = keras.Input((1,))
     return type(keras.Model(inputs, inputs))
 
 
 def _map_histories(structure, function):
-    """Maps `[layer, node, tensor]` triples in the nested structure of a model's inputs or outputs."""
+    """Maps the `[layer, node, tensor]` triples in the nested structure of a model's inputs or outputs."""
     if isinstance(structure, dict):
         return {key: _map_histories(item, function) for key, item in structure.items()}
     if len(structure) == 3 and isinstance(structure[0], str):

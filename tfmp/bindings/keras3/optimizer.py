@@ -49,12 +49,12 @@ class SelectionOptimizer(SelectionOptimizerMixin, keras.optimizers.MultiOptimize
         self.iterations.assign_add(1)
 
     def __repr__(self):
-        # The other Keras refuses it by an error that shows nothing else of it.
+        # The other Keras refuses it with an error that shows only this text.
         return "<tfmp.SelectionOptimizer of Keras 3; tf_keras takes tfmp.keras2.SelectionOptimizer>"
 
     @property
     def optimizers(self) -> list[Any]:
-        # Keras' callbacks look for it, and would write the weights' learning rate into all.
+        # Callbacks of Keras look for it, and would set the learning rate of all optimizers to that of the weights.
         raise AttributeError("Expected `weights_optimizer` or `selection_optimizer`. Received: `optimizers`")
 
     def get_config(self) -> dict[str, Any]:
@@ -62,7 +62,7 @@ class SelectionOptimizer(SelectionOptimizerMixin, keras.optimizers.MultiOptimize
 
 
 class Keras3LogitsOptimizer(LogitsOptimizer):
-    """Moves logits in Keras 3, where every optimizer can scale the loss."""
+    """Updates logits in Keras 3, where every optimizer can scale the loss."""
 
     def scaled(self, loss):
         loss = self.optimizer.scale_loss(loss)

@@ -21,7 +21,7 @@ class RangeBatchNormalization(keras.layers.BatchNormalization):
         axis, momentum, epsilon, ...: As in `keras.layers.BatchNormalization`, without `renorm` and masks.
 
     Raises:
-        ValueError: If called with a mask, or made with `renorm` or `synchronized`.
+        ValueError: If called with a mask, or created with `renorm` or `synchronized`.
 
     Example:
         >>> layer = tfmp.layers.RangeBatchNormalization(momentum=0.9)

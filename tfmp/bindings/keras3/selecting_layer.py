@@ -16,30 +16,30 @@ register = keras.saving.register_keras_serializable(package="tfmp")
 
 class _FullPrecision(KerasMixin):
     def add_weight(self, *arguments: Any, **options: Any) -> Any:
-        """A variable that a policy of mixed precision does not cast: codes are exact in float32 alone."""
+        """Adds a variable that mixed-precision policies do not cast, because codes are only exact in float32."""
         return super().add_weight(*arguments, **{**options, "autocast": False})
 
 
 class Statistics(_FullPrecision):
-    """Holds what training observes, in variables that replicas average."""
+    """Base of layers with statistics, which replicas average."""
 
     def add_weight(self, *arguments: Any, **options: Any) -> Any:
-        """A variable that replicas may assign: their mean, so that they cannot drift apart."""
+        """Adds a variable; if replicas assign it, their mean counts, so that they cannot drift apart."""
         return super().add_weight(*arguments, **{"aggregation": "mean", **options})
 
     def add_statistic(self, *, name, shape, initializer):
-        """A variable that training observes and no gradient reaches."""
+        """Adds a variable for statistics, without a gradient."""
         return self.add_weight(name=name, shape=shape, initializer=initializer, trainable=False)
 
 
 class SelectingLayer(_FullPrecision):
-    """Makes the children that choose the bits of a layer."""
+    """Base of the searchable layers; creates the child layers that choose their bits."""
 
     def build(self, input_shape: Any) -> None:
         super().build(input_shape)
         for name in ("weight_selector", "activation_selector", "candidate_kernels"):
             child = getattr(self, name, None)
-            if child is not None:  # of what a configuration froze, Keras tells the layers inside nothing
+            if child is not None:  # if a configuration froze this layer, Keras does not freeze the layers inside
                 child.trainable = self.trainable
 
     def make_selector(self, bits: Any, **arguments: Any) -> KerasLayer:
@@ -58,7 +58,7 @@ class BitSelector(Statistics, BitSelectorMixin, keras.layers.Layer):  # noqa: D1
 
     @property
     def trainable(self):
-        """True while bits are open: freezing a layer freezes its weights, not the search for their bits."""
+        """True if bits are open: freezing a layer freezes its weights, not the search for their bits."""
         return self._trainable
 
     @trainable.setter
@@ -72,7 +72,7 @@ class CandidateKernels(_FullPrecision, CandidateKernelsMixin, keras.layers.Layer
 
 
 class _Penalties(threading.local):
-    """A list for each thread; the replicas of a distribution strategy are threads."""
+    """One list for each thread, because the replicas of a distribution strategy are threads."""
 
     def __init__(self):
         self.of_this_thread = []
@@ -82,7 +82,7 @@ class _Penalties(threading.local):
 class SelectionCost(Statistics, SelectionCostMixin, keras.layers.Layer):  # noqa: D101 (the mixin says it)
     __doc__ = SelectionCostMixin.__doc__
 
-    # Keras keeps what `add_loss` collects in one list, in which a replica finds the losses of the others too, or misses
+    # Keras collects the losses of `add_loss` in one list, in which a replica finds losses of the others too, or misses
     # its own once another has cleared it. No public method tells a layer when the list is read or cleared.
     @property
     def _losses(self):
@@ -98,5 +98,5 @@ class IntegerOperation(IntegerOperationMixin, keras.layers.Layer):  # noqa: D101
     __doc__ = IntegerOperationMixin.__doc__
 
     def compute_output_spec(self, *_):
-        """Its output, whose dtype is not that of the layer."""
+        """Returns the output, whose dtype is not that of the layer."""
         return keras.KerasTensor(self.fixed_output_shape, dtype=self.output_dtype)

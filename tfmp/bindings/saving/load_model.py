@@ -71,7 +71,7 @@ def _check_loadable(file, package, *, custom_objects, compile, safe_mode):
     check_flag("compile", compile)
     ending = {"zip": (".keras",), "hdf5": (".h5", ".hdf5")}.get(file.container, ())
     if file.container == "hdf5" and package.__name__ == "tf_keras":
-        ending = ()  # it looks at the content
+        ending = ()  # the check looks at the content
     if ending and not file.path.endswith(ending):
         raise ValueError(
             f"{file.path!r} holds a model as files that end in {ending[0]} do, and Keras goes by the name. Rename it."

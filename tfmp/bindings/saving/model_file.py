@@ -23,9 +23,8 @@ class ModelFile:
     Args:
         path: Path of the file.
         container: `"zip"`, `"hdf5"`, `"folder"` (a `.keras` file unpacked) or `"saved_model"`.
-        keras_version: Version of the Keras that saved it, as a text; empty if it does not say.
-        config: The configuration that the layers are built from. None for a SavedModel: tf_keras has to be there to
-            read it.
+        keras_version: Version of the Keras that saved it, empty if unknown.
+        config: The configuration from which the layers are built. None for a SavedModel, which only tf_keras can read.
         training_config: The compiled state of an HDF5 file; elsewhere it is part of `config`.
     """
 
@@ -37,12 +36,12 @@ class ModelFile:
 
     @property
     def is_of_keras_2(self) -> bool:
-        """Whether tf_keras, or the Keras before it, saved the model."""
+        """True if tf_keras, or the Keras before it, saved the model."""
         return self.container == "saved_model" or self.keras_version.startswith("2.")
 
 
 def read_model_file(path: str | os.PathLike[str]) -> ModelFile:
-    """Reads the configuration of a saved model; the content decides on the format, not the name.
+    """Reads the configuration of a saved model, whose format follows from the content, not the name.
 
     Raises:
         TypeError: If `path` is not a path.
@@ -60,7 +59,7 @@ def read_model_file(path: str | os.PathLike[str]) -> ModelFile:
         start = file.read(8)
     is_zip = zipfile.is_zipfile(path)
     if h5py.is_hdf5(path):
-        if is_zip:  # Keras decides by the name then, and would load a file that was not checked
+        if is_zip:  # Keras would decide by the name, and load content that was not checked
             raise not_a_model(path, "is an HDF5 file and a zip archive at once", "Save the model again")
         return _read_hdf5(path)
     if is_zip:
@@ -138,7 +137,7 @@ def _damaged(path, what):
 
 
 def _foreign(path, start):
-    """Returns what a file is that is not a zip archive, an HDF5 file or a folder, and what to do."""
+    """Returns what a file of another format is, and what to do."""
     suffix = os.path.splitext(path)[1].lower()
     if not start:
         return "is empty", "Copy or save it again"

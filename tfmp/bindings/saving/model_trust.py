@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-# Packages whose classes Keras may import by the module that a file names.
+# Packages whose classes may be imported by the module name in a file.
 _PACKAGES = ("keras", "tf_keras", "keras_hub", "keras_cv", "keras_nlp", "tensorflow_model_optimization", "tensorflow")
 _FUNCTION_MODULES: tuple[str, ...] = (
     "activations",
@@ -23,7 +23,7 @@ _LOOKUPS = ("StringLookup", "IntegerLookup", "TextVectorization", "IndexLookup")
 _VALUES = ("__keras_tensor__", "__tensor__", "__numpy__", "__bytes__", "__ellipsis__", "__slice__", "__tuple__")
 _CLASS, _FUNCTION = re.compile(r"[A-Z]\w*"), re.compile(r"[A-Za-z]\w*")
 
-# Functions of TensorFlow that `TFOpLambda` may call: they compute tensors and touch nothing else.
+# Functions of TensorFlow that `TFOpLambda` may call: they compute tensors and have no side effects.
 _TENSOR_MODULES: tuple[str, ...] = (
     "math",
     "nn",
@@ -90,7 +90,7 @@ def _find_untrusted(config, is_provided):
 
 
 def _of_function(part):
-    """A function stored as code: Keras 2 writes `function_type`, `mask_type`, ... beside it, Keras 3 `__lambda__`."""
+    """Reports a function stored as code: Keras 2 adds `function_type`, `mask_type`, ..., Keras 3 `__lambda__`."""
     if any(str(key).endswith("_type") and value == "lambda" for key, value in part.items()):
         return "holds a Python function as code"
     return "holds a Python function as code" if part.get("class_name") == "__lambda__" else None
@@ -106,7 +106,7 @@ def _of_object(part, is_provided):
         return _of_type(part, is_provided)
     if name in _VALUES and module is None:
         return None
-    # The class decides in the formats of Keras 2 that know no modules, whatever else stands there.
+    # The formats of Keras 2 have no modules: only the class name counts there.
     is_class = isinstance(name, str) and (_CLASS.fullmatch(name) or ">" in name or is_provided(name, None))
     if not is_class:
         return f"is made by `{name}`, which is no class of Keras"

@@ -10,13 +10,13 @@ from tfmp.quantizers import QuantizerLike
 
 @register
 class FixedPrecisionQuantizeConfig(MixedPrecisionQuantizeConfig):
-    """Quantizes the kernel and the input of a layer with these bits.
+    """Quantizes the kernel and the input of a layer with fixed bits.
 
     Args:
         weight_bits: Integer within the quantizer's range, or None for a kernel in floating point.
         activation_bits: Integer within the quantizer's range, or None for an input in floating point.
         quantizer: Name of a quantizer family, or a pair of names (weights, activations).
-        signed_input: True if the input can be negative; None where the model around the layer shows it.
+        signed_input: True if the input can be negative; None to derive it from the model.
 
     Raises:
         ValueError: If bits are out of the quantizer's range, or the name is unknown.

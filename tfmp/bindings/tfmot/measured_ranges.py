@@ -6,18 +6,18 @@ from tensorflow_model_optimization.quantization.keras import quantizers
 from tfmp.graph import UNQUANTIZED, Candidates, CodeFormat
 from tfmp.quantizers import Linear, MovingRange
 
-# Those with a smallest and a largest value that they measured.
+# Quantizers that measure a smallest and a largest value.
 _MEASURING = (quantizers.LastValueQuantizer, quantizers.MovingAverageQuantizer, quantizers.AllValuesQuantizer)
-_FIXED_BITS = 8  # what `FixedQuantizer` computes, whatever its `num_bits`
+_FIXED_BITS = 8  # `FixedQuantizer` uses this for all `num_bits`
 
 
 def activation_range(quantizer, arrays, name):
-    """Returns the `Candidates` of a tensor between two layers, with the range that was measured.
+    """Returns the `Candidates` of a tensor between two layers, with the measured range.
 
     Args:
-        quantizer: TFMOT's.
-        arrays: The arrays of the layer that owns it, by their names.
-        name: What its own arrays begin with, `"post_activation"` for example.
+        quantizer: The quantizer of TFMOT.
+        arrays: The arrays of the layer that owns it, by name.
+        name: Prefix of the names of its arrays, `"post_activation"` for example.
     """
     ends = None
     if isinstance(quantizer, quantizers.FixedQuantizer):
@@ -30,7 +30,7 @@ def activation_range(quantizer, arrays, name):
 
 
 def range_between(minimum, maximum, *, bits=8):
-    """Returns the `Candidates` of a tensor with levels between two values."""
+    """Returns the `Candidates` of a tensor with a range between two values."""
     minimum, maximum = np.float32((minimum, maximum))
     state = {"minimum": minimum, "maximum": maximum, "seen": np.float32(maximum > minimum)}
     formats = (CodeFormat(bits, 0, 2**bits - 1),)
@@ -38,11 +38,11 @@ def range_between(minimum, maximum, *, bits=8):
 
 
 def kernel_range(quantizer, arrays, name, kernel_shape):
-    """Returns the `Candidates` of a kernel, with the range that was measured.
+    """Returns the `Candidates` of a kernel, with the measured range.
 
     Args:
-        quantizer: TFMOT's, or None.
-        arrays: The arrays of the layer's wrapper, by their names.
+        quantizer: The quantizer of TFMOT, or None.
+        arrays: The arrays of the layer's wrapper, by name.
         name: Name of the kernel in TFMOT's variables.
         kernel_shape: Its shape.
     """
@@ -52,7 +52,7 @@ def kernel_range(quantizer, arrays, name, kernel_shape):
         return _foreign(quantizer)
     high = 2 ** (quantizer.num_bits - 1) - 1
     largest = arrays[f"{name}_max"]
-    if largest.ndim:  # by the last axis, which for a depthwise kernel is not yet the output channel
+    if largest.ndim:  # along the last axis, which for a depthwise kernel is not the output channel
         largest = np.broadcast_to(largest, (*(1,) * (len(kernel_shape) - 2), *kernel_shape[-2:])).copy()
         largest = largest if name == "depthwise_kernel" else largest[..., :1, :]
     formats = (CodeFormat(quantizer.num_bits, -high, high),)
@@ -60,6 +60,6 @@ def kernel_range(quantizer, arrays, name, kernel_shape):
 
 
 def _foreign(quantizer):
-    """A quantizer whose levels a file does not have; its name says so to who would fold it."""
+    """Returns the `Candidates` of a quantizer whose levels a file cannot represent; `fold` reports its name."""
     bits = min(8, int(getattr(quantizer, "num_bits", 8)))
     return Candidates((CodeFormat(bits, 0, 2**bits - 1),), quantizer=type(quantizer).__name__)

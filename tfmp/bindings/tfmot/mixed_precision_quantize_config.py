@@ -1,4 +1,4 @@
-"""TFMOT `QuantizeConfig` of a layer that chooses its bits."""
+"""TFMOT `QuantizeConfig` of a layer with searched bits."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,13 +16,13 @@ class MixedPrecisionQuantizeConfig(QuantizeConfig):
     """Lets a layer choose the bits of its kernel and of its input while it trains.
 
     Annotate a layer that has a kernel with it, and apply with `MixedPrecisionQuantizeScheme`, whose wrapper quantizes
-    inputs: that of TFMOT quantizes weights, activations and outputs only. TFMOT calls the layer once, with one kernel:
-    coupled candidates, which need a convolution each, there are in the layers of `tfmp.keras2` alone.
+    inputs; that of TFMOT only quantizes weights, activations and outputs. TFMOT calls the layer once, with one kernel.
+    Coupled candidates, which need a convolution each, are therefore only available in the layers of `tfmp.keras2`.
 
     Args:
         weight_bits, activation_bits: As in `tfmp.search.SearchSettings`.
-        signed_input: The same; None where the model around the layer shows it.
-        **settings: Others of these settings, but for `coupled`.
+        signed_input: As in `tfmp.search.SearchSettings`; None to derive it from the model.
+        **settings: Other settings of `tfmp.search.SearchSettings`, except `coupled`.
 
     Raises:
         ValueError: If bits are out of the quantizer's range, or a name is unknown.
@@ -58,7 +58,7 @@ class MixedPrecisionQuantizeConfig(QuantizeConfig):
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """Those of a `MixedPrecision*` layer that computes the same."""
+        """The arguments of a `MixedPrecision*` layer that computes the same."""
         return {**self.settings.config(), "signed_input": self.settings.signed_input is not False}
 
     def get_weights_and_quantizers(self, layer: KerasLayer) -> list[tuple[Any, Any]]:
@@ -72,7 +72,7 @@ class MixedPrecisionQuantizeConfig(QuantizeConfig):
         return []
 
     def set_quantize_activations(self, layer: KerasLayer, quantize_activations: Sequence[Any]) -> None:
-        pass  # there are none: whoever reads the output quantizes it
+        pass  # none: the readers of the output quantize it
 
     def get_output_quantizers(self, layer: KerasLayer) -> list[Any]:
         return []
@@ -82,5 +82,5 @@ class MixedPrecisionQuantizeConfig(QuantizeConfig):
 
 
 def kernel_name(layer: KerasLayer) -> str:
-    """The attribute that holds the kernel of a layer of tf_keras."""
+    """Returns the name of the attribute with the kernel of a tf_keras layer."""
     return "depthwise_kernel" if hasattr(layer, "depthwise_kernel") else "kernel"

@@ -15,14 +15,14 @@ from tfmp.search.search_settings import SearchSettings
 
 
 class MixedPrecisionQuantizeRegistry(QuantizeRegistry):
-    """Gives a layer with a kernel the configuration of its scheme.
+    """The registry of a scheme, with one configuration for all layers with a kernel.
 
     Args:
         config: The `MixedPrecisionQuantizeConfig` of layers that are annotated without one.
 
     Attributes:
-        left_alone: Names of the layers that nobody annotated in the model applied last. TFMOT would quantize the output
-            of one that an annotated layer reads; here that layer quantizes its input.
+        left_alone: Names of the layers without annotation in the model that was applied last. TFMOT would quantize
+            their output if an annotated layer reads it; here the annotated layer quantizes its input.
     """
 
     def __init__(self, config):
@@ -30,7 +30,7 @@ class MixedPrecisionQuantizeRegistry(QuantizeRegistry):
         self.left_alone = frozenset()
 
     def supports(self, layer) -> bool:
-        """True for a layer that is quantized when it is annotated without a configuration."""
+        """Returns True for a layer that is quantized if it is annotated without a configuration."""
         kind, _ = kind_and_attributes(type(layer), layer.get_config(), framework="tf_keras")
         return has_kernel(kind) and layer.name not in self.left_alone
 
@@ -44,7 +44,7 @@ class MixedPrecisionQuantizeRegistry(QuantizeRegistry):
 
 
 class MixedPrecisionQuantizeLayoutTransform(QuantizeLayoutTransform):
-    """Puts annotated layers into wrappers that quantize their inputs, and stores the tensors between them.
+    """Wraps annotated layers so that their inputs are quantized, and inserts quantizers between them.
 
     Args:
         scheme: A `QuantizeSchemeBase`.
@@ -55,7 +55,7 @@ class MixedPrecisionQuantizeLayoutTransform(QuantizeLayoutTransform):
 
     def apply(self, model, layer_quantize_map):
         graph = framework_named("tf_keras").read(model)
-        inputs = set(model.input_names)  # TFMOT lists those that an annotated layer reads
+        inputs = set(model.input_names)  # TFMOT lists layers whose output an annotated layer reads
         annotated = {
             name: metadata.get("quantize_config") for name, metadata in layer_quantize_map.items() if name not in inputs
         }

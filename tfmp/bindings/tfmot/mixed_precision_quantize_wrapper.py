@@ -1,4 +1,4 @@
-"""TFMOT wrapper that also quantizes the layer's input."""
+"""TFMOT wrapper that also quantizes the input of its layer."""
 
 from typing import Any
 
@@ -16,8 +16,8 @@ from tfmp.mixins.mixed_precision import MixedPrecisionMixin
 class MixedPrecisionQuantizeWrapper(SelectingLayer, MixedPrecisionMixin, QuantizeWrapperV2):
     """Quantizes the input and the kernel of the layer that it wraps, each by a choice among bits.
 
-    `MixedPrecisionQuantizeScheme` makes it. Weights go TFMOT's way, through the quantizers of the configuration; the
-    input is quantized before, here.
+    `MixedPrecisionQuantizeScheme` creates it. The quantizers of the configuration quantize the weights, as usual in
+    TFMOT; the wrapper quantizes the input.
 
     Args:
         layer: A layer with a kernel.
@@ -52,7 +52,7 @@ class MixedPrecisionQuantizeWrapper(SelectingLayer, MixedPrecisionMixin, Quantiz
         return self.layer
 
     def add_weight(self, *arguments: Any, **options: Any) -> Any:
-        # The one weight of its own is a counter of TFMOT: replicas cannot average integers.
+        # Its only own weight is a counter of TFMOT: replicas cannot average integers.
         options = {"aggregation": tf.VariableAggregation.ONLY_FIRST_REPLICA, **options}
         return super().add_weight(*arguments, **options)
 
@@ -62,13 +62,13 @@ class MixedPrecisionQuantizeWrapper(SelectingLayer, MixedPrecisionMixin, Quantiz
         kernel = self.kernel
         outputs = QuantizeWrapperV2.call(self, inputs, training=training, **kwargs)
         if self.weight_selector is not None:
-            # TFMOT leaves the quantized tensor of this call in the layer: what reads or saves it wants the variable.
+            # TFMOT leaves the quantized tensor of this call in the layer, but readers and saving need the variable.
             self.quantize_config.set_quantize_weights(self.layer, [kernel])
         return outputs
 
     @property
     def trainable_weights(self) -> list[Any]:
-        # TFMOT's own, which lacks the children and trains the kernels of frozen layers.
+        # The method of TFMOT omits the children and trains the kernels of frozen layers.
         return [v for v in self._every_weight() if v.trainable] if self.trainable else self._searching()
 
     @property
@@ -79,7 +79,7 @@ class MixedPrecisionQuantizeWrapper(SelectingLayer, MixedPrecisionMixin, Quantiz
     def _every_weight(self):
         selectors = self.weight_selector, self.activation_selector
         children = (self.layer, *selectors, self.candidate_kernels, self.selection_cost)
-        # The kernel first: the layer's own order changes when TFMOT replaces it.
+        # The kernel first: the order in the layer changes when TFMOT replaces it.
         own = [self.kernel, self.optimizer_step] if self.built else []
         own += [v for child in children if child is not None for v in child.variables]
         return list({id(variable): variable for variable in own}.values())

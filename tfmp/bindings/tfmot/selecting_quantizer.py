@@ -1,4 +1,4 @@
-"""TFMOT `Quantizer` that chooses its bits."""
+"""TFMOT `Quantizer` of a kernel with searched bits."""
 
 from tensorflow_model_optimization.quantization.keras import quantizers
 

@@ -12,9 +12,9 @@ from tfmp.bindings.tfmot.wrapped import wrapped
 class TfmotFramework(Keras2Framework):
     """Reads and builds models of tf_keras whose layers are in wrappers of TFMOT.
 
-    A model is the graph that it would be with layers of `tfmp.keras2` instead of wrappers. Layers have the names that
-    they have without a wrapper. The ranges that TFMOT's own quantizers measured are those of 8-bit candidates; after a
-    layer whose output they quantize there is one of kind `"quantize"`.
+    A model is read as if it had layers of `tfmp.keras2` instead of wrappers, named like the wrapped layers. TFMOT's own
+    quantizers become 8-bit candidates with the ranges that they measured; after a layer whose output they quantize, the
+    graph has a layer of kind `"quantize"`.
     """
 
     def read(self, model, *, weights=True):
@@ -27,17 +27,17 @@ class TfmotFramework(Keras2Framework):
             return super().write(wrapped(graph))
 
     def tensor_model(self, model, tensor_names):
-        # Before and after a quantizer of TFMOT a tensor is the same one: the wrapper returns it quantized.
+        # A tensor is the same one before and after a quantizer of TFMOT: the wrapper returns it quantized.
         keras2 = Keras2Framework()
         unwrapper = Unwrapper(model, keras2.read(model, weights=False), False)
         unwrapper.run()
         return keras2.tensor_model(model, [unwrapper.sources[name] for name in tensor_names])
 
     def layer(self, model, path):
-        """Returns a layer of a model by its name in the graph: our wrapper around it, if there is one.
+        """Returns a layer of a model by its name in the graph; the wrapper of tfmp around it, if there is one.
 
         Raises:
-            ValueError: If there is none, or TFMOT quantizes it by itself.
+            ValueError: If there is no such layer, or TFMOT's own wrapper quantizes it.
         """
         for found in model.layers:
             inner = wrapped_layer(found)

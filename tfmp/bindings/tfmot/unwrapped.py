@@ -22,28 +22,28 @@ from tfmp.operators import MOVES, operator_of
 from tfmp.operators.operator_table import activation_name, function_kind
 
 _KERAS_2 = Keras2Framework()
-# Before which of them TFMOT quantizes, and behind which; it says so in private attributes alone.
+# Whether TFMOT quantizes before or after them, which only private attributes say.
 _QUANTIZED_BEFORE = ("softmax", "sigmoid", "tanh", "gelu")
 _QUANTIZED_BEHIND = ("linear", "relu", "swish", "gelu")
 _OWN_VARIABLES = ("optimizer_step", "_min", "_max")
-# Whose result lies between fixed values in the runtime; TFMOT leaves it to that.
+# The runtime prescribes the range of their result, so TFMOT does not quantize it.
 _BOUNDED = {function: (low * scale, high * scale) for function, (scale, low, high) in BOUNDED_OUTPUTS.items()}
 
 
 def wrapped_layer(layer):
-    """The layer in a wrapper of TFMOT, None if it is no wrapper; annotations have no public class."""
+    """Returns the layer in a wrapper of TFMOT, None for other layers; annotations have no public class."""
     return layer.layer if isinstance(layer, QuantizeWrapper) or type(layer).__name__ == "QuantizeAnnotate" else None
 
 
 @dataclasses.dataclass(frozen=True)
 class Wrapper:
-    """A wrapper of TFMOT itself, to be built again.
+    """A wrapper of TFMOT's own, to be built again.
 
     Args:
         layer_class: Its class.
         config: Its configuration.
-        weights: Its arrays by path, those of the layer in it included.
-        parts: Names of the layers that say what it does to the layer's output.
+        weights: Its arrays by path, including those of the wrapped layer.
+        parts: Names of the layers in the graph that quantize the output of the wrapped layer.
     """
 
     layer_class: type
@@ -53,22 +53,22 @@ class Wrapper:
 
 
 class Unwrapper:
-    """Puts the layers in place of their wrappers, and layers of kind `"quantize"` where TFMOT quantizes.
+    """Replaces wrappers by the wrapped layers, and by layers of kind `"quantize"` where TFMOT quantizes.
 
     Args:
         model: The model.
-        graph: What `Keras2Framework` read of it.
-        with_weights: If False, the arrays are left out.
+        graph: The graph that `Keras2Framework` read.
+        with_weights: If False, the arrays are omitted.
 
     Attributes:
-        sources: Name of a tensor to the name of the tensor of `graph` that holds it, or what becomes of it.
+        sources: Maps the name of a tensor to the name of the tensor of `graph` that it was, or was computed from.
     """
 
     def __init__(self, model, graph, with_weights):
         self.model, self.graph, self.with_weights = model, graph, with_weights
         self.calls, self.layers, self.tensors, self.sources = [], {}, {}, {}
-        self._behind = {}  # tensor of `graph` to the reference that stands for it
-        self._parts = {}  # layer of `graph` to the layers that it becomes
+        self._behind = {}  # maps a tensor of `graph` to the reference that replaces it
+        self._parts = {}  # maps a layer of `graph` to the layers that replace it
 
     def run(self):
         for call in self.graph.calls:
@@ -117,7 +117,7 @@ class Unwrapper:
             self._behind[old] = TensorRef(new)
 
     def _described(self, found, owner, inner, call):
-        """The layers that one layer becomes, in a row."""
+        """Returns the sequence of layers that replaces a layer."""
         if owner is None:
             return [found]
         if inner is None:
@@ -131,7 +131,7 @@ class Unwrapper:
         return self._measured(layer, owner, call) if isinstance(owner, QuantizeWrapper) else [layer]
 
     def _measured(self, layer, owner, call):
-        """The layer in a wrapper of TFMOT itself, and the quantizers of its output."""
+        """Returns the layer in a wrapper of TFMOT's own, and the quantizers of its output."""
         inner, config, arrays = owner.layer, owner.quantize_config, layer_weights(_KERAS_2, owner)
         activations = [quantizer for _, quantizer in config.get_activations_and_quantizers(inner)]
         function = activation_name(layer.origin.config)
@@ -173,7 +173,7 @@ class Unwrapper:
         )
 
     def _stored(self, tensor):
-        """The candidates that a tensor was quantized by on its way."""
+        """Returns the candidates by which a tensor was quantized, looking back through layers that move it."""
         while True:
             call = next(call for call in self.calls if tensor in call.outputs)
             layer = self.layers[call.layer]
@@ -224,7 +224,7 @@ class Unwrapper:
 
 
 class _InnerReader(LayerReader):
-    """Reads the layer in a wrapper, whose variables may be in the wrapper alone."""
+    """Reads the layer in a wrapper, whose variables may only be in the wrapper."""
 
     def __init__(self, owner, with_weights):
         super().__init__(_KERAS_2, with_weights)
@@ -235,7 +235,7 @@ class _InnerReader(LayerReader):
         activation = getattr(operation, "activation", None)
         if activation is None:
             return config
-        # TFMOT puts an activation of its own around that of the user.
+        # TFMOT wraps the activation of the user.
         activation = getattr(activation, "activation", activation)
         return {
             **config,
@@ -251,13 +251,13 @@ class _InnerReader(LayerReader):
 
 
 def _as_searchable(layer, arguments):
-    """The layer as one of `tfmp.keras2`, which computes the same."""
+    """Returns the layer of `tfmp.keras2` that computes the same."""
     found_class = getattr(searchable, f"MixedPrecision{kernel_classes()[layer.kind]}")
     return dataclasses.replace(layer, origin=LayerOrigin(found_class, {**layer.origin.config, **arguments}))
 
 
 def is_of_tfmot(layer) -> bool:
-    """True for a layer of the graph that is a wrapper of TFMOT, or its quantizer of an input."""
+    """Returns True for a layer of the graph that is a wrapper or an input quantizer of TFMOT."""
     found_class = layer.origin.layer_class
     modules = {base.__module__.split(".")[0] for base in found_class.__mro__} if isinstance(found_class, type) else ()
     return "tensorflow_model_optimization" in modules and (

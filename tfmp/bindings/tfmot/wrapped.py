@@ -16,10 +16,10 @@ PREFIX = "quant_"
 
 
 def wrapped(graph: Graph) -> Graph:
-    """Returns the graph as the binding of tf_keras has to write it.
+    """Returns the graph that the binding of tf_keras writes.
 
-    Layers that TFMOT wrapped when the graph was read are wrapped likewise; others whose kernel or input is quantized
-    get our wrapper.
+    Layers that had a wrapper of TFMOT when the graph was read get it again. Other layers whose kernel or input is
+    quantized get the wrapper of tfmp.
     """
     whole = {layer.name for layer in graph.layers.values() if _is_whole(graph, layer)}
     graph = graph.without({layer.name for layer in graph.layers.values() if layer.origin.part_of in whole})
@@ -42,7 +42,7 @@ def wrapped(graph: Graph) -> Graph:
 
 
 def _is_whole(graph, layer):
-    """True if a layer is what a wrapper of TFMOT made of it, together with what quantizes its output."""
+    """Returns True if a layer and the quantizers of its output are still as TFMOT's wrapper had them."""
     wrapper = layer.origin.wrapper
     if wrapper is None or (layer.shape is not None and not layer.is_quantized):
         return False
@@ -60,7 +60,7 @@ def _with_our_wrapper(layer: Layer, name) -> Layer:
     plain_class = getattr(tf_keras.layers, kernel_classes()[layer.kind])
     config = dict(layer.origin.config)
     arguments = {key: config.pop(key) for key in SearchSettings.names() if key in config}
-    arguments.pop("coupled", None)  # never so in a wrapper, which calls its layer once
+    arguments.pop("coupled", None)  # not possible in a wrapper, which calls its layer once
     num_calls = config.pop("num_calls", 1)
     if len(layer.weight.formats) > 1 or len(layer.activation.formats) > 1:
         quantize_config = MixedPrecisionQuantizeConfig(**arguments)
@@ -68,7 +68,7 @@ def _with_our_wrapper(layer: Layer, name) -> Layer:
         bits = (arguments[key] for key in ("weight_bits", "activation_bits"))
         options = {key: arguments[key] for key in ("quantizer", "signed_input") if key in arguments}
         quantize_config = FixedPrecisionQuantizeConfig(*(b and b[0] for b in bits), **options)
-    serialize = tf_keras.utils.legacy.serialize_keras_object  # as TFMOT does
+    serialize = tf_keras.utils.legacy.serialize_keras_object  # like TFMOT
     own = {
         "name": f"{PREFIX}{name}",
         "trainable": layer.trainable,
