@@ -41,5 +41,5 @@ class SearchHooks(MixedPrecisionSearchMixin):
         return ((self.framework.path_of(variable), variable.numpy()) for variable in self.model.variables)
 
     def start_variables(self) -> Any:
-        """The variables that say what the search starts from, see `tfmp.bindings.selection_optimizer`."""
+        """Returns the variables that identify the start of the search, see `tfmp.bindings.selection_optimizer`."""
         return start_variables(self.model.variables, self.framework.path_of)

@@ -1,1 +1,1 @@
-"""Framework-independent bodies of layers, callback and optimizer; TensorFlow only."""
+"""Framework-independent base classes of layers, callback and optimizer; TensorFlow only."""

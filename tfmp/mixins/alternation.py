@@ -9,7 +9,7 @@ from tfmp.search.selection_data import SelectionData
 
 
 class Alternation:
-    """Runs steps of the logits on separate data after the training steps, which then train all other variables.
+    """Runs logits steps on separate data after the training steps, which then train all other variables.
 
     Args:
         data: A `SelectionData`, or its data.
@@ -25,9 +25,9 @@ class Alternation:
         self._step: Any = None
 
     def begin(self, make_step: Callable[[], Any]) -> None:
-        """A training begins; `make_step()` returns the step of the logits once there was a batch.
+        """Starts a training; `make_step()` returns the logits step, and is called after the first batch.
 
-        Not all variables of optimizer and metrics exist before.
+        Before that, not all variables of optimizer and metrics exist.
         """
         self._make_step, self._step = make_step, None
 
@@ -35,12 +35,12 @@ class Alternation:
         self._steps_in_epoch = 0
 
     def after_batch(self, batch: int) -> None:
-        """Takes the steps that are due after the training step with that number, from 0 in each epoch.
+        """Runs the logits steps that are due after a training step, counted from 0 in each epoch.
 
         Raises:
-            ValueError: If a batch is not finite, or the loss on it.
+            ValueError: If a batch, or the loss on it, is not finite.
         """
-        # Where `fit` runs several steps at once, it reports the last one alone.
+        # If `fit` runs several steps at once, it only reports the last one.
         before, self.training_steps = self.training_steps, self.training_steps + batch + 1 - self._steps_in_epoch
         self._steps_in_epoch = batch + 1
         for position in range(before // self.data.every, self.training_steps // self.data.every):

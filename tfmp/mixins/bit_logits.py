@@ -11,9 +11,9 @@ LOGIT_START = 0.01  # EdMIPS, section 5.1
 
 
 class BitLogits:
-    """One logit per candidate, and the variables of its relaxation; nothing for a single candidate.
+    """One logit per candidate, and the variables of its relaxation; no variables for a single candidate.
 
-    It is not a layer: the selector that builds it owns its variables, and another selector can share the choice.
+    It is not a layer: the selector that builds it owns its variables, and another selector can share it.
 
     Args:
         num_candidates: Number of candidates.
@@ -23,7 +23,7 @@ class BitLogits:
     Attributes:
         logits: `[num_candidates]` variable, None for a single candidate.
         temperature: Scalar variable, for `"annealed"` and `"gumbel"`.
-        sampling_step: Scalar variable, for `"gumbel"`: how often one was drawn.
+        sampling_step: Scalar variable, for `"gumbel"`: number of samples drawn so far.
     """
 
     def __init__(self, num_candidates: int, *, relaxation: str = "softmax", seed: int = 0):
@@ -39,7 +39,7 @@ class BitLogits:
         return self.num_candidates > 1
 
     def build(self, selector: Any) -> None:
-        """Makes the variables in a selector, once."""
+        """Creates the variables in a selector, once."""
         if not self.is_open or self.logits is not None:
             return
         self.logits = selector.add_weight(

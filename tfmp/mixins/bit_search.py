@@ -1,4 +1,4 @@
-"""Prices the choices of bits while a model trains."""
+"""Sets the prices of bits while a model trains."""
 
 import collections
 import copy
@@ -20,7 +20,7 @@ from tfmp.search.searched_cost import SearchedCost
 
 
 class BitSearch:
-    """Sets the prices of the choices of a relaxed model's layers, step by step.
+    """Updates multipliers and the prices of a relaxed model's layers at every training step.
 
     It does not depend on `fit`: `MixedPrecisionSearchMixin` calls it while a model trains.
 
@@ -28,13 +28,13 @@ class BitSearch:
         budget, eta, cost, multiplier, temperature, freeze_above: As in `MixedPrecisionSearchMixin`.
 
     Attributes:
-        penalties: A `tfmp.search.lagrangian.Penalty` per budget, or the one of `eta`; empty until there is a model.
+        penalties: One `tfmp.search.lagrangian.Penalty` per budget, or the one of `eta`; empty before `prepare`.
         multipliers: The multiplier of each.
-        layers: Layer name to layer, of those whose bits are open.
+        layers: The layers whose bits are open, by name.
         decided: The `DecidedChoices`, or None.
 
     Raises:
-        ValueError: If not exactly one of `budget` and `eta` is given, or with it what belongs to the other.
+        ValueError: If not exactly one of `budget` and `eta` is given, or an argument that belongs to the other.
     """
 
     def __init__(
@@ -68,11 +68,11 @@ class BitSearch:
         self.layers: dict[str, KerasLayer] = {}
 
     def prepare(self, graph: Graph, layers: Mapping[str, KerasLayer]) -> None:
-        """Takes up a model.
+        """Sets the model to search.
 
         Args:
             graph: Its `Graph`.
-            layers: Layer name to layer.
+            layers: Its layers, by name.
         """
         if not graph.searched:
             raise ValueError(
@@ -96,14 +96,14 @@ class BitSearch:
 
     @property
     def has_several_budgets(self) -> bool:
-        """True for a list of budgets: each figure is then under the name of its cost."""
+        """True for a list of budgets; figures are then reported by the name of the cost."""
         return isinstance(self.budget, list | tuple)
 
     def step(self) -> dict[str, float]:
-        """Moves the multipliers and writes the layers' prices, and the logits that are decided.
+        """Updates the multipliers, the prices of the layers and the logits of decided choices.
 
         Returns:
-            The expected cost, normalized as in the loss, of each budget.
+            The expected cost for each budget, normalized as in the loss.
         """
         probabilities = self.probabilities()
         found: dict[str, float] = {}
@@ -123,12 +123,12 @@ class BitSearch:
     def _write_prices(self, probabilities):
         prices = [penalty.prices(probabilities) for penalty in self.penalties]
         for name, layer in self.layers.items():
-            # Each call adds a share; a layer placed by hand may not know how often it is called.
+            # Each call adds a share; `num_calls` of a layer placed by hand may be wrong.
             share = layer.num_calls / self._calls[name]
             layer.selection_cost.set_price(share * sum(price[name] for price in prices))
 
     def probabilities(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """Layer name to the arrays of its weight and activation probabilities."""
+        """Returns the weight and activation probabilities by layer name, as arrays."""
         return {
             name: (_probabilities(layer.weight_selector), _probabilities(layer.activation_selector))
             for name, layer in self.layers.items()
@@ -148,7 +148,7 @@ class BitSearch:
                 selector.temperature.assign(value)
 
     def summary(self) -> dict[str, float]:
-        """The figures that an epoch logs."""
+        """Returns the figures for the logs of an epoch."""
         probabilities = self.probabilities()
         figures: dict[str, float] = {}
         for penalty in self.penalties:
@@ -160,7 +160,7 @@ class BitSearch:
         return figures
 
     def logits(self) -> list[Any]:
-        """The variables that choose; those of coupled tensors once."""
+        """The logits; those of coupled tensors once."""
         return list({id(s.logits): s.logits for s in self._selectors() if s.logits is not None}.values())
 
     def _selectors(self):
@@ -168,14 +168,14 @@ class BitSearch:
             yield from (s for s in (layer.weight_selector, layer.activation_selector) if s is not None)
 
     def state(self) -> dict[str, Any]:
-        """What a resumed run needs beside the variables; JSON."""
+        """Returns the state of the search without the variables, as JSON."""
         return {
             "multipliers": [multiplier.state() for multiplier in self.multipliers],
             "decided": None if self.decided is None else self.decided.state(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Takes up a state, when the logits are back at their values."""
+        """Restores a state, after the values of the logits."""
         self._restore(state["multipliers"])
         if self.decided is not None:
             self.decided.restore(state["decided"])
@@ -191,10 +191,10 @@ def _probabilities(selector: Any) -> np.ndarray:
 
 
 def selection_entropy(probabilities: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> float:
-    """Mean entropy of the open choices, in units of that of equal chances.
+    """Returns the mean entropy of the open choices, from 0 to 1 for equal probabilities.
 
     Args:
-        probabilities: Layer name to the arrays of its weight and activation probabilities.
+        probabilities: Weight and activation probabilities by layer name.
     """
     entropies = [
         float(-(p * np.log(np.maximum(p, 1e-12))).sum() / np.log(len(p)))
@@ -206,7 +206,7 @@ def selection_entropy(probabilities: Mapping[str, tuple[np.ndarray, np.ndarray]]
 
 
 def mixture_variance(layers: Iterable[KerasLayer]) -> float:
-    """Mean relative variance of the mixtures of some layers: kernels now, activations on the last training batch."""
+    """Returns the mean relative variance of mixtures: of the kernels, and of the activations in the last batch."""
     variances = []
     for layer in layers:
         if layer.weight_selector is not None and len(layer.weight_selector.bits) > 1:

@@ -14,14 +14,14 @@ from tfmp.mixins.bit_logits import BitLogits
 from tfmp.relaxation import mixture, quantized, relative_variance
 from tfmp.search.search_settings import check_bits
 
-_CHOICE = ("logits", "temperature", "sampling_step", "mixture_variance")  # variables that no quantizer has
+_CHOICE = ("logits", "temperature", "sampling_step", "mixture_variance")  # variables that do not belong to a quantizer
 
 
 class BitSelectorMixin(KerasMixin):
     """Quantizes one tensor by a relaxed choice among bit-widths.
 
-    Several candidates are mixed by `tfmp.relaxation.relaxed_choice` over one shared tensor, or over a tuple with one
-    for each; a single candidate is plain quantization, without logits.
+    Several candidates are mixed by `tfmp.relaxation.relaxed_choice`, for one shared tensor or a tuple with one tensor
+    per candidate. A single candidate is plain quantization, without logits.
 
     Args:
         bits: Candidates, integers within the quantizer's range.
@@ -29,8 +29,8 @@ class BitSelectorMixin(KerasMixin):
         signed: False for tensors that cannot be negative.
         channel_axes: Negative axes of the output channels if the tensor is a kernel, None if it is an activation.
         relaxation: `"softmax"`, `"annealed"` or `"gumbel"`.
-        shared_range: If True, the candidates share one learned range in fixed ratios; else each learns its own, with
-            which the mixture can act as one quantizer of higher precision.
+        shared_range: If True, the candidates share one learned range in fixed ratios; if False, each learns its own,
+            with which the mixture can act as one quantizer of higher precision.
         seed: Integer, for Gumbel noise.
 
     Attributes:
@@ -122,7 +122,7 @@ class BitSelectorMixin(KerasMixin):
         return quantizer.initial_state(values) if len(self.quantizers) == 1 else quantizer.fitted_state(values)
 
     def call(self, inputs: Tensor, training: bool | None = None, separate: bool = False) -> Any:
-        """Returns the mixture of the candidates; if `separate`, which chooses none, the tuple of them."""
+        """Returns the mixture of the candidates or, if `separate`, a tuple of all candidates."""
         if training and self.channel_axes is None:
             for candidate, state in self._distinct_states():
                 candidate.observe(inputs, state)
@@ -134,7 +134,7 @@ class BitSelectorMixin(KerasMixin):
         return mixture(inputs, self.quantizers, self._states, self.choice.weights(training), **options)
 
     def _distinct_states(self):
-        """Each state once, with the quantizer it was built by."""
+        """Returns each state once, with the quantizer that built it."""
         pairs = list(zip(self.quantizers, self._states, strict=True))
         return pairs[-1:] if self.shared_range else pairs
 
@@ -143,11 +143,11 @@ class BitSelectorMixin(KerasMixin):
         return self.choice.probabilities()
 
     def expected_bits(self) -> Tensor:
-        """Scalar tensor: the mean of `bits` under `probabilities()` (EdMIPS, eq. 13)."""
+        """Returns the mean of `bits` under `probabilities()`, a scalar tensor (EdMIPS, eq. 13)."""
         return tf.tensordot(self.probabilities(), tf.constant(self.bits, tf.float32), axes=1)
 
     def relative_variance(self, inputs: Tensor) -> Tensor:
-        """How far the candidates are from their mixture on a tensor; see `tfmp.relaxation.relative_variance`."""
+        """Returns the relative variance of the candidates on a tensor; see `tfmp.relaxation.relative_variance`."""
         return relative_variance(
             inputs,
             self.quantizers,
@@ -158,7 +158,7 @@ class BitSelectorMixin(KerasMixin):
         )
 
     def candidates(self, *, arrays: bool = True) -> Candidates:
-        """Returns the candidates with their present probabilities; with `arrays`, with all that was learned of them."""
+        """Returns the candidates with their current probabilities and, if `arrays`, their learned state."""
         probabilities = tuple(float(p) for p in np.asarray(self.probabilities()))
         if not arrays:
             return Candidates.of(self.quantizers, probabilities)
@@ -169,10 +169,10 @@ class BitSelectorMixin(KerasMixin):
         return Candidates.of(self.quantizers, probabilities, states=states, choice=choice)
 
     def load(self, candidates: Candidates) -> None:
-        """Takes over what was learned of the candidates, as `candidates` returns it; what they lack stays as it is.
+        """Loads the learned state of candidates, as `candidates` returns it; missing arrays keep their values.
 
         Raises:
-            ValueError: If they have a state that the quantizers here do not have.
+            ValueError: If they have state that these quantizers do not have.
         """
         states = [state for _, state in self._distinct_states()]
         pairs = [*zip(states, candidates.states, strict=True)] if candidates.states else []
@@ -190,12 +190,12 @@ class BitSelectorMixin(KerasMixin):
         return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
     def calibrate(self, values: ArrayLike, *, least_squares: bool = False) -> None:
-        """Sets the quantizers' state from data: a kernel, or a sample of the activations, as a NumPy array.
+        """Sets the state of the quantizers from data: a kernel, or a sample of the activations, as a NumPy array.
 
         Args:
             values: The data.
-            least_squares: True for the state of least squared error on them, which suits networks that are not trained
-                further; else the one that training starts from.
+            least_squares: True for the state with the least squared error, for networks that are not trained further;
+                False for the state from which training starts.
         """
         values = np.asarray(values, np.float32)
         for candidate, state in self._distinct_states():
@@ -207,11 +207,11 @@ class BitSelectorMixin(KerasMixin):
 
     @property
     def is_calibrated(self) -> bool:
-        """False while the range of an activation was set neither by data nor by training."""
+        """False if neither data nor training has set the range of an activation."""
         return all(float(tf.convert_to_tensor(state["seen"])) > 0 for state in self._states if "seen" in state)
 
     def codes(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """`(integers, scale)` of a tensor under the single candidate; see `Quantizer.codes`.
+        """Returns `(integers, scale)` of a tensor under the single candidate; see `Quantizer.codes`.
 
         Raises:
             ValueError: If the bits are still open.

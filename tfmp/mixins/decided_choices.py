@@ -12,9 +12,9 @@ class DecidedChoices:
     """Freezes the logits of a tensor once one candidate is probable enough.
 
     A choice is decided after the step in which the probability of its most probable candidate exceeds the threshold,
-    unless no assignment with all decided choices would be within the budget. If several exceed it at once, the most
-    certain one is first. After every further step, its logits are reset to the values of that moment; the candidates
-    stay mixed with these weights.
+    unless no assignment with all decided choices would be within the budget. If several exceed it in the same step, the
+    most probable one is first. After every later step, its logits are reset to their values at that time; the
+    candidates remain mixed with these weights.
 
     Args:
         threshold: Probability from 0.5 to 1, both excluded.
@@ -33,10 +33,10 @@ class DecidedChoices:
         return len(self._held)
 
     def prepare(self, layers: Any, penalties: Any) -> None:
-        """Takes up a model, of which nothing is decided.
+        """Sets the model to search; nothing is decided.
 
         Args:
-            layers: Layer name to layer.
+            layers: The layers, by name.
             penalties: The `tfmp.search.lagrangian.Penalty`s of the search.
         """
         bounded = [penalty for penalty in penalties if penalty.limit is not None]
@@ -51,10 +51,10 @@ class DecidedChoices:
                     self._choices[name, axis] = selector.logits
 
     def step(self, probabilities):
-        """Holds what is decided and decides what has become certain.
+        """Resets the logits of decided choices, and decides those above the threshold.
 
         Args:
-            probabilities: Layer name to the arrays of its weight and activation probabilities.
+            probabilities: Weight and activation probabilities by layer name.
 
         Returns:
             True if logits were written.
@@ -72,7 +72,7 @@ class DecidedChoices:
         return bool(held)
 
     def _decide(self, key, index):
-        attempt = key, index, len(self._held)  # with as many decided as then it would be refused again
+        attempt = key, index, len(self._held)  # with the same decided choices it would be refused again
         if attempt in self._refused:
             return
         indices = {**{key: index for key, (index, _) in self._held.items()}, key: index}
@@ -82,7 +82,7 @@ class DecidedChoices:
             self._refused.add(attempt)
 
     def _can_be_met(self, indices):
-        """True if an assignment within all budgets has these candidates: as many of them as there are, at best."""
+        """Returns True if an assignment with these candidates can be within all budgets."""
         if not self._priced:
             return True
         graph, values = self._priced[0].graph, {}
@@ -98,11 +98,11 @@ class DecidedChoices:
         )
 
     def state(self):
-        """What a resumed run needs beside the logits: the index of the candidate of every choice decided; JSON."""
+        """Returns the state without the logits: the index of the candidate of every decided choice, as JSON."""
         return [[name, axis, index] for (name, axis), (index, _) in self._held.items()]
 
     def restore(self, state: Any) -> None:
-        """Takes up a state, when the logits are back at their values."""
+        """Restores a state, after the values of the logits."""
         self._held = {
             (name, axis): (index, np.asarray(self._choices[name, axis], np.float32)) for name, axis, index in state
         }

@@ -14,12 +14,12 @@ _SMALLEST_PROBABILITY = 1e-7
 
 
 class DistillationMixin(KerasMixin):
-    """A model over the layers of a student whose training loss holds the divergence from a teacher's outputs.
+    """A model of a student's layers whose training loss includes the divergence from a teacher's outputs.
 
-    Predictions, metrics and the loss of `evaluate` are those of the student alone. `save` writes the student.
+    Predictions, metrics and the loss of `evaluate` are those of the student. `save` writes the student.
 
     Attributes:
-        soft_targets: The `SoftTargets`, which keep teacher and student out of what Keras tracks: neither is part of the
+        soft_targets: The `SoftTargets`, which hide teacher and student from Keras's tracking: neither is a part of the
             model, whose weights are those of the student's layers.
     """
 
@@ -31,7 +31,7 @@ class DistillationMixin(KerasMixin):
 
     @property
     def losses(self):
-        # Keras adds what is listed here to the loss, shared out over replicas where there are some.
+        # Keras adds these losses to the loss, divided among replicas if there are several.
         return [*super().losses, *(self.soft_targets.pending() if self.soft_targets is not None else ())]
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, **options):
@@ -54,14 +54,14 @@ class SoftTargets(threading.local):
     weight * temperature**2 * mean KL(softmax(t / temperature) || softmax(s / temperature)), with the logits t of the
     teacher and s of the student, over all samples and positions, summed over the outputs.
 
-    Each thread, a replica of a distribution strategy, has pending losses of its own.
+    Each thread, a replica of a distribution strategy, has its own pending losses.
 
     Args:
         student: The model that learns.
         teacher: A function of inputs that returns outputs in the structure of the student's.
-        are_probabilities: For teacher and student, which of their outputs are probabilities; the others are logits.
-        temperature: Positive number that the logits are divided by.
-        weight: Weight of the divergence, beside a weight of 1 for the loss of the targets.
+        are_probabilities: For teacher and student, one flag per output: True for probabilities, False for logits.
+        temperature: Positive number by which the logits are divided.
+        weight: Weight of the divergence; the loss of the targets has weight 1.
 
     Reference: Hinton et al., 2015, https://arxiv.org/abs/1503.02531
     """
@@ -72,12 +72,12 @@ class SoftTargets(threading.local):
         self.rest, self._pending = False, []
 
     def pending(self):
-        """The losses that belong to the pass whose loss is being computed."""
+        """The losses of the forward pass whose loss is being computed."""
         return list(self._pending)
 
     @contextlib.contextmanager
     def at_rest(self):
-        """Meanwhile nothing is added to the loss."""
+        """Adds nothing to the loss within the block."""
         self.rest = True
         try:
             yield
@@ -86,7 +86,7 @@ class SoftTargets(threading.local):
 
     @contextlib.contextmanager
     def at(self, inputs, outputs, sample_weight):
-        """Meanwhile the divergence at these inputs is pending."""
+        """Adds the divergence at these inputs to the loss within the block."""
         self._pending = [] if self.rest else [self.weight * self.divergence(inputs, outputs, sample_weight)]
         try:
             yield
@@ -94,7 +94,7 @@ class SoftTargets(threading.local):
             self._pending = []
 
     def divergence(self, inputs, outputs, sample_weight=None):
-        """Returns the scalar that `weight` multiplies."""
+        """Returns the divergence at some inputs, a scalar, before it is multiplied by `weight`."""
         targets = [tf.stop_gradient(target) for target in tf.nest.flatten(self.teacher(inputs))]
         weights = tf.nest.flatten(sample_weight)
         weights = weights * len(targets) if len(weights) == 1 else weights
@@ -118,14 +118,14 @@ class SoftTargets(threading.local):
 
 
 def distilled_model(student: KerasModel, soft_targets: SoftTargets, model_class: type) -> KerasModel:
-    """Returns a model over the layers of a student, of the student's own class, with its training step if it has one.
+    """Returns a model of a student's layers and class that also learns from a teacher, by the class's training step.
 
     Args:
-        student: A functional or Sequential model. It is not changed, but its weights are those of the result.
-        soft_targets: The `SoftTargets` that it is to learn from.
-        model_class: What builds such a model from inputs and outputs.
+        student: A functional or Sequential model. It is not changed; the result shares its weights.
+        soft_targets: The `SoftTargets` to learn from.
+        model_class: The class that builds such a model from inputs and outputs.
     """
-    # Of what Keras builds as `Model`, the class has no public name.
+    # The class that `keras.Model` creates has no public name.
     plain: Any = type(model_class(student.input, student.output))
     model = _distilled(plain)(student.input, student.output, name=student.name)
     model.soft_targets = soft_targets

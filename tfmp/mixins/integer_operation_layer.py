@@ -1,4 +1,4 @@
-"""A Keras layer that computes one integer operation."""
+"""Base of the layer that computes one integer operation."""
 
 import tensorflow as tf
 
@@ -13,18 +13,18 @@ _DEFAULTS = {"padding": "valid", "dilation": (1, 1), "groups": 1, "keepdims": Fa
 class IntegerOperationMixin(KerasMixin):
     """Computes one `tfmp.graph.IntegerOperation` on codes, whole numbers in float32 tensors.
 
-    Its results are those of the file's runtime. It has no gradient. Numbers that are no codes have their own dtype.
+    Its results equal those of the runtime. It has no gradient. Numbers that are not codes have their own dtype.
 
     Args:
         kind: Kind of the operation.
         input_grids: One `(scale, low, high)` per input, None for a floating-point input.
-        grid: The output's, None for a floating-point output.
-        attributes: Of the operation.
+        grid: `(scale, low, high)` of the output, None for a floating-point output.
+        attributes: Attributes of the operation.
         output_shape: Shape of the output, the batch first.
-        constant_shapes: Shapes of the constants by name, empty for kinds without.
-        output_dtype: Dtype of an output of numbers; that of codes is float32.
+        constant_shapes: Shapes of the constants by name, empty if there are none.
+        output_dtype: Dtype of an output of numbers; codes are float32.
 
-    Input shape: as the operation's. Output shape: `output_shape`.
+    Input shape: as in the operation. Output shape: `output_shape`.
     """
 
     def __init__(
@@ -39,9 +39,9 @@ class IntegerOperationMixin(KerasMixin):
         output_dtype="float32",
         **kwargs,
     ):
-        # A policy of mixed precision would cast codes to float16.
+        # A mixed-precision policy would cast codes to float16.
         super().__init__(**{"trainable": False, "dtype": "float32", **kwargs})
-        self.supports_jit = False  # XLA rounds otherwise
+        self.supports_jit = False  # XLA rounds differently
         self.kind = check_choice("kind", kind, integer.COMPUTATIONS, where=f"Layer `{self.name}`")
         self.input_grids = [None if entry is None else Grid(*entry) for entry in input_grids]
         self.grid = None if grid is None else Grid(*grid)
@@ -51,7 +51,7 @@ class IntegerOperationMixin(KerasMixin):
         self.output_dtype = output_dtype
 
     def build(self, *_):
-        # Codes and accumulators up to 2**53 are exact in float64 variables, int32 ones are not on every device.
+        # Codes and accumulators up to 2**53 are exact in float64 variables; int32 variables are not on every device.
         for name, shape in self.constant_shapes.items():
             variable = self.add_weight(name=name, shape=shape, initializer="zeros", trainable=False, dtype="float64")
             setattr(self, f"{name}_constant", variable)
@@ -63,7 +63,7 @@ class IntegerOperationMixin(KerasMixin):
             low = max(self.grid.low, self.attributes.get("low", self.grid.low))
             high = min(self.grid.high, self.attributes.get("high", self.grid.high))
             outputs = integer.clip(outputs, low, high)
-        return tf.ensure_shape(outputs, (None, *self.fixed_output_shape[1:]))  # a fixed batch is that of the file alone
+        return tf.ensure_shape(outputs, (None, *self.fixed_output_shape[1:]))  # only the file has a fixed batch size
 
     def _compute(self, tensors):
         strides = self.attributes.get("pool_size", (1, 1))

@@ -17,13 +17,13 @@ class MixedPrecisionMixin(KerasMixin):
     candidates (EdMIPS, eq. 14), with one kernel (eq. 16) or one per candidate (eq. 15). Coupled candidates need one
     convolution per pair and are mixed after it (section 4.5). With one candidate each, it is a layer of a fixed model.
 
-    A class of a framework adds `operation(inputs, kernel)`, the plain layer's mathematics without bias and activation,
-    and `make_selector`, `make_candidate_kernels`, `make_selection_cost`, which return its own child layers.
+    A class of a framework adds `operation(inputs, kernel)`, the computation of the plain layer without bias and
+    activation, and `make_selector`, `make_candidate_kernels` and `make_selection_cost`, which return child layers.
 
     Args:
-        num_calls: How often one forward pass uses the layer.
-        **kwargs: The settings of `tfmp.search.SearchSettings`, which are attributes of the layer, too; and what the
-            plain layer takes.
+        num_calls: Number of calls of the layer in one forward pass.
+        **kwargs: The settings of `tfmp.search.SearchSettings`, which are also attributes of the layer, and the
+            arguments of the plain layer.
     """
 
     channel_axes: tuple[int, ...] = (-1,)
@@ -75,23 +75,23 @@ class MixedPrecisionMixin(KerasMixin):
 
     @property
     def searched_name(self) -> str:
-        """The name under which assignments have the layer."""
+        """The name of the layer in assignments."""
         return self.name
 
     @property
     def is_coupled(self) -> bool:
-        """True if a choice among pairs is open."""
+        """True if pairs of weight and activation bits are searched."""
         return self.coupled and self.selection_cost is not None
 
     def kernels(self) -> Any:
-        """The kernel as a tensor; where each candidate has its own, the tuple of them in the candidates' order."""
+        """The kernel as a tensor; if each candidate has its own, a tuple in the order of the candidates."""
         kernel = tf.convert_to_tensor(self.kernel)
         if self.candidate_kernels is None:
             return kernel
         return (*map(tf.convert_to_tensor, self.candidate_kernels.kernels), kernel)
 
     def kernel_owner(self) -> KerasLayer:
-        """The plain layer that the kernel is of."""
+        """The plain layer that owns the kernel."""
         return self
 
     def _noise_seed(self, tensor):
@@ -125,7 +125,7 @@ class MixedPrecisionMixin(KerasMixin):
         return outputs if self.activation is None else self.activation(outputs)
 
     def _sum_over_pairs(self, inputs, training):
-        """sum_k p_k conv(A_k(x), W_k(kernel_k)): what is quantized together cannot be mixed before the product."""
+        """Returns sum_k p_k conv(A_k(x), W_k(kernel_k)): coupled candidates cannot be mixed before the product."""
         weights = self.weight_selector.choice.weights(training)
         kernels = self.weight_selector(self.kernels(), training=training, separate=True)
         tensors = self.activation_selector(inputs, training=training, separate=True)
@@ -142,7 +142,7 @@ class MixedPrecisionMixin(KerasMixin):
         return kernels if self.weight_selector is None else self.weight_selector(kernels, training=training)
 
     def quantize_input(self, inputs: Tensor, training: bool | None) -> Any:
-        """Returns the mixed input; while training, adds the price of the layer's choice to the loss."""
+        """Returns the mixed input; while training, adds the expected price of the layer's bits to the loss."""
         if self.activation_selector is not None:
             inputs = tf.cast(self.activation_selector(inputs, training=training), inputs.dtype)
         self._add_price(training)
@@ -180,7 +180,7 @@ class CandidateKernelsMixin(KerasMixin):
         self._start_values, self._options = None, {}
 
     def start_from(self, values, layer):
-        """Before `build`: the kernels will start from what `values()` returns, regularized as that of a layer."""
+        """Sets, before `build`, the function `values` of the initial values, and the layer with the regularizer."""
         self._start_values = values
         for option in ("regularizer", "constraint"):
             found = [getattr(layer, f"{kernel}_{option}", None) for kernel in ("kernel", "depthwise")]
@@ -203,5 +203,5 @@ class CandidateKernelsMixin(KerasMixin):
 
 
 def kernel_name(bits: int) -> str:
-    """The name of the kernel of a candidate."""
+    """Returns the name of the kernel of a candidate."""
     return f"kernel_{bits}_bits"

@@ -1,4 +1,4 @@
-"""The search callback for `fit`, over a `BitSearch`."""
+"""The search callback for `fit`, which drives a `BitSearch`."""
 
 import math
 import os
@@ -19,13 +19,13 @@ from tfmp.mixins.search_identity import search_identity
 from tfmp.search.budget import Budget
 from tfmp.search.lagrangian import Multiplier
 
-_OF_FIT = ("steps", "epochs")  # of its identity a search knows these within `fit` alone
+_OF_FIT = ("steps", "epochs")  # parts of the identity that are only known within `fit`
 
 
 class MixedPrecisionSearchMixin(KerasMixin):
-    """Holds a relaxed model to a budget while it trains.
+    """Keeps a relaxed model within a budget while it trains.
 
-    At every step it sets the prices of the layers' choices (multiplier * cost table / normalizer) and, with a budget,
+    At every step it sets the prices of the layers' bits (multiplier * cost table / normalizer) and, with a budget,
     updates the multiplier. Pass it to `fit`, or call `set_model` and then `step` in your own loop.
 
     Args:
@@ -40,16 +40,16 @@ class MixedPrecisionSearchMixin(KerasMixin):
             equal factor per epoch.
         backup_dir: Folder for the state after each epoch, from which a killed run resumes. Starting again with the same
             arguments resumes after the last complete epoch. The result is that of an uninterrupted run if the order of
-            the data depends only on the epoch (`shuffle=False`, or data that shuffle themselves by epoch). More epochs
-            are allowed, unless a temperature falls over them; any other difference is an error that names it.
+            the data depends only on the epoch (`shuffle=False`, or data that shuffle themselves by epoch). The number
+            of epochs may be increased, unless the temperature changes; any other difference is an error that names it.
         selection_data: Held-out data on which separate steps train the logits, while the steps of `fit` train all other
             variables: a `tfmp.SelectionData`, or its data, `(x, y)` or a `tf.data.Dataset`. The model needs a
             `SelectionOptimizer`. None updates both in one pass.
         freeze_above: Probability above which the choice of a tensor is decided and its logits are frozen, unless the
             budget could then no longer be met. None leaves all choices open.
-        identity: Mapping of what a callback cannot see, for example the data of `fit` and the seed of their order:
-            `{"x": x_train, "y": y_train, "seed": 0}`. Only a search with the same identity resumes a backup. Arrays are
-            compared by a digest, and must be finite. Data that are not given are not compared.
+        identity: Mapping of inputs that a callback cannot see, for example the data of `fit` and the seed of their
+            order: `{"x": x_train, "y": y_train, "seed": 0}`. Only a search with the same identity resumes a backup.
+            Arrays are compared by a digest, and must be finite. Data that are not given are not compared.
 
     Logs, at the end of each epoch: `expected_cost` and `discrete_cost` (of the searched layers, normalized),
     `cost_gap` (their difference), `multiplier`, `selection_entropy` (mean over the selectors, 1 is undecided),
@@ -58,8 +58,8 @@ class MixedPrecisionSearchMixin(KerasMixin):
     `decided` is the number of decided choices.
 
     Attributes:
-        penalties: A `tfmp.search.lagrangian.Penalty` per budget, or the one of `eta`; empty until there is a model.
-        multiplier: The multiplier, or a list with that of each budget.
+        penalties: One `tfmp.search.lagrangian.Penalty` per budget, or the one of `eta`; empty before `set_model`.
+        multiplier: The multiplier, or a list with one per budget.
 
     Raises:
         ValueError: If not exactly one of `budget` and `eta` is given, or an argument of the other; before training, if
@@ -96,7 +96,7 @@ class MixedPrecisionSearchMixin(KerasMixin):
         self._has_seen_data, self._epoch = False, 0
 
     def prepare(self, graph: Graph, layers: Mapping[str, KerasLayer]) -> None:
-        """Takes up a model, given its `Graph` and its layers by name."""
+        """Sets the model to search, given its `Graph` and its layers by name."""
         self._search.prepare(graph, layers)
 
     @property
@@ -113,7 +113,7 @@ class MixedPrecisionSearchMixin(KerasMixin):
         return multipliers if self._search.has_several_budgets else multipliers[0]
 
     def step(self) -> Any:
-        """Moves the multipliers and writes the layers' prices, and the logits that are decided.
+        """Updates the multipliers, the prices of the layers and the logits of decided choices.
 
         Call it once after every training step.
 
@@ -123,7 +123,7 @@ class MixedPrecisionSearchMixin(KerasMixin):
         return max(self._search.step().values())
 
     def probabilities(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """Layer name to the arrays of its weight and activation probabilities."""
+        """Returns the weight and activation probabilities by layer name, as arrays."""
         return self._search.probabilities()
 
     def set_temperature(self, epoch: int, epochs: int) -> None:
@@ -131,15 +131,15 @@ class MixedPrecisionSearchMixin(KerasMixin):
         self._search.set_temperature(epoch, epochs)
 
     def summary(self) -> dict[str, float]:
-        """The figures that an epoch logs."""
+        """Returns the figures for the logs of an epoch."""
         return self._search.summary()
 
     def logits(self) -> list[Any]:
-        """The variables that choose; those of coupled tensors once."""
+        """The logits; those of coupled tensors once."""
         return self._search.logits()
 
     def load_backup(self) -> int | None:
-        """Takes up the state after the last complete epoch; returns how many are complete, None without a backup."""
+        """Restores the state after the last complete epoch; returns their number, None without a backup."""
         if self._backup is None:
             return None
         variables = self.backup_variables()
@@ -151,7 +151,7 @@ class MixedPrecisionSearchMixin(KerasMixin):
             others=() if self.params else _OF_FIT,
         )
         if found is None:
-            self._run_identity = self._identity()  # of what is there now, whatever a removed backup began with
+            self._run_identity = self._identity()  # as it is now, not as a removed backup started
             return None
         epoch, values, state = found
         for variable, value in zip(variables, values, strict=True):
@@ -162,12 +162,12 @@ class MixedPrecisionSearchMixin(KerasMixin):
         return epoch
 
     def _state(self):
-        """What a backup holds beside variables; JSON."""
+        """Returns the contents of a backup without variables, as JSON."""
         steps = None if self._alternation is None else self._alternation.training_steps
         return {**self._search.state(), "training_steps": steps}
 
     def _identity(self):
-        """What a backup must share with the search that takes it up."""
+        """Returns what must be equal in a backup and the search that resumes it."""
         data = None if self._alternation is None else self._alternation.data
         return search_identity(self, self._search, data, self._backup)
 
@@ -187,7 +187,7 @@ class MixedPrecisionSearchMixin(KerasMixin):
             self._alternation.begin(self.selection_step)
 
     def _check_data(self):
-        """Refuses data that are not finite, as far as they are given as `identity`."""
+        """Raises `ValueError` if data given as `identity` are not finite."""
         for name, value in self.identity.items():
             for array in value if isinstance(value, list | tuple) else (value,):
                 if is_array(array):
@@ -228,7 +228,7 @@ class MixedPrecisionSearchMixin(KerasMixin):
             self._backup.save(epoch + 1, variables, identity=identity, state=self._state())
 
     def _end(self, problem):
-        """Ends a training whose state is no longer finite; nothing of it is saved."""
+        """Raises the error that ends a training whose state is not finite; the state is not saved."""
         self.on_train_end()
         wrong = list(names_not_finite(self.named_variables()))
         where = f" The first variable that holds NaN or infinite values is `{wrong[0]}`." if wrong else ""
@@ -237,12 +237,12 @@ class MixedPrecisionSearchMixin(KerasMixin):
         raise NotFiniteError(f"{problem}{where} {self._cause(wrong)}{kept}")
 
     def _cause(self, wrong):
-        """What made variables of these names NaN or infinite, as far as that can be told."""
+        """Returns the probable cause of NaN or infinite values in the named variables."""
         graph = self.penalties[0].priced.graph
         first_layers = (call.layer for call in graph.calls if {*call.inputs} & {*graph.input_names})
         of_inputs = tuple(map(self.input_quantizer_path, first_layers))
         seen = next((name for name in wrong if name.startswith(of_inputs)), None)
-        if seen is not None:  # a statistic that nothing but the inputs moves
+        if seen is not None:  # a statistic that only depends on the inputs
             return f"The inputs of the model hold such values, as `{seen}` shows: remove them from the data."
         diverged = "the training diverged: lower the learning rate, or clip gradients"
         if self._has_seen_data:
@@ -255,5 +255,5 @@ class MixedPrecisionSearchMixin(KerasMixin):
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         self.hold_logits(False)
         if self._backup is not None:
-            self.resume_at(None)  # the next `fit` starts where it is told
+            self.resume_at(None)  # the next `fit` starts at its own `initial_epoch`
             self._backup.release()

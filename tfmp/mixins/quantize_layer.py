@@ -1,4 +1,4 @@
-"""Body of the `Quantize` layer."""
+"""Base of the `Quantize` layer."""
 
 from typing import Any
 
@@ -12,10 +12,10 @@ from tfmp.search.search_settings import check_bits
 
 
 class QuantizeMixin(KerasMixin):
-    """Quantizes its input, where the integer network stores a tensor.
+    """Quantizes its input, at a place where the integer network stores a tensor.
 
-    `tfmp.relax` adds one, at 8 bits, after every tensor that has several readers or a reader that does not quantize its
-    own input (additions, poolings, the outputs), so that the trained model equals the exported one.
+    `tfmp.relax` inserts one, at 8 bits, after every tensor with several readers, or with a reader that does not
+    quantize its input (additions, poolings, the outputs), so that the trained model equals the exported one.
 
     Args:
         bits: Integer within the quantizer's range.
@@ -25,7 +25,7 @@ class QuantizeMixin(KerasMixin):
     Attributes:
         activation_selector: Child layer with the single candidate.
 
-    Input and output shape: any, unchanged. Integers and Booleans become numbers in floating point.
+    Input and output shape: any, unchanged. Integers and Booleans are converted to floating point.
 
     Raises:
         ValueError: If the bits are out of range or the name is unknown.

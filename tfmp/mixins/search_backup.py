@@ -24,12 +24,12 @@ _FORMAT, _VERSION = "tfmp.search", 1
 _EPOCH, _HALF_WRITTEN = re.compile(r"epoch-\d{5}"), re.compile(r"epoch-\d{5}\.tmp")
 _WEIGHTS = re.compile(r"(^| )weights: ")
 VALUE_BYTES = 4
-_KEPT_EPOCHS = 2  # one to resume from if the other is damaged
-# What reading a damaged epoch raises.
+_KEPT_EPOCHS = 2  # the second one is a reserve if the first is damaged
+# Errors of reading a damaged epoch.
 _DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile)
 _HOLDERS: weakref.WeakValueDictionary[str, Any] = (
     weakref.WeakValueDictionary()
-)  # folder to the backup of this process that has its lock
+)  # maps a folder to the backup of this process that holds its lock
 _WAY_OUT = "give another `backup_dir`, or remove the folder to start anew"
 
 
@@ -38,8 +38,8 @@ class SearchBackup:
 
     Args:
         folder: Path of the folder; created when needed.
-        overwrite: True to remove the backup of another search instead of refusing it.
-        way_out: What else the error about the backup of another search tells the user to do.
+        overwrite: True to remove the backup of another search instead of raising an error.
+        way_out: Advice in the error about the backup of another search.
     """
 
     def __init__(self, folder: str | os.PathLike, *, overwrite: bool = False, way_out: str = _WAY_OUT):
@@ -49,28 +49,28 @@ class SearchBackup:
 
     @classmethod
     def of(cls, folder: "SearchBackup | str | os.PathLike[str] | None") -> "SearchBackup | None":
-        """Returns the backup itself, or that of a folder; None for None."""
+        """Returns a backup itself, or the one of a folder; None for None."""
         return folder if folder is None or isinstance(folder, SearchBackup) else cls(folder)
 
     def epoch_folder(self, epoch: int) -> str:
-        """Where the state after a number of complete epochs is."""
+        """Returns the folder of the state after a number of complete epochs."""
         return os.path.join(self.folder, f"epoch-{epoch:05d}")
 
     def epochs(self) -> list[str]:
-        """Names of the folders of complete epochs, the last one first."""
+        """Returns the names of the folders of complete epochs, the last one first."""
         names = os.listdir(self.folder) if os.path.isdir(self.folder) else []
         return sorted(filter(self._is_epoch, names), reverse=True)
 
     def _is_epoch(self, name):
-        """Whether a name is that of an epoch that a search has left, damaged or not."""
+        """Returns True if a name is that of the folder of an epoch, damaged or not."""
         files = (os.path.join(self.folder, name, file) for file in (_STATE_FILE, _ARRAYS_FILE))
         return bool(_EPOCH.fullmatch(name)) and any(map(os.path.exists, files))
 
     def needed_bytes(self, num_values: int) -> int:
-        """Room for the epochs to come: those that are kept, and the next one before the first of them goes.
+        """Returns the bytes that a search needs on disk, for the epochs that are kept and the one being written.
 
         Args:
-            num_values: How many numbers the variables of an epoch hold.
+            num_values: Number of values in the variables of an epoch.
         """
         return max(1, _KEPT_EPOCHS + 1 - len(self.epochs())) * VALUE_BYTES * num_values
 
@@ -80,12 +80,12 @@ class SearchBackup:
         Args:
             epoch: Number of complete epochs.
             variables: The model's and the optimizer's variables as arrays, in a fixed order.
-            identity: Identity of the search, as JSON; only an equal one resumes it.
-            state: The rest of it; JSON.
+            identity: Identity of the search, as JSON; only a search with an equal one resumes it.
+            state: The rest of the state, as JSON.
 
         Raises:
             ValueError: If a number of the state is NaN or infinite, or a search of this process has taken over.
-            OSError: If it cannot be written. The epochs before are kept.
+            OSError: If it cannot be written. Earlier epochs are kept.
         """
         content = {"format": _FORMAT, "version": _VERSION, "epoch": epoch, "identity": identity, "state": state}
         text = json.dumps(content, allow_nan=False)
@@ -105,19 +105,19 @@ class SearchBackup:
     def load(self, shapes, *, identity, epochs=None, others=()):
         """Returns `(epoch, variables, state)` of the last complete epoch, or None if there is none.
 
-        If that epoch is damaged, it is the one before, with a warning. From then on the folder is locked for this
-        process, until `release`; a search of this process that was interrupted hands its lock over.
+        If that epoch is damaged, the one before is used, with a warning. The folder is then locked for this process
+        until `release`; an interrupted search of the same process passes its lock on.
 
         Args:
-            shapes: Shapes of the model's and the optimizer's variables, which the backup must have.
+            shapes: Expected shapes of the model's and the optimizer's variables.
             identity: As in `save`.
-            epochs: For how many epochs the search is to run in all; None for any number.
-            others: Names in the backup's identity that are not compared where `identity` has them not.
+            epochs: Total number of epochs of the search; None for any number.
+            others: Names in the backup's identity that are not compared if `identity` lacks them.
 
         Raises:
-            ValueError: If the backup belongs to another search, the message says in what it differs; if the backup has
-                more epochs than wanted, no epoch is intact, the folder cannot be written or has no room, or another
-                process searches in it.
+            ValueError: If the backup belongs to another search (the message names the difference) or has more epochs
+                than requested, no epoch is intact, the folder cannot be written or has no space, or another process
+                uses it.
         """
         self._check_folder(shapes)
         self._lock()
@@ -161,13 +161,13 @@ class SearchBackup:
         return content["epoch"], variables, content["state"]
 
     def _refuse(self, problem):
-        """Raises the error, or removes the epochs if they are to be overwritten."""
+        """Raises the error or, if `overwrite`, removes the epochs."""
         if not self.overwrite:
             raise ValueError(f"{problem}; {self.way_out}.")
         self._remove(keep=())
 
     def remove(self) -> None:
-        """Removes the backup, and its folder if nothing else is in it."""
+        """Removes the backup, and its folder if it is then empty."""
         self._remove(keep=())
         with contextlib.suppress(OSError):
             os.rmdir(self.folder)
@@ -186,7 +186,7 @@ class SearchBackup:
         _HOLDERS[self.folder] = self
 
     def release(self) -> None:
-        """Lets other processes search in the folder."""
+        """Releases the lock of the folder, so that other processes can use it."""
         if _HOLDERS.get(self.folder) is self:
             del _HOLDERS[self.folder]
             self._held.close()
@@ -213,5 +213,5 @@ def _read(folder):
 
 
 def _about_weights(text):
-    """New models have other random weights in every process."""
+    """Returns a hint about random weights if the initial weights differ."""
     return " (random weights are the same after `set_random_seed`)" if _WEIGHTS.search(text) else ""

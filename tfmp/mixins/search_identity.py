@@ -1,4 +1,4 @@
-"""Identifies a search, so that a backup is resumed by the same search only."""
+"""Identifies a search, so that only the same search resumes a backup."""
 
 import weakref
 from typing import Any
@@ -8,11 +8,11 @@ from tfmp.graph.graph_identity import graph_identity
 
 _starts: weakref.WeakKeyDictionary[Any, Any] = (
     weakref.WeakKeyDictionary()
-)  # model or optimizer: folder of a backup to what it was at the start
+)  # model or optimizer to a dict from the folder of a backup to its description at the start
 
 
 def search_identity(callback, search, data, backup):
-    """Returns JSON of all that a search must share with the one that takes its backup up.
+    """Returns JSON that must be equal in a search and the one that resumes its backup.
 
     Args:
         callback: The callback, after `set_model`.
@@ -39,14 +39,14 @@ def search_identity(callback, search, data, backup):
         "freeze_above": None if search.decided is None else search.decided.threshold,
         "weights": at_start(model, backup.folder, weights, is_resumed=is_resumed),
     }
-    if parameters:  # those of `fit`
+    if parameters:  # arguments of `fit`
         identity["steps"] = parameters.get("steps")
     targets = getattr(model, "soft_targets", None)
     if targets is not None:
         identity["distillation"] = {"temperature": targets.temperature, "weight": targets.weight}
     is_drawn = any(getattr(layer, "relaxation", "") == "gumbel" for layer in search.layers.values())
     if is_drawn or search.decided is not None:
-        identity["names"] = list(search.layers)  # by which noise is drawn and decisions are kept
+        identity["names"] = list(search.layers)  # they determine noise and decisions
     if search.has_temperature:
         identity["temperature"] = list(search.temperature)
         if parameters and search.temperature[0] != search.temperature[1]:
@@ -55,7 +55,7 @@ def search_identity(callback, search, data, backup):
 
 
 def _costs(penalties):
-    """The limit and a digest of the prices of each cost."""
+    """Returns the limit and a digest of the prices of each cost."""
     found = {}
     for penalty in penalties:
         name = penalty.priced.cost.name
@@ -67,15 +67,15 @@ def _costs(penalties):
 
 
 def at_start(subject, folder, describe, *, is_resumed):
-    """Returns what a model or an optimizer was when this process first trained it for a backup, else what it is now.
+    """Returns the description of a model or optimizer at the time when this process first trained it for a backup.
 
-    A search that is interrupted and started again in one process has the model that it left, which has moved on.
+    If a search is interrupted and started again in the same process, its model has changed in the meantime.
 
     Args:
         subject: The model or optimizer.
-        folder: That of the backup.
-        describe: Function that returns JSON of what it is now.
-        is_resumed: Whether the folder holds a backup.
+        folder: Folder of the backup.
+        describe: Function that returns the current description as JSON.
+        is_resumed: True if the folder contains a backup.
     """
     known = _starts.setdefault(subject, {})
     if not (is_resumed and folder in known):

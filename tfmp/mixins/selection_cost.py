@@ -10,12 +10,12 @@ from tfmp.relaxation import expected_cost
 class SelectionCostMixin(KerasMixin):
     """Adds p_weights . price . p_activations to the loss while training.
 
-    The layer does not know the cost: the search writes the price (multiplier * cost table / normalizer).
+    The search sets the price (multiplier * cost table / normalizer); the layer does not know the cost.
 
     Args:
         num_weight_candidates, num_activation_candidates: Shape of the price.
-        num_calls: How often a forward pass uses the layer; each use adds its share.
-        coupled: True if the two choices are one, among pairs of equal positions.
+        num_calls: Number of calls of the layer in one forward pass; each call adds an equal share.
+        coupled: True if weights and activations share one choice, among pairs with equal indices.
 
     Attributes:
         price: `[weight candidates, activation candidates]` variable, not trained, 0 until a search sets it.
@@ -35,7 +35,7 @@ class SelectionCostMixin(KerasMixin):
         self.built = True
 
     def set_price(self, price):
-        """Writes the price, a `[W, A]` array in units of the loss."""
+        """Sets the price, a `[W, A]` array in units of the loss."""
         self.price.assign(np.asarray(price, np.float32))
 
     def call(self, weight_probabilities, activation_probabilities):
