@@ -34,7 +34,7 @@ _OF_KERAS = {"JointSearch": "tfmp.joint.joint_search", "build_network": "tfmp.jo
 
 
 def __getattr__(name: str) -> Any:
-    """Loads what needs Keras when it is first used."""
+    """Loads names that need Keras when they are first used."""
     if name in _OF_KERAS:
         return getattr(importlib.import_module(_OF_KERAS[name]), name)
     raise AttributeError(f"module 'tfmp.joint' has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""Cost of an architecture of the joint search, layer by layer."""
+"""Costs of the networks of a joint search as sums over layers."""
 
 import functools
 import itertools
@@ -21,7 +21,7 @@ class ArchitectureCost:
         cost: Name of a cost, or a `tfmp.costs.Cost`, without an overhead for the whole network.
 
     Raises:
-        ValueError: If the cost is unknown or more than the sum over the layers.
+        ValueError: If the cost is unknown or not a sum over the layers.
 
     Example:
         >>> energy_nj = ArchitectureCost(tfmp.costs.Energy(batch=16))(network)
@@ -38,13 +38,13 @@ class ArchitectureCost:
             )
 
     def __call__(self, network: DiscreteNetwork) -> float:
-        """Returns the cost in the cost's unit; energy is that of `tfmp.simulate` to the last bit."""
+        """Returns the cost in the cost's unit; energy equals that of `tfmp.simulate` exactly."""
         bits = network.bits
         return math.fsum(_price(self.cost, layer, bits[layer.name][0]) for layer in network.layers)
 
 
 class BlockTables:
-    """A cost as a sum over blocks: one table per block over its five choices, and a constant for the ends.
+    """A cost as a sum over blocks: one table per block over its five choices, and a constant for the other layers.
 
     The cost of a block depends only on its own choices, because its stage fixes the channels of its input, and a block
     that may be skipped has as many channels after it as before it. The expectation under independent choices is
@@ -56,7 +56,7 @@ class BlockTables:
 
     Attributes:
         tables: One array per block, a dimension for each of s, m, k, b1, b2, in the cost's unit.
-        constant: What lies outside of the blocks costs, in the cost's unit.
+        constant: Cost of the layers outside of the blocks, in the cost's unit.
     """
 
     def __init__(self, space: SearchSpace, cost: CostLike = "energy"):
@@ -70,12 +70,12 @@ class BlockTables:
         )
 
     def expectation(self, probabilities: np.ndarray) -> float:
-        """The expected cost, exact, in the cost's unit."""
+        """Returns the exact expected cost, in the cost's unit."""
         blocks = zip(self.tables, self.categoricals.block_rows(probabilities), strict=True)
         return self.constant + math.fsum(float(_contracted(table, rows)) for table, rows in blocks)
 
     def gradient(self, probabilities: np.ndarray) -> np.ndarray:
-        """`[rows, width]`: the gradient of the expectation for the logits."""
+        """Returns the gradient of the expected cost with respect to the logits, `[rows, width]`."""
         of_probabilities = np.zeros(self.categoricals.shape)
         row = 0
         for table, rows in zip(self.tables, self.categoricals.block_rows(probabilities), strict=True):
@@ -86,7 +86,7 @@ class BlockTables:
 
 
 def _contracted(table, rows, kept=None):
-    """The mean of a table over all its dimensions, or over all but one."""
+    """Returns the mean of a table over all dimensions, or over all but one."""
     for axis in reversed(range(table.ndim)):
         if axis != kept:
             table = np.tensordot(table, rows[axis], axes=(axis, 0))
@@ -106,7 +106,7 @@ def _block_table(place: BlockPlace, cost) -> np.ndarray:
 
 @functools.lru_cache(maxsize=2**16)
 def _price(cost, layer, bits):
-    """A layer's cost, computed once for all networks that have it."""
+    """Returns the cost of a layer, cached for all networks that have it."""
     largest = 2 ** (bits - 1) - 1
     formats = (CodeFormat(bits, -largest, largest),)
     return float(cost.table(layer, formats, formats)[0, 0])

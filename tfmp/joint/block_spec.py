@@ -9,7 +9,7 @@ from tfmp.checks import check_choice, check_flag, check_instance, check_integer,
 
 @dataclasses.dataclass(frozen=True)
 class BlockSpec:
-    """One block: s, m, k, b1 and b2 of the paper.
+    """The architecture and bits of one block: s, m, k, b1 and b2 of the paper.
 
     Args:
         skip: True if there is no block; the other fields are then None.
@@ -38,7 +38,7 @@ class BlockSpec:
 
     @property
     def numbers(self) -> tuple[int, int, int, int]:
-        """The four fields after `skip`, in their order.
+        """The four fields after `skip`, in order.
 
         Raises:
             ValueError: If the block is skipped.
@@ -67,14 +67,14 @@ class BlockCandidates:
     """The candidates of one block, each field chosen independently of the others.
 
     Args:
-        skip: Some of False and True.
-        expansion: Integers in increasing order; the smaller ones take the first channels of the largest.
-        kernel_size: Odd integers in increasing order; the smaller ones are the centre of the largest.
+        skip: `(False,)`, `(True,)` or `(False, True)`.
+        expansion: Integers in increasing order; smaller ones use the first channels of the largest.
+        kernel_size: Odd integers in increasing order; smaller ones use the centre of the largest kernel.
         pointwise_bits: Integers from 2 to 8 in increasing order.
         depthwise_bits: Likewise.
 
     Raises:
-        ValueError: If a field is empty, not in increasing order, or has a value that cannot be.
+        ValueError: If a field is empty, not in increasing order, or has a value that is not allowed.
 
     Example:
         >>> BlockCandidates(kernel_size=(3,)).num_choices
@@ -102,15 +102,15 @@ class BlockCandidates:
 
     @property
     def num_choices(self) -> int:
-        """How many different blocks there are, the skipped one counted once."""
+        """Number of different blocks; the skipped one counts once."""
         return (False in self.skip) * math.prod(map(len, self.fields[1:])) + (True in self.skip)
 
     def choice(self, indices: Sequence[int]) -> BlockSpec:
-        """The block with the candidates at these places, one per field."""
+        """Returns the block with the candidates at these indices, one per field."""
         return BlockSpec(*(values[index] for values, index in zip(self.fields, indices, strict=True)))
 
     def indices(self, choice: BlockSpec) -> tuple[int, ...]:
-        """Where the values of a block stand among the candidates; 0 for those that a skipped block has not.
+        """Returns the indices of the values of a block among the candidates; 0 for values that a skipped block lacks.
 
         Raises:
             ValueError: If a value is no candidate.
@@ -125,15 +125,15 @@ class BlockCandidates:
         return tuple(found)
 
     def never_skipped(self, name: str) -> "BlockCandidates":
-        """The same without the skip; `name` is that of the block, for the error if nothing else was left."""
+        """Returns the candidates without the skip; `name` is the name of the block in errors."""
         if False not in self.skip:
             raise ValueError(f"Block `{name}` cannot be skipped: its input and its output disagree in shape.")
         return dataclasses.replace(self, skip=(False,))
 
     def check_kernels(self, name: str, strides: int) -> None:
-        """Raises `ValueError` if block `name`, of this step, has several kernels and one that leaves pixels out."""
+        """Raises `ValueError` if a block has several kernels and one of them is smaller than its strides."""
         if len(self.kernel_size) > 1 and self.kernel_size[0] < strides:
-            # Its "same" padding starts elsewhere than that of the kernel whose centre it is.
+            # Its "same" padding starts at another place than that of the kernel whose centre it is.
             raise ValueError(
                 f"Block `{name}` has the step {strides}, so that of several candidates for `kernel_size` none can be "
                 f"smaller. Received: {self.kernel_size}. Give it `BlockCandidates` of its own, with larger kernels or "
@@ -141,7 +141,7 @@ class BlockCandidates:
             )
 
     def with_architecture(self, choice: BlockSpec) -> "BlockCandidates":
-        """The same bits for one skip, expansion and kernel size."""
+        """Returns the candidates with the same bits and one skip, expansion and kernel size."""
         if choice.skip:
             return dataclasses.replace(self, skip=(True,))
         expansion, kernel_size, *_ = choice.numbers

@@ -1,4 +1,4 @@
-"""Gradients of the cost with respect to the controller: exact or by REINFORCE."""
+"""Gradients of the expected cost with respect to the controller's logits: exact, or by REINFORCE."""
 
 import abc
 import hashlib
@@ -18,11 +18,11 @@ from tfmp.joint.search_space import SearchSpace
 
 
 class CostEstimate(NamedTuple):
-    """The expected cost under the current logits.
+    """The expected cost under the current logits, and its gradient.
 
     Args:
         expected: In the cost's unit.
-        gradient: `[rows, width]`, for the logits, in the same unit.
+        gradient: Gradient with respect to the logits, `[rows, width]`, in the same unit.
     """
 
     expected: float
@@ -34,11 +34,11 @@ class CostGradient(abc.ABC):
 
     @abc.abstractmethod
     def estimate(self, logits: ArrayLike, seed: Sequence[int]) -> CostEstimate:
-        """Returns expectation and gradient.
+        """Returns the expected cost and its gradient.
 
         Args:
             logits: `[rows, width]` array.
-            seed: Integers that decide what is drawn, if anything is.
+            seed: Integers that seed the samples, if there are any.
         """
 
     @abc.abstractmethod
@@ -46,19 +46,19 @@ class CostGradient(abc.ABC):
         """Returns the cost of one network."""
 
     def identity(self) -> Any:
-        """JSON that must be equal in a resumed search."""
+        """Returns JSON that must be equal in a resumed search."""
         return {}
 
     def state(self) -> dict[str, Any]:
-        """What a resumed search needs, JSON."""
+        """Returns the state that a resumed search needs, as JSON."""
         return {}
 
     def restore(self, state: Mapping[str, Any]) -> None:  # noqa: B027 (most have no state)
-        """Takes up a state."""
+        """Restores a state."""
 
 
 class ExactGradient(CostGradient):
-    """The exact expectation, for costs that are sums over blocks.
+    """Computes the exact expected cost and gradient, for costs that are sums over blocks.
 
     Args:
         space: The search space.
@@ -86,16 +86,16 @@ BASELINES = ("none", "moving_average", "leave_one_out")
 
 
 class Reinforce(CostGradient):
-    """The score-function estimate, for any oracle (eq. 7).
+    """Estimates the expected cost and gradient by the score function, for any oracle (eq. 7).
 
     gradient = 1/k sum_i (J(a_i) - b_i) d log p(a_i) / d logits,  a_1 ... a_k drawn from p
 
     Args:
         space: The search space.
         oracle: `Oracle`, or a function from a `DiscreteNetwork` to a number.
-        samples: Networks drawn for each estimate, k.
-        baseline: b: `"none"` (the paper's), `"moving_average"` of what was drawn before, or `"leave_one_out"`, the mean
-            of the other samples. None of them changes the gradient's mean; they change its variance.
+        samples: Number of sampled networks for each estimate, k.
+        baseline: b: `"none"` (the paper's), `"moving_average"` of earlier samples, or `"leave_one_out"`, the mean of
+            the other samples. They change the variance of the gradient, not its mean.
         momentum: Share of the moving average that is kept. The average is also the `expected` cost of an estimate.
 
     Raises:
@@ -143,9 +143,7 @@ class Reinforce(CostGradient):
             return np.zeros_like(costs)
         if self.baseline == "leave_one_out" or self.average is None and self.samples > 1:
             return others
-        return (
-            costs if self.average is None else np.full_like(costs, self.average)
-        )  # one sample has no baseline by itself
+        return costs if self.average is None else np.full_like(costs, self.average)  # a single sample has no baseline
 
     def identity(self) -> Any:
         function = self.oracle.function
@@ -153,7 +151,7 @@ class Reinforce(CostGradient):
         return {"oracle": name, "samples": self.samples, "baseline": self.baseline, "momentum": self.momentum}
 
     def state(self) -> dict[str, Any]:
-        # Asked again, a board may answer otherwise; answers with a file of their own need no second place.
+        # A board may measure another value when asked again. Results in a cache file are already saved.
         return {"average": self.average, "answers": {} if self.oracle.cache_path else self.oracle.cache}
 
     def restore(self, state: Mapping[str, Any]) -> None:

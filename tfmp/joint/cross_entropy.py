@@ -1,4 +1,4 @@
-"""Cross entropy for integer or one-hot labels."""
+"""Cross-entropy for integer or one-hot labels."""
 
 import tensorflow as tf
 

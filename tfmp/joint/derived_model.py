@@ -28,20 +28,20 @@ def best_within_target(
     seed: int = 0,
     loss_of: Callable[[DiscreteNetwork], float] | None = None,
 ) -> DiscreteNetwork:
-    """Returns the best network of the most probable one and some that are drawn, within a target for the cost.
+    """Returns the best network within a target among the most probable one and sampled ones.
 
     Args:
         categoricals: The choices of the search space.
-        probabilities: `[rows, width]`, of each candidate.
-        target: What a network may cost.
+        probabilities: Probability of each candidate, `[rows, width]`.
+        target: Limit of the cost.
         cost_of: Function of a `DiscreteNetwork` that returns its cost.
-        samples: How many are drawn.
-        spend: Share of the target that a network costs at least.
-        seed: Of the draws.
-        loss_of: Function of a network to a number, the least for the best one; by default the most probable is best.
+        samples: Number of sampled networks.
+        spend: Smallest share of the target that a network must cost.
+        seed: Seed of the samples.
+        loss_of: Function from a network to a loss to minimize; by default the most probable network is best.
 
     Raises:
-        ValueError: If none is within the target and spends its share.
+        ValueError: If no network is within the target and costs that share.
     """
     drawn = categoricals.sample(probabilities, samples, (seed, samples))
     indices = [categoricals.most_probable(probabilities), *drawn]
@@ -76,14 +76,14 @@ def build_network(
     """Returns the Keras model of a network from a joint search, with fixed bits and new weights.
 
     Train it like any model, then export and simulate it. Its simulated energy equals that in the search exactly.
-    Kernels have an L2 regularizer of 1e-4, which the supernet does not have.
+    Kernels have an L2 regularizer of 1e-4, unlike in the supernet.
 
     Args:
-        keras: The Keras to build with, `keras` or `tf_keras`.
+        keras: The module to build with, `keras` or `tf_keras`.
         network: The network.
-        quantizer: Name of a quantizer family, or a pair of names (weights, activations), of the blocks. The default is
+        quantizer: Name of a quantizer family, or a pair of names (weights, activations), for the blocks. The default is
             that of the supernet.
-        calibration: Inputs from which ranges start; without them they start from the first training batch.
+        calibration: Inputs from which initial ranges are measured; by default the first training batch.
         seed: Integer, as in `tfmp.relax`.
 
     Returns:
@@ -109,8 +109,8 @@ def float_network(keras: ModuleType, network: DiscreteNetwork) -> KerasModel:
     """Returns the architecture of a network as a Keras model in floating point.
 
     Args:
-        keras: The Keras to build with.
-        network: The network; its bits do not matter.
+        keras: The module to build with, `keras` or `tf_keras`.
+        network: The network; its bits are ignored.
     """
     space = network.space
     images = keras.Input((space.image_size, space.image_size, 3), name="image")

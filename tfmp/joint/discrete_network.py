@@ -21,12 +21,12 @@ _RECORD = JsonRecord(
 
 @dataclasses.dataclass(frozen=True)
 class DiscreteNetwork:
-    """A network of a search space as a value: one choice for every block.
+    """A network of a search space: one choice for every block.
 
-    It lists its layers and their bits without a framework, for use in an oracle, and it is hashable.
+    It is hashable, and lists its layers and their bits without a framework, for use in an oracle.
 
     Args:
-        space: The space; its candidates need not include the choices.
+        space: The search space; its candidates need not include the choices.
         choices: One `BlockSpec` per block.
         provenance: Origin of the network; any JSON values. Two networks that differ only in it are equal.
 
@@ -61,7 +61,7 @@ class DiscreteNetwork:
 
     @property
     def blocks(self) -> tuple[tuple[BlockPlace, BlockSpec], ...]:
-        """The blocks that are there, each with its choice."""
+        """The blocks that are not skipped, each with its choice."""
         return tuple(
             (place, choice) for place, choice in zip(self.space.blocks, self.choices, strict=True) if not choice.skip
         )
@@ -84,7 +84,7 @@ class DiscreteNetwork:
 
     @property
     def searched_bits(self) -> dict[str, tuple[int, int]]:
-        """Weight and input bits of the blocks' layers by name."""
+        """Weight and input bits of the layers of the blocks, by name."""
         bits = {}
         for place, choice in self.blocks:
             for layer, each in zip(block_layers(place, choice), block_bits(choice), strict=True):
@@ -93,12 +93,12 @@ class DiscreteNetwork:
 
     @property
     def bits(self) -> dict[str, tuple[int, int]]:
-        """Weight and input bits of every layer by name."""
+        """Weight and input bits of every layer, by name."""
         ends = dict.fromkeys(("last", "classifier"), (ENDS_BITS, ENDS_BITS))
         return {"stem": (ENDS_BITS, ENDS_BITS), **self.searched_bits, **ends}
 
     def with_bits(self, bits: int) -> "DiscreteNetwork":
-        """The same architecture with the same bits in every block."""
+        """Returns the architecture with the same bits in every block."""
         changed = tuple(
             choice if choice.skip else dataclasses.replace(choice, pointwise_bits=bits, depthwise_bits=bits)
             for choice in self.choices
@@ -119,7 +119,7 @@ class DiscreteNetwork:
         """Reads a network from a path or from the JSON text itself.
 
         Raises:
-            ValueError: If it is no network, or one of a newer version.
+            ValueError: If it is not a network, or has a newer version.
         """
         return _RECORD.read(source, cls._of)
 
@@ -138,7 +138,7 @@ class DiscreteNetwork:
 
 
 def block_layers(place: BlockPlace, choice: BlockSpec) -> Iterable[LayerShape]:
-    """The expansion, the depthwise convolution and the projection of a block that is not skipped."""
+    """Returns the expansion, the depthwise convolution and the projection of a block that is not skipped."""
     expansion, kernel_size, *_ = choice.numbers
     hidden = expansion * place.in_channels
     return (
@@ -159,7 +159,7 @@ def block_layers(place: BlockPlace, choice: BlockSpec) -> Iterable[LayerShape]:
 
 
 def block_bits(choice: BlockSpec) -> tuple[int, int, int]:
-    """Bits of the three layers of a block, in the order of `block_layers`."""
+    """Returns the bits of the three layers of a block, in the order of `block_layers`."""
     *_, pointwise_bits, depthwise_bits = choice.numbers
     return pointwise_bits, depthwise_bits, pointwise_bits
 

@@ -16,8 +16,8 @@ class JointBackup:
 
     Args:
         folder: Path of the folder; None saves nothing.
-        trainer: The `JointTrainer`, whose variables are kept.
-        cost_gradient: The `CostGradient`, whose state is kept.
+        trainer: The `JointTrainer`, whose variables are saved.
+        cost_gradient: The `CostGradient`, whose state is saved.
     """
 
     def __init__(self, folder: str | os.PathLike[str] | None, trainer: Any, cost_gradient: Any):
@@ -25,11 +25,11 @@ class JointBackup:
 
     @contextlib.contextmanager
     def resumed(self, identity, epochs):
-        """Yields `(epoch, history)` of the last complete epoch, restored, or None; the folder is locked meanwhile.
+        """Restores the last complete epoch and yields its `(epoch, history)`, or None; locks the folder meanwhile.
 
         Args:
-            identity: Function that returns JSON of what a search that is taken up must share.
-            epochs: How many there are to be in all.
+            identity: Function that returns JSON that must be equal in a resumed search.
+            epochs: Total number of epochs.
         """
         try:
             yield self._resume(identity, epochs)
@@ -52,14 +52,14 @@ class JointBackup:
         return epoch, state["history"]
 
     def save(self, epoch: int, history: Sequence[Mapping[str, Any]]) -> None:
-        """Keeps the state after a number of complete epochs."""
+        """Saves the state after a number of complete epochs."""
         if self._backup is not None:
             values = [value_of(variable) for variable in self._trainer.variables]
             state = {"cost_gradient": self._cost_gradient.state(), "history": history}
             self._backup.save(epoch, values, identity=self._identity, state=state)
 
     def kept(self) -> str:
-        """A sentence on what is there, for errors; empty if there is nothing."""
+        """Returns a sentence on the saved state, for errors; empty without one."""
         if self._backup is None:
             return ""
         saved = self._backup.epochs()
@@ -67,5 +67,5 @@ class JointBackup:
 
 
 def value_of(variable: Any) -> np.ndarray:
-    """The values of a Keras variable as an array."""
+    """Returns the values of a Keras variable as an array."""
     return np.asarray(tf.convert_to_tensor(variable))

@@ -13,17 +13,17 @@ from tfmp.joint.joint_backup import value_of
 
 
 def epoch_batches(data: Any, epoch: int, batch_size: int, seed: int) -> Any:
-    """Returns what has as many pairs of images and labels as `len` says, read by an index or by `iter`.
+    """Returns the batches of an epoch: pairs of images and labels, with a length, by index or by iteration.
 
     Args:
         data: A pair of arrays; such batches, a `keras.utils.PyDataset`, a list or a `tf.data.Dataset` of known length
-            for example; or a function of the epoch that returns them.
+            for example; or a function from the epoch to such batches.
         epoch: Number of the epoch, from 0.
-        batch_size: Of arrays, whose last images are left out where they are fewer.
+        batch_size: Batch size of arrays; an incomplete last batch is dropped.
         seed: Integer, for the order of arrays.
 
     Raises:
-        ValueError: If there are fewer images than a batch holds, or not as many labels as images.
+        ValueError: If there are fewer images than a batch, or a different number of labels.
     """
     if callable(data):
         return data(epoch)
@@ -40,7 +40,7 @@ def epoch_batches(data: Any, epoch: int, batch_size: int, seed: int) -> Any:
 
 
 def is_pair_of_arrays(data: Any) -> bool:
-    """True for images and labels as arrays, False for batches of them."""
+    """Returns True for images and labels as arrays, False for batches."""
     return isinstance(data, tuple | list) and len(data) == 2 and hasattr(data[0], "shape")
 
 
@@ -64,7 +64,7 @@ def iterate(batches: Any) -> Iterator[Any]:
 
 
 def as_tensors(batch: Any) -> tuple[Tensor, Tensor]:
-    """A pair of images and labels as tensors."""
+    """Returns a pair of images and labels as tensors."""
     images, labels = batch
     return tf.convert_to_tensor(images), tf.convert_to_tensor(labels)
 
@@ -73,12 +73,12 @@ _DIVERGED = "the search diverged: lower the learning rate, or clip gradients"
 
 
 def check_part(name: str, part: Any, num_classes: int | None) -> None:
-    """Refuses arrays that are not finite, and labels that are no classes.
+    """Raises an error for arrays that are not finite, and for labels that are not classes.
 
     Args:
-        name: What errors call the part of the data.
-        part: As `JointSearch.fit` takes it; what is no pair of arrays is not looked at.
-        num_classes: How many classes there are; None for labels of another kind.
+        name: Name of the data in errors.
+        part: Data as in `JointSearch.fit`; only pairs of arrays are checked.
+        num_classes: Number of classes; None for labels of another kind.
     """
     if is_pair_of_arrays(part):
         images, labels = part
@@ -89,13 +89,13 @@ def check_part(name: str, part: Any, num_classes: int | None) -> None:
 
 
 def check_step(what: str, value: Any, batch: Any, *, where: str, backup: Any) -> None:
-    """Raises an error if a loss or a gradient is NaN or infinite, and says whether the data are.
+    """Raises an error if a loss or a gradient is NaN or infinite; it says whether the data are.
 
     Args:
-        what: What errors call it.
-        value: The number, or the numbers.
-        batch: Images and labels that it was computed on.
-        where: The step and the epoch, in words.
+        what: Name of the loss or gradient in errors.
+        value: A number or an array.
+        batch: Images and labels from which it was computed.
+        where: The step and the epoch, as text.
         backup: The `JointBackup`.
     """
     if np.isfinite(value).all():

@@ -42,9 +42,9 @@ class JointSearch:
         space: `tfmp.joint.SearchSpace`.
         target: Limit of the network's cost, in the cost's unit.
         cost: Name of a cost or a `tfmp.costs.Cost`; or a `tfmp.joint.Oracle` or a function from a
-            `tfmp.joint.DiscreteNetwork` to a number; or a `tfmp.joint.CostGradient` that says how it is learned.
+            `tfmp.joint.DiscreteNetwork` to a number; or a `tfmp.joint.CostGradient` that estimates it.
         settings: `tfmp.joint.JointSettings`.
-        optimizers: Those of the weights and of the controller.
+        optimizers: A pair: the optimizers of the weights and of the controller.
         loss: Function of labels and logits to a scalar; cross-entropy by default, without label smoothing.
         backup_dir: Folder for the state after each epoch, from which a killed search resumes. Starting again with the
             same arguments resumes after the last complete epoch, also with more epochs, and gives the result of an
@@ -55,8 +55,8 @@ class JointSearch:
         trainer: The `JointTrainer`, which holds the supernet, the controller and their optimizers.
         supernet: The model; its inputs are images and choices.
         logits: `[rows, width]` variable of the controller, in the order of `tfmp.joint.Categoricals`.
-        history: One dict for each epoch: `loss`; `validation_loss` and `expected_cost` (by the target), None before the
-            controller learns; `entropy` (mean over the choices, 1 is undecided); `temperature`.
+        history: One dict for each epoch: `loss`; `validation_loss` and `expected_cost` (as a share of the target), None
+            before the controller learns; `entropy` (mean over the choices, 1 is undecided); `temperature`.
 
     Raises:
         ValueError: If the target is not positive, or the cost is not a sum over layers.
@@ -93,7 +93,7 @@ class JointSearch:
         self.history: list[dict[str, Any]] = []
         self._backup = JointBackup(backup_dir, self.trainer, self.cost_gradient)
         both = {"weights": self.weights_optimizer, "controller": self.controller_optimizer}
-        self._optimizers = described(both)  # as they are now: callbacks may move a rate
+        self._optimizers = described(both)  # their current configuration: callbacks may change a rate
         self._start_weights = None
 
     @property
@@ -122,18 +122,18 @@ class JointSearch:
         seed: int = 0,
         report: Callable[[dict[str, Any]], Any] | None = None,
     ) -> list[dict[str, Any]]:
-        """Searches.
+        """Runs the search.
 
         An epoch passes once over both parts; the controller's steps are spread evenly among those of the weights.
 
         Args:
             training: Images and labels as a pair of arrays, which are shuffled by (seed, epoch); batches of them, a
-                `keras.utils.PyDataset` or `tf.data.Dataset` for example; or a function of the epoch to such batches.
+                `keras.utils.PyDataset` or `tf.data.Dataset` for example; or a function from the epoch to such batches.
             validation: Other data in the same form, from which the controller learns.
             epochs: Total number of epochs, including those before a resumption.
             batch_size: Batch size of arrays.
             seed: Integer, for samples and shuffling.
-            report: Function that is called with the entry of `history` after each epoch, `print` for example.
+            report: Function that is called after each epoch with its entry of `history`, `print` for example.
 
         Returns:
             `history`.
@@ -201,7 +201,7 @@ class JointSearch:
         }
 
     def _move_logits(self, gradient, seed):
-        """Moves the logits by the gradient of the validation loss and that of the cost; returns the expected cost."""
+        """Updates the logits by the gradients of the validation loss and the cost; returns the expected cost."""
         cost = self.cost_gradient.estimate(self.trainer.logit_values(), seed)
         if cost.expected > self.target or self.settings.two_sided:
             sign = np.sign(cost.expected - self.target)
@@ -213,8 +213,8 @@ class JointSearch:
         check_variables((*self.supernet.variables, self.logits), when=when, backup=self._backup)
 
     def _identity(self, training, validation, seed, batch_size):
-        """What a backup must share with the search that takes it up, as JSON."""
-        if self._start_weights is None:  # the weights move, but the search remains the same
+        """Returns JSON that must be equal in a backup and the search that resumes it."""
+        if self._start_weights is None:  # the weights change, but the search remains the same
             floats = (value for value in map(value_of, self.supernet.variables) if value.dtype.kind == "f")
             self._start_weights = array_digest(*floats, value_of(self.logits))
         identity = {
@@ -240,17 +240,17 @@ class JointSearch:
 
         Args:
             samples: 0 for the most probable candidate of every choice, at any cost. Otherwise the number of networks
-                that are drawn in addition; the best of those within the target is returned.
-            spend: Smallest share of the target that they must cost, to compare networks at equal cost. If the choices
-                are not decided, such networks may be far from the most probable one.
+                that are sampled in addition; the best of those within the target is returned.
+            spend: Smallest share of the target that they must cost, to compare networks at equal cost. If choices are
+                still undecided, such networks may differ much from the most probable one.
             validation: Images and labels, as in `fit`. The best network is the one with the lowest loss on them in the
                 supernet. Their batches are kept in memory. Without them, the most probable network is the best.
             batch_size: Batch size of arrays.
-            seed: Integer, for the draws and the order of arrays.
+            seed: Integer, for the samples and the order of arrays.
 
         Raises:
-            ValueError: If no drawn network is within the target and spends its share, `spend` is not from 0 to below 1,
-                or `validation` has no batch.
+            ValueError: If no network is within the target and costs that share, `spend` is not from 0 to below 1, or
+                `validation` has no batch.
         """
         check_integer("samples", samples, at_least=0)
         check_number("spend", spend, at_least=0, below=1, hint="It is a share of the target")
@@ -279,7 +279,7 @@ class JointSearch:
         return dataclasses.replace(network, provenance=provenance)
 
     def restricted_loss(self, network: DiscreteNetwork, batches: Any) -> float:
-        """Returns the mean loss of the supernet as one network, with the statistics of each batch."""
+        """Returns the mean loss of the supernet restricted to one network, with the statistics of each batch."""
         return self.trainer.restricted_loss(network, batches)
 
     def probabilities(self) -> np.ndarray:

@@ -16,10 +16,10 @@ class JointSettings:
     Args:
         order: `"first"`, or `"second"` for a controller gradient through a step of the weights.
         penalty: Weight of the cost above the target: penalty * max(0, E[cost] / target - 1) is added to the loss.
-        two_sided: True to also penalize a cost below the target, so that the search spends the whole target.
+        two_sided: True to also penalize a cost below the target, so that the search uses the whole target.
         temperature: Temperature of the Gumbel-softmax samples in the first epoch.
         temperature_decay: The temperature is multiplied by exp(-temperature_decay) after each epoch.
-        weight_epochs: Number of first epochs that train only weights.
+        weight_epochs: Number of epochs at the start that only train weights.
         samples: `"soft"`, mixtures of the candidates, or `"hard"`, one candidate each with the gradient of the mixture.
 
     Raises:
@@ -48,5 +48,5 @@ class JointSettings:
         check_integer("weight_epochs", self.weight_epochs, at_least=0)
 
     def temperature_in(self, epoch: int) -> float:
-        """The temperature in an epoch, counted from 0."""
+        """Returns the temperature in an epoch, counted from 0."""
         return self.temperature * math.exp(-self.temperature_decay * epoch)

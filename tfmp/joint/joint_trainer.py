@@ -21,22 +21,22 @@ from tfmp.relaxation.relaxed_choice import gumbel_sample
 def validation_gradient(loss, weights, logits, training, validation, *, order="first", step_size=None):
     """Returns the validation loss and its gradient for the controller's logits (eq. 4 to 6, one sample).
 
-    `"first"` takes the weights as they are, just moved by a training step, and ignores that the step depended on the
-    logits. `"second"` takes a step of gradient descent on a copy, w' = w - step_size d L_train / d w, and goes through
-    it:
+    `"first"` uses the weights after the last training step, and ignores that this step depended on the logits.
+    `"second"` takes a step of gradient descent on a copy, w' = w - step_size d L_train / d w, and differentiates
+    through it:
 
         d L_val(w', a) / d logits - step_size d/d logits <d L_train(w, a) / d w, v>,  v = d L_val(w', a) / d w'
 
-    The weights are afterwards what they were.
+    The weights are restored afterwards.
 
     Args:
         loss: Function of a batch and the logits to a scalar tensor; it draws the same sample each time.
-        weights: Variables that training moves.
+        weights: Variables that training updates.
         logits: `[rows, width]` tensor.
-        training: A batch of the training part, which `"second"` reads.
-        validation: A batch of the validation part.
+        training: A batch of training data, used by `"second"`.
+        validation: A batch of validation data.
         order: `"first"` or `"second"`.
-        step_size: Of the step on the copy.
+        step_size: Size of the step on the copy.
 
     Returns:
         A scalar tensor, and a tensor like `logits`.
@@ -71,12 +71,12 @@ def validation_gradient(loss, weights, logits, training, validation, *, order="f
 
 
 class JointTrainer:
-    """Holds a supernet and the logits of its controller, and takes their steps.
+    """Holds a supernet and the logits of its controller, and runs their training steps.
 
     Args:
         categoricals: The choices of the search space.
         settings: The settings of the search.
-        optimizers: Those of the weights and of the controller, None for the defaults.
+        optimizers: The optimizers of the weights and of the controller, None for the defaults.
         loss: Function of labels and logits to a scalar.
 
     Attributes:
@@ -104,40 +104,40 @@ class JointTrainer:
 
     @property
     def variables(self) -> list[Any]:
-        """All variables, in a fixed order."""
+        """Returns all variables, in a fixed order."""
         optimizers = self.weights_optimizer, self.controller_optimizer
         return [*self.supernet.variables, self.logits, *(v for each in optimizers for v in each.variables)]
 
     def logit_values(self) -> np.ndarray:
-        """`[rows, width]` float64."""
+        """The logits, `[rows, width]` float64."""
         return np.asarray(tf.convert_to_tensor(self.logits), np.float64)
 
     def train_weights(self, batch: Any, *, seed: Any, temperature: float) -> float:
-        """Moves the supernet's weights on a training batch under a sample of the controller; returns the loss."""
+        """Updates the supernet's weights on a training batch under a sample of the controller; returns the loss."""
         return self._weights_step(*as_tensors(batch), self._noise(seed), _scalar(temperature))
 
     def gradient(
         self, training: Any, validation: Any, *, seed: Any, temperature: float, step_size: float | None = None
     ) -> tuple[Any, Any]:
-        """Returns the validation loss under a sample and its gradient for the logits, see `validation_gradient`.
+        """Returns the validation loss under a sample, and its gradient for the logits; see `validation_gradient`.
 
         Args:
-            training: A training batch, the last that moved the weights.
+            training: The training batch of the last weight update.
             validation: A validation batch.
-            seed: Of the sample.
-            temperature: Of the sample.
-            step_size: Of the step on a copy of the weights; by default the learning rate of the weights.
+            seed: Seed of the sample.
+            temperature: Temperature of the sample.
+            step_size: Size of the step on a copy of the weights; by default their learning rate.
         """
         step_size = tf.convert_to_tensor(self.weights_optimizer.learning_rate) if step_size is None else step_size
         batches = as_tensors(training), as_tensors(validation)
         return self._controller_gradient(*batches, self._noise(seed), _scalar(temperature), _scalar(step_size))
 
     def move_logits(self, gradient: Any) -> None:
-        """Moves the logits by a gradient, `[rows, width]`."""
+        """Updates the logits by a gradient, `[rows, width]`."""
         self.controller_optimizer.apply([tf.constant(gradient, tf.float32)], [self.logits])
 
     def restricted_loss(self, network: DiscreteNetwork, batches: Any) -> float:
-        """Returns the mean loss of the supernet as one network, with the statistics of each batch."""
+        """Returns the mean loss of the supernet restricted to one network, with the statistics of each batch."""
         choices = tf.constant(self._categoricals.one_hot(self._categoricals.indices(network)))
         with restoring(self.supernet.non_trainable_variables):
             losses = [self._loss_of(*as_tensors(batch), choices) for batch in iterate(batches)]
@@ -181,7 +181,7 @@ class JointTrainer:
 
 
 def _optimizers(given):
-    # Little momentum for the controller: it would carry the cost far below the target, where nothing stops it.
+    # Low momentum for the controller: more would move the cost far below the target, where no penalty stops it.
     if given is None:
         return keras.optimizers.SGD(0.05, momentum=0.9), keras.optimizers.Adam(0.02, beta_1=0.5)
     check_instance("optimizers", given, (list, tuple), "a pair, of the weights and of the controller")

@@ -1,4 +1,4 @@
-"""A cost oracle: any function from a network to a number, with a cache."""
+"""Cost oracles: functions from a network to a number, with a cache."""
 
 import concurrent.futures
 import functools
@@ -20,14 +20,14 @@ from tfmp.joint.oracle_worker import OracleFailure, OracleWorker
 
 
 class Oracle:
-    """Computes costs of networks by a function, which is called once per network.
+    """Computes costs of networks with a function that is called once per network.
 
     If the function raises, returns a number that is not finite, kills its process or takes too long, it is called
     again. If it fails each time, the error names the network. Earlier results are kept.
 
     Args:
         function: Function from a `DiscreteNetwork` to a number. With workers it must be picklable: a function or object
-            of a module, not a lambda. The program then needs `if __name__ == "__main__":`, because workers import it.
+            in a module, not a lambda. The program then needs `if __name__ == "__main__":`, because workers import it.
         workers: Number of parallel processes; 0 to call the function in this process.
         timeout_seconds: Time after which a worker is killed and a new one started; None for no limit.
         retries: Number of retries for a network that failed.
@@ -98,7 +98,7 @@ class Oracle:
                 for future in concurrent.futures.as_completed(asked):
                     self._learn(*future.result())
             except BaseException:
-                threads.shutdown(cancel_futures=True)  # it waits for those that are being asked
+                threads.shutdown(cancel_futures=True)  # waits for running calls
                 for future in asked:
                     if not future.cancelled() and future.exception() is None:
                         self._learn(*future.result())
@@ -116,7 +116,7 @@ class Oracle:
         for attempt in range(self.retries + 1):
             try:
                 return ask()
-            except Exception as error:  # whatever the user's function raises
+            except Exception as error:  # the user's function may raise anything
                 if attempt == self.retries:
                     raise ValueError(
                         f"The oracle gave no number for a network, asked {attempt + 1} times. The last reason: "
@@ -130,16 +130,16 @@ class Oracle:
         return float(number)
 
     def close(self) -> None:
-        """Ends the workers; the next call starts them again."""
+        """Stops the workers; the next call starts new ones."""
         for worker in self.workers:
             worker.end()
 
 
 def _read_cache(path):
-    """The answers in a file; a last line that a killed run left half-written is taken off.
+    """Returns the results in a cache file; removes an incomplete last line of a killed run.
 
     Raises:
-        ValueError: If it is another file.
+        ValueError: If it is not a cache file.
     """
     try:
         text = read_text(path)
@@ -167,7 +167,7 @@ def _answer(line):
 def _check_picklable(function):
     try:
         pickle.dumps(function)
-    except Exception as error:  # whatever the parts of an object raise
+    except Exception as error:  # pickling an object may raise anything
         raise TypeError(
             "With `workers` an oracle must be picklable: a function of a module, or an object of a class of one. "
             f"Received: {function!r} ({error}). Move it to the top of a module, or take `workers=0`."
@@ -175,7 +175,7 @@ def _check_picklable(function):
 
 
 def key(network: DiscreteNetwork) -> str:
-    """A short name that no other network has, whatever the candidates of its space."""
+    """Returns a short name that identifies a network, independently of the candidates of its space."""
     choices = (str(choice).replace(" ", "") for choice in network.choices)
     return " ".join([_digest(network.space), *choices])
 

@@ -1,4 +1,4 @@
-"""A process that evaluates an oracle and can be stopped."""
+"""Worker processes that evaluate an oracle and can be stopped."""
 
 import contextlib
 import multiprocessing
@@ -8,17 +8,17 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-_START_SECONDS = 600  # in which a process imports what it needs
+_START_SECONDS = 600  # time for a process to import its modules
 _SAFE_PATH = "PYTHONSAFEPATH"
-_ENVIRONMENT = threading.Lock()  # workers are started from several threads
+_ENVIRONMENT = threading.Lock()  # workers are started by several threads
 
 
 class OracleFailure(Exception):
-    """Why an oracle gave no number; `Oracle` catches it."""
+    """The reason why an oracle returned no number; `Oracle` catches it."""
 
 
 class OracleWorker:
-    """A process of its own for a function that may hang or die. It starts when it is first asked.
+    """A separate process for a function that may hang or crash. It starts with the first call.
 
     Args:
         function: A picklable function of one argument.
@@ -30,10 +30,10 @@ class OracleWorker:
         self._connection: Any = None
 
     def ask(self, argument: Any, timeout_seconds: float | None = None) -> Any:
-        """Returns what the function returns.
+        """Returns the result of the function.
 
         Raises:
-            OracleFailure: If it raised, died or took longer; the process of the last two is gone then.
+            OracleFailure: If it raised an error, crashed or took too long; in the last two cases the process has ended.
         """
         try:
             if self._process is None:
@@ -51,7 +51,7 @@ class OracleWorker:
         return answer
 
     def _start(self):
-        # Not a fork: the threads of TensorFlow, which this process may have, do not survive one.
+        # Not a fork: threads of TensorFlow in this process would not survive it.
         context = multiprocessing.get_context("spawn")
         connection, other = context.Pipe()
         process = context.Process(target=_serve, args=(other, self.function), daemon=True)
@@ -59,7 +59,7 @@ class OracleWorker:
             process.start()
         self._process, self._connection = process, connection
         try:
-            self._received(_START_SECONDS)  # no timeout of an answer should count what it imports
+            self._received(_START_SECONDS)  # a timeout must not include the time for imports
         except EOFError as error:
             raise OracleFailure(
                 "its process died before it was asked: it could not import the program or the function, see its error "
@@ -72,7 +72,7 @@ class OracleWorker:
         return self._connection.recv()
 
     def end(self) -> None:
-        """Ends the process, whatever it does."""
+        """Kills the process."""
         if self._process is not None:
             self._process.kill()
             self._process.join()
@@ -82,7 +82,7 @@ class OracleWorker:
 
 @contextlib.contextmanager
 def _safe_path():
-    """Lets processes start without the current folder on their path, before they take over the path of this one."""
+    """Starts processes without the current folder in `sys.path`, until they receive the path of this process."""
     with _ENVIRONMENT:
         before = os.environ.get(_SAFE_PATH)
         os.environ[_SAFE_PATH] = "1"
@@ -104,6 +104,6 @@ def _serve(connection, function):
             return
         try:
             answer = True, float(function(argument))
-        except Exception:  # whatever the user's function raises is told in words, for it may not be picklable
+        except Exception:  # errors of the user's function are passed on as text, because they may not be picklable
             answer = False, traceback.format_exc(limit=-3)
         connection.send(answer)

@@ -22,7 +22,7 @@ class Stage:
 
     Args:
         channels: Output channels of every block.
-        strides: Step of the first block; the others have 1.
+        strides: Strides of the first block; the others have 1.
         repeats: Number of blocks.
 
     Raises:
@@ -55,14 +55,14 @@ TABLE_1 = (
 
 @dataclasses.dataclass(frozen=True)
 class BlockPlace:
-    """Where a searched block stands, and what it may become.
+    """The position of a searched block, and its candidates.
 
     Args:
         name: Prefix of its layers' names.
         in_channels, out_channels: Channels of its input and output.
-        strides: Step of its depthwise convolution.
+        strides: Strides of its depthwise convolution.
         input_size: Height and width of its input, which is square.
-        candidates: Its candidates; `skip` is `(False,)` where input and output disagree in shape.
+        candidates: Its candidates; `skip` is `(False,)` if its input and output differ in shape.
     """
 
     name: str
@@ -87,21 +87,21 @@ class BlockPlace:
 class SearchSpace:
     """A macro-architecture of mobile inverted bottlenecks, and the candidates of each block.
 
-    A 3x3 convolution, stages of blocks, a 1x1 convolution, the mean over positions and a classifier. Blocks choose
-    whether they exist, their expansion, the size of their depthwise kernel and the bits of their convolutions, each
-    independently; what is not a block has 8 bits. The defaults are the published space for ImageNet.
+    A 3x3 convolution, stages of blocks, a 1x1 convolution, the mean over positions and a classifier. For each block it
+    is searched whether it is skipped, its expansion, the size of its depthwise kernel and the bits of its convolutions,
+    all independently. Other layers have 8 bits. The defaults are the published space for ImageNet.
 
     Args:
-        stages: The rows, `Stage` or what makes one.
+        stages: The rows: `Stage`s, or tuples of their arguments.
         candidates: `BlockCandidates` of every block, or a sequence of one per block.
         image_size: Height and width of the images.
         num_classes: Number of logits.
-        stem: Channels and step of the first convolution.
+        stem: Channels and strides of the first convolution.
         last_channels: Channels of the last convolution.
 
     Raises:
         ValueError: If a number is not a positive integer, the candidates are not one per block, a block must be skipped
-            where input and output disagree in shape, or one of several kernels is smaller than a block's step.
+            although its input and output differ in shape, or one of several kernels is smaller than a block's strides.
 
     Example:
         >>> space = SearchSpace([Stage(16), Stage(24, 2, 2)], image_size=32, num_classes=10, stem=(16, 1))
@@ -142,7 +142,7 @@ class SearchSpace:
 
     @functools.cached_property
     def blocks(self) -> tuple[BlockPlace, ...]:
-        """Every block, in order."""
+        """All blocks, in order."""
         places = []
         channels, size = self.stem[0], -(-self.image_size // self.stem[1])
         per_block = self.candidates
@@ -161,18 +161,18 @@ class SearchSpace:
 
     @property
     def num_networks(self) -> int:
-        """How many different networks there are."""
+        """The number of different networks."""
         return math.prod(block.candidates.num_choices for block in self.blocks)
 
     def with_bits(self, *bits: int) -> "SearchSpace":
-        """The same architectures with other candidates for the bits of every convolution of the blocks."""
+        """Returns the space with other candidates for the bits of all convolutions of the blocks."""
         changed = tuple(
             dataclasses.replace(block.candidates, pointwise_bits=bits, depthwise_bits=bits) for block in self.blocks
         )
         return dataclasses.replace(self, candidates=changed)
 
     def with_architecture(self, network: "DiscreteNetwork") -> "SearchSpace":
-        """The same bits for the one architecture of a `DiscreteNetwork`, of this space or one with as many blocks."""
+        """Returns the space with the architecture of a network of as many blocks, and the same bits."""
         if not hasattr(network, "choices"):
             raise TypeError(f"`network` must be a `DiscreteNetwork`. Received: {received(network)}")
         if len(network.choices) != len(self.blocks):
@@ -186,7 +186,7 @@ class SearchSpace:
         return dataclasses.replace(self, candidates=fixed)
 
     def as_dict(self) -> dict[str, Any]:
-        """The arguments, nested, ready for JSON."""
+        """Returns the arguments as nested dicts and lists, for JSON."""
         return dataclasses.asdict(self)
 
     def to_json(self, path: str | os.PathLike | None = None, *, overwrite: bool = False) -> str:
@@ -195,10 +195,10 @@ class SearchSpace:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> "SearchSpace":
-        """Makes a space from what `as_dict` returned, or from some of its entries.
+        """Returns a space from the result of `as_dict`, or from some of its entries.
 
         Raises:
-            ValueError: If an entry is unknown or no space can be made of it.
+            ValueError: If an entry is unknown or has a wrong value.
         """
         check_instance("content", content, dict, "a dict, as `SearchSpace.as_dict` returns it")
         return built_from(cls, {key: value for key, value in content.items() if key not in ("format", "version")})
@@ -208,7 +208,7 @@ class SearchSpace:
         """Reads a space from a path or from the JSON text itself.
 
         Raises:
-            ValueError: If it is no space, or one of a newer version.
+            ValueError: If it is not a search space, or has a newer version.
         """
         return _RECORD.read(source, cls.from_dict)
 

@@ -16,7 +16,7 @@ from tfmp.search.search_settings import check_bits
 
 
 class ChoiceQuantizerMixin(KerasMixin):
-    """Quantizes an activation to a mixture of bits whose weights the caller gives.
+    """Quantizes an activation to a mixture of bits with weights that the caller gives.
 
     All candidates share one moving range.
 
@@ -43,7 +43,7 @@ class ChoiceQuantizerMixin(KerasMixin):
         Args:
             inputs: The tensor.
             weights: `[candidates]`, summing to 1.
-            observed: What the range follows while training, if not `inputs`: values as large as the tensor's.
+            observed: Values that the range follows while training; by default `inputs`.
             training: Python boolean.
         """
         if training:
@@ -55,12 +55,12 @@ class ChoiceQuantizerMixin(KerasMixin):
 
 
 def chosen_maximum(values: Tensor, sizes: Sequence[int], weights: Tensor) -> Tensor:
-    """The expected maximum over the first channels, whose number is chosen.
+    """Returns the expected maximum over the first channels, under a choice of their number.
 
-    With one choice certain it is what the network of that choice sees, whatever the other channels hold.
+    If one choice is certain, it is the maximum in the network of that choice; other channels do not matter.
 
     Args:
-        values: Tensor that is not negative, channels last.
+        values: Non-negative tensor, channels last.
         sizes: Numbers of channels, one per candidate.
         weights: `[candidates]`, summing to 1.
 
@@ -72,22 +72,22 @@ def chosen_maximum(values: Tensor, sizes: Sequence[int], weights: Tensor) -> Ten
 
 
 class SearchedBlockMixin(KerasMixin):
-    """A mobile inverted bottleneck that is every block of its candidates at once.
+    """A mobile inverted bottleneck that computes a mixture of all its candidates.
 
-    There is one kernel for each of its convolutions, those of the largest candidate: small depthwise kernels are the
-    centre of the largest, few channels are the first of them. Parts and bits are mixed in the kernels and in the
-    inputs, so that the block costs three convolutions whatever the number of candidates. Weights and inputs are always
-    quantized: kernels from their maximum for each output channel, inputs from a moving range.
+    Each of its convolutions has one kernel, that of the largest candidate: smaller depthwise kernels are the centre of
+    the largest, and fewer channels are its first ones. Architectures and bits are mixed in the kernels and inputs, so
+    the block needs three convolutions for any number of candidates. Weights and inputs are always quantized: kernels by
+    their maximum per output channel, inputs by a moving range.
 
-    With a one-hot choice it computes what the block of that choice does. Hidden channels that are not chosen are
-    computed too, but read by nobody: normalization and depthwise convolution keep channels apart, the projection's
-    kernel is zero there, and ranges leave them out.
+    With a one-hot choice it computes the block of that choice. Hidden channels that are not chosen are computed too,
+    but have no effect: normalization and depthwise convolution do not mix channels, the projection's kernel is zero
+    there, and ranges ignore them.
 
     Args:
         place: `tfmp.joint.BlockPlace`, or its fields as a dict.
-        first_row: Where its five choices start among the rows of `choices`.
+        first_row: Index of the first of its five rows in `choices`.
 
-    Input: the images' tensor, and `choices`, `[rows, width]`: weights that sum to 1 over the candidates of each row.
+    Inputs: the images, and `choices`, `[rows, width]`: weights that sum to 1 over the candidates of each row.
     """
 
     def __init__(self, place, *, first_row=0, **kwargs):
@@ -109,7 +109,7 @@ class SearchedBlockMixin(KerasMixin):
         ):
             setattr(self, f"{part}_range", self.make_range(bits, signed=signed, name=f"{part}_range"))
             setattr(self, f"{part}_bn", self.make_normalization(name=f"{part}_bn"))
-        if place.is_residual:  # what an addition reads is stored at 8 bits
+        if place.is_residual:  # inputs of additions are stored at 8 bits
             self.input_quantizer = self.make_quantizer(name="input_quantizer")
             self.output_quantizer = self.make_quantizer(name="output_quantizer")
 

@@ -35,7 +35,7 @@ class SearchedBlock(Statistics, SearchedBlockMixin, keras.layers.Layer):  # noqa
 
 
 def supernet(space: SearchSpace) -> KerasModel:
-    """Returns the model that is every network of a space.
+    """Returns the supernet, a model that contains every network of a space.
 
     It computes logits from two inputs: images, and choices `[rows, width]`, the weights of the candidates as
     `tfmp.joint.Categoricals` orders them. Its number of weights is that of the largest network.
