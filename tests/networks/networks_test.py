@@ -41,7 +41,7 @@ def test_every_network_is_tested():
 
 
 SMALL = {"alexnet": 67, "inception_v3": 75, "digits_cnn": 8}
-SAME_CODE = ("resnet26", "resnet32", "resnet38", "resnet44", "resnet50_cifar")  # as the other depths
+SAME_CODE = ("resnet26", "resnet32", "resnet38", "resnet44", "resnet50_cifar", "resnet56", "mobilenet_v2_cifar")
 
 
 @pytest.fixture(autouse=True)
@@ -83,11 +83,11 @@ def test_arguments_change_what_they_say(name):
 @pytest.mark.parametrize(
     ("name", "width", "megabits", "tolerance"),
     [
-        pytest.param("resnet50", 1.0, 204.18, 0.01, marks=pytest.mark.slow),
-        pytest.param("resnet50", 0.5, 102.87, 0.05, marks=pytest.mark.slow),
+        ("resnet50", 1.0, 204.18, 0.01),
+        ("resnet50", 0.5, 102.87, 0.05),
         ("resnet50", 0.25, 63.85, 0.02),
-        pytest.param("mobilenet_v2", 1.0, 27.50, 0.01, marks=pytest.mark.slow),
-        pytest.param("mobilenet_v2", 0.5, 15.44, 0.01, marks=pytest.mark.slow),
+        ("mobilenet_v2", 1.0, 27.50, 0.01),
+        ("mobilenet_v2", 0.5, 15.44, 0.01),
         ("mobilenet_v2", 0.25, 11.99, 0.01),
     ],
 )
