@@ -72,6 +72,7 @@ def test_every_call_takes_any_number_of_samples(framework, tmp_path):
     assert table.conditions["batch_size"] == BATCH
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("framework", [keras, pytest.param(tf_keras, marks=pytest.mark.slow)])
 def test_layers_that_take_whole_batches_alone(framework, tmp_path):
     relaxed = tfmp.relax(make(framework, whole_only=True), calibration=X, **OPTIONS)

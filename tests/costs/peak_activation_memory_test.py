@@ -190,6 +190,7 @@ def test_prices_are_those_of_the_layers_at_the_peak(relaxed):
     np.testing.assert_allclose(prices["behind"][0] / prices["behind"][0, 0], [1, 1.5, 4])
 
 
+@pytest.mark.slow
 def test_a_search_meets_a_peak(relaxed):
     model = keras.models.clone_model(relaxed)
     model.set_weights(relaxed.get_weights())

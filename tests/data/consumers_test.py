@@ -194,6 +194,7 @@ def test_the_tuner(form):
     np.testing.assert_array_equal(targets, LABELS[:10])
 
 
+@pytest.mark.slow
 def test_distillation_and_search_fit_what_the_tuner_hands_over():
     batches = LABELLED["function"]
     training = tfmp.distill(tfmp.relax(build(), weight_bits=(2, 4), activation_bits=3), build())

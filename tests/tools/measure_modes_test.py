@@ -3,9 +3,12 @@ import pathlib
 import subprocess
 import sys
 
+import pytest
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
+@pytest.mark.slow
 def test_prints_a_row_for_each_number_of_bits():
     command = [sys.executable, str(ROOT / "tools" / "measure_modes.py"), "digits_cnn", "--bits=4,2", "--runs=2"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}

@@ -57,7 +57,7 @@ def test_updates_are_those_of_the_two_optimizers():
     assert int(optimizer.iterations) == int(optimizer.selection_optimizer.iterations) == 1
 
 
-@pytest.mark.default_cases("model.h5")
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["model.keras", "model.h5"])
 def test_saved_with_the_model_it_goes_on_as_before(tmp_path, name):
     model = model_of_two()
