@@ -9,7 +9,7 @@ import pytest
 
 from tfmp.tuner import WorkerPool, worker_pool
 
-PROCESS = str(pathlib.Path(worker_pool.__file__).with_name("tuner_process.py"))
+PROCESS = worker_pool.__file__
 
 PROGRAM = """
     import os, pathlib, sys, time
