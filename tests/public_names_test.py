@@ -1,5 +1,7 @@
 """The names that users write are importable and documented."""
 
+import ast
+import dataclasses
 import inspect
 import types
 
@@ -114,12 +116,33 @@ def test_name_is_documented(name):
     if name not in NAMES or not inspect.signature(value).parameters:
         return
     described = text.partition("Args:")[2]
-    if "The settings of `tfmp.search.SearchSettings`" in described:
-        described += inspect.getdoc(tfmp.search.SearchSettings)
     for parameter in inspect.signature(value).parameters.values():
         if parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
             assert parameter.name in described, f"`{parameter.name}` of {name} is not explained"
     assert described
+
+
+LAYERS = [name for name in tfmp.layers.__all__ if name.startswith("MixedPrecision")]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [f"{module}.{name}" for module in ("layers", "keras2") for name in LAYERS]
+    + ["tfmot.MixedPrecisionQuantizeConfig", "tfmot.MixedPrecisionQuantizeScheme"],
+)
+def test_docstring_has_every_setting_with_its_default(name):
+    """The text stands once, in `SearchSettings`; `help` of a class shows it."""
+    described = " ".join(inspect.getdoc(resolve(name)).split())
+    assert "**settings" not in described
+    is_layer = not name.startswith("tfmot")
+    for field in dataclasses.fields(tfmp.search.SearchSettings):
+        default = None if field.name == "signed_input" and not is_layer else field.default
+        entry = described.partition(f" {field.name}: ")[2].partition("Default: ")
+        assert bool(entry[0]) == (is_layer or field.name != "coupled")
+        if entry[0]:
+            assert ast.literal_eval(entry[2].split("`")[1]) == default
+    kernel = "If True, the candidates quantize one kernel (EdMIPS, eq. 16); otherwise each has its own"
+    assert kernel in described and kernel in " ".join(inspect.getdoc(tfmp.search.SearchSettings).split())
 
 
 def typed():

@@ -8,7 +8,7 @@ from tfmp.bindings.tfmot.mixed_precision_quantize_config import MixedPrecisionQu
 from tfmp.bindings.tfmot.mixed_precision_quantize_scheme import QuantizeSchemeBase
 from tfmp.bindings.tfmot.mixed_precision_quantize_wrapper import MixedPrecisionQuantizeWrapper
 from tfmp.graph import Graph
-from tfmp.search.search_settings import SearchSettings
+from tfmp.search.search_settings import SearchSettings, document_settings
 from tfmp.transform.edits.annotated import with_annotated_layers
 
 __all__ = [
@@ -20,17 +20,17 @@ __all__ = [
 
 
 class MixedPrecisionQuantizeScheme(QuantizeSchemeBase):
-    """Applies annotations so that layers quantize their own inputs, each by a choice among bits.
+    """Quantizes annotated layers so that the bits of their kernels and inputs are searched.
 
-    Layers annotated with a configuration of TFMOT are quantized by TFMOT; those with a kernel that are annotated
-    without one choose among the bits given here. If every layer with a kernel is annotated, the model becomes a network
-    of integers as `tfmp.relax` makes it: what it stores between layers gets 8-bit quantizers.
+    Layers annotated with a configuration of TFMOT are quantized by TFMOT. Layers with a kernel that are annotated
+    without a configuration get these candidates. If every layer with a kernel is annotated, the tensors that an integer
+    network stores between layers get 8-bit quantizers, as in `tfmp.relax`.
 
     Args:
-        weight_bits, activation_bits: As in `tfmp.search.SearchSettings`.
         first_and_last: `"int8"`, `"float"` or `"search"`, for layers annotated without a configuration; as in
-            `tfmp.relax`.
-        **settings: Others of these settings, but for `coupled`.
+            `tfmp.relax`. Default: `"int8"`.
+        signed_input: True if the input can be negative; None derives it from the model. Default: `None`.
+        **settings: The other settings of `tfmp.search.SearchSettings`, except `coupled`.
 
     Raises:
         ValueError: If bits are out of the quantizer's range, or a name is unknown.
@@ -67,3 +67,6 @@ class MixedPrecisionQuantizeScheme(QuantizeSchemeBase):
             theirs=theirs,
             stored=stored,
         )
+
+
+document_settings(MixedPrecisionQuantizeScheme, omit=["coupled"])

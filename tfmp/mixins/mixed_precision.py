@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tfmp.annotations import KerasLayer, KerasMixin, Tensor
 from tfmp.checks import check_flag, check_integer
-from tfmp.search.search_settings import SearchSettings, shows_settings
+from tfmp.search.search_settings import SearchSettings, document_settings, shows_settings
 
 
 class MixedPrecisionMixin(KerasMixin):
@@ -27,6 +27,10 @@ class MixedPrecisionMixin(KerasMixin):
     """
 
     channel_axes: tuple[int, ...] = (-1,)
+
+    def __init_subclass__(cls, **arguments: Any):
+        super().__init_subclass__(**arguments)
+        document_settings(cls)
 
     @shows_settings
     def __init__(self, *args: Any, num_calls: int = 1, **kwargs: Any):

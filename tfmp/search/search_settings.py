@@ -2,6 +2,8 @@
 
 import dataclasses
 import inspect
+import re
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -23,7 +25,7 @@ class SearchSettings:
         quantizer: A quantizer, or a pair (weights, activations): a name of `tfmp.quantizers.names()`, a subclass of
             `tfmp.quantizers.Quantizer` or an instance, whose bits and sign do not count.
         signed_input: True if the input can be negative. False if it cannot, as after a ReLU: it is clipped at 0. None
-            where the model around the layer shows it.
+            derives it from the model; a layer needs True or False.
         relaxation: `"softmax"` (EdMIPS), `"annealed"` or `"gumbel"`.
         shared_range: If True, the candidates of a tensor share one learned range; otherwise each learns its own.
         shared_weights: If True, the candidates quantize one kernel (EdMIPS, eq. 16); otherwise each has its own (eq.
@@ -111,6 +113,39 @@ def shows_settings(function: Callable[..., Any]) -> Callable[..., Any]:
     ]
     function.__signature__ = signature.replace(parameters=[*parameters, kwargs])  # type: ignore[attr-defined]  # functions may have it
     return function
+
+
+_NO_BREAK = "\0"
+
+
+def document_settings(cls: type, *, omit: Sequence[str] = ()) -> None:
+    """Replaces the entry `**settings` in the docstring of a class by the `Args` of `SearchSettings`, with defaults.
+
+    Settings that the docstring describes itself keep their own entry.
+
+    Args:
+        cls: A class whose constructor takes settings as keywords.
+        omit: Names of settings that it does not take.
+    """
+    text = inspect.cleandoc(vars(cls).get("__doc__") or "")
+    if "\n    **settings: " not in text:
+        return
+    entries = []
+    wrapper = textwrap.TextWrapper(
+        116, initial_indent=" " * 4, subsequent_indent=" " * 8, break_long_words=False, break_on_hyphens=False
+    )
+    for field, meaning in zip(dataclasses.fields(SearchSettings), _meanings(), strict=True):
+        if field.name not in omit and not re.search(rf"^    {field.name}: ", text, re.MULTILINE):
+            default = f'"{field.default}"' if isinstance(field.default, str) else repr(field.default)
+            entry = f"{field.name}: {meaning} Default: `{default.replace(' ', _NO_BREAK)}`."
+            entries.append(wrapper.fill(entry).replace(_NO_BREAK, " "))
+    cls.__doc__ = re.sub(r"^    \*\*settings: .*(\n {8}.*)*", lambda _: "\n".join(entries), text, flags=re.MULTILINE)
+
+
+def _meanings() -> list[str]:
+    """Returns what the docstring of `SearchSettings` says about each setting, in order."""
+    described = inspect.cleandoc(SearchSettings.__doc__ or "").partition("Args:\n")[2].partition("\n\n")[0]
+    return [" ".join(entry.partition(": ")[2].split()) for entry in re.split(r"\n(?=    \w)", described)]
 
 
 def check_bits(bits: Any, name: str, quantizer: QuantizerLike, signed: bool) -> tuple[Quantizer, ...]:

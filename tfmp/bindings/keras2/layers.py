@@ -15,8 +15,9 @@ class MixedPrecisionConv2D(SelectingLayer, MixedPrecisionMixin, tf_keras.layers.
     See `tfmp.layers.MixedPrecisionConv2D`, the same layer for Keras 3, for what it computes and when to use it.
 
     Args:
-        filters, kernel_size: As in `tf_keras.layers.Conv2D`, like every argument that is not named here.
-        weight_bits, activation_bits, ...: The settings of `tfmp.search.SearchSettings`, and `num_calls`.
+        filters, kernel_size: As in `tf_keras.layers.Conv2D`, like all arguments that are not listed here.
+        num_calls: Number of calls of the layer in one forward pass. Default: `1`.
+        **settings: The settings of `tfmp.search.SearchSettings`.
 
     Example:
         >>> layer = MixedPrecisionConv2D(8, 3, weight_bits=(2, 4), activation_bits=(4,))
@@ -33,8 +34,9 @@ class MixedPrecisionConv1D(SelectingLayer, MixedPrecisionMixin, tf_keras.layers.
     """A 1D convolution of tf_keras that chooses the bits of its kernel and of its input.
 
     Args:
-        filters, kernel_size: As in `tf_keras.layers.Conv1D`, like every argument that is not named here.
-        weight_bits, activation_bits, ...: The settings of `tfmp.search.SearchSettings`, and `num_calls`.
+        filters, kernel_size: As in `tf_keras.layers.Conv1D`, like all arguments that are not listed here.
+        num_calls: Number of calls of the layer in one forward pass. Default: `1`.
+        **settings: The settings of `tfmp.search.SearchSettings`.
     """
 
     def operation(self, inputs: Tensor, kernel: Tensor) -> Tensor:
@@ -52,8 +54,9 @@ class MixedPrecisionDepthwiseConv2D(SelectingLayer, MixedPrecisionMixin, tf_kera
     """A depthwise convolution of tf_keras that chooses the bits of its kernel and of its input.
 
     Args:
-        kernel_size: As in `tf_keras.layers.DepthwiseConv2D`, like every argument that is not named here.
-        weight_bits, activation_bits, ...: The settings of `tfmp.search.SearchSettings`, and `num_calls`.
+        kernel_size: As in `tf_keras.layers.DepthwiseConv2D`, like all arguments that are not listed here.
+        num_calls: Number of calls of the layer in one forward pass. Default: `1`.
+        **settings: The settings of `tfmp.search.SearchSettings`.
     """
 
     channel_axes = (-2, -1)
@@ -78,8 +81,9 @@ class MixedPrecisionDepthwiseConv1D(SelectingLayer, MixedPrecisionMixin, tf_kera
     """A 1D depthwise convolution of tf_keras that chooses the bits of its kernel and of its input.
 
     Args:
-        kernel_size: As in `tf_keras.layers.DepthwiseConv1D`, like every argument that is not named here.
-        weight_bits, activation_bits, ...: The settings of `tfmp.search.SearchSettings`, and `num_calls`.
+        kernel_size: As in `tf_keras.layers.DepthwiseConv1D`, like all arguments that are not listed here.
+        num_calls: Number of calls of the layer in one forward pass. Default: `1`.
+        **settings: The settings of `tfmp.search.SearchSettings`.
     """
 
     channel_axes = (-2, -1)
@@ -107,8 +111,9 @@ class MixedPrecisionConv2DTranspose(SelectingLayer, MixedPrecisionMixin, tf_kera
     """A transposed 2D convolution of tf_keras that chooses its bits; `tfmp.relax` keeps it at 8.
 
     Args:
-        filters, kernel_size: As in `tf_keras.layers.Conv2DTranspose`, like every argument that is not named here.
-        weight_bits, activation_bits, ...: The settings of `tfmp.search.SearchSettings`, and `num_calls`.
+        filters, kernel_size: As in `tf_keras.layers.Conv2DTranspose`, like all arguments that are not listed here.
+        num_calls: Number of calls of the layer in one forward pass. Default: `1`.
+        **settings: The settings of `tfmp.search.SearchSettings`.
     """
 
     channel_axes = (-2,)
@@ -138,8 +143,9 @@ class MixedPrecisionDense(SelectingLayer, MixedPrecisionMixin, tf_keras.layers.D
     """A dense layer of tf_keras that chooses the bits of its kernel and of its input.
 
     Args:
-        units: As in `tf_keras.layers.Dense`, like every argument that is not named here.
-        weight_bits, activation_bits, ...: The settings of `tfmp.search.SearchSettings`, and `num_calls`.
+        units: As in `tf_keras.layers.Dense`, like all arguments that are not listed here.
+        num_calls: Number of calls of the layer in one forward pass. Default: `1`.
+        **settings: The settings of `tfmp.search.SearchSettings`.
     """
 
     def operation(self, inputs: Tensor, kernel: Tensor) -> Tensor:

@@ -24,9 +24,9 @@ class MixedPrecisionConv2D(SelectingLayer, MixedPrecisionMixin, keras.layers.Con
     candidate each, `weight_bits=(2,)`, it is a layer with fixed bits.
 
     Args:
-        filters, kernel_size: As in `keras.layers.Conv2D`, like every argument that is not named here.
-        weight_bits, activation_bits, ...: The settings of `tfmp.search.SearchSettings`.
-        num_calls: Number of calls of the layer in one forward pass.
+        filters, kernel_size: As in `keras.layers.Conv2D`, like all arguments that are not listed here.
+        num_calls: Number of calls of the layer in one forward pass. Default: `1`.
+        **settings: The settings of `tfmp.search.SearchSettings`.
 
     Attributes:
         weight_selector, activation_selector: Child layers with `bits`, `logits`, `probabilities()`, `expected_bits()`;
@@ -55,8 +55,9 @@ class MixedPrecisionConv1D(SelectingLayer, MixedPrecisionMixin, keras.layers.Con
     """A 1D convolution that chooses the bits of its kernel and of its input.
 
     Args:
-        filters, kernel_size: As in `keras.layers.Conv1D`, like every argument that is not named here.
-        weight_bits, activation_bits, ...: The settings of `tfmp.search.SearchSettings`, and `num_calls`.
+        filters, kernel_size: As in `keras.layers.Conv1D`, like all arguments that are not listed here.
+        num_calls: Number of calls of the layer in one forward pass. Default: `1`.
+        **settings: The settings of `tfmp.search.SearchSettings`.
     """
 
     def operation(self, inputs: Tensor, kernel: Tensor) -> Tensor:
@@ -74,8 +75,9 @@ class MixedPrecisionDepthwiseConv2D(SelectingLayer, MixedPrecisionMixin, keras.l
     """A depthwise convolution that chooses the bits of its kernel and of its input.
 
     Args:
-        kernel_size: As in `keras.layers.DepthwiseConv2D`, like every argument that is not named here.
-        weight_bits, activation_bits, ...: The settings of `tfmp.search.SearchSettings`, and `num_calls`.
+        kernel_size: As in `keras.layers.DepthwiseConv2D`, like all arguments that are not listed here.
+        num_calls: Number of calls of the layer in one forward pass. Default: `1`.
+        **settings: The settings of `tfmp.search.SearchSettings`.
     """
 
     channel_axes = (-2, -1)
@@ -89,8 +91,9 @@ class MixedPrecisionDepthwiseConv1D(SelectingLayer, MixedPrecisionMixin, keras.l
     """A 1D depthwise convolution that chooses the bits of its kernel and of its input.
 
     Args:
-        kernel_size: As in `keras.layers.DepthwiseConv1D`, like every argument that is not named here.
-        weight_bits, activation_bits, ...: The settings of `tfmp.search.SearchSettings`, and `num_calls`.
+        kernel_size: As in `keras.layers.DepthwiseConv1D`, like all arguments that are not listed here.
+        num_calls: Number of calls of the layer in one forward pass. Default: `1`.
+        **settings: The settings of `tfmp.search.SearchSettings`.
     """
 
     channel_axes = (-2, -1)
@@ -104,8 +107,9 @@ class MixedPrecisionConv2DTranspose(SelectingLayer, MixedPrecisionMixin, keras.l
     """A transposed 2D convolution that chooses the bits of its kernel and of its input; `tfmp.relax` keeps it at 8.
 
     Args:
-        filters, kernel_size: As in `keras.layers.Conv2DTranspose`, like every argument that is not named here.
-        weight_bits, activation_bits, ...: The settings of `tfmp.search.SearchSettings`, and `num_calls`.
+        filters, kernel_size: As in `keras.layers.Conv2DTranspose`, like all arguments that are not listed here.
+        num_calls: Number of calls of the layer in one forward pass. Default: `1`.
+        **settings: The settings of `tfmp.search.SearchSettings`.
     """
 
     channel_axes = (-2,)
@@ -127,8 +131,9 @@ class MixedPrecisionDense(SelectingLayer, MixedPrecisionMixin, keras.layers.Dens
     """A dense layer that chooses the bits of its kernel and of its input.
 
     Args:
-        units: As in `keras.layers.Dense`, like every argument that is not named here.
-        weight_bits, activation_bits, ...: The settings of `tfmp.search.SearchSettings`, and `num_calls`.
+        units: As in `keras.layers.Dense`, like all arguments that are not listed here.
+        num_calls: Number of calls of the layer in one forward pass. Default: `1`.
+        **settings: The settings of `tfmp.search.SearchSettings`.
     """
 
     def operation(self, inputs: Tensor, kernel: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from tensorflow_model_optimization.quantization.keras import QuantizeConfig
 from tfmp.annotations import KerasLayer
 from tfmp.bindings.keras2.selecting_layer import register
 from tfmp.bindings.tfmot.selecting_quantizer import SelectingQuantizer
-from tfmp.search.search_settings import SearchSettings
+from tfmp.search.search_settings import SearchSettings, document_settings
 
 
 @register
@@ -20,9 +20,8 @@ class MixedPrecisionQuantizeConfig(QuantizeConfig):
     Coupled candidates, which need a convolution each, are therefore only available in the layers of `tfmp.keras2`.
 
     Args:
-        weight_bits, activation_bits: As in `tfmp.search.SearchSettings`.
-        signed_input: As in `tfmp.search.SearchSettings`; None to derive it from the model.
-        **settings: Other settings of `tfmp.search.SearchSettings`, except `coupled`.
+        signed_input: True if the input can be negative; None derives it from the model. Default: `None`.
+        **settings: The other settings of `tfmp.search.SearchSettings`, except `coupled`.
 
     Raises:
         ValueError: If bits are out of the quantizer's range, or a name is unknown.
@@ -79,6 +78,9 @@ class MixedPrecisionQuantizeConfig(QuantizeConfig):
 
     def get_config(self) -> dict[str, Any]:
         return {name: value for name, value in self.settings.config().items() if name != "coupled"}
+
+
+document_settings(MixedPrecisionQuantizeConfig, omit=["coupled"])
 
 
 def kernel_name(layer: KerasLayer) -> str:
