@@ -54,17 +54,17 @@ class MixedPrecisionQuantizeScheme(QuantizeSchemeBase):
     def quantize(
         self,
         graph: Graph,
-        ours: Mapping[str, SearchSettings | None],
+        settings: Mapping[str, SearchSettings | None],
         *,
-        theirs: Collection[str],
+        foreign: Collection[str],
         stored: Collection[str],
     ) -> Graph:
         return with_annotated_layers(
             graph,
-            ours,
+            settings,
             default=self.registry.config.settings,
             first_and_last=self.first_and_last,
-            theirs=theirs,
+            foreign=foreign,
             stored=stored,
         )
 

@@ -35,9 +35,9 @@ def claimed_kind(operation, config, call, tensors, framework):
         claim = _of_function(owner, config, subject, framework)
     if claim is not None:
         weights = getattr(operation, "weights", ())
-        own = {key: value for key, value in config.items() if key != "name"}
+        compared = {key: value for key, value in config.items() if key != "name"}
         subject = f"{subject} is registered as"
-        check_claim(operation, call, tensors, claim, owner=owner, subject=subject, config=own, fixed=not weights)
+        check_claim(operation, call, tensors, claim, owner=owner, subject=subject, config=compared, fixed=not weights)
     return claim
 
 
@@ -151,16 +151,16 @@ def _difference(function, call, arrays, claim, reach):
         return f"fails on {numbers}: {error}"
     if isinstance(returned, list | tuple | dict):
         return f"returns {len(returned)} tensors, not one"
-    found = np.asarray(returned, np.float64)
+    result = np.asarray(returned, np.float64)
     try:
         inputs = [np.asarray(arrays[name], np.float64) for name in call.inputs]
-        expected = TABLE[kind].values(inputs, attributes, found.shape)
+        expected = TABLE[kind].values(inputs, attributes, result.shape)
     except (TypeError, ValueError, IndexError) as error:
         return f"such a layer does not take what it takes: {error}"
-    if found.shape != expected.shape:
-        return f"returns the shape {found.shape}, not {expected.shape}"
+    if result.shape != expected.shape:
+        return f"returns the shape {result.shape}, not {expected.shape}"
     wrong = 0.0 if reach == _REACHES[-1] else np.inf
-    difference = np.where(np.isfinite(found), np.abs(found - expected), wrong)
+    difference = np.where(np.isfinite(result), np.abs(result - expected), wrong)
     types = (getattr(returned.dtype, "name", returned.dtype), *(str(array.dtype) for array in arrays.values()))
     tolerance = max(_TOLERANCES.get(name, _TOLERANCE) for name in types)
     if difference.max(initial=0) <= tolerance * np.abs(expected).max(initial=0):
@@ -168,7 +168,7 @@ def _difference(function, call, arrays, claim, reach):
     worst = np.unravel_index(difference.argmax(), difference.shape)
     return (
         f"computes something else: on {numbers} the largest difference is {difference[worst]:.4g}, where it returns "
-        f"{found[worst]:.4g} in place of {expected[worst]:.4g}"
+        f"{result[worst]:.4g} in place of {expected[worst]:.4g}"
     )
 
 

@@ -97,8 +97,8 @@ def registration(layer: Any, config: dict[str, Any], subject: str) -> tuple[str,
 
 def _key(layer):
     """Returns the registry key of a layer or function; TensorFlow wraps its functions in different ways."""
-    ours = getattr(layer, "__module__", None) or ""
-    return inspect.unwrap(layer) if ours.split(".")[0] == "tensorflow" else layer
+    module = getattr(layer, "__module__", None) or ""
+    return inspect.unwrap(layer) if module.split(".")[0] == "tensorflow" else layer
 
 
 def _check_complete(kind, attributes, subject):

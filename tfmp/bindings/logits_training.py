@@ -102,12 +102,12 @@ def selection_step(framework, model) -> SelectionStep:
         return model.compute_loss(x=x, y=y, y_pred=model(x, training=True), sample_weight=sample_weight)
 
     is_scaled = isinstance(model.optimizer, framework.LossScaleOptimizer)
-    own = _unscaled(framework, model.optimizer).selection_optimizer
+    optimizer = _unscaled(framework, model.optimizer).selection_optimizer
     return SelectionStep(
         loss,
         logits=[framework.tf_variable(variable) for variable in logits],
         kept=[framework.tf_variable(variable) for variable in kept],
-        optimizer=framework.LogitsOptimizer(own, model.optimizer if is_scaled else None, logits),
+        optimizer=framework.LogitsOptimizer(optimizer, model.optimizer if is_scaled else None, logits),
         eager=model.run_eagerly,
     )
 

@@ -58,10 +58,12 @@ def are_alike(graph: Graph, first: str, other: str) -> bool:
     """Returns True if two uses call the same layers in the same way, so that one model can serve both."""
     borders = [border(graph, use) for use in (first, other)]
     same = dict(zip(*(names_in(inputs) for inputs, _ in reversed(borders)), strict=False))
-    ours, theirs = calls_inside(graph, first), calls_inside(graph, other)
-    if len(ours) != len(theirs) or any(len(names_in(a)) != len(names_in(b)) for a, b in zip(*borders, strict=True)):
+    first_calls, other_calls = calls_inside(graph, first), calls_inside(graph, other)
+    if len(first_calls) != len(other_calls) or any(
+        len(names_in(a)) != len(names_in(b)) for a, b in zip(*borders, strict=True)
+    ):
         return False
-    for one, two in zip(ours, theirs, strict=True):
+    for one, two in zip(first_calls, other_calls, strict=True):
         arguments = map_references((two.args, dict(two.kwargs)), lambda ref: TensorRef(same.get(ref.name, ref.name)))
         if one.layer != two.layer or not _equal((one.args, dict(one.kwargs)), arguments):
             return False
@@ -86,10 +88,10 @@ def with_equal_uses(graph: Graph) -> Graph:
 def _aligned(graph, first, other):
     position, same = 0, {}
     while True:
-        ours, theirs = calls_inside(graph, first), calls_inside(graph, other)
-        if position >= max(len(ours), len(theirs)):
+        first_calls, other_calls = calls_inside(graph, first), calls_inside(graph, other)
+        if position >= max(len(first_calls), len(other_calls)):
             return graph
-        one, two = (calls[position] if position < len(calls) else None for calls in (ours, theirs))
+        one, two = (calls[position] if position < len(calls) else None for calls in (first_calls, other_calls))
         at_same_place = one and two and all(same.get(a, b) == b for a, b in zip(one.inputs, two.inputs, strict=False))
         merged = _merged(graph, one.layer, two.layer) if at_same_place else None
         if merged is not None:
@@ -99,7 +101,7 @@ def _aligned(graph, first, other):
         elif one is not None and graph.layer_of(one).kind == "quantize" and one.inputs[0] in same:
             graph = graph.insert_after(same[one.inputs[0]], graph.layer_of(one))
         elif two is not None and graph.layer_of(two).kind == "quantize":
-            back = {theirs: ours for ours, theirs in same.items()}
+            back = {tensor_of_other: tensor_of_first for tensor_of_first, tensor_of_other in same.items()}
             if two.inputs[0] not in back:
                 return graph
             graph = graph.insert_after(back[two.inputs[0]], graph.layer_of(two))

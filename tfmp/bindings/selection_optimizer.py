@@ -93,8 +93,8 @@ class SelectionOptimizerMixin(KerasMixin):
     @property
     def optimizers_by_group(self) -> dict[str, Any]:
         """Returns the optimizers by the group of variables that they train, see `group_of`."""
-        found = {"weights": self.weights_optimizer, "selection": self.selection_optimizer}
-        return found if self.ranges_optimizer is None else {**found, "ranges": self.ranges_optimizer}
+        optimizers = {"weights": self.weights_optimizer, "selection": self.selection_optimizer}
+        return optimizers if self.ranges_optimizer is None else {**optimizers, "ranges": self.ranges_optimizer}
 
     def group_at(self, path: str) -> str:
         """Returns the group of the variable at a path, a key of `optimizers_by_group`."""
@@ -135,13 +135,13 @@ def optimizer_of(optimizers: Any, name: str, identifier: Any) -> Any:
         ValueError: If it is none of these, or a legacy optimizer.
     """
     try:
-        found = optimizers.get(identifier)
+        optimizer = optimizers.get(identifier)
     except (KeyError, TypeError, ValueError):
-        found = None
-    if not isinstance(found, optimizers.Optimizer):
-        legacy = "" if found is None else ", a legacy optimizer; take the class of the same name there"
+        optimizer = None
+    if not isinstance(optimizer, optimizers.Optimizer):
+        legacy = "" if optimizer is None else ", a legacy optimizer; take the class of the same name there"
         raise ValueError(
             f"`{name}` must be an optimizer of `{optimizers.__name__.split('.')[0]}.optimizers`, or its name. "
             f"Received: {received(identifier)}{legacy}"
         )
-    return found
+    return optimizer

@@ -152,27 +152,29 @@ def _connected(config, references):
         if isinstance(part, LayerReference):
             names.add(part.name)
             return part
-        found = references.get((part["class_name"], part["config"]["name"])) if _is_written_layer(part) else None
-        if found is None:
+        reference = references.get((part["class_name"], part["config"]["name"])) if _is_written_layer(part) else None
+        if reference is None:
             return None
-        names.add(found.name)
-        return {**part, "config": found}
+        names.add(reference.name)
+        return {**part, "config": reference}
 
     return _mapped(config, reference), names
 
 
 def _written_layers(config, holder):
     """Returns references to the layers in a configuration by class and name, without layers inside these."""
-    found = {}
+    references = {}
 
     def collect(part):
         if not _is_written_layer(part):
             return None
-        found[part["class_name"], part["config"]["name"]] = LayerReference(f"{holder}/{part['config']['name']}", part)
+        references[part["class_name"], part["config"]["name"]] = LayerReference(
+            f"{holder}/{part['config']['name']}", part
+        )
         return part
 
     _mapped(config, collect)
-    return found
+    return references
 
 
 def _is_written_layer(part):

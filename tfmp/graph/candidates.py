@@ -151,11 +151,11 @@ class Candidates:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Returns all arrays by unique, readable names: `"step"`, `"step of 4 bits"`, `"logits"`."""
-        found = dict(self.state)
+        states = dict(self.state)
         if len(self.states) > 1:
             pairs = zip(self.bits, self.states, strict=True)
-            found = {f"{name} of {bits} bits": value for bits, state in pairs for name, value in state.items()}
-        return {**found, **self.choice, **{f"kernel of {bits} bits": value for bits, value in self.kernels.items()}}
+            states = {f"{name} of {bits} bits": value for bits, state in pairs for name, value in state.items()}
+        return {**states, **self.choice, **{f"kernel of {bits} bits": value for bits, value in self.kernels.items()}}
 
 
 UNQUANTIZED = Candidates((FLOAT,))

@@ -257,23 +257,23 @@ class Graph:
 
     def without(self, layers: Container[str]) -> "Graph":
         """Returns the graph without some layers of one input and one output; readers of the output read the input."""
-        behind: dict[str, TensorRef] = {}  # in the order of the calls, so that chains of removed layers resolve
+        sources: dict[str, TensorRef] = {}  # in the order of the calls, so that chains of removed layers resolve
 
         def redirect(reference: TensorRef) -> TensorRef:
-            return behind.get(reference.name, reference)
+            return sources.get(reference.name, reference)
 
         calls = []
         for call in self.calls:
             args, kwargs = map_references((call.args, dict(call.kwargs)), redirect)
             if call.layer in layers:
-                behind[call.outputs[0]] = TensorRef(next(_references((args, kwargs))))
+                sources[call.outputs[0]] = TensorRef(next(_references((args, kwargs))))
             else:
                 calls.append(dataclasses.replace(call, args=args, kwargs=kwargs))
         return dataclasses.replace(
             self,
             layers={name: layer for name, layer in self.layers.items() if name not in layers},
             calls=tuple(calls),
-            tensors={name: tensor for name, tensor in self.tensors.items() if name not in behind},
+            tensors={name: tensor for name, tensor in self.tensors.items() if name not in sources},
             outputs=map_references(self.outputs, redirect),
             submodels={use: _redirected(submodel, redirect) for use, submodel in self.submodels.items()},
         )

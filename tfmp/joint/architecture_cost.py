@@ -61,12 +61,12 @@ class BlockTables:
 
     def __init__(self, space: SearchSpace, cost: CostLike = "energy"):
         self.categoricals = Categoricals(space)
-        found = ArchitectureCost(cost).cost
-        self.tables = [_block_table(place, found) for place in space.blocks]
+        resolved = ArchitectureCost(cost).cost
+        self.tables = [_block_table(place, resolved) for place in space.blocks]
         smallest = self.categoricals.network(np.zeros(len(self.categoricals.counts), int))
         inside = smallest.searched_bits
         self.constant = math.fsum(
-            _price(found, layer, ENDS_BITS) for layer in smallest.layers if layer.name not in inside
+            _price(resolved, layer, ENDS_BITS) for layer in smallest.layers if layer.name not in inside
         )
 
     def expectation(self, probabilities: np.ndarray) -> float:

@@ -116,13 +116,13 @@ class BlockCandidates:
             ValueError: If a value is no candidate.
         """
         check_instance("choice", choice, BlockSpec, "a `BlockSpec`")
-        found = []
+        indices = []
         for name, values in zip(CATEGORICALS, self.fields, strict=True):
             value = getattr(choice, name)
             if value is not None:
                 check_choice(name, value, values, where="Block")
-            found.append(0 if value is None else values.index(value))
-        return tuple(found)
+            indices.append(0 if value is None else values.index(value))
+        return tuple(indices)
 
     def never_skipped(self, name: str) -> "BlockCandidates":
         """Returns the candidates without the skip; `name` is the name of the block in errors."""

@@ -42,10 +42,10 @@ class JointBackup:
             return None
         variables = self._trainer.variables
         self._identity = identity()
-        found = self._backup.load([variable.shape for variable in variables], identity=self._identity, epochs=epochs)
-        if found is None:
+        loaded = self._backup.load([variable.shape for variable in variables], identity=self._identity, epochs=epochs)
+        if loaded is None:
             return None
-        epoch, values, state = found
+        epoch, values, state = loaded
         for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
         self._cost_gradient.restore(state["cost_gradient"])

@@ -39,14 +39,14 @@ class OracleWorker:
             if self._process is None:
                 self._start()
             self._connection.send(argument)
-            found, answer = self._received(timeout_seconds)
+            has_answer, answer = self._received(timeout_seconds)
         except (EOFError, OSError) as error:
             self.end()
             raise OracleFailure("its process died") from error
         except OracleFailure:
             self.end()
             raise
-        if not found:
+        if not has_answer:
             raise OracleFailure(answer)
         return answer
 

@@ -129,15 +129,17 @@ class SearchSpace:
         object.__setattr__(self, "stem", stem)
         for name in ("image_size", "num_classes", "last_channels"):
             object.__setattr__(self, name, check_integer(name, getattr(self, name), at_least=1))
-        found = self.candidates
-        found = built_from(BlockCandidates, found) if isinstance(found, dict) else found
-        if not isinstance(found, BlockCandidates):
-            found = check_instances("candidates", found, (BlockCandidates, dict), "`BlockCandidates`")
-            found = tuple(built_from(BlockCandidates, each) if isinstance(each, dict) else each for each in found)
+        candidates = self.candidates
+        candidates = built_from(BlockCandidates, candidates) if isinstance(candidates, dict) else candidates
+        if not isinstance(candidates, BlockCandidates):
+            candidates = check_instances("candidates", candidates, (BlockCandidates, dict), "`BlockCandidates`")
+            candidates = tuple(
+                built_from(BlockCandidates, each) if isinstance(each, dict) else each for each in candidates
+            )
             count = sum(stage.repeats for stage in stages)
-            if len(found) != count:
-                raise ValueError(f"`candidates` must be one for each of {count} blocks. Received: {len(found)}")
-        object.__setattr__(self, "candidates", found)
+            if len(candidates) != count:
+                raise ValueError(f"`candidates` must be one for each of {count} blocks. Received: {len(candidates)}")
+        object.__setattr__(self, "candidates", candidates)
         self.blocks  # noqa: B018 (a block that cannot be is found now)
 
     @functools.cached_property

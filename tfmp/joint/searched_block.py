@@ -127,15 +127,15 @@ class SearchedBlockMixin(KerasMixin):
         }
         inner, outer = (*shape[:-1], hidden), (shape[0], place.output_size, place.output_size, hidden)
         read = {"expand": shape, "depthwise": inner, "project": outer}
-        made = {"expand": inner, "depthwise": outer, "project": (*outer[:-1], place.out_channels)}
+        shapes = {"expand": inner, "depthwise": outer, "project": (*outer[:-1], place.out_channels)}
         for part, kernel_shape in kernels.items():
             kernel = self.add_weight(name=f"{part}_kernel", shape=kernel_shape, initializer="he_normal")
             setattr(self, f"{part}_kernel", kernel)
             getattr(self, f"{part}_range").build(read[part], choices_shape[-1:])
-            getattr(self, f"{part}_bn").build(made[part])
+            getattr(self, f"{part}_bn").build(shapes[part])
         if place.is_residual:
             self.input_quantizer.build(shape)
-            self.output_quantizer.build(made["project"])
+            self.output_quantizer.build(shapes["project"])
 
     def call(self, inputs, choices, training=None):
         if not self.is_searched:

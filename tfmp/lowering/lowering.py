@@ -142,9 +142,9 @@ class Lowering:
             call = self.graph.producer(call.inputs[0])
         return call
 
-    def requantized(self, tensor: str, made: str, own: Codes, codes: Codes) -> str:
-        """Returns `made`, a tensor of the graph with the codes `own`, requantized to the codes that are needed."""
-        return made if codes == own else self.builder.requantized(made, f"{tensor}_requantized", codes)
+    def requantized(self, tensor: str, source: str, current: Codes, codes: Codes) -> str:
+        """Returns `source`, a tensor of the graph with the codes `current`, requantized to `codes`."""
+        return source if codes == current else self.builder.requantized(source, f"{tensor}_requantized", codes)
 
     def _check_float(self, tensor: str) -> None:
         known = self.graph.tensors[tensor]

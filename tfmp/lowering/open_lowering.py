@@ -172,12 +172,12 @@ class OpenLowering(Lowering):
                 return FLOAT_GRID
             return OpenGrid.of(("not quantized", layer.name), INT8_LOW, INT8_HIGH)
 
-    def requantized(self, tensor: str, made: str, own: Codes, codes: Codes) -> str:
-        if codes.grid == FLOAT_GRID != own.grid:
+    def requantized(self, tensor: str, source: str, current: Codes, codes: Codes) -> str:
+        if codes.grid == FLOAT_GRID != current.grid:
             if self._is_float:
-                return self._in_float(made)
-            return self.builder.add("dequantize", (made,), f"{tensor}_numbers", self.shape(tensor), codes)
-        return super().requantized(tensor, made, own, codes)
+                return self._in_float(source)
+            return self.builder.add("dequantize", (source,), f"{tensor}_numbers", self.shape(tensor), codes)
+        return super().requantized(tensor, source, current, codes)
 
     def _in_float(self, name: str) -> str:
         self.builder.tensors[name] = dataclasses.replace(self.builder.tensors[name], grid=FLOAT_GRID)

@@ -60,10 +60,10 @@ def weight_storage(shape: LayerShape, low: int, high: int, *, mode: str = "fast"
         ValueError: If the mode is unknown.
     """
     check_mode(mode)
-    found = [WeightStorage(8, shape.num_weights)]
+    storages = [WeightStorage(8, shape.num_weights)]
     if mode == "small" and kernel_of(shape).can_pack and shape.groups == 1:
-        found += [_packed(shape, bits) for bits in PACKED_BITS if _fits(shape, low, high, bits)]
-    return min(found, key=lambda storage: storage.size_bytes)
+        storages += [_packed(shape, bits) for bits in PACKED_BITS if _fits(shape, low, high, bits)]
+    return min(storages, key=lambda storage: storage.size_bytes)
 
 
 def check_mode(mode: str) -> None:
@@ -80,8 +80,8 @@ def _fits(shape: LayerShape, low: int, high: int, bits: int) -> bool:
 def _packed(shape: LayerShape, bits: int) -> WeightStorage:
     channels = filled_channels(shape.in_channels, math.prod(shape.kernel_size), bits)
     num_bytes = channels * math.prod(shape.kernel_size) * shape.out_channels * bits // 8
-    own, shared = gathering_bytes(shape, bits)
-    return WeightStorage(bits, num_bytes, own + shared)
+    unshared, shared = gathering_bytes(shape, bits)
+    return WeightStorage(bits, num_bytes, unshared + shared)
 
 
 def gathering_bytes(shape: LayerShape, container_bits: int) -> tuple[int, int]:

@@ -106,14 +106,14 @@ class BitSearch:
             The expected cost for each budget, normalized as in the loss.
         """
         probabilities = self.probabilities()
-        found: dict[str, float] = {}
+        figures: dict[str, float] = {}
         if self.decided is not None and self.decided.step(probabilities):
             probabilities = self.probabilities()
         for penalty in self.penalties:
-            found |= self._labelled({"cost": penalty.step(probabilities)}, penalty)
+            figures |= self._labelled({"cost": penalty.step(probabilities)}, penalty)
         if self.budget is not None:
             self._write_prices(probabilities)
-        return found
+        return figures
 
     def _labelled(self, figures, penalty):
         if not self.has_several_budgets:

@@ -187,8 +187,8 @@ class CandidateKernelsMixin(KerasMixin):
         """Sets, before `build`, the function `values` of the initial values, and the layer with the regularizer."""
         self._start_values = values
         for option in ("regularizer", "constraint"):
-            found = [getattr(layer, f"{kernel}_{option}", None) for kernel in ("kernel", "depthwise")]
-            self._options[option] = found[0] or found[1]
+            options = [getattr(layer, f"{kernel}_{option}", None) for kernel in ("kernel", "depthwise")]
+            self._options[option] = options[0] or options[1]
 
     def build(self, kernel_shape):
         def start(shape, dtype=tf.float32, **_):

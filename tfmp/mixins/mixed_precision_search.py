@@ -144,16 +144,16 @@ class MixedPrecisionSearchMixin(KerasMixin):
             return None
         variables = self.backup_variables()
         self._run_identity = self._identity()
-        found = self._backup.load(
+        loaded = self._backup.load(
             [variable.shape for variable in variables],
             identity=self._run_identity,
             epochs=(self.params or {}).get("epochs"),
             others=() if self.params else _OF_FIT,
         )
-        if found is None:
+        if loaded is None:
             self._run_identity = self._identity()  # as it is now, not as a removed backup started
             return None
-        epoch, values, state = found
+        epoch, values, state = loaded
         for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
         self._search.restore(state)

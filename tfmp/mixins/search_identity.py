@@ -56,14 +56,14 @@ def search_identity(callback, search, data, backup):
 
 def _costs(penalties):
     """Returns the limit and a digest of the prices of each cost."""
-    found = {}
+    costs = {}
     for penalty in penalties:
         name = penalty.priced.cost.name
-        found[f"{name} {len(found) + 1}" if name in found else name] = {
+        costs[f"{name} {len(costs) + 1}" if name in costs else name] = {
             "limit": penalty.limit,
             "prices": array_digest(*(table for each in penalty.priced.sums for table in each.tables.values())),
         }
-    return found
+    return costs
 
 
 def at_start(subject, folder, describe, *, is_resumed):

@@ -27,11 +27,11 @@ def lower_relu(lowering: LoweringContext, call: Call, codes: Codes) -> str:
 def lower_on_fixed_grid(lowering: LoweringContext, call: Call, codes: Codes) -> str:
     """Lowers sigmoid, tanh and softmax, for each of which the runtime prescribes the output grid."""
     layer = lowering.graph.layer_of(call)
-    own = Codes.all_of(FIXED_GRIDS[layer.kind])
+    fixed = Codes.all_of(FIXED_GRIDS[layer.kind])
     kind, attributes = ("softmax", {}) if layer.kind == "softmax" else ("activation", {"function": layer.kind})
     shape, sources = lowering.shape(call.outputs[0]), (lowering.stored(call.inputs[0], layer.name),)
-    made = lowering.builder.add(kind, sources, layer.name, shape, own, attributes=attributes, layer=layer.name)
-    return lowering.requantized(call.outputs[0], made, own, codes)
+    output = lowering.builder.add(kind, sources, layer.name, shape, fixed, attributes=attributes, layer=layer.name)
+    return lowering.requantized(call.outputs[0], output, fixed, codes)
 
 
 def lower_function(lowering: LoweringContext, call: Call, codes: Codes) -> str:
@@ -65,9 +65,9 @@ def lower_swish(lowering: LoweringContext, call: Call, codes: Codes) -> str:
     """Lowers swish to the product of x and sigmoid(x)."""
     layer = lowering.graph.layer_of(call)
     source, shape = lowering.stored(call.inputs[0], layer.name), lowering.shape(call.outputs[0])
-    own = Codes.all_of(FIXED_GRIDS["sigmoid"])
+    fixed = Codes.all_of(FIXED_GRIDS["sigmoid"])
     attributes = {"function": "sigmoid"}
-    gate = lowering.builder.add("activation", (source,), f"{layer.name}_gate", shape, own, attributes=attributes)
+    gate = lowering.builder.add("activation", (source,), f"{layer.name}_gate", shape, fixed, attributes=attributes)
     return multiplied(lowering, (source, gate), layer.name, call.outputs[0], codes)
 
 
@@ -98,8 +98,8 @@ def _in_two_parts(lowering: LoweringContext, call: Call, codes: Codes, slope: np
     negative = builder.scaled(negative, f"{layer.name}_scaled", codes, constants)
     total = builder.tensors[flat].shape
     name = f"{layer.name}_sum" if per_value else layer.name
-    made = builder.add("add", (positive, negative), name, total, codes, layer="" if per_value else layer.name)
-    return builder.reshaped(made, layer.name, shape) if per_value else made
+    output = builder.add("add", (positive, negative), name, total, codes, layer="" if per_value else layer.name)
+    return builder.reshaped(output, layer.name, shape) if per_value else output
 
 
 def _clip(layer: Layer) -> Clip:

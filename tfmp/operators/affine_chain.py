@@ -75,18 +75,18 @@ def affine_chain(graph: Graph, call: Call) -> AffineChain:
     total, (low, high) = affine_map(layer), _bounds(layer)
     tensor = call.inputs[0]
     while True:
-        behind, clip = _behind(graph, tensor)
-        if behind is None or (clip is not None and not total.keeps_bounds(*clip)):
+        previous, clip = _previous(graph, tensor)
+        if previous is None or (clip is not None and not total.keeps_bounds(*clip)):
             return AffineChain(tensor, None, total, low, high)
         if clip is not None:
             low, high = max(low, float(total(clip[0]))), min(high, float(total(clip[1])))
-        if graph.layer_of(behind).shape is not None:
-            return AffineChain(behind.outputs[0], behind, total, low, high)
-        total = total.after(affine_map(graph.layer_of(behind)))
-        tensor = behind.inputs[0]
+        if graph.layer_of(previous).shape is not None:
+            return AffineChain(previous.outputs[0], previous, total, low, high)
+        total = total.after(affine_map(graph.layer_of(previous)))
+        tensor = previous.inputs[0]
 
 
-def _behind(graph: Graph, tensor: str) -> tuple[Call | None, Clip | None]:
+def _previous(graph: Graph, tensor: str) -> tuple[Call | None, Clip | None]:
     """Returns the call of the affine layer or product before a tensor, and the clip in between; None at the end."""
     clip = None
     while len(graph.readers(tensor)) == 1 and tensor not in graph.output_names:

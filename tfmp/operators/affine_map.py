@@ -31,19 +31,19 @@ class AffineMap:
         return bool(self(low) <= 0 <= self(high))
 
 
-def folded_map(found: AffineMap, channels: int, grid: Grid) -> dict[str, Constant]:
+def folded_map(affine: AffineMap, channels: int, grid: Grid) -> dict[str, Constant]:
     """Returns the constants of a product per channel that computes an affine map, `[channels]` each.
 
     Args:
-        found: The map.
+        affine: The map.
         channels: Number of channels of the input.
         grid: Grid of the input.
     """
-    factor, shift = (np.broadcast_to(values, (channels,)) for values in (found.factor, found.shift))
+    factor, shift = (np.broadcast_to(values, (channels,)) for values in (affine.factor, affine.shift))
     constants: dict[str, Constant] = in_container(np.where(factor < 0, -1, 1)[None], np.abs(factor), shift, grid.scale)
     constants["kernel"] = constants["kernel"][0]
-    if isinstance(grid, OpenGrid) and found.shift.any():
-        label = (found.factor.tobytes(), found.shift.tobytes(), grid.label)
+    if isinstance(grid, OpenGrid) and affine.shift.any():
+        label = (affine.factor.tobytes(), affine.shift.tobytes(), grid.label)
         constants["bias"] = OpenArray((channels,), np.int32, label)
     return constants
 

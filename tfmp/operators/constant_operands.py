@@ -59,8 +59,8 @@ def _with_constant(numbers: Callable[[Any, bool], tuple[Any, Any] | None]) -> Re
             return None
         first = isinstance(operands[0], TensorRef)
         constant = _number(operands[1] if first else operands[0])
-        found = None if constant is None else numbers(constant, first)
-        return None if found is None else dict(zip(("factor", "offset"), found, strict=True))
+        numbers_of_map = None if constant is None else numbers(constant, first)
+        return None if numbers_of_map is None else dict(zip(("factor", "offset"), numbers_of_map, strict=True))
 
     return read
 

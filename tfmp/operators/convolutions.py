@@ -32,9 +32,9 @@ def lower_product(lowering: LoweringContext, call: Call, codes: Codes, *, after:
     clip = FUSED_ACTIVATIONS[layer.attributes.get("activation", "linear")]
     if clip is not None and after is None:  # with a map after it, the codes already include the clip
         codes = codes.between(*clip)
-    own = lowering.grid(layer)
-    source = lowering.demand(call.inputs[0], Codes.all_of(own))
-    constants, container_bits = lowering.values.kernel(layer, after, own.scale)
+    grid = lowering.grid(layer)
+    source = lowering.demand(call.inputs[0], Codes.all_of(grid))
+    constants, container_bits = lowering.values.kernel(layer, after, grid.scale)
     shape = graph.tensors[call.outputs[0]].shape
     attributes = window_attributes(layer, planar=kernel.is_planar)
     if kernel.is_planar:
@@ -43,7 +43,7 @@ def lower_product(lowering: LoweringContext, call: Call, codes: Codes, *, after:
             before = (layer.require_shape().kernel_size[1] - 1) * attributes["dilation"][1]
             source = builder.padded(source, f"{layer.name}_padding", ((0, 0), (before, 0)))
             attributes["padding"] = "valid"
-    made = builder.add(
+    product = builder.add(
         kernel.operation,
         (source,),
         layer.name,
@@ -53,7 +53,7 @@ def lower_product(lowering: LoweringContext, call: Call, codes: Codes, *, after:
         constants=constants,
         layer=layer.name,
     )
-    return builder.reshaped(made, f"{layer.name}_sequence", shape)
+    return builder.reshaped(product, f"{layer.name}_sequence", shape)
 
 
 def window_attributes(layer: Layer, *, planar: bool) -> Attributes:
@@ -63,13 +63,13 @@ def window_attributes(layer: Layer, *, planar: bool) -> Attributes:
     """
     names = {"dilation_rate": "dilation"}
     wanted = ("strides", "padding", "pool_size", "dilation_rate", "groups")
-    found = {names.get(key, key): layer.attributes[key] for key in wanted if key in layer.attributes}
+    attributes = {names.get(key, key): layer.attributes[key] for key in wanted if key in layer.attributes}
     for key in ("strides", "dilation", "pool_size"):
-        if found.get(key) is not None:
-            value = found[key]
+        if attributes.get(key) is not None:
+            value = attributes[key]
             pair = tuple(value) if isinstance(value, list | tuple) else (value,)
-            found[key] = (1, *pair) if planar else (pair * 2)[:2]
-    return found
+            attributes[key] = (1, *pair) if planar else (pair * 2)[:2]
+    return attributes
 
 
 def check_product(layer: Layer) -> None:
@@ -106,8 +106,8 @@ def check_product(layer: Layer) -> None:
 
 def _non_negative(layer: Layer, inputs: bool) -> bool:
     name = layer.attributes.get("activation", "linear")
-    found = operator_of_function(name)
-    return name in _NON_NEGATIVE or (found is not None and found[0].non_negative(layer, False))
+    operator = operator_of_function(name)
+    return name in _NON_NEGATIVE or (operator is not None and operator[0].non_negative(layer, False))
 
 
 def _activation(config: Mapping[str, Any], call: Call | None) -> Attributes | None:

@@ -65,28 +65,28 @@ def lower_repeat(lowering: LoweringContext, call: Call, codes: Codes) -> str:
 def lower_upsample(lowering: LoweringContext, call: Call, codes: Codes) -> str:
     """Adds the repetition of every value, axis by axis."""
     layer = lowering.graph.layer_of(call)
-    made, sizes = lowering.demand(call.inputs[0], codes), list(lowering.shape(call.inputs[0]))
+    repeated, sizes = lowering.demand(call.inputs[0], codes), list(lowering.shape(call.inputs[0]))
     for axis, factor in enumerate(layer.attributes["factors"], start=1):
         if factor > 1:
             sizes[axis] *= factor
-            made = lowering.builder.repeated(made, layer.name, axis, factor, tuple(sizes))
-    return made
+            repeated = lowering.builder.repeated(repeated, layer.name, axis, factor, tuple(sizes))
+    return repeated
 
 
 def lower_resize(lowering: LoweringContext, call: Call, codes: Codes) -> str:
     """Adds bilinear interpolation, rounded to the grid of the input."""
     name = lowering.graph.layer_of(call).name
-    own = Codes.all_of(lowering.stored_grid(call.inputs[0], name))
+    stored = Codes.all_of(lowering.stored_grid(call.inputs[0], name))
     sources, shape = (lowering.stored(call.inputs[0], name),), lowering.shape(call.outputs[0])
-    made = lowering.builder.add("resize", sources, name, shape, own, layer=name)
-    return lowering.requantized(call.outputs[0], made, own, codes)
+    resized = lowering.builder.add("resize", sources, name, shape, stored, layer=name)
+    return lowering.requantized(call.outputs[0], resized, stored, codes)
 
 
 def _moved(lowering: LoweringContext, call: Call, codes: Codes, kind: str, attributes: Mapping[str, Any]) -> str:
     layer = lowering.graph.layer_of(call)
     parts = [lowering.demand(source, codes) for source in call.inputs]  # which clip their output
-    shape, own = lowering.shape(call.outputs[0]), Codes.all_of(codes.grid)
-    return lowering.builder.add(kind, parts, layer.name, shape, own, attributes=attributes, layer=layer.name)
+    shape, all_codes = lowering.shape(call.outputs[0]), Codes.all_of(codes.grid)
+    return lowering.builder.add(kind, parts, layer.name, shape, all_codes, attributes=attributes, layer=layer.name)
 
 
 def _permutation(config: Mapping[str, Any], call: Call | None) -> Attributes | None:

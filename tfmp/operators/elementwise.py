@@ -29,21 +29,21 @@ def lower_sum(lowering: LoweringContext, call: Call, codes: Codes) -> str:
             "Add them in pairs, as `tfmp.relax` does where their shapes are equal.",
         )
     _check_ranks(lowering, call, layer)
-    own = codes
+    sum_codes = codes
     grids = [lowering.stored_grid(source, layer.name) for source in call.inputs]
     largest = max(grid.scale for grid in grids)
     if largest > _LARGEST_ADDEND * codes.grid.scale:  # a sum that was always zero when its range was calibrated
-        own = Codes.all_of(Grid(largest, INT8_LOW, INT8_HIGH))
+        sum_codes = Codes.all_of(Grid(largest, INT8_LOW, INT8_HIGH))
     parts = []
     for source, grid in zip(call.inputs, grids, strict=True):
         part = lowering.stored(source, layer.name)
-        if grid.scale < _SMALLEST_ADDEND * own.grid.scale:
-            coarse = Codes.all_of(Grid(_SMALLEST_ADDEND * own.grid.scale, grid.low, grid.high))
+        if grid.scale < _SMALLEST_ADDEND * sum_codes.grid.scale:
+            coarse = Codes.all_of(Grid(_SMALLEST_ADDEND * sum_codes.grid.scale, grid.low, grid.high))
             part = lowering.builder.requantized(part, f"{source}_requantized", coarse)
         parts.append(part)
     shape = lowering.shape(call.outputs[0])
-    made = lowering.builder.add(layer.kind, parts, layer.name, shape, own, layer=layer.name)
-    return lowering.requantized(call.outputs[0], made, own, codes)
+    output = lowering.builder.add(layer.kind, parts, layer.name, shape, sum_codes, layer=layer.name)
+    return lowering.requantized(call.outputs[0], output, sum_codes, codes)
 
 
 def lower_multiply(lowering: LoweringContext, call: Call, codes: Codes) -> str:
@@ -62,13 +62,13 @@ def lower_multiply(lowering: LoweringContext, call: Call, codes: Codes) -> str:
 
 def multiplied(lowering: LoweringContext, parts: Sequence[str], name: str, tensor: str, codes: Codes) -> str:
     """Adds the product of two integer tensors that stores a tensor of the graph, and returns its name."""
-    own, unit = codes, math.prod([lowering.builder.tensors[part].require_grid().scale for part in parts])
+    product_codes, unit = codes, math.prod([lowering.builder.tensors[part].require_grid().scale for part in parts])
     if unit > _LARGEST_PRODUCT * codes.grid.scale:  # every product except zero is out of range, on either grid
-        own = Codes.all_of(Grid(unit, INT8_LOW, INT8_HIGH))
+        product_codes = Codes.all_of(Grid(unit, INT8_LOW, INT8_HIGH))
     elif unit < _SMALLEST_PRODUCT * codes.grid.scale:  # the largest product gets code 1 or 2
-        own = Codes.all_of(Grid(unit * 2.0**9, INT8_LOW, INT8_HIGH))
-    made = lowering.builder.add("multiply", parts, name, lowering.shape(tensor), own, layer=name)
-    return lowering.requantized(tensor, made, own, codes)
+        product_codes = Codes.all_of(Grid(unit * 2.0**9, INT8_LOW, INT8_HIGH))
+    output = lowering.builder.add("multiply", parts, name, lowering.shape(tensor), product_codes, layer=name)
+    return lowering.requantized(tensor, output, product_codes, codes)
 
 
 def _check_ranks(lowering: LoweringContext, call: Call, layer: Layer) -> None:

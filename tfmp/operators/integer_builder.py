@@ -136,10 +136,10 @@ class IntegerBuilder:
         image = (shape[0], *(1,) * (4 - len(shape)), *shape[1:])
         source = self.reshaped(source, f"{name}_image", image)
         constants = {**constants, "kernel": constants["kernel"].reshape(1, 1, -1, 1)}
-        made = self.add(
+        product = self.add(
             "depthwise_conv2d", (source,), name, image, codes, attributes=_ONCE, constants=constants, layer=layer
         )
-        return self.reshaped(made, f"{name}_values", shape)
+        return self.reshaped(product, f"{name}_values", shape)
 
     def reshaped(self, source: str, name: str, shape: Sizes) -> str:
         """Adds a reshape that keeps the batch; returns the tensor itself if it has this shape already."""
@@ -166,8 +166,8 @@ class IntegerBuilder:
         codes, inner = Codes.all_of(self.tensors[source].require_grid()), math.prod(sizes[axis:])
         rows = self.reshaped(source, f"{name}_rows", (batch, math.prod(sizes[:axis]), inner))
         wide = (batch, math.prod(sizes[:axis]), count * inner)
-        made = self.add("concatenate", (rows,) * count, f"{name}_copies", wide, codes, attributes={"axis": 2})
-        return self.reshaped(made, name, shape)
+        copies = self.add("concatenate", (rows,) * count, f"{name}_copies", wide, codes, attributes={"axis": 2})
+        return self.reshaped(copies, name, shape)
 
     def graph(
         self, name: str, inputs: Iterable[str], outputs: Iterable[str], output_names: Iterable[str]

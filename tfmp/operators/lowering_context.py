@@ -48,5 +48,5 @@ class LoweringContext(Protocol):
     def stored_grid(self, tensor: str, reader: str | None) -> Grid:
         """Returns the grid on which the graph stores a tensor."""
 
-    def requantized(self, tensor: str, made: str, own: Codes, codes: Codes) -> str:
-        """Returns `made` requantized from the codes `own` to the codes that the reader needs."""
+    def requantized(self, tensor: str, source: str, current: Codes, codes: Codes) -> str:
+        """Returns `source`, which has the codes `current`, requantized to `codes`."""

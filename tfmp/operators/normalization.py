@@ -58,8 +58,8 @@ def _arrays(layer: Layer) -> dict[str, np.ndarray]:
 
 
 def _keeps_sign(layer: Layer, inputs: bool) -> bool:
-    found = _map_of_constants(layer)
-    return inputs and bool((found.factor >= 0).all() and (found.shift >= 0).all())
+    affine = _map_of_constants(layer)
+    return inputs and bool((affine.factor >= 0).all() and (affine.shift >= 0).all())
 
 
 def _rescaling(config: Mapping[str, Any], call: Call | None) -> Attributes | None:

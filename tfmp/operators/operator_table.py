@@ -109,16 +109,16 @@ def recognize(
         return function_kind(activation_name(config), framework) or (OTHER, attributes)
     channels_first = attributes.get("data_format") == "channels_first"
     for operator, reader in readers(layer_class):
-        found = reader(config, call) if operator.order_free or not channels_first else None
-        if found is not None:
-            return operator.kind, {**attributes, **found}
+        specific = reader(config, call) if operator.order_free or not channels_first else None
+        if specific is not None:
+            return operator.kind, {**attributes, **specific}
     return OTHER, attributes
 
 
 def function_kind(name: str, framework: str) -> tuple[str, Attributes] | None:
     """Returns the kind and the attributes of an activation by its name, or None if no operator computes it."""
-    found = operator_of_function(name, framework)
-    return None if found is None else (found[0].kind, found[1])
+    function = operator_of_function(name, framework)
+    return None if function is None else (function[0].kind, function[1])
 
 
 def activation_name(config: Mapping[str, Any]) -> str:
@@ -135,11 +135,11 @@ def activation_name(config: Mapping[str, Any]) -> str:
 
 def non_negative_tensors(graph: Graph) -> set[str]:
     """Returns the names of the tensors that are non-negative for all weights and inputs."""
-    found: set[str] = set()
+    names: set[str] = set()
     for call in graph.calls:
         layer = graph.layer_of(call)
         operator = operator_of(layer)
-        if operator is not None and operator.non_negative(layer, bool(call.inputs) and found.issuperset(call.inputs)):
-            found.update(call.outputs)
-        found.update(name for name in call.outputs if graph.tensors[name].dtype.startswith(("uint", "bool")))
-    return found
+        if operator is not None and operator.non_negative(layer, bool(call.inputs) and names.issuperset(call.inputs)):
+            names.update(call.outputs)
+        names.update(name for name in call.outputs if graph.tensors[name].dtype.startswith(("uint", "bool")))
+    return names

@@ -16,23 +16,23 @@ from tfmp.operators.operator import MOVES, Attributes, Operator, as_inputs, give
 def lower_max_pool(lowering: LoweringContext, call: Call, codes: Codes) -> str:
     """Adds the maximum of every window."""
     attributes, source = _window(lowering, call), lowering.demand(call.inputs[0], codes)
-    own = Codes.all_of(codes.grid)  # the operation that computes the input clips
+    all_codes = Codes.all_of(codes.grid)  # the operation that computes the input clips
     if tuple(attributes["pool_size"]) == (
         1,
         1,
     ):  # only strides: the runtime is faster with a product by one
-        return _of_ones(lowering, call, source, own, attributes)
-    return _planar(lowering, call, source, "max_pool", own, attributes)
+        return _of_ones(lowering, call, source, all_codes, attributes)
+    return _planar(lowering, call, source, "max_pool", all_codes, attributes)
 
 
 def lower_global_max_pool(lowering: LoweringContext, call: Call, codes: Codes) -> str:
     """Adds the maximum over all positions."""
     builder, name = lowering.builder, lowering.graph.layer_of(call).name
     source = _image(lowering, lowering.demand(call.inputs[0], codes), name)
-    own = Codes.all_of(codes.grid)
+    all_codes = Codes.all_of(codes.grid)
     batch, height, width, channels = builder.sizes(source)
     window = {"pool_size": (height, width), "strides": (height, width), "padding": "valid"}
-    pooled = builder.add("max_pool", (source,), name, (batch, 1, 1, channels), own, attributes=window, layer=name)
+    pooled = builder.add("max_pool", (source,), name, (batch, 1, 1, channels), all_codes, attributes=window, layer=name)
     return builder.reshaped(pooled, f"{name}_values", lowering.shape(call.outputs[0]))
 
 
@@ -42,9 +42,9 @@ def lower_average_pool(lowering: LoweringContext, call: Call, codes: Codes) -> s
     stored = lowering.stored(call.inputs[0], layer.name)
     if attributes["padding"] == "valid":
         return _of_ones(lowering, call, stored, codes, attributes)
-    own = Codes.all_of(lowering.stored_grid(call.inputs[0], layer.name))
-    made = _planar(lowering, call, stored, "average_pool", own, attributes)
-    return lowering.requantized(call.outputs[0], made, own, codes)
+    input_codes = Codes.all_of(lowering.stored_grid(call.inputs[0], layer.name))
+    average = _planar(lowering, call, stored, "average_pool", input_codes, attributes)
+    return lowering.requantized(call.outputs[0], average, input_codes, codes)
 
 
 def lower_mean(lowering: LoweringContext, call: Call, codes: Codes) -> str:
@@ -55,8 +55,8 @@ def lower_mean(lowering: LoweringContext, call: Call, codes: Codes) -> str:
     batch, *_, channels = builder.sizes(source)
     keeps = len(shape) == 4
     sizes = (batch, 1, 1, channels) if keeps else (batch, channels)
-    made = builder.add("mean", (source,), name, sizes, codes, attributes={"keepdims": keeps}, layer=name)
-    return builder.reshaped(made, f"{name}_values", shape)
+    mean = builder.add("mean", (source,), name, sizes, codes, attributes={"keepdims": keeps}, layer=name)
+    return builder.reshaped(mean, f"{name}_values", shape)
 
 
 def _of_ones(lowering: LoweringContext, call: Call, source: str, codes: Codes, attributes: Attributes) -> str:
@@ -73,8 +73,11 @@ def _of_ones(lowering: LoweringContext, call: Call, source: str, codes: Codes, a
 
 def _window(lowering: LoweringContext, call: Call) -> Attributes:
     layer = lowering.graph.layer_of(call)
-    found = window_attributes(layer, planar=len(lowering.shape(call.inputs[0])) == 3)
-    return {"strides": found["pool_size"], **{key: value for key, value in found.items() if value is not None}}
+    attributes = window_attributes(layer, planar=len(lowering.shape(call.inputs[0])) == 3)
+    return {
+        "strides": attributes["pool_size"],
+        **{key: value for key, value in attributes.items() if value is not None},
+    }
 
 
 def _image(lowering: LoweringContext, source: str, name: str) -> str:
@@ -96,9 +99,11 @@ def _planar(
     """Adds an operation over height and width of an image, or of a sequence as an image of height 1."""
     builder, name, shape = lowering.builder, lowering.graph.layer_of(call).name, lowering.shape(call.outputs[0])
     source = _image(lowering, source, name)
-    own = shape if len(shape) == 4 else (shape[0], 1, *shape[1:])
-    made = builder.add(kind, (source,), name, own, codes, attributes=attributes, constants=constants, layer=name)
-    return builder.reshaped(made, f"{name}_sequence", shape)
+    image_shape = shape if len(shape) == 4 else (shape[0], 1, *shape[1:])
+    output = builder.add(
+        kind, (source,), name, image_shape, codes, attributes=attributes, constants=constants, layer=name
+    )
+    return builder.reshaped(output, f"{name}_sequence", shape)
 
 
 def _mean(config: Mapping[str, Any], call: Call | None) -> Attributes | None:

@@ -13,9 +13,9 @@ def lower_input(lowering: LoweringContext, call: Call, codes: Codes) -> str:
     grid = lowering.graph.tensors[tensor].grid
     if grid is None:
         return lower_numbers(lowering, call, codes)
-    own = Codes.all_of(grid)
-    if codes != own:
-        return lowering.requantized(tensor, lowering.demand(tensor, own), own, codes)
+    input_codes = Codes.all_of(grid)
+    if codes != input_codes:
+        return lowering.requantized(tensor, lowering.demand(tensor, input_codes), input_codes, codes)
     return lowering.builder.add(
         "quantize", (lowering.inputs[tensor],), f"{tensor}_codes", lowering.shape(tensor), codes
     )
@@ -28,8 +28,8 @@ def input_numbers(lowering: LoweringContext, call: Call) -> str:
 
 def lower_quantize(lowering: LoweringContext, call: Call, codes: Codes) -> str:
     """Returns the stored codes, requantized if the reader needs others."""
-    own = Codes.all_of(lowering.grid(lowering.graph.layer_of(call)))
-    return lowering.requantized(call.outputs[0], lowering.demand(call.inputs[0], own), own, codes)
+    stored = Codes.all_of(lowering.grid(lowering.graph.layer_of(call)))
+    return lowering.requantized(call.outputs[0], lowering.demand(call.inputs[0], stored), stored, codes)
 
 
 OPERATORS = (

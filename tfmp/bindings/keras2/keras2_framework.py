@@ -51,9 +51,13 @@ class Keras2Framework(Framework):
     def layer_config(self, operation, config):
         if isinstance(operation, tf_keras.layers.Lambda):
             # A Python function is not rebuilt from its code: the names that it refers to would be missing.
-            own = {"function": operation.function, "arguments": operation.arguments, "mask": operation.mask}
+            functions = {"function": operation.function, "arguments": operation.arguments, "mask": operation.mask}
             # No public name; its configuration is also code.
-            config = {**tf_keras.layers.Layer.get_config(operation), **own, "output_shape": operation._output_shape}
+            config = {
+                **tf_keras.layers.Layer.get_config(operation),
+                **functions,
+                "output_shape": operation._output_shape,
+            }
         elif type(operation) is tf_keras.layers.BatchNormalization and operation.synchronized:
             config = {**config, "synchronized": True}  # which tf_keras omits
         return config

@@ -61,7 +61,7 @@ class ModelReader(GraphReader):
             specs.append(tf.TensorSpec(known.shape, known.dtype))
         if all(tuple(spec.shape) == tuple(tensor.shape) for spec, tensor in zip(specs, model.inputs, strict=True)):
             return {}
-        inner = [tensor for own in nodes.values() for node in own for tensor in tf.nest.flatten(node.outputs)]
+        inner = [tensor for calls in nodes.values() for node in calls for tensor in tf.nest.flatten(node.outputs)]
         traced = tf.function(tf_keras.Model(model.inputs, inner)).get_concrete_function(specs)
         outputs = tf.nest.flatten(traced.structured_outputs)
         return {id(tensor): tuple(output.shape) for tensor, output in zip(inner, outputs, strict=True)}
@@ -73,11 +73,11 @@ def _nodes_by_layer(model):
     The layers are in the model's order. Calls of the layers in other models are not included.
     """
     entrances = {id(tensor.node) for tensor in model.inputs}
-    found, open_tensors = {}, list(tf.nest.flatten(model.outputs))
+    visited, open_tensors = {}, list(tf.nest.flatten(model.outputs))
     while open_tensors:
         node = open_tensors.pop().node
-        if id(node) not in found and id(node) not in entrances:
-            found[id(node)] = node
+        if id(node) not in visited and id(node) not in entrances:
+            visited[id(node)] = node
             open_tensors += node.keras_inputs
-    nodes = {layer: [node for node in layer.inbound_nodes if id(node) in found] for layer in model.layers}
-    return {layer: own for layer, own in nodes.items() if own}
+    nodes = {layer: [node for node in layer.inbound_nodes if id(node) in visited] for layer in model.layers}
+    return {layer: calls for layer, calls in nodes.items() if calls}

@@ -29,34 +29,34 @@ class SelectionOptimizer(SelectionOptimizerMixin, tf_keras.optimizers.Optimizer)
         groups = {group: [] for group in optimizers}
         for item in items:
             groups[self.group_at(variable_of(item).name)].append(item)
-        return [(optimizers[group], own) for group, own in groups.items()]
+        return [(optimizers[group], members) for group, members in groups.items()]
 
     def build(self, var_list: Sequence[Any]) -> None:
-        for optimizer, own in self._groups(var_list):
-            optimizer.build(own)
+        for optimizer, items in self._groups(var_list):
+            optimizer.build(items)
 
     def apply_gradients(
         self, grads_and_vars: Any, name: str | None = None, skip_gradients_aggregation: bool = False, **kwargs: Any
     ) -> Any:
-        for optimizer, own in self._groups(grads_and_vars, lambda pair: pair[1]):
+        for optimizer, items in self._groups(grads_and_vars, lambda pair: pair[1]):
             held = self.holds_logits and optimizer is self.selection_optimizer
-            if not held and any(gradient is not None for gradient, _ in own):
-                optimizer.apply_gradients(own, skip_gradients_aggregation=skip_gradients_aggregation, **kwargs)
+            if not held and any(gradient is not None for gradient, _ in items):
+                optimizer.apply_gradients(items, skip_gradients_aggregation=skip_gradients_aggregation, **kwargs)
         return self.iterations
 
     def finalize_variable_values(self, var_list: Sequence[Any]) -> None:
-        for optimizer, own in self._groups(var_list):
-            optimizer.finalize_variable_values(own)
+        for optimizer, items in self._groups(var_list):
+            optimizer.finalize_variable_values(items)
 
     @property
     def variables(self) -> Any:
         # An HDF5 file has one counter of steps. The optimizers step together except for held logits, whose steps such a
         # file does not count.
-        found = super().variables
-        found[:] = self.weights_optimizer.variables
+        variables = super().variables
+        variables[:] = self.weights_optimizer.variables
         for optimizer in self._others():
-            found += [variable for variable in optimizer.variables if variable is not optimizer.iterations]
-        return found
+            variables += [variable for variable in optimizer.variables if variable is not optimizer.iterations]
+        return variables
 
     @property
     def counters(self) -> list[Any]:

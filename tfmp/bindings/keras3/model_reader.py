@@ -37,8 +37,8 @@ class ModelReader(GraphReader):
     def run(self, model, inputs, path, within):
         if isinstance(model, keras.Sequential):
             for layer in model.layers:
-                found = self._call(layer, (inputs,), {}, path, within)
-                inputs = found[0] if len(found) == 1 else found
+                outputs = self._call(layer, (inputs,), {}, path, within)
+                inputs = outputs[0] if len(outputs) == 1 else outputs
             return inputs
         config, names = self._config(model), {}
         operations = {operation.name: operation for operation in model.operations}

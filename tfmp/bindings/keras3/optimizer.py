@@ -43,9 +43,9 @@ class SelectionOptimizer(SelectionOptimizerMixin, keras.optimizers.MultiOptimize
         for gradient, variable in zip(grads, trainable_variables, strict=True):
             pairs.setdefault(id(self._optimizer_for(variable)), []).append((gradient, variable))
         for optimizer in (self.weights_optimizer, self.ranges_optimizer):
-            own = pairs.get(id(optimizer))
-            if own:
-                optimizer.apply(*map(list, zip(*own, strict=True)))
+            trained = pairs.get(id(optimizer))
+            if trained:
+                optimizer.apply(*map(list, zip(*trained, strict=True)))
         self.iterations.assign_add(1)
 
     def __repr__(self):

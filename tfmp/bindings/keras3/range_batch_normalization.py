@@ -51,8 +51,8 @@ class RangeBatchNormalization(keras.layers.BatchNormalization):
         factor = 2.0 * ops.sqrt(2.0 * ops.log(ops.maximum(count, _SMALLEST_COUNT)))
         mean = ops.mean(x, axis=axes)
         variance = ops.square((ops.max(x, axis=axes) - ops.min(x, axis=axes)) / factor)
-        for moving, found in ((self.moving_mean, mean), (self.moving_variance, variance)):
-            moving.assign(moving * self.momentum + found * (1.0 - self.momentum))
+        for moving, statistic in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            moving.assign(moving * self.momentum + statistic * (1.0 - self.momentum))
         outputs = ops.batch_normalization(
             x,
             mean=mean,

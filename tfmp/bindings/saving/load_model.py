@@ -84,8 +84,8 @@ def _check_loadable(file, package, *, custom_objects, compile, safe_mode):
             return True
         # tf_keras finds classes by module and name, even if they are not registered.
         module = sys.modules.get(module) if package.__name__ == "tf_keras" and isinstance(module, str) else None
-        found = getattr(module, name, None)
-        return isinstance(found, type) and issubclass(found, package.layers.Layer)
+        member = getattr(module, name, None)
+        return isinstance(member, type) and issubclass(member, package.layers.Layer)
 
     config = dict(file.config)
     if not compile:

@@ -66,10 +66,10 @@ def check_trusted(path: str, config: Any, is_provided: Callable[[str, str | None
     Raises:
         ValueError: If the configuration has such a part; the message names the layer.
     """
-    found = _find_untrusted(config, is_provided)
-    if found:
-        way_out = f"{_REGISTER}; or, if" if found.endswith(_UNREGISTERED) else "If"
-        raise ValueError(f"{path!r} is not loaded: {found}. {way_out} you trust the file, pass safe_mode=False.")
+    problem = _find_untrusted(config, is_provided)
+    if problem:
+        way_out = f"{_REGISTER}; or, if" if problem.endswith(_UNREGISTERED) else "If"
+        raise ValueError(f"{path!r} is not loaded: {problem}. {way_out} you trust the file, pass safe_mode=False.")
 
 
 def _find_untrusted(config, is_provided):
@@ -80,9 +80,9 @@ def _find_untrusted(config, is_provided):
             inner = part.get("config")
             if isinstance(inner, Mapping) and inner.get("name") and part.get("class_name"):
                 owner = f"`{inner['name']}` ({part['class_name']})"
-            found = _of_function(part) or _of_object(part, is_provided)
-            if found:
-                return f"{owner} {found}"
+            problem = _of_function(part) or _of_object(part, is_provided)
+            if problem:
+                return f"{owner} {problem}"
             pending += [(value, owner) for value in part.values()]
         elif isinstance(part, list):
             pending += [(value, owner) for value in part]
@@ -110,9 +110,9 @@ def _of_object(part, is_provided):
     is_class = isinstance(name, str) and (_CLASS.fullmatch(name) or ">" in name or is_provided(name, None))
     if not is_class:
         return f"is made by `{name}`, which is no class of Keras"
-    found = _of_class(name, inner if isinstance(inner, Mapping) else {})
-    if found or module is None or _package(module) in _PACKAGES:
-        return found
+    problem = _of_class(name, inner if isinstance(inner, Mapping) else {})
+    if problem or module is None or _package(module) in _PACKAGES:
+        return problem
     registered_name = part.get("registered_name", name)
     if isinstance(registered_name, str) and is_provided(registered_name, module):
         return None

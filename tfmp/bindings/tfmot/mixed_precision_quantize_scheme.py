@@ -60,15 +60,17 @@ class MixedPrecisionQuantizeLayoutTransform(QuantizeLayoutTransform):
             name: metadata.get("quantize_config") for name, metadata in layer_quantize_map.items() if name not in inputs
         }
         self.scheme.registry.left_alone = frozenset(graph.layers) - frozenset(annotated)
-        ours, theirs = {}, {}
+        settings, foreign = {}, {}
         for name, config in annotated.items():
             if config is None or isinstance(config, MixedPrecisionQuantizeConfig):
-                ours[name] = None if config is None else config.settings
+                settings[name] = None if config is None else config.settings
             else:
-                theirs[name] = config
-        stored = {name for name, config in theirs.items() if _quantizes_output(config, model.get_layer(name))}
-        transformed = TfmotFramework().write(self.scheme.quantize(graph, ours, theirs=tuple(theirs), stored=stored))
-        return transformed, {name: {"quantize_config": config} for name, config in theirs.items()}
+                foreign[name] = config
+        stored = {name for name, config in foreign.items() if _quantizes_output(config, model.get_layer(name))}
+        transformed = TfmotFramework().write(
+            self.scheme.quantize(graph, settings, foreign=tuple(foreign), stored=stored)
+        )
+        return transformed, {name: {"quantize_config": config} for name, config in foreign.items()}
 
 
 class QuantizeSchemeBase(QuantizeScheme):
@@ -85,17 +87,17 @@ class QuantizeSchemeBase(QuantizeScheme):
     def quantize(
         self,
         graph: Graph,
-        ours: Mapping[str, SearchSettings | None],
+        settings: Mapping[str, SearchSettings | None],
         *,
-        theirs: Collection[str],
+        foreign: Collection[str],
         stored: Collection[str],
     ) -> Graph:
         """Returns the graph with its annotated layers quantized.
 
         Args:
             graph: The model in floating point.
-            ours: Name of an annotated layer to the settings of its search, None for those of the scheme.
-            theirs: Names of the layers that TFMOT quantizes by itself.
+            settings: Name of an annotated layer to the settings of its search, None for those of the scheme.
+            foreign: Names of the layers that TFMOT quantizes by itself.
             stored: Those of them whose output it quantizes.
         """
 

@@ -80,9 +80,9 @@ class MixedPrecisionQuantizeWrapper(SelectingLayer, MixedPrecisionMixin, Quantiz
         selectors = self.weight_selector, self.activation_selector
         children = (self.layer, *selectors, self.candidate_kernels, self.selection_cost)
         # The kernel first: the order in the layer changes when TFMOT replaces it.
-        own = [self.kernel, self.optimizer_step] if self.built else []
-        own += [v for child in children if child is not None for v in child.variables]
-        return list({id(variable): variable for variable in own}.values())
+        weights = [self.kernel, self.optimizer_step] if self.built else []
+        weights += [v for child in children if child is not None for v in child.variables]
+        return list({id(variable): variable for variable in weights}.values())
 
     def get_config(self) -> dict[str, Any]:
         return {**QuantizeWrapperV2.get_config(self), "num_calls": self.num_calls}

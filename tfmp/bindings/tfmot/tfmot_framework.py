@@ -39,15 +39,15 @@ class TfmotFramework(Keras2Framework):
         Raises:
             ValueError: If there is no such layer, or TFMOT's own wrapper quantizes it.
         """
-        for found in model.layers:
-            inner = wrapped_layer(found)
+        for candidate in model.layers:
+            inner = wrapped_layer(candidate)
             if inner is not None and inner.name == path:
-                if isinstance(found, MixedPrecisionQuantizeWrapper):
-                    return found
-                _check_not_measured(found)
+                if isinstance(candidate, MixedPrecisionQuantizeWrapper):
+                    return candidate
+                _check_not_measured(candidate)
                 return inner
-            if isinstance(found, tf_keras.Model) and path.startswith(f"{found.name}/"):
-                return self.layer(found, path.removeprefix(f"{found.name}/"))
+            if isinstance(candidate, tf_keras.Model) and path.startswith(f"{candidate.name}/"):
+                return self.layer(candidate, path.removeprefix(f"{candidate.name}/"))
         return super().layer(model, path)
 
 

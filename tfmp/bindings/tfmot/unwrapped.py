@@ -67,7 +67,7 @@ class Unwrapper:
     def __init__(self, model, graph, with_weights):
         self.model, self.graph, self.with_weights = model, graph, with_weights
         self.calls, self.layers, self.tensors, self.sources = [], {}, {}, {}
-        self._behind = {}  # maps a tensor of `graph` to the reference that replaces it
+        self._replaced = {}  # maps a tensor of `graph` to the reference that replaces it
         self._parts = {}  # maps a layer of `graph` to the layers that replace it
 
     def run(self):
@@ -86,14 +86,14 @@ class Unwrapper:
         return dataclasses.replace(self.graph, **changed, outputs=outputs, submodels=submodels)
 
     def _redirect(self, reference):
-        return self._behind.get(reference.name, reference)
+        return self._replaced.get(reference.name, reference)
 
     def _add(self, original, call):
-        found = self.graph.layers[original.layer]
-        owner = _KERAS_2.layer(self.model, original.layer) if is_of_tfmot(found) else None
+        wrapped = self.graph.layers[original.layer]
+        owner = _KERAS_2.layer(self.model, original.layer) if is_of_tfmot(wrapped) else None
         inner = None if owner is None else wrapped_layer(owner)
         if inner is not None:
-            name = found.name.removesuffix(owner.name) + inner.name
+            name = wrapped.name.removesuffix(owner.name) + inner.name
             around = f"{call.within}/" if call.within else ""
             outputs = tuple(around + inner.name + o.removeprefix(around + owner.name) for o in call.outputs)
             call = dataclasses.replace(call, layer=name, outputs=outputs)
@@ -101,7 +101,7 @@ class Unwrapper:
             self.tensors[new] = dataclasses.replace(self.graph.tensors[old], name=new)
             self.sources[new] = old
         if original.layer not in self._parts:
-            self._parts[original.layer] = self._described(found, owner, inner, call)
+            self._parts[original.layer] = self._described(wrapped, owner, inner, call)
         layer, *parts = self._parts[original.layer]
         self.layers[layer.name] = layer
         self.calls.append(call)
@@ -114,19 +114,19 @@ class Unwrapper:
             self.sources[output] = original.outputs[0]
             tensor = output
         for old, new in zip(original.outputs, (tensor, *call.outputs[1:]), strict=True):
-            self._behind[old] = TensorRef(new)
+            self._replaced[old] = TensorRef(new)
 
-    def _described(self, found, owner, inner, call):
+    def _described(self, wrapped, owner, inner, call):
         """Returns the sequence of layers that replaces a layer."""
         if owner is None:
-            return [found]
+            return [wrapped]
         if inner is None:
-            return [self._quantize_layer(found, owner)]
+            return [self._quantize_layer(wrapped, owner)]
         reader = _InnerReader(owner, self.with_weights)
         layer = reader.read(inner, call, self.tensors, reads_network_input=self._reads_network_input(call))
         if isinstance(owner, MixedPrecisionQuantizeWrapper):
             arguments = {**owner.quantize_config.arguments, "num_calls": owner.num_calls}
-            state = {field: getattr(found, field) for field in ("weight", "activation", "price")}
+            state = {field: getattr(wrapped, field) for field in ("weight", "activation", "price")}
             return [dataclasses.replace(_as_searchable(layer, arguments), **state)]
         return self._measured(layer, owner, call) if isinstance(owner, QuantizeWrapper) else [layer]
 
@@ -206,12 +206,12 @@ class Unwrapper:
         origin = LayerOrigin(config={"name": name, "activation": function}, part_of=layer.name)
         return Layer(name, kind, origin=origin, attributes=attributes)
 
-    def _quantize_layer(self, found, owner):
+    def _quantize_layer(self, layer, owner):
         if owner.quantizer is None or type(owner.quantizer).__name__ == "NoQuantizer":
-            return dataclasses.replace(found, kind="identity", num_parameters=0)
+            return dataclasses.replace(layer, kind="identity", num_parameters=0)
         arrays = layer_weights(_KERAS_2, owner)
         wrapper = Wrapper(type(owner), owner.get_config(), arrays, ())
-        return self._quantize(found.name, owner.quantizer, arrays, owner.name, wrapper=wrapper)
+        return self._quantize(layer.name, owner.quantizer, arrays, owner.name, wrapper=wrapper)
 
     def _reads_network_input(self, call):
         tensor = call.inputs[0]

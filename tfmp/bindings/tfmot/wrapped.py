@@ -69,7 +69,7 @@ def _with_our_wrapper(layer: Layer, name) -> Layer:
         options = {key: arguments[key] for key in ("quantizer", "signed_input") if key in arguments}
         quantize_config = FixedPrecisionQuantizeConfig(*(b and b[0] for b in bits), **options)
     serialize = tf_keras.utils.legacy.serialize_keras_object  # like TFMOT
-    own = {
+    wrapper_config = {
         "name": f"{PREFIX}{name}",
         "trainable": layer.trainable,
         "dtype": config.get("dtype", "float32"),
@@ -77,7 +77,7 @@ def _with_our_wrapper(layer: Layer, name) -> Layer:
         "quantize_config": serialize(quantize_config),
         "num_calls": num_calls,
     }
-    return dataclasses.replace(layer, origin=LayerOrigin(MixedPrecisionQuantizeWrapper, own))
+    return dataclasses.replace(layer, origin=LayerOrigin(MixedPrecisionQuantizeWrapper, wrapper_config))
 
 
 def _named(layer, name):

@@ -16,12 +16,12 @@ def add_input(table: TensorTable, name: str, dtype: str) -> int:
 
     8-bit integers are used as codes; `dtype` is that of inputs in floating point.
     """
-    own = table.graph.tensors[name].dtype
-    if own in INTEGERS:
-        index = table.sink.tensor(name, table.shape(name), dtype=own, quantization=Quantization((1.0,)))
+    input_type = table.graph.tensors[name].dtype
+    if input_type in INTEGERS:
+        index = table.sink.tensor(name, table.shape(name), dtype=input_type, quantization=Quantization((1.0,)))
         table.alias(name, index)
         return index
-    if dtype == "float32" or own != "float32":
+    if dtype == "float32" or input_type != "float32":
         return table.index(name)
     readers = [operation for operation in table.graph.operations if name in operation.inputs]
     grids = {table.grid(operation.output) for operation in readers}
@@ -38,13 +38,13 @@ def add_input(table: TensorTable, name: str, dtype: str) -> int:
 
 def write_quantize(table: TensorTable, operation: IntegerOperation, dtype: str) -> None:
     """Writes QUANTIZE, or nothing if the input has these codes already."""
-    source, own = table.index(operation.inputs[0]), table.graph.tensors[operation.inputs[0]].dtype
-    if own not in INTEGERS and dtype == "float32":
+    source, input_type = table.index(operation.inputs[0]), table.graph.tensors[operation.inputs[0]].dtype
+    if input_type not in INTEGERS and dtype == "float32":
         table.add_operator(operation, "QUANTIZE", [source], version=1, options=Options("QuantizeOptions"))
         return
     grid = table.grid(operation.output)
-    if own in INTEGERS:
-        limits, dtype = np.iinfo(own), own
+    if input_type in INTEGERS:
+        limits, dtype = np.iinfo(input_type), input_type
         stored = int(limits.min), int(limits.max)
     else:
         stored = INT8_LOW - grid.zero_point, grid.high

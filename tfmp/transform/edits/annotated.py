@@ -15,11 +15,11 @@ from tfmp.transform.edits.split_layers import with_pairwise_additions, with_sepa
 
 def with_annotated_layers(
     graph: Graph,
-    ours: Mapping[str, SearchSettings | None],
+    settings: Mapping[str, SearchSettings | None],
     *,
     default: SearchSettings,
     first_and_last: str = "int8",
-    theirs: Collection[str] = (),
+    foreign: Collection[str] = (),
     stored: Collection[str] = (),
 ) -> Graph:
     """Quantizes some layers of a network, each with its own settings.
@@ -29,40 +29,44 @@ def with_annotated_layers(
 
     Args:
         graph: The network in floating point.
-        ours: Layer name to the settings of its search; None for the default.
+        settings: Layer name to the settings of its search; None for the default.
         default: Settings of the layers without any, unless `first_and_last` keeps them at 8 bits.
         first_and_last: As in `tfmp.relax`.
-        theirs: Names of layers that another library quantizes, but for their inputs.
+        foreign: Names of layers that another library quantizes, but for their inputs.
         stored: Those of them whose output it quantizes.
 
     Raises:
         ValueError: If a layer with settings has no kernel.
     """
-    chosen = dict(ours)
+    chosen = dict(settings)
     names = set(graph.layers)
     graph = with_split_separables(graph)
-    for name in [name for name in ours if f"{name}_depthwise" in set(graph.layers) - names]:
-        chosen[f"{name}_depthwise"] = ours[name]
+    for name in [name for name in settings if f"{name}_depthwise" in set(graph.layers) - names]:
+        chosen[f"{name}_depthwise"] = settings[name]
     plans = plan(graph, first_and_last=first_and_last, quantizer=default.quantizer_pair)
     products = [layer.name for layer in graph.in_order() if layer.shape is not None]
     _check_kernels(graph, chosen)
     kept_float = [name for name in products if plans[name].status == FLOAT]
-    chosen = {name: found for name, found in chosen.items() if found is not None or name not in kept_float}
+    chosen = {
+        name: chosen_settings
+        for name, chosen_settings in chosen.items()
+        if chosen_settings is not None or name not in kept_float
+    }
     graph = with_positive_gammas(graph)
-    integer = all(name in chosen or name in theirs for name in products)
+    integer = all(name in chosen or name in foreign for name in products)
     if integer:
         graph = with_pairwise_additions(with_separate_activations(graph, FUSED_ACTIVATIONS))
     changed = {}
     for name in products:
         if name in chosen:
-            found = chosen[name]
-            if found is None:
-                found = KEPT_SETTINGS if plans[name].status == EIGHT_BITS else default
+            chosen_settings = chosen[name]
+            if chosen_settings is None:
+                chosen_settings = KEPT_SETTINGS if plans[name].status == EIGHT_BITS else default
             signed = plans[name].signed_input
-            changed[name] = quantized_layer(graph, graph.layers[name], found, signed_input=signed)
+            changed[name] = quantized_layer(graph, graph.layers[name], chosen_settings, signed_input=signed)
     graph = graph.replace_layers(changed)
     graph, placeholders = _with_placeholders(graph, stored)
-    graph = with_stored_tensors(graph) if integer else _with_quantized_inputs(graph, theirs)
+    graph = with_stored_tensors(graph) if integer else _with_quantized_inputs(graph, foreign)
     return graph.without(placeholders)
 
 
@@ -85,8 +89,8 @@ def _with_placeholders(graph, stored):
     return graph, placeholders
 
 
-def _with_quantized_inputs(graph, theirs):
-    for call in [call for call in graph.calls if call.layer in theirs and graph.layer_of(call).shape is not None]:
+def _with_quantized_inputs(graph, foreign):
+    for call in [call for call in graph.calls if call.layer in foreign and graph.layer_of(call).shape is not None]:
         tensor = next(other for other in graph.calls if other.outputs == call.outputs).inputs[0]
         producer = graph.layer_of(graph.producer(tensor))
         if producer.kind != "quantize":

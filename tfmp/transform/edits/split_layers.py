@@ -32,11 +32,11 @@ def _with_split(graph, layer):
     for call in graph.calls:
         if call.layer == layer.name:
             output, source = graph.tensors[call.outputs[0]], graph.tensors[call.inputs[0]]
-            made = name + call.outputs[0].removeprefix(layer.name)
+            tensor = name + call.outputs[0].removeprefix(layer.name)
             channels = source.shape[-1] * layer.attributes["depth_multiplier"]
-            tensors[made] = Tensor(made, (*output.shape[:-1], channels), output.dtype)
-            calls.append(dataclasses.replace(call, layer=name, outputs=(made,)))
-            call = dataclasses.replace(call, args=(TensorRef(made),), kwargs={})
+            tensors[tensor] = Tensor(tensor, (*output.shape[:-1], channels), output.dtype)
+            calls.append(dataclasses.replace(call, layer=name, outputs=(tensor,)))
+            call = dataclasses.replace(call, args=(TensorRef(tensor),), kwargs={})
         calls.append(call)
     graph = dataclasses.replace(graph, calls=tuple(calls), tensors=tensors)
     return graph.replace_layers({name: _depthwise(graph, layer, name), layer.name: _pointwise(graph, layer)})
@@ -122,8 +122,8 @@ def with_separate_activations(graph: Graph, fused: Collection[str] = ()) -> Grap
             config = {"name": new_name, "activation": layer.origin.config["activation"]}
             known = layer.attributes.get("activation_kind") or function_kind(name, graph.framework)
             kind, attributes = known or (OTHER, unknown_activation(config))
-            made = Layer(new_name, kind, origin=LayerOrigin(config=config), attributes=attributes)
-            graph = graph.insert_after(call.outputs[0], made)
+            activation_layer = Layer(new_name, kind, origin=LayerOrigin(config=config), attributes=attributes)
+            graph = graph.insert_after(call.outputs[0], activation_layer)
         origin = layer.origin.replace_config(activation="linear")
         attributes = {**layer.attributes, "activation": "linear", "activation_kind": None}
         changed = dataclasses.replace(layer, origin=origin, attributes=attributes)
