@@ -80,7 +80,7 @@ def below_one(x):
     ("function", "claim", "message"),
     [
         (lambda x: x[:, 1:], ("identity",), r"returns the shape \(64, 1, 2, 4\), not \(64, 2, 2, 4\)"),
-        (lambda x: tf.transpose(x, (0, 2, 1, 3)), ("permute", {"permutation": (0, 1)}), "does not take what it takes"),
+        (lambda x: tf.transpose(x, (0, 2, 1, 3)), ("permute", {"permutation": (0, 1)}), "does not accept these inputs"),
         (lambda x: x + 300 * tf.nn.relu(x - 200), ("identity",), "on random numbers from -300 to 300"),
         (lambda x: x + 1e-3, ("identity",), "on random numbers from -0.1 to 0.1 the largest difference is 0.001"),
         (lambda x: x / 0.0, ("identity",), "the largest difference is inf"),

@@ -94,7 +94,7 @@ def test_an_affine_layer_is_folded_into_the_convolution_before_it():
             (
                 (layer_class, "swish"),
                 ValueError,
-                "must be of your own: .* Register the function",
+                "must be your own class: .* Register the function",
             )
             for layer_class in (
                 *(kl.Activation, kl.Lambda, kl.ReLU, kl.Conv2D, kl.Layer, tfmp.layers.Quantize),

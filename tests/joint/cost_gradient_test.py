@@ -161,5 +161,5 @@ def test_says_what_is_wrong():
         Reinforce(TINY, len, baseline="mean")
     with pytest.raises(ValueError, match="`samples` must be an integer, 2 or more"):
         Reinforce(TINY, len, samples=1, baseline="leave_one_out")
-    with pytest.raises(ValueError, match="has a part that is of no layer"):
+    with pytest.raises(ValueError, match="is not a sum over layers"):
         ArchitectureCost("tflite_bytes")

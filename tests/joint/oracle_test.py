@@ -191,7 +191,7 @@ def test_says_what_is_wrong():
         Oracle("energy")
     with pytest.raises(ValueError, match="must be an integer, 0 or more"):
         Oracle(len, retries=-1)
-    with pytest.raises(ValueError, match="only a process of its own can be stopped"):
+    with pytest.raises(ValueError, match="only a separate process can be stopped"):
         Oracle(len, timeout_seconds=3)
 
 

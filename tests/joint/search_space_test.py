@@ -78,7 +78,7 @@ def test_says_what_is_wrong(arguments, message):
 
 def test_kernels_that_leave_pixels_out():
     kernels = BlockCandidates(kernel_size=(1, 3))
-    with pytest.raises(ValueError, match=r"`stage1_block1` has the step 2.*Received: \(1, 3\)"):
+    with pytest.raises(ValueError, match=r"`stage1_block1` has strides of 2.*Received: \(1, 3\)"):
         SearchSpace([(8, 2, 2)], kernels, image_size=8)
     own = dataclasses.replace(kernels, kernel_size=(1,))
     assert SearchSpace([(8, 2, 2)], [own, kernels], image_size=8).blocks[1].candidates.kernel_size == (1, 3)

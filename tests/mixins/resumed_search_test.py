@@ -104,7 +104,7 @@ def test_a_killed_search_is_not_taken_up_with_other_settings(interrupted, name, 
     with pytest.raises(ValueError, match=message) as caught:
         model.fit(data, epochs=3, callbacks=[search], verbose=0)
     error = str(caught.value)
-    assert "another `backup_dir`, or remove the folder to start anew" in error
+    assert "another `backup_dir`, or remove the folder to start again" in error
     assert error.count(" then, ") == 1 or {"units", "weight_bits"} & changed.keys(), "nothing else differs"
     assert contents(folder) == before, "nothing is lost"
 
@@ -186,7 +186,7 @@ def test_a_search_that_is_not_finite_is_ended_and_not_saved(tmp_path):
     message = "loss is nan in batch 2 of epoch 2.*`.*kernel`.*inputs of the model hold such values"
     with pytest.raises(NotFiniteError, match=message) as caught:
         fit(x, 2)
-    assert "The backup keeps the state of epoch-00001" in str(caught.value)
+    assert "The backup has the state of epoch-00001" in str(caught.value)
     assert contents(tmp_path) == before
     with pytest.raises(NotFiniteError, match=r"`identity\['x'\]` must be finite.* at index \[12, 1\]"):
         fit(x, 2, identity={"x": x})

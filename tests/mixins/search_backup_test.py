@@ -73,7 +73,7 @@ DAMAGE = {
 def test_a_damaged_epoch_is_named_and_the_one_before_goes_on(backup, tmp_path, kind):
     name, damage = DAMAGE[kind]
     damage(tmp_path / "backup" / "epoch-00003" / name)
-    with pytest.warns(UserWarning, match="epoch-00003 is damaged .*goes on from epoch-00002"):
+    with pytest.warns(UserWarning, match="epoch-00003 is damaged .*resumes from epoch-00002"):
         epoch, variables, state = load(backup)
     assert epoch == 2 and state == {"value": 1.0}
     np.testing.assert_array_equal(variables[0], arrays(2)[0])
@@ -90,7 +90,7 @@ def test_another_search_is_told_how_it_differs(backup):
     other = {"seed": 1, "model": {"units": (4, 6), "depth": 2}}
     message = (
         r"another search. seed: 0 then, 1 now; model.units: \[4, 5\] then, \[4, 6\] now; model.depth: 'nothing' then, "
-        "2 now. Take it up with what it was started with; give another `backup_dir`, or remove the folder"
+        "2 now. Resume it with the arguments of its start; give another `backup_dir`, or remove the folder"
     )
     with pytest.raises(ValueError, match=message):
         load(backup, identity=other)

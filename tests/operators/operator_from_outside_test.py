@@ -107,7 +107,7 @@ def test_a_class_that_computes_something_else_is_an_error():
     ("operator", "error", "message"),
     [
         ("square", TypeError, "`operator` must be an `Operator`. Received: 'square'"),
-        (TABLE["relu"], ValueError, "an operator of kind 'relu' already. Give yours another kind, or `replace=True`"),
+        (TABLE["relu"], ValueError, "already an operator of kind 'relu'. Choose another kind, or pass `replace=True`"),
     ],
 )
 def test_what_cannot_be_registered(operator, error, message):
@@ -119,7 +119,7 @@ def test_what_cannot_be_registered(operator, error, message):
     ("arguments", "error", "message"),
     [
         ({"kind": ""}, ValueError, "`kind`"),
-        ({"kind": "other"}, ValueError, "`kind` must not be 'other', which stands for all layers that no operator is"),
+        ({"kind": "other"}, ValueError, "`kind` must not be 'other', the kind of layers without an operator"),
         ({"reads": "codes"}, ValueError, "Operator `x`.*`reads` must be one of 'moves', 'stored', .*Received: 'codes'"),
         ({"classes": [Square]}, TypeError, "Operator `x`.*`classes` must be a mapping"),
         ({"lower": "lower"}, TypeError, "Operator `x`.*`lower` must be a function, or None. Received: 'lower'"),

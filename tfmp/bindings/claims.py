@@ -156,7 +156,7 @@ def _difference(function, call, arrays, claim, reach):
         inputs = [np.asarray(arrays[name], np.float64) for name in call.inputs]
         expected = TABLE[kind].values(inputs, attributes, result.shape)
     except (TypeError, ValueError, IndexError) as error:
-        return f"such a layer does not take what it takes: {error}"
+        return f"a layer of that kind does not accept these inputs: {error}"
     if result.shape != expected.shape:
         return f"returns the shape {result.shape}, not {expected.shape}"
     wrong = 0.0 if reach == _REACHES[-1] else np.inf

@@ -48,7 +48,7 @@ def register_layer(
         )
     if isinstance(layer, type) and layer.__module__.split(".")[0] in _FRAMEWORKS:
         raise ValueError(
-            f"`layer` must be of your own: what `{layer.__name__}` computes depends on its arguments. Register the "
+            f"`layer` must be your own class: what `{layer.__name__}` computes depends on its arguments. Register the "
             "function that it applies, or a subclass that computes one thing. "
             f"Received: {layer.__module__}.{layer.__name__}"
         )

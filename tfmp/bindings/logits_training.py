@@ -117,8 +117,8 @@ def check_strategy(model):
     strategy = model.distribute_strategy
     if strategy is not None and strategy.num_replicas_in_sync > 1:
         raise ValueError(
-            f"`selection_data` takes models on one device. Received: model `{model.name}` on "
-            f"{strategy.num_replicas_in_sync} replicas; leave it out there, all variables then learn from all data."
+            f"`selection_data` supports models on one device only. Received: model `{model.name}` on "
+            f"{strategy.num_replicas_in_sync} replicas. Omit it there: all variables then learn from all data."
         )
 
 
@@ -126,7 +126,7 @@ def _check_optimizer(framework, optimizer):
     if not isinstance(optimizer, framework.SelectionOptimizer):
         name = f"tfmp.{'keras2.' if framework.name == 'tf_keras' else ''}SelectionOptimizer"
         raise ValueError(
-            f"`selection_data` needs a model compiled with a `{name}`, which has optimizers of their own for weights "
+            f"`selection_data` needs a model compiled with a `{name}`, which has separate optimizers for weights "
             f"and logits. Received: {type(optimizer).__name__}"
         )
 

@@ -126,8 +126,8 @@ class ModelBuilder:
             number = next(ready, None)
             if number is None:
                 raise ValueError(
-                    f"The calls of model `{within or self.graph.name}` have no order in which they can run: the nested "
-                    "models in it read what only runs after them."
+                    f"The calls of model `{within or self.graph.name}` cannot be sorted: its nested models "
+                    "read tensors that are computed after them."
                 )
             item = pending.pop(number)
             (self._call if isinstance(item, Call) else self._use)(item, tensors)

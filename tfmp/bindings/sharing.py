@@ -129,10 +129,10 @@ def check_sharing(graph, variables):
     if wrong:
         names = sorted({name for group in wrong for name, _ in group})
         raise ValueError(
-            f"Layers {', '.join(f'`{name}`' for name in names)} of model `{graph.name}` share variables in a way that "
-            "their configurations do not say: a copy of the model would lose it. Make one layer an argument of the "
+            f"Layers {', '.join(f'`{name}`' for name in names)} of model `{graph.name}` share variables, which their "
+            "configurations do not tell: a copy of the model would not share them. Make one layer an argument of the "
             "other's constructor, and write it into the other's `get_config` with "
-            f"`{graph.framework}.saving.serialize_keras_object`; or give each layer variables of its own."
+            f"`{graph.framework}.saving.serialize_keras_object`; or give each layer its own variables."
         )
 
 

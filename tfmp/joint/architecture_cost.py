@@ -33,8 +33,8 @@ class ArchitectureCost:
         has_overhead = kind.overhead is not costs.Cost.overhead and self.cost != costs.ModelSize(kernels_only=True)
         if has_overhead or kind.sums is not costs.Cost.sums:
             raise ValueError(
-                f"The cost `{self.cost.name}` has a part that is of no layer. Expected a sum over layers, "
-                '"energy" or "bitops" for example; or give a function of a network as the oracle.'
+                f"The cost `{self.cost.name}` is not a sum over layers. Expected a cost such as "
+                '"energy" or "bitops"; or give a function of a network as the oracle.'
             )
 
     def __call__(self, network: DiscreteNetwork) -> float:

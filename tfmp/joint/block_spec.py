@@ -32,7 +32,7 @@ class BlockSpec:
     def __post_init__(self):
         check_flag("skip", self.skip)
         for name in CATEGORICALS[1:]:
-            hint = "Give it, or `skip=True` for a block that is not there"
+            hint = "Give it, or `skip=True` for no block"
             value = None if self.skip else check_integer(name, getattr(self, name), at_least=1, hint=hint)
             object.__setattr__(self, name, value)
 
@@ -127,7 +127,7 @@ class BlockCandidates:
     def never_skipped(self, name: str) -> "BlockCandidates":
         """Returns the candidates without the skip; `name` is the name of the block in errors."""
         if False not in self.skip:
-            raise ValueError(f"Block `{name}` cannot be skipped: its input and its output disagree in shape.")
+            raise ValueError(f"Block `{name}` cannot be skipped: its input and its output differ in shape.")
         return dataclasses.replace(self, skip=(False,))
 
     def check_kernels(self, name: str, strides: int) -> None:
@@ -135,8 +135,8 @@ class BlockCandidates:
         if len(self.kernel_size) > 1 and self.kernel_size[0] < strides:
             # Its "same" padding starts at another place than that of the kernel whose centre it is.
             raise ValueError(
-                f"Block `{name}` has the step {strides}, so that of several candidates for `kernel_size` none can be "
-                f"smaller. Received: {self.kernel_size}. Give it `BlockCandidates` of its own, with larger kernels or "
+                f"Block `{name}` has strides of {strides}: none of several candidates for `kernel_size` may be "
+                f"smaller. Received: {self.kernel_size}. Give it other `BlockCandidates`, with larger kernels or "
                 "with one."
             )
 

@@ -54,7 +54,7 @@ class DiscreteNetwork:
         for place, choice in zip(places, choices, strict=True):
             if choice.skip and not place.is_residual:
                 raise ValueError(
-                    f"Block `{place.name}` cannot be skipped: its input and its output disagree in shape. "
+                    f"Block `{place.name}` cannot be skipped: its input and its output differ in shape. "
                     "Expected a choice with an expansion, a kernel size and bits."
                 )
         object.__setattr__(self, "choices", choices)

@@ -63,7 +63,7 @@ class JointBackup:
         if self._backup is None:
             return ""
         saved = self._backup.epochs()
-        return f" The backup in {self._backup.folder!r} keeps the state of {saved[0]}." if saved else ""
+        return f" The backup in {self._backup.folder!r} has the state of {saved[0]}." if saved else ""
 
 
 def value_of(variable: Any) -> np.ndarray:

@@ -56,7 +56,7 @@ class Oracle:
         check_integer("retries", retries, at_least=0)
         if timeout_seconds is not None:
             check_number("timeout_seconds", timeout_seconds, above=0)
-            hint = "`timeout_seconds` needs workers: only a process of its own can be stopped"
+            hint = "`timeout_seconds` needs workers: only a separate process can be stopped"
             check_integer("workers", workers, at_least=1, hint=hint)
         if cache_path is not None:
             cache_path = os.path.abspath(check_path("cache_path", cache_path))
@@ -119,9 +119,9 @@ class Oracle:
             except Exception as error:  # the user's function may raise anything
                 if attempt == self.retries:
                     raise ValueError(
-                        f"The oracle gave no number for a network, asked {attempt + 1} times. The last reason: "
-                        f"{type(error).__name__}: {error}. Mend the function, or raise `timeout_seconds` or `retries`; "
-                        f"a search with a `backup_dir` goes on where it was. The network:\n{network}"
+                        f"The oracle returned no number for a network in {attempt + 1} attempts. The last reason: "
+                        f"{type(error).__name__}: {error}. Fix the function, or raise `timeout_seconds` or `retries`; "
+                        f"a search with a `backup_dir` then resumes. The network:\n{network}"
                     ) from error
 
     def _finite(self, number):

@@ -123,7 +123,7 @@ class SearchSpace:
         check_instance("stages", self.stages, (list, tuple), "a list of `Stage`")
         stages = tuple(stage if isinstance(stage, Stage) else built_from(Stage, stage) for stage in self.stages)
         if not stages:
-            raise ValueError("`stages` must hold at least one stage. Received none.")
+            raise ValueError("`stages` must contain at least one stage. Received none.")
         object.__setattr__(self, "stages", stages)
         stem = check_integers("stem", self.stem, count=2, at_least=1, hint="Give (channels, strides)")
         object.__setattr__(self, "stem", stem)

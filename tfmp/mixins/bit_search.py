@@ -50,9 +50,11 @@ class BitSearch:
         if (budget is None) == (eta is None):
             raise ValueError(f"A search takes either `budget` or `eta`. Received: budget={budget}, eta={eta}")
         if budget is not None and cost is not None:
-            raise ValueError(f"`cost` goes with `eta`: a budget has a cost of its own. Received: cost={cost!r}")
+            raise ValueError(f"`cost` is only allowed with `eta`: a budget has its own cost. Received: cost={cost!r}")
         if eta is not None and multiplier is not None:
-            raise ValueError(f"`multiplier` goes with `budget`: `eta` is one that stays. Received: {multiplier!r}")
+            raise ValueError(
+                f"`multiplier` is only allowed with `budget`: `eta` is a fixed multiplier. Received: {multiplier!r}"
+            )
         if multiplier is not None:
             check_instance("multiplier", multiplier, Multiplier, "a `tfmp.search.Multiplier`")
         self.temperature = check_numbers("temperature", temperature, count=2, above=0, hint="Give (first, last)")

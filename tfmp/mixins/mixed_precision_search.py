@@ -177,8 +177,8 @@ class MixedPrecisionSearchMixin(KerasMixin):
         wrong = next(names_not_finite(self.named_variables()), None)
         if wrong is not None:
             raise NotFiniteError(
-                f"The search would start from NaN or infinite values, in the variable `{wrong}`. Build the model anew, "
-                "or load weights that are finite."
+                f"The search would start from NaN or infinite values, in the variable `{wrong}`. Build a new model, or "
+                "load finite weights."
             )
         if epoch is not None:
             self.resume_at(epoch)
@@ -233,7 +233,7 @@ class MixedPrecisionSearchMixin(KerasMixin):
         wrong = list(names_not_finite(self.named_variables()))
         where = f" The first variable that holds NaN or infinite values is `{wrong[0]}`." if wrong else ""
         saved = self._backup.epochs() if self._backup is not None else []
-        kept = f" The backup keeps the state of {saved[0]}, to go on from." if saved else ""
+        kept = f" The backup has the state of {saved[0]}, from which a search can resume." if saved else ""
         raise NotFiniteError(f"{problem}{where} {self._cause(wrong)}{kept}")
 
     def _cause(self, wrong):

@@ -30,7 +30,7 @@ _DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, z
 _HOLDERS: weakref.WeakValueDictionary[str, Any] = (
     weakref.WeakValueDictionary()
 )  # maps a folder to the backup of this process that holds its lock
-_WAY_OUT = "give another `backup_dir`, or remove the folder to start anew"
+_WAY_OUT = "give another `backup_dir`, or remove the folder to start again"
 
 
 class SearchBackup:
@@ -145,17 +145,17 @@ class SearchBackup:
             text = "the shapes of the variables"
         if text:
             return self._refuse(
-                f"The backup in {self.folder!r} belongs to another search. {text}. Take it up with what it was started "
-                f"with{_about_weights(text)}"
+                f"The backup in {self.folder!r} belongs to another search. {text}. Resume it with the arguments of its "
+                f"start{_about_weights(text)}"
             )
         if epochs is not None and content["epoch"] > epochs:
             return self._refuse(
                 f"The backup in {self.folder!r} has {content['epoch']} complete epochs. Expected {epochs} or fewer: "
-                "they cannot be undone. Ask for as many epochs or more"
+                "epochs cannot be undone. Set `epochs` to this number or more"
             )
         if damaged:
             warnings.warn(
-                f"In the backup {self.folder!r}, {'; '.join(damaged)}. The search goes on from {name}.",
+                f"In the backup {self.folder!r}, {'; '.join(damaged)}. The search resumes from {name}.",
                 stacklevel=2,
             )
         return content["epoch"], variables, content["state"]
@@ -207,7 +207,7 @@ def _read(folder):
         raise ValueError(f"expected a backup of version {_VERSION}, received another file's format")
     for key, kind in (("epoch", int), ("identity", dict), ("state", dict)):
         if not isinstance(content[key], kind):
-            raise ValueError(f"`{key}` is no {kind.__name__}")
+            raise ValueError(f"`{key}` is not a {kind.__name__}")
     with np.load(os.path.join(folder, _ARRAYS_FILE)) as arrays:
         return content, [arrays[f"arr_{index}"] for index in range(len(arrays.files))]
 

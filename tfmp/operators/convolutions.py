@@ -91,8 +91,8 @@ def check_product(layer: Layer) -> None:
     if activation not in FUSED_ACTIVATIONS:
         raise FoldError(
             layer.name,
-            f"its activation {activation!r} is no part of an integer operator",
-            f"Expected one of {', '.join(FUSED_ACTIVATIONS)}; make it a layer of its own, as `tfmp.relax` does.",
+            f"its activation {activation!r} cannot be a part of an integer operator",
+            f"Expected one of {', '.join(FUSED_ACTIVATIONS)}; make it a separate layer, as `tfmp.relax` does.",
         )
     free = layer.attributes.get("output_padding")
     dilated = any(step != 1 for step in np.ravel(layer.attributes.get("dilation_rate", 1)))

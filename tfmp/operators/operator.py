@@ -156,7 +156,7 @@ class Operator:
             if function is not None and not callable(function):
                 raise TypeError(f"{where}: `{name}` must be a function, or None. Received: {function!r}")
         if self.kind == OTHER:
-            raise ValueError(f"`kind` must not be {OTHER!r}, which stands for all layers that no operator is.")
+            raise ValueError(f"`kind` must not be {OTHER!r}, the kind of layers without an operator.")
 
     @property
     def is_activation(self) -> bool:

@@ -33,7 +33,7 @@ def register(operator: Operator, *, replace: bool = False) -> None:
     check_flag("replace", replace)
     if operator.kind in _table and not replace:
         raise ValueError(
-            f"There is an operator of kind {operator.kind!r} already. Give yours another kind, or `replace=True`."
+            f"There is already an operator of kind {operator.kind!r}. Choose another kind, or pass `replace=True`."
         )
     _table[operator.kind] = operator
 

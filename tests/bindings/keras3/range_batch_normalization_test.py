@@ -41,7 +41,7 @@ def test_is_searched_folded_and_loaded_like_any_normalization(tmp_path):
 
 
 def test_says_what_is_wrong():
-    with pytest.raises(ValueError, match="knows neither `renorm` nor `synchronized`"):
+    with pytest.raises(ValueError, match="supports neither `renorm` nor `synchronized`"):
         tfmp.layers.RangeBatchNormalization(synchronized=True)
-    with pytest.raises(ValueError, match="takes no mask"):
+    with pytest.raises(ValueError, match="supports no mask"):
         tfmp.layers.RangeBatchNormalization()(X, mask=np.ones(X.shape[:-1], bool))

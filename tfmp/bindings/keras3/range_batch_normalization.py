@@ -33,14 +33,14 @@ class RangeBatchNormalization(keras.layers.BatchNormalization):
         super().__init__(*args, **kwargs)
         if getattr(self, "renorm", False) or self.synchronized:
             raise ValueError(
-                f"Layer `{self.name}`: a normalization by range knows neither `renorm` nor `synchronized`. Leave them "
-                "out, or take `keras.layers.BatchNormalization`."
+                f"Layer `{self.name}`: a normalization by range supports neither `renorm` nor `synchronized`. Omit "
+                "them, or use `keras.layers.BatchNormalization`."
             )
 
     def call(self, inputs: Tensor, training: bool | None = None, mask: Tensor | None = None) -> Tensor:
         if mask is not None:
             raise ValueError(
-                f"Layer `{self.name}`: a normalization by range takes no mask. Take `keras.layers.BatchNormalization`."
+                f"Layer `{self.name}`: normalization by range supports no mask. Use `keras.layers.BatchNormalization`."
             )
         if not (training and self.trainable):
             return super().call(inputs, training=False)

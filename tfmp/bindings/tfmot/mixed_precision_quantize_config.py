@@ -41,7 +41,7 @@ class MixedPrecisionQuantizeConfig(QuantizeConfig):
     ):
         if "coupled" in settings:
             raise TypeError(
-                "`coupled` needs a convolution for each pair, and TFMOT calls a layer once: use the layers of "
+                "`coupled` needs a convolution for each pair, but TFMOT calls a layer once: use the layers of "
                 f"`tfmp.keras2`, or omit it. Received: coupled={settings['coupled']!r}"
             )
         bits: dict[str, Any] = {"weight_bits": weight_bits, "activation_bits": activation_bits}

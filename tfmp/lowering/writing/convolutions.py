@@ -102,8 +102,8 @@ def write_conv2d_transpose(table: TensorTable, operation: IntegerOperation) -> N
     )
     if shape[1:3] != expected:
         raise ValueError(
-            f"`conv2d_transpose` makes {expected} of height and width. Received: {shape[1:3]} at operation "
-            f"{operation.name!r}. Leave `output_padding` away; put a `pad` or `slice` operation behind it."
+            f"`conv2d_transpose` computes height and width {expected}. Received: {shape[1:3]} at operation "
+            f"{operation.name!r}. Omit `output_padding`; add a `pad` or `slice` operation after it."
         )
     source, kernel_index, bias = _with_constants(table, operation, kernel.transpose(2, 0, 1, 3), axis=0)
     sizes = table.sink.constant(f"{operation.name}/shape", np.array(shape, np.int32))
@@ -181,8 +181,8 @@ def _check_constants(
     if product >= LARGEST_PRODUCT:
         raise ValueError(
             f"`input_scale * kernel_scale / output_scale`, times the largest accumulator, must be below "
-            f"{LARGEST_PRODUCT:.0f}: beyond, the runtime overflows. Received: {product:.4g} at operation "
-            f"{operation.name!r}. Give the channel a smaller scale: its output is out of range all the same."
+            f"{LARGEST_PRODUCT:.0f}: above it, the runtime overflows. Received: {product:.4g} at operation "
+            f"{operation.name!r}. Give the channel a smaller scale: its output is out of range with either."
         )
 
 
