@@ -105,7 +105,7 @@ def gaussian_step(low, high, offset=0.0, *, half=False):
 
     steps = np.geomspace(1e-3, 4, 400)
     signs = np.sign([derivative(step) for step in steps])
-    last = int(np.flatnonzero(np.diff(signs))[-1])  # finer steps than the best have dents of their own
+    last = int(np.flatnonzero(np.diff(signs))[-1])  # steps finer than the best have local minima too
     return optimize.brentq(derivative, steps[last], steps[last + 1], xtol=1e-14)
 
 

@@ -2,7 +2,7 @@
 
     python -m tests.golden_files
 
-writes `tests/golden/files/` anew. Do so only where files are meant to change, and say which in the changelog.
+rewrites `tests/golden/files/`. Do so only where files are meant to change, and say which in the changelog.
 """
 
 import pathlib
@@ -94,7 +94,7 @@ def annotated():
 
 
 def tfmot_models():
-    """Yields models with wrappers of TFMOT by name: one with bits of its own, one that TFMOT quantized alone."""
+    """Yields models with wrappers of TFMOT by name: one with chosen bits, one that only TFMOT quantized."""
     quantization, generator = tfmot.quantization.keras, np.random.default_rng(0)
     x, y = generator.normal(size=(64, 8, 8, 3)).astype(np.float32), generator.integers(0, 4, 64)
     loss = tf_keras.losses.SparseCategoricalCrossentropy(from_logits=True)

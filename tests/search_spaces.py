@@ -3,7 +3,7 @@
 from tfmp.joint.block_spec import BlockCandidates
 from tfmp.joint.search_space import SearchSpace, Stage
 
-# 8 channels behind the stem, so that the first block may be skipped; odd sizes meet steps of 2.
+# 8 channels after the stem, so that the first block may be skipped; odd sizes meet steps of 2.
 SMALL = SearchSpace([Stage(8, 1, 2), Stage(12, 2, 3)], image_size=11, num_classes=5, stem=(8, 1), last_channels=16)
 # Every network of it can be counted: one block that may be skipped, one that may not.
 TINY = SearchSpace(

@@ -1,4 +1,4 @@
-"""Made-up networks as graphs: chains of layers with candidates and probabilities, no framework behind them."""
+"""Graphs of artificial networks: chains of layers with candidates and probabilities, without a framework."""
 
 import itertools
 import math

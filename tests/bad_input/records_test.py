@@ -109,7 +109,7 @@ def test_records_of_another_kind_version_or_content(record, tmp_path):
             type(record).from_json(path)
     for without in {"format", "version", key}:
         text = json.dumps({name: value for name, value in good.items() if name != without})
-        if without != "stages":  # the published space has stages of its own
+        if without != "stages":  # the default stages are those of the published space
             with pytest.raises(ValueError, match=f"JSON text: without .*{without}"):
                 type(record).from_json(text)
     for text in ('{"a": 1}', json.dumps({"content": good})):

@@ -100,5 +100,5 @@ def tensorflow_function_model(framework):
 
 
 def forget_module(name):
-    """Lets a module be imported anew."""
+    """Removes a module, so that it can be imported again."""
     sys.modules.pop(name, None)

@@ -94,7 +94,7 @@ def test_names_inside_a_model():
     graph = twice_nested()
     names = {name: local_name(graph, name) for name in ("x", "net/relu", "net/stem", "net/stem/conv", "net")}
     assert names == {"x": "x", "net/relu": "relu", "net/stem": "stem", "net/stem/conv": "conv", "net": "net"}
-    # A name with a slash of its own is not in a model of that name's start.
+    # A layer whose own name contains a slash is not in a nested model.
     assert local_name(graph, "other/relu") == "other/relu"
 
 
@@ -113,7 +113,7 @@ def test_a_border_that_more_tensors_cross_is_a_list():
     wide = dataclasses.replace(graph, outputs=[ref("sum"), ref("net/stem/conv")])
     assert border(wide, "net")[1] == [ref("net/stem/conv"), ref("net/relu")]
     assert border(wide, "net/stem")[1] == {"out": ref("net/stem/conv")}
-    # A tensor behind the input that only one call inside reads instead.
+    # A tensor after the input that only one call inside reads instead.
     calls = tuple(
         dataclasses.replace(call, args=(ref("y"),)) if call.outputs[0] == "net/relu" else call for call in graph.calls
     )
@@ -133,9 +133,9 @@ def test_one_model_serves_uses_that_are_alike():
     assert [name for name, *_ in builder.made] == ["stem", "net"] and len(builder.models) == 2
 
 
-@pytest.mark.parametrize("behind", ["net/relu", "net/relu:call_1"])
-def test_what_one_use_needs_the_others_get(behind):
-    graph = twice_nested().insert_after(behind, quantize_layer("net/relu_quantizer", signed=False))
+@pytest.mark.parametrize("tensor", ["net/relu", "net/relu:call_1"])
+def test_what_one_use_needs_the_others_get(tensor):
+    graph = twice_nested().insert_after(tensor, quantize_layer("net/relu_quantizer", signed=False))
     assert not are_alike(graph, "net", "net:call_1")
     equal = with_equal_uses(graph)
     assert are_alike(equal, "net", "net:call_1")
@@ -171,5 +171,5 @@ def test_calls_without_an_order_are_an_error():
         dataclasses.replace(call, args=(ref("sum"),)) if call.outputs[0] == "net/stem/conv" else call
         for call in graph.calls
     )
-    with pytest.raises(ValueError, match="`outer`.*no order"):
+    with pytest.raises(ValueError, match="`outer`.*cannot be sorted"):
         Strings(dataclasses.replace(graph, calls=calls)).build()

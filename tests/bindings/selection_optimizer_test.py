@@ -1,4 +1,4 @@
-"""Trains logits, ranges and weights with optimizers of their own, in either Keras."""
+"""Trains logits, ranges and weights with separate optimizers, in either Keras."""
 
 import types
 

@@ -87,7 +87,7 @@ def test_search_that_is_killed_in_every_epoch_ends_as_the_unbroken_one(cost, tmp
         folder.mkdir()
     run(unbroken, cost, "never", "0")
     for epoch in ("0", "1"):
-        for death in ("while_saving", "behind"):
+        for death in ("while_saving", "after"):
             run(broken, cost, death, epoch)
     run(broken, cost, "while_saving", "2")
     run(broken, cost, "never", "2")
@@ -122,7 +122,7 @@ CHANGES = {
 
 @pytest.mark.slow
 def test_a_killed_search_is_not_taken_up_with_other_settings(tmp_path):
-    run(tmp_path, "exact", "behind", "0")
+    run(tmp_path, "exact", "after", "0")
     folder = tmp_path / "exact"
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     for changed, message in CHANGES.values():

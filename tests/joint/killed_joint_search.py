@@ -1,6 +1,6 @@
 """Small joint searches that may be killed: `python -m tests.joint.killed_joint_search FOLDER COST DEATH EPOCH`.
 
-COST is `exact` or `reinforce`. DEATH is `never`, `behind` (the epoch was saved) or `while_saving` it. The search keeps
+COST is `exact` or `reinforce`. DEATH is `never`, `after` (the epoch was saved) or `while_saving` it. The search keeps
 its backup in `FOLDER/COST`; one that lives leaves its values in `FOLDER/COST.npz`, its history in `FOLDER/COST.json`.
 """
 
@@ -36,7 +36,7 @@ def main(folder, cost, death, epoch):
         replace(source, target)
 
     def report(entry):
-        if death == "behind" and entry["epoch"] == epoch:
+        if death == "after" and entry["epoch"] == epoch:
             die()
 
     os.replace = replace_or_die

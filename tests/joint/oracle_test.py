@@ -22,7 +22,7 @@ NETWORKS = [CATEGORICALS.network(indices) for indices in DRAWN]
 
 
 class Unreliable:
-    """Fails a few times, in a way of its own, before it answers; it counts in a file, since its process may die."""
+    """Fails a few times, in a given way, before it answers; it counts in a file, because its process may die."""
 
     def __init__(self, path, way, times):
         self.path, self.way, self.times = pathlib.Path(path), way, times

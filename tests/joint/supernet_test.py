@@ -120,7 +120,7 @@ def test_restricted_supernet_is_the_network(trained, name):
     derived = inherited(trained, chosen)
     start = [variable.numpy() for variable in trained.weights]
     choices = CATEGORICALS.one_hot(CATEGORICALS.indices(chosen))
-    # Before the last quantizer, which would hide small differences, and behind the last normalization.
+    # Before the last quantizer, which would hide small differences, and after the last normalization.
     whole, one = (
         keras.Model(model.inputs, [model.get_layer(layer).output for layer in ("last_bn", "classifier")])
         for model in (trained, derived)

@@ -146,7 +146,7 @@ def test_a_complete_run_is_not_trained_again(tmp_path):
     assert history == {}
     for found, expected in zip(again.variables, model.variables, strict=True):
         np.testing.assert_array_equal(found, expected)
-    assert len(fit(again, tmp_path, 3)["loss"]) == 1, "more epochs go on behind the last"
+    assert len(fit(again, tmp_path, 3)["loss"]) == 1, "more epochs continue after the last"
     later = again.fit(X, X[:, :1], epochs=2, verbose=0)
     assert later.epoch == [0, 1], "a fit without the search starts at its own beginning"
 

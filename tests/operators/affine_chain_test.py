@@ -51,7 +51,7 @@ def test_a_chain_computes_what_its_layers_compute(start, steps):
     chain = affine_chain(graph, graph.calls[-1])
     x = np.random.default_rng(0).normal(0, 2, (4, 2, 2, 3)).astype(np.float32)
     before, expected = framework_of(model).tensor_model(model, [chain.source, "last"])(x)
-    if chain.product is not None:  # which clips behind the maps
+    if chain.product is not None:  # which clips after the maps
         conv = model.get_layer("conv")
         before = keras.ops.conv(x, conv.kernel) + conv.bias
     found = np.clip(chain.map(np.asarray(before, np.float64)), chain.low, chain.high)
@@ -70,7 +70,7 @@ def test_a_chain_computes_what_its_layers_compute(start, steps):
         ("tanh", [], None),
         ("linear", [("scale", 2.0), ("relu", None), ("shift", 1.0)], "re_lu"),  # its smallest value would not be zero
         ("linear", [("relu", None), ("scale", -1.0)], "re_lu"),
-        ("linear", [("relu", None), ("normalize", 1.0)], "re_lu"),  # each channel would have a clip of its own
+        ("linear", [("relu", None), ("normalize", 1.0)], "re_lu"),  # each channel would have another clip
     ],
 )
 def test_where_a_chain_starts(start, steps, source):

@@ -21,7 +21,7 @@ def image(size=8, channels=4):
 
 
 def ended(inputs, x, name):
-    """A model with a head of low bits behind what is tested."""
+    """A model with a low-bit head after the tested layers."""
     x = layers.Conv2D(4, 1, name="behind")(x) if len(x.shape) == 4 else layers.Dense(4, name="behind")(x)
     return keras.Model(inputs, layers.Dense(3, name="logits")(layers.Flatten()(x)), name=name)
 
@@ -62,7 +62,7 @@ def gated():
 
 
 def mapped():
-    """Affine maps: at the input, behind products, behind ReLUs, with constants of each channel, and in a row."""
+    """Affine maps: at the input, after products, after ReLUs, with constants per channel, and in sequence."""
     inputs = image(6, 3)
     x = layers.Rescaling(1 / 255, name="scale")(inputs)
     x = layers.Normalization(mean=[0.4, 0.5, 0.6], variance=[0.04, 0.05, 0.06], name="norm")(x)

@@ -35,9 +35,9 @@ def test_a_search_from_the_beginning_forgets_what_was_there(tmp_path):
     probabilities = [0.0]
     train(records_of(tmp_path, probabilities), [0, 1, 2], probabilities)
     probabilities[:] = [5.0]
-    anew = records_of(tmp_path, probabilities)
-    train(anew, [0], probabilities)
-    assert list(anew.evolution) == [0, 1] and anew.evolution[0] == {"conv": [[5.0], [1.0]]}
+    restarted = records_of(tmp_path, probabilities)
+    train(restarted, [0], probabilities)
+    assert list(restarted.evolution) == [0, 1] and restarted.evolution[0] == {"conv": [[5.0], [1.0]]}
 
 
 def test_missing_records_are_an_error(tmp_path):

@@ -24,7 +24,7 @@ def candidates(name, bits=(2, 3, 4), *, signed=True, shared=True, channel_axes=N
 
 
 def alone(x, family, states, shared, channel_axes=None):
-    """Each candidate quantized by itself, with a state of its own."""
+    """Quantizes each candidate separately, each with its own state."""
     found = []
     for quantizer, state in zip(family, states, strict=True):
         own = build(quantizer, channel_axes=channel_axes)

@@ -15,7 +15,7 @@ PAIRS = [(2, 4), (4, 8), (3, 3), (8, 8), (5, 2)]
 
 @keras.saving.register_keras_serializable(package="convert_float_test")
 class Gate(layers.Layer):
-    """A layer that the library has no word for, with weights of its own."""
+    """A layer that the library does not know, with its own weights."""
 
     def build(self, shape):
         self.slope = self.add_weight(name="slope", shape=(shape[-1],), initializer="ones")

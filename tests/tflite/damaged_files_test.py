@@ -8,7 +8,7 @@ import pytest
 from tests import golden_files
 
 NAMES = ("keras_plain.small", "keras_residual.fast", "keras_several.fast", "keras_nested.float")
-# In a process of its own: a crash of the runtime would end the tests.
+# In a separate process: a crash of the runtime would end the tests.
 _PROGRAM = """
 import sys
 import numpy as np

@@ -52,7 +52,7 @@ def test_the_measured_search_step_costs_little_more_than_a_uniform_one():
     assert median["candidates_8"] <= 1.25 * median["candidates_2"]
 
 
-@pytest.mark.slow  # processes of their own count the memory
+@pytest.mark.slow  # memory is measured in separate processes
 def test_measures_all_variants_in_one_run(tmp_path):
     folder = tmp_path / "benchmark_search"
     folder.mkdir()

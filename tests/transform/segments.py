@@ -76,7 +76,7 @@ class _Segments:
         self.found[kind] = max(self.found.get(kind, 0), difference)
 
     def _maker(self, name):
-        """The operation that computes a tensor, behind those that only move codes."""
+        """Returns the operation that computes a tensor, looking back through those that only move codes."""
         operation = self.makers[name]
         while operation.kind in _MOVING and operation.inputs[0] in self.makers:
             operation = self.makers[operation.inputs[0]]

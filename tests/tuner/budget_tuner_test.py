@@ -42,7 +42,7 @@ register_strategy("watched", watched)
 
 @pytest.fixture(scope="module")
 def tuned(tmp_path_factory):
-    """A tuner with a searched and a uniform trial at W2A2, each in a structure of its own, and what it was made of."""
+    """A tuner with a searched and a uniform trial at W2A2, each with another structure, and its arguments."""
     directory = tmp_path_factory.mktemp("tuned")
     hypermodel = tiny.hypermodel(budgets=tiny.BUDGETS[1:], strategies=["mixed", "uniform"])
     tuner = BudgetTuner(hypermodel, directory=directory)

@@ -210,7 +210,7 @@ def test_a_killed_search_goes_on_as_the_unbroken_one(name, hypermodel, tmp_path)
     assert before == unbroken[:3]
     assert after[0] == before[-1], "the trial that was running is run again"
     together = before + after[1:]
-    if name == "bayesian":  # its process is fitted anew, and may propose other values
+    if name == "bayesian":  # its Gaussian process is fitted again, and may propose other values
         assert [trial_id for trial_id, _ in together] == [trial_id for trial_id, _ in unbroken]
     else:
         assert sorted(together, key=str) == sorted(unbroken, key=str)

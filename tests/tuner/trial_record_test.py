@@ -67,8 +67,8 @@ def test_an_experiment_is_that_of_its_costs(tmp_path):
         return BudgetTuner(hypermodel, directory=tmp_path, project_name=name)
 
     prices = {(w, a): w + a for w in (1, 2) for a in (1, 2)}
-    dearer = {pair: 2 * price for pair, price in prices.items()}
-    tables = [costs.Table({"middle": each}, unit="ms", others=0) for each in (prices, prices, dearer)]
+    expensive = {pair: 2 * price for pair, price in prices.items()}
+    tables = [costs.Table({"middle": each}, unit="ms", others=0) for each in (prices, prices, expensive)]
     for name, (first, same, other) in {
         "hardware": ["latency", costs.Latency(), costs.Latency(SLOWER)],
         "table": tables,

@@ -106,7 +106,7 @@ def _lives(pid):
         status = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[-1].split()[0]
     except FileNotFoundError:
         return False
-    return status != "Z"  # whoever adopted it has not looked yet
+    return status != "Z"  # its new parent has not collected it yet
 
 
 def test_a_pool_has_workers():

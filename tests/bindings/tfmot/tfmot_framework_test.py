@@ -140,7 +140,7 @@ def test_tfmots_layers_stay_what_they_are_when_others_are_fixed(mixed, tmp_path)
     train(fixed)
     tfmp.export_tflite(fixed, tmp_path / "mixed.tflite", verify=X)
     equal = np.isclose(tfmp.fold(fixed).predict(X, verbose=0), fixed.predict(X, verbose=0), rtol=0, atol=1e-6)
-    assert equal.mean() > 0.5  # roundings behind low bits carry far
+    assert equal.mean() > 0.5  # rounding differences at low bits propagate far
     floating = tfmp.export_tflite(fixed, tmp_path / "float.tflite", mode="float")
     assert floating is not None
 
@@ -171,8 +171,8 @@ def test_activations_that_tfmot_quantizes_before_are_layers_of_their_own(tmp_pat
     model = tf_keras.Model(inputs, kl.Dense(3, activation="softmax", name="head")(kl.Flatten()(x)))
     model = train(quantization.quantize_model(model))
     graph = framework_of(model).read(model)
-    behind = [call.layer for call in graph.calls]
-    assert behind[behind.index("head") :] == ["head", "head_before_activation", "head_activation"]
+    called = [call.layer for call in graph.calls]
+    assert called[called.index("head") :] == ["head", "head_before_activation", "head_activation"]
     assert graph.layers["head_activation"].kind == "softmax" and graph.layers["conv_activation"].kind == "tanh"
     np.testing.assert_allclose(tfmp.fold(model).predict(X, verbose=0), model.predict(X, verbose=0), atol=0.02)
 

@@ -12,7 +12,7 @@ from tfmp.transform.calibration.moment_correction import MomentCorrection
 from tfmp.transform.edits.floating_point import in_floating_point
 from tfmp.transform.edits.split_layers import with_separate_activations
 
-# Who carries the correction of each layer with a kernel: itself, or the normalization behind it.
+# The layer whose bias takes the correction of each layer with a kernel: itself, or the normalization after it.
 CARRIERS = {
     plain: {
         "first": "first_norm",
