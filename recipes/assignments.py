@@ -1,4 +1,4 @@
-"""From the settings of a recipe to the bits of its layers."""
+"""Returns the bits of the layers for the settings of a recipe."""
 
 import fnmatch
 import math

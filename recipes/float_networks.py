@@ -1,4 +1,4 @@
-"""Float networks that are really trained, for the experiments to start from.
+"""Trained float networks, from which the experiments start.
 
     python -m recipes.float_networks                        # all three, some hours of one core
     python -m recipes.float_networks --methods=resnet8

@@ -1,4 +1,4 @@
-"""What every test starts from, and which cases of a test are slow."""
+"""Fixtures of all tests, and the choice of slow cases."""
 
 import fnmatch
 import gc

@@ -1,4 +1,4 @@
-"""The page on training loops of one's own runs as printed, and does what `fit` does."""
+"""The page on custom training loops runs as printed, with the results of `fit`."""
 
 import pathlib
 import re

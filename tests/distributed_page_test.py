@@ -1,4 +1,4 @@
-"""The page on several devices runs as printed, and finds there what it finds on one."""
+"""The page on several devices runs as printed, with the results of one device."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The tests that docs/files.md names are there."""
+"""The tests that docs/files.md names exist."""
 
 import pathlib
 import re

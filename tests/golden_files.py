@@ -1,4 +1,4 @@
-"""Saved fixed models and the files that they were exported to: both must stay readable and equal.
+"""Saved fixed models and their exported files, which later versions must load and reproduce.
 
     python -m tests.golden_files
 

@@ -1,4 +1,4 @@
-"""A quantizer, a cost, hardware and a strategy of a user's own, with no file of the library changed."""
+"""A user's quantizer, cost, hardware and strategy, without changes to the library."""
 
 import dataclasses
 from typing import ClassVar

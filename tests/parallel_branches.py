@@ -1,4 +1,4 @@
-"""Mixed-precision layers the obvious way: every candidate on its own, in float64, by automatic differentiation.
+"""Mixed-precision layers in the direct way: every candidate separately, in float64, by automatic differentiation.
 
 Rounding passes gradients straight through; steps get their gradients from the chain rule, not from a formula.
 """

@@ -1,4 +1,4 @@
-"""Random models go the whole way, and what they compute as a file is what they compute folded."""
+"""Random models from search to file; the file computes the same as the folded model."""
 
 import keras
 import numpy as np

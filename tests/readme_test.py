@@ -1,4 +1,4 @@
-"""The quick start runs as printed, and shows the file beside its three models."""
+"""The quick start runs as printed, and compares the file with its three models."""
 
 import pathlib
 import re

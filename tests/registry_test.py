@@ -1,4 +1,4 @@
-"""Names and what stands for them."""
+"""Registries of names, classes and instances."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Integers and Booleans at the inputs, inside and at the outputs of a network, on the whole way to a file."""
+"""Integers and Booleans as inputs, inside and as outputs of a network, from the model to the file."""
 
 import keras
 import numpy as np

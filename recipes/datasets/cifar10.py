@@ -1,4 +1,4 @@
-"""CIFAR-10 from wherever it can be had, kept as one checked file."""
+"""CIFAR-10 from any available source, saved as one verified file."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""Bad input of what takes and returns models and files, on one tiny network."""
+"""Bad input of functions that take and return models and files, on one tiny network."""
 
 import functools
 import json

@@ -1,4 +1,4 @@
-"""JSON that is none, of another kind, of a newer version, or wrong inside: in every reader of the library."""
+"""Invalid JSON, and records of another kind, of a newer version or with wrong content, in every reader."""
 
 import json
 import os

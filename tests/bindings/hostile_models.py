@@ -1,4 +1,4 @@
-"""Model files that run code when they are loaded without a look at them: it makes a file, the marker."""
+"""Model files that run code when they are loaded unchecked: it creates a marker file."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""What the library has a word for, read from Keras 3 as users write it."""
+"""The kinds of layers that the library knows, read from Keras 3."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""Layers that share variables share them in every model that is made of theirs, and count them once."""
+"""Layers that share variables share them in every derived model, and count them once."""
 
 import collections
 

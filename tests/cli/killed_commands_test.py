@@ -1,4 +1,4 @@
-"""A command that was killed goes on with the same settings alone."""
+"""A killed command resumes only with the same settings."""
 
 import pathlib
 import re

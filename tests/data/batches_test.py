@@ -1,4 +1,4 @@
-"""Data are fitted to what the model reads."""
+"""Data are converted to the inputs of the model."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Every call that takes data takes every form of them, and does the same with it."""
+"""Every call that takes data accepts every form, with the same result."""
 
 import keras
 import numpy as np

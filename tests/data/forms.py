@@ -1,4 +1,4 @@
-"""The same samples in every form in which a user may hand them over."""
+"""The same samples in every form that a user may pass."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Every form of data is recognized, and what is none is refused with the way out."""
+"""Every form of data is recognized; other objects raise an error that says what to do."""
 
 import functools
 import itertools

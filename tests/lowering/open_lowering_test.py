@@ -1,4 +1,4 @@
-"""What is counted before there are values against what is written with them."""
+"""Sizes that are counted before the values are known, against files with values."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""Weights that learn on training data and logits that learn on others, in both Kerases alike."""
+"""Weights trained on training data and logits on other data, in both Kerases."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""A search that is killed and started again ends where the unbroken one ends."""
+"""A search that is killed and resumed has the result of an uninterrupted one."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""What the records of the table say, beside what the kinds compute."""
+"""The records of the table against what the kinds compute."""
 
 import math
 import re

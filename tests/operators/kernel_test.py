@@ -1,4 +1,4 @@
-"""Layouts of kernels, beside what Keras computes with them."""
+"""Layouts of kernels against the computation of Keras."""
 
 import keras
 import numpy as np

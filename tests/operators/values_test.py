@@ -1,4 +1,4 @@
-"""What the kinds compute, beside layers of Keras that compute the same."""
+"""The NumPy definitions of the kinds against layers of Keras."""
 
 import keras
 import numpy as np

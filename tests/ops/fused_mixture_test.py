@@ -1,4 +1,4 @@
-"""Mixtures in few passes, on many values, against float64 NumPy and against the passes that they save."""
+"""Fused mixtures on many values, against float64 NumPy and against the unfused computation."""
 
 import numpy as np
 import pytest

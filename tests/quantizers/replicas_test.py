@@ -1,4 +1,4 @@
-"""Replicas that share a batch find what one device finds in the whole of it."""
+"""Replicas that share a batch compute the same state as one device with the whole batch."""
 
 import json
 import pathlib

@@ -1,4 +1,4 @@
-"""What searches are compared with: greedy and random assignments."""
+"""The baselines of searches: greedy and random assignments."""
 
 import hypothesis
 import numpy as np

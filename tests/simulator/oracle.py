@@ -1,4 +1,4 @@
-"""The model of docs/energy_and_latency.md once more: one layer, straight loops, no array. Slow; small layers only."""
+"""A second implementation of docs/energy_and_latency.md: one layer, plain loops, no arrays. Slow; small layers only."""
 
 import itertools
 import math

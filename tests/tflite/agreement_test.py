@@ -1,4 +1,4 @@
-"""Agreement of a file with its network is counted right, operator by operator and from end to end."""
+"""Agreement of a file with its network is measured correctly, operator by operator and from end to end."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""What a file says of itself is what stands in it."""
+"""The report of a file agrees with its content."""
 
 import dataclasses
 

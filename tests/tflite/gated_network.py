@@ -1,4 +1,4 @@
-"""A random network of the operations that `residual_network` has not."""
+"""A random network of the operations that `residual_network` lacks."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Loading files, feeding batches, and what is said of files and arrays that do not fit."""
+"""Loading files, feeding batches, and errors about wrong files and arrays."""
 
 import flatbuffers
 import numpy as np

@@ -1,4 +1,4 @@
-"""What is measured and how it is kept; no test depends on how long anything takes."""
+"""Measurements and their records; no test depends on elapsed time."""
 
 import dataclasses
 

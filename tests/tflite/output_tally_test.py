@@ -1,4 +1,4 @@
-"""Figures of an output, beside those of NumPy over all samples at once."""
+"""Figures of an output against NumPy over all samples at once."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""What stands in a written file, read back with the schema; and what is refused."""
+"""The content of a written file, read back with the schema, and errors of the writer."""
 
 import dataclasses
 

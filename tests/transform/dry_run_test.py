@@ -1,4 +1,4 @@
-"""What is said before training is what the real folding of the trained model says."""
+"""Warnings before training are the errors of folding the trained model."""
 
 import keras
 import numpy as np

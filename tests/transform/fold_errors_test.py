@@ -1,4 +1,4 @@
-"""What cannot be folded is said with the name of the layer and the way out."""
+"""Errors about layers that cannot be folded name the layer and say what to do."""
 
 import keras
 import numpy as np

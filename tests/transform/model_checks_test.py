@@ -1,4 +1,4 @@
-"""Layers that would compute something else in the model that comes back are refused before training."""
+"""Layers that would change in the returned model raise an error before training."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""What outputs decide, in both Kerases."""
+"""The kinds of outputs, in both Kerases."""
 
 import keras
 import pytest

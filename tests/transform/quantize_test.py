@@ -1,4 +1,4 @@
-"""Quantization after training in one call, against TensorFlow's own."""
+"""Post-training quantization in one call, against that of TensorFlow."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""A tuner loads the models of its folder; those that hold code only if it is told to."""
+"""A tuner loads the models of its folder; those with code only if it is allowed."""
 
 import keras
 import pytest

@@ -1,4 +1,4 @@
-"""What is the callback's own in tf_keras; the rest is in `tests/mixins` and `tests/parity_test.py`."""
+"""The parts of the callback that only tf_keras has; the rest is in `tests/mixins` and `tests/parity_test.py`."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The CIFAR-10 loader on made data of the same layout; no network."""
+"""The CIFAR-10 loader on artificial data of the same layout, without a download."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Turns a quantized graph into one of floating point, as exports need it."""
+"""Converts a quantized graph to floating point, for exports."""
 
 import numpy as np
 import pytest

@@ -97,8 +97,8 @@ class QuantizeSchemeBase(QuantizeScheme):
         Args:
             graph: The model in floating point.
             settings: Name of an annotated layer to the settings of its search, None for those of the scheme.
-            foreign: Names of the layers that TFMOT quantizes by itself.
-            stored: Those of them whose output it quantizes.
+            foreign: Names of the layers that TFMOT's own wrapper quantizes.
+            stored: Names of the foreign layers whose output TFMOT quantizes.
         """
 
     def get_layout_transformer(self) -> Any:

@@ -13,7 +13,7 @@ UNFUSED = {"fused_activation_function": "NONE"}
 
 @dataclasses.dataclass(frozen=True)
 class Quantization:
-    """How stored integers stand for numbers: `value = (stored - zero_point) * scale`.
+    """The mapping from stored integers to numbers: `value = (stored - zero_point) * scale`.
 
     Args:
         scales: One float32 number, or one per slice of `axis`.

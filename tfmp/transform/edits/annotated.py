@@ -32,8 +32,8 @@ def with_annotated_layers(
         settings: Layer name to the settings of its search; None for the default.
         default: Settings of the layers without any, unless `first_and_last` keeps them at 8 bits.
         first_and_last: As in `tfmp.relax`.
-        foreign: Names of layers that another library quantizes, but for their inputs.
-        stored: Those of them whose output it quantizes.
+        foreign: Names of layers that another library quantizes, except for their inputs.
+        stored: Names of the foreign layers whose output the other library quantizes.
 
     Raises:
         ValueError: If a layer with settings has no kernel.

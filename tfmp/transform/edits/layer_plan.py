@@ -19,7 +19,7 @@ LayerSelection = str | Callable[[Layer], bool] | Collection[str | Callable[[Laye
 
 @dataclasses.dataclass(frozen=True)
 class LayerPlan:
-    """Whether one layer is searched, fixed at 8 bits or left in floating point.
+    """The decision for one layer: searched, fixed at 8 bits or left in floating point.
 
     Args:
         name: Name of the layer.
