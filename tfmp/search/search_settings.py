@@ -15,7 +15,7 @@ from tfmp.relaxation import check_relaxation
 
 @dataclasses.dataclass(frozen=True)
 class SearchSettings:
-    """How the bits of a layer are searched; with one candidate for each tensor, how it is quantized.
+    """The settings of the search for the bits of a layer; with one candidate per tensor, of its quantization.
 
     `tfmp.relax`, the `MixedPrecision*` layers and the classes of `tfmp.tfmot` take these as keywords.
 
