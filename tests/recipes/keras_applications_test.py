@@ -13,5 +13,6 @@ def test_files_agree_with_their_models_and_weigh_what_was_foreseen(name):
         found = record[mode]
         assert found["smallest_equal_share"] >= 0.999, found["first_operator_beyond_1"]
         assert found["largest_operator_difference"] <= 1
-        assert abs(found["predicted_bytes"] - found["bytes"]) <= TOLERANCE_BYTES
+        # Twice, since weights at random leave some biases equal, which the file stores once.
+        assert abs(found["predicted_bytes"] - found["bytes"]) <= 2 * TOLERANCE_BYTES
     assert record["small"]["bytes"] < record["fast"]["bytes"] < record["float_bytes"] / 2

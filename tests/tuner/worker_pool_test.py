@@ -90,8 +90,10 @@ def test_no_process_outlives_its_pool(end, tmp_path):
             os._exit(ended.code)
         finally:
             os._exit(1)
-    while len(children := [int(path.name) for path in tmp_path.iterdir()]) < 2:
+    deadline = time.monotonic() + 60
+    while len(children := [int(path.name) for path in tmp_path.iterdir()]) < 2 and time.monotonic() < deadline:
         time.sleep(0.05)
+    assert len(children) == 2
     os.kill(pid, signal.Signals[end])
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     assert code == (128 + signal.SIGTERM if end == "SIGTERM" else -signal.SIGKILL)
