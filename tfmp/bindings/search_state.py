@@ -35,7 +35,7 @@ def read_search_state(operation, *, arrays):
     if arrays and cost is not None:
         fields["price"] = np.asarray(cost.price)
     if arrays and kernels is not None:
-        by_bits = {bits: np.asarray(kernel) for bits, kernel in zip(kernels.bits, kernels.kernels, strict=True)}
+        by_bits = {bits: kernel.numpy() for bits, kernel in zip(kernels.bits, kernels.kernels, strict=True)}
         fields["weight"] = dataclasses.replace(fields["weight"], kernels=by_bits)
     return fields
 

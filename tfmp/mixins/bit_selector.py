@@ -163,9 +163,9 @@ class BitSelectorMixin(KerasMixin):
         if not arrays:
             return Candidates.of(self.quantizers, probabilities)
         states = tuple(
-            {name: np.asarray(variable) for name, variable in state.items()} for _, state in self._distinct_states()
+            {name: variable.numpy() for name, variable in state.items()} for _, state in self._distinct_states()
         )
-        choice = {name: np.asarray(variable) for name, variable in self._choice_variables().items()}
+        choice = {name: variable.numpy() for name, variable in self._choice_variables().items()}
         return Candidates.of(self.quantizers, probabilities, states=states, choice=choice)
 
     def load(self, candidates: Candidates) -> None:

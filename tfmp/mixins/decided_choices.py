@@ -77,7 +77,7 @@ class DecidedChoices:
             return
         indices = {**{key: index for key, (index, _) in self._held.items()}, key: index}
         if self._can_be_met(indices):
-            self._held[key] = index, np.asarray(self._choices[key], np.float32)
+            self._held[key] = index, np.asarray(self._choices[key].numpy(), np.float32)
         else:
             self._refused.add(attempt)
 
@@ -104,5 +104,6 @@ class DecidedChoices:
     def restore(self, state: Any) -> None:
         """Restores a state, after the values of the logits."""
         self._held = {
-            (name, axis): (index, np.asarray(self._choices[name, axis], np.float32)) for name, axis, index in state
+            (name, axis): (index, np.asarray(self._choices[name, axis].numpy(), np.float32))
+            for name, axis, index in state
         }
