@@ -36,7 +36,7 @@ def file_contents(interpreter: Interpreter, path: str | os.PathLike[str]) -> TFL
     metadata = [entry for entry in model.metadata if entry.name == METADATA_NAME.encode()]
     return TFLiteFile(
         os.fspath(path),
-        model.subgraphs[0].name.decode(),
+        _text(model.subgraphs[0].name),
         len(interpreter.content),
         about["mode"],
         about["tfmp"],
@@ -61,7 +61,7 @@ def _stored_tensors(model):
         shape = () if tensor.shape is None else tuple(map(int, tensor.shape))
         stored.append(
             StoredTensor(
-                (tensor.name or b"").decode(),
+                _text(tensor.name),
                 _role(type_name, shape, vectors[0] != b""),
                 type_name,
                 shape,
@@ -125,15 +125,15 @@ class FileSignature:
 def file_signature(interpreter: Interpreter) -> FileSignature:
     """Returns the signature that an interpreter runs."""
     model = unpack(interpreter.content)
-    (signature,) = (each for each in model.signatureDefs if each.signatureKey.decode() == SIGNATURE)
+    (signature,) = (each for each in model.signatureDefs if _text(each.signatureKey) == SIGNATURE)
     subgraph = model.subgraphs[signature.subgraphIndex]
-    references = [TensorRef(entry.name.decode()) for entry in signature.inputs]
+    references = [TensorRef(_text(entry.name)) for entry in signature.inputs]
     tensors = {
         name: Tensor(name, (None, *tensor.shape[1:]), tensor.dtype if tensor.scale is None else "float32")
         for name, tensor in interpreter.inputs.items()
     }
     inputs = ModelInputs(references if len(references) > 1 else references[0], tensors)
-    outputs = {entry.name.decode(): entry.tensorIndex for entry in signature.outputs}
+    outputs = {_text(entry.name): entry.tensorIndex for entry in signature.outputs}
     sigmoids = (name for name, index in outputs.items() if _producer(model, subgraph, index) == "LOGISTIC")
     return FileSignature(inputs, tuple(outputs), frozenset(sigmoids))
 
@@ -148,3 +148,8 @@ def _producer(model, subgraph, tensor):
                 return kind
             tensor = operator.inputs[0]
     return None
+
+
+def _text(name: bytes | None) -> str:
+    """Returns a name; the bytes of a damaged one need not be text."""
+    return (name or b"").decode(errors="replace")
