@@ -106,7 +106,6 @@ def test_mixed_images():
 def test_recipe_runs(monkeypatch, tmp_path):
     monkeypatch.setattr(joint_search, "image_set", few_images)
     monkeypatch.setattr(experiment, "RESULTS", tmp_path)
-    monkeypatch.setattr(joint_search, "FIGURES", tmp_path / "figures")
     space = dataclasses.replace(ONE, stages=[(6,)]).as_dict()  # whose block cannot be skipped
     size = space.pop("image_size")
     config = experiment.load_config("joint_cifar10") | {
