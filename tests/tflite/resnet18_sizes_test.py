@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 import tfmp
-from tests.costs.network_sizes import apart, check_size
-from tests.transform.fold_test import UNTRAINED, randomized
+from tests.costs.network_sizes import apart, check_size, different_channels
+from tests.transform.fold_models import UNTRAINED, randomized
 from tfmp import networks
 
 
@@ -15,6 +15,7 @@ from tfmp import networks
 def test_small_files_agree_as_fast_ones_do(bits, largest_share, tmp_path):
     keras.utils.set_random_seed(0)
     model = randomized(networks.get("resnet18")(keras, image_size=64))
+    different_channels(model)
     images = np.random.default_rng(0).normal(size=(8, 64, 64, 3)).astype(np.float32)
     relaxed = tfmp.relax(model, weight_bits=(2, 4), activation_bits=(2, 4), calibration=images)
     searched = [layer.name for layer in relaxed.layers if len(getattr(layer, "weight_bits", ())) > 1]

@@ -7,7 +7,7 @@ import numpy as np
 
 from tfmp.graph import Call, Graph, Grid, Layer
 from tfmp.graph.integer_graph import IntegerOperation, IntegerTensor
-from tfmp.graph.open_values import FLOAT_GRID, OpenArray, OpenGrid
+from tfmp.graph.open_values import FLOAT_GRID, Constant, OpenArray, OpenGrid
 from tfmp.graph.runtime_limits import CODE_SPAN, INT8_HIGH, INT8_LOW
 from tfmp.lowering.lowering import Lowering
 from tfmp.lowering.weight_packing import weight_storage
@@ -91,17 +91,19 @@ class OpenValues:
             return OpenGrid.of(label, *((0, CODE_SPAN) if codes.low == 0 else (INT8_LOW, INT8_HIGH)))
         return OpenGrid.of(label, *codes.code_range)
 
-    def kernel(self, layer: Layer, after: AffineMap | None, input_scale: float) -> tuple[dict[str, OpenArray], int]:
+    def kernel(self, layer: Layer, after: AffineMap | None, input_scale: float) -> tuple[dict[str, Constant], int]:
         """Returns the constants of a layer with a kernel and the bits of their container."""
         shape, codes, name = layer.require_shape(), layer.weight.formats[0], layer.name
         channels = (shape.out_channels,)
-        constants = {
+        constants: dict[str, Constant] = {
             "kernel": OpenArray(
                 kernel_of(layer).operation_shape(shape), np.float32 if codes.is_float else np.int8, (name, "kernel")
             ),
             "kernel_scale": OpenArray(channels, np.float32, (name, "kernel_scale")),
             "bias": OpenArray(channels, np.int32, (name, "bias")),
         }
+        if after is None and not layer.attributes.get("use_bias", True):
+            constants["bias"] = np.zeros(channels, np.int32)  # the file stores equal zeros once
         if codes.is_float:
             return constants, 8
         return constants, weight_storage(shape, *codes.code_range, mode=self._mode).container_bits
