@@ -17,7 +17,7 @@ from tfmp.bindings.search_state import write_search_state
 from tfmp.bindings.sharing import check_sharing
 from tfmp.checks import received
 from tfmp.graph import Call, Graph, IntegerGraph, TensorRef
-from tfmp.mixins.distillation import distilled_model
+from tfmp.mixins.distillation import DistillationMixin, distilled_model
 
 _FRAMEWORKS = {
     "keras": ("tfmp.bindings.keras3.keras3_framework", "Keras3Framework"),
@@ -69,8 +69,8 @@ class Framework(abc.ABC):
         """Returns True for a built model whose layers and calls can be read; a custom `call` cannot be read."""
 
     @abc.abstractmethod
-    def model_class(self, model: KerasModel) -> type:
-        """Returns the class that builds such a model from inputs and outputs: its own class, with its training step."""
+    def is_plain(self, model: KerasModel) -> bool:
+        """Returns True for a model of one of the framework's own classes."""
 
     @abc.abstractmethod
     def operations(self, model: KerasModel) -> Sequence[Any]:
@@ -109,6 +109,13 @@ class Framework(abc.ABC):
         self, file: Any, *, custom_objects: Mapping[str, Any] | None, compile: bool, safe_mode: bool
     ) -> KerasModel:
         """Loads a `ModelFile` that was found to be loadable; see `tfmp.load_model`."""
+
+    def model_class(self, model: KerasModel) -> type:
+        """Returns the class that builds such a model from inputs and outputs: its own class, with its training step."""
+        if isinstance(model, DistillationMixin):
+            return self.model_class(model.student)
+        is_functional = not self.is_plain(model) and "input_layers" in model.get_config()
+        return type(model) if is_functional else self.package.Model
 
     def completed_file(self, file: Any, *, custom_objects: Mapping[str, Any] | None, safe_mode: bool) -> Any:
         """Returns a `ModelFile` with its configuration, if reading it needs this Keras."""

@@ -11,7 +11,6 @@ from tfmp.bindings.keras2.optimizer import Keras2LogitsOptimizer, SelectionOptim
 from tfmp.bindings.keras2.selecting_layer import IntegerOperation
 from tfmp.bindings.layer_kinds import kernel_classes
 from tfmp.bindings.layer_variables import CHILDREN
-from tfmp.mixins.distillation import DistillationMixin
 
 # The class of functional models has no public name; Sequential is a subclass.
 _FUNCTIONAL = tf_keras.Sequential.__bases__[0]
@@ -39,11 +38,8 @@ class Keras2Framework(Framework):
             return False
         return type(operation).call in (_FUNCTIONAL.call, tf_keras.Sequential.call)
 
-    def model_class(self, model):
-        if isinstance(model, DistillationMixin):
-            return self.model_class(model.student)
-        is_plain = type(model) is _FUNCTIONAL or isinstance(model, tf_keras.Sequential)
-        return tf_keras.Model if is_plain or "input_layers" not in model.get_config() else type(model)
+    def is_plain(self, model):
+        return type(model) is _FUNCTIONAL or isinstance(model, tf_keras.Sequential)
 
     def operations(self, model):
         return model.layers

@@ -9,7 +9,6 @@ from tfmp.bindings.keras3.model_reader import ModelReader, functional_class
 from tfmp.bindings.keras3.optimizer import Keras3LogitsOptimizer, SelectionOptimizer
 from tfmp.bindings.keras3.selecting_layer import IntegerOperation
 from tfmp.bindings.layer_kinds import kernel_classes
-from tfmp.mixins.distillation import DistillationMixin
 
 
 class Keras3Framework(Framework):
@@ -34,11 +33,8 @@ class Keras3Framework(Framework):
             return operation.built and type(operation).call is keras.Sequential.call and hasattr(operation, "inputs")
         return isinstance(operation, functional_class()) and type(operation).call is functional_class().call
 
-    def model_class(self, model):
-        if isinstance(model, DistillationMixin):
-            return self.model_class(model.student)
-        is_plain = type(model) is functional_class() or not isinstance(model, functional_class())
-        return keras.Model if is_plain or "input_layers" not in model.get_config() else type(model)
+    def is_plain(self, model):
+        return type(model) is functional_class() or not isinstance(model, functional_class())
 
     def operations(self, model):
         return model.layers if isinstance(model, keras.Sequential) else model.operations
