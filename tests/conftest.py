@@ -6,6 +6,9 @@ import sys
 
 import pytest
 
+# What test files share explains its failed assertions, too.
+pytest.register_assert_rewrite("tests")
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item):

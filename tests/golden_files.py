@@ -16,7 +16,7 @@ import tf_keras
 
 import tfmp
 import tfmp.tfmot
-from tests.transform import fold_test
+from tests.transform import fold_models
 from tfmp.bindings.framework import framework_name
 
 FOLDER = pathlib.Path(__file__).parent / "golden" / "files"
@@ -114,10 +114,10 @@ def tfmot_models():
 
 def floats():
     """Pairs of a model in floating point and arguments of `tfmp.relax`."""
-    for build in (*fold_test.MODELS.values(), activations, movements, nested):
+    for build in (*fold_models.MODELS.values(), activations, movements, nested):
         yield build(), {}
     for quantizer in ("hwgq", "dual_precision", ("linear", "moving_range")):
-        model = fold_test.residual()
+        model = fold_models.residual()
         name = quantizer if isinstance(quantizer, str) else quantizer[0]
         yield keras.Model(model.inputs, model.outputs, name=name), {"quantizer": quantizer, "weight_bits": (2, 4)}
     yield inverted_residual(), {}
@@ -127,10 +127,10 @@ def floats():
 def fixed_models():
     """Yields fixed models with weights and ranges as after training."""
     for model, arguments in floats():
-        fold_test.randomized(model)
-        data = fold_test.samples(model)
+        fold_models.randomized(model)
+        data = fold_models.samples(model)
         pairs = [(min(max(w, 2), 4), min(a, 4)) for w, a in _PAIRS] if "quantizer" in arguments else _PAIRS
-        yield fold_test.fixed_model(model, pairs, data, **arguments)
+        yield fold_models.fixed_model(model, pairs, data, **arguments)
 
 
 def exported(fixed, mode, path) -> bytes:

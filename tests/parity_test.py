@@ -9,7 +9,7 @@ import tf_keras
 
 import tfmp
 import tfmp.keras2
-from tests.transform.fold_test import UNTRAINED
+from tests.transform.fold_models import UNTRAINED
 from tfmp.bindings.framework import framework_of
 from tfmp.bindings.layer_variables import assign_weights
 

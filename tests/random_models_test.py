@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 import tfmp
 from tests.costs.network_sizes import TOLERANCE_BYTES
 from tests.random_models import build, recipes
-from tests.transform.fold_test import randomized
+from tests.transform.fold_models import randomized
 
 EXAMPLES = 2
 _PAIRS = ((2, 2), (4, 3), (1, 4), (8, 8), (3, 2))

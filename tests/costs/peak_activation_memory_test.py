@@ -13,8 +13,8 @@ import tfmp
 from tests.costs.network_sizes import apart
 from tests.operators import table_test
 from tests.small_graphs import CONV, assignments, chain, layer, selection
-from tests.transform import fold_test
-from tests.transform.fold_test import fixed_model, randomized, samples
+from tests.transform import fold_models
+from tests.transform.fold_models import fixed_model, randomized, samples
 from tfmp import costs
 from tfmp.bindings.framework import framework_of
 from tfmp.costs.live_values import live_values
@@ -25,7 +25,7 @@ from tfmp.tflite.writer.write_tflite import write_tflite
 from tfmp.transform.fold import fold_graph
 
 NAME = "peak_activation_memory"
-BUILDERS = [fold_test.residual, table_test.moved, table_test.parametric]
+BUILDERS = [fold_models.residual, table_test.moved, table_test.parametric]
 
 
 def bits_of(integers, name):
@@ -103,7 +103,7 @@ def test_every_step_of_a_file_of_8_bits(build):
 
 
 def test_the_interpreter_takes_as_much_for_a_file_of_8_bits(tmp_path):
-    model = randomized(fold_test.residual())
+    model = randomized(fold_models.residual())
     fixed = apart(fixed_model(model, [(8, 8)], samples(model)))
     path = tmp_path / "model.tflite"
     tfmp.export_tflite(fixed, path)

@@ -11,7 +11,7 @@ from tests.lowering.open_lowering_test import gated_blocks
 from tests.operators import table_test
 from tests.small_graphs import CONV, DENSE, DEPTHWISE, chain, layer, selection
 from tests.tflite.small_mode_test import wide
-from tests.transform.fold_test import MODELS, fixed_model, randomized, samples
+from tests.transform.fold_models import MODELS, fixed_model, randomized, samples
 from tfmp.costs import TFLiteBytes
 from tfmp.graph import FLOAT, CodeFormat
 

@@ -11,7 +11,7 @@ from ai_edge_litert import schema_py_generated as schema
 from keras import layers
 
 import tfmp
-from tests.transform.fold_test import randomized, samples
+from tests.transform.fold_models import randomized, samples
 
 NOT_MODELLED = [
     ("relu", "relu"),

@@ -8,7 +8,7 @@ from keras import layers as kl
 import tfmp
 from tests.costs.network_sizes import apart
 from tests.operators import table_test
-from tests.transform.fold_test import fixed_model, randomized, samples
+from tests.transform.fold_models import fixed_model, randomized, samples
 from tfmp.bindings.framework import framework_of
 from tfmp.lowering.open_lowering import write_open
 from tfmp.lowering.writing.write_operations import write_operations

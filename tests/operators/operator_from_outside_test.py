@@ -8,7 +8,7 @@ import pytest
 import tf_keras
 
 import tfmp
-from tests.transform.fold_test import check_file, randomized, samples
+from tests.transform.fold_models import check_file, randomized, samples
 from tfmp.bindings.framework import framework_of
 from tfmp.operators import TABLE, Operator, operator_table, register
 from tfmp.operators.elementwise import multiplied

@@ -6,7 +6,7 @@ import pytest
 from keras import layers, ops
 
 import tfmp
-from tests.transform.fold_test import check_against_reference, check_file, fixed_model, randomized, samples
+from tests.transform.fold_models import check_against_reference, check_file, fixed_model, randomized, samples
 from tests.transform.segments import check_segments
 from tfmp.bindings.framework import framework_of
 from tfmp.graph import Grid

@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 import tfmp
-from tests.transform.fold_test import fixed_model, randomized, samples
+from tests.transform.fold_models import fixed_model, randomized, samples
 from tfmp.tflite.writer.packing import pack, unpack, with_metadata
 
 

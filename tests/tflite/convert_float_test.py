@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 import tfmp
-from tests.transform.fold_test import fixed_model, normalized, randomized, samples, several
+from tests.transform.fold_models import fixed_model, normalized, randomized, samples, several
 from tfmp.tflite.interpreter import Interpreter
 from tfmp.tflite.writer.packing import unpack
 

@@ -16,7 +16,7 @@ from ai_edge_litert import schema_py_generated as schema
 from keras import layers
 
 import tfmp
-from tests.transform.fold_test import UNTRAINED, fixed_model, normalized, randomized, samples, several
+from tests.transform.fold_models import UNTRAINED, fixed_model, normalized, randomized, samples, several
 from tfmp.bindings.framework import Framework
 from tfmp.tflite.interpreter import Interpreter
 from tfmp.transform.calibration.calibrate import reestimate_normalization

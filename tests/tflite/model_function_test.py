@@ -6,7 +6,7 @@ import pytest
 import tf_keras
 
 import tfmp
-from tests.transform.fold_test import fixed_model, randomized, samples, several
+from tests.transform.fold_models import fixed_model, randomized, samples, several
 from tfmp.bindings.framework import framework_of
 from tfmp.tflite.model_function import reference_function
 

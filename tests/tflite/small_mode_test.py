@@ -6,14 +6,14 @@ import pytest
 from keras import layers
 
 import tfmp
-from tests.transform.fold_test import (
+from tests.transform.fold_models import (
     UNTRAINED,
     check_against_reference,
     fixed_model,
     randomized,
     samples,
 )
-from tests.transform.fold_test import normalized as narrow
+from tests.transform.fold_models import normalized as narrow
 from tests.transform.segments import check_segments
 from tfmp.bindings.framework import framework_of
 from tfmp.tflite.interpreter import Interpreter

@@ -5,7 +5,7 @@ from tf_keras import layers as kl
 
 import tfmp
 from tests.bindings.tfmot.networks import BITS, X, applied, network, quantization, search, train
-from tests.transform.fold_test import UNTRAINED
+from tests.transform.fold_models import UNTRAINED
 from tfmp.bindings.framework import framework_of
 
 pytestmark = pytest.mark.usefixtures("eagerly")
