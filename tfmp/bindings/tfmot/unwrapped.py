@@ -24,7 +24,7 @@ from tfmp.operators.operator_table import activation_name, function_kind
 _KERAS_2 = Keras2Framework()
 # Whether TFMOT quantizes before or after them, which only private attributes say.
 _QUANTIZED_BEFORE = ("softmax", "sigmoid", "tanh", "gelu")
-_QUANTIZED_BEHIND = ("linear", "relu", "swish", "gelu")
+_QUANTIZED_AFTER = ("linear", "relu", "swish", "gelu")
 _OWN_VARIABLES = ("optimizer_step", "_min", "_max")
 # The runtime prescribes the range of their result, so TFMOT does not quantize it.
 _BOUNDED = {function: (low * scale, high * scale) for function, (scale, low, high) in BOUNDED_OUTPUTS.items()}
@@ -144,7 +144,7 @@ class Unwrapper:
                 origin=layer.origin.replace_config(activation="linear"),
                 attributes={**layer.attributes, "activation": "linear"},
             )
-        if activations and function in _QUANTIZED_BEHIND and not _is_no_op(inner.activation):
+        if activations and function in _QUANTIZED_AFTER and not _is_no_op(inner.activation):
             parts.append(self._part(layer, "output", activations[0], arrays, "post_activation"))
         for quantizer in config.get_output_quantizers(inner)[:1]:
             parts.append(self._part(layer, "output", quantizer, arrays, "output"))
