@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tfmp.annotations import KerasLayer, KerasMixin, Tensor
 from tfmp.checks import check_flag, check_integer
+from tfmp.mixins.plain_arguments import document_plain_arguments
 from tfmp.search.search_settings import SearchSettings, document_settings, shows_settings
 
 
@@ -30,6 +31,7 @@ class MixedPrecisionMixin(KerasMixin):
 
     def __init_subclass__(cls, **arguments: Any):
         super().__init_subclass__(**arguments)
+        document_plain_arguments(cls)
         document_settings(cls)
 
     @shows_settings

@@ -15,7 +15,7 @@ class MixedPrecisionConv2D(SelectingLayer, MixedPrecisionMixin, tf_keras.layers.
     See `tfmp.layers.MixedPrecisionConv2D`, the same layer for Keras 3, for what it computes and when to use it.
 
     Args:
-        filters, kernel_size: As in `tf_keras.layers.Conv2D`, like all arguments that are not listed here.
+        **plain: The arguments of `tf_keras.layers.Conv2D`.
         num_calls: Number of calls of the layer in one forward pass. Default: `1`.
         **settings: The settings of `tfmp.search.SearchSettings`.
 
@@ -34,7 +34,7 @@ class MixedPrecisionConv1D(SelectingLayer, MixedPrecisionMixin, tf_keras.layers.
     """A 1D convolution of tf_keras that chooses the bits of its kernel and of its input.
 
     Args:
-        filters, kernel_size: As in `tf_keras.layers.Conv1D`, like all arguments that are not listed here.
+        **plain: The arguments of `tf_keras.layers.Conv1D`.
         num_calls: Number of calls of the layer in one forward pass. Default: `1`.
         **settings: The settings of `tfmp.search.SearchSettings`.
     """
@@ -54,7 +54,7 @@ class MixedPrecisionDepthwiseConv2D(SelectingLayer, MixedPrecisionMixin, tf_kera
     """A depthwise convolution of tf_keras that chooses the bits of its kernel and of its input.
 
     Args:
-        kernel_size: As in `tf_keras.layers.DepthwiseConv2D`, like all arguments that are not listed here.
+        **plain: The arguments of `tf_keras.layers.DepthwiseConv2D`.
         num_calls: Number of calls of the layer in one forward pass. Default: `1`.
         **settings: The settings of `tfmp.search.SearchSettings`.
     """
@@ -81,7 +81,7 @@ class MixedPrecisionDepthwiseConv1D(SelectingLayer, MixedPrecisionMixin, tf_kera
     """A 1D depthwise convolution of tf_keras that chooses the bits of its kernel and of its input.
 
     Args:
-        kernel_size: As in `tf_keras.layers.DepthwiseConv1D`, like all arguments that are not listed here.
+        **plain: The arguments of `tf_keras.layers.DepthwiseConv1D`.
         num_calls: Number of calls of the layer in one forward pass. Default: `1`.
         **settings: The settings of `tfmp.search.SearchSettings`.
     """
@@ -111,7 +111,7 @@ class MixedPrecisionConv2DTranspose(SelectingLayer, MixedPrecisionMixin, tf_kera
     """A transposed 2D convolution of tf_keras that chooses its bits; `tfmp.relax` keeps it at 8.
 
     Args:
-        filters, kernel_size: As in `tf_keras.layers.Conv2DTranspose`, like all arguments that are not listed here.
+        **plain: The arguments of `tf_keras.layers.Conv2DTranspose`.
         num_calls: Number of calls of the layer in one forward pass. Default: `1`.
         **settings: The settings of `tfmp.search.SearchSettings`.
     """
@@ -143,7 +143,7 @@ class MixedPrecisionDense(SelectingLayer, MixedPrecisionMixin, tf_keras.layers.D
     """A dense layer of tf_keras that chooses the bits of its kernel and of its input.
 
     Args:
-        units: As in `tf_keras.layers.Dense`, like all arguments that are not listed here.
+        **plain: The arguments of `tf_keras.layers.Dense`.
         num_calls: Number of calls of the layer in one forward pass. Default: `1`.
         **settings: The settings of `tfmp.search.SearchSettings`.
     """

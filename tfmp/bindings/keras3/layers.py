@@ -24,7 +24,7 @@ class MixedPrecisionConv2D(SelectingLayer, MixedPrecisionMixin, keras.layers.Con
     candidate each, `weight_bits=(2,)`, it is a layer with fixed bits.
 
     Args:
-        filters, kernel_size: As in `keras.layers.Conv2D`, like all arguments that are not listed here.
+        **plain: The arguments of `keras.layers.Conv2D`.
         num_calls: Number of calls of the layer in one forward pass. Default: `1`.
         **settings: The settings of `tfmp.search.SearchSettings`.
 
@@ -55,7 +55,7 @@ class MixedPrecisionConv1D(SelectingLayer, MixedPrecisionMixin, keras.layers.Con
     """A 1D convolution that chooses the bits of its kernel and of its input.
 
     Args:
-        filters, kernel_size: As in `keras.layers.Conv1D`, like all arguments that are not listed here.
+        **plain: The arguments of `keras.layers.Conv1D`.
         num_calls: Number of calls of the layer in one forward pass. Default: `1`.
         **settings: The settings of `tfmp.search.SearchSettings`.
     """
@@ -75,7 +75,7 @@ class MixedPrecisionDepthwiseConv2D(SelectingLayer, MixedPrecisionMixin, keras.l
     """A depthwise convolution that chooses the bits of its kernel and of its input.
 
     Args:
-        kernel_size: As in `keras.layers.DepthwiseConv2D`, like all arguments that are not listed here.
+        **plain: The arguments of `keras.layers.DepthwiseConv2D`.
         num_calls: Number of calls of the layer in one forward pass. Default: `1`.
         **settings: The settings of `tfmp.search.SearchSettings`.
     """
@@ -91,7 +91,7 @@ class MixedPrecisionDepthwiseConv1D(SelectingLayer, MixedPrecisionMixin, keras.l
     """A 1D depthwise convolution that chooses the bits of its kernel and of its input.
 
     Args:
-        kernel_size: As in `keras.layers.DepthwiseConv1D`, like all arguments that are not listed here.
+        **plain: The arguments of `keras.layers.DepthwiseConv1D`.
         num_calls: Number of calls of the layer in one forward pass. Default: `1`.
         **settings: The settings of `tfmp.search.SearchSettings`.
     """
@@ -107,7 +107,7 @@ class MixedPrecisionConv2DTranspose(SelectingLayer, MixedPrecisionMixin, keras.l
     """A transposed 2D convolution that chooses the bits of its kernel and of its input; `tfmp.relax` keeps it at 8.
 
     Args:
-        filters, kernel_size: As in `keras.layers.Conv2DTranspose`, like all arguments that are not listed here.
+        **plain: The arguments of `keras.layers.Conv2DTranspose`.
         num_calls: Number of calls of the layer in one forward pass. Default: `1`.
         **settings: The settings of `tfmp.search.SearchSettings`.
     """
@@ -131,7 +131,7 @@ class MixedPrecisionDense(SelectingLayer, MixedPrecisionMixin, keras.layers.Dens
     """A dense layer that chooses the bits of its kernel and of its input.
 
     Args:
-        units: As in `keras.layers.Dense`, like all arguments that are not listed here.
+        **plain: The arguments of `keras.layers.Dense`.
         num_calls: Number of calls of the layer in one forward pass. Default: `1`.
         **settings: The settings of `tfmp.search.SearchSettings`.
     """
