@@ -15,6 +15,12 @@ from tfmp.files.finite_values import array_chunks, is_array
 _LARGEST_LISTED = 64  # numbers; a larger array is represented by a digest
 _SHOWN_DIFFERENCES = 4
 _SHOWN_CHARACTERS = 60
+# Classes and functions that have moved keep the names that version 0.1.0 recorded, so that its runs are resumed.
+_RECORDED_NAMES = {
+    "tfmp.costs.simulated_cost.Energy": "tfmp.costs.energy.Energy",
+    "tfmp.costs.simulated_cost.Latency": "tfmp.costs.latency.Latency",
+    "tfmp.joint.cross_entropy.cross_entropy": "tfmp.mixins.cross_entropy.cross_entropy",
+}
 
 
 def version() -> str:
@@ -57,7 +63,8 @@ def described(value: Any) -> Any:
 
 
 def _name(value: Any) -> str:
-    return f"{value.__module__}.{value.__qualname__}"
+    name = f"{value.__module__}.{value.__qualname__}"
+    return _RECORDED_NAMES.get(name, name)
 
 
 def _configuration(value: Any) -> dict[str, Any]:

@@ -26,7 +26,7 @@ def graph_identity(graph: Graph) -> dict[str, Any]:
         counts[layer.kind] += 1
         numbers[layer.name] = len(numbers)
         name = layer.kind if counts[layer.kind] == 1 else f"{layer.kind} {counts[layer.kind]}"
-        layers[name] = {"class": described(layer.origin.layer_class), **_settings(layer.origin.config)}
+        layers[name] = {"class": described(layer.origin.layer_class), **compared_settings(layer.origin.config)}
     tensors = {name: f"input {index}" for index, name in enumerate(graph.input_names)}
     calls = []
     for call in graph.calls:
@@ -37,10 +37,13 @@ def graph_identity(graph: Graph) -> dict[str, Any]:
     return {"layers": layers, "connections": digest([calls, [tensors[name] for name in graph.output_names]])}
 
 
-def _settings(config: Any) -> Any:
-    """Returns the configuration of a layer, and of layers inside it, without names, initializers and code."""
+def compared_settings(config: Any) -> Any:
+    """Returns the configuration of a layer, and of layers inside it, without names, initializers and code.
+
+    An identity that version 0.1.0 recorded may have more settings; they are removed in the same way.
+    """
     if isinstance(config, list | tuple):
-        return [_settings(each) for each in config]
+        return [compared_settings(each) for each in config]
     if not isinstance(config, Mapping):
         return described(config)
     if config.get("class_name") == "__lambda__":  # the serialized code differs between processes
@@ -49,7 +52,7 @@ def _settings(config: Any) -> Any:
     if config.get("relaxation", "gumbel") != "gumbel":
         omitted.add("seed")  # nothing is drawn, and layers of nested models have one that follows from their names
     return {
-        str(key): _settings(value)
+        str(key): compared_settings(value)
         for key, value in config.items()
         if key not in omitted and not str(key).endswith("_initializer")
     }

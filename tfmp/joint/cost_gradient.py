@@ -82,6 +82,7 @@ class ExactGradient(CostGradient):
         return {"cost": self._network_cost.cost.name, "prices": digest}
 
 
+_RECORDED_NAMES = {"ArchitectureCost": "NetworkCost"}  # by version 0.1.0, whose searches are resumed
 BASELINES = ("none", "moving_average", "leave_one_out")
 
 
@@ -148,6 +149,7 @@ class Reinforce(CostGradient):
     def identity(self) -> Any:
         function = self.oracle.function
         name = getattr(function, "__qualname__", type(function).__qualname__)
+        name = _RECORDED_NAMES.get(name, name)
         return {"oracle": name, "samples": self.samples, "baseline": self.baseline, "momentum": self.momentum}
 
     def state(self) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from tfmp.checks import check_path
 from tfmp.files.atomic_file import check_space, new_folder
 from tfmp.files.folder_locks import FolderLocks
 from tfmp.files.run_identity import difference_text
+from tfmp.graph.graph_identity import compared_settings
 
 _STATE_FILE = "search.json"
 _ARRAYS_FILE = "variables.npz"
@@ -140,7 +141,10 @@ class SearchBackup:
         if content is None:
             return self._refuse(f"{'; '.join(damaged)}. No epoch of the backup in {self.folder!r} is intact")
         wanted = json.loads(json.dumps(identity))
-        text = difference_text(content["identity"], wanted, others)
+        recorded = content["identity"]
+        if "model" in recorded:
+            recorded = {**recorded, "model": compared_settings(recorded["model"])}
+        text = difference_text(recorded, wanted, others)
         if not text and [variable.shape for variable in variables] != [tuple(shape) for shape in shapes]:
             text = "the shapes of the variables"
         if text:
