@@ -69,6 +69,7 @@ DOORS = {
     "tf_keras": ("tfmp/bindings/keras2/", "tfmp/bindings/tfmot/", "tfmp/keras2.py", "tfmp/tfmot.py"),
     "tensorflow_model_optimization": ("tfmp/bindings/tfmot/", "tfmp/tfmot.py"),
     "keras_tuner": ("tfmp/tuner/",),
+    "tflite_micro": ("tfmp/tflite/micro_interpreter.py",),
 }
 # The bindings of one Keras never load the other; TFMOT works on tf_keras and may use its binding.
 SEPARATE = (

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.tflite import integer_reference
+from tests.tflite.micro_check import check_in_micro_runtime
 from tests.tflite.operation_graphs import GRAPHS
 from tests.tflite.random_graphs import (
     BATCH,
@@ -23,13 +24,21 @@ from tests.tflite.random_graphs import (
 from tfmp.graph import Grid
 from tfmp.graph.runtime_limits import LARGEST_PRODUCT, SMALLEST_SCALE
 from tfmp.tflite.interpreter import Interpreter
+from tfmp.tflite.micro_interpreter import has_micro_runtime
 from tfmp.tflite.writer.write_tflite import write_tflite
 
 few = settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
 
 
+def _runs_on_a_microcontroller(operation, graph):
+    function = operation.attributes.get("function")
+    if function == "elu":  # its results must fit in 32 bits
+        return graph.tensors[operation.inputs[0]].grid.scale < 2**20 * graph.tensors[operation.output].grid.scale
+    return operation.kind not in ("average_pool", "resize") and function != "gelu"
+
+
 def check(graph, seed, *, outside=()):
-    """Runs one operation in the file and in the reference: equal codes, on XNNPACK."""
+    """Runs one operation in the file and in the reference: equal codes, on XNNPACK, and on a microcontroller."""
     rng = np.random.default_rng(seed)
     interpreter = Interpreter(write_tflite(graph, batch_size=BATCH))
     inputs = {
@@ -44,6 +53,8 @@ def check(graph, seed, *, outside=()):
     scale = np.float32(graph.tensors["result"].grid.scale)
     np.testing.assert_array_equal(answer, expected.astype(np.float32) * scale)
     assert {kind for kind, _ in interpreter.operators_outside_xnnpack()} <= set(outside)
+    if has_micro_runtime() and _runs_on_a_microcontroller(operation, graph):
+        check_in_micro_runtime(graph, inputs)
     return codes["result"]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tfmp.graph.runtime_limits import BOUNDED_OUTPUTS, CODE_SPAN, INT8_HIGH, LARGEST_INPUT, SMALLEST_SCALE
+from tfmp.graph.targets import FLOATING_POINT
 
 COMPARISONS = ("greater", "greater_equal", "less", "less_equal", "equal", "not_equal")
 
@@ -152,6 +153,9 @@ class IntegerOperation:
     The runtime's own kernels, not XNNPACK, compute softmax, gelu, padded average_pool, max_pool with strides beyond the
     window, and concatenate of more than five tensors: equally exact, but slower.
 
+    With an attribute `arithmetic="fixed_point"`, operations round as TensorFlow Lite for Microcontrollers does:
+    `tfmp.ops.integer.fixed_point`. `average_pool` then always rounds like one with padding.
+
     Every operation may clip further: attributes `low` and `high`, where present, bound the output codes more tightly
     than the output's grid (a fused ReLU has `low = 0`).
 
@@ -203,6 +207,20 @@ class IntegerGraph:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     output_names: tuple[str, ...]
+
+    def with_arithmetic(self, arithmetic: str) -> "IntegerGraph":
+        """Returns the network in the arithmetic of another runtime; see `IntegerOperation`.
+
+        Args:
+            arithmetic: One of `tfmp.graph.targets`.
+        """
+        if arithmetic == FLOATING_POINT:
+            return self
+        operations = (
+            dataclasses.replace(operation, attributes={**operation.attributes, "arithmetic": arithmetic})
+            for operation in self.operations
+        )
+        return dataclasses.replace(self, operations=tuple(operations))
 
     def multiplier(self, operation: IntegerOperation) -> np.ndarray:
         """Returns the float32 factor per output channel from accumulator to output codes, rounded as in the runtime."""

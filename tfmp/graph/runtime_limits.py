@@ -46,6 +46,8 @@ BOUNDED_OUTPUTS = {"sigmoid": (1 / 256, 0, 255), "tanh": (1 / 128, -128, 127), "
 
 # Fractional bits of the factors in kernels: of addition, of a leaky ReLU, of bilinear interpolation.
 SUM_BITS, LEAKY_RELU_BITS, RESIZE_BITS = 20, 8, 11
+# The same in the addition of TensorFlow Lite for Microcontrollers.
+FIXED_POINT_SUM_BITS = 20
 
 # The schema gives CONCATENATION a fused activation; XNNPACK ignores it.
 NEVER_FUSED = ("CONCATENATION",)

@@ -5,9 +5,17 @@ import tensorflow as tf
 from tfmp.annotations import KerasMixin
 from tfmp.checks import check_choice
 from tfmp.graph import Grid
+from tfmp.graph.targets import FLOATING_POINT
 from tfmp.ops import integer
 
-_DEFAULTS = {"padding": "valid", "dilation": (1, 1), "groups": 1, "keepdims": False, "axis": -1}
+_DEFAULTS = {
+    "padding": "valid",
+    "dilation": (1, 1),
+    "groups": 1,
+    "keepdims": False,
+    "axis": -1,
+    "arithmetic": FLOATING_POINT,
+}
 
 
 class IntegerOperationMixin(KerasMixin):
@@ -76,7 +84,7 @@ class IntegerOperationMixin(KerasMixin):
             output_dtype=self.output_dtype,
             constants={name: tf.convert_to_tensor(getattr(self, f"{name}_constant")) for name in self.constant_shapes},
         )
-        return integer.COMPUTATIONS[self.kind](tensors, operation)
+        return integer.compute(tensors, operation)
 
     def compute_output_shape(self, *_):
         return self.fixed_output_shape

@@ -2,15 +2,14 @@
 
 import functools
 import os
-import pathlib
 from collections.abc import Mapping
 
 import numpy as np
 from ai_edge_litert import interpreter as litert
 from ai_edge_litert import schema_py_generated as schema
 
-from tfmp.checks import check_path
 from tfmp.reports import FileTensor
+from tfmp.tflite.file_runner import FileRunner, read_file
 from tfmp.tflite.writer.packing import pack, unpack
 from tfmp.tflite.writer.write_tflite import SIGNATURE
 
@@ -53,7 +52,7 @@ def _entry(name, index):
     return entry
 
 
-class Interpreter:
+class Interpreter(FileRunner):
     """A loaded TFLite file that takes batches of any size, on the CPU with XNNPACK.
 
     Args:
@@ -69,13 +68,7 @@ class Interpreter:
     """
 
     def __init__(self, source: str | os.PathLike[str] | bytes, *, threads: int = 1):
-        if isinstance(source, bytes | bytearray):
-            self.label, self.content = "the given bytes", bytes(source)
-        else:
-            path = pathlib.Path(check_path("path", source))
-            if not path.is_file():
-                raise FileNotFoundError(f"Expected a TFLite file. Received: {str(path)!r}, which is no file.")
-            self.label, self.content = repr(str(path)), path.read_bytes()
+        self.label, self.content = read_file(source)
         self._interpreter = self._load(self.content, num_threads=threads)
         signatures = self._interpreter.get_signature_list()
         if SIGNATURE not in signatures:
@@ -94,32 +87,13 @@ class Interpreter:
         self.batch_size = sizes.pop()
 
     def run(self, inputs: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Computes the outputs.
+        return self.by_batches(self._runner, inputs)
 
-        Args:
-            inputs: One array, or arrays by input name, all with the same first size; codes if the file takes codes.
-
-        Returns:
-            Arrays by output name.
-        """
-        return self._run(self._runner, inputs)
-
-    def codes(self, inputs: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Computes every quantized tensor of the file, by the same kernels as `run`.
-
-        Args:
-            inputs: As in `run`.
-
-        Returns:
-            int32 codes, without the zero points, by tensor name in the file.
-        """
-        stored = self._run(self._readable, inputs)
-        tensors = self.quantized_tensors
-        return {name: stored[name].astype(np.int32) - tensors[name].zero_point for name in tensors}
+    def stored_codes(self, inputs: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return self.by_batches(self._readable, inputs)
 
     @functools.cached_property
     def quantized_tensors(self) -> dict[str, FileTensor]:
-        """All tensors that `codes` returns, by their names in the file."""
         return _tensors(self._readable.get_output_details())
 
     @functools.cached_property
@@ -155,51 +129,6 @@ class Interpreter:
                 f"{len(self.content)} bytes; copy or export it again. The runtime says: {' '.join(str(error).split())}"
             ) from error
         return interpreter
-
-    def _run(self, runner, inputs):
-        arrays = self._arrays(inputs)
-        count = len(next(iter(arrays.values())))
-        results = []
-        for start in range(0, count, self.batch_size):
-            batch = {name: array[start : start + self.batch_size] for name, array in arrays.items()}
-            missing = start + self.batch_size - count
-            if missing > 0:
-                batch = {name: np.concatenate([x, np.repeat(x[-1:], missing, axis=0)]) for name, x in batch.items()}
-            results.append(runner(**batch))
-        return {name: np.concatenate([result[name] for result in results])[:count] for name in results[0]}
-
-    def _arrays(self, inputs):
-        if not isinstance(inputs, Mapping):
-            if len(self.inputs) != 1:
-                raise ValueError(f"Expected arrays by name for the inputs {sorted(self.inputs)}. Received: one array.")
-            inputs = dict.fromkeys(self.inputs, inputs)
-        if set(inputs) != set(self.inputs):
-            raise ValueError(f"Expected the inputs {sorted(self.inputs)}. Received: {sorted(inputs)}")
-        arrays = {}
-        for name, tensor in self.inputs.items():
-            array = np.asarray(inputs[name])
-            if array.ndim != len(tensor.shape) or array.shape[1:] != tensor.shape[1:] or not len(array):
-                raise ValueError(
-                    f"Input {name!r} must have the shape (any, {', '.join(map(str, tensor.shape[1:]))}). "
-                    f"Received: {array.shape}"
-                )
-            if tensor.scale is not None and array.dtype != tensor.dtype and not _are_codes(array, tensor):
-                raise ValueError(
-                    f"Input {name!r} takes {tensor.dtype} codes, rint(x / {tensor.scale}) + {tensor.zero_point}. "
-                    f"Received: {array.dtype}"
-                )
-            arrays[name] = np.ascontiguousarray(array, tensor.dtype)
-        if len({len(array) for array in arrays.values()}) != 1:
-            raise ValueError(
-                f"Expected as many examples in each input. Received: {[len(array) for array in arrays.values()]}"
-            )
-        return arrays
-
-
-def _are_codes(array, tensor):
-    """Returns True for whole numbers, of any type, that are already codes."""
-    plain = tensor.scale == 1 and tensor.zero_point == 0
-    return plain and array.dtype.kind in "fiu" and np.array_equal(array.astype(tensor.dtype), array)
 
 
 def _tensors(details):

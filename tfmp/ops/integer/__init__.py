@@ -8,7 +8,12 @@ are therefore computed in float64, where this changes nothing. Do not compile wi
 one step, which changes some ties of `mean`.
 """
 
-from tfmp.ops.integer import activation, convolutions, data_movement, elementwise, numbers, pooling
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from tfmp.graph.targets import FIXED_POINT
+from tfmp.ops.integer import activation, convolutions, data_movement, elementwise, fixed_point, numbers, pooling
 from tfmp.ops.integer.convolutions import multiplier
 from tfmp.ops.integer.elementwise import clip
 from tfmp.ops.integer.operation import Computation, Operation
@@ -23,4 +28,13 @@ COMPUTATIONS: dict[str, Computation] = {
     **numbers.COMPUTATIONS,
 }
 
-__all__ = ["COMPUTATIONS", "Computation", "Operation", "clip", "multiplier"]
+FIXED_POINT_COMPUTATIONS: dict[str, Computation] = {**COMPUTATIONS, **fixed_point.COMPUTATIONS}
+
+
+def compute(tensors: Sequence[tf.Tensor], operation: Operation) -> tf.Tensor:
+    """Computes an operation in the arithmetic of its runtime, its attribute `arithmetic`; not yet clipped."""
+    is_fixed_point = operation.attributes["arithmetic"] == FIXED_POINT
+    return (FIXED_POINT_COMPUTATIONS if is_fixed_point else COMPUTATIONS)[operation.kind](tensors, operation)
+
+
+__all__ = ["COMPUTATIONS", "Computation", "Operation", "clip", "compute", "multiplier"]

@@ -17,16 +17,13 @@ def multiplier(kernel_scale: Tensor, *, input_grid: Grid, grid: Grid) -> tf.Tens
     return tf.cast(tf.cast(product, tf.float64) / np.float64(grid.scale), tf.float32)
 
 
-def product(
-    x: tf.Tensor, kernel: Tensor, bias: Tensor, multiplier: Tensor, *, kind: str, attributes: Mapping[str, Any]
-) -> tf.Tensor:
-    """Computes a convolution or dense layer on codes, with bias, and requantizes the result to output codes.
+def accumulators(x: tf.Tensor, kernel: Tensor, bias: Tensor, *, kind: str, attributes: Mapping[str, Any]) -> tf.Tensor:
+    """Computes a convolution or dense layer on codes, with bias, before requantization: integers in float64.
 
     Args:
         x: Codes.
         kernel: Constant codes, in the layout of the kind.
         bias: `[out_channels]`, in units of the accumulator.
-        multiplier: `[out_channels]` float32, from accumulator to output.
         kind: `"conv2d"`, `"depthwise_conv2d"`, `"conv2d_transpose"` or `"dense"`.
         attributes: All attributes of the operation.
     """
@@ -39,8 +36,7 @@ def product(
         accumulator = _transposed_convolution(x, kernel, attributes)
     else:
         accumulator = _depthwise_convolution(x, kernel, attributes)
-    accumulator = tf.cast(accumulator + tf.cast(bias, tf.float64), tf.float32)
-    return tf.round(accumulator * multiplier)
+    return accumulator + tf.cast(bias, tf.float64)
 
 
 def _grouped_convolution(x, kernel, attributes):
@@ -86,7 +82,8 @@ def margins(x: tf.Tensor, window: Sequence[int], attributes: Mapping[str, Any]) 
 def _product(tensors: Sequence[tf.Tensor], operation: Operation) -> tf.Tensor:
     kernel, bias, scale = (operation.constants[name] for name in ("kernel", "bias", "kernel_scale"))
     factor = multiplier(scale, input_grid=operation.input_grids[0], grid=operation.grid)
-    return product(tensors[0], kernel, bias, factor, kind=operation.kind, attributes=operation.attributes)
+    total = accumulators(tensors[0], kernel, bias, kind=operation.kind, attributes=operation.attributes)
+    return tf.round(tf.cast(total, tf.float32) * factor)
 
 
 COMPUTATIONS: dict[str, Computation] = dict.fromkeys(

@@ -23,16 +23,32 @@ def mean(x: tf.Tensor, *, input_grid: Grid, grid: Grid, keepdims: bool) -> tf.Te
 
 def average_pool(x: tf.Tensor, *, grid: Grid, attributes: Mapping[str, Any]) -> tf.Tensor:
     """Computes the mean over windows, on the grid of the input; padding does not count."""
+    total, count, pads = _window_sums(x, attributes)
+    if pads:
+        return _mean_of_stored(total, count, grid)
+    scale = np.float32(grid.scale)
+    factor = np.float32(np.float32(scale * np.float32(1 / np.float32(math.prod(attributes["pool_size"])))) / scale)
+    return tf.round(tf.cast(total, tf.float32) * factor)
+
+
+def average_of_stored(x: tf.Tensor, *, grid: Grid, attributes: Mapping[str, Any]) -> tf.Tensor:
+    """Computes the same with the zero point on, rounded half away from zero."""
+    total, count, _ = _window_sums(x, attributes)
+    return _mean_of_stored(total, count, grid)
+
+
+def _window_sums(x, attributes):
+    """Returns the sum and the number of values in every window, and whether a window reaches beyond the edge."""
     pool, strides = attributes["pool_size"], attributes["strides"]
     around = margins(x, pool, attributes)
     total, count = (
         tf.round(tf.nn.avg_pool2d(tf.pad(values, around), pool, strides, "VALID") * math.prod(pool))
         for values in (tf.cast(x, tf.float64), tf.ones_like(x, tf.float64))
     )
-    if not any(map(sum, around)):
-        scale = np.float32(grid.scale)
-        factor = np.float32(np.float32(scale * np.float32(1 / np.float32(math.prod(pool)))) / scale)
-        return tf.round(tf.cast(total, tf.float32) * factor)
+    return total, count, any(map(sum, around))
+
+
+def _mean_of_stored(total, count, grid):
     total, count = tf.cast(total, tf.int32), tf.cast(count, tf.int32)
     stored = total + count * grid.zero_point
     rounded = tf.sign(stored) * ((2 * tf.abs(stored) + count) // (2 * count))

@@ -1,0 +1,185 @@
+"""Runs a TFLite file in TensorFlow Lite for Microcontrollers."""
+
+import contextlib
+import functools
+import importlib.util
+import math
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from tfmp.reports import FileTensor
+from tfmp.tflite.file_runner import FileRunner, read_file
+from tfmp.tflite.writer.packing import unpack
+from tfmp.tflite.writer.write_tflite import SIGNATURE
+
+_PACKAGE = "tflite_micro"
+_DTYPES = {
+    code: name.lower()
+    for name, code in vars(schema.TensorType).items()
+    if name in ("FLOAT32", "INT8", "UINT8", "INT32", "INT64", "BOOL")
+}
+_MEMORY_OF_TENSORS = 2  # times their bytes: tensors that are kept are not planned, only aligned
+_MEMORY_OF_STRUCTURES = 1024  # bytes, generous, of the runtime's own for each tensor and each operator
+_MEMORY_OF_INTERPRETER = 2**16  # the same for the interpreter
+_ALLOCATION = re.compile(r"Arena allocation (\w+) (\d+) bytes")
+
+
+def has_micro_runtime() -> bool:
+    """Returns True if the package `tflite-micro` is installed."""
+    return importlib.util.find_spec(_PACKAGE) is not None
+
+
+class MicroInterpreter(FileRunner):
+    """A loaded TFLite file that takes batches of any size, in TensorFlow Lite for Microcontrollers.
+
+    It is the C++ code of a microcontroller with the portable kernels, compiled for this machine.
+
+    Args:
+        source: Path of the file, or its bytes.
+
+    Attributes:
+        arena_bytes: What the runtime uses of its arena on this machine, in bytes. Its pointers take 8 bytes here, so a
+            microcontroller of 32 bits needs less.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ImportError: If the package `tflite-micro` is not installed.
+        ValueError: If it is not a TFLite file, or the runtime lacks an operator or an encoding of it.
+
+    Example:
+        >>> MicroInterpreter("model.tflite").arena_bytes
+    """
+
+    def __init__(self, source: str | os.PathLike[str] | bytes):
+        self.label, self.content = read_file(source)
+        self._model = self._unpacked()
+        subgraph = self._model.subgraphs[0]
+        signature = self._model.signatureDefs[0]
+        self._input_names, self.inputs = self._ends(signature.inputs, subgraph.inputs)
+        self._output_names, self.outputs = self._ends(signature.outputs, subgraph.outputs)
+        self.batch_size = next(iter(self.inputs.values())).shape[0]
+        self._runtime = self._load()
+
+    def run(self, inputs: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return self.by_batches(self._outputs, inputs)
+
+    def stored_codes(self, inputs: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return self.by_batches(self._computed, inputs)
+
+    @functools.cached_property
+    def quantized_tensors(self) -> dict[str, FileTensor]:
+        return {name: tensor for name, (_, tensor) in self._codes.items()}
+
+    @functools.cached_property
+    def arena_bytes(self) -> int:
+        recording = self._load(keep_tensors=False)
+        # The package shows the use of the arena only as text of the C++ code.
+        with _standard_error() as text:
+            recording.print_allocations()
+        return {part: int(count) for part, count in _ALLOCATION.findall(text[0])}["total"]
+
+    @functools.cached_property
+    def _codes(self) -> dict[str, tuple[int, FileTensor]]:
+        """Index and description by name of all tensors of codes that an operator computes from others."""
+        subgraph = self._model.subgraphs[0]
+        computed = [*map(int, subgraph.inputs)]
+        for operator in subgraph.operators:
+            if self._model.operatorCodes[operator.opcodeIndex].customCode is None:  # otherwise it decodes a constant
+                computed += map(int, operator.outputs)
+        named = ((_text(subgraph.tensors[index].name), index, self._tensor(index)) for index in computed)
+        return {name: (index, tensor) for name, index, tensor in named if name and tensor.scale is not None}
+
+    def _unpacked(self) -> schema.ModelT:
+        try:
+            model = unpack(self.content)
+            keys = [_text(signature.signatureKey) for signature in model.signatureDefs or []]
+        except Exception as error:  # the reader of a damaged file fails in many ways
+            raise ValueError(f"Expected a complete TFLite file. Received: {self.label}; copy it again.") from error
+        if keys[:1] != [SIGNATURE]:
+            raise ValueError(
+                f"Expected a TFLite file with the signature {SIGNATURE!r}. Received: {self.label} with signatures "
+                f"{keys}. Export the model again."
+            )
+        return model
+
+    def _ends(self, entries, indices) -> tuple[list[str], dict[str, FileTensor]]:
+        """Returns the names of inputs or outputs in the runtime's order, and their tensors by name."""
+        tensors = {_text(entry.name): entry.tensorIndex for entry in entries}
+        names = {index: name for name, index in tensors.items()}
+        return [names[int(index)] for index in indices], {name: self._tensor(i) for name, i in tensors.items()}
+
+    def _tensor(self, index: int) -> FileTensor:
+        tensor = self._model.subgraphs[0].tensors[index]
+        shape = () if tensor.shape is None else tuple(map(int, tensor.shape))
+        parameters = tensor.quantization
+        if parameters is None or parameters.scale is None:
+            return FileTensor(shape, _DTYPES[tensor.type])
+        return FileTensor(shape, _DTYPES[tensor.type], float(parameters.scale[0]), int(parameters.zeroPoint[0]))
+
+    def _load(self, *, keep_tensors: bool = True):
+        try:
+            from tflite_micro.python.tflite_micro import runtime
+        except ImportError as error:
+            raise ImportError(
+                "Files for microcontrollers are verified with the package `tflite-micro`, which is not installed. "
+                "Install it: pip install 'tfmp[micro]'"
+            ) from error
+        kept = "kPreserveAllTensors" if keep_tensors else "kAllocationRecording"
+        # With an arena that is too small, the package does not raise an error but ends the process.
+        subgraph = self._model.subgraphs[0]
+        values = sum(math.prod(map(int, tensor.shape)) for tensor in subgraph.tensors if tensor.shape is not None)
+        structures = len(subgraph.tensors) + len(subgraph.operators)
+        arena_size = _MEMORY_OF_INTERPRETER + _MEMORY_OF_STRUCTURES * structures + 8 * _MEMORY_OF_TENSORS * values
+        message = [""]
+        try:
+            with _standard_error() as message:
+                return runtime.Interpreter.from_bytes(
+                    self.content,
+                    arena_size=arena_size,
+                    intrepreter_config=getattr(runtime.InterpreterConfig, kept),  # the package's spelling
+                )
+        except RuntimeError as error:
+            raise ValueError(
+                f"Expected a file that TensorFlow Lite for Microcontrollers can run. Received: {self.label}. Export it "
+                f'with `target="micro"`. The runtime says: {" ".join(message[0].split()) or error}'
+            ) from error
+
+    def _invoke(self, batch: Mapping[str, np.ndarray]) -> None:
+        for index, name in enumerate(self._input_names):
+            self._runtime.set_input(batch[name], index)
+        self._runtime.invoke()
+
+    def _outputs(self, **batch: np.ndarray) -> dict[str, np.ndarray]:
+        self._invoke(batch)
+        return {name: self._runtime.get_output(index) for index, name in enumerate(self._output_names)}
+
+    def _computed(self, **batch: np.ndarray) -> dict[str, np.ndarray]:
+        self._invoke(batch)
+        return {name: self._runtime.GetTensor(index, 0)["tensor_data"] for name, (index, _) in self._codes.items()}
+
+
+def _text(name: bytes | None) -> str:
+    return (name or b"").decode(errors="replace")
+
+
+@contextlib.contextmanager
+def _standard_error() -> Iterator[list[str]]:
+    """Collects what C++ code writes to the standard error of the process; one text, at the end."""
+    text = [""]
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as file:
+        descriptor = os.dup(2)
+        os.dup2(file.fileno(), 2)
+        try:
+            yield text
+        finally:
+            os.dup2(descriptor, 2)
+            os.close(descriptor)
+            file.seek(0)
+            text[0] = file.read().decode(errors="replace")
