@@ -12,51 +12,18 @@ from keras import layers as kl
 from tensorboard.compat.proto.event_pb2 import Event
 
 import tfmp
+from tests.mixins.three_layers import (
+    LOGGED,
+    MACS,
+    X,
+    Y,
+    compiled,
+    expected_bitops,
+    outside,
+    randomize_logits,
+    search_model,
+)
 from tfmp.search import DualAscent
-
-LOGGED = {"expected_cost", "discrete_cost", "cost_gap", "multiplier", "selection_entropy", "mixture_variance"}
-MACS = {"one": 6 * 6 * 3 * 3 * 3 * 4, "two": 6 * 6 * 3 * 3 * 4 * 5, "three": 5 * 6}
-X = np.random.default_rng(0).normal(size=(32, 6, 6, 2)).astype(np.float32)
-Y = np.random.default_rng(1).integers(0, 2, size=32)
-
-
-def search_model(**options):
-    """Three searched layers between a first and a last one in floating point; no normalization, no moving range."""
-    keras.utils.set_random_seed(0)
-    x = inputs = keras.Input((6, 6, 2))
-    x = kl.Conv2D(3, 3, padding="same", activation="relu", name="first")(x)
-    x = kl.Conv2D(4, 3, padding="same", activation="relu", name="one")(x)
-    x = kl.Conv2D(5, 3, padding="same", activation="relu", name="two")(x)
-    x = kl.Dense(6, activation="relu", name="three")(kl.GlobalAveragePooling2D()(x))
-    model = keras.Model(inputs, kl.Dense(2, name="last")(x))
-    options = {"weight_bits": (1, 2, 4), "activation_bits": (2, 4), **options}
-    return tfmp.relax(model, first_and_last="float", calibration=X, **options)
-
-
-def compiled(optimizer=None, *, run_eagerly=True, **options):
-    model = search_model(**options)
-    optimizer = optimizer or tfmp.SelectionOptimizer(keras.optimizers.SGD(0.01), keras.optimizers.Adam(0.03))
-    model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True), run_eagerly=run_eagerly)
-    return model
-
-
-def expected_bitops(model):
-    """EdMIPS, eq. 12."""
-    total = 0.0
-    for name, macs in MACS.items():
-        layer = model.get_layer(name)
-        weights, activations = (
-            np.exp(np.asarray(s.logits)) for s in (layer.weight_selector, layer.activation_selector)
-        )
-        total += macs * (weights @ (1, 2, 4) / weights.sum()) * (activations @ (2, 4) / activations.sum())
-    return total
-
-
-def randomize_logits(model, seed=0):
-    rng = np.random.default_rng(seed)
-    for variable in model.trainable_variables:
-        if variable.name == "logits":
-            variable.assign(rng.normal(size=variable.shape))
 
 
 def test_history_has_the_figures_of_every_epoch():
@@ -82,11 +49,6 @@ def test_history_has_the_figures_of_every_epoch():
             entropies.append(-(p @ np.log(p)) / np.log(len(p)))
     np.testing.assert_allclose(history["selection_entropy"][-1], np.mean(entropies), rtol=1e-5)
     assert history["mixture_variance"][-1] > 0
-
-
-def outside(limit):
-    """The first and the last layer, in floating point: 32 bits by 32 bits."""
-    return 32 * 32 * (6 * 6 * 3 * 3 * 2 * 3 + 6 * 2) / limit
 
 
 def test_fixed_multiplier_adds_its_share_of_the_normalized_cost():
@@ -325,96 +287,3 @@ def test_a_backup_of_another_eta_is_not_taken_up(tmp_path):
     assert search.load_backup() == 1
     with pytest.raises(ValueError, match="eta"):
         other.load_backup()
-
-
-KERNELS = {"one": 3 * 3 * 3 * 4, "two": 3 * 3 * 4 * 5, "three": 5 * 6}
-SEVERAL = [tfmp.Budget("bitops", like_uniform=(2, 2)), tfmp.Budget("model_size", like_uniform=(2, 2))]
-
-
-def expected_size(model):
-    total = 0.0
-    for name, count in KERNELS.items():
-        odds = np.exp(np.asarray(model.get_layer(name).weight_selector.logits))
-        total += count * (odds @ (1, 2, 4)) / odds.sum()
-    return total
-
-
-def test_several_budgets_are_logged_under_their_costs():
-    model = compiled()
-    randomize_logits(model)
-    text = io.StringIO()
-    with redirect_stdout(text):
-        history = model.fit(X, Y, callbacks=[tfmp.MixedPrecisionSearch(SEVERAL)], verbose=1).history
-    names = {"expected_cost", "discrete_cost", "cost_gap", "multiplier"}
-    assert history.keys() == {"loss"} | (LOGGED - names) | {f"{n}/{c}" for n in names for c in ("bitops", "model_size")}
-    for cost, expected, count in (
-        ("bitops", expected_bitops, 4 * sum(MACS.values())),
-        ("model_size", expected_size, 2 * sum(KERNELS.values())),
-    ):
-        np.testing.assert_allclose(history[f"expected_cost/{cost}"][0], expected(model) / count, rtol=1e-5)
-        assert re.search(rf"cost/{cost}: \d+\.\d+", text.getvalue())
-
-
-def test_the_prices_of_several_budgets_add_up():
-    model, multipliers = search_model(), (0.5, 2.0)
-    randomize_logits(model)
-    search = tfmp.MixedPrecisionSearch(SEVERAL, multiplier=Constant(0.0))
-    search.set_model(model)
-    for multiplier, value in zip(search.multiplier, multipliers, strict=True):
-        multiplier.value = value
-    largest = search.step()
-    shares = expected_bitops(model) / (4 * sum(MACS.values())), expected_size(model) / (2 * sum(KERNELS.values()))
-    np.testing.assert_allclose(largest, max(shares), rtol=1e-5)
-    model(X, training=True)
-    np.testing.assert_allclose(sum(model.losses), np.dot(multipliers, shares), rtol=1e-5)
-
-
-class Constant(DualAscent):
-    """Stays where it is put."""
-
-    def __init__(self, value):
-        super().__init__()
-        self.value = value
-
-    def update(self, expected_cost, limit):
-        pass
-
-
-def test_a_backup_keeps_every_multiplier(tmp_path):
-    model = compiled()
-    search, again = (tfmp.MixedPrecisionSearch(SEVERAL, backup_dir=tmp_path) for _ in range(2))
-    model.fit(X, Y, callbacks=[search], verbose=0)
-    states = [multiplier.state() for multiplier in search.multiplier]
-    assert states[0] != states[1] and all(state["value"] > 0 for state in states)
-    again.set_model(model)
-    assert [multiplier.value for multiplier in again.multiplier] == [0.0, 0.0]
-    again.load_backup()
-    assert [multiplier.state() for multiplier in again.multiplier] == states
-    fewer = tfmp.MixedPrecisionSearch(SEVERAL[:1], backup_dir=tmp_path)
-    fewer.set_model(model)
-    with pytest.raises(ValueError, match="belongs to another"):
-        fewer.load_backup()
-
-
-def test_several_budgets_are_all_met():
-    keras.utils.set_random_seed(0)
-    x = np.random.default_rng(0).normal(size=(64, 12)).astype(np.float32)
-    hidden = [kl.Dense(16, activation="relu", name=f"hidden_{index}") for index in range(3)]
-    teacher = keras.Sequential([keras.Input((12,)), *hidden, kl.Dense(4, name="last")])
-    model = tfmp.relax(teacher, first_and_last="float", weight_bits=(1, 2, 4), activation_bits=(2, 4), calibration=x)
-    optimizer = tfmp.SelectionOptimizer(keras.optimizers.Adam(0.003), keras.optimizers.Adam(0.03))
-    model.compile(optimizer, "mse", loss_weights=[10.0])
-    budget = [tfmp.Budget("bitops", like_uniform=(3, 2)), tfmp.Budget("model_size", like_uniform=(2, 2))]
-    search = tfmp.MixedPrecisionSearch(budget)
-    history = model.fit(x, 3 * np.asarray(teacher(x)), batch_size=16, epochs=40, callbacks=[search], verbose=0).history
-    for name in ("bitops", "model_size"):
-        assert history[f"expected_cost/{name}"][0] > 1.1
-        assert np.mean(history[f"expected_cost/{name}"][-10:]) < 1.03
-    assignment = tfmp.discretize(model, strategy="budget", budget=budget)
-    pairs = assignment.bits.values()
-    assert sum(w * a for w, a in pairs) <= 2 * 6 and sum(w for w, _ in pairs) <= 2 * 2
-    entries = assignment.provenance["budget"]
-    assert [(entry["cost"], entry["searched_layers"]) for entry in entries] == [
-        ("bitops", 256 * sum(w * a for w, a in pairs)),
-        ("model_size", 256 * sum(w for w, _ in pairs)),
-    ]

@@ -4,6 +4,8 @@ import keras
 import numpy as np
 from keras import layers
 
+import tfmp
+
 
 def plain():
     """Convolutions with normalization of every kind of layer, then a head."""
@@ -90,3 +92,8 @@ def inputs_for(model, count=16, seed=1):
 def outputs_of(model, inputs):
     """Outputs as a flat list of arrays."""
     return [np.asarray(output) for output in keras.tree.flatten(model(inputs))]
+
+
+def quantizers_of(model):
+    """Names of the layers that store a tensor."""
+    return {layer.name for layer in model.layers if isinstance(layer, tfmp.layers.Quantize)}
