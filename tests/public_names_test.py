@@ -3,6 +3,7 @@
 import ast
 import dataclasses
 import inspect
+import pathlib
 import types
 
 import pytest
@@ -183,6 +184,54 @@ def _untyped(function):
             yield name
     if signature.return_annotation is signature.empty and function.__name__ != "__init__":
         yield "return"
+
+
+# Their public functions take objects of a Keras, which has no types; what is public of them is in `typed`.
+WITHOUT_TYPES = ("bindings", "mixins")
+PACKAGE = pathlib.Path(tfmp.__file__).parent
+
+
+def test_public_functions_of_every_other_folder_are_typed():
+    untyped = []
+    for path in PACKAGE.rglob("*.py"):
+        if path.relative_to(PACKAGE).parts[0] not in WITHOUT_TYPES:
+            functions = _public_functions(ast.parse(path.read_text(encoding="utf-8")))
+            untyped += [f"{path.relative_to(PACKAGE)}: {each.name}" for each in functions if not _is_typed(each)]
+    assert not untyped
+
+
+def _public_functions(tree):
+    """The functions of a module, and the constructors and methods of its classes, that no name calls private."""
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+            for each in [node] if isinstance(node, ast.FunctionDef) else node.body:
+                if isinstance(each, ast.FunctionDef) and (each.name == "__init__" or not each.name.startswith("_")):
+                    yield each
+
+
+def _is_typed(function):
+    given = function.args
+    parameters = [*given.posonlyargs, *given.args, *given.kwonlyargs, given.vararg, given.kwarg]
+    named = [each for each in parameters if each is not None and each.arg not in ("self", "cls")]
+    returns = function.returns is not None or function.name == "__init__"
+    return returns and all(each.annotation is not None for each in named)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_typed"),
+    [
+        ("def f(x: int, *args: int, y: int = 0, **kwargs: int) -> int: ...", True),
+        ("def f(x): ...", False),
+        ("def f(x: int): ...", False),
+        ("def f(x: int, *args) -> int: ...", False),
+        ("class A:\n def __init__(self, x: int): ...", True),
+        ("class A:\n def f(self, *, x) -> int: ...", False),
+        ("class A:\n def _f(self, x): ...", True),
+        ("class _A:\n def f(self, x): ...", True),
+    ],
+)
+def test_what_counts_as_typed(text, is_typed):
+    assert all(map(_is_typed, _public_functions(ast.parse(text)))) == is_typed
 
 
 def test_dir_lists_the_names():

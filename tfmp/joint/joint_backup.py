@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,9 @@ class JointBackup:
         self._backup, self._trainer, self._cost_gradient = SearchBackup.of(folder), trainer, cost_gradient
 
     @contextlib.contextmanager
-    def resumed(self, identity, epochs):
+    def resumed(
+        self, identity: Callable[[], Mapping[str, Any]], epochs: int
+    ) -> Iterator[tuple[int, list[dict[str, Any]]] | None]:
         """Restores the last complete epoch and yields its `(epoch, history)`, or None; locks the folder meanwhile.
 
         Args:

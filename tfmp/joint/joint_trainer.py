@@ -1,12 +1,13 @@
 """Trains the supernet and the controller of a joint search, step by step."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from tfmp.annotations import Tensor
 from tfmp.bindings.selection_optimizer import optimizer_of
 from tfmp.checks import check_instance
 from tfmp.joint.categoricals import Categoricals
@@ -18,7 +19,16 @@ from tfmp.mixins.restoring import restoring
 from tfmp.relaxation.relaxed_choice import gumbel_sample
 
 
-def validation_gradient(loss, weights, logits, training, validation, *, order="first", step_size=None):
+def validation_gradient(
+    loss: Callable[[Any, Tensor], Tensor],
+    weights: Sequence[Any],
+    logits: Tensor,
+    training: Any,
+    validation: Any,
+    *,
+    order: str = "first",
+    step_size: float | None = None,
+) -> tuple[Tensor, Tensor]:
     """Returns the validation loss and its gradient for the controller's logits (eq. 4 to 6, one sample).
 
     `"first"` uses the weights after the last training step, and ignores that this step depended on the logits.

@@ -1,7 +1,7 @@
 """A block of a supernet with all its candidates, and the quantizer of its activations."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -90,7 +90,7 @@ class SearchedBlockMixin(KerasMixin):
     Inputs: the images, and `choices`, `[rows, width]`: weights that sum to 1 over the candidates of each row.
     """
 
-    def __init__(self, place, *, first_row=0, **kwargs):
+    def __init__(self, place: BlockPlace | Mapping[str, Any], *, first_row: int = 0, **kwargs: Any):
         super().__init__(**kwargs)
         if not isinstance(place, BlockPlace):
             place = BlockPlace(**{**place, "candidates": BlockCandidates(**place["candidates"])})
@@ -113,7 +113,7 @@ class SearchedBlockMixin(KerasMixin):
             self.input_quantizer = self.make_quantizer(name="input_quantizer")
             self.output_quantizer = self.make_quantizer(name="output_quantizer")
 
-    def build(self, inputs_shape, choices_shape):
+    def build(self, inputs_shape: Any, choices_shape: Any) -> None:
         if self.is_searched:
             self._build_parts(tuple(inputs_shape), tuple(choices_shape))
         self.built = True
@@ -137,7 +137,7 @@ class SearchedBlockMixin(KerasMixin):
             self.input_quantizer.build(shape)
             self.output_quantizer.build(shapes["project"])
 
-    def call(self, inputs, choices, training=None):
+    def call(self, inputs: Tensor, choices: Tensor, training: bool | None = None) -> Tensor:
         if not self.is_searched:
             return tf.identity(inputs)
         rows = (
@@ -186,9 +186,9 @@ class SearchedBlockMixin(KerasMixin):
         )
         return self.project_bn(tf.nn.conv2d(x, kernel, 1, "SAME"), training=training)
 
-    def compute_output_shape(self, inputs_shape, choices_shape=None):
+    def compute_output_shape(self, inputs_shape: Any, choices_shape: Any = None) -> tuple[Any, ...]:
         size = self.place.output_size
         return (inputs_shape[0], size, size, self.place.out_channels)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "place": dataclasses.asdict(self.place), "first_row": self.first_row}

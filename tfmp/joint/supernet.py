@@ -1,8 +1,11 @@
 """Builds the supernet of a search space in Keras 3."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 
-from tfmp.annotations import KerasModel
+from tfmp.annotations import KerasLayer, KerasModel
 from tfmp.bindings.keras3.layers import MixedPrecisionConv2D, MixedPrecisionDense, Quantize
 from tfmp.bindings.keras3.selecting_layer import Statistics
 from tfmp.joint.block_spec import CATEGORICALS
@@ -24,13 +27,13 @@ class ChoiceQuantizer(Statistics, ChoiceQuantizerMixin, keras.layers.Layer):  # 
 class SearchedBlock(Statistics, SearchedBlockMixin, keras.layers.Layer):  # noqa: D101 (the mixin says it)
     __doc__ = SearchedBlockMixin.__doc__
 
-    def make_range(self, bits, **arguments):
+    def make_range(self, bits: Sequence[int], **arguments: Any) -> ChoiceQuantizer:
         return ChoiceQuantizer(bits, dtype="float32", **arguments)
 
-    def make_normalization(self, *, name):
+    def make_normalization(self, *, name: str) -> KerasLayer:
         return _normalization(name)
 
-    def make_quantizer(self, *, name):
+    def make_quantizer(self, *, name: str) -> Quantize:
         return Quantize(ENDS_BITS, name=name)
 
 

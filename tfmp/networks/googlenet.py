@@ -1,5 +1,6 @@
 """GoogLeNet with batch normalization, without auxiliary heads, and a small one for small images."""
 
+from collections.abc import Mapping, Sequence
 from types import ModuleType
 
 from tfmp.annotations import KerasModel, Tensor
@@ -92,7 +93,9 @@ def maximum(keras: ModuleType, x: Tensor, name: str, *, strides: int = 2) -> Ten
     return keras.layers.MaxPooling2D(3, strides=strides, padding="same", name=name)(x)
 
 
-def inception_modules(keras, x, modules, width):
+def inception_modules(
+    keras: ModuleType, x: Tensor, modules: Mapping[str, Sequence[int] | None], width: float
+) -> Tensor:
     """Applies a sequence of modules; their layers are named as in EdMIPS, fig. 2.
 
     Args:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from tfmp.graph import Graph, Grid
+from tfmp.graph import Graph, Grid, IntegerGraph
 from tfmp.graph.runtime_limits import INT8_HIGH, INT8_LOW
 from tfmp.lowering.lowering import Lowering
 from tfmp.lowering.open_lowering import OpenValues
@@ -59,7 +59,7 @@ class DryRun(Lowering):
         self.errors: dict[str, FoldError] = {}
         self._failed: set[str] = set()
 
-    def run(self):
+    def run(self) -> IntegerGraph:
         for call in self.graph.calls:
             layer = self.graph.layer_of(call)
             if layer.is_quantized:

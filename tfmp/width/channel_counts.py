@@ -1,50 +1,57 @@
 """Symbolic channel counts and the equalities between them."""
 
 import math
+from typing import TypeAlias
+
+_Unknowns: TypeAlias = tuple[tuple[int, int], ...]  # pairs (unknown, factor)
+Count: TypeAlias = int | _Unknowns | None
 
 
 class ChannelCounts:
     """Numbers of channels that are scaled, as sums of unknowns with factors.
 
-    A *count* is a fixed whole number (None if it is free), or a tuple of pairs (unknown, factor): the channels of a
+    A `Count` is a fixed whole number (None if it is free), or a tuple of pairs (unknown, factor): the channels of a
     concatenation are a sum of unknowns, those of a flattened image are an unknown times its pixels. Two tied counts
     have equal values after rounding: an unknown that must equal a sum becomes that sum.
     """
 
-    def __init__(self):
-        self._originals, self._definitions, self._kept, self._multiples = [], {}, set(), []
+    def __init__(self) -> None:
+        self._originals: list[int] = []
+        self._definitions: dict[int, _Unknowns] = {}
+        self._kept: set[int] = set()
+        self._multiples: list[int] = []
 
-    def new(self, original):
+    def new(self, original: int) -> _Unknowns:
         """Returns an unknown that has this value in the original network."""
         self._originals.append(original)
         self._multiples.append(1)
         return ((len(self._originals) - 1, 1),)
 
-    def original(self, count):
+    def original(self, count: Count) -> int | None:
         """Returns the value of a count in the original network."""
         return count if not isinstance(count, tuple) else sum(self._originals[u] * f for u, f in self._open(count))
 
-    def value(self, count, multiplier):
+    def value(self, count: Count, multiplier: float) -> int | None:
         """Returns the value of a count in the scaled network."""
         if not isinstance(count, tuple):
             return count
         return sum(self._rounded(unknown, multiplier) * factor for unknown, factor in self._open(count))
 
-    def keep(self, count):
+    def keep(self, count: Count) -> None:
         """Keeps a count at its original value."""
         if isinstance(count, tuple):
             self._kept.update(unknown for unknown, _ in self._open(count))
 
-    def times(self, count, factor):
+    def times(self, count: int | _Unknowns, factor: int) -> int | _Unknowns:
         return tuple((u, f * factor) for u, f in count) if isinstance(count, tuple) else count * factor
 
-    def plus(self, one, other):
+    def plus(self, one: Count, other: Count) -> Count:
         """Returns the count of a concatenation."""
         if not isinstance(one, tuple) and not isinstance(other, tuple):
-            return None if None in (one, other) else one + other
+            return None if one is None or other is None else one + other
         return (*self._as_sum(one), *self._as_sum(other))
 
-    def divided(self, count, divisor):
+    def divided(self, count: int | _Unknowns, divisor: int) -> int | _Unknowns:
         """Returns a count divided by a number, and requires it to be a multiple of this number.
 
         Raises:
@@ -63,7 +70,7 @@ class ChannelCounts:
             parts.append((unknown, factor // divisor))
         return tuple(parts)
 
-    def require_multiple(self, count, divisor):
+    def require_multiple(self, count: _Unknowns, divisor: int) -> None:
         """Requires a count to be rounded to multiples of a number.
 
         Raises:
@@ -75,7 +82,7 @@ class ChannelCounts:
                 raise ValueError(f"its {self.original(count)} channels are not multiples of {divisor}, part by part")
             self._multiples[unknown] = math.lcm(self._multiples[unknown], multiple)
 
-    def tie(self, one, other):
+    def tie(self, one: Count, other: Count) -> None:
         """Makes two counts of equal original value equal; an unknown tied to a number keeps its value.
 
         Raises:

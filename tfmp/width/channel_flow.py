@@ -1,11 +1,10 @@
 """Finds which channels of a network must have equal counts."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Container, Sequence
 
 from tfmp.graph import Graph, Layer
 from tfmp.operators import TABLE
-from tfmp.width.channel_counts import ChannelCounts
+from tfmp.width.channel_counts import ChannelCounts, Count
 
 _WITH_KERNELS = ("filters", "depthwise")
 # Layers of no known kind whose weights follow their input, without a size in the configuration.
@@ -32,12 +31,12 @@ class ChannelFlow:
             it.
     """
 
-    def __init__(self, graph: Graph, kept):
+    def __init__(self, graph: Graph, kept: Container[str]):
         self.graph, self.counts = graph, ChannelCounts()
-        self.axes: dict[str, Sequence[Any]] = {}
-        self.made: dict[str, Any] = {}
-        self.read: dict[str, Any] = {}
-        self.groups: dict[str, Any] = {}
+        self.axes: dict[str, Sequence[Count]] = {}
+        self.made: dict[str, Count] = {}
+        self.read: dict[str, Count] = {}
+        self.groups: dict[str, Count] = {}
         for call in graph.calls:
             layer = graph.layer_of(call)
             try:
@@ -55,7 +54,7 @@ class ChannelFlow:
             for count in self.axes[name]:
                 self.counts.keep(count)
 
-    def shape(self, tensor, multiplier):
+    def shape(self, tensor: str, multiplier: float) -> tuple[int | None, ...]:
         """Returns the shape of a tensor in the scaled network."""
         return tuple(self.counts.value(count, multiplier) for count in self.axes[tensor])
 
