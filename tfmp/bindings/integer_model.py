@@ -1,7 +1,12 @@
 """Builds the Keras model that computes an `IntegerGraph`."""
 
+from typing import Any
 
-def integer_model(graph, framework):
+from tfmp.annotations import KerasModel
+from tfmp.graph import IntegerGraph, IntegerOperation
+
+
+def integer_model(graph: IntegerGraph, framework: Any) -> KerasModel:
     """Builds the model that computes an `IntegerGraph`, one layer per operation, outputs by their names.
 
     Args:
@@ -26,7 +31,7 @@ def integer_model(graph, framework):
     return framework.package.Model(inputs, structure, name=f"{graph.name}_integer")
 
 
-def operation_arguments(graph, operation):
+def operation_arguments(graph: IntegerGraph, operation: IntegerOperation) -> dict[str, Any]:
     """Returns the arguments of the `IntegerOperation` layer that computes an operation of a graph."""
 
     def triple(name):
@@ -45,7 +50,7 @@ def operation_arguments(graph, operation):
     }
 
 
-def operation_layer_name(name):
+def operation_layer_name(name: str) -> str:
     """Returns the name of the layer that computes an operation: `"backbone.conv1"` for `"backbone/conv1"`.
 
     Keras allows no slash and TensorFlow no colon; dots, unlike underscores, are rare in names of users.

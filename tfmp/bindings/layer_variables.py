@@ -1,19 +1,23 @@
 """Reads and sets the variables of a Keras layer by paths that do not depend on its model."""
 
 import math
+from collections.abc import Collection, Mapping
+from typing import Any
 
 import numpy as np
+
+from tfmp.annotations import KerasLayer
 
 CHILDREN = ("weight_selector", "activation_selector", "selection_cost", "candidate_kernels")  # added by a search
 
 
-def layer_weights(framework, layer, shared=()):
+def layer_weights(framework: Any, layer: KerasLayer, shared: Collection[int] = ()) -> dict[str, np.ndarray]:
     """Returns a layer's arrays by path relative to the layer, except for the variables at the positions `shared`."""
     variables = _counted(framework, layer, shared).items()
     return {path: framework.tf_variable(variable).numpy() for path, variable in variables}
 
 
-def num_parameters(framework, layer, shared=()):
+def num_parameters(framework: Any, layer: KerasLayer, shared: Collection[int] = ()) -> int:
     """Returns the number of parameters, without those of a search and the variables at the positions `shared`."""
     weights = {id(weight) for weight in getattr(layer, "weights", ())}
     return sum(
@@ -23,7 +27,9 @@ def num_parameters(framework, layer, shared=()):
     )
 
 
-def assign_weights(framework, layer, weights, shared=()):
+def assign_weights(
+    framework: Any, layer: KerasLayer, weights: Mapping[str, np.ndarray], shared: Collection[int] = ()
+) -> None:
     """Writes arrays into a layer's variables; those it has and `weights` lacks keep their values.
 
     Args:

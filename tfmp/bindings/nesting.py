@@ -1,7 +1,8 @@
 """Finds which calls of a flat graph belong to which call (use) of a nested model."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,7 @@ def local_name(graph: Graph, name: str) -> str:
     return name.removeprefix(f"{max(models, key=len)}/") if models else name
 
 
-def uses_around(graph: Graph, within: str):
+def uses_around(graph: Graph, within: str) -> Iterator[str]:
     """Yields a use of a nested model and the uses that contain it, innermost first."""
     while within:
         yield within
@@ -28,7 +29,7 @@ def calls_inside(graph: Graph, use: str) -> list[Call]:
     return [call for call in graph.calls if use in uses_around(graph, call.within)]
 
 
-def border(graph: Graph, use: str):
+def border(graph: Graph, use: str) -> tuple[Any, Any]:
     """Returns `(inputs, outputs)` of a use: structures of references to the tensors that cross its border.
 
     They have the structures of the user's model if these contain all such tensors; otherwise they are lists.
@@ -47,9 +48,9 @@ def border(graph: Graph, use: str):
     return inputs, outputs
 
 
-def names_in(structure) -> list[str]:
+def names_in(structure: Any) -> list[str]:
     """Returns the names of the tensors in a structure of references."""
-    names = []
+    names: list[str] = []
     map_references(structure, lambda reference: names.append(reference.name))
     return names
 

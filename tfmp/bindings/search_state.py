@@ -1,23 +1,26 @@
 """Reads and writes the quantization and search state of layers."""
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
+from tfmp.annotations import KerasLayer
 from tfmp.bindings.layer_variables import CHILDREN
 from tfmp.graph import UNQUANTIZED, Layer
 from tfmp.mixins.mixed_precision import MixedPrecisionMixin
 from tfmp.mixins.quantize_layer import QuantizeMixin
 
 
-def without_search(operation, arrays):
+def without_search(operation: Any, arrays: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
     """Returns a layer's arrays by path, without those of the child layers that quantize and search it."""
     if not isinstance(operation, MixedPrecisionMixin | QuantizeMixin):
         return arrays
     return {path: array for path, array in arrays.items() if path.split("/")[0] not in CHILDREN}
 
 
-def read_search_state(operation, *, arrays):
+def read_search_state(operation: Any, *, arrays: bool) -> dict[str, Any]:
     """Returns the fields of a `tfmp.graph.Layer` that describe how it is quantized and searched, by name.
 
     Args:
@@ -27,7 +30,7 @@ def read_search_state(operation, *, arrays):
     if not isinstance(operation, MixedPrecisionMixin | QuantizeMixin):
         return {}
     weight, activation, cost, kernels = (getattr(operation, name, None) for name in CHILDREN)
-    fields = {
+    fields: dict[str, Any] = {
         "weight": UNQUANTIZED if weight is None else weight.candidates(arrays=arrays),
         "activation": UNQUANTIZED if activation is None else activation.candidates(arrays=arrays),
         "coupled": getattr(operation, "is_coupled", False),
@@ -40,7 +43,7 @@ def read_search_state(operation, *, arrays):
     return fields
 
 
-def write_search_state(built, layer: Layer):
+def write_search_state(built: KerasLayer, layer: Layer) -> None:
     """Writes the search state in the graph to a layer; kernel ranges that the graph lacks follow from the kernel.
 
     Args:

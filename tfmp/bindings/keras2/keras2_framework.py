@@ -1,8 +1,12 @@
 """Adapts tf_keras to the library."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import tensorflow as tf
 import tf_keras
 
+from tfmp.annotations import KerasLayer, KerasModel
 from tfmp.bindings.framework import Framework
 from tfmp.bindings.keras2 import layers, saved_model
 from tfmp.bindings.keras2.callback import MixedPrecisionSearch
@@ -11,6 +15,7 @@ from tfmp.bindings.keras2.optimizer import Keras2LogitsOptimizer, SelectionOptim
 from tfmp.bindings.keras2.selecting_layer import IntegerOperation
 from tfmp.bindings.layer_kinds import kernel_classes
 from tfmp.bindings.layer_variables import CHILDREN
+from tfmp.graph import Call
 
 # The class of functional models has no public name; Sequential is a subclass.
 _FUNCTIONAL = tf_keras.Sequential.__bases__[0]
@@ -30,21 +35,21 @@ class Keras2Framework(Framework):
     LogitsOptimizer = Keras2LogitsOptimizer
     LossScaleOptimizer = tf_keras.mixed_precision.LossScaleOptimizer
 
-    def model_reader(self, model, weights):
+    def model_reader(self, model: KerasModel, weights: bool) -> Any:
         return ModelReader(self, model, weights)
 
-    def has_structure(self, operation):
+    def has_structure(self, operation: Any) -> bool:
         if not isinstance(operation, _FUNCTIONAL) or not operation.built or not operation.outputs:
             return False
         return type(operation).call in (_FUNCTIONAL.call, tf_keras.Sequential.call)
 
-    def is_plain(self, model):
+    def is_plain(self, model: KerasModel) -> bool:
         return type(model) is _FUNCTIONAL or isinstance(model, tf_keras.Sequential)
 
-    def operations(self, model):
+    def operations(self, model: KerasModel) -> Sequence[Any]:
         return model.layers
 
-    def layer_config(self, operation, config):
+    def layer_config(self, operation: Any, config: dict[str, Any]) -> dict[str, Any]:
         if isinstance(operation, tf_keras.layers.Lambda):
             # A Python function is not rebuilt from its code: the names that it refers to would be missing.
             functions = {"function": operation.function, "arguments": operation.arguments, "mask": operation.mask}
@@ -58,12 +63,12 @@ class Keras2Framework(Framework):
             config = {**config, "synchronized": True}  # which tf_keras omits
         return config
 
-    def known_as(self, operation, config, call):
+    def known_as(self, operation: Any, config: dict[str, Any], call: Call) -> tuple[Any, dict[str, Any]]:
         if type(operation).__name__ != "TFOpLambda":
             return type(operation), config
         return config["function"], config
 
-    def variables_by_path(self, operation):
+    def variables_by_path(self, operation: Any) -> dict[str, Any]:
         # A variable is named after the child that holds it, if any: the scopes before only say how the layer
         # was built, by a call, from a file or by hand.
         children = [child for child in (getattr(operation, name, None) for name in CHILDREN) if child is not None]
@@ -79,23 +84,25 @@ class Keras2Framework(Framework):
             variables[path] = variable
         return variables
 
-    def path_of(self, variable):
+    def path_of(self, variable: Any) -> str:
         return variable.name
 
-    def tf_variable(self, variable):
+    def tf_variable(self, variable: Any) -> Any:
         return variable
 
-    def rename(self, layer, name):
+    def rename(self, layer: KerasLayer, name: str) -> None:
         layer._name = name  # there is no public way
 
-    def set_trainable(self, layer, trainable):
+    def set_trainable(self, layer: KerasLayer, trainable: bool) -> None:
         """Does nothing: layers are built frozen, and a frozen model would stop the search for its bits."""
 
-    def completed_file(self, file, *, custom_objects, safe_mode):
+    def completed_file(self, file: Any, *, custom_objects: Mapping[str, Any] | None, safe_mode: bool) -> Any:
         is_rebuilt = file.container == "saved_model" and safe_mode
         return saved_model.with_configuration(file, custom_objects) if is_rebuilt else file
 
-    def load_file(self, file, *, custom_objects, compile, safe_mode):
+    def load_file(
+        self, file: Any, *, custom_objects: Mapping[str, Any] | None, compile: bool, safe_mode: bool
+    ) -> KerasModel:
         if file.container == "saved_model" and safe_mode:
             return saved_model.rebuild(file, custom_objects, compile)
         options = {"custom_objects": custom_objects, "compile": compile, "safe_mode": safe_mode}
