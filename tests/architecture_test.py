@@ -83,7 +83,7 @@ PROGRAMS = {"recipes": {"recipes"}, "tools": set(), "tests": {"recipes", "tools"
 MOST_FILES, MOST_LINES = 25, 350  # of a folder, its `__init__.py` left out; of a file
 # File names that occur more than once, each for a reason.
 TWINS = ("tfmp/bindings/keras2/", "tfmp/bindings/keras3/")  # the same thing for two Kerases
-FAMILIES = ("tfmp/operators/", "tfmp/ops/integer/", "tfmp/lowering/writing/")  # what becomes of one family of layers
+FAMILIES = ("tfmp/operators/", "tfmp/ops/integer/")  # one family, without TensorFlow and in it
 SHARED_NAMES = {"__init__.py", "layers.py"}  # `tfmp/layers.py` is public, and those of the bindings are in backups
 
 VAGUE_WORDS = {"util", "utils", "common", "helper", "helpers", "manager", "managers"}

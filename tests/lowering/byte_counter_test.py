@@ -4,8 +4,8 @@ import pytest
 from tests.tflite.random_graphs import residual_network
 from tfmp.graph.open_values import OpenArray
 from tfmp.lowering.byte_counter import ByteCounter, content_bytes
-from tfmp.lowering.writing.sink import Options, Quantization
-from tfmp.lowering.writing.write_operations import write_operations
+from tfmp.lowering.write_operations import write_operations
+from tfmp.operators.writing.sink import Options, Quantization
 from tfmp.tflite.writer.write_tflite import write_tflite
 
 

@@ -11,7 +11,7 @@ from tests.operators import table_test
 from tests.transform.fold_models import fixed_model, randomized, samples
 from tfmp.bindings.framework import framework_of
 from tfmp.lowering.open_lowering import write_open
-from tfmp.lowering.writing.write_operations import write_operations
+from tfmp.lowering.write_operations import write_operations
 from tfmp.transform.fold import fold_graph
 
 

@@ -3,7 +3,7 @@ import pytest
 from tests.small_graphs import CONV, DENSE, DEPTHWISE, GROUPED
 from tfmp.graph import LayerShape
 from tfmp.lowering.weight_packing import MODES, WeightStorage, check_mode, weight_storage
-from tfmp.lowering.writing.gathered_windows import filled_channels
+from tfmp.operators.writing.gathered_windows import filled_channels
 
 LARGE = LayerShape("large", "conv2d", (3, 3), (1, 1), 64, 64, 1, (8, 8))
 

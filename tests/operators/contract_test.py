@@ -1,5 +1,6 @@
 """The records of the table against what the kinds compute."""
 
+import collections
 import math
 import re
 
@@ -8,7 +9,8 @@ import pytest
 
 from tests.operators.values_test import CASES
 from tfmp.graph import Layer
-from tfmp.operators import MOVES, NUMBERS, QUANTIZES, STORED, TABLE, operator_of
+from tfmp.operators import MOVES, NUMBERS, OPERATIONS, QUANTIZES, STORED, TABLE, operator_of
+from tfmp.ops.integer import COMPUTATIONS
 
 IDS = [f"{index}-{case[0]}" for index, case in enumerate(CASES)]
 EVERY_CASE = pytest.mark.parametrize(("kind", "attributes", "compute", "shapes"), CASES, ids=IDS)
@@ -37,6 +39,17 @@ def test_a_record_is_consistent(kind):
     assert (operator.kernel is not None) == (operator.check is not None) <= (operator.reads == QUANTIZES)
     assert not operator.needed or operator.values is not None
     assert operator.forms.keys() <= {name for each in TABLE.values() for name in each.classes}
+    assert {*operator.instead_of.values()} <= operator.classes.keys()
+
+
+def test_every_integer_operation_has_a_computation():
+    assert {kind: record.kind for kind, record in OPERATIONS.items()} == {kind: kind for kind in COMPUTATIONS}
+    assert not [kind for kind, record in OPERATIONS.items() if record.compute is not None]
+
+
+def test_a_layer_without_an_integer_form_has_one_substitute():
+    names = collections.Counter(name for operator in TABLE.values() for name in operator.instead_of)
+    assert names.most_common(1)[0][1] == 1
 
 
 @EVERY_CASE

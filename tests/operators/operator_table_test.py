@@ -3,13 +3,21 @@
 import re
 
 import keras
+import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras
 
 from tfmp.operators import TABLE
 from tfmp.operators.operator import OTHER
-from tfmp.operators.operator_table import activation_name, function_names, operator_of_function, recognize
+from tfmp.operators.operator_table import (
+    activation_name,
+    function_names,
+    fused_activations,
+    operator_of_function,
+    recognize,
+    substitute,
+)
 
 OF_THE_LIBRARY = {"Quantize", "RangeBatchNormalization"}
 NAMES = sorted({name for operator in TABLE.values() for name in operator.classes})
@@ -51,6 +59,23 @@ def test_names_that_differ_between_the_kerases():
     for framework, value in zip(("keras", "tf_keras"), values, strict=True):
         attributes = operator_of_function("hard_sigmoid", framework)[1]
         assert attributes["factor"] + attributes["offset"] == pytest.approx(float(value[0]))
+
+
+def test_activations_that_a_layer_with_a_kernel_applies_itself():
+    clips = fused_activations()
+    assert clips.keys() == {"linear", "relu", "relu6"}
+    numbers = tf.constant([-9.0, -1.0, 0.5, 7.0])
+    for name, clip in clips.items():
+        values = keras.activations.get(name)(numbers)
+        np.testing.assert_array_equal(values, np.clip(numbers, *clip))
+
+
+SUBSTITUTED = sorted({name for operator in TABLE.values() for name in operator.instead_of})
+
+
+@pytest.mark.parametrize("name", SUBSTITUTED)
+def test_what_is_substituted_is_a_layer_or_an_operation(name):
+    assert is_known(name) and hasattr(keras.layers, substitute(name))
 
 
 def test_parts_are_kinds_with_a_kernel():

@@ -1,7 +1,7 @@
 """Explains why a layer has no integer form, and what to use instead."""
 
 from tfmp.operators import TABLE
-from tfmp.operators.operator_table import function_names
+from tfmp.operators.operator_table import function_names, substitute
 
 _FRAMEWORKS = ("keras", "tf_keras", "tfmp")
 _WRAPPED = (
@@ -23,54 +23,6 @@ _BY_CLASS = {
         "Build it as `keras.Model(inputs, outputs)`",
     ),
     "Sequential": ("its layers can only be read once it is built", "Build it, or give it an `Input`"),
-}
-# Maps the name of a Keras layer or operation, or of a TensorFlow function, to a layer that may compute the same.
-_LAYERS = {
-    "AdaptiveAveragePooling1D": "AveragePooling1D",
-    "AdaptiveAveragePooling2D": "AveragePooling2D",
-    "AdaptiveMaxPooling1D": "MaxPooling1D",
-    "AdaptiveMaxPooling2D": "MaxPooling2D",
-    "AveragePool": "AveragePooling2D",
-    "CenterCrop": "Cropping2D",
-    "Conv": "Conv2D",
-    "ConvTranspose": "Conv2DTranspose",
-    "DepthwiseConv": "DepthwiseConv2D",
-    "Dot": "Dense",
-    "Einsum": "Dense",
-    "EinsumDense": "Dense",
-    "GetItem": "Cropping2D",
-    "Matmul": "Dense",
-    "Max": "GlobalMaxPooling2D",
-    "MaxPool": "MaxPooling2D",
-    "Maximum": "ReLU",
-    "Mean": "GlobalAveragePooling2D",
-    "Repeat": "UpSampling2D",
-    "Resize": "UpSampling2D",
-    "Resizing": "UpSampling2D",
-    "Tile": "UpSampling2D",
-    "__operators__.getitem": "Cropping2D",
-    "clip_by_value": "ReLU",
-    "einsum": "Dense",
-    "expand_dims": "Reshape",
-    "image.resize": "UpSampling2D",
-    "linalg.matmul": "Dense",
-    "math.maximum": "ReLU",
-    "math.reduce_max": "GlobalMaxPooling2D",
-    "math.reduce_mean": "GlobalAveragePooling2D",
-    "nn.avg_pool": "AveragePooling2D",
-    "nn.batch_normalization": "BatchNormalization",
-    "nn.conv2d": "Conv2D",
-    "nn.depthwise_conv2d": "DepthwiseConv2D",
-    "nn.dropout": "Dropout",
-    "nn.leaky_relu": "LeakyReLU",
-    "nn.max_pool2d": "MaxPooling2D",
-    "nn.softmax": "Softmax",
-    "pad": "ZeroPadding2D",
-    "repeat": "UpSampling2D",
-    "reshape": "Reshape",
-    "squeeze": "Reshape",
-    "tile": "UpSampling2D",
-    "transpose": "Permute",
 }
 _AUGMENTING = ("Random", "RandAugment", "AugMix", "CutMix", "MixUp")
 
@@ -136,16 +88,16 @@ def _reason_and_way_out(operation, config, attributes, framework):
     if isinstance(config.get("function"), str):  # a TensorFlow function called on tf_keras tensors
         function = config["function"]
         shown = "a slice" if function == "__operators__.getitem" else f"`tf.{function}`"
-        return f"it computes {shown}, which has no integer form", _use(_LAYERS.get(function), framework)
+        return f"it computes {shown}, which has no integer form", _use(substitute(function), framework)
     forms = {each: form for operator in TABLE.values() for each, form in operator.forms.items()}
     if name in forms:
         return f"it is {_with_article(name)} whose arguments have no integer form", f"Write one {forms[name]}"
     if not hasattr(operation, "trainable"):  # as layers have
-        return f"it is the operation `{name}`, which has no integer form", _use(_LAYERS.get(name), framework)
+        return f"it is the operation `{name}`, which has no integer form", _use(substitute(name), framework)
     if name.startswith(_AUGMENTING) and name != "RandomCrop":
         way_out = "Apply it to the training data, not in the model: at inference it does nothing"
     else:
-        way_out = _use(_LAYERS.get(name), framework)
+        way_out = _use(substitute(name), framework)
     return f"it is {_with_article(name)}, which has no integer form", way_out
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from tfmp.graph import Graph
 from tfmp.graph.open_values import Constant, OpenArray
 from tfmp.lowering.open_lowering import write_open
-from tfmp.lowering.writing.sink import Options, Quantization, Sink
+from tfmp.operators.writing.sink import Options, Quantization, Sink
 
 _CONSTANT = -1
 

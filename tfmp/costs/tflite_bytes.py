@@ -12,7 +12,7 @@ from tfmp.graph import CodeFormat, Graph, LayerShape
 from tfmp.lowering.byte_counter import ByteCounter, content_bytes
 from tfmp.lowering.open_lowering import write_open
 from tfmp.lowering.weight_packing import check_mode, gathering_bytes, weight_storage
-from tfmp.lowering.writing.sink import Options, Quantization
+from tfmp.operators.writing.sink import Options, Quantization
 
 _FLOAT_BYTES = 4
 # Header, tables of the model and the subgraph, layouts of the tables, zero points of tensors.

@@ -85,73 +85,13 @@ class IntegerTensor:
 
 @dataclasses.dataclass(frozen=True)
 class IntegerOperation:
-    """One operation on codes. `q(y)` below is `rint(y)` (half to even), then clipped to the output's `[low, high]`.
+    """One operation on codes, or on numbers.
 
-    | kind | output codes | attributes | constants |
-    |---|---|---|---|
-    | quantize | q(x * float32(1 / scale)) | | |
-    | dequantize | x * scale, float | | |
-    | conv2d | q(float32(conv(x, kernel) + bias) * multiplier) | strides, padding, dilation, groups | see `constants` |
-    | depthwise_conv2d | the same, `[h, w, channels, depth_multiplier]` kernel | strides, padding, dilation | the same |
-    | dense | the same, over the last axis, `[in, out]` kernel | | the same |
-    | conv2d_transpose | the same, `[h, w, out, in]` kernel | strides, padding | the same |
-    | add | `(x1 * m1 + x2 * m2 + 2**(shift - 1)) >> shift` | | |
-    | subtract | `(x1 * m1 - x2 * m2 + 2**(shift - 1)) >> shift` | | |
-    | multiply | q(float32(x1 * x2) * (scale1 * scale2 / scale)) | | |
-    | activation | q(function(x * input scale) / scale), see below | function, negative_slope, approximate | |
-    | mean | rint(float32(sum(x + input zero_point)) * m + b) - zero_point, over height and width | keepdims | |
-    | average_pool | mean over the window, padding not counted, on the input's grid | pool_size, strides, padding | |
-    | max_pool | maximum over the window | pool_size, strides, padding | |
-    | resize | bilinear, to the output's height and width | | |
-    | pad | code 0 around | paddings: (before, after) per axis between batch and channels | |
-    | slice | x[:, begin:begin + size] | begin, size: per axis but the batch | |
-    | transpose | x.transpose(permutation) | permutation: of all axes, 0 first | |
-    | reshape | | | |
-    | concatenate | | axis | |
-    | softmax | q(softmax(x * input scale) / scale), over the last axis | | |
-
-    Of tensors without a grid, with the output's dtype:
-
-    | kind | output numbers | attributes |
-    |---|---|---|
-    | cast | x, towards zero from float to integer | |
-    | arg_max, arg_min | index of the first largest or smallest number | axis, keepdims |
-    | greater, greater_equal, less, less_equal, equal, not_equal | x1 compared with x2 or `operand` | operand(_first) |
-    | logical_and, logical_or, logical_not | | |
-
-    `quantize` also reads the numbers of a uint8 or int8 tensor, on the grid that holds them all with scale 1.
-
-    `conv2d` and `dense` have an attribute `container_bits`, 4 or 2 where the file is to pack their codes so; it changes
-    no result. `multiplier[c] = float32(input_scale * kernel_scale[c] / output_scale)`; accumulators are exact integers.
-    Every operation on float32 numbers rounds to float32. Some kinds round in their own way, found by running the
-    runtime:
-
-    - add and subtract, half up: `ratio_i = scale_i / scale`, `shift = 20 - floor(log2(max(ratio_1, ratio_2)))`,
-      `m_i = rint(ratio_i * 2**shift)`. Close to q((x1 * scale1 +- x2 * scale2) / scale), ties apart.
-    - mean of n values, half to even with the zero point on: `m = (input_scale / scale) * (1 / n)`,
-      `b = zero_point - float32(n * input_zero_point) * m`. Close to q(mean * input_scale / scale).
-    - average_pool of n values: q(float32(sum) * (scale * float32(1 / n) / scale)) where no window reaches beyond the
-      edge; else mean + zero_point, rounded half away from zero, minus zero_point.
-    - activation, `y = float32(function(x * input_scale)) * (1 / scale)`: rint(y + zero_point) - zero_point for sigmoid,
-      tanh and elu; y rounded half away from zero for gelu, by the error function or, if `approximate`, by tanh. For
-      leaky_relu `(x * m + 128) >> 8` with `m = rint(256 * ratio)`, ratio being `input_scale / scale`, times
-      `negative_slope` where x is negative.
-    - resize, half up: weights of neighbours are multiples of 2**-11, the centre of output pixel i at input pixel
-      `i * ratio + (0.5 * ratio - 0.5)` with `ratio = input size / output size`, within the image.
-
-    Kinds without a formula for the scale, and max_pool, average_pool and resize, need all their tensors on one scale
-    with one `high`. Add, subtract and multiply take two tensors of one rank whose sizes are equal or 1. Limits of
-    a file (the writer refuses the rest and says what to do):
-
-    - code 0 lies within the bounds of every tensor; kernel codes are -127 to 127; `multiplier` is below 256, and
-      `multiplier * reach` below `LARGEST_PRODUCT`, beyond which the runtime overflows; `kernel_scale` and
-      `input_scale * kernel_scale` are at least `SMALLEST_SCALE`;
-    - add and subtract: both `ratio_i` are from 2**-10 to below 256; multiply: `scale1 * scale2 / scale` is from 2**-16
-      to below 256; leaky_relu: both ratios are from 2**-8 to 2**7 - 2**-8, whatever the sign of the slope;
-    - sigmoid writes Grid(1 / 256, 0, 255), tanh Grid(1 / 128, -128, 127), softmax Grid(1 / 256, 0, 255).
-
-    The runtime's own kernels, not XNNPACK, compute softmax, gelu, padded average_pool, max_pool with strides beyond the
-    window, and concatenate of more than five tensors: equally exact, but slower.
+    What the operations of a kind compute, with which attributes, constants, roundings and limits, is at the top of the
+    file of its family in `tfmp/operators`, beside its record in `tfmp.operators.OPERATIONS`. There `q(y)` is `rint(y)`,
+    half to even, then clipped to the output's `[low, high]`. Every operation on float32 numbers rounds to float32. The
+    roundings are those of the runtime, found by running it. The writer refuses what is beyond the limits, and says what
+    to do. Code 0 lies within the bounds of every tensor. What XNNPACK does not run is equally exact, but slower.
 
     With an attribute `arithmetic="fixed_point"`, operations round as TensorFlow Lite for Microcontrollers does:
     `tfmp.ops.integer.fixed_point`. `average_pool` then always rounds like one with padding.
@@ -161,13 +101,11 @@ class IntegerOperation:
 
     Args:
         name: Unique in the graph.
-        kind: One of the table.
+        kind: One of `tfmp.operators.OPERATIONS`.
         inputs: Names of the input tensors.
         output: Name of the output tensor.
-        attributes: As in the table. `function` is `"sigmoid"`, `"tanh"`, `"elu"`, `"leaky_relu"` or `"gelu"`; pairs are
-            (height, width); `padding` is `"same"` or `"valid"`.
-        constants: As in the table. `kernel` int8 codes (`conv2d`: `[h, w, in / groups, out]`), `bias` int32 per output
-            channel in units of `input_scale * kernel_scale`, `kernel_scale` float32 per output channel.
+        attributes: Arguments by name; pairs are (height, width); `padding` is `"same"` or `"valid"`.
+        constants: Constant arrays by name.
         layer: Name of the layer of the user's model that it computes, `""` if there is none.
     """
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from tfmp.graph.open_values import Constant, OpenArray
 from tfmp.graph.runtime_limits import BUFFER_ALIGNMENT
-from tfmp.lowering.writing.sink import Options, Quantization, Sink
+from tfmp.operators.writing.sink import Options, Quantization, Sink
 
 _WORD = 4
 

@@ -11,14 +11,14 @@ from tfmp.graph.open_values import FLOAT_GRID, Constant, OpenArray, OpenGrid
 from tfmp.graph.runtime_limits import CODE_SPAN, INT8_HIGH, INT8_LOW
 from tfmp.lowering.lowering import Lowering
 from tfmp.lowering.weight_packing import weight_storage
-from tfmp.lowering.writing.sink import Options, Sink
-from tfmp.lowering.writing.tensor_table import TensorTable
-from tfmp.lowering.writing.write_operations import write_operations
+from tfmp.lowering.write_operations import write_operations
 from tfmp.operators import Operator, kernel_of, operator_of
-from tfmp.operators.affine_chain import FUSED_ACTIVATIONS
 from tfmp.operators.affine_map import AffineMap
 from tfmp.operators.fold_error import FoldError
 from tfmp.operators.integer_builder import Codes
+from tfmp.operators.operator_table import fused_activations
+from tfmp.operators.writing.sink import Options, Sink
+from tfmp.operators.writing.tensor_table import TensorTable
 
 
 def write_open(graph: Graph, sink: Sink, *, mode: str = "fast", full_range: bool = False) -> dict[str, int]:
@@ -201,10 +201,11 @@ class OpenLowering(Lowering):
 
 def _without_other_activations(graph: Graph) -> Graph:
     """Returns the network without the activations that cannot be fused into an operator with a kernel."""
+    fused = fused_activations()
     changed = {
         name: dataclasses.replace(layer, attributes={**layer.attributes, "activation": "linear"})
         for name, layer in graph.layers.items()
-        if layer.shape is not None and layer.attributes.get("activation", "linear") not in FUSED_ACTIVATIONS
+        if layer.shape is not None and layer.attributes.get("activation", "linear") not in fused
     }
     return graph.replace_layers(changed) if changed else graph
 

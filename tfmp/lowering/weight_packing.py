@@ -13,9 +13,9 @@ from tfmp.graph.layer_shape import LayerShape
 from tfmp.graph.open_values import OpenArray, OpenGrid
 from tfmp.graph.runtime_limits import INT8_HIGH, INT8_LOW, LARGEST_INPUT, LARGEST_PACKED_SUM, PACKED_BITS
 from tfmp.lowering.byte_counter import ByteCounter, content_bytes
-from tfmp.lowering.writing.gathered_windows import filled_channels, filled_input, gathered_windows
-from tfmp.lowering.writing.tensor_table import TensorTable
 from tfmp.operators import kernel_of
+from tfmp.operators.writing.gathered_windows import filled_channels, filled_input, gathered_windows
+from tfmp.operators.writing.tensor_table import TensorTable
 
 MODES = ("fast", "small")
 _NEW_KINDS_BYTES = 80  # entries and layouts of FULLY_CONNECTED, its options, and operators without options

@@ -6,6 +6,7 @@ from tfmp.annotations import KerasMixin
 from tfmp.checks import check_choice
 from tfmp.graph import Grid
 from tfmp.graph.targets import FLOATING_POINT
+from tfmp.operators import OPERATIONS
 from tfmp.ops import integer
 
 _DEFAULTS = {
@@ -50,7 +51,7 @@ class IntegerOperationMixin(KerasMixin):
         # A mixed-precision policy would cast codes to float16.
         super().__init__(**{"trainable": False, "dtype": "float32", **kwargs})
         self.supports_jit = False  # XLA rounds differently
-        self.kind = check_choice("kind", kind, integer.COMPUTATIONS, where=f"Layer `{self.name}`")
+        self.kind = check_choice("kind", kind, OPERATIONS, where=f"Layer `{self.name}`")
         self.input_grids = [None if entry is None else Grid(*entry) for entry in input_grids]
         self.grid = None if grid is None else Grid(*grid)
         self.attributes = dict(attributes)
@@ -84,7 +85,8 @@ class IntegerOperationMixin(KerasMixin):
             output_dtype=self.output_dtype,
             constants={name: tf.convert_to_tensor(getattr(self, f"{name}_constant")) for name in self.constant_shapes},
         )
-        return integer.compute(tensors, operation)
+        compute = OPERATIONS[self.kind].compute or integer.compute
+        return compute(tensors, operation)
 
     def compute_output_shape(self, *_):
         return self.fixed_output_shape

@@ -1,33 +1,51 @@
-"""The table of all kinds of layers that the library knows, `TABLE`, with one module for each family.
+"""The two tables of the library: `TABLE` of all kinds of layers, and `OPERATIONS` of all kinds of integer operations.
 
-A new kind that existing integer operations can compute needs one record in the file of its family. From outside the
-library it needs one call of `register`.
+Each family of layers has one file, with a record for every kind of layer and for every integer operation that computes
+them. A new kind needs one record in the file of its family; a new integer operation also a computation in the file of
+`tfmp/ops/integer` of the same name. From outside the library both need one call of `register`.
 """
 
 from tfmp.operators import (
     activations,
     comparisons,
+    composed_activations,
     convolutions,
     data_movement,
     elementwise,
     normalization,
     pooling,
     quantization,
+    resizing,
 )
+from tfmp.operators.operation_kind import OperationKind
 from tfmp.operators.operator import MOVES, NUMBERS, QUANTIZES, STORED, Operator
-from tfmp.operators.operator_table import TABLE, kernel_of, operator_of, register
+from tfmp.operators.operator_table import OPERATIONS, TABLE, add, kernel_of, operator_of, register
 
 for _family in (
     quantization,
     convolutions,
     activations,
+    composed_activations,
     normalization,
     elementwise,
     data_movement,
+    resizing,
     pooling,
     comparisons,
 ):
-    for _operator in _family.OPERATORS:
-        register(_operator)
+    for _record in (*_family.OPERATORS, *getattr(_family, "OPERATIONS", ())):
+        add(_record)
 
-__all__ = ["MOVES", "NUMBERS", "QUANTIZES", "STORED", "TABLE", "Operator", "kernel_of", "operator_of", "register"]
+__all__ = [
+    "MOVES",
+    "NUMBERS",
+    "OPERATIONS",
+    "QUANTIZES",
+    "STORED",
+    "TABLE",
+    "OperationKind",
+    "Operator",
+    "kernel_of",
+    "operator_of",
+    "register",
+]

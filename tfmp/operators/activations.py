@@ -1,22 +1,40 @@
-"""Activation functions."""
+"""Activation functions that one integer operation computes, or a clip.
+
+- activation, `y = float32(function(x * input_scale)) * (1 / scale)`: rint(y + zero_point) - zero_point for `function`
+  `"sigmoid"`, `"tanh"` and `"elu"`; y rounded half away from zero for `"gelu"`, by the error function or, if
+  `approximate`, by tanh. For `"leaky_relu"` `(x * m + 128) >> 8` with `m = rint(256 * ratio)`, ratio being
+  `input_scale / scale`, times `negative_slope` where x is negative.
+- softmax: q(softmax(x * input_scale) / scale), over the last axis.
+
+Limits: both ratios of leaky_relu are from 2**-8 to 2**7 - 2**-8, whatever the sign of the slope; sigmoid writes
+Grid(1 / 256, 0, 255), tanh Grid(1 / 128, -128, 127), softmax Grid(1 / 256, 0, 255). The runtime's own kernels, not
+XNNPACK, compute softmax and gelu.
+"""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from tfmp.graph import Call, Grid, Layer
-from tfmp.graph.integer_graph import FIXED_GRIDS
-from tfmp.graph.runtime_limits import CODE_SPAN, LEAKY_RELU_FACTORS
-from tfmp.operators.affine_map import AffineMap, folded_map
-from tfmp.operators.elementwise import multiplied
+from tfmp.graph import Call, Layer
+from tfmp.graph.integer_graph import FIXED_GRIDS, IntegerOperation
+from tfmp.graph.runtime_limits import LEAKY_RELU_FACTORS
+from tfmp.operators.composed_activations import activation, in_two_parts, logistic
 from tfmp.operators.integer_builder import Codes
 from tfmp.operators.lowering_context import LoweringContext
-from tfmp.operators.operator import MOVES, Attributes, Clip, Operator, always, given
+from tfmp.operators.operation_kind import OperationKind
+from tfmp.operators.operator import MOVES, Attributes, Clip, always, given
+from tfmp.operators.writing import Options, TensorTable
 
 _ARGUMENTS = ("approximate", "negative_slope")
-_GATE = Codes.all_of(Grid(1 / CODE_SPAN, 0, CODE_SPAN))
+_FILE_OPERATORS = {  # function to the operator of the file
+    "sigmoid": "LOGISTIC",
+    "tanh": "TANH",
+    "elu": "ELU",
+    "leaky_relu": "LEAKY_RELU",
+    "gelu": "GELU",
+}
 
 
 def lower_relu(lowering: LoweringContext, call: Call, codes: Codes) -> str:
@@ -52,54 +70,57 @@ def lower_leaky_relu(lowering: LoweringContext, call: Call, codes: Codes) -> str
     ratio = np.float32(lowering.stored_grid(call.inputs[0], layer.name).scale) / np.float32(codes.grid.scale)
     if all(smallest <= factor <= largest for factor in (ratio, abs(ratio * np.float32(slope)))):
         return lower_function(lowering, call, codes)
-    return _in_two_parts(lowering, call, codes, np.asarray(slope))
+    return in_two_parts(lowering, call, codes, np.asarray(slope))
 
 
-def lower_prelu(lowering: LoweringContext, call: Call, codes: Codes) -> str:
-    """Lowers a parametric ReLU, with one slope per channel, or per value if the slopes differ along other axes too."""
-    layer = lowering.graph.layer_of(call)
-    return _in_two_parts(lowering, call, codes, np.asarray(layer.weights["alpha"], np.float64))
+def write_activation(table: TensorTable, operation: IntegerOperation) -> None:
+    """Writes LOGISTIC, TANH, ELU, LEAKY_RELU or GELU."""
+    function, grid = operation.attributes["function"], table.grid(operation.output)
+    if function not in _FILE_OPERATORS:
+        raise ValueError(
+            f"`function` must be one of {', '.join(_FILE_OPERATORS)}. Received: {function!r} at operation "
+            f"{operation.name!r}. Compose it of these, additions and products."
+        )
+    if grid != FIXED_GRIDS.get(function, grid):
+        raise ValueError(
+            f"{function} writes {FIXED_GRIDS[function]}. Received: {grid} at operation {operation.name!r}. Requantize "
+            "its output, and give narrower bounds as `low` and `high`."
+        )
+    kind, version, options = _FILE_OPERATORS[function], 1, None
+    if function == "leaky_relu":
+        version, options = 2, _leaky_options(table, operation)
+    elif function == "gelu":
+        version = 2
+        options = Options("GeluOptions", {"approximate": bool(operation.attributes.get("approximate", False))})
+    inputs = [table.index(operation.inputs[0])]
+    # The rounding of some depends on the zero point, so none writes into a helper tensor.
+    table.add_operator(operation, kind, inputs, version=version, options=options, keeps_zero_point=True)
 
 
-def lower_swish(lowering: LoweringContext, call: Call, codes: Codes) -> str:
-    """Lowers swish to the product of x and sigmoid(x)."""
-    layer = lowering.graph.layer_of(call)
-    source, shape = lowering.stored(call.inputs[0], layer.name), lowering.shape(call.outputs[0])
-    fixed = Codes.all_of(FIXED_GRIDS["sigmoid"])
-    attributes = {"function": "sigmoid"}
-    gate = lowering.builder.add("activation", (source,), f"{layer.name}_gate", shape, fixed, attributes=attributes)
-    return multiplied(lowering, (source, gate), layer.name, call.outputs[0], codes)
+def _leaky_options(table: TensorTable, operation: IntegerOperation) -> Options:
+    alpha = float(np.float32(operation.attributes["negative_slope"]))
+    scale = np.float32(table.grid(operation.output).scale)
+    ratio = np.float32(table.grid(operation.inputs[0]).scale) / scale
+    factors = ratio, abs(ratio * np.float32(alpha))
+    smallest, largest = LEAKY_RELU_FACTORS
+    if not all(smallest <= factor <= largest for factor in factors):
+        raise ValueError(
+            f"The input scale of leaky_relu, and that times its slope, must be from {smallest} to {largest:.3f} times "
+            f"the output scale. Received: {factors[0]} and {factors[1]} times at operation {operation.name!r}. "
+            "Requantize the input, or use a ReLU for a slope of almost zero."
+        )
+    return Options("LeakyReluOptions", {"alpha": alpha})
 
 
-def lower_hard_swish(lowering: LoweringContext, call: Call, codes: Codes) -> str:
-    """Lowers hard swish to the product of x and relu6(x + 3) / 6."""
-    layer = lowering.graph.layer_of(call)
-    source, grid = lowering.stored(call.inputs[0], layer.name), lowering.stored_grid(call.inputs[0], layer.name)
-    ramp = AffineMap(np.asarray(1 / 6), np.asarray(0.5))
-    constants = folded_map(ramp, lowering.shape(call.inputs[0])[-1], grid)
-    gate = lowering.builder.scaled(source, f"{layer.name}_gate", _GATE, constants)
-    return multiplied(lowering, (source, gate), layer.name, call.outputs[0], codes)
-
-
-def _in_two_parts(lowering: LoweringContext, call: Call, codes: Codes, slope: np.ndarray) -> str:
-    """Adds max(x, 0) + slope * min(x, 0). One part of each value is zero, so the sum does not round."""
-    layer, builder = lowering.graph.layer_of(call), lowering.builder
-    source, grid = lowering.stored(call.inputs[0], layer.name), lowering.stored_grid(call.inputs[0], layer.name)
-    shape, flat = lowering.shape(call.outputs[0]), source
-    per_value = slope.ndim > 1 and slope.shape[:-1] != (1,) * (slope.ndim - 1)
-    if per_value:
-        slope = np.broadcast_to(slope, shape[1:])
-        flat = builder.reshaped(source, f"{layer.name}_values", (shape[0], int(np.prod(shape[1:]))))
-    slope = slope.reshape(-1) if slope.ndim else slope
-    channels = builder.sizes(flat)[-1]
-    positive = builder.requantized(flat, f"{layer.name}_positive", codes.between(0, np.inf))
-    negative = builder.requantized(flat, f"{layer.name}_negative", Codes(grid, min(grid.low, 0), 0))
-    constants = folded_map(AffineMap(slope, np.zeros_like(slope)), channels, grid)
-    negative = builder.scaled(negative, f"{layer.name}_scaled", codes, constants)
-    total = builder.tensors[flat].shape
-    name = f"{layer.name}_sum" if per_value else layer.name
-    output = builder.add("add", (positive, negative), name, total, codes, layer="" if per_value else layer.name)
-    return builder.reshaped(output, layer.name, shape) if per_value else output
+def write_softmax(table: TensorTable, operation: IntegerOperation) -> None:
+    """Writes SOFTMAX over the last axis."""
+    grid, fixed = table.grid(operation.output), FIXED_GRIDS["softmax"]
+    if grid != fixed:
+        raise ValueError(f"`softmax` writes {fixed}. Received: {grid} at operation {operation.name!r}.")
+    options = Options("SoftmaxOptions", {"beta": 1.0})
+    inputs = [table.index(operation.inputs[0])]
+    reach = (grid.low, grid.high)
+    table.add_operator(operation, "SOFTMAX", inputs, version=2, options=options, reach=reach, keeps_zero_point=True)
 
 
 def _clip(layer: Layer) -> Clip:
@@ -139,10 +160,6 @@ def _last_axis(config: Mapping[str, Any], call: Call | None) -> Attributes | Non
     return {} if config.get("axis", -1) == -1 else None
 
 
-def _logistic(x: np.ndarray) -> np.ndarray:
-    return 0.5 + 0.5 * np.tanh(0.5 * x)
-
-
 def _softmax_values(x: np.ndarray, attributes: Mapping[str, Any]) -> np.ndarray:
     powers = np.exp(x - x.max(axis=-1, keepdims=True))
     return powers / powers.sum(axis=-1, keepdims=True)
@@ -156,25 +173,9 @@ def _gelu_values(x: np.ndarray, attributes: Mapping[str, Any]) -> np.ndarray:
     return x / 2 * (1 + special.erf(x / np.sqrt(2)))
 
 
-def _activation(
-    kind: str,
-    lower: Callable[..., str],
-    values: Callable[[np.ndarray, Mapping[str, Any]], np.ndarray] | None,
-    **options: Any,
-) -> Operator:
-    return Operator(
-        kind,
-        lower,
-        order_free=True,
-        each_value=True,
-        values=None if values is None else lambda inputs, attributes, shape: values(inputs[0], attributes),
-        **options,
-    )
-
-
 _ELU = "with `alpha=1`"
 OPERATORS = (
-    _activation(
+    activation(
         "relu",
         lower_relu,
         lambda x, attributes: np.clip(x, 0, np.inf if attributes["max_value"] is None else attributes["max_value"]),
@@ -191,21 +192,22 @@ OPERATORS = (
             "ReLU": "with `threshold=0`, and without `max_value` where it has a `negative_slope`",
             "Clip": "with 0 as its smallest value",
         },
+        instead_of=dict.fromkeys(("Maximum", "clip_by_value", "math.maximum"), "ReLU"),
         reads=MOVES,
         non_negative=always,
         clip=_clip,
         needed=("max_value",),
     ),
-    _activation(
+    activation(
         "leaky_relu",
         lower_leaky_relu,
         lambda x, attributes: np.where(x < 0, attributes["negative_slope"] * x, x),
         classes={"LeakyReLU": _leaky, "LeakyRelu": _leaky, "ReLU": _leaky_rectified},
         functions={"leaky_relu": {"negative_slope": 0.2}},
+        instead_of={"nn.leaky_relu": "LeakyReLU"},
         needed=("negative_slope",),
     ),
-    _activation("prelu", lower_prelu, None, classes={"PReLU": given()}, arrays={"alpha": 1.0}, channels="followed"),
-    _activation(
+    activation(
         "elu",
         lower_function,
         lambda x, _: np.where(x < 0, np.expm1(np.minimum(x, 0)), x),
@@ -213,7 +215,7 @@ OPERATORS = (
         functions={"elu": {}},
         forms={"ELU": _ELU, "Elu": _ELU},
     ),
-    _activation(
+    activation(
         "gelu",
         lower_function,
         _gelu_values,
@@ -221,16 +223,16 @@ OPERATORS = (
         functions={"gelu": {"approximate": False}},
         needed=("approximate",),
     ),
-    _activation(
+    activation(
         "sigmoid",
         lower_on_fixed_grid,
-        lambda x, _: _logistic(x),
+        lambda x, _: logistic(x),
         classes={"Sigmoid": given(), "math.sigmoid": given()},
         functions={"sigmoid": {}},
         grid=FIXED_GRIDS["sigmoid"],
         non_negative=always,
     ),
-    _activation(
+    activation(
         "tanh",
         lower_on_fixed_grid,
         lambda x, _: np.tanh(x),
@@ -238,28 +240,16 @@ OPERATORS = (
         functions={"tanh": {}},
         grid=FIXED_GRIDS["tanh"],
     ),
-    _activation(
+    activation(
         "softmax",
         lower_on_fixed_grid,
         _softmax_values,
         classes={"Softmax": _last_axis},
         functions={"softmax": {}},
         forms={"Softmax": "over the last axis"},
+        instead_of={"nn.softmax": "Softmax"},
         grid=FIXED_GRIDS["softmax"],
         non_negative=always,
     ),
-    _activation(
-        "swish",
-        lower_swish,
-        lambda x, _: x * _logistic(x),
-        classes={"Silu": given(), "nn.silu": given()},
-        functions={"silu": {}, "swish": {}},
-    ),
-    _activation(
-        "hard_swish",
-        lower_hard_swish,
-        lambda x, _: x * np.clip(x / 6 + 0.5, 0, 1),
-        classes={"HardSilu": given()},
-        functions={"hard_silu": {}, "hard_swish": {}},
-    ),
 )
+OPERATIONS = (OperationKind("activation", write_activation), OperationKind("softmax", write_softmax))

@@ -8,9 +8,7 @@ from tfmp.operators.affine_map import AffineMap
 from tfmp.operators.batch_normalization import fusable_normalization
 from tfmp.operators.fold_error import FoldError
 from tfmp.operators.operator import MOVES, Clip, unclipped
-from tfmp.operators.operator_table import TABLE, operator_of
-
-FUSED_ACTIVATIONS = {"linear": None, "relu": (0.0, math.inf), "relu6": (0.0, 6.0)}
+from tfmp.operators.operator_table import TABLE, fused_activations, operator_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,12 +107,11 @@ def _of_product(
 ) -> tuple[Call | None, Clip | None]:
     reader = graph.layer_of(graph.readers(tensor)[0])
     once = len(graph.calls_of(layer.name)) == 1
+    fused = fused_activations().get(layer.attributes.get("activation", "linear"))
     # Two calls followed by different maps would need two kernels in the file.
-    if layer.attributes.get("activation", "linear") not in FUSED_ACTIVATIONS or not (
-        once or fusable_normalization(graph, call) is reader
-    ):
+    if fused is None or not (once or fusable_normalization(graph, call) is reader):
         return None, None
-    return call, _narrower(clip, FUSED_ACTIVATIONS[layer.attributes.get("activation", "linear")])
+    return call, _narrower(clip, _finite(fused))
 
 
 def _bounds(layer: Layer) -> Clip:

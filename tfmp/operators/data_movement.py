@@ -1,4 +1,14 @@
-"""Layers that move values without changing them."""
+"""Layers that move values without changing them, and the integer operations that move codes.
+
+- pad: code 0 around; `paddings`: (before, after) per axis between batch and channels.
+- slice: x[:, begin:begin + size]; `begin` and `size`: per axis but the batch.
+- transpose: x.transpose(permutation); `permutation`: of all axes, 0 first.
+- reshape: to the shape of the output.
+- concatenate: along `axis`.
+
+All their tensors are on one scale with one `high`. The runtime's own kernels, not XNNPACK, concatenate more than five
+tensors.
+"""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -7,10 +17,13 @@ from typing import Any
 import numpy as np
 
 from tfmp.graph import Call
+from tfmp.graph.integer_graph import IntegerOperation
 from tfmp.operators.fold_error import FoldError
 from tfmp.operators.integer_builder import Codes
 from tfmp.operators.lowering_context import LoweringContext
-from tfmp.operators.operator import MOVES, STORED, Attributes, Operator, as_inputs, given, unclipped
+from tfmp.operators.operation_kind import OperationKind
+from tfmp.operators.operator import MOVES, Attributes, Operator, as_inputs, given, unclipped
+from tfmp.operators.writing import UNFUSED, Options, TensorTable
 
 
 def lower_identity(lowering: LoweringContext, call: Call, codes: Codes) -> str:
@@ -54,39 +67,83 @@ def lower_permute(lowering: LoweringContext, call: Call, codes: Codes) -> str:
     return _moved(lowering, call, codes, "transpose", {"permutation": permutation})
 
 
-def lower_repeat(lowering: LoweringContext, call: Call, codes: Codes) -> str:
-    """Adds the repetition of a vector as every row of a matrix."""
-    layer = lowering.graph.layer_of(call)
-    source = lowering.demand(call.inputs[0], codes)
-    count = layer.attributes["count"]
-    return lowering.builder.repeated(source, layer.name, 0, count, lowering.shape(call.outputs[0]))
-
-
-def lower_upsample(lowering: LoweringContext, call: Call, codes: Codes) -> str:
-    """Adds the repetition of every value, axis by axis."""
-    layer = lowering.graph.layer_of(call)
-    repeated, sizes = lowering.demand(call.inputs[0], codes), list(lowering.shape(call.inputs[0]))
-    for axis, factor in enumerate(layer.attributes["factors"], start=1):
-        if factor > 1:
-            sizes[axis] *= factor
-            repeated = lowering.builder.repeated(repeated, layer.name, axis, factor, tuple(sizes))
-    return repeated
-
-
-def lower_resize(lowering: LoweringContext, call: Call, codes: Codes) -> str:
-    """Adds bilinear interpolation, rounded to the grid of the input."""
-    name = lowering.graph.layer_of(call).name
-    stored = Codes.all_of(lowering.stored_grid(call.inputs[0], name))
-    sources, shape = (lowering.stored(call.inputs[0], name),), lowering.shape(call.outputs[0])
-    resized = lowering.builder.add("resize", sources, name, shape, stored, layer=name)
-    return lowering.requantized(call.outputs[0], resized, stored, codes)
-
-
 def _moved(lowering: LoweringContext, call: Call, codes: Codes, kind: str, attributes: Mapping[str, Any]) -> str:
     layer = lowering.graph.layer_of(call)
     parts = [lowering.demand(source, codes) for source in call.inputs]  # which clip their output
     shape, all_codes = lowering.shape(call.outputs[0]), Codes.all_of(codes.grid)
     return lowering.builder.add(kind, parts, layer.name, shape, all_codes, attributes=attributes, layer=layer.name)
+
+
+def write_pad(table: TensorTable, operation: IntegerOperation) -> None:
+    """Writes PAD with code 0 above, below, left and right."""
+    rows = [(0, 0), *operation.attributes["paddings"], (0, 0)]
+    rank = len(table.shape(operation.inputs[0]))
+    if len(rows) != rank:
+        raise ValueError(
+            f"`paddings` must hold one pair for each of the {rank - 2} middle axes. Received: "
+            f"{operation.attributes['paddings']} at operation {operation.name!r}."
+        )
+    write_movement(table, operation, "PAD", Options("PadOptions"), paddings=rows)
+
+
+def write_slice(table: TensorTable, operation: IntegerOperation) -> None:
+    """Writes SLICE of a box with the whole batch."""
+    source = table.shape(operation.inputs[0])
+    begin, size = (tuple(operation.attributes[name]) for name in ("begin", "size"))
+    box = zip(begin, size, source[1:], strict=False)
+    if len(begin) != len(source) - 1 or any(start < 0 or start + count > whole for start, count, whole in box):
+        raise ValueError(
+            f"`begin` and `size` must lie within {source[1:]}, the sizes without the batch. Received: {begin} and "
+            f"{size} at operation {operation.name!r}."
+        )
+    write_movement(table, operation, "SLICE", Options("SliceOptions"), begin=(0, *begin), size=(source[0], *size))
+
+
+def write_transpose(table: TensorTable, operation: IntegerOperation) -> None:
+    """Writes TRANSPOSE of all axes except the batch."""
+    permutation = tuple(operation.attributes["permutation"])
+    rank = len(table.shape(operation.inputs[0]))
+    if sorted(permutation) != list(range(rank)) or permutation[0] != 0:
+        raise ValueError(
+            f"`permutation` must hold the axes 0 to {rank - 1}, the batch first. Received: {permutation} at operation "
+            f"{operation.name!r}."
+        )
+    version = 4 if rank > 4 else 2
+    write_movement(table, operation, "TRANSPOSE", Options("TransposeOptions"), version=version, permutation=permutation)
+
+
+def write_reshape(table: TensorTable, operation: IntegerOperation) -> None:
+    """Writes RESHAPE to the shape of the output."""
+    shape = table.shape(operation.output)
+    source = table.shape(operation.inputs[0])
+    if np.prod(shape) != np.prod(source):
+        raise ValueError(f"Cannot reshape {source} to {shape}. Received at operation {operation.name!r}.")
+    write_movement(table, operation, "RESHAPE", Options("ReshapeOptions", {"new_shape": shape}), version=1, shape=shape)
+
+
+def write_concatenate(table: TensorTable, operation: IntegerOperation) -> None:
+    """Writes CONCATENATION of tensors that share the output's scale and zero point."""
+    axis = operation.attributes.get("axis", -1) % len(table.shape(operation.output))
+    write_movement(table, operation, "CONCATENATION", Options("ConcatenationOptions", {**UNFUSED, "axis": axis}))
+
+
+def write_movement(
+    table: TensorTable,
+    operation: IntegerOperation,
+    kind: str,
+    options: Options | None,
+    *,
+    version: int = 2,
+    **arguments: Any,
+) -> None:
+    """Writes an operator that takes its arguments as int32 tensors after the operation's inputs."""
+    table.same_grid(operation)
+    inputs = [table.index(name) for name in operation.inputs]
+    for name, values in arguments.items():
+        inputs.append(table.sink.constant(f"{operation.name}/{name}", np.array(values, np.int32)))
+    grids = [table.grid(name) for name in operation.inputs]
+    reach = min(grid.low for grid in grids), max(grid.high for grid in grids)
+    table.add_operator(operation, kind, inputs, version=version, options=options, reach=reach, keeps_zero_point=True)
 
 
 def _permutation(config: Mapping[str, Any], call: Call | None) -> Attributes | None:
@@ -117,20 +174,6 @@ def _croppings(config: Mapping[str, Any], call: Call | None) -> Attributes | Non
     return {"croppings": _sides(config["cropping"])}
 
 
-def _factors(config: Mapping[str, Any], call: Call | None) -> Attributes | None:
-    size = config["size"]
-    factors = tuple(size) if isinstance(size, list | tuple) else (size,)
-    return {"factors": factors} if config.get("interpolation", "nearest") == "nearest" else None
-
-
-def _bilinear(config: Mapping[str, Any], call: Call | None) -> Attributes | None:
-    return {} if config.get("interpolation") == "bilinear" else None
-
-
-def _repetition(config: Mapping[str, Any], call: Call | None) -> Attributes | None:
-    return {"count": config["n"]}
-
-
 def _joined_axis(config: Mapping[str, Any], call: Call | None) -> Attributes | None:
     return None if call is None else {"axis": call.kwargs.get("axis", call.args[-1])}
 
@@ -140,27 +183,7 @@ def _cropped(inputs: Sequence[np.ndarray], attributes: Mapping[str, Any], shape:
     return inputs[0][(slice(None), *(slice(before, length - after) for (before, after), length in sides))]
 
 
-def _upsampled(inputs: Sequence[np.ndarray], attributes: Mapping[str, Any], shape: tuple[int, ...]) -> np.ndarray:
-    x = inputs[0]
-    for axis, factor in enumerate(attributes["factors"], start=1):
-        x = np.repeat(x, factor, axis=axis)
-    return x
-
-
-def _resized(inputs: Sequence[np.ndarray], attributes: Mapping[str, Any], shape: tuple[int, ...]) -> np.ndarray:
-    """Interpolates bilinearly, with pixel centres at halves."""
-    x = inputs[0]
-    for axis, size in enumerate(shape[1:-1], start=1):
-        length = x.shape[axis]
-        place = np.clip((np.arange(size) + 0.5) * length / size - 0.5, 0, length - 1)
-        below = np.minimum(np.floor(place).astype(int), max(length - 2, 0))
-        share = (place - below).reshape(-1, *(1,) * (x.ndim - axis - 1))
-        above = np.minimum(below + 1, length - 1)
-        x = np.take(x, below, axis) * (1 - share) + np.take(x, above, axis) * share
-    return x
-
-
-def _movement(
+def movement(
     kind: str,
     lower: Callable[..., str],
     values: Callable[..., np.ndarray] | None,
@@ -168,6 +191,7 @@ def _movement(
     reads: str = MOVES,
     **options: Any,
 ) -> Operator:
+    """Returns the record of a kind that moves values; the arguments are fields of `Operator`."""
     return Operator(kind, lower, values=values, reads=reads, non_negative=as_inputs, **options)
 
 
@@ -182,26 +206,28 @@ _AT_REST = (
 )
 _BATCH_FIRST = "that leaves the batch first"
 OPERATORS = (
-    _movement(
+    movement(
         "identity",
         lower_identity,
         lambda inputs, attributes, shape: inputs[0],
         classes=dict.fromkeys(_AT_REST, given()),
+        instead_of={"nn.dropout": "Dropout"},
         functions={"linear": {}},
         order_free=True,
         clip=unclipped,
         keeps_values=True,
     ),
-    _movement(
+    movement(
         "reshape",
         lower_reshape,
         lambda inputs, attributes, shape: inputs[0].reshape(len(inputs[0]), *shape[1:]),
         classes=dict.fromkeys(("Flatten", "Reshape", "ExpandDims", "Squeeze"), given()),
+        instead_of=dict.fromkeys(("expand_dims", "reshape", "squeeze"), "Reshape"),
         order_free=True,
         channels="reshaped",
         keeps_values=True,
     ),
-    _movement(
+    movement(
         "concatenate",
         lower_concatenate,
         lambda inputs, attributes, shape: np.concatenate(inputs, axis=attributes["axis"]),
@@ -211,41 +237,40 @@ OPERATORS = (
         needed=("axis",),
         channels="concatenated",
     ),
-    _movement(
+    movement(
         "pad",
         lower_pad,
         lambda inputs, attributes, shape: np.pad(inputs[0], ((0, 0), *attributes["paddings"], (0, 0))),
         classes={"ZeroPadding1D": _paddings, "ZeroPadding2D": _paddings, "Pad": _paddings_with_batch},
         forms={"Pad": "with zeros, and none around batch and channels"},
+        instead_of={"pad": "ZeroPadding2D"},
         needed=("paddings",),
         channels="windowed",
     ),
-    _movement(
+    movement(
         "crop",
         lower_crop,
         _cropped,
         classes={"Cropping1D": _croppings, "Cropping2D": _croppings},
+        instead_of=dict.fromkeys(("CenterCrop", "GetItem", "__operators__.getitem"), "Cropping2D"),
         needed=("croppings",),
         channels="windowed",
     ),
-    _movement(
+    movement(
         "permute",
         lower_permute,
         lambda inputs, attributes, shape: inputs[0].transpose(attributes["permutation"]),
         classes={"Permute": _permutation, "Transpose": _permutation},
         forms={"Permute": _BATCH_FIRST, "Transpose": _BATCH_FIRST},
+        instead_of={"transpose": "Permute"},
         needed=("permutation",),
         channels="permuted",
     ),
-    _movement("repeat", lower_repeat, None, classes={"RepeatVector": _repetition}, channels="repeated"),
-    _movement(
-        "upsample",
-        lower_upsample,
-        _upsampled,
-        classes={"UpSampling1D": _factors, "UpSampling2D": _factors},
-        forms={"UpSampling2D": '"nearest" or "bilinear"'},
-        needed=("factors",),
-        channels="windowed",
-    ),
-    _movement("resize", lower_resize, _resized, reads=STORED, classes={"UpSampling2D": _bilinear}, channels="windowed"),
+)
+OPERATIONS = (
+    OperationKind("pad", write_pad),
+    OperationKind("slice", write_slice),
+    OperationKind("transpose", write_transpose),
+    OperationKind("reshape", write_reshape),
+    OperationKind("concatenate", write_concatenate),
 )

@@ -1,4 +1,13 @@
-"""Sums and products of two tensors."""
+"""Sums and products of two tensors of one rank whose sizes are equal or 1.
+
+- add, subtract: `(x1 * m1 +- x2 * m2 + 2**(shift - 1)) >> shift`, which rounds half up: `ratio_i = scale_i / scale`,
+  `shift = 20 - floor(log2(max(ratio_1, ratio_2)))`, `m_i = rint(ratio_i * 2**shift)`. Close to
+  q((x1 * scale1 +- x2 * scale2) / scale), ties apart.
+- multiply: q(float32(x1 * x2) * (scale1 * scale2 / scale)).
+
+Limits: add and subtract: both `ratio_i` are from 2**-10 to below 256; multiply: `scale1 * scale2 / scale` is from
+2**-16 to below 256.
+"""
 
 import functools
 import math
@@ -8,11 +17,14 @@ from typing import Any
 import numpy as np
 
 from tfmp.graph import Call, Grid, Layer
+from tfmp.graph.integer_graph import IntegerOperation
 from tfmp.graph.runtime_limits import INT8_HIGH, INT8_LOW, PRODUCT_RATIOS, SUM_RATIOS
 from tfmp.operators.fold_error import FoldError
 from tfmp.operators.integer_builder import Codes
 from tfmp.operators.lowering_context import LoweringContext
+from tfmp.operators.operation_kind import OperationKind
 from tfmp.operators.operator import Attributes, Operator, as_inputs
+from tfmp.operators.writing import UNFUSED, Options, TensorTable
 
 # Half of the runtime's limits, because float32 scales are rounded.
 _SMALLEST_ADDEND, _LARGEST_ADDEND = 2 * SUM_RATIOS[0], SUM_RATIOS[1] / 2
@@ -82,6 +94,57 @@ def _check_ranks(lowering: LoweringContext, call: Call, layer: Layer) -> None:
         )
 
 
+def write_add(table: TensorTable, operation: IntegerOperation) -> None:
+    """Writes ADD of two tensors."""
+    _write_sum(table, operation, "ADD", Options("AddOptions", UNFUSED))
+
+
+def write_subtract(table: TensorTable, operation: IntegerOperation) -> None:
+    """Writes SUB of two tensors."""
+    _write_sum(table, operation, "SUB", Options("SubOptions", UNFUSED))
+
+
+def write_multiply(table: TensorTable, operation: IntegerOperation) -> None:
+    """Writes MUL of two tensors."""
+    _check_shapes(table, operation)
+    first, second, scale = (np.float32(table.grid(name).scale) for name in (*operation.inputs, operation.output))
+    factor, (smallest, limit) = first * second / scale, PRODUCT_RATIOS
+    if not smallest <= factor < limit:
+        raise ValueError(
+            f"The product of the input scales of `multiply` must be from {smallest:.3g} to below {limit:.0f} times the "
+            f"output scale. Received: {factor} times at operation {operation.name!r}. Requantize an input or choose "
+            "another output grid."
+        )
+    inputs = [table.index(name) for name in operation.inputs]
+    table.add_operator(operation, "MUL", inputs, version=2, options=Options("MulOptions", UNFUSED))
+
+
+def _write_sum(table: TensorTable, operation: IntegerOperation, kind: str, options: Options) -> None:
+    _check_shapes(table, operation)
+    scale = np.float32(table.grid(operation.output).scale)
+    ratios = [np.float32(table.grid(name).scale) / scale for name in operation.inputs]
+    smallest, limit = SUM_RATIOS
+    if not all(smallest <= ratio < limit for ratio in ratios):
+        raise ValueError(
+            f"The input scales of `{operation.kind}` must be from {smallest:.3g} to below {limit:.0f} times the output "
+            f"scale. Received: {ratios[0]} and {ratios[1]} times at operation {operation.name!r}. Requantize the input "
+            "that is far off."
+        )
+    inputs = [table.index(name) for name in operation.inputs]
+    table.add_operator(operation, kind, inputs, version=2, options=options)
+
+
+def _check_shapes(table: TensorTable, operation: IntegerOperation) -> None:
+    """Raises `ValueError` unless the sizes of two inputs are equal or 1 on every axis."""
+    shapes = [table.shape(name) for name in operation.inputs]
+    fit = len(shapes) == 2 and len(shapes[0]) == len(shapes[1])
+    if not fit or any(len({1, *sizes}) > 2 for sizes in zip(*shapes, strict=True)):
+        raise ValueError(
+            f"`{operation.kind}` takes two inputs of one rank, their sizes equal or 1. Received: {shapes} at operation "
+            f"{operation.name!r}. Reshape the smaller one."
+        )
+
+
 def _several(config: Mapping[str, Any], call: Call | None) -> Attributes | None:
     return None if call is not None and len(call.inputs) < 2 else {}
 
@@ -122,4 +185,9 @@ OPERATORS = (
         non_negative=as_inputs,
         pairwise=True,
     ),
+)
+OPERATIONS = (
+    OperationKind("add", write_add),
+    OperationKind("subtract", write_subtract),
+    OperationKind("multiply", write_multiply),
 )

@@ -91,7 +91,7 @@ class IntegerBuilder:
                 attributes["low"], attributes["high"] = codes.low, codes.high
         self.tensors[unique] = IntegerTensor(unique, tuple(shape), grid, dtype)
         operation = IntegerOperation(unique, kind, tuple(inputs), unique, attributes, constants, layer)
-        self.operations.append(self._within_limits(operation) if constants else operation)
+        self.operations.append(self._within_limits(operation) if "kernel_scale" in constants else operation)
         return unique
 
     def unused_name(self, name: str) -> str:

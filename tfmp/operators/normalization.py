@@ -86,6 +86,7 @@ OPERATORS = (
         "batch_normalization",
         _map_of_batches,
         classes={"BatchNormalization": given(), "RangeBatchNormalization": given()},
+        instead_of={"nn.batch_normalization": "BatchNormalization"},
         arrays={"moving_mean": 0.0, "moving_variance": 1.0},
         axes=lambda layer: (channel_axis(layer),),
         channels="followed",

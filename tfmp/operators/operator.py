@@ -74,6 +74,8 @@ class Operator:
         functions: Maps names of activation functions of Keras to their attributes.
         tf_keras_functions: The same for names that mean another function in tf_keras.
         forms: Maps class names to the condition under which the class has an integer form, the end of "Write one ...".
+        instead_of: Maps names of layers and operations without an integer form to the class of this kind that may
+            compute the same, which `tfmp.inspect` then advises.
         order_free: True if it has an integer form with the channels first, too.
 
     Values:
@@ -125,6 +127,7 @@ class Operator:
     functions: Mapping[str, Attributes] = dataclasses.field(default_factory=dict)
     tf_keras_functions: Mapping[str, Attributes] = dataclasses.field(default_factory=dict)
     forms: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    instead_of: Mapping[str, str] = dataclasses.field(default_factory=dict)
     order_free: bool = False
     reads: str = STORED
     joins: bool = False
@@ -149,7 +152,7 @@ class Operator:
         check_text("kind", self.kind)
         where = f"Operator `{self.kind}`"
         check_choice("reads", self.reads, (MOVES, STORED, QUANTIZES, NUMBERS), where=where)
-        for name in ("classes", "functions", "tf_keras_functions", "forms", "arrays"):
+        for name in ("classes", "functions", "tf_keras_functions", "forms", "instead_of", "arrays"):
             check_instance(name, getattr(self, name), Mapping, "a mapping", where=where)
         for name in ("lower", "numbers", "check", "affine_map", "clip", "values"):
             function = getattr(self, name)

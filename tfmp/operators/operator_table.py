@@ -1,4 +1,4 @@
-"""The table of operators, and lookups in it."""
+"""The tables of the kinds of layers and of integer operations, and lookups in them."""
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
@@ -7,35 +7,53 @@ from typing import Any
 from tfmp.checks import check_flag, check_instance
 from tfmp.graph import Call, Graph, Layer, LayerShape
 from tfmp.operators.kernel import Kernel
-from tfmp.operators.operator import OTHER, Attributes, Operator, Reader
+from tfmp.operators.operation_kind import OperationKind
+from tfmp.operators.operator import MOVES, OTHER, Attributes, Clip, Operator, Reader
 
 _table: dict[str, Operator] = {}
+_operations: dict[str, OperationKind] = {}
 TABLE: Mapping[str, Operator] = MappingProxyType(_table)
+OPERATIONS: Mapping[str, OperationKind] = MappingProxyType(_operations)
 
 
-def register(operator: Operator, *, replace: bool = False) -> None:
-    """Adds an operator to the table.
+def register(record: Operator | OperationKind, *, replace: bool = False) -> None:
+    """Adds a kind of layer to `TABLE`, or a kind of integer operation to `OPERATIONS`.
 
-    Layers of its kind are then searched, fixed, exported and priced like those of the library.
+    Layers of the kind are then searched, fixed, exported and priced like those of the library, and lowering may add
+    operations of the kind.
 
     Args:
-        operator: The operator.
-        replace: True to replace an operator of the same kind.
+        record: An `Operator` or an `OperationKind`.
+        replace: True to replace a record of the same kind.
 
     Raises:
-        TypeError: If it is not an `Operator`.
-        ValueError: If the kind is known already, and `replace` is False.
+        TypeError: If it is neither of them.
+        ValueError: If the kind is known already, and `replace` is False; or if nothing computes a kind of operation.
 
     Example:
         >>> tfmp.operators.register(halved)
     """
-    check_instance("operator", operator, Operator, "an `Operator`")
+    check_instance("record", record, (Operator, OperationKind), "an `Operator` or an `OperationKind`")
     check_flag("replace", replace)
-    if operator.kind in _table and not replace:
+    if isinstance(record, OperationKind) and record.compute is None and record.kind not in OPERATIONS:
         raise ValueError(
-            f"There is already an operator of kind {operator.kind!r}. Choose another kind, or pass `replace=True`."
+            f"Operation `{record.kind}`: `compute` must be a function, because the library has no computation of this "
+            "kind. Received: None"
         )
-    _table[operator.kind] = operator
+    if not replace and record.kind in (TABLE if isinstance(record, Operator) else OPERATIONS):
+        noun = "operator" if isinstance(record, Operator) else "integer operation"
+        raise ValueError(
+            f"There is already an {noun} of kind {record.kind!r}. Choose another kind, or pass `replace=True`."
+        )
+    add(record)
+
+
+def add(record: Operator | OperationKind) -> None:
+    """Adds a record to its table, or replaces the one of the same kind."""
+    if isinstance(record, Operator):
+        _table[record.kind] = record
+    else:
+        _operations[record.kind] = record
 
 
 def operator_of(layer: Layer) -> Operator | None:
@@ -81,6 +99,21 @@ def operator_of_function(name: str, framework: str = "keras") -> tuple[Operator,
 def function_names() -> tuple[str, ...]:
     """Returns the names of all activation functions that an operator computes, sorted."""
     return tuple(sorted({name for operator in _table.values() for name in operator.functions}))
+
+
+def substitute(name: str) -> str | None:
+    """Returns the class that may compute what a layer or operation without an integer form computes, or None."""
+    return next((each.instead_of[name] for each in _table.values() if name in each.instead_of), None)
+
+
+def fused_activations() -> dict[str, Clip]:
+    """Returns the activation functions that a layer with a kernel can apply to its own output: name to clip."""
+    return {
+        name: operator.clip(Layer("", operator.kind, attributes=attributes))
+        for operator in _table.values()
+        if operator.reads == MOVES and operator.clip is not None
+        for name, attributes in operator.functions.items()
+    }
 
 
 # Arguments that have the same name and meaning in every layer.

@@ -1,4 +1,4 @@
-"""Elementwise operations on codes, and softmax."""
+"""Sums and products of codes."""
 
 import math
 from collections.abc import Sequence
@@ -9,21 +9,6 @@ import tensorflow as tf
 from tfmp.graph import Grid
 from tfmp.graph.runtime_limits import SUM_BITS
 from tfmp.ops.integer.operation import Computation, Operation
-
-
-def clip(codes: tf.Tensor, low: float, high: float) -> tf.Tensor:
-    """Clips codes to `low` and `high`."""
-    return tf.clip_by_value(codes, float(low), float(high))
-
-
-def quantize(x: tf.Tensor, *, grid: Grid) -> tf.Tensor:
-    """Returns the codes of numbers."""
-    return tf.round(tf.cast(x, tf.float32) * np.float32(1 / np.float32(grid.scale)))
-
-
-def dequantize(x: tf.Tensor, *, input_grid: Grid) -> tf.Tensor:
-    """Returns the numbers of codes."""
-    return x * np.float32(input_grid.scale)
 
 
 def add(x: tf.Tensor, y: tf.Tensor, *, grids: Sequence[Grid], grid: Grid, sign: int = 1) -> tf.Tensor:
@@ -41,22 +26,13 @@ def multiply(x: tf.Tensor, y: tf.Tensor, *, grids: Sequence[Grid], grid: Grid) -
     return tf.round(x * y * np.float32(first * second / scale))
 
 
-def softmax(x: tf.Tensor, *, input_grid: Grid, grid: Grid) -> tf.Tensor:
-    """Computes the softmax over the last axis."""
-    probabilities = tf.nn.softmax(tf.cast(x, tf.float64) * input_grid.scale)
-    return tf.cast(tf.round(probabilities / grid.scale), tf.float32)
-
-
 def _sum(tensors: Sequence[tf.Tensor], operation: Operation) -> tf.Tensor:
     sign = 1 if operation.kind == "add" else -1
     return add(*tensors, grids=operation.input_grids, grid=operation.grid, sign=sign)
 
 
 COMPUTATIONS: dict[str, Computation] = {
-    "quantize": lambda tensors, operation: quantize(tensors[0], grid=operation.grid),
-    "dequantize": lambda tensors, operation: dequantize(tensors[0], input_grid=operation.input_grids[0]),
     "add": _sum,
     "subtract": _sum,
     "multiply": lambda tensors, operation: multiply(*tensors, grids=operation.input_grids, grid=operation.grid),
-    "softmax": lambda tensors, operation: softmax(tensors[0], input_grid=operation.input_grids[0], grid=operation.grid),
 }

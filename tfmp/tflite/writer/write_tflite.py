@@ -7,8 +7,8 @@ from ai_edge_litert import schema_py_generated as schema
 
 from tfmp.graph.integer_graph import IntegerGraph
 from tfmp.graph.open_values import Constant
-from tfmp.lowering.writing.sink import TENSOR_TYPES, Options, Quantization, Sink
-from tfmp.lowering.writing.write_operations import write_operations
+from tfmp.lowering.write_operations import write_operations
+from tfmp.operators.writing.sink import TENSOR_TYPES, Options, Quantization, Sink
 from tfmp.tflite.writer.packing import pack, packed_codes
 
 SIGNATURE = "serving_default"

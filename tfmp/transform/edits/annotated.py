@@ -3,9 +3,8 @@
 from collections.abc import Collection, Mapping
 
 from tfmp.graph import Graph
-from tfmp.operators.affine_chain import FUSED_ACTIVATIONS
 from tfmp.operators.batch_normalization import with_positive_gammas
-from tfmp.operators.operator_table import non_negative_tensors
+from tfmp.operators.operator_table import fused_activations, non_negative_tensors
 from tfmp.search.search_settings import SearchSettings
 from tfmp.transform.edits.activation_quantizers import quantize_layer, with_stored_tensors
 from tfmp.transform.edits.layer_plan import EIGHT_BITS, FLOAT, plan
@@ -55,7 +54,7 @@ def with_annotated_layers(
     graph = with_positive_gammas(graph)
     integer = all(name in chosen or name in foreign for name in products)
     if integer:
-        graph = with_pairwise_additions(with_separate_activations(graph, FUSED_ACTIVATIONS))
+        graph = with_pairwise_additions(with_separate_activations(graph, fused_activations()))
     changed = {}
     for name in products:
         if name in chosen:

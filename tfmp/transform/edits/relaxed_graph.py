@@ -5,8 +5,8 @@ import zlib
 from collections.abc import Callable, Mapping
 
 from tfmp.graph import UNQUANTIZED, Candidates, Graph, Layer, LayerOrigin
-from tfmp.operators.affine_chain import FUSED_ACTIVATIONS
 from tfmp.operators.batch_normalization import with_positive_gammas
+from tfmp.operators.operator_table import fused_activations
 from tfmp.search.search_settings import SearchSettings, check_bits
 from tfmp.search.searched_cost import KEPT_BITS, KEPT_QUANTIZERS
 from tfmp.transform.edits.activation_quantizers import with_stored_tensors
@@ -31,7 +31,7 @@ def relaxed_graph(
     """
     graph = with_positive_gammas(graph)
     if integer:
-        graph = with_pairwise_additions(with_separate_activations(graph, FUSED_ACTIVATIONS))
+        graph = with_pairwise_additions(with_separate_activations(graph, fused_activations()))
     changed = {}
     for layer in graph.in_order():
         entry = plans.get(layer.name)

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from tfmp.graph.integer_graph import Grid, IntegerGraph, IntegerOperation
 from tfmp.graph.open_values import FLOAT_GRID, scales_of
 from tfmp.graph.runtime_limits import INT8_HIGH, INT8_LOW, NEVER_FUSED
-from tfmp.lowering.writing.sink import UNFUSED, Options, Quantization, Sink
+from tfmp.operators.writing.sink import UNFUSED, Options, Quantization, Sink
 
 ANY_CODE = (-math.inf, math.inf)
+CODE_TYPES = ("int8", "uint8")  # of inputs and outputs that are codes instead of numbers
 
 
 class TensorTable:
@@ -25,11 +26,22 @@ class TensorTable:
         graph: The network.
         sink: Receives tensors and operators.
         batch_size: Size of the free first axis.
+        input_type: Type in which the caller gives floating-point inputs: `"float32"`, or codes as one of `CODE_TYPES`.
+        output_type: The same for outputs.
     """
 
-    def __init__(self, graph: IntegerGraph, sink: Sink, batch_size: int):
+    def __init__(
+        self,
+        graph: IntegerGraph,
+        sink: Sink,
+        batch_size: int,
+        *,
+        input_type: str = "float32",
+        output_type: str = "float32",
+    ):
         self.graph = graph
         self.sink = sink
+        self.input_type, self.output_type = input_type, output_type
         self._batch_size = batch_size
         self._index: dict[str, int] = {}
 

@@ -1,4 +1,4 @@
-"""Activation functions on codes."""
+"""Activation functions on codes, and softmax."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -59,9 +59,18 @@ def _gelu(x, approximate):
     return half * _rounded(np.vectorize(math.erfc, otypes=[np.float64]))(x * np.float32(-math.sqrt(0.5)))
 
 
+def softmax(x: tf.Tensor, *, input_grid: Grid, grid: Grid) -> tf.Tensor:
+    """Computes the softmax over the last axis."""
+    probabilities = tf.nn.softmax(tf.cast(x, tf.float64) * input_grid.scale)
+    return tf.cast(tf.round(probabilities / grid.scale), tf.float32)
+
+
 def _activation(tensors: Sequence[tf.Tensor], operation: Operation) -> tf.Tensor:
     (grid,) = operation.input_grids
     return activation(tensors[0], input_grid=grid, grid=operation.grid, attributes=operation.attributes)
 
 
-COMPUTATIONS: dict[str, Computation] = {"activation": _activation}
+COMPUTATIONS: dict[str, Computation] = {
+    "activation": _activation,
+    "softmax": lambda tensors, operation: softmax(tensors[0], input_grid=operation.input_grids[0], grid=operation.grid),
+}

@@ -7,39 +7,10 @@ from typing import Any
 import numpy as np
 
 from tfmp.graph.integer_graph import IntegerOperation
-from tfmp.graph.open_values import Constant, is_open, padded, scales_of
-from tfmp.graph.runtime_limits import LARGEST_CONCATENATION, LARGEST_INPUT, LARGEST_PACKED_BIAS, LARGEST_PACKED_SUM
-from tfmp.lowering.writing.sink import Options, Quantization
-from tfmp.lowering.writing.tensor_table import TensorTable
-
-
-def packed_bits_of(operation: IntegerOperation) -> int | None:
-    """Returns 4 or 2 if the kernel of an operation is packed; checks its constants."""
-    bits = operation.attributes.get("container_bits", 8)
-    if bits == 8:
-        return None
-    if operation.kind not in ("conv2d", "dense"):
-        raise ValueError(
-            f"`conv2d` and `dense` may have packed kernels. Received: {bits} bits at operation {operation.name!r}, "
-            f"`{operation.kind}`. Give it `container_bits=8`."
-        )
-    if is_open(*operation.constants.values()):
-        return bits
-    kernel, bias = (np.asarray(operation.constants[name], np.int64) for name in ("kernel", "bias"))
-    smallest, largest = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
-    if kernel.min() < smallest or kernel.max() > largest:
-        raise ValueError(
-            f"A kernel in {bits} bits holds codes from {smallest} to {largest}. Received: {kernel.min()} to "
-            f"{kernel.max()} at operation {operation.name!r}. Give it `container_bits=8`."
-        )
-    sums = LARGEST_INPUT * np.abs(kernel).reshape(-1, kernel.shape[-1]).sum(0)
-    if np.abs(bias).max() > LARGEST_PACKED_BIAS or sums.max() > LARGEST_PACKED_SUM:
-        raise ValueError(
-            f"Sums of packed codes may reach {LARGEST_PACKED_SUM}, biases {LARGEST_PACKED_BIAS}: beyond, the runtime "
-            f"overflows. Received: {sums.max()} and {np.abs(bias).max()} at operation {operation.name!r}. Give it "
-            "`container_bits=8`."
-        )
-    return bits
+from tfmp.graph.open_values import Constant, padded, scales_of
+from tfmp.graph.runtime_limits import LARGEST_CONCATENATION
+from tfmp.operators.writing.sink import Options, Quantization
+from tfmp.operators.writing.tensor_table import TensorTable
 
 
 def filled_channels(channels: int, taps: int, container_bits: int) -> int:

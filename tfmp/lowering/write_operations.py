@@ -4,26 +4,12 @@ from collections.abc import Callable
 
 from tfmp.checks import check_choice, check_integer
 from tfmp.graph.integer_graph import IntegerGraph, IntegerOperation
-from tfmp.lowering.writing import (
-    activations,
-    convolutions,
-    data_movement,
-    elementwise,
-    numbers,
-    pooling,
-    quantize_dequantize,
-)
-from tfmp.lowering.writing.sink import Sink
-from tfmp.lowering.writing.tensor_table import TensorTable
+from tfmp.graph.runtime_limits import UINT8_OFFSET
+from tfmp.operators import OPERATIONS
+from tfmp.operators.writing import Quantization, Sink, TensorTable
+from tfmp.operators.writing.tensor_table import CODE_TYPES
 
-_WRITERS = {
-    **convolutions.WRITERS,
-    **elementwise.WRITERS,
-    **activations.WRITERS,
-    **pooling.WRITERS,
-    **data_movement.WRITERS,
-    **numbers.WRITERS,
-}
+_NUMBER_TYPES = ("float32", *CODE_TYPES)
 
 
 def write_operations(
@@ -53,9 +39,9 @@ def write_operations(
     """
     batch_size = check_integer("batch_size", batch_size, at_least=1)
     for argument, value in (("input_type", input_type), ("output_type", output_type)):
-        check_choice(argument, value, quantize_dequantize.NUMBER_TYPES)
-    table = TensorTable(graph, sink, batch_size)
-    inputs = {name: quantize_dequantize.add_input(table, name, input_type) for name in graph.inputs}
+        check_choice(argument, value, _NUMBER_TYPES)
+    table = TensorTable(graph, sink, batch_size, input_type=input_type, output_type=output_type)
+    inputs = {name: _add_input(table, name) for name in graph.inputs}
     for operation in graph.operations:
         missing = [name for name in operation.inputs if name not in table]
         if missing:
@@ -64,18 +50,36 @@ def write_operations(
                 f"{sorted(missing)}. Sort the operations of graph {graph.name!r}."
             )
         try:
-            if operation.kind == "quantize":
-                given = input_type if operation.inputs[0] in inputs else "float32"
-                quantize_dequantize.write_quantize(table, operation, given)
-            elif operation.kind == "dequantize":
-                wanted = output_type if operation.output in graph.outputs else "float32"
-                quantize_dequantize.write_dequantize(table, operation, wanted)
-            else:
-                check_choice("kind", operation.kind, _WRITERS, where=f"Operation `{operation.name}`")
-                _WRITERS[operation.kind](table, operation)
+            check_choice("kind", operation.kind, OPERATIONS, where=f"Operation `{operation.name}`")
+            OPERATIONS[operation.kind].write(table, operation)
         except ValueError:
             if otherwise is None:
                 raise
             otherwise(table, operation)
     named = zip(graph.output_names, graph.outputs, strict=True)
     return inputs, {output_name: table.index(name) for output_name, name in named}
+
+
+def _add_input(table: TensorTable, name: str) -> int:
+    """Adds an input of the graph, as numbers or as codes. Returns its index.
+
+    8-bit integers are used as codes; the table has the type of inputs in floating point.
+    """
+    input_type, dtype = table.graph.tensors[name].dtype, table.input_type
+    if input_type in CODE_TYPES:
+        index = table.sink.tensor(name, table.shape(name), dtype=input_type, quantization=Quantization((1.0,)))
+        table.alias(name, index)
+        return index
+    if dtype == "float32" or input_type != "float32":
+        return table.index(name)
+    readers = [operation for operation in table.graph.operations if name in operation.inputs]
+    grids = {table.grid(operation.output) for operation in readers}
+    if len(grids) != 1 or any(operation.kind != "quantize" for operation in readers):
+        raise ValueError(
+            f"An input of type {dtype} needs one grid for all its readers. Received: {len(grids)} grids at input "
+            f"{name!r}. Use `input_type='float32'`."
+        )
+    zero_point = grids.pop().zero_point + (UINT8_OFFSET if dtype == "uint8" else 0)
+    index = table.integers(name, readers[0].output, zero_point=zero_point, dtype=dtype)
+    table.alias(name, index)
+    return index

@@ -1,1 +1,0 @@
-"""Writes integer operations as operators of a file to a `Sink`, one module for each family."""
