@@ -32,7 +32,9 @@ def is_known(name):
             value = getattr(value, part, None)
         return value is not None
     snake = re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
-    return any(hasattr(place, name) for place in (keras.layers, tf_keras.layers)) or hasattr(keras.ops, snake)
+    if any(hasattr(place, name) for place in (keras.layers, tf_keras.layers)):
+        return True
+    return hasattr(keras.ops, snake) or hasattr(keras.ops.image, snake)
 
 
 @pytest.mark.parametrize("name", NAMES)
