@@ -14,6 +14,7 @@ from tfmp.operators.operator_table import (
     activation_name,
     function_names,
     fused_activations,
+    fused_clip,
     operator_of_function,
     recognize,
     substitute,
@@ -64,12 +65,11 @@ def test_names_that_differ_between_the_kerases():
 
 
 def test_activations_that_a_layer_with_a_kernel_applies_itself():
-    clips = fused_activations()
-    assert clips.keys() == {"linear", "relu", "relu6"}
+    assert fused_activations() == ("linear", "relu", "relu6")
     numbers = tf.constant([-9.0, -1.0, 0.5, 7.0])
-    for name, clip in clips.items():
-        values = keras.activations.get(name)(numbers)
-        np.testing.assert_array_equal(values, np.clip(numbers, *clip))
+    for name in fused_activations():
+        np.testing.assert_array_equal(keras.activations.get(name)(numbers), np.clip(numbers, *fused_clip(name)))
+    assert fused_clip("hard_sigmoid") is None and fused_clip("custom") is None
 
 
 SUBSTITUTED = sorted({name for operator in TABLE.values() for name in operator.instead_of})

@@ -16,7 +16,7 @@ from tfmp.operators import Operator, kernel_of, operator_of
 from tfmp.operators.affine_map import AffineMap
 from tfmp.operators.fold_error import FoldError
 from tfmp.operators.integer_builder import Codes
-from tfmp.operators.operator_table import fused_activations
+from tfmp.operators.operator_table import fused_clip
 from tfmp.operators.writing.sink import Options, Sink
 from tfmp.operators.writing.tensor_table import TensorTable
 
@@ -201,11 +201,10 @@ class OpenLowering(Lowering):
 
 def _without_other_activations(graph: Graph) -> Graph:
     """Returns the network without the activations that cannot be fused into an operator with a kernel."""
-    fused = fused_activations()
     changed = {
         name: dataclasses.replace(layer, attributes={**layer.attributes, "activation": "linear"})
         for name, layer in graph.layers.items()
-        if layer.shape is not None and layer.attributes.get("activation", "linear") not in fused
+        if layer.shape is not None and fused_clip(layer.attributes.get("activation", "linear")) is None
     }
     return graph.replace_layers(changed) if changed else graph
 

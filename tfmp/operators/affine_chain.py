@@ -8,7 +8,7 @@ from tfmp.operators.affine_map import AffineMap
 from tfmp.operators.batch_normalization import fusable_normalization
 from tfmp.operators.fold_error import FoldError
 from tfmp.operators.operator import MOVES, Clip, unclipped
-from tfmp.operators.operator_table import TABLE, fused_activations, operator_of
+from tfmp.operators.operator_table import TABLE, fused_clip, operator_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,7 +107,7 @@ def _of_product(
 ) -> tuple[Call | None, Clip | None]:
     reader = graph.layer_of(graph.readers(tensor)[0])
     once = len(graph.calls_of(layer.name)) == 1
-    fused = fused_activations().get(layer.attributes.get("activation", "linear"))
+    fused = fused_clip(layer.attributes.get("activation", "linear"))
     # Two calls followed by different maps would need two kernels in the file.
     if fused is None or not (once or fusable_normalization(graph, call) is reader):
         return None, None

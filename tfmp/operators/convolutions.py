@@ -30,7 +30,13 @@ from tfmp.operators.kernel import Kernel
 from tfmp.operators.lowering_context import LoweringContext
 from tfmp.operators.operation_kind import OperationKind
 from tfmp.operators.operator import QUANTIZES, Attributes, Operator
-from tfmp.operators.operator_table import activation_name, fused_activations, kernel_of, operator_of_function
+from tfmp.operators.operator_table import (
+    activation_name,
+    fused_activations,
+    fused_clip,
+    kernel_of,
+    operator_of_function,
+)
 from tfmp.operators.writing import UNFUSED, Options, TensorTable
 from tfmp.operators.writing.gathered_windows import filled_input, gathered_windows
 from tfmp.operators.writing.kernel_constants import packed_bits_of, with_constants
@@ -50,8 +56,9 @@ def lower_product(lowering: LoweringContext, call: Call, codes: Codes, *, after:
     """
     layer, graph, builder = lowering.graph.layer_of(call), lowering.graph, lowering.builder
     kernel = kernel_of(layer)
-    if after is None:  # with a map after it, the codes already include the clip
-        codes = codes.between(*fused_activations()[layer.attributes.get("activation", "linear")])
+    clip = fused_clip(layer.attributes.get("activation", "linear"))
+    if clip is not None and after is None:  # with a map after it, the codes already include the clip
+        codes = codes.between(*clip)
     grid = lowering.grid(layer)
     source = lowering.demand(call.inputs[0], Codes.all_of(grid))
     constants, container_bits = lowering.values.kernel(layer, after, grid.scale)
@@ -107,12 +114,12 @@ def check_product(layer: Layer) -> None:
             'Give it bits for both, as `tfmp.relax` does unless `first_and_last="float"`; or export with '
             '`mode="float"`.',
         )
-    activation, fused = layer.attributes.get("activation", "linear"), fused_activations()
-    if activation not in fused:
+    activation = layer.attributes.get("activation", "linear")
+    if fused_clip(activation) is None:
         raise FoldError(
             layer.name,
             f"its activation {activation!r} cannot be a part of an integer operator",
-            f"Expected one of {', '.join(sorted(fused))}; make it a separate layer, as `tfmp.relax` does.",
+            f"Expected one of {', '.join(fused_activations())}; make it a separate layer, as `tfmp.relax` does.",
         )
     free = layer.attributes.get("output_padding")
     dilated = any(step != 1 for step in np.ravel(layer.attributes.get("dilation_rate", 1)))

@@ -1,5 +1,6 @@
 """The tables of the kinds of layers and of integer operations, and lookups in them."""
 
+import functools
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -50,6 +51,7 @@ def register(record: Operator | OperationKind, *, replace: bool = False) -> None
 
 def add(record: Operator | OperationKind) -> None:
     """Adds a record to its table, or replaces the one of the same kind."""
+    fused_clip.cache_clear()
     if isinstance(record, Operator):
         _table[record.kind] = record
     else:
@@ -106,14 +108,22 @@ def substitute(name: str) -> str | None:
     return next((each.instead_of[name] for each in _table.values() if name in each.instead_of), None)
 
 
-def fused_activations() -> dict[str, Clip]:
-    """Returns the activation functions that a layer with a kernel can apply to its own output: name to clip."""
-    return {
-        name: operator.clip(Layer("", operator.kind, attributes=attributes))
-        for operator in _table.values()
-        if operator.reads == MOVES and operator.clip is not None
-        for name, attributes in operator.functions.items()
-    }
+@functools.cache
+def fused_clip(name: str) -> Clip | None:
+    """Returns the clip of an activation function that a layer with a kernel applies itself; None for other functions.
+
+    Args:
+        name: Its name in Keras: `"linear"`, or a function that only clips.
+    """
+    for operator in _table.values():
+        if name in operator.functions and operator.reads == MOVES and operator.clip is not None:
+            return operator.clip(Layer("", operator.kind, attributes=operator.functions[name]))
+    return None
+
+
+def fused_activations() -> tuple[str, ...]:
+    """Returns the names of the activation functions that a layer with a kernel applies itself, sorted."""
+    return tuple(name for name in function_names() if fused_clip(name) is not None)
 
 
 # Arguments that have the same name and meaning in every layer.
