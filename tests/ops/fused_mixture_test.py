@@ -69,6 +69,64 @@ def test_values_on_thresholds_of_several_grids_belong_to_a_neighbouring_level(ra
         assert lowest - 1e-4 <= dp[i] <= highest + 1e-4
 
 
+CHANNELS = {  # shape of the tensor, and of the steps
+    "convolution": ((3, 3, 5, 8), (1, 1, 1, 8)),
+    "depthwise": ((3, 3, 5, 2), (1, 1, 5, 2)),
+    "transposed": ((3, 2, 4, 6), (1, 1, 4, 1)),
+    "one_channel": ((3, 3, 5, 1), (1, 1, 1, 1)),
+    "many_values": ((96, 10, 64), (1, 1, 64)),
+}
+
+
+@pytest.mark.default_cases("convolution-separate", "depthwise-shared", "transposed-separate", "many_values-*")
+@pytest.mark.parametrize("ratios", [(1.0, 1.0, 1.0), (1.0, 0.6, 3.1)], ids=["shared", "separate"])
+@pytest.mark.parametrize("name", CHANNELS)
+def test_gradients_with_a_step_for_each_channel(name, ratios):
+    """Against the plain computation in float64; a step is that of a family, or each grid's own."""
+    shape, step_shape = CHANNELS[name]
+    rng = np.random.default_rng(3)
+    spread = rng.uniform(0.01, 3.0, step_shape)
+    steps = [
+        spread * step * rng.uniform(min(ratio, 1), max(ratio, 1), step_shape)
+        for (step, *_), ratio in zip(MIXTURES["signed_1_to_8_bits"][:3], ratios, strict=True)
+    ]
+    rest = [grid[1:] for grid in MIXTURES["signed_1_to_8_bits"][:3]]
+    x = rng.normal(size=shape) * spread
+    for step, (_, _, offset, _) in [*zip(steps, rest, strict=True)] * 3:
+        for distance in (0.0, 0.5):
+            near = np.abs((x / step - offset + distance) % 1 - 0.5) > 0.5 - 1e-4
+            x = np.where(near, x + 0.017 * step, x)
+    upstream, probabilities = rng.normal(size=shape), rng.dirichlet(np.ones(3))
+    expected, actual = (
+        plain_or_fused(x, probabilities, steps, rest, upstream, dtype) for dtype in (tf.float64, tf.float32)
+    )
+    for wanted, found in zip(expected[:2], actual[:2], strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
+    scale = np.sqrt(np.sum(np.square(upstream * x)))
+    np.testing.assert_allclose(actual[2], expected[2], rtol=1e-5, atol=1e-5 * scale)
+    for step, wanted, found in zip(steps, expected[3:], actual[3:], strict=True):
+        np.testing.assert_allclose(step * found, step * wanted, rtol=1e-5, atol=1e-6 * scale)
+
+
+def plain_or_fused(x, probabilities, steps, rest, upstream, dtype):
+    """Returns output and gradients; only float32 is fused."""
+    x, probabilities, upstream, *steps = (tf.constant(each, dtype) for each in (x, probabilities, upstream, *steps))
+    grids = [UniformGrid(step, *fields) for step, fields in zip(steps, rest, strict=True)]
+    assert fused_mixture.is_fusible(x, grids) == (dtype == tf.float32)
+    with tf.GradientTape() as tape:
+        tape.watch([x, probabilities, *steps])
+        output = mix(x, probabilities, grids)
+    gradients = tape.gradient(output, [x, probabilities, *steps], output_gradients=upstream)
+    return [each.numpy() for each in (output, *gradients)]
+
+
+def test_a_large_table_of_sums_is_not_fused():
+    x = tf.zeros((3, 3, 400, 1))
+    grids = [UniformGrid(tf.ones((1, 1, 400, 1)), *grid[1:]) for grid in EIGHT_BITS]
+    assert fused_mixture.is_fusible(x, grids[:4])
+    assert not fused_mixture.is_fusible(x, grids)
+
+
 def grids_of(name, count):
     return [UniformGrid(tf.constant(step), *rest) for step, *rest in MIXTURES[name][:count]]
 
@@ -115,7 +173,7 @@ def test_what_is_fusible():
     x, grids = tf.zeros(3), grids_of("equal_grids", 2)
     assert fused_mixture.is_fusible(x, grids)
     assert not fused_mixture.is_fusible(tf.cast(x, tf.float64), grids)
-    for change in ({"step": tf.ones(3)}, {"low": tf.constant(-2.0)}, {"dead_zone": 0.7}):
+    for change in ({"step": tf.ones(3)}, {"step": tf.ones((2, 1))}, {"low": tf.constant(-2.0)}, {"dead_zone": 0.7}):
         assert not fused_mixture.is_fusible(x, [grids[0], grids[1]._replace(**change)])
 
 
