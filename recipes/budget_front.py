@@ -24,7 +24,7 @@ _OPTIMIZERS = {
     "adam": keras.optimizers.Adam,
     "sgd": lambda learning_rate: keras.optimizers.SGD(learning_rate, momentum=0.9, nesterov=True),
 }
-_CHOICES = ("weight_bits", "activation_bits", "relaxation", "multiplier")
+_CHOICES = ("weight_bits", "activation_bits", "quantizer", "relaxation", "multiplier")
 _RATES = ("learning_rate", "search_learning_rate", "selection_learning_rate")
 
 

@@ -56,7 +56,12 @@ def quantize(run, kind):
     model, x_train, test = digits(run.seed) if network == "digits" else cifar10_network(run)
     images = x_train[: run.config["num_calibration"]]
     search_model = tfmp.relax(
-        model, weight_bits=candidates, activation_bits=candidates, calibration=images, seed=run.seed
+        model,
+        weight_bits=candidates,
+        activation_bits=candidates,
+        quantizer=run.config["quantizer"],
+        calibration=images,
+        seed=run.seed,
     )
     start = time.time()
     if kind == "sensitivity":

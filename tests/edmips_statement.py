@@ -45,14 +45,16 @@ def quantize(name, x, bits, *, signed=True, kernel=False, state=None, widest=Non
         bits: The candidate.
         signed: False for levels from 0.
         kernel: True if it is a kernel.
-        state: Name to number; `step` is that of the widest candidate where several share it.
+        state: Name to number; `step` is that of the widest candidate where several share it, and may be an array with
+            the step of each channel.
         widest: Bits of that candidate; None for a state of the candidate's own.
     """
     low, high = _ends(name, bits, signed)
     channels = tuple(range(x.ndim - 1)) if kernel else None
     if name == "lsq":  # Esser et al., 2020, eq. 1 to 3 and section 2.2; two levels around zero at one signed bit
         ratio = 1.0 if widest is None else _lsq_unit(bits, signed) / _lsq_unit(widest, signed)
-        scale = ratio / math.sqrt((x.size if kernel else x[0].size) * max(high, 1))
+        count = x.size // np.size(state["step"]) if kernel else x[0].size
+        scale = ratio / math.sqrt(count * max(high, 1))
         if signed and bits == 1:
             return Quantized(x, 2 * ratio * state["step"], low, high, offset=0.5, by_step=2 * scale)
         return Quantized(x, ratio * state["step"], low, high, by_step=scale)

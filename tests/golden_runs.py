@@ -73,7 +73,8 @@ def search(folder, epochs):
     """Returns the last epoch's logs and the variables of a search of bits."""
     model = tiny.build()
     _fill(model.weights)
-    relaxed = tfmp.relax(model, weight_bits=(1, 2), activation_bits=(2, 4))
+    one_step = "lsq(granularity='tensor')"  # for each kernel, as version 0.1.0 has it
+    relaxed = tfmp.relax(model, weight_bits=(1, 2), activation_bits=(2, 4), quantizer=one_step)
     optimizer = tfmp.SelectionOptimizer(keras.optimizers.SGD(0.05, momentum=0.9), keras.optimizers.Adam(0.1))
     relaxed.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     (x, y), held_out = tiny.data()

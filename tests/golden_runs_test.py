@@ -7,6 +7,7 @@ import pytest
 
 from tests import golden_runs
 from tests.tuner import tiny_experiment as tiny
+from tfmp import relax
 from tfmp.files import run_identity
 from tfmp.tuner.project import Project
 
@@ -42,6 +43,12 @@ def test_a_search_ends_as_one_that_was_not_interrupted(run, folder, tmp_path):
     for found, expected in zip(resumed, variables, strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
     assert resumed_logs == pytest.approx(logs, rel=1e-4)
+
+
+def test_a_search_with_other_steps_is_refused(folder, monkeypatch):
+    monkeypatch.setattr(golden_runs.tfmp, "relax", lambda model, quantizer, **bits: relax(model, **bits))
+    with pytest.raises(ValueError, match=r"granularity='tensor'\)\" then, \"lsq\(granularity='channel'\)\" now"):
+        golden_runs.search(folder / "search", golden_runs.EPOCHS + 1)
 
 
 def test_another_version_is_refused_with_what_to_do(folder, monkeypatch):

@@ -64,6 +64,8 @@ def test_quantizers(name, signed):
         if (name == "linear" and bits == 1) or (kernel and not signed):
             continue
         state = STATE | {"minimum": -1.3 if signed else 0.0, "step": 2.4 / 2**bits}
+        if kernel:
+            state["step"] *= rng.uniform(0.5, 1.5, (*[1] * (len(KERNEL) - 1), KERNEL[-1]))
 
         def exact(x, bits=bits, kernel=kernel, state=state):
             return statement.quantize(name, x, bits, signed=signed, kernel=kernel, state=state)
@@ -71,7 +73,7 @@ def test_quantizers(name, signed):
         x, (expected,) = draw(rng, KERNEL, [exact])
         upstream = rng.normal(size=KERNEL).astype(np.float32)
         quantizer, axes = quantizers.get(name, bits=bits, signed=signed), (-1,) if kernel else None
-        variables = build(quantizer, channel_axes=axes)
+        variables = build(quantizer, channel_axes=axes, shape=KERNEL)
         for path, variable in variables.items():
             variable.assign(state[path])
         x = tf.constant(x)
@@ -82,7 +84,9 @@ def test_quantizers(name, signed):
         assert error(found, expected.values) < TOLERANCE, bits
         if "step" in variables:
             by_input, by_step = tape.gradient(loss, (x, variables["step"]))
-            assert error(by_step, (upstream * expected.by_state).sum()) < TOLERANCE, bits
+            spanned = tuple(axis for axis, size in enumerate(by_step.shape) if size == 1) if kernel else None
+            terms = (upstream * expected.by_state).sum(axis=spanned, keepdims=kernel)
+            assert error(by_step, terms) < TOLERANCE, bits
         else:
             by_input = tape.gradient(loss, x)
         assert error(by_input, upstream * expected.inside) < TOLERANCE, bits
@@ -103,9 +107,14 @@ def check(
     layer = getattr(package, f"MixedPrecision{name}")(name=f"seed_{seed}", **arguments, **options)
     layer.build((None, *input_shape[1:]))
     selectors = layer.weight_selector, layer.activation_selector
+    kernel_state = dict(STATE)
     for name, value in STATE.items():
-        for variable in [v for selector in selectors for v in selector.variables if name_of(v) == name]:
-            variable.assign(value)
+        for selector in selectors:
+            for variable in [v for v in selector.variables if name_of(v) == name]:
+                own = value * rng.uniform(0.7, 1.3, variable.shape) if len(variable.shape) else value
+                variable.assign(own)
+                if selector is layer.weight_selector:
+                    kernel_state[name] = own
     choices, prices = [], rng.normal(size=[len(selector.bits) for selector in selectors]).astype(np.float32)
     layer.selection_cost.set_price(prices)
     for selector in selectors[: 1 if coupled else 2]:
@@ -122,9 +131,10 @@ def check(
     choices = choices * 2 if coupled else choices
 
     def family(tensor, name, bits, signed):
+        is_kernel = tensor == "kernel"
         return [
             lambda x, b=b: statement.quantize(
-                name, x, b, signed=signed, kernel=tensor == "kernel", state=STATE, widest=bits[-1]
+                name, x, b, signed=signed, kernel=is_kernel, state=kernel_state if is_kernel else STATE, widest=bits[-1]
             )
             for b in bits
         ]
@@ -168,7 +178,9 @@ def check(
         errors[f"logits {index}"] = np.abs(found.pop(0) - gradient).max() / terms.max()
     trained = [terms for name, terms in zip(pair, expected["steps"], strict=True) if name == "lsq"]
     for index, (gradient, terms) in enumerate(zip(found, trained, strict=True)):
-        errors[f"step {index}"] = abs(float(gradient) - terms.sum()) / np.abs(terms).sum()
+        spanned = tuple(axis for axis in range(terms.ndim) if not gradient.shape.rank or gradient.shape[axis] == 1)
+        wanted, sizes = (np.sum(each, axis=spanned, keepdims=True) for each in (terms, np.abs(terms)))
+        errors[f"step {index}"] = np.max(np.abs(gradient - wanted) / sizes)
     assert all(
         np.abs(gradient).max() > 0 for gradient in (expected["input"], *(pair[0] for pair in expected["logits"]))
     )

@@ -81,7 +81,7 @@ def _lsq(x, quantizer, state, selector, channel_axes):
         step = state["step"] * (quantizer.unit_step / selector.quantizers[-1].unit_step)
     else:
         step = state[f"step_{bits}_bits"]
-    count = math.prod(x.shape if channel_axes is not None else x.shape[1:])
+    count = math.prod(x.shape if channel_axes is not None else x.shape[1:]) // math.prod(step.shape)
     scale = 1 / math.sqrt(count * max(high, 1))
     step = step * scale + tf.stop_gradient(step * (1 - scale))
     if quantizer.signed and bits == 1:  # the levels -step and +step

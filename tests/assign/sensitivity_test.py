@@ -30,7 +30,7 @@ def network(activation="linear", bias=False):
 
 def harm(model, data=X, **options):
     bits = {"weight_bits": BITS, "activation_bits": (2, 3), **options.pop("bits", {})}
-    relaxed = tfmp.relax(model, **bits)
+    relaxed = tfmp.relax(model, quantizer="lsq(granularity='tensor')", **bits)
     return measure_sensitivity(framework_of(relaxed).read(relaxed), data, **options)
 
 

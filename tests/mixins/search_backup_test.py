@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tfmp.mixins.search_backup import SearchBackup
+from tfmp.mixins.search_identity import with_quantizer_options
 
 IDENTITY = {"seed": 0, "model": {"units": (4, 5)}}
 SHAPES = [(2,), (3, 1)]
@@ -99,6 +100,25 @@ def test_another_search_is_told_how_it_differs(backup):
     with pytest.raises(ValueError, match="has 3 complete epochs. Expected 2 or fewer"):
         load(backup, epochs=2)
     assert load(backup, epochs=3)[0] == load(backup, epochs=9)[0] == 3
+
+
+def identity_with(quantizer):
+    return {"model": {"layers": {"conv2d": {"filters": 8, "quantizer": quantizer}, "relu": {}}}}
+
+
+@pytest.mark.parametrize("saved", ["lsq", ["lsq", "moving_range"]])
+def test_a_backup_of_version_0_1_0_goes_on_with_one_step_for_each_kernel(tmp_path, saved):
+    backup = SearchBackup(tmp_path / "backup")
+    backup.save(1, arrays(1), identity=identity_with(saved), state={})
+
+    def resumed_as(granularity):
+        names = [f"lsq(granularity={granularity!r})", "moving_range"]
+        identity = identity_with(names[0] if saved == "lsq" else names)
+        return load(backup, identity=identity, upgrade=with_quantizer_options)
+
+    assert resumed_as("tensor")[0] == 1
+    with pytest.raises(ValueError, match=r"conv2d.quantizer: .*granularity='tensor'.* then, .*granularity=.* now"):
+        resumed_as("channel")
 
 
 def test_overwriting_removes_the_epochs_of_another_search_alone(backup, tmp_path):

@@ -24,13 +24,20 @@ class Case(NamedTuple):
     def quantizer(self):
         return quantizers.get(self.name, bits=self.bits, signed=self.signed)
 
+    @property
+    def family(self):
+        return self.name.partition("(")[0]
+
 
 # name: smallest bits, (signed, role) where it may stand
 FAMILIES = {
     "lsq": (1, [(True, WEIGHTS), (True, ACTIVATIONS), (False, ACTIVATIONS)]),
+    "lsq(granularity='tensor')": (1, [(True, WEIGHTS)]),
     "hwgq": (1, [(True, WEIGHTS), (False, ACTIVATIONS)]),
+    "hwgq(granularity='channel')": (1, [(True, WEIGHTS)]),
     "dual_precision": (1, [(True, WEIGHTS)]),
     "linear": (2, [(True, WEIGHTS), (True, ACTIVATIONS), (False, ACTIVATIONS)]),
+    "linear(granularity='tensor')": (2, [(True, WEIGHTS)]),
     "moving_range": (1, [(True, ACTIVATIONS), (False, ACTIVATIONS)]),
 }
 CASES = [
@@ -42,9 +49,14 @@ CASES = [
 EVERY_OTHER = [case for case in CASES if case.bits in (1, 2, 8)]
 
 
+_IN_IDS = str.maketrans("(=", "__", "')")
+
+
 def identify(case):
     sign = "signed" if case.signed else "unsigned"
-    return f"{case.name}-{case.bits}-{sign}-{'activations' if case.channel_axes is None else 'weights'}"
+    return (
+        f"{case.name.translate(_IN_IDS)}-{case.bits}-{sign}-{'activations' if case.channel_axes is None else 'weights'}"
+    )
 
 
 def params(cases):
@@ -63,7 +75,7 @@ def data(case, shape=(6, 5, 4), seed=0):
 
 def follows_moments(case):
     """True if the step is computed from a mean over the kernel itself."""
-    return case.name == "dual_precision" or (case.name == "hwgq" and case.signed)
+    return case.family == "dual_precision" or (case.family == "hwgq" and case.signed)
 
 
 def expected_format(case):
@@ -71,9 +83,9 @@ def expected_format(case):
     bits = case.bits
     if not case.signed:
         return 0, 2**bits - 1
-    if case.name == "hwgq" or bits == 1 and case.name in ("lsq", "dual_precision"):
+    if case.family == "hwgq" or bits == 1 and case.family in ("lsq", "dual_precision"):
         return -(2**bits - 1), 2**bits - 1  # odd numbers
-    if case.name in ("linear", "dual_precision") or (case.name == "lsq" and bits == 8):
+    if case.family in ("linear", "dual_precision") or (case.family == "lsq" and bits == 8):
         return -(2 ** (bits - 1) - 1), 2 ** (bits - 1) - 1
     return -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
 
@@ -89,7 +101,7 @@ def quantize_with_gradient(case, x, state):
 
 
 def test_the_list_is_complete():
-    assert set(FAMILIES) == set(quantizers.names())
+    assert {name.partition("(")[0] for name in FAMILIES} == set(quantizers.names())
     classes = {each for each in quantizers.Quantizer.__subclasses__() if each.__module__.startswith("tfmp.")}
     assert {type(case.quantizer) for case in CASES} == classes
 
@@ -179,9 +191,9 @@ def test_levels_keep_the_order_of_the_values(case):
 
 @every_other_case
 def test_any_shape(case):
-    state = build(case.quantizer, channel_axes=case.channel_axes, values=data(case))
     for shape in [(), (1,), (7,), (0, 3), (1, 1, 1, 1), (2, 1, 5), (2, 3, 1, 2, 2)]:
         now = case._replace(channel_axes=None) if shape == () else case
+        state = build(case.quantizer, channel_axes=now.channel_axes, shape=shape)
         output, gradients = quantize_with_gradient(now, np.asarray(data(case, shape=shape)), state)
         assert output.shape == gradients[0].shape == shape
         assert all(np.all(np.isfinite(tensor)) for tensor in (output, *gradients)), shape
@@ -190,9 +202,9 @@ def test_any_shape(case):
 @every_other_case
 @pytest.mark.parametrize("value", [0.0, 1.0, 1e-20, 1e6])
 def test_constant_tensors_stay_finite(case, value):
-    x = np.full((3, 4, 2), value, np.float32)
-    for values, start in [(x, "initial_state"), (x, "fitted_state"), (data(case), "initial_state"), (None, "")]:
-        state = build(case.quantizer, channel_axes=case.channel_axes, values=values, start=start)
+    x, other = np.full((3, 4, 2), value, np.float32), data(case, shape=(3, 4, 2))
+    for values, start in [(x, "initial_state"), (x, "fitted_state"), (other, "initial_state"), (None, "")]:
+        state = build(case.quantizer, channel_axes=case.channel_axes, shape=x.shape, values=values, start=start)
         if case.channel_axes is None:
             case.quantizer.observe(tf.constant(x), state)
         output, gradients = quantize_with_gradient(case, x, state)
@@ -235,15 +247,16 @@ def test_gradient_of_the_tensor_is_zero_or_one(case):
         output = tf.reduce_sum(case.quantizer(x, state, channel_axes=case.channel_axes))
     gradient = tape.gradient(output, x).numpy()
     integers, scale = case.quantizer.codes(x, state, channel_axes=case.channel_axes)
-    if case.name == "linear" or follows_moments(case):
+    if case.family == "linear" or follows_moments(case):
         np.testing.assert_array_equal(gradient, np.ones_like(x))  # the identity everywhere
         return
     low, high = case.quantizer.format.low, case.quantizer.format.high
+    scale = scale.numpy().astype(np.float64)
     if case.name == "moving_range":
-        low = -np.rint(-float(state["minimum"]) / float(scale))
+        low = -np.rint(-float(state["minimum"]) / scale)
         high = low + 2**case.bits - 1
     # In float64: values nearer to an edge than float32 resolves are left out.
-    position = x.numpy().astype(np.float64) / float(scale)
+    position = x.numpy().astype(np.float64) / scale
     clear = (np.abs(position - low) > 1e-4) & (np.abs(position - high) > 1e-4)
     np.testing.assert_array_equal(gradient[clear], ((position >= low) & (position <= high))[clear])
 
@@ -253,7 +266,7 @@ def test_a_shared_state_and_the_state_converted_from_it_give_the_same_levels(cas
     widest = quantizers.get(case.name, bits=8, signed=case.signed)
     x = data(case)
     shared = build(widest, channel_axes=case.channel_axes, values=x, start="fitted_state")
-    own = build(case.quantizer, channel_axes=case.channel_axes)
+    own = build(case.quantizer, channel_axes=case.channel_axes, shape=x.shape)
     converted = case.quantizer.convert_state(numbers(shared), widest)
     assert converted.keys() == own.keys()
     for name, value in converted.items():
@@ -268,12 +281,14 @@ def test_a_shared_state_and_the_state_converted_from_it_give_the_same_levels(cas
 
 @every_case
 def test_state_names_are_those_that_data_can_set(case):
-    state = build(case.quantizer, channel_axes=case.channel_axes)
-    for method in (case.quantizer.initial_state, case.quantizer.fitted_state):
-        values = method(data(case))
+    state = build(case.quantizer, channel_axes=case.channel_axes, shape=data(case).shape)
+    for method in ("initial_state", "fitted_state", "least_squares_state"):
+        values = getattr(case.quantizer, method)(data(case), channel_axes=case.channel_axes)
         assert values.keys() <= state.keys()
         assert all(np.shape(value) == state[name].shape for name, value in values.items())
-    assert [name for name, variable in state.items() if variable.trainable] == (["step"] if case.name == "lsq" else [])
+    assert [name for name, variable in state.items() if variable.trainable] == (
+        ["step"] if case.family == "lsq" else []
+    )
 
 
 @every_case
@@ -291,9 +306,9 @@ def test_is_a_value(case):
 @pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.parametrize("bits", [-1, 0, "smallest - 1", 9, 32, 2.0, True, "2", None, np.float32(2)], ids=repr)
 def test_bits_out_of_range_name_the_range(name, bits):
-    smallest = FAMILIES[name][0]
+    smallest, family = FAMILIES[name][0], name.partition("(")[0]
     bits = smallest - 1 if bits == "smallest - 1" else bits
-    with pytest.raises(ValueError, match=f"`{name}`: `bits` must be an integer from {smallest} to 8. Received: "):
+    with pytest.raises(ValueError, match=f"`{family}`: `bits` must be an integer from {smallest} to 8. Received: "):
         quantizers.get(name, bits=bits)
 
 

@@ -78,3 +78,10 @@ def test_activation_state_starts_from_the_positive_half():
         assert state["deviation"] == pytest.approx(3.0, rel=0.01)
     assert HWGQ(bits=2, signed=False).initial_state(-np.abs(x))["deviation"] == 1.0
     assert HWGQ(bits=2).initial_state(x) == {}
+
+
+def test_the_deviation_of_each_channel_by_name():
+    x = np.random.default_rng(0).normal(size=(3, 3, 5, 4)) * [0.1, 1.0, 2.0, 5.0]
+    quantizer = HWGQ(bits=2, granularity="channel")
+    step = quantizer.grid(tf.constant(x), {}, channel_axes=(-1,)).step
+    np.testing.assert_allclose(np.ravel(step), quantizer.unit_step * x.std(axis=(0, 1, 2)), rtol=1e-6)

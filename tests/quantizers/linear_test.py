@@ -26,6 +26,12 @@ def test_one_step_per_output_channel(bits, channel_axes, kept):
     assert np.all(np.abs(output - x) <= step / 2 * (1 + 1e-5))
 
 
+def test_one_step_for_a_kernel_by_name():
+    x = kernel((3, 4))
+    _, scale = Linear(bits=4, granularity="tensor").codes(tf.constant(x), {}, channel_axes=(-1,))
+    np.testing.assert_allclose(scale, np.abs(x).max() / 7, rtol=1e-6)
+
+
 @pytest.mark.parametrize("signed", [True, False])
 def test_one_step_for_a_batch_of_activations(signed):
     x = np.abs(kernel((6, 3, 2))) if not signed else kernel((6, 3, 2))

@@ -6,6 +6,7 @@ import tensorflow as tf
 from scipy import special
 
 from tests.quantizers.variable_state import build, numbers
+from tfmp import quantizers
 from tfmp.quantizers import LSQ
 
 ROLES = [(True, (-1,)), (True, None), (False, None)]
@@ -135,6 +136,89 @@ def test_batches_without_information_leave_the_step_to_the_next(signed, shape):
 def test_an_all_zero_kernel_starts_as_one_of_unit_variance(start):
     for bits in (1, 2, 8):
         assert getattr(LSQ(bits=bits), start)(np.zeros((3, 4)))["step"] == pytest.approx(LSQ(bits=bits).unit_step)
+
+
+def kernels():
+    """Kernels whose channels differ in size, with the axes of their channels."""
+    rng = np.random.default_rng(4)
+    for shape, axes in [((3, 3, 5, 7), (-1,)), ((3, 3, 5, 2), (-2, -1)), ((3, 3, 4, 6), (-2,)), ((9, 6), (-1,))]:
+        sizes = [size if axis - len(shape) in axes else 1 for axis, size in enumerate(shape)]
+        yield (rng.normal(size=shape) * rng.uniform(0.01, 3, sizes)).astype(np.float32), axes, tuple(sizes)
+
+
+def channels_of(kernel, axes):
+    """The flat values of each channel, in the order of the flat steps."""
+    return np.moveaxis(kernel, axes, range(len(axes))).reshape(math.prod(kernel.shape[axis] for axis in axes), -1)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_each_channel_is_fitted_as_a_kernel_of_its_own(bits):
+    alone = LSQ(bits=bits, granularity="tensor")
+    for kernel, axes, sizes in kernels():
+        steps = LSQ(bits=bits).fitted_state(kernel, channel_axes=axes)["step"]
+        assert steps.shape == sizes
+        expected = [alone.fitted_state(channel)["step"] for channel in channels_of(kernel, axes)]
+        np.testing.assert_allclose(steps.ravel(), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 3, 4, 8])
+def test_other_steps_of_the_channels_have_no_less_error(bits):
+    q_n, q_p = extremes(bits, True)
+    for kernel, axes, _ in kernels():
+        steps = LSQ(bits=bits).initial_state(kernel, channel_axes=axes)["step"].ravel()
+        found = least = 0.0
+        for channel, step in zip(channels_of(kernel, axes).astype(np.float64), steps, strict=True):
+
+            def error(step, channel=channel):
+                levels = np.rint(np.clip(channel / step, -q_n, q_p)) if bits > 1 else np.where(channel > 0, 1, -1)
+                return np.square(channel - levels * step).sum() / np.square(channel).sum()
+
+            found += error(step)
+            least += min(map(error, np.abs(channel).max() * np.geomspace(0.25 / 2**bits, 2.5, 600)))
+        assert found <= 1.05 * least
+
+
+@pytest.mark.parametrize("bits", [1, 2, 8])
+def test_gradient_of_a_channel_is_that_of_a_kernel_of_its_own(bits):
+    for kernel, axes, sizes in kernels():
+        quantizer, alone = LSQ(bits=bits), LSQ(bits=bits, granularity="tensor")
+        steps = quantizer.initial_state(kernel, channel_axes=axes)["step"]
+        upstream = np.random.default_rng(1).normal(size=kernel.shape).astype(np.float32)
+
+        def gradient(quantizer, x, step, upstream, axes):
+            step = tf.constant(step)
+            with tf.GradientTape() as tape:
+                tape.watch(step)
+                output = quantizer(x, {"step": step}, channel_axes=axes)
+            return tape.gradient(output, step, output_gradients=tf.constant(upstream)).numpy()
+
+        found = gradient(quantizer, kernel, steps, upstream, axes)
+        assert found.shape == sizes
+        channels = zip(channels_of(kernel, axes), steps.ravel(), channels_of(upstream, axes), strict=True)
+        expected = [gradient(alone, channel, step, upstream, (-1,)) for channel, step, upstream in channels]
+        np.testing.assert_allclose(found.ravel(), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("start", ["initial_state", "fitted_state", "least_squares_state"])
+def test_empty_and_tiny_channels_have_room_to_grow(start):
+    kernel = tensor(True, shape=(3, 3, 5, 4))
+    kernel[..., 1] = 0
+    kernel[..., 2] *= 1e-12
+    steps = getattr(LSQ(bits=4), start)(kernel, channel_axes=(-1,))["step"].ravel()
+    assert steps[1] == pytest.approx(np.mean(steps[[0, 3]]) * 2 / 3, rel=0.01)  # the tiny one is near zero
+    assert steps[2] == pytest.approx(1e-3 * steps[1], rel=0.01)
+
+
+def test_one_step_for_a_kernel_by_name():
+    for quantizer in ("lsq(granularity='tensor')", LSQ(bits=4, granularity="tensor")):
+        assert quantizers.get(quantizer, bits=2) == LSQ(bits=2, granularity="tensor")
+    kernel = tensor(True)
+    state = build(LSQ(bits=2, granularity="tensor"), channel_axes=(-1,), values=kernel)
+    assert state["step"].shape == ()
+    assert build(LSQ(bits=2), channel_axes=(-1,), values=kernel)["step"].shape == (1, 1, 5)
+    assert quantizers.name_of("lsq(granularity='channel')") == "lsq"
+    with pytest.raises(ValueError, match="`granularity` must be one of 'channel', 'tensor'. Received: 'layer'"):
+        LSQ(bits=2, granularity="layer")
 
 
 def test_a_step_driven_below_zero_comes_back():

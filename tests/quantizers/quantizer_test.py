@@ -36,6 +36,19 @@ def test_other_texts_are_names(text):
         quantizers.get(text, bits=2)
 
 
+@pytest.mark.parametrize("name", [*quantizers.names(), "lsq(granularity='tensor')", "moving_range(momentum=0.5)"])
+def test_saved_names_are_read_as_they_were_meant(name):
+    saved = quantizers.saved_name(name)
+    assert quantizers.read_saved_name(saved) == quantizers.name_of(name)
+    assert quantizers.saved_name(saved) == saved, "reading it as a name changes nothing"
+
+
+def test_a_saved_name_of_version_0_1_0_means_what_it_did_then():
+    assert quantizers.read_saved_name("lsq") == "lsq(granularity='tensor')"
+    for name in ("hwgq", "dual_precision", "linear", "moving_range", "moving_range(momentum=0.5)"):
+        assert quantizers.read_saved_name(name) == name
+
+
 def test_an_argument_that_no_text_holds_is_an_error():
     @dataclasses.dataclass(frozen=True)
     class WithArray(quantizers.Linear):

@@ -71,7 +71,9 @@ def test_a_configuration_of_tfmot_takes_and_saves_every_setting_but_one():
     given = {"weight_bits": (2, 4), "activation_bits": (4,), "quantizer": "lsq", "signed_input": True}
     given |= {"relaxation": "annealed", "shared_range": False, "shared_weights": False, "seed": 3}
     config = tfmp.tfmot.MixedPrecisionQuantizeConfig(**given)
-    assert config.get_config() == given and {"coupled", *given} == set(SearchSettings.names())
+    assert config.get_config() == given | {"quantizer": "lsq(granularity='channel')"}
+    assert type(config).from_config(config.get_config()).settings == config.settings
+    assert {"coupled", *given} == set(SearchSettings.names())
     with pytest.raises(TypeError, match="`coupled` needs a convolution for each pair"):
         tfmp.tfmot.MixedPrecisionQuantizeConfig(coupled=True)
     with pytest.raises(TypeError, match="unexpected keyword argument 'speed'"):

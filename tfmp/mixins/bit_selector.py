@@ -1,6 +1,6 @@
 """Quantizes one tensor by a relaxed choice among bit-widths."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -95,6 +95,7 @@ class BitSelectorMixin(KerasMixin):
         self.choice, self._shares_choice = selector.choice, True
 
     def build(self, input_shape: Any) -> None:
+        self._kernel_shape = None if self.channel_axes is None else tuple(input_shape)
         if self.choice.is_open and self.channel_axes is None:
             self.mixture_variance = self.add_statistic(name="mixture_variance", shape=(), initializer="zeros")
         self.choice.build(self)
@@ -116,10 +117,11 @@ class BitSelectorMixin(KerasMixin):
             chosen = initializer if self._start_values is None else start
             return add(name=name + suffix, shape=shape, initializer=chosen)
 
-        return quantizer.build(add_weight, channel_axes=self.channel_axes)
+        return quantizer.build(add_weight, channel_axes=self.channel_axes, shape=self._kernel_shape)
 
     def _fitted(self, quantizer, values):
-        return quantizer.initial_state(values) if len(self.quantizers) == 1 else quantizer.fitted_state(values)
+        fit = quantizer.initial_state if len(self.quantizers) == 1 else quantizer.fitted_state
+        return fit(values, channel_axes=self.channel_axes)
 
     def call(self, inputs: Tensor, training: bool | None = None, separate: bool = False) -> Any:
         """Returns the mixture of the candidates or, if `separate`, a tuple of all candidates."""
@@ -199,7 +201,10 @@ class BitSelectorMixin(KerasMixin):
         """
         values = np.asarray(values, np.float32)
         for candidate, state in self._distinct_states():
-            fitted = candidate.least_squares_state(values) if least_squares else self._fitted(candidate, values)
+            if least_squares:
+                fitted = candidate.least_squares_state(values, channel_axes=self.channel_axes)
+            else:
+                fitted = self._fitted(candidate, values)
             for name, value in fitted.items():
                 state[name].assign(value)
             if "seen" in state:
@@ -222,6 +227,19 @@ class BitSelectorMixin(KerasMixin):
                 "once the bits are fixed. Call `tfmp.fix` first."
             )
         return self.quantizers[0].codes(inputs, self._states[0], channel_axes=self.channel_axes)
+
+    def load_own_variables(self, store: Mapping[str, Any]) -> None:
+        """Loads the variables; the one step of a kernel that version 0.1.0 saved becomes the step of every channel."""
+        current: dict[str, Any] = {}
+        self.save_own_variables(current)
+        shapes = {name: np.shape(value) for name, value in current.items()}
+        values = {name: np.asarray(store[name]) for name in store.keys()}  # noqa: SIM118 (a store of Keras is no mapping)
+        super().load_own_variables(
+            {
+                name: np.broadcast_to(value, shapes.get(name, ())) if value.ndim == 0 else value
+                for name, value in values.items()
+            }
+        )
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape

@@ -1,6 +1,7 @@
 """Body of the mixed-precision layers, and the separate kernels of their candidates."""
 
 import zlib
+from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -8,7 +9,13 @@ import tensorflow as tf
 from tfmp.annotations import KerasLayer, KerasMixin, Tensor
 from tfmp.checks import check_flag, check_integer
 from tfmp.mixins.plain_arguments import document_plain_arguments
-from tfmp.search.search_settings import SearchSettings, document_settings, shows_settings
+from tfmp.search.search_settings import (
+    SearchSettings,
+    document_settings,
+    read_config,
+    saved_quantizer,
+    shows_settings,
+)
 
 
 class MixedPrecisionMixin(KerasMixin):
@@ -40,8 +47,8 @@ class MixedPrecisionMixin(KerasMixin):
         super().__init__(*args, **kwargs)
         check_flag("signed_input", settings.signed_input)
         self.num_calls = check_integer("num_calls", num_calls, at_least=1)
-        for name, value in settings.config().items():
-            setattr(self, name, value)
+        for name in settings.names():
+            setattr(self, name, getattr(settings, name))
         options = {"relaxation": settings.relaxation, "shared_range": settings.shared_range}
         weight_quantizer, activation_quantizer = settings.quantizer_pair
         self.weight_selector: Any = None
@@ -160,7 +167,12 @@ class MixedPrecisionMixin(KerasMixin):
 
     def get_config(self) -> dict[str, Any]:
         settings = {name: getattr(self, name) for name in SearchSettings.names()}
+        settings["quantizer"] = saved_quantizer(self.quantizer)
         return {**super().get_config(), **settings, "num_calls": self.num_calls}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Any:
+        return super().from_config(read_config(config))
 
 
 def _probabilities(selector):

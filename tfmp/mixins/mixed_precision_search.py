@@ -15,7 +15,7 @@ from tfmp.graph import Graph
 from tfmp.mixins.alternation import Alternation
 from tfmp.mixins.bit_search import BitSearch
 from tfmp.mixins.search_backup import SearchBackup
-from tfmp.mixins.search_identity import search_identity
+from tfmp.mixins.search_identity import search_identity, with_quantizer_options
 from tfmp.search.budget import Budget
 from tfmp.search.lagrangian import Multiplier
 
@@ -149,6 +149,7 @@ class MixedPrecisionSearchMixin(KerasMixin):
             identity=self._run_identity,
             epochs=(self.params or {}).get("epochs"),
             others=() if self.params else _OF_FIT,
+            upgrade=with_quantizer_options,
         )
         if loaded is None:
             self._run_identity = self._identity()  # as it is now, not as a removed backup started

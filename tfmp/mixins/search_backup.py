@@ -103,7 +103,7 @@ class SearchBackup:
         kept = names[names.index(os.path.basename(final)) :][:_KEPT_EPOCHS]
         self._remove(keep=kept)
 
-    def load(self, shapes, *, identity, epochs=None, others=()):
+    def load(self, shapes, *, identity, epochs=None, others=(), upgrade=dict):
         """Returns `(epoch, variables, state)` of the last complete epoch, or None if there is none.
 
         If that epoch is damaged, the one before is used, with a warning. The folder is then locked for this process
@@ -114,6 +114,7 @@ class SearchBackup:
             identity: As in `save`.
             epochs: Total number of epochs of the search; None for any number.
             others: Names in the backup's identity that are not compared if `identity` lacks them.
+            upgrade: Function of the backup's identity that returns it as this version writes it.
 
         Raises:
             ValueError: If the backup belongs to another search (the message names the difference) or has more epochs
@@ -123,12 +124,12 @@ class SearchBackup:
         self._check_folder(shapes)
         self._lock()
         try:
-            return self._load(shapes, identity, epochs, others)
+            return self._load(shapes, identity, epochs, others, upgrade)
         except BaseException:
             self.release()
             raise
 
-    def _load(self, shapes, identity, epochs, others):
+    def _load(self, shapes, identity, epochs, others, upgrade):
         names, damaged, content = self.epochs(), [], None
         for name in names:
             try:
@@ -141,7 +142,7 @@ class SearchBackup:
         if content is None:
             return self._refuse(f"{'; '.join(damaged)}. No epoch of the backup in {self.folder!r} is intact")
         wanted = json.loads(json.dumps(identity))
-        recorded = content["identity"]
+        recorded = upgrade(content["identity"])
         if "model" in recorded:
             recorded = {**recorded, "model": compared_settings(recorded["model"])}
         text = difference_text(recorded, wanted, others)

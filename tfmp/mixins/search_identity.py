@@ -1,8 +1,10 @@
 """Identifies a search, so that only the same search resumes a backup."""
 
 import weakref
+from collections.abc import Mapping
 from typing import Any
 
+from tfmp import quantizers
 from tfmp.files.run_identity import array_digest, described, version
 from tfmp.graph.graph_identity import graph_identity
 
@@ -52,6 +54,24 @@ def search_identity(callback, search, data, backup):
         if parameters and search.temperature[0] != search.temperature[1]:
             identity["epochs"] = parameters.get("epochs")
     return identity
+
+
+def with_quantizer_options(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the identity in a backup, in which version 0.1.0 did not name every option of the quantizers."""
+    model = identity.get("model")
+    if not isinstance(model, Mapping) or not isinstance(layers := model.get("layers"), Mapping):
+        return dict(identity)
+    named = {name: _with_options(config) for name, config in layers.items()}
+    return {**identity, "model": {**model, "layers": named}}
+
+
+def _with_options(config):
+    quantizer = config.get("quantizer") if isinstance(config, Mapping) else None
+    names = [quantizer] if isinstance(quantizer, str) else quantizer
+    if not isinstance(names, list) or not all(isinstance(name, str) and quantizers.is_known(name) for name in names):
+        return config
+    saved = [quantizers.saved_name(quantizers.read_saved_name(name)) for name in names]
+    return {**config, "quantizer": saved[0] if isinstance(quantizer, str) else saved}
 
 
 def _costs(penalties):

@@ -1,5 +1,6 @@
 """Quantizers map tensors to low-bit integers."""
 
+import dataclasses
 from typing import Any
 
 from tfmp.checks import check_instance
@@ -31,7 +32,9 @@ __all__ = [
     "is_known",
     "name_of",
     "names",
+    "read_saved_name",
     "register",
+    "saved_name",
 ]
 
 
@@ -80,6 +83,29 @@ def name_of(quantizer: QuantizerLike) -> str:
     return written_name(_REGISTRY.name_of(family), options)
 
 
+def saved_name(quantizer: QuantizerLike) -> str:
+    """Returns the name for a configuration that is saved: `name_of`, with every option that version 0.1.0 did not have.
+
+    Example:
+        >>> tfmp.quantizers.saved_name("lsq")
+        "lsq(granularity='channel')"
+    """
+    family, options = _found(quantizer)
+    defaults = {field.name: field.default for field in dataclasses.fields(family)}
+    return written_name(family.name, {**{name: defaults[name] for name in family.legacy_options}, **options})
+
+
+def read_saved_name(name: str) -> str:
+    """Returns the `name_of` a quantizer in a saved configuration; version 0.1.0 named no option that it did not have.
+
+    Example:
+        >>> tfmp.quantizers.read_saved_name("lsq")
+        "lsq(granularity='tensor')"
+    """
+    family, _ = _found(name)
+    return name_of(written_name(family.name, {**family.legacy_options, **read_name(name)[1]}))
+
+
 def family(quantizer: QuantizerLike) -> type[Quantizer]:
     """Returns the class of a quantizer; argument and errors as of `name_of`."""
     return _found(quantizer)[0]
@@ -105,6 +131,10 @@ def _found(quantizer: QuantizerLike) -> tuple[type[Quantizer], dict[str, Any]]:
     if isinstance(quantizer, Quantizer):
         return type(quantizer), options_of(quantizer)
     if isinstance(quantizer, str):
-        name, options = read_name(quantizer)
-        return _REGISTRY.get(name if name in names() else quantizer), options
+        name, given = read_name(quantizer)
+        family = _REGISTRY.get(name if name in names() else quantizer)
+        defaults = {field.name: field.default for field in dataclasses.fields(family)}
+        return family, {
+            name: value for name, value in given.items() if value != defaults.get(name, dataclasses.MISSING)
+        }
     return _REGISTRY.get(quantizer), {}

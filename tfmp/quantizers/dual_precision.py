@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 import tensorflow as tf
 
 from tfmp import ops
+from tfmp.quantizers.channels import axes_of_step
 from tfmp.quantizers.least_squares import gaussian_step
 from tfmp.quantizers.quantizer import Quantizer
 
@@ -77,8 +78,7 @@ class DualPrecision(Quantizer):
         widest: Self | None = None,
         channel_axes: Sequence[int] | None = None,
     ) -> ops.UniformGrid:
-        kept = {axis % x.shape.rank for axis in channel_axes or ()}
-        axes = [axis for axis in range(x.shape.rank) if axis not in kept]
+        axes = axes_of_step(x.shape.rank, channel_axes)
         mean = tf.maximum(tf.stop_gradient(tf.reduce_mean(tf.abs(x), axis=axes, keepdims=True)), 1e-12)
         if self.bits == 1:
             return ops.UniformGrid(2 * mean, self.low, self.high, self.offset, clip_gradient=False)

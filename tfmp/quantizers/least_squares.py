@@ -2,10 +2,13 @@
 
 import functools
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import optimize, special
+
+from tfmp.quantizers.channels import shape_of_step
 
 
 @functools.cache
@@ -69,6 +72,62 @@ def data_step(values: ArrayLike, low: int, high: int, offset: float = 0.0) -> fl
     bounds = steps[max(best - 1, 0)], steps[min(best + 1, _NUM_STEPS - 1)]
     result = optimize.minimize_scalar(error, bounds=bounds, method="bounded", options={"xatol": 1e-4 * bounds[1]})
     return float(result.x if result.fun <= error(steps[best]) else steps[best])
+
+
+_MAX_TRIED_VALUES = 2**19
+_NUM_TRIES = (32, 800)  # the error of few values has many narrow minima
+_COARSEST = 1.5  # of the step that clips nothing: few values may all lie near levels of a step above it
+_NUM_REFINEMENTS = 2
+_MIN_ROWS = 256
+
+
+def channel_steps(
+    values: ArrayLike, channel_axes: Sequence[int], low: int, high: int, offset: float = 0.0
+) -> np.ndarray:
+    """Returns, for each channel, the step with which the levels `(k + offset) * step` best fit its values.
+
+    Tries the codes of a geometric series of steps, for all channels at once, on a sample of a large kernel. From the
+    best of them, alternates between the step of least squared error for some codes and the codes of this step, which
+    never increases the error.
+
+    Args:
+        values: Array with the channels.
+        channel_axes: Negative axes of the channels.
+        low: Smallest k, below zero.
+        high: Largest k.
+        offset: 0 for mid-tread levels, 1/2 for mid-rise ones.
+
+    Returns:
+        Array of float32 that broadcasts to the values; 0 for a channel of zeros.
+    """
+    values = np.asarray(values, np.float32)
+    shape = shape_of_step(values.shape, channel_axes)
+    values = np.moveaxis(values, channel_axes, range(-len(channel_axes), 0)).reshape(-1, math.prod(shape))
+    largest = np.abs(values).max(axis=0, initial=0.0)
+    narrow = min(side for side in (abs(low + offset), abs(high + offset)) if side > 0)
+    limit = np.where(largest > 0, largest, np.float32(1)) / np.float32(narrow)
+    num_rows = max(_MIN_ROWS, _MAX_VALUES // values.shape[1])
+    sample = values if len(values) <= num_rows else np.random.default_rng(0).permutation(values)[:num_rows]
+
+    def levels(values, steps):
+        return np.clip(np.rint(values / steps - np.float32(offset)), low, high) + np.float32(offset)
+
+    def fitted(values, steps):
+        """Returns the step of least squared error for the codes of some steps, and by how much it reduces the error."""
+        found = levels(values, steps)
+        product, power = (values * found).sum(axis=0), np.square(found).sum(axis=0)
+        fits = (product > 0) & (power > 0)
+        gain = np.where(fits, np.square(product) / np.where(fits, power, 1), 0)
+        return np.divide(product, power, out=steps.copy(), where=fits), gain
+
+    best, most = limit, np.full(limit.shape, -1.0)
+    num_tries = int(np.clip(_MAX_TRIED_VALUES // max(1, sample.size), *_NUM_TRIES))
+    for share in np.geomspace(_FINEST, _COARSEST, num_tries, dtype=np.float32):
+        steps, gain = fitted(sample, share * limit)
+        best, most = np.where(gain > most, steps, best), np.maximum(gain, most)
+    for _ in range(_NUM_REFINEMENTS):
+        best, _ = fitted(values, best)
+    return np.where(largest > 0, best, 0.0).reshape(shape)
 
 
 def _expected_error(levels, half):

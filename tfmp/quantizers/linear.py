@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 import tensorflow as tf
 
 from tfmp import ops
+from tfmp.quantizers.channels import axes_of_step, check_granularity
 from tfmp.quantizers.quantizer import Quantizer
 
 
@@ -16,28 +17,35 @@ class Linear(Quantizer):
 
     q(x) = step * round(x / step),  step = max|x| / (2**(b-1) - 1): 2**b - 1 levels, the same on both sides of zero.
 
-    Kernels have one step per output channel, activations one step for the whole batch. It needs no training and is
-    good at 8 bits. At few bits, outliers leave most levels unused; use `LSQ` there.
+    It needs no training and is good at 8 bits. At few bits, outliers leave most levels unused; use `LSQ` there.
 
     Args:
         bits: Integer from 2 to 8, sign included. One bit would have only the level zero.
         signed: False for tensors that cannot be negative: levels 0 to 2**b - 1.
+        granularity: `"channel"` for one step per output channel of a kernel, `"tensor"` for one per kernel.
+            Activations have one step for the whole batch.
 
     State: none; if another library measured `largest`, it replaces the maximum of `x`.
 
     Gradient: identity; the step is a constant.
 
     Raises:
-        ValueError: If `bits` is not an integer from 2 to 8.
+        ValueError: If `bits` is not an integer from 2 to 8, or `granularity` is unknown.
 
     Example:
         >>> Linear(bits=8).format
         CodeFormat(bits=8, low=-127, high=127)
     """
 
+    granularity: str = "channel"
+
     name: ClassVar[str] = "linear"
     min_bits: ClassVar[int] = 2
     range_of_every_batch: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_granularity(self.granularity, f"Quantizer `{self.name}`")
 
     @property
     def low(self) -> int:
@@ -51,14 +59,13 @@ class Linear(Quantizer):
         widest: Self | None = None,
         channel_axes: Sequence[int] | None = None,
     ) -> ops.UniformGrid:
-        largest = state["largest"] if "largest" in state else _largest(x, channel_axes)
+        largest = state["largest"] if "largest" in state else self._largest(x, channel_axes)
         step = tf.stop_gradient(tf.maximum(largest / self.high, 1e-12))
         return ops.UniformGrid(step, self.low, self.high, clip_gradient=False)
 
-
-def _largest(x, channel_axes):
-    if channel_axes is None:
-        return ops.maximum_over_replicas(tf.reduce_max(tf.abs(tf.stop_gradient(x))))
-    kept = {axis % x.shape.rank for axis in channel_axes}
-    axes = [axis for axis in range(x.shape.rank) if axis not in kept]
-    return tf.reduce_max(tf.abs(x), axis=axes, keepdims=True)
+    def _largest(self, x, channel_axes):
+        if channel_axes is None:
+            return ops.maximum_over_replicas(tf.reduce_max(tf.abs(tf.stop_gradient(x))))
+        if self.granularity == "tensor":
+            return tf.reduce_max(tf.abs(x))
+        return tf.reduce_max(tf.abs(x), axis=axes_of_step(x.shape.rank, channel_axes), keepdims=True)

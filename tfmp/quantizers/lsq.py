@@ -10,10 +10,12 @@ import tensorflow as tf
 from numpy.typing import ArrayLike
 
 from tfmp import ops
-from tfmp.quantizers.least_squares import data_step, gaussian_step
+from tfmp.quantizers.channels import axes_of_step, check_granularity, shape_of_step
+from tfmp.quantizers.least_squares import channel_steps, data_step, gaussian_step
 from tfmp.quantizers.quantizer import Quantizer
 
 _SMALLEST_STEP = 1e-8
+_SMALLEST_SHARE = 1e-3  # of the mean step of the channels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,26 +31,38 @@ class LSQ(Quantizer):
     Args:
         bits: Integer from 1 to 8, sign included.
         signed: False for tensors that cannot be negative.
+        granularity: `"channel"` for one step per output channel of a kernel, `"tensor"` for one per kernel, as in the
+            paper. Activations have one step.
 
     State:
-        step: Scalar, trainable, in units of `x`. If several bits share it, it is the step of the widest; the steps of
-            the others are fixed ratios of it, those of least-squares steps for a Gaussian.
+        step: Scalar, or an array that broadcasts to the kernel, trainable, in units of `x`. If several bits share it,
+            it is the step of the widest; the steps of the others are fixed ratios of it, those of least-squares steps
+            for a Gaussian.
         seen: Activations only: 1 once a batch or calibration data set the step, else 0. Weights set it when built.
 
     Gradient: identity inside the clipping range, zero outside. For `step`, that of the paper times 1 / sqrt(N * high),
-    with N the number of weights, or of values of one sample.
+    with N the number of weights that have the step, or of values of one sample.
 
     Raises:
-        ValueError: If `bits` is not an integer from 1 to 8.
+        ValueError: If `bits` is not an integer from 1 to 8, or `granularity` is unknown.
 
     Example:
         >>> LSQ(bits=2).format
         CodeFormat(bits=2, low=-2, high=1)
+        >>> LSQ(bits=2, granularity="tensor").full_name
+        "lsq(granularity='tensor')"
 
     Reference: Esser et al., 2020, https://arxiv.org/abs/1902.08153
     """
 
+    granularity: str = "channel"
+
     name: ClassVar[str] = "lsq"
+    legacy_options: ClassVar[Mapping[str, Any]] = {"granularity": "tensor"}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_granularity(self.granularity, f"Quantizer `{self.name}`")
 
     @property
     def low(self) -> int:
@@ -64,20 +78,27 @@ class LSQ(Quantizer):
         step = gaussian_step(self.low, self.high, self.offset, half=not self.signed)
         return step / 2 if self.offset else step
 
-    def build(self, add_weight: Callable[..., Any], *, channel_axes: Sequence[int] | None = None) -> dict[str, Any]:
-        start = self.unit_step
-        state = {
-            "step": add_weight(
-                name="step", shape=(), initializer=lambda shape, dtype=None, **_: tf.constant(start), trainable=True
-            )
-        }
+    def build(
+        self,
+        add_weight: Callable[..., Any],
+        *,
+        channel_axes: Sequence[int] | None = None,
+        shape: Sequence[int] | None = None,
+    ) -> dict[str, Any]:
+        def start(shape, dtype=None, **_):
+            return tf.fill(shape, tf.constant(self.unit_step))
+
+        step_shape = () if shape is None else shape_of_step(shape, self._axes_of_steps(channel_axes))
+        state = {"step": add_weight(name="step", shape=step_shape, initializer=start, trainable=True)}
         if channel_axes is None:
             state["seen"] = add_weight(name="seen", shape=(), initializer="zeros", trainable=False)
         return state
 
-    def initial_state(self, values: ArrayLike) -> dict[str, Any]:
-        """Returns the paper's initial step, 2 E|x| / sqrt(high)."""
-        magnitude = float(np.mean(np.abs(values), dtype=np.float64))
+    def initial_state(self, values: ArrayLike, *, channel_axes: Sequence[int] | None = None) -> dict[str, Any]:
+        """Returns the paper's initial step, 2 E|x| / sqrt(high), or the steps of least squared error of channels."""
+        if self._axes_of_steps(channel_axes) is not None:
+            return self.least_squares_state(values, channel_axes=channel_axes)
+        magnitude = np.mean(np.abs(values), dtype=np.float64)
         return self._start(2 * magnitude / math.sqrt(max(self.high, 1)))
 
     def observe(self, x: tf.Tensor, state: Mapping[str, Any]) -> None:
@@ -96,23 +117,43 @@ class LSQ(Quantizer):
         state["step"].assign(step)
         state["seen"].assign(seen)
 
-    def fitted_state(self, values: ArrayLike) -> dict[str, Any]:
+    def fitted_state(self, values: ArrayLike, *, channel_axes: Sequence[int] | None = None) -> dict[str, Any]:
         """Returns the least-squares step for a Gaussian with the power of the data."""
         values = np.asarray(values, np.float64)
         if not self.signed:
             values = values[values > 0]
-        return self._start(math.sqrt(np.mean(np.square(values))) * self.unit_step if values.size else 0.0)
+        axes = self._axes_of_steps(channel_axes)
+        spanned = None if axes is None else axes_of_step(values.ndim, axes)
+        power = np.mean(np.square(values), axis=spanned, keepdims=axes is not None) if values.size else 0.0
+        return self._start(np.sqrt(power) * self.unit_step)
 
-    def least_squares_state(self, values: ArrayLike) -> dict[str, Any]:
-        step = data_step(values, self.low, self.high, self.offset)
+    def least_squares_state(self, values: ArrayLike, *, channel_axes: Sequence[int] | None = None) -> dict[str, Any]:
+        axes = self._axes_of_steps(channel_axes)
+        step: Any
+        if axes is None:
+            step = data_step(values, self.low, self.high, self.offset)
+        else:
+            step = channel_steps(values, axes, self.low, self.high, self.offset)
         return self._start(step / 2 if self.offset else step)
 
-    def _start(self, step):
-        """Returns a state with this step; if all data are zero, with the step for unit variance."""
-        return {"step": np.float32(max(step, _SMALLEST_STEP) if step > 0 else self.unit_step)}
+    def _axes_of_steps(self, channel_axes):
+        return channel_axes if self.granularity == "channel" else None
+
+    def _start(self, steps):
+        """Returns a state with these steps.
+
+        A channel of zeros gets the mean of the others, or the step for unit variance. A step far below the others would
+        leave no room for a channel that is almost zero.
+        """
+        steps = np.asarray(steps)
+        reached = steps[steps > 0]
+        typical = reached.mean() if reached.size else self.unit_step
+        lowest = max(_SMALLEST_STEP, _SMALLEST_SHARE * typical) if steps.ndim else _SMALLEST_STEP
+        return {"step": np.where(steps > 0, np.maximum(steps, lowest), typical).astype(np.float32)[()]}
 
     def convert_state(self, state: Mapping[str, Any], widest: Self) -> dict[str, Any]:
-        return {**state, "step": np.float32(state["step"] * (self.unit_step / widest.unit_step))}
+        step = np.asarray(state["step"]) * (self.unit_step / widest.unit_step)
+        return {**state, "step": step.astype(np.float32)}
 
     def grid(
         self,
@@ -126,7 +167,8 @@ class LSQ(Quantizer):
         if widest is not None:
             step *= self.unit_step / widest.unit_step
         sizes = x.shape if channel_axes is not None else x.shape[1:]
-        num_values = max(1, math.prod(size for size in sizes if size is not None))
+        num_steps = step.shape.num_elements()
+        num_values = max(1, math.prod(size for size in sizes if size is not None) // num_steps)
         step = ops.scale_gradient(step, 1 / math.sqrt(num_values * max(self.high, 1)))
         step = _positive(step)
         return ops.UniformGrid(2 * step if self.offset else step, self.low, self.high, self.offset)

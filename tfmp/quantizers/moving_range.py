@@ -49,14 +49,20 @@ class MovingRange(Quantizer):
     def low(self) -> int:
         return -(2 ** (self.bits - 1)) if self.signed else 0
 
-    def build(self, add_weight: Callable[..., Any], *, channel_axes: Sequence[int] | None = None) -> dict[str, Any]:
+    def build(
+        self,
+        add_weight: Callable[..., Any],
+        *,
+        channel_axes: Sequence[int] | None = None,
+        shape: Sequence[int] | None = None,
+    ) -> dict[str, Any]:
         return {
             "minimum": add_weight(name="minimum", shape=(), initializer="zeros", trainable=False),
             "maximum": add_weight(name="maximum", shape=(), initializer="ones", trainable=False),
             "seen": add_weight(name="seen", shape=(), initializer="zeros", trainable=False),
         }
 
-    def initial_state(self, values: ArrayLike) -> dict[str, Any]:
+    def initial_state(self, values: ArrayLike, *, channel_axes: Sequence[int] | None = None) -> dict[str, Any]:
         return {
             "minimum": np.float32(min(np.min(values), 0.0) if self.signed else 0.0),
             "maximum": np.float32(max(np.max(values), 0.0)),

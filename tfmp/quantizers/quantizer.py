@@ -82,6 +82,8 @@ class Quantizer(abc.ABC):
         range_of_every_batch: True if an activation gets another range in every batch, where a file has one.
         range_of_tensor: True if the range of an activation follows from the tensor alone, so that all layers that read
             it with equal bits have one range.
+        legacy_options: Options that version 0.1.0 did not have, with the values of its behaviour. Configurations saved
+            by later versions always name them, see `tfmp.quantizers.saved_name`.
 
     Raises:
         ValueError: If `bits` is out of range.
@@ -96,6 +98,7 @@ class Quantizer(abc.ABC):
     takes_signed_input: ClassVar[bool] = True
     range_of_every_batch: ClassVar[bool] = False
     range_of_tensor: ClassVar[bool] = False
+    legacy_options: ClassVar[Mapping[str, Any]] = {}
 
     def __post_init__(self) -> None:
         where = f"Quantizer `{self.name}`"
@@ -129,29 +132,41 @@ class Quantizer(abc.ABC):
             return CodeFormat(self.bits, 2 * self.low + 1, 2 * self.high + 1)
         return CodeFormat(self.bits, self.low, self.high)
 
-    def build(self, add_weight: Callable[..., Any], *, channel_axes: Sequence[int] | None = None) -> dict[str, Any]:
+    def build(
+        self,
+        add_weight: Callable[..., Any],
+        *,
+        channel_axes: Sequence[int] | None = None,
+        shape: Sequence[int] | None = None,
+    ) -> dict[str, Any]:
         """Creates the state.
 
         Args:
             add_weight: Function of `name`, `shape`, `initializer` and `trainable` that returns a variable.
             channel_axes: Negative axes of the output channels of a kernel, None for an activation.
+            shape: The shape of a kernel, None for an activation.
 
         Returns:
             Variables by name; empty for quantizers without state.
         """
         return {}
 
-    def initial_state(self, values: ArrayLike) -> dict[str, Any]:
-        """Returns initial values of the state for the given data (weights, or a sample of the activations)."""
+    def initial_state(self, values: ArrayLike, *, channel_axes: Sequence[int] | None = None) -> dict[str, Any]:
+        """Returns initial values of the state for the given data: a kernel, or a sample of the activations.
+
+        Args:
+            values: The data.
+            channel_axes: As in `build`.
+        """
         return {}
 
-    def fitted_state(self, values: ArrayLike) -> dict[str, Any]:
+    def fitted_state(self, values: ArrayLike, *, channel_axes: Sequence[int] | None = None) -> dict[str, Any]:
         """Returns values of a state that several bits share, for this quantizer as the widest."""
-        return self.initial_state(values)
+        return self.initial_state(values, channel_axes=channel_axes)
 
-    def least_squares_state(self, values: ArrayLike) -> dict[str, Any]:
+    def least_squares_state(self, values: ArrayLike, *, channel_axes: Sequence[int] | None = None) -> dict[str, Any]:
         """Returns values of the state with the least squared error on the given data, for use without training."""
-        return self.initial_state(values)
+        return self.initial_state(values, channel_axes=channel_axes)
 
     def convert_state(self, state: Mapping[str, Any], widest: Self) -> dict[str, Any]:
         """Returns values of a separate state, converted from a state shared with the quantizer `widest`."""

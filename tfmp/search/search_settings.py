@@ -4,7 +4,7 @@ import dataclasses
 import inspect
 import re
 import textwrap
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from tfmp import quantizers
@@ -22,8 +22,9 @@ class SearchSettings:
     Args:
         weight_bits: Candidates for the kernel, an integer or several; None leaves it in floating point.
         activation_bits: Candidates for the layer's input; None leaves it in floating point.
-        quantizer: A quantizer, or a pair (weights, activations): a name of `tfmp.quantizers.names()`, a subclass of
-            `tfmp.quantizers.Quantizer` or an instance, whose bits and sign do not count.
+        quantizer: A quantizer, or a pair (weights, activations): a name of `tfmp.quantizers.names()`, with options if
+            it has any, such as `"lsq(granularity='tensor')"`; a subclass of `tfmp.quantizers.Quantizer`; or an
+            instance, whose bits and sign do not count.
         signed_input: True if the input can be negative. False if it cannot, as after a ReLU: it is clipped at 0. None
             derives it from the model; a layer needs True or False.
         relaxation: `"softmax"` (EdMIPS), `"annealed"` or `"gumbel"`.
@@ -93,8 +94,8 @@ class SearchSettings:
         return tuple(field.name for field in dataclasses.fields(cls))
 
     def config(self) -> dict[str, Any]:
-        """The settings by name, as configurations of layers hold them."""
-        return {name: getattr(self, name) for name in self.names()}
+        """The settings by name, as configurations of layers hold them; `read_config` reads them."""
+        return {**{name: getattr(self, name) for name in self.names()}, "quantizer": saved_quantizer(self.quantizer)}
 
     @classmethod
     def taken_from(cls, arguments: dict[str, Any]) -> tuple["SearchSettings", dict[str, Any]]:
@@ -164,6 +165,23 @@ def check_bits(bits: Any, name: str, quantizer: QuantizerLike, signed: bool) -> 
     if len(set(candidates)) != len(candidates):
         raise ValueError(f"`{name}` must be different bit-widths. Received: {bits!r}")
     return tuple(quantizers.get(quantizer, bits=each, signed=signed) for each in sorted(candidates))
+
+
+def saved_quantizer(quantizer: QuantizerLike | Sequence[QuantizerLike]) -> str | tuple[str, ...]:
+    """Returns the name of a quantizer, or the names of a pair, as a saved configuration holds it."""
+    if isinstance(quantizer, list | tuple):
+        return tuple(map(quantizers.saved_name, quantizer))
+    one: Any = quantizer
+    return quantizers.saved_name(one)
+
+
+def read_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the arguments of a constructor from a saved configuration, which may be of version 0.1.0."""
+    if "quantizer" not in config:
+        return dict(config)
+    saved = config["quantizer"]
+    read = quantizers.read_saved_name
+    return {**config, "quantizer": tuple(map(read, saved)) if isinstance(saved, list | tuple) else read(saved)}
 
 
 def quantizer_pair(quantizer: QuantizerLike | Sequence[QuantizerLike]) -> tuple[str, str]:

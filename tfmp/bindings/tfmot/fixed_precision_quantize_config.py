@@ -6,6 +6,7 @@ from tfmp.bindings.keras2.selecting_layer import register
 from tfmp.bindings.tfmot.mixed_precision_quantize_config import MixedPrecisionQuantizeConfig
 from tfmp.checks import check_integer
 from tfmp.quantizers import QuantizerLike
+from tfmp.search.search_settings import saved_quantizer
 
 
 @register
@@ -45,7 +46,7 @@ class FixedPrecisionQuantizeConfig(MixedPrecisionQuantizeConfig):
         return {
             "weight_bits": None if self.weight_bits is None else self.weight_bits[0],
             "activation_bits": None if self.activation_bits is None else self.activation_bits[0],
-            "quantizer": self.settings.quantizer,
+            "quantizer": saved_quantizer(self.settings.quantizer),
             "signed_input": self.settings.signed_input,
         }
 

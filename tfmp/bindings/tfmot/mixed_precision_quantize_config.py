@@ -1,6 +1,6 @@
 """TFMOT `QuantizeConfig` of a layer with searched bits."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tensorflow_model_optimization.quantization.keras import QuantizeConfig
@@ -8,7 +8,7 @@ from tensorflow_model_optimization.quantization.keras import QuantizeConfig
 from tfmp.annotations import KerasLayer
 from tfmp.bindings.keras2.selecting_layer import register
 from tfmp.bindings.tfmot.selecting_quantizer import SelectingQuantizer
-from tfmp.search.search_settings import SearchSettings, document_settings
+from tfmp.search.search_settings import SearchSettings, document_settings, read_config
 
 
 @register
@@ -78,6 +78,10 @@ class MixedPrecisionQuantizeConfig(QuantizeConfig):
 
     def get_config(self) -> dict[str, Any]:
         return {name: value for name, value in self.settings.config().items() if name != "coupled"}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> "MixedPrecisionQuantizeConfig":
+        return cls(**read_config(config))
 
 
 document_settings(MixedPrecisionQuantizeConfig, omit=["coupled"])
