@@ -4,20 +4,22 @@
     python -m recipes.float_networks --methods=resnet8
 
 Trains on all 50,000 images of CIFAR-10, with flips and crops. A killed run resumes after its last complete
-epoch. The weights of a finished run are beside its JSON, in `recipes/results/float_networks/`.
+epoch. The weights of a finished run, an array for each variable, are beside its JSON, in
+`recipes/results/float_networks/`.
 
     from recipes import float_networks
     model = float_networks.load("mobilenet_v1")
 """
 
 import json
-import os
 
 import keras
+import numpy as np
 
 import tfmp
 from recipes import classifier, experiment
 from recipes.datasets.augmented_images import EpochSeed
+from tfmp.files.atomic_file import replacement
 
 _FOLDER = experiment.RESULTS / "float_networks"
 
@@ -50,7 +52,9 @@ def load(name, *, seed=0, folder=_FOLDER) -> keras.Model:
             f"There is no {record}. Run `python -m recipes.float_networks --methods={name} --seeds={seed}` first."
         )
     model = _build(json.loads(record.read_text())["config"])
-    model.load_weights(_weights_path(record))
+    with np.load(_weights_path(record)) as weights:
+        for variable in model.variables:
+            variable.assign(weights[variable.path])
     return model
 
 
@@ -60,7 +64,8 @@ def train(run):
     config = run.config
     model = _build(config)
     data, (_, test) = classifier.datasets(config, run.seed)
-    classifier.compile_model(model, classifier.sgd(config["learning_rate"], config["epochs"], len(data)))
+    rate = learning_rate(config, len(data))
+    classifier.compile_model(model, keras.optimizers.SGD(rate, momentum=0.9, nesterov=True))
     run.backup_dir.parent.mkdir(parents=True, exist_ok=True)
     backup = keras.callbacks.BackupAndRestore(str(run.backup_dir), delete_checkpoint=False)
     log = keras.callbacks.CSVLogger(f"{run.backup_dir}.csv", append=True)
@@ -69,9 +74,9 @@ def train(run):
     accuracy = classifier.accuracy(model, test)
     path = _weights_path(run.path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f"{run.name}-seed{run.seed}.tmp.weights.h5")
-    model.save_weights(beside)
-    os.replace(beside, path)
+    weights = {variable.path: variable.numpy() for variable in model.variables}
+    with replacement(path, overwrite=True, suffix=".npz") as beside:
+        np.savez_compressed(beside, **weights)
     return {
         "accuracy": accuracy,
         "num_parameters": model.count_params(),
@@ -80,13 +85,19 @@ def train(run):
     }
 
 
+def learning_rate(config, steps_per_epoch):
+    """A learning rate that falls to zero in every cycle (Loshchilov and Hutter, 2017, eq. 5)."""
+    steps = config["epochs"] * steps_per_epoch // config["cycles"]
+    return keras.optimizers.schedules.CosineDecayRestarts(config["learning_rate"], steps, t_mul=1.0)
+
+
 def _build(config):
     build = tfmp.networks.get(config["network"])
     return build(keras, image_size=32, num_classes=10, width=config["width"])
 
 
 def _weights_path(record):
-    return record.with_suffix(".weights.h5")
+    return record.with_suffix(".npz")
 
 
 METHODS = {"train": train}
