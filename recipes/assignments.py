@@ -41,26 +41,23 @@ def equivalent_bits(search_model, bits):
 def assignment_of(run, search_model, x_train):
     """The bits that the setting `assignment` says, as lists.
 
-    It is `"uniform"`; `"random"`, `"sensitivity"` (the knapsack) or `"greedy"`, at the BitOps of the uniform network;
-    the name of a run that found bits with these settings; or patterns of layer names with their bits, of which the last
-    that fits counts.
+    It is the name of a baseline (`tfmp.assign.baseline_names()`) at the BitOps of the uniform network, with scores of
+    256 images; the name of a run that found bits with these settings; or patterns of layer names with their bits, of
+    which the last that fits counts.
     """
     assignment = run.config["assignment"]
-    if assignment == "uniform":
-        assignment = {"*": list(run.config["uniform_bits"])}
     if isinstance(assignment, dict):
         names = list(tfmp.discretize(search_model))
         fitting = {name: [b for pattern, b in assignment.items() if fnmatch.fnmatch(name, pattern)] for name in names}
         if unnamed := [name for name, found in fitting.items() if not found]:
             raise ValueError(f"No pattern of `assignment` fits {', '.join(unnamed)}. Received: {list(assignment)}")
         return {name: found[-1] for name, found in fitting.items()}
-    if assignment == "random":
-        found = tfmp.assign.at_random(search_model, budget_of(run.config), seed=run.config["draw"])
-    elif assignment in ("sensitivity", "greedy"):
-        method = "knapsack" if assignment == "sensitivity" else "greedy"
-        found = tfmp.assign.by_sensitivity(search_model, x_train[:256], budget_of(run.config), method=method)
-    else:
+    if assignment not in tfmp.assign.baseline_names():
         return run.result_of(assignment)["bits"]
+    scored = tfmp.assign.needs_scores(assignment)
+    scores = tfmp.measure_sensitivity(search_model, x_train[:256]) if scored else None
+    draw = run.config.get("draw", 0)
+    found = tfmp.assign.by_name(assignment, search_model, budget_of(run.config), sensitivity=scores, seed=draw)
     return {name: list(pair) for name, pair in found.bits.items()}
 
 

@@ -10,6 +10,7 @@ from typing import Any
 _PUBLIC = {
     "Budget": "tfmp.search.budget",
     "MixedPrecisionSearch": "tfmp.bindings.keras3.callback",
+    "Sensitivity": "tfmp.assign.sensitivity",
     "SelectionData": "tfmp.search.selection_data",
     "SelectionOptimizer": "tfmp.bindings.keras3.optimizer",
     "Tolerance": "tfmp.reports",
@@ -27,6 +28,7 @@ _PUBLIC = {
     "layer_table": "tfmp.inspection.layer_costs",
     "load_model": "tfmp.bindings.saving.load_model",
     "measure_runtime": "tfmp.tflite.measure_runtime",
+    "measure_sensitivity": "tfmp.assign.measure_sensitivity",
     "quantize": "tfmp.transform.quantize",
     "register_layer": "tfmp.bindings.custom_layers",
     "relax": "tfmp.transform.relax",

@@ -87,7 +87,7 @@ def test_a_model_in_floating_point_gets_the_defaults_of_relax(x):
 
 
 def test_bad_arguments(model, x):
-    with pytest.raises(ValueError, match="'knapsack', 'greedy'. Received: 'best'"):
+    with pytest.raises(ValueError, match="'exact', 'greedy'. Received: 'best'"):
         tfmp.assign.by_sensitivity(model, x, tfmp.Budget("bitops", like_uniform=(4, 4)), method="best")
     with pytest.raises(TypeError, match="tfmp.Budget"):
         tfmp.assign.by_sensitivity(model, x, 1e6)

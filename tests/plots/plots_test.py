@@ -22,6 +22,14 @@ NETWORK = tfmp.joint.DiscreteNetwork(
     tfmp.joint.SearchSpace([(16, 2, 2)], image_size=16, num_classes=10),
     [tfmp.joint.BlockSpec(False, 6, 5, 8, 4), tfmp.joint.BlockSpec(True)],
 )
+FORECAST = tfmp.reports.Forecast(
+    "net",
+    "kl",
+    [
+        tfmp.reports.ForecastRow("W4", "bitops", "bit operations", 4e6, 0.01, 0.02, (4, 4), 0.015),
+        tfmp.reports.ForecastRow("W2", "bitops", "bit operations", 2e6, 0.1, 0.3, (2, 2), None),
+    ],
+)
 FIGURES = {
     "bars": lambda: plots.bars({"W2A2": {"a": 1.0, "b": 2.0}, "W4A4": {"b": 3.0}}, y_label="accuracy, %"),
     "bit_allocation": lambda: plots.bit_allocation({"seed 0": tfmp.BitAssignment(BITS)}, uniform_bits=(2, 2)),
@@ -31,6 +39,7 @@ FIGURES = {
         y_label="accuracy, %",
         references={"float": 8.0},
     ),
+    "forecast": lambda: plots.forecast(FORECAST, title="net"),
     "intervals": lambda: plots.intervals({"softmax": ([0.5, 1.0], 0.3), "gumbel": ([0.1], None)}, x_label="points"),
     "network_blocks": lambda: plots.network_blocks({"1.5 mJ": NETWORK}, title="found"),
     "pareto_front": lambda: plots.pareto_front(FRONT, group="strategy", x_label="energy, nJ"),
@@ -104,6 +113,14 @@ def test_blocks_are_as_wide_as_their_expansion_and_skipped_ones_are_dashed():
     assert [line.get_linestyle() for line in axes.lines] == ["-", "--"]
 
 
+def test_a_forecast_is_in_the_order_of_cost_on_a_logarithmic_axis():
+    (axes,) = FIGURES["forecast"]().axes
+    assert axes.get_yscale() == "log" and axes.get_xlabel() == "bitops of the searched layers, bit operations"
+    lines = {line.get_label(): [*line.get_xdata(), *line.get_ydata()] for line in axes.lines}
+    assert lines["uniform"] == [2e6, 4e6, 0.3, 0.02] and lines["mixed, exact"] == [2e6, 4e6, 0.1, 0.01]
+    assert lines["depthwise_8"] == [4e6, 0.015]
+
+
 def test_no_two_series_look_alike_in_grey():
     from tfmp.plots.figure import bar_style, line_style
 
@@ -115,6 +132,7 @@ def test_no_two_series_look_alike_in_grey():
     ("call", "message"),
     [
         (lambda: plots.bars({}, y_label="y"), "at least one series"),
+        (lambda: plots.forecast(tfmp.reports.Forecast("net", "kl", [])), "budgets of one cost. Received: none"),
         (lambda: plots.curves({}, x_label="x", y_label="y"), "at least one series"),
         (lambda: plots.curves({"a": ([1, 2], [1])}, x_label="x", y_label="y"), "as many y as x. Received: 1 and 2"),
         (lambda: plots.network_blocks({}), "at least one network"),
@@ -125,6 +143,7 @@ def test_no_two_series_look_alike_in_grey():
     ],
     ids=[
         "bars",
+        "forecast",
         "curves",
         "curves_lengths",
         "network_blocks",

@@ -87,4 +87,4 @@ def test_a_setting_is_passed_on_by_name_in_the_function_that_takes_it_alone():
         nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if "shared_weights" in {node.arg for node in nodes if isinstance(node, ast.keyword | ast.arg)}:
             naming.append(path.name)
-    assert naming == ["sensitivity.py", "relax.py"]
+    assert naming == ["finest_network.py", "relax.py"]

@@ -1,18 +1,24 @@
 """Starts a search at a given bit assignment."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from tfmp.annotations import KerasModel
+from tfmp.assign.sensitivity import Sensitivity
 from tfmp.bindings.framework import framework_of
 from tfmp.checks import check_number
 from tfmp.graph import BitAssignment
+from tfmp.search.budget import Budget
 from tfmp.transform.fix import check_assignment
 
 
 def initialize_search(
-    search_model: KerasModel, assignment: BitAssignment | Mapping[str, tuple[int, int]], *, confidence: float = 0.9
+    search_model: KerasModel,
+    assignment: BitAssignment | Mapping[str, tuple[int, int]] | Sensitivity,
+    *,
+    budget: Budget | Sequence[Budget] | None = None,
+    confidence: float = 0.9,
 ) -> None:
     """Sets the logits of a relaxed model so that each tensor prefers the bits of an assignment.
 
@@ -22,17 +28,25 @@ def initialize_search(
     Args:
         search_model: A relaxed model. It is changed in place.
         assignment: A `BitAssignment`, from `tfmp.assign.by_sensitivity` for example, or a mapping of layer names to
-            `(weight_bits, activation_bits)`. It must name every searched layer, with bits among the candidates.
+            `(weight_bits, activation_bits)`. It must name every searched layer, with bits among the candidates. Or a
+            `tfmp.Sensitivity` of this model, for its best bits within `budget`.
+        budget: With a `Sensitivity`, a `tfmp.Budget` or a list of several.
         confidence: Probability of the assigned bits, above that of equal probabilities and below 1.
 
     Raises:
-        ValueError: If the assignment is for another model, bits are not candidates (or not a coupled pair), or
-            `confidence` is out of range.
+        ValueError: If the assignment or the `Sensitivity` is for another model, the budget is missing or cannot be met,
+            bits are not candidates (or not a coupled pair), or `confidence` is out of range.
 
     Example:
         >>> tfmp.initialize_search(search_model, assignment, confidence=0.8)
     """
     graph = framework_of(search_model, "search_model").read(search_model, weights=False)
+    if isinstance(assignment, Sensitivity):
+        if budget is None:
+            raise ValueError("A `tfmp.Sensitivity` needs `budget`, within which it chooses bits. Received: budget=None")
+        assignment = assignment.of(search_model).assign(budget)
+    elif budget is not None:
+        raise ValueError(f"`budget` is for a `tfmp.Sensitivity`. Received: {type(assignment).__name__}. Omit it.")
     assignment = BitAssignment.of(assignment)
     check_assignment(graph, assignment)
     logits = []

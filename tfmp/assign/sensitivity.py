@@ -1,136 +1,265 @@
-"""Measures how the output error of a network grows when one tensor gets fewer bits."""
+"""Sensitivities of all candidates of a network, from which bits follow for any budget."""
 
 import dataclasses
-from collections.abc import Callable
+import os
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from tfmp import quantizers
-from tfmp.bindings.framework import framework_named
-from tfmp.graph import Candidates, Graph
-from tfmp.transform.calibration.calibrate import calibrate_ranges
-from tfmp.transform.calibration.moment_correction import MomentCorrection
-from tfmp.transform.calibration.output_error import MeanLoss, read_samples
-from tfmp.transform.edits.floating_point import in_floating_point
-from tfmp.transform.edits.split_layers import with_separate_activations
+from tfmp import costs
+from tfmp.annotations import KerasModel
+from tfmp.assign.baselines import BudgetProblem, greedy, ilp
+from tfmp.assign.discretize import decided
+from tfmp.assign.forecasting import forecast_row, uniform_budgets
+from tfmp.assign.network_identity import check_same_network, network_difference
+from tfmp.bindings.framework import framework_of
+from tfmp.checks import check_choice, check_instance, check_instances, check_integer
+from tfmp.files.json_record import JsonRecord
+from tfmp.graph import BitAssignment, Graph
+from tfmp.reports import Forecast, ParetoFront
+from tfmp.search.budget import Budget, budgets_of, priced_limits
+from tfmp.search.knapsack import least
+from tfmp.search.searched_cost import SearchedCost
 
-_CERTAIN = 1e4  # a logit so large that the softmax of all others is exactly zero
+METHODS = ("exact", "greedy")
+_TENSORS = ("weights", "activations")
 
 
-def measure_sensitivity(
-    graph: Graph, data: Any, *, loss: Callable[..., Any] | None = None, divergence: str | None = None, verbose: int = 0
-) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Measures the sensitivity of every candidate of every searched tensor, with all others at their most bits.
+@dataclasses.dataclass(frozen=True)
+class Sensitivity:
+    """The sensitivity of every candidate of every searched tensor, as `tfmp.measure_sensitivity` returns it.
 
-    The network is rebuilt with 8 bits added to every tensor's candidates and, for each candidate, the range of least
-    squared error on the data. One tensor at a time takes each of its candidates, with all others at their most bits.
-    The layer's output is corrected to its mean and variance, as `tfmp.fix(..., post_training=True)` does. The
-    sensitivity is the error of the network's output relative to that with all tensors at their most bits.
+    It is measured once; bits for any budget and any cost then follow in less than a second. Sensitivities are assumed
+    to add up over the tensors, and more bits never count as worse.
 
     Args:
-        graph: A relaxed network with its weights.
-        data: Inputs, as in `tfmp.data.batches.batches`, which are kept in memory; with `loss`, inputs and targets, as
-            in `labelled_batches`.
-        loss: Function of (targets, outputs), averaged over the samples, or of (targets, outputs, sample_weight) if the
-            data have weights; None for the divergence of the output from that of the float network, which needs no
-            targets.
-        divergence: `"kl"` or `"squared_error"`; see `divergence_of`.
-        verbose: 1 prints a line for each layer.
+        scores: Layer name to `{"weights": {bits: score}, "activations": {bits: score}}`: the increase of the output
+            error with this tensor alone at these bits, relative to all tensors at 8 bits.
+        method: `"output"` or `"gradient"`.
+        error: The error whose increase the scores are: `"kl"`, `"squared_error"`, `"divergence"` for the one that suits
+            each output, or `"loss"`.
+        model: Identity of the network: a digest of each searched layer, and one of all weights.
+        data: Identity of the data: `num_samples` and `digest`.
+        versions: Versions of the packages that measured it.
+        graph: The search network, whose costs budgets bound; None if the scores were loaded without it.
 
-    Returns:
-        Layer name to a pair of arrays, one entry per candidate of its kernel and of its input.
+    Example:
+        >>> sensitivity = tfmp.measure_sensitivity(search_model, x_train[:256])  # doctest: +SKIP
+        >>> for bits in (3, 4, 5):  # doctest: +SKIP
+        ...     assignment = sensitivity.assign(tfmp.Budget("model_size", like_uniform=(bits, 8)))
     """
-    trials = _Trials(graph, data, loss, divergence)
-    finest, sensitivities = trials.loss(), {}
-    for layer in graph.searched:
-        pair = (layer.weight, layer.activation)
-        losses = trials.losses(layer.name, pair)
-        weight, activation = (np.array(values) - finest if values else np.zeros(1) for values in losses)
-        sensitivities[layer.name] = weight, activation
-        if not all(np.isfinite(values).all() for values in sensitivities[layer.name]):
-            raise ValueError(
-                f"Layer `{layer.name}`: the output is not finite at some of its candidates, "
-                f"{sensitivities[layer.name]}. Check that the network in floating point and the loss are finite on the "
-                "data."
-            )
-        if verbose:
-            print(f"{layer.name}: {'; '.join(map(_line, 'WA', pair, sensitivities[layer.name]))}", flush=True)
-    return sensitivities
 
+    scores: Mapping[str, Mapping[str, Mapping[int, float]]]
+    method: str
+    error: str
+    model: Mapping[str, Any]
+    data: Mapping[str, Any]
+    versions: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    graph: Graph | None = dataclasses.field(default=None, compare=False, repr=False)
 
-class _Trials:
-    """Evaluates the network with one tensor at a time at one of its candidates."""
+    def __post_init__(self) -> None:
+        check_instance("scores", self.scores, Mapping, "a mapping of layer names to scores")
+        checked = {}
+        for name, tensors in self.scores.items():
+            parts = check_instance("scores", tensors, Mapping, "a mapping", where=f"Layer `{name}`")
+            checked[name] = {tensor: {int(b): float(s) for b, s in parts[tensor].items()} for tensor in _TENSORS}
+            values = [value for scores in checked[name].values() for value in scores.values()]
+            if not values or not np.isfinite(values).all():
+                raise ValueError(f"Layer `{name}`: scores must be finite numbers by bits. Received: {dict(tensors)}")
+        object.__setattr__(self, "scores", checked)
 
-    def __init__(self, graph, data, loss, divergence):
-        framework = framework_named(graph.framework)
-        floating_graph = with_separate_activations(in_floating_point(graph))
-        graph = with_separate_activations(_with_finest(graph))
-        self._model, floating = framework.write(graph), framework.write(floating_graph)
-        loss, samples = read_samples(graph, floating, data, loss=loss, divergence=divergence)
-        inputs = [each for each, _ in samples]
-        calibrate_ranges(self._model, floating, lambda: inputs, least_squares=True)
-        self._selectors = {}
-        for layer in graph.searched:
-            built = framework.layer(self._model, layer.name)
-            self._selectors[layer.name] = built.weight_selector, built.activation_selector
-        for selector in (selector for pair in self._selectors.values() for selector in pair):
-            _choose(selector, -1)
-        self._correction = MomentCorrection(graph, self._model, floating, lambda: inputs)
-        for carrier in self._correction.carriers:
-            self._correction.correct(carrier)
-        self.loss = MeanLoss(self._model, loss, samples)
+    def assign(self, budget: Budget | Sequence[Budget], *, method: str = "exact") -> BitAssignment:
+        """Returns the bits with the smallest sum of sensitivities within a budget.
 
-    def losses(self, name, pair):
-        """Returns the loss at each candidate of a layer's two tensors; nothing for a tensor without a choice."""
-        losses = []
-        for selector, selection in zip(self._selectors[name], pair, strict=True):
-            open_bits = selection.bits if len(selection.bits) > 1 else ()
-            losses.append([self._loss_at(name, selector, bits) for bits in open_bits])
-            _choose(selector, -1)
-        return losses
+        Args:
+            budget: A `tfmp.Budget`, or a list of several that all hold.
+            method: `"exact"` solves a multiple-choice knapsack; `"greedy"` repeatedly makes the change with the best
+                gain for its cost, a baseline that is at most as good.
 
-    def _loss_at(self, name, selector, bits):
-        _choose(selector, selector.bits.index(bits))
-        carrier = self._correction.carrier(name)
-        if carrier is None:
-            return self.loss()
-        before = self._correction.values(carrier)
-        self._correction.correct(carrier)
-        value = self.loss()
-        self._correction.assign(carrier, before)
-        return value
+        Returns:
+            A `BitAssignment`; its provenance has the scores, and the predicted harm of the assignment.
 
-
-def _with_finest(graph):
-    """Returns the relaxed network with 8 bits among each tensor's candidates and a separate range for each."""
-    changed = {}
-    for layer in graph.searched:
-        finest = layer.with_candidates(
-            _with_8_bits(layer.weight),
-            _with_8_bits(layer.activation),
-            shared_range=False,
-            relaxation="gumbel",
-            shared_weights=True,  # one tensor at a time, with one kernel
-            coupled=False,
+        Raises:
+            ValueError: If the budget cannot be met (the message has the smallest feasible value), or the scores were
+                loaded without their model.
+        """
+        check_choice("method", method, METHODS)
+        budgets, graph = budgets_of(budget), self._bound_graph()
+        bits = dict(self._bits_within(budgets, *priced_limits(budgets, graph), method=method))
+        return decided(
+            graph,
+            bits,
+            strategy="sensitivity",
+            method=method,
+            budget=budget,
+            harm=self.harm(bits),
+            scores=self.method,
+            sensitivity={
+                name: {tensor: list(scores.values()) for tensor, scores in tensors.items()}
+                for name, tensors in self.scores.items()
+            },
         )
-        changed[layer.name] = dataclasses.replace(finest, coupled=False, price=None)
-    return graph.replace_layers(changed)
+
+    def _bits_within(self, budgets, priced, limits, method="exact"):
+        solve = ilp if method == "exact" else greedy
+        return solve(BudgetProblem(self._bound_graph(), budgets, priced, limits, self.tables()))
+
+    def harm(self, assignment: BitAssignment | Mapping[str, tuple[int, int]]) -> float:
+        """Returns the predicted harm of an assignment: the sum of its sensitivities.
+
+        Raises:
+            ValueError: If it is for other layers, or has bits that are no candidates.
+        """
+        bits, total = BitAssignment.of(assignment).bits, 0.0
+        if set(bits) != set(self.scores):
+            raise ValueError(
+                f"The assignment must name the layers {', '.join(self.scores)}. Received: {', '.join(bits)}"
+            )
+        for name, table in self.tables().items():
+            index = []
+            for tensor, chosen in zip(_TENSORS, bits[name], strict=True):
+                known = list(self.scores[name][tensor])
+                # A tensor without a choice has the same bits in every assignment.
+                index.append(0 if len(known) == 1 else known.index(check_choice("bits", chosen, known, where=name)))
+            total += float(table[index[0], index[1]])
+        return total
+
+    def tables(self) -> dict[str, np.ndarray]:
+        """Returns a `[W, A]` array per layer: the harm of each pair of candidates.
+
+        More bits never count as worse: if they measure worse, this is the noise of few samples.
+        """
+        tables = {}
+        for name, tensors in self.scores.items():
+            weights, activations = (np.minimum.accumulate(list(tensors[tensor].values())) for tensor in _TENSORS)
+            tables[name] = np.add.outer(weights, activations)
+        return tables
+
+    def front(self, cost: costs.CostLike = "bitops", *, points: int = 20) -> ParetoFront:
+        """Returns predicted harm against cost: the exact assignment at budgets from the cheapest to the costliest.
+
+        Args:
+            cost: Name of a cost, or a `tfmp.costs.Cost`.
+            points: Number of budgets, in equal ratios; equal assignments are one point.
+
+        Returns:
+            A `ParetoFront` whose points have the cost of the searched layers, `harm`, and `bits` by layer.
+
+        Raises:
+            ValueError: If the scores were loaded without their model.
+        """
+        check_integer("points", points, at_least=2)
+        priced = SearchedCost(self._bound_graph(), cost)
+        found: dict[str, dict[str, Any]] = {}
+        for limit in limits_between(priced, points):
+            bits = self._bits_within((), [priced], [limit])
+            point = {priced.cost.name: priced.of(bits), "harm": self.harm(bits)}
+            found[str(bits)] = {**point, "bits": {name: list(pair) for name, pair in bits.items()}}
+        return ParetoFront(list(found.values()), priced.cost.name, "harm", y_direction="min")
+
+    def forecast(self, budgets: Sequence[Budget] | None = None, *, cost: costs.CostLike = "bitops") -> Forecast:
+        """Predicts whether mixed bits will pay, before anything is trained.
+
+        For each budget, it compares the predicted harm of the best assignment with that of uniform bits at the same
+        cost, interpolated between their pairs, and with that of `"depthwise_8"`.
+
+        Args:
+            budgets: `tfmp.Budget`s, each for itself, or one; None for those of uniform bits.
+            cost: Without budgets, the cost of the uniform bits.
+
+        Returns:
+            A `tfmp.reports.Forecast`; `print` it for a table with a verdict for each budget.
+
+        Raises:
+            ValueError: If a budget cannot be met, or the scores were loaded without their model.
+
+        Example:
+            >>> budgets = [tfmp.Budget("model_size", like_uniform=(bits, 8)) for bits in (3, 4, 5)]
+            >>> print(sensitivity.forecast(budgets))  # doctest: +SKIP
+        """
+        graph = self._bound_graph()
+        if budgets is None:
+            budgets = uniform_budgets(graph, cost)
+        elif isinstance(budgets, Budget):
+            budgets = [budgets]
+        budgets = check_instances("budgets", budgets, Budget, "`tfmp.Budget`s, or one")
+        rows = [forecast_row(graph, self.tables(), budget) for budget in budgets]
+        return Forecast(graph.name, self.error, rows)
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Writes the scores as JSON, with the identity of model and data.
+
+        Raises:
+            FileExistsError: If the file exists and `overwrite` is False.
+        """
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.compare}
+        _RECORD.write(fields, path, overwrite=overwrite)
+
+    @classmethod
+    def load(cls, source: str | os.PathLike[str], search_model: KerasModel | None = None) -> "Sensitivity":
+        """Reads scores from a file.
+
+        Args:
+            source: A path, or the JSON text itself.
+            search_model: The relaxed model that was measured, built again or loaded; budgets need it. None for the
+                scores alone.
+
+        Raises:
+            ValueError: If it is no such file, or belongs to another model.
+        """
+        loaded = _RECORD.read(source, lambda content: cls(**{name: content[name] for name in _RECORD.needed}))
+        return loaded if search_model is None else loaded.of(search_model)
+
+    def of(self, search_model: KerasModel) -> "Sensitivity":
+        """Returns the scores with the network of a relaxed model, whose costs budgets then bound.
+
+        Args:
+            search_model: A relaxed model of the same layers, weights and candidates as the one that was measured.
+
+        Raises:
+            ValueError: If it is another model; the message names the difference.
+        """
+        framework = framework_of(search_model, "search_model")
+        check_same_network(self.scores, self.model, framework.read(search_model))
+        return dataclasses.replace(self, graph=framework.read(search_model, weights=False))
+
+    def is_of(self, search_model: KerasModel) -> bool:
+        """Returns True if a relaxed model has the layers, weights and candidates of the one that was measured."""
+        graph = framework_of(search_model, "search_model").read(search_model)
+        return not network_difference(self.scores, self.model, graph)
+
+    def __str__(self) -> str:
+        width = max(map(len, self.scores))
+        lines = [f"{self.error}, method {self.method!r}, {self.data.get('num_samples')} samples"]
+        for name, tensors in self.scores.items():
+            parts = [
+                f"{tensor[0].upper()} " + " ".join(f"{bits}: {score:.3g}" for bits, score in tensors[tensor].items())
+                for tensor in _TENSORS
+            ]
+            lines.append(f"{name:<{width}}  {'; '.join(parts)}")
+        return "\n".join(lines)
+
+    def _bound_graph(self) -> Graph:
+        if self.graph is None:
+            raise ValueError(
+                "A budget needs the network whose cost it bounds. Received: scores that were loaded without it. Give "
+                "it: `tfmp.Sensitivity.load(path, search_model)`, or `sensitivity.of(search_model)`."
+            )
+        return self.graph
 
 
-def _with_8_bits(candidates):
-    if len(candidates.formats) == 1:
-        return candidates
-    bits = sorted({*candidates.bits, quantizers.MAX_BITS})
-    return Candidates.of([quantizers.get(candidates.quantizer, bits=b, signed=candidates.signed) for b in bits])
+def limits_between(priced: SearchedCost, count: int) -> np.ndarray:
+    """Returns limits in equal ratios from the cheapest to the most expensive assignment of a `SearchedCost`."""
+    cheapest = least([], [], priced)
+    largest = max(float(each.constant + sum(table.max() for table in each.tables.values())) for each in priced.sums)
+    limits = np.geomspace(cheapest, largest, count) if cheapest > 0 else np.linspace(cheapest, largest, count)
+    return np.clip(limits, cheapest, largest)
 
 
-def _choose(selector, index):
-    if selector is not None and selector.logits is not None:
-        logits = np.zeros(len(selector.bits), np.float32)
-        logits[index] = _CERTAIN
-        selector.logits.assign(logits)
-
-
-def _line(letter, selection, values):
-    return f"{letter} " + " ".join(f"{bits}: {value:.3g}" for bits, value in zip(selection.bits, values, strict=True))
+_RECORD = JsonRecord(
+    "tfmp.Sensitivity",
+    "sensitivities",
+    "`Sensitivity.save`",
+    needed=tuple(field.name for field in dataclasses.fields(Sensitivity) if field.compare),
+)

@@ -1,5 +1,6 @@
 """Reports that functions return: they print as tables and write JSON."""
 
+from tfmp.reports.forecast import Forecast, ForecastRow
 from tfmp.reports.layer_report import LayerReport
 from tfmp.reports.layer_table import LayerRow, LayerTable
 from tfmp.reports.model_agreement import ModelAgreement, OutputAgreement, Tolerance
@@ -14,6 +15,8 @@ __all__ = [
     "ExportOutlook",
     "FileLayer",
     "FileTensor",
+    "Forecast",
+    "ForecastRow",
     "LayerReport",
     "LayerRow",
     "LayerTable",

@@ -57,6 +57,11 @@ class Knapsack:
         pairs = self.bits[chosen].tolist()
         return {name: (weight, activation) for name, (weight, activation) in zip(self.names, pairs, strict=True)}
 
+    def options(self, bits: Mapping[str, tuple[int, int]]) -> np.ndarray:
+        """Returns one option per layer: those of an assignment of candidates."""
+        wanted = np.array([bits[name] for name in self.names])[self.layer]
+        return np.flatnonzero((self.bits == wanted).all(axis=1))
+
     def solve(self, value: np.ndarray, *, at_least: np.ndarray | None = None) -> np.ndarray:
         """Returns one option per layer with the largest sum of values and every cost within its bound.
 

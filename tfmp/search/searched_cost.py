@@ -74,15 +74,7 @@ class SearchedCost:
 
         A layer whose kernel or input is not quantized does not change.
         """
-        layers = {
-            name: dataclasses.replace(
-                self.graph.layers[name],
-                weight=_one_format(self.graph.layers[name].weight, weight_bits),
-                activation=_one_format(self.graph.layers[name].activation, activation_bits),
-            )
-            for name in self.names
-        }
-        graph = self.graph.replace_layers(layers)
+        graph = with_uniform_bits(self.graph, weight_bits, activation_bits)
         return max(sum.of(graph) for sum in self.cost.sums(graph, self.names))
 
     def expected(self, probabilities: Mapping[str, tuple[np.ndarray, np.ndarray]] | None = None) -> float:
@@ -95,6 +87,20 @@ class SearchedCost:
     def of(self, bits: Mapping[str, tuple[int, int]] | BitAssignment) -> float:
         """Returns the cost of an assignment, a mapping of names to pairs of candidate bits."""
         return max(sum.of(self.graph, bits) for sum in self.sums)
+
+
+def with_uniform_bits(graph: Graph, weight_bits: int, activation_bits: int) -> Graph:
+    """Returns a network whose searched layers have one pair of bits, candidate or not; float tensors do not change."""
+    return graph.replace_layers(
+        {
+            layer.name: dataclasses.replace(
+                layer,
+                weight=_one_format(layer.weight, weight_bits),
+                activation=_one_format(layer.activation, activation_bits),
+            )
+            for layer in chosen_layers(graph)
+        }
+    )
 
 
 def _one_format(selection: Candidates, bits: int) -> Candidates:
