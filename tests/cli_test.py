@@ -79,6 +79,40 @@ def test_quantize_leaves_a_model_at_the_bits(folder, capsys):
     assert "exists" in capsys.readouterr().err
 
 
+def test_scores_are_measured_once_for_a_forecast_and_a_budget(folder, capsys):
+    model, data, scores = (str(folder / name) for name in ("model.keras", "data.npz", "scores.json"))
+    candidates = ["--weight_bits", "2,8", "--activation_bits", "4,8", "--sensitivity", scores]
+    assert cli.main(["inspect", model, "--data", data, "--budget", "model_size=2,8", *candidates]) == 0
+    printed = capsys.readouterr().out
+    assert "middle" in printed and "Predicted harm of tiny (divergence), relative to 8 bits:" in printed
+    assert printed.splitlines()[-1].startswith("model_size, W2A8") and "use uniform W2A8" in printed.splitlines()[-1]
+    kept = tfmp.Sensitivity.load(scores)
+    assert kept.data["num_samples"] == 32 and not (folder / "scores.json.backup").exists()
+    for method, bits in (("ilp", (2, 8)), ("depthwise_8", (2, 8)), ("uniform", (2, 8))):
+        output = str(folder / f"{method}.keras")
+        arguments = ["--budget", "model_size=2,8", "--method", method, *candidates]
+        assert cli.main(["quantize", model, data, output, *arguments]) == 0
+        layer = tfmp.load_model(output).get_layer("middle")
+        assert (*layer.weight_bits, *layer.activation_bits) == bits
+    assert tfmp.Sensitivity.load(scores) == kept
+    found = str(folder / "from_scores")
+    start = ["--budget", "model_size=2,8", "--search_epochs=1", "--finetune_epochs=0", *candidates]
+    assert cli.main(["search", model, data, found, *start]) == 0
+    for arguments, words in (
+        (["quantize", model, data, str(folder / "new.keras"), *candidates], "choose bits within a budget"),
+        (
+            ["quantize", model, data, str(folder / "new.keras"), "--bits=4", "--budget=bitops=2,2"],
+            "--bits and --budget",
+        ),
+        (["quantize", model, data, str(folder / "new.keras"), "--budget=bitops=4,4", "--method=best"], "'depthwise_8'"),
+        (["inspect", model, "--budget=bitops=2,2"], "needs --data"),
+        (["inspect", "x.tflite", "--data", data], "needs a .keras model"),
+        (["inspect", model, "--data", data, "--sensitivity", scores], "the candidates (2, 3, 4, 5, 6, 8) for weights"),
+    ):
+        assert cli.main(arguments) == 1
+        assert words in capsys.readouterr().err
+
+
 def test_export_writes_a_verified_file(folder, capsys):
     output, fixed, data_path = folder / "model.tflite", str(folder / "out" / "fixed.keras"), str(folder / "data.npz")
     (folder / "labels.txt").write_text("cat\ndog\nowl\n")

@@ -89,7 +89,8 @@ OPTIONS = {
         "--depthwise": CHOICE,
         "--format": CHOICE,
     },
-    "quantize": {"--bits": BITS, "--samples": INTEGER},
+    "quantize": {"--bits": BITS, "--samples": INTEGER, "--budget": BOUND, "--scores": CHOICE},
+    "inspect": {"--budget": BOUND, "--weight_bits": BITS, "--activation_bits": BITS, "--divergence": CHOICE},
     "export": {"--mode": CHOICE, "--tolerance": ("must be one of", ["", "wrong", "wrong=1"])},
     "demo": {"--seed": SEED},
 }

@@ -105,7 +105,7 @@ def by_bits(run):
     """Costs by the bits that the budget buys; only four bits are accurate enough."""
     from tfmp.tuner import strategies
 
-    model, assignment = strategies.uniform(run)
+    model, assignment = strategies.get("uniform")(run)
     run.evaluate = lambda model: {"val_accuracy": 1.0 if assignment["middle"][0] == 4 else 0.0}
     return model, assignment
 

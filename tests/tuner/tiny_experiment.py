@@ -31,9 +31,14 @@ def training(**arguments):
     return Training(**{"loss": loss, "search_epochs": 1, "finetune_epochs": 1, "float_epochs": 2, **arguments})
 
 
-def hypermodel(model=build, budgets=BUDGETS, *, strategies=("mixed",), choices=None, **arguments):
+def hypermodel(model=build, budgets=BUDGETS, *, strategies=("mixed",), choices=None, sensitivity=None, **arguments):
     return MixedPrecisionHyperModel(
-        model, budgets, training=training(**arguments), strategies=strategies, choices={**BITS, **(choices or {})}
+        model,
+        budgets,
+        training=training(**arguments),
+        strategies=strategies,
+        choices={**BITS, **(choices or {})},
+        sensitivity=sensitivity,
     )
 
 

@@ -30,7 +30,7 @@ def main(directory, oracle, death):
             file.write(f"{run.budget.like_uniform} {run.values['learning_rate']}\n")
         if death != "never" and len((directory / "started").read_text().splitlines()) == 3:
             os.kill(os.getpid() if death == "worker" else int((directory / "chief").read_text()), signal.SIGKILL)
-        return strategies.uniform(run)
+        return strategies.get("uniform")(run)
 
     if os.environ.get("KERASTUNER_TUNER_ID") == "chief":
         (directory / "chief").write_text(str(os.getpid()))

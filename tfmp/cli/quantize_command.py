@@ -2,8 +2,9 @@
 
 import argparse
 
-from tfmp.cli.argument_types import bit_list, integer
-from tfmp.cli.files import add_trust, arranged, load_arrays, load_model_file
+from tfmp.cli.argument_types import bit_list, cost_bound
+from tfmp.cli.files import add_trust, load_model_file
+from tfmp.cli.measurement import add_measurement, first_inputs, measured, relaxed_with_inputs
 
 DESCRIPTION = "Quantize a model after training, for `tfmp export`."
 
@@ -13,12 +14,22 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("model", help="a .keras file of a trained model")
     command.add_argument("data", help="an .npz file with x_train (for several inputs x_train/NAME each)")
     command.add_argument("output", help="the .keras file of the quantized model")
-    command.add_argument(
-        "--bits", type=bit_list, default=(8,), help="bits of weights and activations, N or W,A (default: 8)"
-    )
+    command.add_argument("--bits", type=bit_list, help="bits of weights and activations, N or W,A (default: 8)")
     command.add_argument("--assignment", help="JSON file of a bit assignment; replaces --bits")
-    samples = integer(at_least=1)
-    command.add_argument("--samples", type=samples, default=256, help="number of inputs for calibration (default: 256)")
+    command.add_argument(
+        "--budget",
+        type=cost_bound,
+        action="append",
+        metavar="COST=BOUND",
+        help="choose the bits within a budget, for example bitops=4,4 or model_size=8e6; repeat it for several "
+        "that all hold; replaces --bits",
+    )
+    command.add_argument(
+        "--method",
+        help="how bits are chosen within --budget: uniform, depthwise_8, greedy, ilp or random (default: ilp, those of "
+        "least total sensitivity)",
+    )
+    add_measurement(command)
     command.add_argument("--overwrite", action="store_true")
     add_trust(command)
 
@@ -27,17 +38,35 @@ def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
     import tfmp
     from tfmp.bindings.saving.load_model import save_model
-    from tfmp.data.structure import map_leaves
     from tfmp.files.atomic_file import check_writable
-    from tfmp.graph import BitAssignment
 
     check_writable(arguments.output, arguments.overwrite)
-    bits = arguments.bits if len(arguments.bits) > 1 else arguments.bits[0]
-    if arguments.assignment:
-        bits = BitAssignment.from_json(arguments.assignment)
+    sources = [name for name in ("bits", "assignment", "budget") if getattr(arguments, name)]
+    if len(sources) > 1:
+        raise ValueError(f"Give one of --bits, --assignment and --budget. Received: --{' and --'.join(sources)}.")
+    if not arguments.budget and (arguments.method or arguments.sensitivity):
+        raise ValueError("--method and --sensitivity choose bits within a budget. Give --budget, or omit them.")
     model = load_model_file(arguments.model, arguments.trust)
-    inputs = arranged(load_arrays(arguments.data, "x_train")["x_train"], model, "x_train")
-    inputs = map_leaves(lambda array: array[: arguments.samples], inputs)
-    fixed = tfmp.quantize(model, bits, calibration=inputs, verbose=1)
+    if arguments.budget:
+        fixed = _within(arguments, [tfmp.Budget(*each) for each in arguments.budget], model)
+    else:
+        bits = arguments.bits or (8,)
+        bits = bits if len(bits) > 1 else bits[0]
+        if arguments.assignment:
+            bits = tfmp.BitAssignment.from_json(arguments.assignment)
+        fixed = tfmp.quantize(model, bits, calibration=first_inputs(arguments, model), verbose=1)
     save_model(fixed, arguments.output)
     print(f"Wrote {arguments.output}")
+
+
+def _within(arguments, budgets, model):
+    """Returns the network at the bits that the method chooses within budgets."""
+    import tfmp
+
+    method = arguments.method or "ilp"
+    is_scored = tfmp.assign.needs_scores(method)
+    search_model, inputs = relaxed_with_inputs(arguments, model)
+    sensitivity = measured(arguments, search_model, inputs) if is_scored else None
+    assignment = tfmp.assign.by_name(method, search_model, budgets, sensitivity=sensitivity, tolerance=0.1)
+    print(assignment)
+    return tfmp.fix(search_model, assignment, calibration=inputs, post_training=True, verbose=1)

@@ -44,6 +44,11 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--activation_bits", type=bit_list, default=(2, 3, 4), help="candidates for activations (default: 2,3,4)"
     )
+    command.add_argument(
+        "--sensitivity",
+        help="JSON file of the scores of this model at these candidates, from `tfmp inspect`: the search starts "
+        "at their best bits within the budget",
+    )
     add_training(command, search_epochs=10, finetune_epochs=10)
     command.add_argument(
         "--overwrite",
@@ -129,9 +134,12 @@ def _search(arguments, budget, backup, results):
         calibration=first_samples([x_train], 512),
         seed=arguments.seed,
     )
+    if arguments.sensitivity:
+        tfmp.initialize_search(search_model, tfmp.Sensitivity.load(arguments.sensitivity), budget=budget)
     num_values = 3 * search_model.count_params()  # Adam has two moments per parameter
     check_space(results.folder, backup.needed_bytes(num_values) + VALUE_BYTES * num_values)
-    names = ("x_train", "y_train", "seed", "batch_size", "loss")
+    names = ["x_train", "y_train", "seed", "batch_size", "loss"]
+    names += ["sensitivity"] if arguments.sensitivity else []
     identity = {name: data[name] if name in data else getattr(arguments, name) for name in names}
     search = library.MixedPrecisionSearch(budget=budget, backup_dir=backup, identity=identity)
     weights = keras.optimizers.Adam(arguments.learning_rate)

@@ -39,9 +39,10 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "--strategy",
         type=_names,
         default=("mixed",),
-        help="mixed, uniform, random, greedy, ilp, or several separated by commas; or dual_precision: compares "
-        "networks of fewer bits and more channels at equal size, trained from scratch without a search",
+        help="mixed, uniform, depthwise_8, random, greedy, ilp, or several separated by commas; or dual_precision: "
+        "compares networks of fewer bits and more channels at equal size, trained from scratch without a search",
     )
+    command.add_argument("--sensitivity", help="JSON file of the scores of this model, for greedy and ilp")
     command.add_argument("--oracle", choices=_ORACLES, help="how trials are selected (default: grid)")
     command.add_argument(
         "--max_trials",
@@ -151,6 +152,7 @@ def _tuner(arguments, model, folder):
             "learning_rate": arguments.learning_rate,
             "search_learning_rate": arguments.learning_rate,
         },
+        sensitivity=tfmp.Sensitivity.load(arguments.sensitivity) if arguments.sensitivity else None,
         seed=arguments.seed,
     )
     _check_x(arguments, budgets)

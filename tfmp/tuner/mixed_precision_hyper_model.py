@@ -6,10 +6,11 @@ from typing import Any
 import keras_tuner
 
 from tfmp.annotations import KerasModel
+from tfmp.assign.sensitivity import Sensitivity
 from tfmp.bindings.framework import framework_of
 from tfmp.checks import check_instance, check_integer
 from tfmp.costs import CostLike
-from tfmp.files.run_identity import array_digest
+from tfmp.files.run_identity import array_digest, digest
 from tfmp.graph import Graph
 from tfmp.graph.graph_identity import graph_identity
 from tfmp.search.budget import Budget
@@ -40,6 +41,8 @@ class MixedPrecisionHyperModel(keras_tuner.HyperModel):
             `multiplier`, a mapping of arguments of `tfmp.search.DualAscent`; `temperature`, as in
             `tfmp.MixedPrecisionSearch`. A list has the values to choose from, `{"weight_bits": [(1, 2, 4), (2, 4,
             8)]}`; a pair of learning rates is a range; any other value is the same in every trial.
+        sensitivity: A `tfmp.Sensitivity` of the model, relaxed by these choices, for the strategies `"ilp"` and
+            `"greedy"`. Other structures, and all without it, are measured with the loss, once for all budgets.
         seed: Integer for initial weights, order and noise, the same in every trial.
 
     Raises:
@@ -62,6 +65,7 @@ class MixedPrecisionHyperModel(keras_tuner.HyperModel):
         training: Training,
         strategies: str | known.Strategy | Sequence[str | known.Strategy] = ("mixed",),
         choices: Mapping[str, Any] | None = None,
+        sensitivity: Sensitivity | None = None,
         seed: int = 0,
     ):
         super().__init__(name="mixed_precision")
@@ -74,6 +78,10 @@ class MixedPrecisionHyperModel(keras_tuner.HyperModel):
         if choices is not None:
             check_instance("choices", choices, Mapping, "a mapping of names to values")
         self._choices = dict(choices or {})
+        if sensitivity is not None:
+            check_instance("sensitivity", sensitivity, Sensitivity, "a `tfmp.Sensitivity`")
+        self.sensitivities = [] if sensitivity is None else [sensitivity]
+        self._sensitivity = None if sensitivity is None else digest(sensitivity.scores)
         is_model = hasattr(model, "get_weights")
         if not is_model and not callable(model):
             raise TypeError(f"`model` must be a Keras model or a function of the width. Received: {model!r}")
@@ -170,6 +178,7 @@ class MixedPrecisionHyperModel(keras_tuner.HyperModel):
             "space": self.space.identity(),
             "training": self.training.identity(self.framework.package),
             "seed": self.seed,
+            **({} if self._sensitivity is None else {"sensitivity": self._sensitivity}),
         }
 
     def bounds(self, cost: CostLike, structure: Mapping[str, Any] | None = None) -> tuple[float, float]:

@@ -10,6 +10,8 @@ from typing import Any
 import keras_tuner
 
 from tfmp.annotations import KerasModel
+from tfmp.assign.measure_sensitivity import measure_sensitivity
+from tfmp.assign.sensitivity import Sensitivity
 from tfmp.files.finite_values import NotFiniteError
 from tfmp.graph import BitAssignment
 from tfmp.search.lagrangian import DualAscent
@@ -76,6 +78,19 @@ class TrialRun:
         """Returns the float model relaxed by the values of the trial, or by other arguments of `tfmp.relax`."""
         arguments = {**self.hypermodel.relax_arguments(self.values), **arguments}
         return relax(self.float_model, calibration=self.calibration_pair[0], **arguments)
+
+    def sensitivity(self, search_model: KerasModel) -> Sensitivity:
+        """Returns the scores of a relaxed model: those that were given or measured before, if they are of this model.
+
+        They are measured on the first training inputs, with the loss of the training, once for all budgets.
+        """
+        known = self.hypermodel.sensitivities
+        for each in known:
+            if each.is_of(search_model):
+                return each.of(search_model)
+        loss = self.keras.losses.get(self.loss)
+        known.append(measure_sensitivity(search_model, self.calibration_pair, loss=loss))
+        return known[-1]
 
     def search(self, search_model: KerasModel) -> None:
         """Trains a relaxed model under the budget."""
