@@ -1,0 +1,142 @@
+"""Validates forecasts: predicted against realized gains of mixed bits, after training only.
+
+    python -m recipes.forecast                                   # every network and budget
+    python -m recipes.forecast --methods=mobilenet_v1-W4A8
+
+For each network of `recipes.float_networks` and each uniform pair of bits, the sensitivities of 256 training images
+predict the harm of uniform bits, of `depthwise_8` and of the best bits at the same cost. All three are then fixed with
+`post_training=True` and compared with the float network on the test images. The predicted gain is the harm of uniform
+bits over that of the best ones. The realized gain is the KL divergence of uniform bits over that of the best ones.
+
+Every finished run leaves one JSON in `recipes/results/forecast/`; runs whose JSON exists are skipped. At the end, the
+rank correlation (Spearman) of predicted and realized gains over all runs in that folder is printed.
+"""
+
+import json
+import pathlib
+import time
+
+import numpy as np
+from scipy import stats
+
+import tfmp
+from recipes import classifier, experiment, float_networks
+from recipes.datasets import cifar10
+
+
+def forecast(run):
+    """Predicts and realizes the gain of one network at one budget."""
+    config, pair = run.config, tuple(run.config["bits"])
+    options = {} if config["float_results"] is None else {"folder": pathlib.Path(config["float_results"])}
+    model = float_networks.load(config["network"], **options)
+    (x_train, _), (x_test, y_test) = cifar10.load_cifar10()
+    images = classifier.normalized(_calibration_images(x_train, config["num_calibration"], run.seed))
+    test = classifier.normalized(x_test[: config["num_test"]]), y_test[: config["num_test"]]
+    search_model = tfmp.relax(
+        model,
+        weight_bits=tuple(config["weight_candidates"]),
+        activation_bits=tuple(config["activation_candidates"]),
+        calibration=images,
+    )
+    sensitivity, seconds = _sensitivity(run, search_model, images)
+    budget = tfmp.Budget(config["cost"], like_uniform=pair)
+    (row,) = sensitivity.forecast(budget).rows
+    kinds = ["uniform", "ilp"] + ([] if row.depthwise_8 is None else ["depthwise_8"])
+    assignments = {name: tfmp.assign.by_name(name, search_model, budget, sensitivity=sensitivity) for name in kinds}
+    reference = _log_softmax(model, test[0])
+    realized = {name: _realized(search_model, bits, images, test, reference) for name, bits in assignments.items()}
+    harms = {name: sensitivity.harm(bits) for name, bits in assignments.items()}
+    return {
+        "network": config["network"],
+        "bits": list(pair),
+        "float_accuracy": float(np.mean(reference.argmax(-1) == test[1])),
+        "predicted_harm": harms,
+        "realized": realized,
+        "predicted_gain": {name: harms[name] / harms["ilp"] for name in harms if name != "ilp"},
+        "realized_gain": {
+            name: each["divergence"] / realized["ilp"]["divergence"] for name, each in realized.items() if name != "ilp"
+        },
+        "verdict": row.verdict,
+        "costs": {name: bits.costs for name, bits in assignments.items()},
+        "assignments": {
+            name: {key: list(value) for key, value in bits.bits.items()} for name, bits in assignments.items()
+        },
+        "sensitivity_seconds": seconds,
+        "num_test": len(test[1]),
+    }
+
+
+def _calibration_images(images, count, seed):
+    """Returns images of the training set, the same for all networks and budgets of a seed."""
+    return images[np.random.default_rng(seed).choice(len(images), count, replace=False)]
+
+
+def _sensitivity(run, search_model, images):
+    """Returns the scores of a network, measured by the first run that needs them, and the seconds that this took."""
+    candidates = [run.config["weight_candidates"], run.config["activation_candidates"]]
+    widths = "-".join("".join(map(str, bits)) for bits in candidates)
+    name = f"{run.config['network']}-{run.config['scores']}-{len(images)}-{widths}-seed{run.seed}.json"
+    path = run.work_dir / "sensitivity" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists():
+        return tfmp.Sensitivity.load(path, search_model), None
+    start = time.time()
+    backup = path.with_suffix(".backup") if run.config["scores"] == "output" else None
+    options = {"method": run.config["scores"], "divergence": "kl", "backup": backup}
+    sensitivity = tfmp.measure_sensitivity(search_model, images, **options)
+    sensitivity.save(path)
+    return sensitivity, round(time.time() - start, 1)
+
+
+def _realized(search_model, assignment, images, test, reference):
+    """Returns divergence and accuracy on the test images of the network at an assignment, after training only."""
+    logs = _log_softmax(tfmp.fix(search_model, assignment, calibration=images, post_training=True), test[0])
+    return {
+        "divergence": float(np.mean(np.sum(np.exp(reference) * (reference - logs), axis=-1))),
+        "accuracy": float(np.mean(logs.argmax(-1) == test[1])),
+    }
+
+
+def _log_softmax(model, x):
+    logits = np.asarray(model.predict(x, batch_size=500, verbose=0), np.float64)
+    shifted = logits - logits.max(-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
+
+
+def rank_correlation(records):
+    """Returns the rank correlation of predicted and realized gains, its p-value and the number of pairs.
+
+    Args:
+        records: The records of runs; each has a gain over uniform bits, and some one over `depthwise_8`.
+    """
+    pairs = [
+        (record["predicted_gain"][name], record["realized_gain"][name])
+        for record in records
+        for name in record["predicted_gain"]
+    ]
+    if len(pairs) < 3:
+        return None, None, len(pairs)
+    correlation, p_value = stats.spearmanr(*zip(*pairs, strict=True))
+    return float(correlation), float(p_value), len(pairs)
+
+
+def show(folder, _):
+    """Prints the gains of all finished runs and their rank correlation."""
+    records = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
+    for record in records:
+        for name, gain in record["predicted_gain"].items():
+            realized, points = record["realized_gain"][name], record["realized"]
+            difference = 100 * (points["ilp"]["accuracy"] - points[name]["accuracy"])
+            print(
+                f"{record['network']:<14} W{record['bits'][0]}A{record['bits'][1]} over {name:<11} "
+                f"predicted {gain:6.2f}  realized {realized:6.2f}  accuracy {difference:+.2f} points"
+            )
+    correlation, p_value, count = rank_correlation(records)
+    if correlation is not None:
+        print(f"rank correlation {correlation:.3f} (p = {p_value:.2g}) of {count} pairs")
+
+
+METHODS = {"forecast": forecast}
+
+if __name__ == "__main__":
+    experiment.main("forecast", METHODS, finish=show)

@@ -1,0 +1,69 @@
+import pathlib
+
+import keras
+import numpy as np
+import pytest
+
+from recipes import experiment, float_networks, forecast
+from recipes.datasets import cifar10
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """A depthwise network with weights that were not trained, and images of noise."""
+
+    def load(name, **options):
+        keras.utils.set_random_seed(0)
+        layers = keras.layers
+        return keras.Sequential(
+            [
+                keras.Input((8, 8, 3)),
+                layers.Conv2D(8, 3, padding="same", activation="relu", name="first"),
+                layers.DepthwiseConv2D(3, padding="same", activation="relu", name="depthwise"),
+                layers.Conv2D(32, 1, activation="relu", name="pointwise"),
+                layers.Flatten(name="flat"),
+                layers.Dense(10, name="head"),
+            ]
+        )
+
+    rng = np.random.default_rng(0)
+    parts = [(rng.integers(0, 256, (n, 8, 8, 3), np.uint8), rng.integers(0, 10, n)) for n in (40, 24)]
+    monkeypatch.setattr(float_networks, "load", load)
+    monkeypatch.setattr(cifar10, "load_cifar10", lambda: parts)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("eagerly", "small")
+def test_a_run_predicts_and_realizes_gains(tmp_path, capsys):
+    config = experiment.load_config("forecast")
+    changes = ["num_calibration=16", "num_test=24", "weight_candidates=[2,4,8]", "scores=gradient"]
+    names = ["mobilenet_v1-W4A8"]
+    folders = (tmp_path / "work", tmp_path / "results")
+    ((method, run),) = experiment.plan(forecast.METHODS, config, names=names, settings=changes, folders=folders)
+    record = method(run)
+    assert record["assignments"]["uniform"] == {"depthwise": [4, 8], "pointwise": [4, 8]}
+    assert record["assignments"]["depthwise_8"]["depthwise"][0] == 8
+    for gains in (record["predicted_gain"], record["realized_gain"]):
+        assert list(gains) == ["uniform", "depthwise_8"] and min(gains.values()) > 0
+    assert record["predicted_gain"]["uniform"] >= 1 and 0 <= record["realized"]["ilp"]["accuracy"] <= 1
+    assert record["realized"]["ilp"]["divergence"] > 0 and record["sensitivity_seconds"] is not None
+    assert method(run)["sensitivity_seconds"] is None  # the scores are kept
+    experiment.execute(method, run)
+    forecast.show(tmp_path / "results", None)
+    assert "mobilenet_v1   W4A8 over uniform" in capsys.readouterr().out
+
+
+def test_the_rank_correlation_is_over_all_gains():
+    records = [
+        {"predicted_gain": {"uniform": 1.0, "depthwise_8": 2.0}, "realized_gain": {"uniform": 0.9, "depthwise_8": 1.5}},
+        {"predicted_gain": {"uniform": 3.0}, "realized_gain": {"uniform": 1.4}},
+    ]
+    correlation, _, count = forecast.rank_correlation(records)
+    assert count == 3 and correlation == pytest.approx(0.5)
+    assert forecast.rank_correlation(records[1:]) == (None, None, 1)
+
+
+def test_at_least_ten_pairs_are_planned():
+    runs = experiment.load_config("forecast")["runs"]
+    assert len(runs) >= 10 and {run["network"] for run in runs.values()} == set(float_networks.names())
+    assert all(pathlib.Path(name).name == name for name in runs)
