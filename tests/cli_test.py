@@ -77,6 +77,9 @@ def test_quantize_leaves_a_model_at_the_bits(folder, capsys):
     assert [(*layer.weight_bits, *layer.activation_bits) for layer in layers] == [(8, 8), (4, 8), (8, 8)]
     assert cli.main(["quantize", *files]) == 1
     assert "exists" in capsys.readouterr().err
+    learned = ["--post_training", "reconstruction", "--iterations", "2", "--overwrite"]
+    assert cli.main(["quantize", *files, "--bits", "3,8", *learned]) == 0
+    assert "Rounding learned in 1 blocks" in capsys.readouterr().out
 
 
 def test_scores_are_measured_once_for_a_forecast_and_a_budget(folder, capsys):

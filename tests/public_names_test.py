@@ -23,6 +23,7 @@ NAMES = [
     "assign.register_baseline",
     "assign.by_validation",
     "quantize",
+    "Reconstruction",
     "assign.at_random",
     "initialize_search",
     "export_tflite",

@@ -14,6 +14,7 @@ _PUBLIC = {
     "SelectionData": "tfmp.search.selection_data",
     "SelectionOptimizer": "tfmp.bindings.keras3.optimizer",
     "Tolerance": "tfmp.reports",
+    "Reconstruction": "tfmp.transform.reconstruction.reconstruction",
     "BitAssignment": "tfmp.graph",
     "compare_tflite": "tfmp.tflite.compare_tflite",
     "cost": "tfmp.transform.model_cost",

@@ -104,7 +104,7 @@ ROWS = [
         searched(assignment={"middle": (2, 4)}),
         search_model=MODEL,
         assignment=[ASSIGNMENT, (TypeError, "a `BitAssignment`", [None])],
-        post_training=kinds.FLAG,
+        post_training=(ValueError, "True or False", [0, 1, None, [], "no", kinds.THING]),
         verbose=choice(0, 1),
     ),
     *rows(
@@ -117,6 +117,7 @@ ROWS = [
             (ValueError, "two integers from 1 to 8", [(2,), (2, 9), (2, 2.5)]),
         ],
         quantizer=QUANTIZER,
+        post_training=(ValueError, "one of 'ranges', 'moments', 'reconstruction'", [False, 1, None, [], "no"]),
         loss=(TypeError, "a function", [3, "mse", []]),
         verbose=choice(0, 1),
     ),

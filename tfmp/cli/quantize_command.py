@@ -2,7 +2,7 @@
 
 import argparse
 
-from tfmp.cli.argument_types import bit_list, cost_bound
+from tfmp.cli.argument_types import bit_list, cost_bound, integer, seed
 from tfmp.cli.files import add_trust, load_model_file
 from tfmp.cli.measurement import add_measurement, first_inputs, measured, relaxed_with_inputs
 
@@ -30,6 +30,17 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "least total sensitivity)",
     )
     add_measurement(command)
+    command.add_argument(
+        "--post_training",
+        choices=("ranges", "moments", "reconstruction"),
+        default="moments",
+        help="what is fitted to the inputs: ranges; also means and variances (the default); also rounding, which takes "
+        "minutes and improves few bits most",
+    )
+    updates = integer(at_least=1)
+    command.add_argument("--iterations", type=updates, help="updates of the reconstruction for each block")
+    command.add_argument("--seed", type=seed, default=0, help="seed of the reconstruction (default: 0)")
+    command.add_argument("--backup_dir", help="folder from which a reconstruction resumes if it is interrupted")
     command.add_argument("--overwrite", action="store_true")
     add_trust(command)
 
@@ -46,20 +57,33 @@ def run(arguments: argparse.Namespace) -> None:
         raise ValueError(f"Give one of --bits, --assignment and --budget. Received: --{' and --'.join(sources)}.")
     if not arguments.budget and (arguments.method or arguments.sensitivity):
         raise ValueError("--method and --sensitivity choose bits within a budget. Give --budget, or omit them.")
+    level = _level(arguments)
     model = load_model_file(arguments.model, arguments.trust)
     if arguments.budget:
-        fixed = _within(arguments, [tfmp.Budget(*each) for each in arguments.budget], model)
+        fixed = _within(arguments, [tfmp.Budget(*each) for each in arguments.budget], model, level)
     else:
         bits = arguments.bits or (8,)
         bits = bits if len(bits) > 1 else bits[0]
         if arguments.assignment:
             bits = tfmp.BitAssignment.from_json(arguments.assignment)
-        fixed = tfmp.quantize(model, bits, calibration=first_inputs(arguments, model), verbose=1)
+        fixed = tfmp.quantize(model, bits, calibration=first_inputs(arguments, model), post_training=level, verbose=1)
     save_model(fixed, arguments.output)
     print(f"Wrote {arguments.output}")
 
 
-def _within(arguments, budgets, model):
+def _level(arguments):
+    """Returns the level of post-training that the arguments say, with its settings."""
+    import tfmp
+
+    if arguments.post_training != "reconstruction":
+        return arguments.post_training
+    settings = {"seed": arguments.seed, "backup_dir": arguments.backup_dir}
+    if arguments.iterations is not None:
+        settings["iterations"] = arguments.iterations
+    return tfmp.Reconstruction(**settings)
+
+
+def _within(arguments, budgets, model, level):
     """Returns the network at the bits that the method chooses within budgets."""
     import tfmp
 
@@ -69,4 +93,4 @@ def _within(arguments, budgets, model):
     sensitivity = measured(arguments, search_model, inputs) if is_scored else None
     assignment = tfmp.assign.by_name(method, search_model, budgets, sensitivity=sensitivity, tolerance=0.1)
     print(assignment)
-    return tfmp.fix(search_model, assignment, calibration=inputs, post_training=True, verbose=1)
+    return tfmp.fix(search_model, assignment, calibration=inputs, post_training=level, verbose=1)

@@ -7,7 +7,7 @@ from tfmp.reports.model_agreement import ModelAgreement, OutputAgreement, Tolera
 from tfmp.reports.model_report import ExportOutlook, ModelReport, ModelRow
 from tfmp.reports.network_report import NetworkReport
 from tfmp.reports.pareto_front import ParetoFront
-from tfmp.reports.post_training_report import PostTrainingReport
+from tfmp.reports.post_training_report import PostTrainingReport, ReconstructedBlock
 from tfmp.reports.tflite_file import FileLayer, FileTensor, StoredTensor, TFLiteFile
 from tfmp.reports.tflite_report import OperatorAgreement, TFLiteReport
 
@@ -28,6 +28,7 @@ __all__ = [
     "OutputAgreement",
     "ParetoFront",
     "PostTrainingReport",
+    "ReconstructedBlock",
     "StoredTensor",
     "TFLiteFile",
     "TFLiteReport",

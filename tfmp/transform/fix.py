@@ -7,13 +7,13 @@ from typing import Any
 from tfmp import quantizers
 from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import framework_of
-from tfmp.checks import check_choice, check_flag, check_function
+from tfmp.checks import check_choice, check_function
 from tfmp.graph import BitAssignment, Candidates, Graph, Layer
 from tfmp.search.search_settings import quantizer_pair
 from tfmp.search.searched_cost import chosen_layers
 from tfmp.transform.calibration.calibrate import reestimate_normalization
 from tfmp.transform.calibration.familiar_data import is_familiar
-from tfmp.transform.calibration.post_training import quantize_after_training
+from tfmp.transform.calibration.post_training import PostTraining, level_of, quantize_after_training
 from tfmp.transform.edits.floating_point import in_floating_point
 from tfmp.transform.model_checks import check_finite_weights
 
@@ -23,7 +23,7 @@ def fix(
     assignment: BitAssignment | Mapping[str, tuple[int, int]],
     *,
     calibration: Any = None,
-    post_training: bool = False,
+    post_training: PostTraining = False,
     loss: Callable[..., Any] | None = None,
     verbose: int = 0,
 ) -> KerasModel:
@@ -41,14 +41,12 @@ def fix(
             bits and are re-estimated on them. Channels that are constant there keep their statistics. All channels
             keep them, with a warning, if the data differ from the training data. With `post_training`, the inputs are
             kept in memory.
-        post_training: True if there is no training, neither a search before nor the network after. Every quantizer
-            then gets the range of least squared error on the calibration data at its bits. The error on a quarter of
-            the data, which is held out, decides whether means and variances are corrected and normalizations
-            re-estimated.
+        post_training: What is fitted if there is no training, neither a search before nor the network after; see
+            `tfmp.quantize`. True is `"moments"`. With False, quantizers keep the ranges of the search.
         loss: With `post_training`, the error: a function of (targets, outputs), such as a loss object of Keras;
             `calibration` is then (inputs, targets). Without it, the error is the divergence of the output from that in
             floating point.
-        verbose: 1 prints what `post_training` tried, chose and changed.
+        verbose: 1 prints what `post_training` tried, chose and changed, and shows the progress of a reconstruction.
 
     Returns:
         A model of the same framework, not compiled.
@@ -57,12 +55,13 @@ def fix(
         ValueError: If the model is not relaxed or its weights are not finite, the assignment is for another model, bits
             are out of range, `post_training` comes without calibration data, or `loss` without `post_training`.
     """
-    check_flag("post_training", post_training)
-    if post_training and calibration is None:
+    level = None if post_training is False else level_of(post_training)
+    if level is not None and calibration is None:
         raise ValueError(
-            "`post_training=True` needs `calibration`, a few hundred inputs, for ranges and biases. Received: None"
+            f"`post_training={post_training!r}` needs `calibration`, a few hundred inputs, for ranges and biases. "
+            "Received: None"
         )
-    if loss is not None and not post_training:
+    if loss is not None and level is None:
         raise ValueError("`loss` needs `post_training=True`. Received a loss with `post_training=False`.")
     if loss is not None:
         check_function("loss", loss, "targets and outputs")
@@ -79,8 +78,10 @@ def fix(
     floating = in_floating_point(graph)
     # If the model was trained, its normalizations were trained at its bits, otherwise in floating point.
     familiar = is_familiar(_models_of(search_model, floating), calibration)
-    if post_training:
-        report = quantize_after_training(fixed, floating, calibration, loss=loss, reestimate=familiar)
+    if level is not None:
+        report = quantize_after_training(
+            fixed, floating, calibration, level=level, loss=loss, reestimate=familiar, verbose=verbose
+        )
         if verbose:
             print(report)
     elif familiar:

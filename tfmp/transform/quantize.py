@@ -11,7 +11,7 @@ from tfmp.quantizers import QuantizerLike
 from tfmp.search.search_settings import SearchSettings, check_bits, quantizer_pair
 from tfmp.search.searched_cost import KEPT_QUANTIZERS
 from tfmp.transform.calibration.familiar_data import is_familiar
-from tfmp.transform.calibration.post_training import quantize_after_training
+from tfmp.transform.calibration.post_training import level_of, quantize_after_training
 from tfmp.transform.candidate_checks import check_kernel, check_range, check_zero
 from tfmp.transform.edits.activation_quantizers import STORAGE_BITS
 from tfmp.transform.edits.floating_point import in_floating_point
@@ -19,6 +19,7 @@ from tfmp.transform.edits.layer_plan import EIGHT_BITS, SEARCHED, plan
 from tfmp.transform.edits.relaxed_graph import KEPT_SETTINGS, relaxed_graph
 from tfmp.transform.edits.split_layers import with_split_separables
 from tfmp.transform.model_checks import check_finite_weights
+from tfmp.transform.reconstruction.reconstruction import Reconstruction
 
 
 def quantize(
@@ -26,15 +27,14 @@ def quantize(
     bits: int | tuple[int, int] | BitAssignment | Mapping[str, tuple[int, int]] = 8,
     *,
     calibration: Any,
+    post_training: str | Reconstruction = "moments",
     quantizer: QuantizerLike | tuple[QuantizerLike, QuantizerLike] = "lsq",
     loss: Callable[..., Any] | None = None,
     verbose: int = 0,
 ) -> KerasModel:
     """Quantizes a trained model without more training, for `tfmp.export_tflite`.
 
-    Ranges are fitted to the calibration data. Means, variances and normalizations are corrected if this reduces the
-    error on a quarter of the data, which is held out. Layers without given bits have 8 bits, and so do the tensors
-    between layers.
+    Layers without given bits have 8 bits, and so do the tensors between layers.
 
     Args:
         model: A built Sequential or functional Keras model in floating point. It is not changed.
@@ -42,12 +42,20 @@ def quantize(
             have 8 bits; or the bits of layers by name, a `BitAssignment` or a mapping to pairs.
         calibration: A few hundred inputs: an array, a structure of arrays, a `tf.data.Dataset`, .... With `loss`,
             (inputs, targets).
+        post_training: What is fitted to the calibration data, each level after the one before:
+
+            - `"ranges"`: the range of least squared error of every quantizer;
+            - `"moments"`: means, variances and normalizations are corrected if this reduces the error on a quarter of
+              the data, which is held out;
+            - `"reconstruction"`: whether each weight is rounded down or up is learned, block by block, in a few
+              minutes; it is kept if this reduces the error on the held-out data. A `tfmp.Reconstruction` has its
+              settings.
         quantizer: Name of a quantizer family, or a pair of names (weights, activations), for tensors with fewer than 8
             bits. Kernels of 8 bits have one step per output channel, activations of 8 bits a range from the smallest to
             the largest value.
         loss: The error, a function of (targets, outputs) such as a loss object of Keras. Without it, the error is the
             divergence of the output from that in floating point.
-        verbose: 1 prints what was tried, chosen and changed.
+        verbose: 1 prints what was tried, chosen and changed, and shows the progress of a reconstruction.
 
     Returns:
         A model of the same framework, not compiled.
@@ -61,6 +69,7 @@ def quantize(
         >>> fixed = tfmp.quantize(model, 8, calibration=x_train[:256])
         >>> tfmp.export_tflite(fixed, "model.tflite", verify=x_test[:256])
     """
+    level = level_of(post_training)
     pair = quantizer_pair(quantizer)
     if loss is not None:
         check_function("loss", loss, "targets and outputs")
@@ -97,7 +106,10 @@ def quantize(
             check(layer)
     fixed = framework.write(graph)
     familiar = is_familiar([model], calibration)
-    report = quantize_after_training(fixed, in_floating_point(graph), calibration, loss=loss, reestimate=familiar)
+    floating = in_floating_point(graph)
+    report = quantize_after_training(
+        fixed, floating, calibration, level=level, loss=loss, reestimate=familiar, verbose=verbose
+    )
     if verbose:
         print(report)
     return fixed

@@ -1,0 +1,1 @@
+"""Learns the rounding of kernels after training, block by block."""
