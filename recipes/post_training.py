@@ -1,0 +1,86 @@
+"""Levels of quantization without training: ranges, moments and learned rounding at equal bits.
+
+    python -m recipes.post_training --seeds=0,1,2                        # everything, some hours of one core
+    python -m recipes.post_training --methods=mobilenet_v1-W4A8-uniform
+
+A run quantizes one network of `recipes.float_networks` at the bits of one assignment, once at each level, from images
+of the training set that the seed draws. Its JSON has, for each level, the accuracy on the 10,000 test images, the bytes
+of the small file and the seconds that it took. A killed run resumes after its last block.
+
+Every finished run leaves one JSON in `recipes/results/post_training/`; runs whose JSON exists are skipped.
+"""
+
+import functools
+import pathlib
+import tempfile
+import time
+
+import numpy as np
+
+import tfmp
+from recipes import classifier, experiment, float_networks
+
+BITS = ((8, 8), (5, 8), (4, 8), (3, 8), (4, 4))  # of weights and activations
+LEVELS = ("ranges", "moments", "reconstruction")
+ASSIGNMENTS = {"uniform": lambda model, bits: tfmp.BitAssignment.uniform(model, *bits)}
+
+
+def calibration_images(images, count, seed):
+    """Returns images that a seed draws, without repetition."""
+    return images[np.random.default_rng(seed).choice(len(images), count, replace=False)]
+
+
+def small_file_bytes(model):
+    """Returns the bytes of the file that packs the weights of a fixed model."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "model.tflite"
+        tfmp.export_tflite(model, path, mode="small")
+        return path.stat().st_size
+
+
+def quantize(run, network, bits, assignment):
+    """Quantizes one network at the bits of one assignment, at every level."""
+    config = run.config
+    options = {} if config["float_folder"] is None else {"folder": pathlib.Path(config["float_folder"])}
+    model = float_networks.load(network, **options)
+    _, (x_train, test) = classifier.datasets({"num_train": config["num_train"], "batch_size": 128}, run.seed)
+    images = calibration_images(x_train, config["num_calibration"], run.seed)
+    found = ASSIGNMENTS[assignment](model, bits)
+    levels = {}
+    for level in LEVELS:
+        settings = level
+        if level == "reconstruction":
+            settings = tfmp.Reconstruction(iterations=config["iterations"], seed=run.seed, backup_dir=run.backup_dir)
+        start = time.time()
+        fixed = tfmp.quantize(model, found, calibration=images, post_training=settings)
+        seconds = round(time.time() - start, 1)
+        levels[level] = {"accuracy": accuracy(fixed, test), "seconds": seconds, "file_bytes": small_file_bytes(fixed)}
+    return {
+        "network": network,
+        "bits": list(bits),
+        "assignment": assignment,
+        "accuracy": levels["reconstruction"]["accuracy"],
+        "float_accuracy": accuracy(model, test),
+        "levels": levels,
+        "bits_by_layer": {name: list(pair) for name, pair in found.bits.items()},
+        "num_test": len(test[0]),
+    }
+
+
+def accuracy(model, test):
+    """Share of the test images that a model gets right."""
+    classifier.compile_model(model, "sgd")
+    return classifier.accuracy(model, test)
+
+
+METHODS = {
+    f"{network}-W{bits[0]}A{bits[1]}-{assignment}": functools.partial(
+        quantize, network=network, bits=bits, assignment=assignment
+    )
+    for network in float_networks.names()
+    for bits in BITS
+    for assignment in ASSIGNMENTS
+}
+
+if __name__ == "__main__":
+    experiment.main("post_training", METHODS)
