@@ -115,16 +115,18 @@ def searched(run):
     if config["initialize"]:
         found = tfmp.assign.by_sensitivity(search_model, x_train[:256], budget_of(config))
         tfmp.initialize_search(search_model, found, confidence=config["initialize"])
+    multiplier = config["multiplier"]  # none is the scheduled one
     search = tfmp.MixedPrecisionSearch(
         **({"eta": config["eta"]} if config["eta"] else {"budget": budget_of(config)}),
-        multiplier=None if config["eta"] else tfmp.search.DualAscent(**config["multiplier"]),
+        multiplier=None if config["eta"] or not multiplier else tfmp.search.DualAscent(**multiplier),
         temperature=tuple(config["temperature"]),
         backup_dir=run.backup_dir,
         selection_data=selection_data,
         freeze_above=config["freeze_above"],
     )
     weights = keras.optimizers.SGD(config["search_learning_rate"], momentum=0.9, nesterov=True)
-    selection = keras.optimizers.Adam(config["selection_learning_rate"])
+    rate = config["selection_learning_rate"]
+    selection = rate if isinstance(rate, str) else keras.optimizers.Adam(rate)  # a name, such as "scheduled"
     trained = _with_teacher(run, search_model)
     compile_model(trained, tfmp.SelectionOptimizer(weights, selection))
     records = EpochRecords(search, run.backup_dir)

@@ -44,7 +44,7 @@ def test_the_loop_of_the_page_does_what_fit_does(found):
     epochs = found["epochs"]
 
     relaxed = tfmp.relax(trained_model(), calibration=X)
-    optimizer = tfmp.SelectionOptimizer(keras.optimizers.SGD(0.01), keras.optimizers.Adam(0.02))
+    optimizer = tfmp.SelectionOptimizer(keras.optimizers.SGD(0.01))
     relaxed.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True), run_eagerly=True)
     search = tfmp.MixedPrecisionSearch(tfmp.Budget("bitops", like_uniform=(2, 2)))
     losses = []
@@ -77,13 +77,21 @@ def test_temperatures_fall_in_a_loop_as_in_fit():
     np.testing.assert_allclose(temperatures, [1.0, 0.5, 0.25], rtol=1e-6)
 
 
-def test_the_multiplier_goes_on_where_a_loop_stopped(found):
+def test_a_search_goes_on_where_a_loop_stopped(found):
     search, again = found["search"], tfmp.MixedPrecisionSearch(tfmp.Budget("bitops", like_uniform=(2, 2)))
     again.set_model(found["search_model"])
+    again.schedule(found["optimizer"], steps=3 * found["epochs"])
     assert again.multiplier.value != search.multiplier.value
-    again.multiplier.restore(search.multiplier.state())
+    again.restore(search.state())
     assert again.step() == search.step()
-    assert again.multiplier.value == search.multiplier.value
+    assert again.state() == search.state()
+
+
+def test_a_schedule_needs_an_optimizer_that_follows_it(found):
+    search = tfmp.MixedPrecisionSearch(eta=1.0)
+    search.set_model(found["search_model"])
+    with pytest.raises(ValueError, match=r'`SelectionOptimizer` with `selection="scheduled"`.* Received: SelectionO'):
+        search.schedule(tfmp.SelectionOptimizer("sgd", "adam"), steps=10)
 
 
 def test_each_step_of_an_alternating_loop_moves_its_own_variables(found):

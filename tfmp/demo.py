@@ -82,7 +82,7 @@ def run(
     print(f"3/5 search bits at the same BitOps, {_SEARCH_EPOCHS} epochs", flush=True)
     search_model = tfmp.relax(model, calibration=x_train, seed=seed)
     search = tfmp.MixedPrecisionSearch(budget=tfmp.Budget("bitops", like_uniform=_UNIFORM_BITS))
-    compile_model(search_model, tfmp.SelectionOptimizer(keras.optimizers.Adam(1e-3), keras.optimizers.Adam(0.02)))
+    compile_model(search_model, tfmp.SelectionOptimizer(keras.optimizers.Adam(1e-3)))
     search_model.fit(
         x_train, y_train, batch_size=_BATCH_SIZE, epochs=_SEARCH_EPOCHS, callbacks=[search], verbose=verbose
     )

@@ -2,7 +2,6 @@
 
 import pathlib
 import re
-import shutil
 import subprocess
 import sys
 
@@ -12,6 +11,7 @@ import pytest
 
 from tests.tuner import tiny_experiment as tiny
 from tfmp import cli
+from tfmp.mixins.search_backup import SearchBackup
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SETTINGS = {
@@ -80,13 +80,22 @@ def test_it_is_not_taken_up_with_other_settings(folder, capsys, command, kind):
     assert before.items() <= contents(folder / command).items(), "nothing is lost"
 
 
-def test_a_search_goes_on_with_the_same_settings_and_overwrites_others(folder, capsys, eagerly):
-    for changed, first_epoch in (({}, 2), ({"learning_rate": "0.01"}, 1)):
-        output = f"again-{first_epoch}"
-        shutil.copytree(folder / "search", folder / output)
-        epochs = len(list((folder / output / "backup").glob("epoch-*[0-9]")))
-        given = {"search_epochs": "3", "output": output, **changed}
+def test_a_search_goes_on_with_the_same_settings_and_overwrites_others(folder, capsys, eagerly, monkeypatch):
+    save = SearchBackup.save
+
+    def save_and_stop(*positional, **named):
+        save(*positional, **named)
+        raise KeyboardInterrupt
+
+    for changed in ({}, {"learning_rate": "0.01"}, {"search_epochs": "2"}):
+        given = {"search_epochs": "3", "output": "-".join(["again", *changed])}
+        with monkeypatch.context() as patch:
+            patch.setattr(SearchBackup, "save", save_and_stop)
+            assert cli.main(arguments(folder, "search", **given)) == 130
+        assert "Epoch 2" not in capsys.readouterr().out
+        given |= changed  # the rates of a search follow from its epochs
         assert cli.main(arguments(folder, "search", flags=["--overwrite"], **given)) == 0
-        printed = capsys.readouterr().out
-        assert "Epoch 3/3" in printed and ("Epoch 1/3" in printed) == bool(changed) and epochs
-        assert {path.name for path in (folder / output).iterdir()} == {"fixed.keras", "assignment.json"}
+        printed, epochs = capsys.readouterr().out, given["search_epochs"]
+        assert f"Epoch {epochs}/{epochs}" in printed and (f"Epoch 1/{epochs}" in printed) == bool(changed)
+        names = {path.name for path in (folder / given["output"]).iterdir()}
+        assert names == {"fixed.keras", "assignment.json"}

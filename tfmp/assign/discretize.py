@@ -14,10 +14,15 @@ from tfmp.graph import BitAssignment, Graph
 from tfmp.search.assignment import most_probable, most_probable_within, sample
 from tfmp.search.budget import Budget, budgets_of, priced_limits
 from tfmp.search.searched_cost import SearchedCost, chosen_layers
+from tfmp.search.undecided import is_untouched, warn_if_undecided
 from tfmp.transform.model_checks import check_finite_weights
 
 STRATEGIES = ("argmax", "budget", "sample", "multinomial")
 _TRIALS = 50  # EdMIPS, section 4.7
+_WAY_OUT = (
+    "Search with `SelectionOptimizer(weights)`, whose rates of the logits follow from the number of steps, or longer "
+    "and with a higher learning rate of `selection`; or train the fixed network until it has recovered."
+)
 
 
 def discretize(
@@ -46,6 +51,10 @@ def discretize(
         A `BitAssignment` with its BitOps and the cost of each budget. The cost of the searched layers is in its
         provenance, and that of the network if the budget bounds it.
 
+    Warns:
+        UserWarning: For `"argmax"` and `"budget"`, if the choices are open (their entropy exceeds 0.15, unless no
+            search has changed them), or their expected cost exceeds a budget by more than 2 %.
+
     Raises:
         ValueError: If the strategy is unknown, the budget is missing, budgets cannot be met, alone or together, no
             layer is quantized, or the search diverged.
@@ -65,6 +74,8 @@ def discretize(
         raise ValueError(
             f"Model `{graph.name}` has no layer whose bits are open or chosen. Expected a model from `tfmp.relax`."
         )
+    if strategy in ("argmax", "budget"):
+        _warn_if_undecided(graph, budgets)
     if strategy == "budget":
         bits = most_probable_within(*priced_limits(budgets, graph), spend=spend)
     elif strategy == "argmax":
@@ -72,6 +83,21 @@ def discretize(
     else:
         bits = sample(graph, np.random.default_rng(seed), trials=1 if strategy == "sample" else _TRIALS)
     return decided(graph, bits, strategy=strategy, budget=budget)
+
+
+def _warn_if_undecided(graph, budgets):
+    """Warns if the choices that a search left are open or over budget."""
+    probabilities = {
+        layer.name: (np.asarray(layer.weight.probabilities), np.asarray(layer.activation.probabilities))
+        for layer in graph.searched
+    }
+    if is_untouched(probabilities):
+        return
+    costs_of_budgets = {}
+    if budgets:
+        priced, limits = priced_limits(budgets, graph)
+        costs_of_budgets = {each.cost.name: each.expected() / limit for each, limit in zip(priced, limits, strict=True)}
+    warn_if_undecided(probabilities, costs_of_budgets, way_out=_WAY_OUT, stacklevel=3)
 
 
 def decided(

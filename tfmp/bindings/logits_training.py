@@ -83,7 +83,7 @@ def hold_logits(framework, model, are_held):
     Raises:
         ValueError: If they are to be held in a model without a `SelectionOptimizer`, or on several devices.
     """
-    optimizer = _unscaled(framework, model.optimizer)
+    optimizer = unscaled(framework, model.optimizer)
     if are_held:
         _check_optimizer(framework, optimizer)
         check_strategy(model)
@@ -102,7 +102,7 @@ def selection_step(framework, model) -> SelectionStep:
         return model.compute_loss(x=x, y=y, y_pred=model(x, training=True), sample_weight=sample_weight)
 
     is_scaled = isinstance(model.optimizer, framework.LossScaleOptimizer)
-    optimizer = _unscaled(framework, model.optimizer).selection_optimizer
+    optimizer = unscaled(framework, model.optimizer).selection_optimizer
     return SelectionStep(
         loss,
         logits=[framework.tf_variable(variable) for variable in logits],
@@ -131,5 +131,6 @@ def _check_optimizer(framework, optimizer):
         )
 
 
-def _unscaled(framework, optimizer):
+def unscaled(framework, optimizer):
+    """Returns an optimizer itself, or the one that an optimizer with loss scaling wraps."""
     return optimizer.inner_optimizer if isinstance(optimizer, framework.LossScaleOptimizer) else optimizer

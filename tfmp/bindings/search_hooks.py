@@ -4,8 +4,8 @@ from typing import Any
 
 from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import check_callback, framework_of
-from tfmp.bindings.logits_training import hold_logits, selection_step
-from tfmp.bindings.selection_optimizer import input_quantizer_path, start_variables
+from tfmp.bindings.logits_training import hold_logits, selection_step, unscaled
+from tfmp.bindings.selection_optimizer import SelectionOptimizerMixin, input_quantizer_path, start_variables
 from tfmp.mixins.mixed_precision_search import MixedPrecisionSearchMixin
 
 
@@ -35,6 +35,15 @@ class SearchHooks(MixedPrecisionSearchMixin):
     def selection_step(self) -> Any:
         """Returns the step that only updates the logits."""
         return selection_step(self.framework, self.model)
+
+    def is_scheduled(self, optimizer: Any) -> bool:
+        """Returns True if the learning rate of an optimizer's logits follows from the number of steps."""
+        optimizer = unscaled(self.framework, optimizer)
+        return isinstance(optimizer, SelectionOptimizerMixin) and optimizer.is_scheduled
+
+    def set_selection_rate(self, optimizer: Any, rate: float) -> None:
+        """Sets the learning rate of an optimizer's logits."""
+        unscaled(self.framework, optimizer).selection_optimizer.learning_rate = rate
 
     def named_variables(self) -> Any:
         """Returns pairs of the path and the values of every variable of the model."""

@@ -6,6 +6,12 @@ from typing import Any
 from tfmp.annotations import KerasLayer, KerasMixin
 from tfmp.checks import received
 
+SCHEDULED = "scheduled"
+# Adam divides gradients by their size, so that logits travel as far in a network of small gradients. Short averages
+# suffice, because the logits add up the gradients themselves, and do not delay searches of few steps. The smallest
+# number that is added to the size must be far below it.
+_ADAM = {"learning_rate": 0.01, "beta_1": 0.5, "beta_2": 0.95, "epsilon": 1e-12}
+
 
 def group_of(path: str) -> str:
     """Returns `"selection"` for logits, `"ranges"` for the state of a quantizer, otherwise `"weights"`.
@@ -66,7 +72,9 @@ class SelectionOptimizerMixin(KerasMixin):
     Args:
         weights: Optimizer of all other variables, a name or an instance. `learning_rate` is its learning rate, so
             callbacks change it; schedules of the optimizers are separate.
-        selection: Optimizer of the logits, a name or an instance.
+        selection: Optimizer of the logits, a name or an instance. `"scheduled"`, the default, is an Adam whose learning
+            rate `MixedPrecisionSearch` derives from the number of steps, so that a search of any length decides; see
+            docs/search.md. With any other optimizer, its rates are used as they are.
         ranges: Optimizer of the steps that quantizers learn, a name or an instance. None trains them with `weights`,
             including its weight decay.
         name: Name of the optimizer.
@@ -76,9 +84,10 @@ class SelectionOptimizerMixin(KerasMixin):
 
     Attributes:
         holds_logits: True while only separate steps train the logits, in a search with `selection_data`.
+        is_scheduled: True for `selection="scheduled"`.
 
     Example:
-        >>> optimizer = SelectionOptimizer("sgd", "adam")
+        >>> optimizer = SelectionOptimizer("adam")
     """
 
     optimizers_module: Any = None  # the module of optimizers, set by the class of a framework
@@ -86,7 +95,9 @@ class SelectionOptimizerMixin(KerasMixin):
     def _take(self, weights, selection, ranges):
         """Sets the optimizers that the user gave."""
         self.weights_optimizer = optimizer_of(self.optimizers_module, "weights", weights)
-        self.selection_optimizer = optimizer_of(self.optimizers_module, "selection", selection)
+        self.is_scheduled = isinstance(selection, str) and selection == SCHEDULED
+        adam = self.optimizers_module.Adam(**_ADAM) if self.is_scheduled else selection
+        self.selection_optimizer = optimizer_of(self.optimizers_module, "selection", adam)
         self.ranges_optimizer = None if ranges is None else optimizer_of(self.optimizers_module, "ranges", ranges)
         self.holds_logits = False
 
@@ -113,7 +124,7 @@ class SelectionOptimizerMixin(KerasMixin):
         serialize, ranges = self.optimizers_module.serialize, self.ranges_optimizer
         return {
             "weights": serialize(self.weights_optimizer),
-            "selection": serialize(self.selection_optimizer),
+            "selection": SCHEDULED if self.is_scheduled else serialize(self.selection_optimizer),
             "ranges": None if ranges is None else serialize(ranges),
             "name": self.name,
         }

@@ -143,7 +143,7 @@ def _search(arguments, budget, backup, results):
     identity = {name: data[name] if name in data else getattr(arguments, name) for name in names}
     search = library.MixedPrecisionSearch(budget=budget, backup_dir=backup, identity=identity)
     weights = keras.optimizers.Adam(arguments.learning_rate)
-    optimizer = library.SelectionOptimizer(weights, keras.optimizers.Adam(0.02))
+    optimizer = library.SelectionOptimizer(weights)
     fit(search_model, optimizer, arguments.search_epochs, callbacks=[search])
     if not results.are_written:
         assignment = tfmp.discretize(search_model, strategy="budget", budget=budget)

@@ -14,9 +14,12 @@ from tfmp.checks import check_instance, check_numbers
 from tfmp.costs import CostLike
 from tfmp.graph import Graph
 from tfmp.mixins.decided_choices import DecidedChoices
+from tfmp.mixins.scheduled_choices import ScheduledChoices
 from tfmp.search.budget import Budget, budgets_of, priced_limits
-from tfmp.search.lagrangian import DualAscent, FixedMultiplier, Multiplier, Penalty
+from tfmp.search.lagrangian import DualAscent, FixedMultiplier, Multiplier, Penalty, ScheduledAscent
+from tfmp.search.search_schedule import SearchSchedule
 from tfmp.search.searched_cost import SearchedCost
+from tfmp.search.undecided import selection_entropy, warn_if_undecided
 
 
 class BitSearch:
@@ -32,6 +35,9 @@ class BitSearch:
         multipliers: The multiplier of each.
         layers: The layers whose bits are open, by name.
         decided: The `DecidedChoices`, or None.
+        figures: What the progress bar shows after a step: the expected cost for each budget, the entropy of the choices
+            and the number of decided ones.
+        schedule: The `SearchSchedule` from which the rates follow, None if the optimizers have their own.
 
     Raises:
         ValueError: If not exactly one of `budget` and `eta` is given, or an argument that belongs to the other.
@@ -61,13 +67,36 @@ class BitSearch:
         if cost is not None:
             costs.get(cost)  # raises an error for an unknown name before training
         self.budget, self.cost = budget, cost
-        first: Multiplier = (multiplier or DualAscent()) if eta is None else FixedMultiplier(eta)
-        count = 1 if budget is None else len(budgets_of(budget))
-        self.multipliers = [first, *(copy.deepcopy(first) for _ in range(count - 1))]
-        self.multiplier_starts = [each.state() for each in self.multipliers]
-        self.decided = None if freeze_above is None else DecidedChoices(freeze_above)
+        self._multiplier = multiplier if eta is None else FixedMultiplier(eta)
+        self._multiplier_start = None if self._multiplier is None else self._multiplier.state()
+        self.freeze_above = freeze_above
+        self.decided: DecidedChoices | None = None
+        self.schedule: SearchSchedule | None = None
+        self._set_rates()
         self.penalties: list[Penalty] = []
         self.layers: dict[str, KerasLayer] = {}
+        self.figures: dict[str, float] = {}
+
+    def _set_rates(self):
+        """Sets the multipliers, and what decides choices, for the current schedule."""
+        default = DualAscent() if self.schedule is None else ScheduledAscent()
+        first = default if self._multiplier is None else self._multiplier
+        count = 1 if self.budget is None else len(budgets_of(self.budget))
+        self.multipliers = [first, *(copy.deepcopy(first) for _ in range(count - 1))]
+        self.multiplier_starts = [self._multiplier_start or first.state()] * count
+        if self.schedule is not None:
+            self.decided = ScheduledChoices(self.schedule, self.freeze_above)
+        else:
+            self.decided = None if self.freeze_above is None else DecidedChoices(self.freeze_above)
+
+    def use_schedule(self, is_scheduled: bool) -> None:
+        """Lets the rates follow from the number of steps, or not; a change restarts a search that was prepared."""
+        if is_scheduled == (self.schedule is not None):
+            return
+        self.schedule = SearchSchedule() if is_scheduled else None
+        self._set_rates()
+        if self.penalties:
+            self._start()
 
     def prepare(self, graph: Graph, layers: Mapping[str, KerasLayer]) -> None:
         """Sets the model to search.
@@ -85,13 +114,21 @@ class BitSearch:
             limits: Sequence[float | None] = [None]
         else:
             priced, limits = priced_limits(self.budget, graph)
-        self._restore(self.multiplier_starts)
-        self.penalties = [
-            Penalty(each, multiplier, limit=limit)
-            for each, multiplier, limit in zip(priced, self.multipliers, limits, strict=True)
-        ]
+        if self.schedule is not None:
+            self.schedule = SearchSchedule()
+            self._set_rates()
+        self._priced_limits = list(zip(priced, limits, strict=True))
         self.layers = {name: layers[name] for name in priced[0].names}
         self._calls = collections.Counter(call.layer for call in graph.calls)
+        self._start()
+
+    def _start(self):
+        """Sets the penalties and the prices of the first step."""
+        self._restore(self.multiplier_starts)
+        self.penalties = [
+            Penalty(priced, multiplier, limit=limit)
+            for (priced, limit), multiplier in zip(self._priced_limits, self.multipliers, strict=True)
+        ]
         if self.decided is not None:
             self.decided.prepare(self.layers, self.penalties)
         self._write_prices(self.probabilities())
@@ -101,20 +138,33 @@ class BitSearch:
         """True for a list of budgets; figures are then reported by the name of the cost."""
         return isinstance(self.budget, list | tuple)
 
-    def step(self) -> dict[str, float]:
+    def step(self, steps: int = 1) -> dict[str, float]:
         """Updates the multipliers, the prices of the layers and the logits of decided choices.
+
+        Args:
+            steps: Number of training steps since the last call.
 
         Returns:
             The expected cost for each budget, normalized as in the loss.
         """
+        if self.schedule is not None:
+            self.schedule.advance(steps)
+            for multiplier in self.multipliers:
+                if isinstance(multiplier, ScheduledAscent):
+                    multiplier.advance(self.schedule.progress, self.schedule.fraction)
         probabilities = self.probabilities()
-        figures: dict[str, float] = {}
         if self.decided is not None and self.decided.step(probabilities):
             probabilities = self.probabilities()
         for penalty in self.penalties:
-            figures |= self._labelled({"cost": penalty.step(probabilities)}, penalty)
+            penalty.step(probabilities)
+        if isinstance(self.decided, ScheduledChoices) and self.decided.correct(probabilities):
+            probabilities = self.probabilities()
         if self.budget is not None:
             self._write_prices(probabilities)
+        figures: dict[str, float] = {}
+        for penalty in self.penalties:
+            figures |= self._labelled({"cost": penalty.expected(probabilities)}, penalty)
+        self.figures = {**figures, **self._decisions(probabilities)}
         return figures
 
     def _labelled(self, figures, penalty):
@@ -155,11 +205,21 @@ class BitSearch:
         figures: dict[str, float] = {}
         for penalty in self.penalties:
             figures |= self._labelled(penalty.summary(probabilities), penalty)
-        figures["selection_entropy"] = selection_entropy(probabilities)
+        figures |= self._decisions(probabilities)
         figures["mixture_variance"] = mixture_variance(self.layers.values())
+        return figures
+
+    def _decisions(self, probabilities):
+        figures = {"selection_entropy": selection_entropy(probabilities)}
         if self.decided is not None:
             figures["decided"] = float(len(self.decided))
         return figures
+
+    def warn_if_undecided(self, *, way_out: str, stacklevel: int = 2) -> None:
+        """Warns if choices are open, or a budget is exceeded."""
+        probabilities = self.probabilities()
+        costs = {p.priced.cost.name: p.expected(probabilities) for p in self.penalties if p.limit is not None}
+        warn_if_undecided(probabilities, costs, way_out=way_out, stacklevel=stacklevel + 1)
 
     def logits(self) -> list[Any]:
         """The logits; those of coupled tensors once."""
@@ -174,11 +234,14 @@ class BitSearch:
         return {
             "multipliers": [multiplier.state() for multiplier in self.multipliers],
             "decided": None if self.decided is None else self.decided.state(),
+            "schedule": None if self.schedule is None else self.schedule.state(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Restores a state, after the values of the logits."""
         self._restore(state["multipliers"])
+        if self.schedule is not None:
+            self.schedule.restore(state["schedule"])
         if self.decided is not None:
             self.decided.restore(state["decided"])
         self._write_prices(self.probabilities())
@@ -190,21 +253,6 @@ class BitSearch:
 
 def _probabilities(selector: Any) -> np.ndarray:
     return np.ones(1) if selector is None else np.asarray(selector.probabilities(), np.float64)
-
-
-def selection_entropy(probabilities: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> float:
-    """Returns the mean entropy of the open choices, from 0 to 1 for equal probabilities.
-
-    Args:
-        probabilities: Weight and activation probabilities by layer name.
-    """
-    entropies = [
-        float(-(p * np.log(np.maximum(p, 1e-12))).sum() / np.log(len(p)))
-        for pair in probabilities.values()
-        for p in pair
-        if len(p) > 1
-    ]
-    return float(np.mean(entropies))
 
 
 def mixture_variance(layers: Iterable[KerasLayer]) -> float:

@@ -17,14 +17,16 @@ class DecidedChoices:
     candidates remain mixed with these weights.
 
     Args:
-        threshold: Probability from 0.5 to 1, both excluded.
+        threshold: Probability from 0.5 to 1, both excluded; None decides nothing by probability.
 
     Raises:
         ValueError: If the threshold is out of range.
     """
 
     def __init__(self, threshold: float | None):
-        self.threshold = check_number("freeze_above", threshold, above=0.5, below=1, hint="It is a probability")
+        self.threshold = threshold
+        if threshold is not None:
+            self.threshold = check_number("freeze_above", threshold, above=0.5, below=1, hint="It is a probability")
         self._choices: dict[Any, Any] = {}
         self._held: dict[Any, Any] = {}
         self._refused: set[Any] = set()
@@ -59,9 +61,11 @@ class DecidedChoices:
         Returns:
             True if logits were written.
         """
-        held = list(self._held.items())
-        for key, (_, values) in held:
-            self._choices[key].assign(values)
+        held = list(self._held)
+        for key in held:
+            self._choices[key].assign(self._held_logits(key))
+        if self.threshold is None:
+            return bool(held)
         certain = {
             key: int(np.argmax(probabilities[key[0]][key[1]]))
             for key in self._choices
@@ -70,6 +74,10 @@ class DecidedChoices:
         for key in sorted(certain, key=lambda key: -probabilities[key[0]][key[1]].max()):
             self._decide(key, certain[key])
         return bool(held)
+
+    def _held_logits(self, key):
+        """Returns the logits to which a decided choice is reset."""
+        return self._held[key][1]
 
     def _decide(self, key, index):
         attempt = key, index, len(self._held)  # with the same decided choices it would be refused again

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tfmp.annotations import KerasLayer, KerasMixin
-from tfmp.checks import check_instance
+from tfmp.checks import check_instance, check_integer
 from tfmp.costs import CostLike
 from tfmp.files.finite_values import NotFiniteError, check_finite, is_array, names_not_finite
 from tfmp.graph import Graph
@@ -20,6 +20,12 @@ from tfmp.search.budget import Budget
 from tfmp.search.lagrangian import Multiplier
 
 _OF_FIT = ("steps", "epochs")  # parts of the identity that are only known within `fit`
+_FEWEST_STEPS = 50  # a shorter training tries a program, rather than searches
+_WAY_OUT = (
+    "Compile the model with `SelectionOptimizer(weights)`, whose rates of the logits follow from the number of steps, "
+    "so that a search of any length ends decided and within the budget. If it has this optimizer, the training ended "
+    "before the announced steps. With rates of your own, raise the learning rate of `selection`, or train longer."
+)
 
 
 class MixedPrecisionSearchMixin(KerasMixin):
@@ -35,13 +41,15 @@ class MixedPrecisionSearchMixin(KerasMixin):
             one bit, or at its cheapest bits if the cost has no price for one bit.
         cost: With `eta`, the cost that it multiplies; by default BitOps.
         multiplier: With `budget`, the update rule of the multiplier, a `tfmp.search.Multiplier`; by default
+            the rule of a scheduled search if the `SelectionOptimizer` has `selection="scheduled"`, else
             `DualAscent()`. With several budgets, each gets a copy.
         temperature: `(first, last)`: the temperature falls from the first to the last value over the epochs, by an
             equal factor per epoch.
         backup_dir: Folder for the state after each epoch, from which a killed run resumes. Starting again with the same
             arguments resumes after the last complete epoch. The result is that of an uninterrupted run if the order of
             the data depends only on the epoch (`shuffle=False`, or data that shuffle themselves by epoch). The number
-            of epochs may be increased, unless the temperature changes; any other difference is an error that names it.
+            of epochs may be increased, unless the temperature or the rates follow from it; any other difference is an
+            error that names it.
         selection_data: Held-out data on which separate steps train the logits, while the steps of `fit` train all other
             variables: a `tfmp.SelectionData`, or its data, `(x, y)` or a `tf.data.Dataset`. The model needs a
             `SelectionOptimizer`. None updates both in one pass.
@@ -50,26 +58,35 @@ class MixedPrecisionSearchMixin(KerasMixin):
         identity: Mapping of inputs that a callback cannot see, for example the data of `fit` and the seed of their
             order: `{"x": x_train, "y": y_train, "seed": 0}`. Only a search with the same identity resumes a backup.
             Arrays are compared by a digest, and must be finite. Data that are not given are not compared.
+        steps: With `selection="scheduled"`, the number of training steps of the whole search. By default, those that
+            `fit` announces: the epochs times their steps. Give it for data without length, or for a search that takes
+            several calls of `fit`.
 
     Logs, at the end of each epoch: `expected_cost` and `discrete_cost` (of the searched layers, normalized),
     `cost_gap` (their difference), `multiplier`, `selection_entropy` (mean over the selectors, 1 is undecided),
     `mixture_variance` (mean over the tensors, see `tfmp.relaxation.relative_variance`). With several budgets the first
-    four are logged for each cost, `expected_cost/bitops`, and so is the `cost` of every step. With `freeze_above`,
-    `decided` is the number of decided choices.
+    four are logged for each cost, `expected_cost/bitops`, and so is the `cost` of every step. With `freeze_above`
+    or `selection="scheduled"`, `decided` is the number of decided choices. The progress bar shows `cost`,
+    `selection_entropy` and `decided`.
 
     Attributes:
         penalties: One `tfmp.search.lagrangian.Penalty` per budget, or the one of `eta`; empty before `set_model`.
         multiplier: The multiplier, or a list with one per budget.
 
+    Warns:
+        UserWarning: At the end of a training of 50 steps or more, if the entropy exceeds 0.15 or the expected cost
+            exceeds its budget by more than 2 %.
+
     Raises:
         ValueError: If not exactly one of `budget` and `eta` is given, or an argument of the other; before training, if
-            the budget cannot be met, the cost has no positive normalizer, the backup belongs to another search, or
-            weights or data are not finite; during training, if the loss or a variable is NaN or infinite. Such a state
-            is never saved.
+            the number of steps is needed and unknown, the budget cannot be met, the cost has no positive normalizer,
+            the backup belongs to another search, or weights or data are not finite; during training, if the loss or a
+            variable is NaN or infinite. Such a state is never saved.
     """
 
     # A class of a framework adds `named_variables()`, `start_variables()`, `backup_variables()`, `resume_at(epoch)`,
-    # `hold_logits(are_held)`, `selection_step()` and `input_quantizer_path(layer)`.
+    # `hold_logits(are_held)`, `selection_step()`, `input_quantizer_path(layer)`, and of an optimizer
+    # `is_scheduled(optimizer)` and `set_selection_rate(optimizer, rate)`.
 
     def __init__(
         self,
@@ -83,6 +100,7 @@ class MixedPrecisionSearchMixin(KerasMixin):
         selection_data: Any = None,
         freeze_above: float | None = None,
         identity: Any = None,
+        steps: int | None = None,
     ):
         super().__init__()
         options: dict[str, Any] = {"multiplier": multiplier, "temperature": temperature, "freeze_above": freeze_above}
@@ -94,10 +112,39 @@ class MixedPrecisionSearchMixin(KerasMixin):
             check_instance("identity", identity, Mapping, "a mapping", hint="Give {'x': x_train, 'y': y_train}")
         self.identity = identity or {}
         self._has_seen_data, self._epoch = False, 0
+        self.steps = None if steps is None else check_integer("steps", steps, at_least=1)
+        self._is_announced, self._trained_steps, self._steps_in_epoch = True, 0, 0
 
     def prepare(self, graph: Graph, layers: Mapping[str, KerasLayer]) -> None:
         """Sets the model to search, given its `Graph` and its layers by name."""
         self._search.prepare(graph, layers)
+        self._trained_steps = 0
+
+    def schedule(self, optimizer: Any, steps: int) -> None:
+        """Lets the rates of the logits and the multipliers follow from the number of steps; `fit` does it by itself.
+
+        Call it in your own training loop, once after `set_model`.
+
+        Args:
+            optimizer: A `SelectionOptimizer` with `selection="scheduled"`.
+            steps: Number of all training steps.
+
+        Raises:
+            ValueError: If the optimizer is another one.
+        """
+        if not self.is_scheduled(optimizer):
+            raise ValueError(
+                '`optimizer` must be a `SelectionOptimizer` with `selection="scheduled"`, its default. Received: '
+                f"{type(optimizer).__name__}"
+            )
+        self._search.use_schedule(True)
+        self._announce(optimizer, check_integer("steps", steps, at_least=1))
+
+    def _announce(self, optimizer, steps):
+        """Sets the number of training steps of the search, and the rate of the logits that follows."""
+        self._search.schedule.announce(steps)
+        every = 1 if self._alternation is None else self._alternation.data.every
+        self.set_selection_rate(optimizer, self._search.schedule.learning_rate(every))
 
     @property
     def budget(self) -> Any:
@@ -113,7 +160,7 @@ class MixedPrecisionSearchMixin(KerasMixin):
         return multipliers if self._search.has_several_budgets else multipliers[0]
 
     def step(self) -> Any:
-        """Updates the multipliers, the prices of the layers and the logits of decided choices.
+        """Updates the multipliers, the prices of the layers, and the logits that are decided or scheduled.
 
         Call it once after every training step.
 
@@ -138,6 +185,14 @@ class MixedPrecisionSearchMixin(KerasMixin):
         """The logits; those of coupled tensors once."""
         return self._search.logits()
 
+    def state(self) -> dict[str, Any]:
+        """Returns the state of the search without variables, as JSON, to resume it in your own training loop."""
+        return self._search.state()
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Restores a state, after the variables of the model and, if the search is scheduled, after `schedule`."""
+        self._search.restore(state)
+
     def load_backup(self) -> int | None:
         """Restores the state after the last complete epoch; returns their number, None without a backup."""
         if self._backup is None:
@@ -157,15 +212,16 @@ class MixedPrecisionSearchMixin(KerasMixin):
         epoch, values, state = loaded
         for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
-        self._search.restore(state)
+        self.restore(state)
         if self._alternation is not None:
             self._alternation.training_steps = state["training_steps"]
+        self._trained_steps = state.get("trained_steps", 0)
         return epoch
 
     def _state(self):
         """Returns the contents of a backup without variables, as JSON."""
         steps = None if self._alternation is None else self._alternation.training_steps
-        return {**self._search.state(), "training_steps": steps}
+        return {**self.state(), "training_steps": steps, "trained_steps": self._trained_steps}
 
     def _identity(self):
         """Returns what must be equal in a backup and the search that resumes it."""
@@ -174,6 +230,13 @@ class MixedPrecisionSearchMixin(KerasMixin):
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._check_data()
+        self._search.use_schedule(self.is_scheduled(self.model.optimizer))
+        self._is_announced = self._search.schedule is None
+        if not self._is_announced and self.steps is None and not self._has_known_length():
+            raise ValueError(
+                "The rates of the search follow from its number of steps, but the data of `fit` have no known length. "
+                "Give `steps_per_epoch=` to `fit`, or `steps=` to `MixedPrecisionSearch`: the steps of all epochs."
+            )
         epoch = self.load_backup()
         wrong = next(names_not_finite(self.named_variables()), None)
         if wrong is not None:
@@ -187,6 +250,20 @@ class MixedPrecisionSearchMixin(KerasMixin):
         if self._alternation is not None:
             self._alternation.begin(self.selection_step)
 
+    def _has_known_length(self):
+        steps = self.params.get("steps")
+        return steps is not None and 0 < steps < math.inf
+
+    def _announce_fit(self, epoch):
+        """Announces the steps of `fit` at its first epoch; a search that is complete stays so."""
+        self._is_announced = True
+        schedule = self._search.schedule
+        if self.steps is not None:
+            self._announce(self.model.optimizer, self.steps)
+        elif not schedule.is_complete:
+            steps = (self.params["epochs"] - epoch) * self.params["steps"]
+            self._announce(self.model.optimizer, schedule.done + steps)
+
     def _check_data(self):
         """Raises `ValueError` if data given as `identity` are not finite."""
         for name, value in self.identity.items():
@@ -196,7 +273,9 @@ class MixedPrecisionSearchMixin(KerasMixin):
                     self._has_seen_data = True
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self._epoch = epoch
+        self._epoch, self._steps_in_epoch = epoch, 0
+        if not self._is_announced:
+            self._announce_fit(epoch)
         self.set_temperature(epoch, self.params.get("epochs", 1))
         if self._alternation is not None:
             self._alternation.begin_epoch()
@@ -209,13 +288,16 @@ class MixedPrecisionSearchMixin(KerasMixin):
             try:
                 self._alternation.after_batch(batch)
             except ValueError:
-                self.on_train_end()
+                self._release()
                 raise
-        costs = self._search.step()
+        # If `fit` runs several steps at once, it only reports the last one.
+        steps, self._steps_in_epoch = batch + 1 - self._steps_in_epoch, batch + 1
+        self._trained_steps += steps
+        costs = self._search.step(steps)
         if not all(map(math.isfinite, costs.values())):
             self._end(f"The logits are not finite after batch {batch + 1} of epoch {self._epoch + 1}.")
         if logs is not None:
-            logs.update(costs)
+            logs.update(self._search.figures)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         wrong = next(names_not_finite(self.named_variables()), None)
@@ -230,7 +312,7 @@ class MixedPrecisionSearchMixin(KerasMixin):
 
     def _end(self, problem):
         """Raises the error that ends a training whose state is not finite; the state is not saved."""
-        self.on_train_end()
+        self._release()
         wrong = list(names_not_finite(self.named_variables()))
         where = f" The first variable that holds NaN or infinite values is `{wrong[0]}`." if wrong else ""
         saved = self._backup.epochs() if self._backup is not None else []
@@ -254,6 +336,14 @@ class MixedPrecisionSearchMixin(KerasMixin):
         )
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        self._release()
+        schedule = self._search.schedule
+        goes_on = schedule is not None and self.steps is not None and not schedule.is_complete
+        if self._trained_steps >= _FEWEST_STEPS and not goes_on:
+            self._search.warn_if_undecided(way_out=_WAY_OUT)
+
+    def _release(self):
+        """Ends the training: the logits learn again, and other processes can use the backup."""
         self.hold_logits(False)
         if self._backup is not None:
             self.resume_at(None)  # the next `fit` starts at its own `initial_epoch`

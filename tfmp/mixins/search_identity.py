@@ -43,6 +43,10 @@ def search_identity(callback, search, data, backup):
     }
     if parameters:  # arguments of `fit`
         identity["steps"] = parameters.get("steps")
+    if search.schedule is not None:
+        identity["search_steps"] = callback.steps
+        if parameters and callback.steps is None:
+            identity["epochs"] = parameters.get("epochs")
     targets = getattr(model, "soft_targets", None)
     if targets is not None:
         identity["distillation"] = {"temperature": targets.temperature, "weight": targets.weight}

@@ -20,6 +20,7 @@ class Knapsack:
     Args:
         priced: `SearchedCost`s of one graph.
         limits: A limit for each.
+        floors: A lower limit for each, or None for no lower limit; only for costs of a single sum.
 
     Attributes:
         names: The layers.
@@ -29,7 +30,13 @@ class Knapsack:
         bound: `[rows]` array.
     """
 
-    def __init__(self, priced: Sequence[SearchedCost], limits: Sequence[float]):
+    def __init__(
+        self,
+        priced: Sequence[SearchedCost],
+        limits: Sequence[float],
+        *,
+        floors: Sequence[float | None] | None = None,
+    ):
         self._priced, self._limits, self.names = list(priced), list(limits), list(priced[0].names)
         layers = [priced[0].graph.layers[name] for name in self.names]
         self._pairs = [layer.pairs for layer in layers]
@@ -44,6 +51,11 @@ class Knapsack:
         rows = [(sum, limit) for each, limit in zip(priced, limits, strict=True) for sum in each.sums]
         self.cost = np.stack([self.in_order(sum.tables) for sum, _ in rows])
         self.bound = np.array([limit - sum.constant for sum, limit in rows], np.float64)
+        for each, floor in zip(priced, floors or (), strict=False):
+            if floor is not None:
+                (sum,) = each.sums
+                self.cost = np.vstack([self.cost, -self.in_order(sum.tables)])
+                self.bound = np.append(self.bound, sum.constant - floor)
 
     def in_order(self, tables: Mapping[str, np.ndarray]) -> np.ndarray:
         """Returns the entries of all layers' tables in the order of the options."""
@@ -77,9 +89,19 @@ class Knapsack:
             raise ValueError(_reason(self._priced, self._limits))
         return chosen
 
-    def find(self, value: np.ndarray, *, at_least: np.ndarray | None = None) -> np.ndarray | None:
-        """Like `solve`, but returns None if there is no solution."""
+    def find(
+        self, value: np.ndarray, *, at_least: np.ndarray | None = None, among: np.ndarray | None = None
+    ) -> np.ndarray | None:
+        """Like `solve`, but returns None if there is no solution.
+
+        Args:
+            value: As in `solve`.
+            at_least: As in `solve`.
+            among: `[options]` mask of the options that may be chosen, at least one per layer; None for all.
+        """
         allowed = np.ones(len(self.layer), bool) if at_least is None else self.reaching(at_least)
+        if among is not None:
+            allowed &= among
         cheapest = np.stack([self._of_layers(np.min, np.where(allowed, row, np.inf)) for row in self.cost])
         slack, rounding = self.bound - cheapest.sum(axis=1), _ROUNDING * np.abs(self.bound)
         if (slack < -rounding).any():

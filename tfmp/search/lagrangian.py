@@ -81,6 +81,52 @@ class DualAscent(Multiplier):
         return {"value": self.value, "integral": self.integral}
 
 
+class ScheduledAscent(Multiplier):
+    """A multiplier that rises while the expected cost is above a target and falls while it is below, by factors.
+
+    The logarithm of `value` gains 10 log(expected cost / target) at every update, at most 40 per search. Factors find
+    the scale of any loss, where the increments of `DualAscent` fit losses near 1. The target moves from the expected
+    cost at the start to the limit within the first quarter of the search. It ends 1 % below the limit, so that
+    fluctuations do not exceed it.
+
+    The search moves the logits to the target at every step (see `tfmp.search.cost_correction`), so what the multiplier
+    sees is the drift of one step: training would lower the cost if the multiplier is too large, and raise it if it is
+    too small. It therefore converges without oscillation, whatever the number of steps.
+
+    Attributes:
+        first: Expected cost at the first update, relative to its limit; 0 before.
+        progress, fraction: Of a `tfmp.search.search_schedule.SearchSchedule`, set before each update.
+    """
+
+    gain, fastest = 10.0, 4.0  # `fastest`: largest sum of |log(expected cost / target)| that counts, per search
+    on_budget_at, margin = 0.25, 0.01
+    largest_log = 14.0
+
+    def __init__(self) -> None:
+        self.value, self.first = 1.0, 0.0
+        self.progress = self.fraction = 0.0
+
+    def advance(self, progress: float, fraction: float) -> None:
+        """Sets the share of the search that is done, and the share since the last update."""
+        self.progress, self.fraction = progress, fraction
+
+    def target(self, limit: float) -> float:
+        """Returns the cost to be reached by now, in the unit of the limit."""
+        last = 1 - self.margin
+        first = self.first or last
+        return limit * (first + (last - first) * min(1.0, self.progress / self.on_budget_at))
+
+    def update(self, expected_cost: float, limit: float) -> None:
+        self.first = self.first or expected_cost / limit
+        bound = self.fastest * self.fraction
+        drift = np.clip(np.log(max(expected_cost / self.target(limit), 1e-6)), -bound, bound)
+        logarithm = np.clip(np.log(self.value) + self.gain * drift, -self.largest_log, self.largest_log)
+        self.value = float(np.exp(logarithm))
+
+    def state(self) -> dict[str, float]:
+        return {name: getattr(self, name) for name in ("value", "first", "progress", "fraction")}
+
+
 class Penalty:
     """The term `multiplier * expected cost / normalizer` of the loss, while bits are open.
 
@@ -117,6 +163,10 @@ class Penalty:
             self.multiplier.update(expected, self.limit)
         return expected / self.normalizer
 
+    def expected(self, probabilities: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> float:
+        """Returns the expected cost, normalized."""
+        return self.priced.expected(probabilities) / self.normalizer
+
     def prices(self, probabilities: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> dict[str, np.ndarray]:
         """Returns a `[W, A]` array per layer name: the price of each pair in the loss; 0 where it changes nothing."""
         tables = self.priced.largest(probabilities).tables
@@ -124,7 +174,7 @@ class Penalty:
 
     def summary(self, probabilities: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
         """Returns the figures that an epoch logs, with normalized costs."""
-        expected = self.priced.expected(probabilities) / self.normalizer
+        expected = self.expected(probabilities)
         discrete = self.priced.of(self._most_probable(probabilities)) / self.normalizer
         return {
             "expected_cost": expected,

@@ -35,7 +35,7 @@ def distill(student: KerasModel, teacher: KerasModel, *, temperature: float = 4.
 
     Example:
         >>> training = tfmp.distill(search_model, model, weight=0.5)
-        >>> training.compile(tfmp.SelectionOptimizer("sgd", "adam"), "sparse_categorical_crossentropy")
+        >>> training.compile(tfmp.SelectionOptimizer("sgd"), "sparse_categorical_crossentropy")
         >>> training.fit(x_train, y_train, callbacks=[tfmp.MixedPrecisionSearch(budget)])
         >>> fixed = tfmp.fix(search_model, tfmp.discretize(search_model, strategy="budget", budget=budget))
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tfmp.annotations import Tensor
 from tfmp.bindings.logits_training import LogitsOptimizer
-from tfmp.bindings.selection_optimizer import SelectionOptimizerMixin
+from tfmp.bindings.selection_optimizer import SCHEDULED, SelectionOptimizerMixin
 
 
 @keras.saving.register_keras_serializable(package="tfmp")
@@ -20,7 +20,7 @@ class SelectionOptimizer(SelectionOptimizerMixin, keras.optimizers.MultiOptimize
     def __init__(
         self,
         weights: Any = "sgd",
-        selection: Any = "adam",
+        selection: Any = SCHEDULED,
         *,
         ranges: Any = None,
         name: str = "selection_optimizer",
