@@ -11,12 +11,18 @@ from tfmp.networks._convolution import check_keras
 # Name to `file.function` here, and the arguments of the function that make it this network.
 _NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
     "alexnet": ("alexnet.alexnet", {}),
+    "dense_autoencoder": ("mlperf_tiny.dense_autoencoder", {}),
     "digits_cnn": ("resnet.digits_cnn", {}),
+    "ds_cnn": ("mlperf_tiny.ds_cnn", {}),
     "googlenet": ("googlenet.googlenet", {}),
     "googlenet_cifar": ("googlenet.googlenet_cifar", {}),
     "inception_v3": ("inception_v3.inception_v3", {}),
     "inv_resnet26": ("resnet.inv_resnet26", {}),
-    "mobilenet_v1_cifar": ("mobilenet.mobilenet_v1_cifar", {}),
+    "mobilenet_v1_cifar": ("mobilenet.mobilenet_v1", {}),
+    "mobilenet_v1_vww": (
+        "mobilenet.mobilenet_v1",
+        {"name": "mobilenet_v1_vww", "strides": 2, "image_size": 96, "num_classes": 2, "width": 0.25},
+    ),
     "mobilenet_v2": ("mobilenet.mobilenet_v2", {}),
     "mobilenet_v2_cifar": (
         "mobilenet.mobilenet_v2",
