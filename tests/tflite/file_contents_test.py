@@ -6,6 +6,7 @@ import pytest
 
 import tfmp
 from tests.tflite.random_graphs import residual_network
+from tfmp.graph.targets import LITERT
 from tfmp.tflite.file_contents import file_contents
 from tfmp.tflite.file_metadata import with_own_metadata
 from tfmp.tflite.interpreter import Interpreter
@@ -19,7 +20,7 @@ BITS = {"conv2d_1": (4, 8), "dense_11": (8, 8)}
 @pytest.fixture(scope="module")
 def content():
     plain = write_tflite(GRAPH, batch_size=2, input_type="uint8")
-    return with_own_metadata(plain, mode="fast", bits=BITS, labels=())
+    return with_own_metadata(Interpreter(plain), target=LITERT, mode="fast", bits=BITS, labels=())
 
 
 def test_contents_are_those_of_the_graph(content):
@@ -53,10 +54,11 @@ def test_contents_are_those_of_the_graph(content):
 def test_labels(content):
     one = write_tflite(classifier())
     labels = [f"class {i}" for i in range(5)]
-    file = file_contents(Interpreter(with_own_metadata(one, mode="fast", bits={}, labels=labels)), "m")
+    arguments = {"target": LITERT, "mode": "fast", "bits": {}, "labels": labels}
+    file = file_contents(Interpreter(with_own_metadata(Interpreter(one), **arguments)), "m")
     assert list(file.labels) == labels and file.metadata_bytes > sum(map(len, labels))
     with pytest.raises(ValueError, match="there must be one output. Received: 5 labels for outputs of shape"):
-        with_own_metadata(content, mode="fast", bits={}, labels=labels)
+        with_own_metadata(Interpreter(content), **arguments)
 
 
 def classifier():

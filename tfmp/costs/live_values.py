@@ -33,7 +33,7 @@ def live_values(graph: Graph) -> list[tuple[float, dict[str, int]]]:
                 "model with an input of fixed sizes."
             )
     liveness = Liveness()
-    outputs = write_open(graph, liveness, full_range=True)
+    _, outputs = write_open(graph, liveness, full_range=True)
     return liveness.steps(outputs.values())
 
 

@@ -9,14 +9,16 @@ import numpy as np
 
 from tfmp.costs.cost import Cost
 from tfmp.graph import CodeFormat, Graph, LayerShape
+from tfmp.graph.targets import LITERT
 from tfmp.lowering.byte_counter import ByteCounter, content_bytes
 from tfmp.lowering.open_lowering import write_open
-from tfmp.lowering.weight_packing import check_mode, gathering_bytes, weight_storage
+from tfmp.lowering.weight_packing import check_mode, weight_storage
 from tfmp.operators.writing.sink import Options, Quantization
 
 _FLOAT_BYTES = 4
 # Header, tables of the model and the subgraph, layouts of the tables, zero points of tensors.
 _BASE_BYTES = 620
+_CODE_IN_WORDS = "value = (code + 128) * 0.00123456789"  # of typical length
 
 
 class TFLiteBytes(Cost):
@@ -33,6 +35,7 @@ class TFLiteBytes(Cost):
     name = "tflite_bytes"
     unit = "bytes"
     per_call = False
+    target = LITERT
 
     def __init__(self, mode: str = "small"):
         check_mode(mode)
@@ -52,7 +55,7 @@ class TFLiteBytes(Cost):
             numbers = sum(layer.num_parameters for layer in layers) - kernels
             return float(_FLOAT_BYTES * numbers + _float_structure(graph))
         counter = ByteCounter()
-        write_open(graph, counter, mode=self.mode)
+        write_open(graph, counter, mode=self.mode, target=self.target)
         about = content_bytes(len(json.dumps(self._metadata(graph), separators=(",", ":"))))
         # The file holds the first candidates, of which the tables have a part already.
         priced = sum(
@@ -65,20 +68,24 @@ class TFLiteBytes(Cost):
     def _kernel_bytes(self, shape: LayerShape, weight_format: CodeFormat) -> int:
         if weight_format.is_float:
             return _FLOAT_BYTES * shape.num_weights
-        storage = weight_storage(shape, weight_format.low, weight_format.high, mode=self.mode)
-        gathering = 0 if storage.container_bits == 8 else gathering_bytes(shape, storage.container_bits)[0]
-        return content_bytes(storage.kernel_bytes) + gathering
+        storage = weight_storage(
+            shape,
+            weight_format.low,
+            weight_format.high,
+            bits=weight_format.bits,
+            mode=self.mode,
+            target=self.target,
+        )
+        return content_bytes(storage.kernel_bytes) + storage.unshared_bytes
 
     def _metadata(self, graph: Graph) -> dict[str, Any]:
         bits = {layer.name: [8, 8] for layer in graph.in_order() if layer.shape is not None and layer.is_quantized}
-        doors = [{name: "float32" for name in names} for names in (graph.input_names, graph.output_names)]
-        return {
-            "tfmp": importlib.metadata.version("tfmp"),
-            "mode": self.mode,
-            "bits": bits,
-            "inputs": doors[0],
-            "outputs": doors[1],
-        }
+        number = self.target.number_type
+        words = number if number == "float32" else f"{number}: {_CODE_IN_WORDS}"
+        inputs, outputs = (dict.fromkeys(names, words) for names in (graph.input_names, graph.output_names))
+        named = {} if self.target == LITERT else {"target": self.target.name}
+        version = importlib.metadata.version("tfmp")
+        return {"tfmp": version, "mode": self.mode, "bits": bits, "inputs": inputs, "outputs": outputs, **named}
 
 
 def _clip_bytes(shape: LayerShape, activation_format: CodeFormat) -> int:

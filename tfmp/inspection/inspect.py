@@ -11,7 +11,7 @@ from tfmp.quantizers import QuantizerLike
 from tfmp.reports import ModelReport, ModelRow, TFLiteFile
 from tfmp.search.search_settings import SearchSettings
 from tfmp.tflite.file_contents import file_contents
-from tfmp.tflite.interpreter import Interpreter
+from tfmp.tflite.open_file import open_file
 from tfmp.transform.dry_run import float_outlook, fold_errors, integer_outlook
 from tfmp.transform.edits.layer_plan import EIGHT_BITS, FLOAT, FOLLOWS, LayerPlan, LayerSelection, plan
 from tfmp.transform.edits.relaxed_graph import relaxed_graph
@@ -50,7 +50,7 @@ def inspect(
         >>> print(tfmp.inspect("model.tflite"))
     """
     if isinstance(model, str | os.PathLike):
-        return file_contents(Interpreter(model), model)
+        return file_contents(open_file(model), model)
     return inspect_model(model, quantizer=quantizer, layers=layers, skip=skip, first_and_last=first_and_last)
 
 

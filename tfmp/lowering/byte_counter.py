@@ -35,7 +35,9 @@ class ByteCounter(Sink):
 
     def tensor(self, name: str, shape: Sequence[int], *, dtype: str, quantization: Quantization | None = None) -> int:
         self.own_bytes += _WORD + (4 if quantization is None else 5) * _WORD
-        if quantization is not None:
+        if quantization is not None and len(quantization.scales) > 1:
+            self._channels(quantization)
+        elif quantization is not None:
             self._once(quantization, 3 * _WORD + 2 * _WORD)
         return self._named(name, shape)
 
@@ -53,9 +55,7 @@ class ByteCounter(Sink):
         if key not in self._constants:
             self.shared_bytes += _WORD + 6 * _WORD
             if quantization is not None:
-                count = len(quantization.scales)
-                self._once(quantization, 4 * _WORD + _WORD * count)
-                self._once(("zero points", count), 2 * _WORD + 8 * count)
+                self._channels(quantization)
             bits = packed_bits or 8 * np.dtype(values.dtype).itemsize
             self._once(("content", content, packed_bits), content_bytes(-(-values.size * bits // 8)))
             # Tensors without a name, arguments of operators, have sizes that occur elsewhere, too.
@@ -70,6 +70,11 @@ class ByteCounter(Sink):
         self._once(("code", kind, version), 5 * _WORD)
         if options is not None:
             self._once(("options", options.name, *options.fields.items()), 4 * _WORD)
+
+    def _channels(self, quantization: Quantization) -> None:
+        count = len(quantization.scales)
+        self._once(quantization, 4 * _WORD + _WORD * count)
+        self._once(("zero points", count), 2 * _WORD + 8 * count)
 
     def _once(self, key: Hashable, num_bytes: int) -> None:
         """Counts a part that is stored once, however often it is referenced."""

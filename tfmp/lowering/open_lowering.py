@@ -9,6 +9,7 @@ from tfmp.graph import Call, Graph, Grid, Layer
 from tfmp.graph.integer_graph import IntegerOperation, IntegerTensor
 from tfmp.graph.open_values import FLOAT_GRID, Constant, OpenArray, OpenGrid
 from tfmp.graph.runtime_limits import CODE_SPAN, INT8_HIGH, INT8_LOW
+from tfmp.graph.targets import LITERT, Target
 from tfmp.lowering.lowering import Lowering
 from tfmp.lowering.weight_packing import weight_storage
 from tfmp.lowering.write_operations import write_operations
@@ -21,7 +22,9 @@ from tfmp.operators.writing.sink import Options, Sink
 from tfmp.operators.writing.tensor_table import TensorTable
 
 
-def write_open(graph: Graph, sink: Sink, *, mode: str = "fast", full_range: bool = False) -> dict[str, int]:
+def write_open(
+    graph: Graph, sink: Sink, *, mode: str = "fast", full_range: bool = False, target: Target = LITERT
+) -> tuple[dict[str, int], dict[str, int]]:
     """Writes the integer operations of a network before its values are known.
 
     Two grids or constants are equal only if the file is certain to store them once: two layers share a grid if both
@@ -35,13 +38,19 @@ def write_open(graph: Graph, sink: Sink, *, mode: str = "fast", full_range: bool
         sink: Receives tensors, constants and operators.
         mode: How the file stores weights, `tfmp.lowering.weight_packing.MODES`.
         full_range: True to use 8-bit activations instead of the layers' own.
+        target: The runtime of the file, whose default types the inputs and outputs have.
 
     Returns:
-        The indices of the outputs in the sink, by their names in the file.
+        The indices in the sink of the inputs and of the outputs, by their names in the file.
+
+    Raises:
+        ValueError: If the target lacks an operation.
     """
-    integers = OpenLowering(graph, OpenValues(graph, mode, full_range)).run()
-    _, outputs = write_operations(integers, sink, otherwise=_write_unknown)
-    return outputs
+    integers = OpenLowering(graph, OpenValues(graph, mode, full_range, target)).run()
+    number_type = target.number_type if any(layer.is_quantized for layer in graph.layers.values()) else "float32"
+    return write_operations(
+        integers, sink, input_type=number_type, output_type=number_type, target=target, otherwise=_write_unknown
+    )
 
 
 def with_stand_ins(graph: Graph) -> Graph:
@@ -69,10 +78,11 @@ class OpenValues:
         graph: The network.
         mode: As in `write_open`.
         full_range: As in `write_open`.
+        target: As in `write_open`.
     """
 
-    def __init__(self, graph: Graph, mode: str, full_range: bool):
-        self._mode, self._full_range = mode, full_range
+    def __init__(self, graph: Graph, mode: str, full_range: bool, target: Target = LITERT):
+        self._mode, self._full_range, self._target = mode, full_range, target
         self._is_float = not any(layer.is_quantized for layer in graph.layers.values())
         self._first_readers: dict[tuple[Hashable, ...], str] = {}
         self._sources = {call.layer: call.inputs[0] for call in reversed(graph.calls) if call.inputs}
@@ -91,8 +101,10 @@ class OpenValues:
             return OpenGrid.of(label, *((0, CODE_SPAN) if codes.low == 0 else (INT8_LOW, INT8_HIGH)))
         return OpenGrid.of(label, *codes.code_range)
 
-    def kernel(self, layer: Layer, after: AffineMap | None, input_scale: float) -> tuple[dict[str, Constant], int]:
-        """Returns the constants of a layer with a kernel and the bits of their container."""
+    def kernel(
+        self, layer: Layer, after: AffineMap | None, input_scale: float
+    ) -> tuple[dict[str, Constant], dict[str, int]]:
+        """Returns the constants of a layer with a kernel and how the file stores it."""
         shape, codes, name = layer.require_shape(), layer.weight.formats[0], layer.name
         channels = (shape.out_channels,)
         constants: dict[str, Constant] = {
@@ -105,8 +117,9 @@ class OpenValues:
         if after is None and not layer.attributes.get("use_bias", True):
             constants["bias"] = np.zeros(channels, np.int32)  # the file stores equal zeros once
         if codes.is_float:
-            return constants, 8
-        return constants, weight_storage(shape, *codes.code_range, mode=self._mode).container_bits
+            return constants, {"container_bits": 8}
+        storage = weight_storage(shape, *codes.code_range, bits=codes.bits, mode=self._mode, target=self._target)
+        return constants, storage.attributes
 
 
 class Unknown(IntegerOperation):

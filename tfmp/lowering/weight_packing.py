@@ -1,4 +1,4 @@
-"""Decides how a TFLite file stores each kernel: INT8, INT4 or INT2."""
+"""Decides how a TFLite file stores each kernel: INT8, INT4, INT2 or indices into tables of codes."""
 
 import dataclasses
 import functools
@@ -11,10 +11,14 @@ from tfmp.checks import check_choice
 from tfmp.graph.integer_graph import IntegerGraph, IntegerOperation, IntegerTensor
 from tfmp.graph.layer_shape import LayerShape
 from tfmp.graph.open_values import OpenArray, OpenGrid
-from tfmp.graph.runtime_limits import INT8_HIGH, INT8_LOW, LARGEST_INPUT, LARGEST_PACKED_SUM, PACKED_BITS
+from tfmp.graph.runtime_limits import INT8_HIGH, INT8_LOW, LARGEST_INPUT, LARGEST_PACKED_SUM
+from tfmp.graph.targets import LITERT, Target
 from tfmp.lowering.byte_counter import ByteCounter, content_bytes
 from tfmp.operators import kernel_of
 from tfmp.operators.writing.gathered_windows import filled_channels, filled_input, gathered_windows
+from tfmp.operators.writing.kernel_constants import add_decoder
+from tfmp.operators.writing.lookup_table import INDEX_BITS, open_lookup_table
+from tfmp.operators.writing.sink import Quantization
 from tfmp.operators.writing.tensor_table import TensorTable
 
 MODES = ("fast", "small")
@@ -33,36 +37,59 @@ class WeightStorage:
         kernel_bytes: Bytes of all codes, including those that pad the rows of the matrix.
         helper_bytes: Bytes of the helper operators, with their tensors and constants, if no other layer shares any of
             them.
+        unshared_bytes: Bytes of these that no other layer can share.
+        index_bits: Bits of an index if the kernel is stored as indices into tables, otherwise None.
+        unpacked_bytes: Bytes of memory that the runtime unpacks the kernel to before it multiplies by it.
     """
 
     container_bits: int
     kernel_bytes: int
     helper_bytes: int = 0
+    unshared_bytes: int = 0
+    index_bits: int | None = None
+    unpacked_bytes: int = 0
 
     @property
     def size_bytes(self) -> int:
         """Bytes of kernel and helpers in the file."""
         return content_bytes(self.kernel_bytes) + self.helper_bytes
 
+    @property
+    def attributes(self) -> dict[str, int]:
+        """The attributes of the `IntegerOperation` whose kernel it is."""
+        indexed = {} if self.index_bits is None else {"index_bits": self.index_bits}
+        return {"container_bits": self.container_bits, **indexed}
+
 
 @functools.lru_cache(maxsize=4096)
-def weight_storage(shape: LayerShape, low: int, high: int, *, mode: str = "fast") -> WeightStorage:
+def weight_storage(
+    shape: LayerShape, low: int, high: int, *, bits: int | None = None, mode: str = "fast", target: Target = LITERT
+) -> WeightStorage:
     """Decides how a file stores a kernel.
 
     Args:
         shape: The layer.
         low: Smallest code of its kernel.
         high: Largest code.
+        bits: Bits of an index to every code; by default those of the integers from `low` to `high`.
         mode: `"fast"`: always 8 bits. `"small"`: the container that makes the file smallest, helpers included, among
             those that hold every code and that the runtime computes exactly.
+        target: The runtime.
 
     Raises:
         ValueError: If the mode is unknown.
     """
     check_mode(mode)
     storages = [WeightStorage(8, shape.num_weights)]
-    if mode == "small" and kernel_of(shape).can_pack and shape.groups == 1:
-        storages += [_packed(shape, bits) for bits in PACKED_BITS if _fits(shape, low, high, bits)]
+    if mode == "small":
+        kind = kernel_of(shape).operation
+        containers = target.packed_bits.get(kind, ()) if shape.groups == 1 else ()
+        pack = _gathered if target.gathers_windows else _packed
+        storages += [pack(shape, container) for container in containers if _fits(shape, low, high, container)]
+        bits = max(1, (high - low).bit_length()) if bits is None else bits
+        # The runtime decodes no kernel with one scale along its last axis.
+        if kind in target.decodes and bits in INDEX_BITS and shape.out_channels > 1:
+            storages.append(_indexed(shape, bits))
     return min(storages, key=lambda storage: storage.size_bytes)
 
 
@@ -78,10 +105,37 @@ def _fits(shape: LayerShape, low: int, high: int, bits: int) -> bool:
 
 
 def _packed(shape: LayerShape, bits: int) -> WeightStorage:
+    return WeightStorage(bits, -(-shape.num_weights * bits // 8), unpacked_bytes=shape.num_weights)
+
+
+def _indexed(shape: LayerShape, bits: int) -> WeightStorage:
+    unshared, shared = _decoding_bytes(bits)
+    num_bytes = -(-shape.num_weights * bits // 8)
+    return WeightStorage(8, num_bytes, unshared + shared, unshared, bits, shape.num_weights)
+
+
+@functools.cache
+def _decoding_bytes(bits: int) -> tuple[int, int]:
+    """Returns the bytes of the operator that decodes a kernel, with its tensors, except for the indices.
+
+    Returns:
+        Bytes that only this operator needs, and bytes that it may share with those of other layers.
+    """
+    plain, decoded = ByteCounter(), ByteCounter()
+    kernel, quantization = OpenArray((2, 8), np.int8, "kernel"), Quantization((1.0,))
+    plain.constant("kernel", kernel, quantization=quantization)
+    encoded = open_lookup_table(kernel, bits)
+    add_decoder(decoded, "kernel", kernel, encoded, quantization)
+    shared = content_bytes(encoded.table.size)
+    others = decoded.total_bytes - content_bytes(encoded.indices.size) - shared
+    return others - plain.total_bytes + content_bytes(kernel.size), shared
+
+
+def _gathered(shape: LayerShape, bits: int) -> WeightStorage:
     channels = filled_channels(shape.in_channels, math.prod(shape.kernel_size), bits)
     num_bytes = channels * math.prod(shape.kernel_size) * shape.out_channels * bits // 8
     unshared, shared = gathering_bytes(shape, bits)
-    return WeightStorage(bits, num_bytes, unshared + shared)
+    return WeightStorage(bits, num_bytes, unshared + shared, unshared)
 
 
 def gathering_bytes(shape: LayerShape, container_bits: int) -> tuple[int, int]:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from tfmp.checks import check_choice, check_integer
 from tfmp.graph.integer_graph import IntegerGraph, IntegerOperation
 from tfmp.graph.runtime_limits import UINT8_OFFSET
+from tfmp.graph.targets import LITERT, Target
 from tfmp.operators import OPERATIONS
 from tfmp.operators.writing import Quantization, Sink, TensorTable
 from tfmp.operators.writing.tensor_table import CODE_TYPES
@@ -19,6 +20,7 @@ def write_operations(
     batch_size: int = 1,
     input_type: str = "float32",
     output_type: str = "float32",
+    target: Target = LITERT,
     otherwise: Callable[[TensorTable, IntegerOperation], None] | None = None,
 ) -> tuple[dict[str, int], dict[str, int]]:
     """Writes every operation of a network.
@@ -29,18 +31,20 @@ def write_operations(
         batch_size: The fixed size of the first axis.
         input_type: `"float32"`, or `"int8"` or `"uint8"` to take codes. Integer and Boolean inputs keep their type.
         output_type: The same for outputs.
+        target: The runtime of the file.
         otherwise: Writes an operation that INT8 does not support; None to raise an error.
 
     Returns:
         The indices in the sink of the inputs, by their names in the graph, and of the outputs, by output name.
 
     Raises:
-        ValueError: If an operation cannot be computed exactly on INT8; the message names it and the way out.
+        ValueError: If an operation cannot be computed exactly on INT8, or not by the target; the message names it and
+            the way out.
     """
     batch_size = check_integer("batch_size", batch_size, at_least=1)
     for argument, value in (("input_type", input_type), ("output_type", output_type)):
         check_choice(argument, value, _NUMBER_TYPES)
-    table = TensorTable(graph, sink, batch_size, input_type=input_type, output_type=output_type)
+    table = TensorTable(graph, sink, batch_size, input_type=input_type, output_type=output_type, target=target)
     inputs = {name: _add_input(table, name) for name in graph.inputs}
     for operation in graph.operations:
         missing = [name for name in operation.inputs if name not in table]
@@ -49,6 +53,7 @@ def write_operations(
                 f"Operations must follow those whose outputs they read. Received: {operation.name!r}, which reads "
                 f"{sorted(missing)}. Sort the operations of graph {graph.name!r}."
             )
+        target.check(operation.kind, operation.attributes, operation.layer or operation.name)
         try:
             check_choice("kind", operation.kind, OPERATIONS, where=f"Operation `{operation.name}`")
             OPERATIONS[operation.kind].write(table, operation)

@@ -9,7 +9,8 @@
 All have the constants `kernel`, int8 codes; `bias`, int32 per output channel in units of `input_scale * kernel_scale`;
 and `kernel_scale`, float32 per output channel. `multiplier[c] = float32(input_scale * kernel_scale[c] / output_scale)`;
 accumulators are exact integers. `conv2d` and `dense` have an attribute `container_bits`, 4 or 2 where the file is to
-pack their codes so; it changes no result.
+pack their codes so; it changes no result. Neither does `index_bits`, with which the file has indices into tables of
+codes, of so many bits unless the codes need more.
 
 Limits: kernel codes are -127 to 127; `multiplier` is below 256, and `multiplier * reach` below `LARGEST_PRODUCT`,
 beyond which the runtime overflows; `kernel_scale` and `input_scale * kernel_scale` are at least `SMALLEST_SCALE`.
@@ -61,7 +62,7 @@ def lower_product(lowering: LoweringContext, call: Call, codes: Codes, *, after:
         codes = codes.between(*clip)
     grid = lowering.grid(layer)
     source = lowering.demand(call.inputs[0], Codes.all_of(grid))
-    constants, container_bits = lowering.values.kernel(layer, after, grid.scale)
+    constants, stored = lowering.values.kernel(layer, after, grid.scale)
     shape = graph.tensors[call.outputs[0]].shape
     attributes = window_attributes(layer, planar=kernel.is_planar)
     if kernel.is_planar:
@@ -76,7 +77,7 @@ def lower_product(lowering: LoweringContext, call: Call, codes: Codes, *, after:
         layer.name,
         (shape[0], 1, *shape[1:]) if kernel.is_planar else shape,
         codes,
-        attributes={**attributes, "container_bits": container_bits},
+        attributes={**attributes, **stored},
         constants=constants,
         layer=layer.name,
     )
@@ -144,7 +145,7 @@ def write_conv2d(table: TensorTable, operation: IntegerOperation) -> None:
             f"`kernel` must be [height, width, {channels} / groups, filters], the filters a multiple of groups. "
             f"Received: shape {kernel.shape}, groups={groups} at operation {operation.name!r}."
         )
-    if packed_bits_of(operation):
+    if table.target.gathers_windows and packed_bits_of(operation, table.target):
         source, kernel = gathered_windows(table, operation)
         _add_fully_connected(table, operation, source, kernel)
         return
@@ -183,7 +184,8 @@ def write_dense(table: TensorTable, operation: IntegerOperation) -> None:
         raise ValueError(
             f"`kernel` must be [{shape[-1]}, units]. Received: shape {kernel.shape} at operation {operation.name!r}."
         )
-    source, kernel = filled_input(table, operation) if packed_bits_of(operation) else (None, kernel)
+    fills = table.target.gathers_windows and packed_bits_of(operation, table.target)
+    source, kernel = filled_input(table, operation) if fills else (None, kernel)
     _add_fully_connected(table, operation, source, kernel)
 
 
@@ -276,7 +278,7 @@ def _separable(class_name: str, kind: str, *parts: str) -> Operator:
 _INSTEAD_OF_DENSE = ("Dot", "Einsum", "EinsumDense", "Matmul", "einsum", "linalg.matmul")
 _TRANSPOSED = "a transposed convolution: the runtime computes it at 8 bits"
 OPERATORS = (
-    _product("Conv2D", "hwio", "conv2d", "conv2d", can_pack=True, instead_of=("Conv", "nn.conv2d")),
+    _product("Conv2D", "hwio", "conv2d", "conv2d", instead_of=("Conv", "nn.conv2d")),
     _product(
         "DepthwiseConv2D",
         "hwim",
@@ -293,9 +295,9 @@ OPERATORS = (
         fixed_because=_TRANSPOSED,
         instead_of=("ConvTranspose",),
     ),
-    _product("Conv1D", "wio", "conv1d", "conv2d", shape_kind="conv1d", can_pack=True),
+    _product("Conv1D", "wio", "conv1d", "conv2d", shape_kind="conv1d"),
     _product("DepthwiseConv1D", "wim", "depthwise_conv1d", "depthwise_conv2d", size_argument=""),
-    _product("Dense", "io", "dense", "dense", size_argument="units", can_pack=True, instead_of=_INSTEAD_OF_DENSE),
+    _product("Dense", "io", "dense", "dense", size_argument="units", instead_of=_INSTEAD_OF_DENSE),
     _separable("SeparableConv2D", "separable_conv2d", "depthwise_conv2d", "conv2d"),
     _separable("SeparableConv1D", "separable_conv1d", "depthwise_conv1d", "conv1d"),
 )

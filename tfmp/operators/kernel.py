@@ -19,7 +19,6 @@ class Kernel:
         shape_kind: The name in `LayerShape.kind`; that of the operation if empty.
         size_argument: The argument of the layer that gives the number of output channels; empty if it follows from the
             input.
-        can_pack: True if a file can store its codes in 4 or 2 bits.
         fixed_because: The reason why the bits of such layers are not searched; empty if they are.
     """
 
@@ -27,7 +26,6 @@ class Kernel:
     operation: str
     shape_kind: str = ""
     size_argument: str = "filters"
-    can_pack: bool = False
     fixed_because: str = ""
 
     @property

@@ -15,8 +15,10 @@ class LayerValues(Protocol):
     def grid(self, layer: Layer) -> Grid:
         """Returns the grid of a quantized layer's input."""
 
-    def kernel(self, layer: Layer, after: AffineMap | None, input_scale: float) -> tuple[Mapping[str, Constant], int]:
-        """Returns the constants of a layer with a kernel by name, and the bits of a code in the file."""
+    def kernel(
+        self, layer: Layer, after: AffineMap | None, input_scale: float
+    ) -> tuple[Mapping[str, Constant], Mapping[str, int]]:
+        """Returns the constants of a layer with a kernel by name, and attributes that say how the file stores it."""
 
 
 class LoweringContext(Protocol):

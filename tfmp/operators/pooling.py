@@ -129,12 +129,12 @@ def write_max_pool(table: TensorTable, operation: IntegerOperation) -> None:
 
 
 def write_average_pool(table: TensorTable, operation: IntegerOperation) -> None:
-    """Writes a depthwise convolution by ones if no window needs padding, otherwise AVERAGE_POOL_2D.
+    """Writes a depthwise convolution by ones if the target wants it and no window needs padding, or AVERAGE_POOL_2D.
 
     The convolution rounds half to even and runs in XNNPACK, 4 to 6 times faster, but divides by the same number
     everywhere; AVERAGE_POOL_2D does not count padding, and rounds half away from zero.
     """
-    if _pads(table, operation):
+    if _pads(table, operation) or not table.target.averages_by_convolution:
         _add_pool(table, operation, "AVERAGE_POOL_2D")
         return
     table.same_grid(operation)

@@ -113,6 +113,8 @@ class TFLiteFile:
         tensors: Constants, the largest first.
         metadata_bytes: Bytes of the metadata.
         labels: Names of the classes, empty if not given.
+        target: The runtime that it was written for: the argument of `tfmp.export_tflite`.
+        arena_bytes: Bytes of memory that the runtime of microcontrollers uses here; None for other files.
     """
 
     path: str
@@ -126,6 +128,8 @@ class TFLiteFile:
     tensors: Sequence[StoredTensor]
     metadata_bytes: int
     labels: Sequence[str] = ()
+    target: str = "litert"
+    arena_bytes: int | None = None
 
     @property
     def bits(self) -> dict[str, tuple[int, int]]:
@@ -146,7 +150,8 @@ class TFLiteFile:
     def summary(self) -> str:
         """Returns a line about the file, and a line with its largest roles."""
         parts = ", ".join(f"{role} {size:,}" for role, size in self.bytes_by_role.items() if size)
-        return f"{self.path}: {self.size_bytes:,} bytes, mode {self.mode}\n  bytes: {parts}"
+        arena = "" if self.arena_bytes is None else f", target {self.target}, arena {self.arena_bytes:,} bytes"
+        return f"{self.path}: {self.size_bytes:,} bytes, mode {self.mode}{arena}\n  bytes: {parts}"
 
     def __str__(self) -> str:
         lines = [f"{self.summary}\n  model {self.name}, written by tfmp {self.version}"]

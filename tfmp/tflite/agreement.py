@@ -10,7 +10,7 @@ from tfmp.annotations import KerasModel
 from tfmp.bindings.integer_model import operation_layer_name
 from tfmp.graph import IntegerGraph, IntegerOperation
 from tfmp.reports import ModelAgreement, OperatorAgreement
-from tfmp.tflite.interpreter import Interpreter
+from tfmp.tflite.file_runner import FileRunner
 from tfmp.tflite.output_tally import OutputTally
 
 _LARGEST_CHUNK = 2**24  # codes of all tensors in total
@@ -20,7 +20,7 @@ _SAMPLES = 32  # per chunk, in floating point
 def integer_agreement(
     graph: IntegerGraph,
     folded: KerasModel,
-    interpreter: Interpreter,
+    interpreter: FileRunner,
     samples: Iterable[Mapping[str, np.ndarray]],
     *,
     models: Mapping[str, Callable[..., Any]],
@@ -70,7 +70,7 @@ def integer_agreement(
 def float_agreement(
     input_names: Iterable[str],
     output_names: Iterable[str],
-    interpreter: Interpreter,
+    interpreter: FileRunner,
     samples: Iterable[Mapping[str, np.ndarray]],
     *,
     models: Mapping[str, Callable[..., Any]],
@@ -188,7 +188,7 @@ def _parts(samples, count, batch_size):
             yield {name: array[start : start + count] for name, array in batch.items()}
 
 
-def refuse(interpreter: Interpreter, what: str) -> NoReturn:
+def refuse(interpreter: FileRunner, what: str) -> NoReturn:
     """Raises the error for a file of another model."""
     raise ValueError(
         f"Expected the file of this model, as it is now. Received: {interpreter.label}, {what}. Compare it with the "

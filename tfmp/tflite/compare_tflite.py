@@ -11,16 +11,20 @@ from tfmp.bindings.framework import framework_of
 from tfmp.checks import check_instance
 from tfmp.data.batches import named_batches
 from tfmp.data.model_inputs import ModelInputs
+from tfmp.graph import Graph
+from tfmp.graph.targets import FIXED_POINT, target_of
 from tfmp.lowering.signature_names import signature_inputs, signature_outputs
 from tfmp.reports import TFLiteReport, Tolerance
 from tfmp.tflite.agreement import float_agreement, integer_agreement, refuse
 from tfmp.tflite.check_agreement import check_agreement, first_parting
+from tfmp.tflite.exact_file import any_samples, check_exact
 from tfmp.tflite.file_contents import file_contents
 from tfmp.tflite.file_metadata import FLOAT, MODES, quantized_bits
-from tfmp.tflite.interpreter import Interpreter
+from tfmp.tflite.file_runner import FileRunner
 from tfmp.tflite.model_function import PlainFunction, reference_function
+from tfmp.tflite.open_file import open_file
 from tfmp.transform.fold import check_fixed, fold_graph
-from tfmp.transform.output_kind import decisions
+from tfmp.transform.output_kind import VALUE, decisions
 
 _SAMPLES = 256  # per batch
 
@@ -60,7 +64,7 @@ def compare_tflite(
     """
     check_tolerance(tolerance)
     framework = framework_of(fixed, "fixed")
-    interpreter = Interpreter(path)
+    interpreter = open_file(path)
     file = file_contents(interpreter, path)
     if file.mode not in MODES:
         raise ValueError(
@@ -79,7 +83,7 @@ def compare_tflite(
 def compared(
     report: TFLiteReport,
     fixed: KerasModel,
-    interpreter: Interpreter,
+    interpreter: FileRunner,
     batch: Any,
     *,
     reference: KerasModel | None,
@@ -98,20 +102,40 @@ def compared(
         models["reference"] = reference_function(reference, graph)
     arguments: dict[str, Any] = {"models": models, "decisions": decisions(fixed, graph)}
     parting: Callable[..., tuple[str, float]] | None = None
+    target = target_of(report.file.target)
     samples = _named_samples(graph, batch)
     if report.mode == FLOAT:
         fields = float_agreement(names, signature_outputs(graph), interpreter, samples, **arguments)
     else:
-        integers = fold_graph(graph, mode=report.mode)
+        integers = fold_graph(graph, mode=report.mode, target=target)
         folded = framework.write_integer(integers)
         fields = integer_agreement(integers, folded, interpreter, samples, **arguments)
         parting = functools.partial(first_parting, fixed, graph, integers, folded)
     report = dataclasses.replace(report, **fields)
+    if target.arithmetic == FIXED_POINT and tolerance is not None:
+        check_exact(report, target.words)
     if tolerance is not None:
         check_agreement(
             report, tolerance, lambda: None if parting is None else parting(next(_named_samples(graph, batch)))
         )
     return report
+
+
+def check_any_inputs(graph: Graph, report: TFLiteReport, framework: Any, interpreter: FileRunner) -> None:
+    """Raises `ValueError` if a code of a file differs from its folded model, on random inputs.
+
+    Args:
+        graph: The network that was exported, weights included.
+        report: The contents of the file.
+        framework: The `tfmp.bindings.framework.Framework` of the model.
+        interpreter: The interpreter of the file.
+    """
+    target = target_of(report.file.target)
+    integers = fold_graph(graph, mode=report.mode, target=target)
+    folded, names = framework.write_integer(integers), integers.output_names
+    arguments: dict[str, Any] = {"models": {}, "decisions": dict.fromkeys(names, VALUE)}
+    fields = integer_agreement(integers, folded, interpreter, any_samples(interpreter), **arguments)
+    check_exact(dataclasses.replace(report, **fields), target.words)
 
 
 def check_tolerance(tolerance: Any) -> None:

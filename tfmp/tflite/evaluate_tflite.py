@@ -9,7 +9,7 @@ import numpy as np
 from tfmp.checks import received
 from tfmp.data.batches import labelled_batches, regrouped
 from tfmp.tflite.file_contents import file_signature
-from tfmp.tflite.interpreter import Interpreter
+from tfmp.tflite.open_file import open_file
 from tfmp.tflite.output_metrics import (
     ACCURACY,
     OutputMetric,
@@ -58,7 +58,7 @@ def evaluate_tflite(path: str | os.PathLike[str], data: Any, *, metrics: Any = N
         >>> accuracy = tfmp.evaluate_tflite("model.tflite", (x_test, y_test))
         >>> error = tfmp.evaluate_tflite("depth.tflite", (x_test, depth), metrics=["mae"])["mae"]
     """
-    interpreter = Interpreter(path)
+    interpreter = open_file(path)
     signature = file_signature(interpreter)
     requested = {} if metrics is None else _by_output(metrics, signature.outputs)
     size = interpreter.batch_size * -(-_BATCH_SIZE // interpreter.batch_size)

@@ -12,7 +12,7 @@ from tfmp.graph import Tensor, TensorRef
 from tfmp.reports import FileLayer, StoredTensor, TFLiteFile
 from tfmp.reports.tflite_file import BIASES, OTHER, WEIGHTS
 from tfmp.tflite.file_metadata import METADATA_NAME, own_metadata
-from tfmp.tflite.interpreter import Interpreter
+from tfmp.tflite.file_runner import FileRunner
 from tfmp.tflite.writer.packing import unpack
 from tfmp.tflite.writer.write_tflite import SIGNATURE
 
@@ -20,7 +20,7 @@ _TYPE_NAMES = {value: name for name, value in vars(schema.TensorType).items() if
 _WIDTHS = {"": 0, "INT2": 2, "INT4": 4, "INT8": 8, "FLOAT32": 32}
 
 
-def file_contents(interpreter: Interpreter, path: str | os.PathLike[str]) -> TFLiteFile:
+def file_contents(interpreter: FileRunner, path: str | os.PathLike[str]) -> TFLiteFile:
     """Reads the contents and the metadata of a file.
 
     Args:
@@ -46,6 +46,8 @@ def file_contents(interpreter: Interpreter, path: str | os.PathLike[str]) -> TFL
         tuple(sorted(tensors, key=lambda tensor: -tensor.size_bytes - tensor.scale_bytes)),
         sum(len(model.buffers[entry.buffer].data) for entry in metadata),
         about["labels"],
+        about["target"],
+        interpreter.arena_bytes,
     )
 
 
@@ -122,7 +124,7 @@ class FileSignature:
     sigmoids: frozenset[str]
 
 
-def file_signature(interpreter: Interpreter) -> FileSignature:
+def file_signature(interpreter: FileRunner) -> FileSignature:
     """Returns the signature that an interpreter runs."""
     model = unpack(interpreter.content)
     (signature,) = (each for each in model.signatureDefs if _text(each.signatureKey) == SIGNATURE)

@@ -7,12 +7,13 @@ from typing import Any
 
 from ai_edge_litert import schema_py_generated as schema
 
-from tfmp.checks import check_instance, check_instances, check_text
+from tfmp.checks import check_choice, check_instance, check_instances, check_text
 from tfmp.files.json_record import parse_json
 from tfmp.graph import BitAssignment, Graph
+from tfmp.graph.targets import LITERT, TARGETS, Target
 from tfmp.lowering.weight_packing import MODES as STORAGE_MODES
-from tfmp.tflite.interpreter import Interpreter
-from tfmp.tflite.writer.packing import with_metadata
+from tfmp.tflite.file_runner import FileRunner
+from tfmp.tflite.writer.packing import unpack, with_metadata
 
 METADATA_NAME = "tfmp"
 FLOAT = "float"
@@ -21,12 +22,13 @@ _NEEDED = {"tfmp", "mode", "bits"}
 
 
 def with_own_metadata(
-    content: bytes, *, mode: str, bits: Mapping[str, tuple[int, int]], labels: Sequence[str]
+    interpreter: FileRunner, *, target: Target, mode: str, bits: Mapping[str, tuple[int, int]], labels: Sequence[str]
 ) -> bytes:
     """Returns a file with the metadata of tfmp.
 
     Args:
-        content: Bytes of a file.
+        interpreter: The interpreter of a file.
+        target: Its runtime.
         mode: How its weights are stored.
         bits: Layer name to `(weight_bits, activation_bits)`.
         labels: Names of the classes, or none.
@@ -34,7 +36,6 @@ def with_own_metadata(
     Raises:
         ValueError: If there are labels, but not one for each number of a single output.
     """
-    interpreter = Interpreter(content)
     shapes = [tensor.shape for tensor in interpreter.outputs.values()]
     if labels and (len(shapes) != 1 or shapes[0][-1] != len(labels)):
         raise ValueError(
@@ -48,11 +49,22 @@ def with_own_metadata(
         "inputs": {name: tensor.in_words for name, tensor in interpreter.inputs.items()},
         "outputs": {name: tensor.in_words for name, tensor in interpreter.outputs.items()},
     }
+    if target != LITERT:
+        about["target"] = target.name
     if labels:
         about["labels"] = list(labels)
     # Of equal length in every mode, so that a small file is never larger than a fast one.
     text = json.dumps(about, separators=(",", ":")) + " " * (max(map(len, MODES)) - len(mode))
-    return with_metadata(content, {METADATA_NAME: text.encode()})
+    return with_metadata(interpreter.content, {METADATA_NAME: text.encode()})
+
+
+def written_target(content: bytes) -> str:
+    """Returns the name of the target that a file was written for; LiteRT's if it does not say."""
+    try:
+        about = own_metadata(unpack(content), "the file")
+    except Exception:  # the reader of a damaged or foreign file fails in many ways; its runtime says what is wrong
+        return LITERT.name
+    return about["target"]
 
 
 def own_metadata(model: schema.ModelT, label: str) -> dict[str, Any]:
@@ -78,6 +90,7 @@ def own_metadata(model: schema.ModelT, label: str) -> dict[str, Any]:
         for name in ("tfmp", "mode"):
             check_text(name, about[name])
         about["bits"] = BitAssignment(about["bits"]).bits
+        about["target"] = check_choice("target", about.get("target", LITERT.name), TARGETS)
         about["labels"] = check_instances("labels", about.get("labels", ()), str, "names")
     except (TypeError, ValueError) as error:
         raise ValueError(

@@ -47,6 +47,14 @@ class FileRunner(abc.ABC):
     batch_size: int
 
     @abc.abstractmethod
+    def __init__(self, source: str | os.PathLike[str] | bytes): ...
+
+    @classmethod
+    @abc.abstractmethod
+    def check_installed(cls) -> None:
+        """Raises `ImportError` if the runtime is not installed."""
+
+    @abc.abstractmethod
     def run(self, inputs: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Computes the outputs.
 
@@ -61,6 +69,15 @@ class FileRunner(abc.ABC):
     @abc.abstractmethod
     def quantized_tensors(self) -> dict[str, FileTensor]:
         """All tensors that `codes` returns, by their names in the file."""
+
+    def operators_outside_xnnpack(self) -> list[tuple[str, str]]:
+        """Lists operators, kind and output, that run in slower kernels than others; none by default."""
+        return []
+
+    @property
+    def arena_bytes(self) -> int | None:
+        """Bytes of memory that the runtime uses, None if it does not say."""
+        return None
 
     @abc.abstractmethod
     def stored_codes(self, inputs: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

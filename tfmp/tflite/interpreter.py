@@ -86,6 +86,10 @@ class Interpreter(FileRunner):
             )
         self.batch_size = sizes.pop()
 
+    @classmethod
+    def check_installed(cls) -> None:
+        pass  # tfmp requires it
+
     def run(self, inputs: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         return self.by_batches(self._runner, inputs)
 

@@ -43,10 +43,6 @@ class MicroInterpreter(FileRunner):
     Args:
         source: Path of the file, or its bytes.
 
-    Attributes:
-        arena_bytes: What the runtime uses of its arena on this machine, in bytes. Its pointers take 8 bytes here, so a
-            microcontroller of 32 bits needs less.
-
     Raises:
         FileNotFoundError: If there is no such file.
         ImportError: If the package `tflite-micro` is not installed.
@@ -66,6 +62,10 @@ class MicroInterpreter(FileRunner):
         self.batch_size = next(iter(self.inputs.values())).shape[0]
         self._runtime = self._load()
 
+    @classmethod
+    def check_installed(cls) -> None:
+        _runtime()
+
     def run(self, inputs: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         return self.by_batches(self._outputs, inputs)
 
@@ -78,6 +78,7 @@ class MicroInterpreter(FileRunner):
 
     @functools.cached_property
     def arena_bytes(self) -> int:
+        """What the runtime uses of its arena, in bytes; a microcontroller needs less, its pointers are shorter."""
         recording = self._load(keep_tensors=False)
         # The package shows the use of the arena only as text of the C++ code.
         with _standard_error() as text:
@@ -123,13 +124,7 @@ class MicroInterpreter(FileRunner):
         return FileTensor(shape, _DTYPES[tensor.type], float(parameters.scale[0]), int(parameters.zeroPoint[0]))
 
     def _load(self, *, keep_tensors: bool = True):
-        try:
-            from tflite_micro.python.tflite_micro import runtime
-        except ImportError as error:
-            raise ImportError(
-                "Files for microcontrollers are verified with the package `tflite-micro`, which is not installed. "
-                "Install it: pip install 'tfmp[micro]'"
-            ) from error
+        runtime = _runtime()
         kept = "kPreserveAllTensors" if keep_tensors else "kAllocationRecording"
         # With an arena that is too small, the package does not raise an error but ends the process.
         subgraph = self._model.subgraphs[0]
@@ -162,6 +157,17 @@ class MicroInterpreter(FileRunner):
     def _computed(self, **batch: np.ndarray) -> dict[str, np.ndarray]:
         self._invoke(batch)
         return {name: self._runtime.GetTensor(index, 0)["tensor_data"] for name, (index, _) in self._codes.items()}
+
+
+def _runtime():
+    try:
+        from tflite_micro.python.tflite_micro import runtime
+    except ImportError as error:
+        raise ImportError(
+            "Files for microcontrollers are run by the package `tflite-micro`, which is not installed. Install it: "
+            "pip install 'tfmp[micro]'"
+        ) from error
+    return runtime
 
 
 def _text(name: bytes | None) -> str:

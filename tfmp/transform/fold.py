@@ -3,6 +3,7 @@
 from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import framework_of
 from tfmp.graph import Graph, IntegerGraph
+from tfmp.graph.targets import LITERT, Target, target_of
 from tfmp.lowering.lowering import Lowering
 from tfmp.lowering.weight_packing import check_mode
 from tfmp.operators import operator_of
@@ -11,7 +12,7 @@ from tfmp.transform.model_checks import check_finite_weights
 from tfmp.transform.stored_values import StoredValues
 
 
-def fold(fixed: KerasModel, *, mode: str = "fast") -> KerasModel:
+def fold(fixed: KerasModel, *, mode: str | None = None, target: str = "litert") -> KerasModel:
     """Returns the integer inference model of a fixed model, with the integers and roundings of its file.
 
     Normalizations are folded into per-channel scales, biases are int32 codes on the grid of the accumulators, and every
@@ -19,7 +20,9 @@ def fold(fixed: KerasModel, *, mode: str = "fast") -> KerasModel:
 
     Args:
         fixed: A fixed model, or a model of `tfmp.layers` with one candidate each.
-        mode: Mode of the file, `"fast"` or `"small"`: with packed weights, biases have a coarser grid.
+        mode: Mode of the file, `"fast"` or `"small"`: with packed weights, biases have a coarser grid. By default that
+            of `tfmp.export_tflite` for the target.
+        target: Runtime of the file, `"litert"` or `"micro"`, as in `tfmp.export_tflite`; they round differently.
 
     Returns:
         A model of the same framework with the same inputs; several outputs are a dict, by their names in the file. It
@@ -32,12 +35,14 @@ def fold(fixed: KerasModel, *, mode: str = "fast") -> KerasModel:
     Example:
         >>> np.mean(tfmp.fold(fixed).predict(x) == fixed.predict(x))
     """
+    runtime = target_of(target)
+    mode = runtime.mode if mode is None else mode
     check_mode(mode)
     framework = framework_of(fixed, "fixed")
-    return framework.write_integer(fold_graph(framework.read(fixed), mode=mode))
+    return framework.write_integer(fold_graph(framework.read(fixed), mode=mode, target=runtime))
 
 
-def fold_graph(graph: Graph, *, mode: str = "fast") -> IntegerGraph:
+def fold_graph(graph: Graph, *, mode: str = "fast", target: Target = LITERT) -> IntegerGraph:
     """Returns the integer network of a fixed network; see `fold`."""
     check_mode(mode)
     check_fixed(graph)
@@ -45,7 +50,7 @@ def fold_graph(graph: Graph, *, mode: str = "fast") -> IntegerGraph:
         operator = operator_of(layer)
         if operator is not None and operator.check is not None:
             operator.check(layer)
-    return Lowering(graph, StoredValues(mode)).run()
+    return Lowering(graph, StoredValues(mode, target)).run().with_arithmetic(target.arithmetic)
 
 
 def check_fixed(graph: Graph) -> None:

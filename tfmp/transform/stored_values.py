@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tfmp import quantizers
 from tfmp.graph import Grid, Layer
+from tfmp.graph.targets import LITERT, Target
 from tfmp.lowering.weight_packing import weight_storage
 from tfmp.operators import kernel_of
 from tfmp.operators.affine_map import AffineMap, in_container
@@ -18,18 +19,21 @@ class StoredValues:
 
     Args:
         mode: How the file stores weights, `tfmp.lowering.weight_packing.MODES`.
+        target: The runtime of the file.
     """
 
-    def __init__(self, mode: str):
-        self._mode = mode
+    def __init__(self, mode: str, target: Target = LITERT):
+        self._mode, self._target = mode, target
 
     def grid(self, layer: Layer) -> Grid:
         """Returns the codes of the input of a quantized layer, see `activation_grid`."""
         return activation_grid(layer)
 
-    def kernel(self, layer: Layer, after: AffineMap | None, input_scale: float) -> tuple[dict[str, np.ndarray], int]:
-        """Returns the constants of a layer with a kernel and the bits of their container, see `stored_kernel`."""
-        return stored_kernel(layer, after, input_scale, mode=self._mode)
+    def kernel(
+        self, layer: Layer, after: AffineMap | None, input_scale: float
+    ) -> tuple[dict[str, np.ndarray], dict[str, int]]:
+        """Returns the constants of a layer with a kernel and how the file stores it, see `stored_kernel`."""
+        return stored_kernel(layer, after, input_scale, mode=self._mode, target=self._target)
 
 
 def activation_grid(layer: Layer) -> Grid:
@@ -63,8 +67,8 @@ def calibrated_quantizer(layer: Layer) -> tuple[quantizers.Quantizer, Mapping[st
 
 
 def stored_kernel(
-    layer: Layer, after: AffineMap | None, input_scale: float, *, mode: str = "fast"
-) -> tuple[dict[str, np.ndarray], int]:
+    layer: Layer, after: AffineMap | None, input_scale: float, *, mode: str = "fast", target: Target = LITERT
+) -> tuple[dict[str, np.ndarray], dict[str, int]]:
     """Returns the constants of a layer with a kernel, with the affine map after it (a normalization) folded in.
 
     The codes are those of training. The map multiplies their scales, channel by channel; a negative factor negates the
@@ -76,13 +80,14 @@ def stored_kernel(
         after: The affine map of the only reader of its output, or None.
         input_scale: Scale of its input's codes.
         mode: How the file stores weights, `tfmp.lowering.weight_packing.MODES`.
+        target: The runtime of the file.
 
     Returns:
-        `kernel` int8, `kernel_scale` float32 and `bias` int32 per output channel, by name; and the bits of a code's
-        container in the file.
+        `kernel` int8, `kernel_scale` float32 and `bias` int32 per output channel, by name; and attributes of the
+        operation that say how the file stores the kernel.
     """
     codes, scale = kernel_codes(layer)
-    shape, code_range = layer.require_shape(), layer.weight.formats[0].code_range
+    shape, code_format = layer.require_shape(), layer.weight.formats[0]
     channels, layout = shape.out_channels, kernel_of(layer)
     by_channel = layout.by_channel(codes)
     scale = np.broadcast_to(np.asarray(scale, np.float64).reshape(-1), (channels,))
@@ -92,12 +97,13 @@ def stored_kernel(
         by_channel = np.where(after.factor < 0, -by_channel, by_channel)
         scale = scale * np.abs(after.factor)
     # By the format, not by the codes that occur, as the cost predicts it.
-    low = min(code_range[0], int(by_channel.min()))
-    high = max(code_range[1], int(by_channel.max()))
-    container_bits = weight_storage(shape, low, high, mode=mode).container_bits
-    constants = in_container(by_channel, scale, bias, input_scale, container_bits=container_bits)
+    code_range = code_format.code_range
+    low, high = min(code_range[0], int(by_channel.min())), max(code_range[1], int(by_channel.max()))
+    bits = code_format.bits if (low, high) == code_range else code_format.bits + 1
+    storage = weight_storage(shape, low, high, bits=bits, mode=mode, target=target)
+    constants = in_container(by_channel, scale, bias, input_scale, container_bits=storage.container_bits)
     kernel = layout.for_operation(constants["kernel"], codes.shape)
-    return {**constants, "kernel": kernel}, container_bits
+    return {**constants, "kernel": kernel}, storage.attributes
 
 
 def kernel_codes(layer: Layer) -> tuple[np.ndarray, np.ndarray]:

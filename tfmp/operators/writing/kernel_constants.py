@@ -16,7 +16,9 @@ from tfmp.graph.runtime_limits import (
     MULTIPLIER_LIMIT,
     SMALLEST_SCALE,
 )
-from tfmp.operators.writing.sink import Quantization
+from tfmp.graph.targets import Target
+from tfmp.operators.writing.lookup_table import DECODE, LookupTable, lookup_table, open_lookup_table
+from tfmp.operators.writing.sink import Quantization, Sink
 from tfmp.operators.writing.tensor_table import TensorTable
 
 
@@ -39,12 +41,38 @@ def with_constants(table: TensorTable, operation: IntegerOperation, kernel: Cons
     scales = opened(kernel_scale) if unknown else kernel_scale
     of_kernel = Quantization(_each(scales), axis=axis)
     of_bias = Quantization(_each(products_of_scales(input_grid, scales)))
-    name, packed_bits = operation.name, packed_bits_of(operation)
     return [
         table.index(operation.inputs[0]),
-        table.sink.constant(f"{name}/kernel", kernel, quantization=of_kernel, packed_bits=packed_bits),
-        table.sink.constant(f"{name}/bias", bias, quantization=of_bias),
+        _kernel(table, operation, kernel, of_kernel),
+        table.sink.constant(f"{operation.name}/bias", bias, quantization=of_bias),
     ]
+
+
+def _kernel(table: TensorTable, operation: IntegerOperation, kernel: Constant, quantization: Quantization) -> int:
+    """Adds a kernel in INT8, packed, or as indices into tables. Returns its index."""
+    name, bits = f"{operation.name}/kernel", operation.attributes.get("index_bits", 8)
+    encoded = None if bits == 8 else _encoded(kernel, quantization.axis, bits)
+    if encoded is None:
+        packed_bits = packed_bits_of(operation, table.target)
+        return table.sink.constant(name, kernel, quantization=quantization, packed_bits=packed_bits)
+    return add_decoder(table.sink, name, kernel, encoded, quantization)
+
+
+def add_decoder(sink: Sink, name: str, kernel: Constant, encoded: LookupTable, quantization: Quantization) -> int:
+    """Appends the operator that decodes a kernel. Returns the index of the kernel."""
+    indices = sink.constant(f"{name}_indices", encoded.indices)
+    codes = sink.constant("", encoded.table)  # without a name: kernels with equal codes share it
+    decoded = sink.tensor(name, kernel.shape, dtype="int8", quantization=quantization)
+    sink.operator(DECODE, [indices, codes], [decoded], version=1)
+    return decoded
+
+
+def _encoded(kernel: Constant, axis: int, bits: int) -> LookupTable | None:
+    """Returns a kernel as indices into tables; None if this takes no fewer bytes, as where many channels differ."""
+    if isinstance(kernel, OpenArray):
+        return open_lookup_table(kernel, bits)
+    encoded = lookup_table(kernel, axis)
+    return None if encoded.size_bytes > kernel.size else encoded
 
 
 def _each(scales: Constant) -> Any:
@@ -88,15 +116,16 @@ def _check_constants(
         )
 
 
-def packed_bits_of(operation: IntegerOperation) -> int | None:
+def packed_bits_of(operation: IntegerOperation, target: Target) -> int | None:
     """Returns 4 or 2 if the kernel of an operation is packed; checks its constants."""
     bits = operation.attributes.get("container_bits", 8)
     if bits == 8:
         return None
-    if operation.kind not in ("conv2d", "dense"):
+    if bits not in target.packed_bits.get(operation.kind, ()):
+        kinds = " and ".join(f"`{kind}`" for kind, known in target.packed_bits.items() if bits in known)
         raise ValueError(
-            f"`conv2d` and `dense` may have packed kernels. Received: {bits} bits at operation {operation.name!r}, "
-            f"`{operation.kind}`. Give it `container_bits=8`."
+            f"{kinds or 'No operations'} may have packed kernels. Received: {bits} bits at operation "
+            f"{operation.name!r}, `{operation.kind}`. Give it `container_bits=8`."
         )
     if is_open(*operation.constants.values()):
         return bits

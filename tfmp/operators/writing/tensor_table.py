@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from tfmp.graph.integer_graph import Grid, IntegerGraph, IntegerOperation
 from tfmp.graph.open_values import FLOAT_GRID, scales_of
 from tfmp.graph.runtime_limits import INT8_HIGH, INT8_LOW, NEVER_FUSED
+from tfmp.graph.targets import LITERT, Target
 from tfmp.operators.writing.sink import UNFUSED, Options, Quantization, Sink
 
 ANY_CODE = (-math.inf, math.inf)
@@ -28,6 +29,7 @@ class TensorTable:
         batch_size: Size of the free first axis.
         input_type: Type in which the caller gives floating-point inputs: `"float32"`, or codes as one of `CODE_TYPES`.
         output_type: The same for outputs.
+        target: The runtime of the file.
     """
 
     def __init__(
@@ -38,10 +40,11 @@ class TensorTable:
         *,
         input_type: str = "float32",
         output_type: str = "float32",
+        target: Target = LITERT,
     ):
         self.graph = graph
         self.sink = sink
-        self.input_type, self.output_type = input_type, output_type
+        self.input_type, self.output_type, self.target = input_type, output_type, target
         self._batch_size = batch_size
         self._index: dict[str, int] = {}
 

@@ -7,6 +7,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from tfmp.graph.integer_graph import IntegerGraph
 from tfmp.graph.open_values import Constant
+from tfmp.graph.targets import LITERT, Target
 from tfmp.lowering.write_operations import write_operations
 from tfmp.operators.writing.sink import TENSOR_TYPES, Options, Quantization, Sink
 from tfmp.tflite.writer.packing import pack, packed_codes
@@ -20,6 +21,7 @@ def write_tflite(
     batch_size: int = 1,
     input_type: str = "float32",
     output_type: str = "float32",
+    target: Target = LITERT,
     description: str = "",
 ) -> bytes:
     """Returns the bytes of a TFLite file that computes an integer network on INT8 codes.
@@ -32,6 +34,7 @@ def write_tflite(
         input_type: `"float32"`, or `"int8"` or `"uint8"` to take codes, on the grid of the tensor's quantization.
             Integer and Boolean inputs keep their type.
         output_type: The same for outputs.
+        target: The runtime that is to run it.
         description: Text in the file; the name of the graph if empty.
 
     Returns:
@@ -45,7 +48,7 @@ def write_tflite(
     """
     sink = FileSink()
     inputs, outputs = write_operations(
-        graph, sink, batch_size=batch_size, input_type=input_type, output_type=output_type
+        graph, sink, batch_size=batch_size, input_type=input_type, output_type=output_type, target=target
     )
     return sink.finish(graph.name, signatures={SIGNATURE: (inputs, outputs)}, description=description or graph.name)
 
@@ -162,7 +165,9 @@ class FileSink(Sink):
     def _operator_code(self, kind, version):
         if (kind, version) not in self._operator_code_index:
             code = schema.OperatorCodeT()
-            code.builtinCode = getattr(schema.BuiltinOperator, kind)
+            code.builtinCode = getattr(schema.BuiltinOperator, kind, schema.BuiltinOperator.CUSTOM)
+            if code.builtinCode == schema.BuiltinOperator.CUSTOM:
+                code.customCode = kind
             # The old field holds codes below 127; 127 means that the code is in the new field.
             code.deprecatedBuiltinCode = min(code.builtinCode, schema.BuiltinOperator.PLACEHOLDER_FOR_GREATER_OP_CODES)
             code.version = version
