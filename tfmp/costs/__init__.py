@@ -6,6 +6,8 @@ from tfmp.costs.bitops import BitOps
 from tfmp.costs.cost import Cost, CostLike, LayerSum, layer_cost, network_cost, tables
 from tfmp.costs.flops import Flops
 from tfmp.costs.function import Function
+from tfmp.costs.micro_arena_bytes import MicroArenaBytes
+from tfmp.costs.micro_bytes import MicroBytes
 from tfmp.costs.model_size import ModelSize
 from tfmp.costs.peak_activation_memory import PeakActivationMemory
 from tfmp.costs.runtime_latency import RuntimeLatency
@@ -24,6 +26,8 @@ for _cost in (
     ActivationMemory,
     PeakActivationMemory,
     TFLiteBytes,
+    MicroBytes,
+    MicroArenaBytes,
     Energy,
     Latency,
     RuntimeLatency,
@@ -40,6 +44,8 @@ __all__ = [
     "Function",
     "Latency",
     "LayerSum",
+    "MicroArenaBytes",
+    "MicroBytes",
     "ModelSize",
     "PeakActivationMemory",
     "RuntimeLatency",
