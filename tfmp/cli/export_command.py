@@ -4,6 +4,7 @@ import argparse
 
 from tfmp.cli.argument_types import tolerance_bound
 from tfmp.cli.files import add_trust, load_inputs, load_model_file, read_labels
+from tfmp.graph.targets import MICRO, TARGETS
 from tfmp.lowering.weight_packing import MODES
 
 DESCRIPTION = "Write a fixed model as a TFLite file."
@@ -13,8 +14,14 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     """Adds the arguments of the command to its parser."""
     command.add_argument("model", help="a .keras file of a fixed model")
     command.add_argument("output", help="the .tflite file")
+    command.add_argument("--target", choices=TARGETS, default="litert", help="the runtime, see tfmp.export_tflite")
     modes = (*MODES, "float")
-    command.add_argument("--mode", choices=modes, default="fast", help="how weights are stored, see tfmp.export_tflite")
+    command.add_argument("--mode", choices=modes, help="how weights are stored, see tfmp.export_tflite")
+    command.add_argument(
+        "--c_array",
+        action="store_true",
+        help="also write the file as C++ sources for a microcontroller beside it; needs --target micro",
+    )
     command.add_argument("--labels", help="a text file with one class name per line")
     command.add_argument(
         "--verify",
@@ -39,10 +46,17 @@ def run(arguments: argparse.Namespace) -> None:
     """Runs the command."""
     import tfmp
 
+    if arguments.c_array:
+        if arguments.target != MICRO.name:
+            raise ValueError(f"--c_array is for microcontrollers. Received: --target {arguments.target}. Use micro.")
+        from tfmp.tflite.c_array import c_array_paths, write_c_array
+
+        c_array_paths(arguments.output, arguments.overwrite)
     labels = read_labels(arguments.labels) if arguments.labels else ()
     report = tfmp.export_tflite(
         load_model_file(arguments.model, arguments.trust),
         arguments.output,
+        target=arguments.target,
         mode=arguments.mode,
         labels=labels,
         verify=load_inputs(arguments.verify) if arguments.verify else None,
@@ -51,3 +65,5 @@ def run(arguments: argparse.Namespace) -> None:
         overwrite=arguments.overwrite,
     )
     print(report)
+    if arguments.c_array:
+        print("C++ sources:", *write_c_array(arguments.output, overwrite=arguments.overwrite))
