@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.ops.integer.layer_check import layer_of
-from tfmp.graph.targets import FIXED_POINT
+from tfmp.graph.targets import MICRO
 from tfmp.tflite.micro_interpreter import MicroInterpreter, has_micro_runtime
 from tfmp.tflite.writer.write_tflite import write_tflite
 
@@ -15,8 +15,8 @@ needs_micro_runtime = pytest.mark.skipif(
 
 def check_in_micro_runtime(graph, inputs):
     """Runs a graph of one operation on the first inputs: the codes of the runtime and of the layers are equal."""
-    graph = graph.with_arithmetic(FIXED_POINT)
-    interpreter = MicroInterpreter(write_tflite(graph))
+    graph = graph.with_arithmetic(MICRO.arithmetic)
+    interpreter = MicroInterpreter(write_tflite(graph, target=MICRO))
     inputs = {name: values[:2] for name, values in inputs.items()}
     codes = interpreter.codes(inputs)
     for operation in graph.operations[:-1]:

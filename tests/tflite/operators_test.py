@@ -23,6 +23,7 @@ from tests.tflite.random_graphs import (
 )
 from tfmp.graph import Grid
 from tfmp.graph.runtime_limits import LARGEST_PRODUCT, SMALLEST_SCALE
+from tfmp.graph.targets import MICRO
 from tfmp.tflite.interpreter import Interpreter
 from tfmp.tflite.micro_interpreter import has_micro_runtime
 from tfmp.tflite.writer.write_tflite import write_tflite
@@ -34,7 +35,7 @@ def _runs_on_a_microcontroller(operation, graph):
     function = operation.attributes.get("function")
     if function == "elu":  # its results must fit in 32 bits
         return graph.tensors[operation.inputs[0]].grid.scale < 2**20 * graph.tensors[operation.output].grid.scale
-    return operation.kind not in ("average_pool", "resize") and function != "gelu"
+    return (function or operation.kind) not in MICRO.lacks
 
 
 def check(graph, seed, *, outside=()):
