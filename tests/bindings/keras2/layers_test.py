@@ -1,4 +1,4 @@
-"""The layers of tf_keras against those of Keras 3, which `tests/layers_test.py` holds against float64 references."""
+"""The layers of tf_keras against those of Keras 3, which `tests/layers` holds against float64 references."""
 
 import os
 import subprocess
@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
-from tests.layers_test import CASES, EACH_CLASS, inputs_of, randomize, searchable
+from tests.layers.searchable_layers import CASES, EACH_CLASS, inputs_of, randomize, searchable
 from tfmp import keras2
 from tfmp.bindings.keras2.keras2_framework import Keras2Framework
 from tfmp.bindings.layer_variables import assign_weights
