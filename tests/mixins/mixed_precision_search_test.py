@@ -27,7 +27,7 @@ from tfmp.search import DualAscent
 
 
 def test_history_has_the_figures_of_every_epoch():
-    model = compiled(run_eagerly=False)
+    model = compiled()
     search = tfmp.MixedPrecisionSearch(tfmp.Budget("bitops", like_uniform=(2, 2)))
     history = model.fit(X, Y, epochs=2, callbacks=[search], verbose=0).history
     assert history.keys() == {"loss"} | LOGGED
@@ -241,12 +241,12 @@ def test_temperature_falls_by_an_equal_factor_each_epoch():
 def test_a_loop_of_ones_own():
     model = search_model()
     search = tfmp.MixedPrecisionSearch(
-        tfmp.Budget("bitops", like_uniform=(2, 2)), multiplier=DualAscent(learning_rate=0.1)
+        tfmp.Budget("bitops", like_uniform=(2, 2)), multiplier=DualAscent(learning_rate=0.2)
     )
     search.set_model(model)
-    optimizer = keras.optimizers.Adam(0.05)
+    optimizer = keras.optimizers.Adam(0.15)
     costs = []
-    for _ in range(25):
+    for _ in range(10):
         with tf.GradientTape() as tape:
             model(X[:4], training=True)
             loss = tf.add_n(model.losses)
