@@ -134,8 +134,8 @@ def test_a_model_without_an_input_is_built_by_its_first_batch():
     model = tf_keras.Sequential([layer])
     model.compile(tf_keras.optimizers.SGD(1e-9), "mse")
     model.fit(np.random.rand(4, 6), np.zeros((4, 3)), verbose=0)
-    # LSQ starts at 2 E|w| / sqrt(high).
-    expected = 2 * np.abs(layer.kernel).mean()
+    kernel = np.asarray(layer.kernel, np.float64)
+    expected = layer.weight_selector.quantizers[0].least_squares_state(kernel, channel_axes=(-1,))["step"]
     np.testing.assert_allclose(KERAS_2.variables_by_path(layer)["weight_selector/step"], expected, rtol=1e-5)
 
 
