@@ -57,7 +57,8 @@ def budgets():
 
 def tuner(directory, max_trials=2):
     """A tuner of all budgets, whose trials train nothing."""
-    hypermodel = tiny.hypermodel(budgets=budgets(), strategies=("untrained",))
+    choices = {"selection_learning_rate": 0.02}  # version 0.1.0's
+    hypermodel = tiny.hypermodel(budgets=budgets(), strategies=("untrained",), choices=choices)
     return BudgetTuner(hypermodel, directory=directory, project_name="tuner", max_trials=max_trials)
 
 

@@ -30,6 +30,8 @@ def test_the_quick_start(tmp_path, monkeypatch, capsys):
     names = {"x_train": images.astype(np.float32), "y_train": labels, "loss": loss}
     names |= {"x_test": names["x_train"], "y_test": labels}
     exec(compile(program.replace("epochs=10", "epochs=2"), str(README), "exec"), names)
+    reached = names["search"].summary()
+    assert reached["selection_entropy"] <= 0.15 and reached["expected_cost"] <= 1.001
     shown = capsys.readouterr().out
     for line in ("operators      ", "folded model   ", "trained model  ", "float model    "):
         assert re.search(rf"^    {line}.*(equal|dB|compute every code)", shown, flags=re.MULTILINE), shown

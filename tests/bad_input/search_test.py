@@ -39,6 +39,7 @@ ROWS = [
         multiplier=(TypeError, "a `tfmp.search.Multiplier`", [3, "ascent", []]),
         temperature=(ValueError, "two finite numbers above 0", [(kinds.INFINITY, 1), (1, 0), (1,), 1, "11", None]),
         backup_dir=(TypeError, "a path", [3, [], b"x"]),
+        steps=(ValueError, "a positive integer", [0, -1, 1.5, True, "3"]),
         freeze_above=(ValueError, "a finite number above 0.5 and below 1", [0.5, 1, kinds.NAN, "0.9", True]),
     ),
     *rows("search", tfmp.MixedPrecisionSearch, {}, eta=given(kinds.NOT_NEGATIVE)),

@@ -26,12 +26,10 @@ class Searcher:
         widths = {"one": 24, "two": 20, "three": 16, "four": 12}
         hidden = [kl.Dense(width, activation="relu", name=name) for name, width in widths.items()]
         model = framework.Sequential([framework.Input((64,)), *hidden, kl.Dense(10, name="last")])
-        loss = framework.losses.SparseCategoricalCrossentropy(from_logits=True)
-        model.compile("adam", loss)
-        model.fit(X, Y, epochs=4, verbose=0)
         self.ours = ours
         self.model = tfmp.relax(model, calibration=X[:256], **options)
         self.optimizer = ours.SelectionOptimizer(framework.optimizers.Adam(1e-3))
+        loss = framework.losses.SparseCategoricalCrossentropy(from_logits=True)
         self.model.compile(self.optimizer, loss)
         self.optimizer.build(self.model.trainable_variables)
         self._variables = [*self.model.variables, *self.optimizer.variables]
@@ -134,6 +132,15 @@ def test_data_without_length_need_the_number_of_steps(searcher):
     unknown = iter(batches())
     with pytest.raises(ValueError, match="no known length. Give `steps_per_epoch=` to `fit`, or `steps=`"):
         searcher.model.fit(unknown, epochs=1, callbacks=[search], verbose=0)
+
+
+def test_a_search_that_cannot_decide_warns():
+    hidden = [keras.layers.Dense(4, activation="relu") for _ in range(3)]
+    model = tfmp.relax(keras.Sequential([keras.Input((64,)), *hidden, keras.layers.Dense(10)]), calibration=X[:64])
+    model.compile(tfmp.SelectionOptimizer("sgd", keras.optimizers.SGD(0.0)), "mse", run_eagerly=True)
+    search = tfmp.MixedPrecisionSearch(W2A2)
+    with pytest.warns(UserWarning, match="entropy of its choices is 1.00, .* bitops are .* raise the learning rate"):
+        model.fit(X[:50], Y[:50], batch_size=1, verbose=0, callbacks=[search])
 
 
 @pytest.mark.slow

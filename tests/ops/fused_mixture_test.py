@@ -139,6 +139,14 @@ def test_values_that_are_not_numbers_spoil_the_output_and_the_gradients_of_the_s
     assert np.all(np.isnan(dsteps))
 
 
+def test_a_step_that_is_not_a_number_spoils_the_output_and_the_gradient_of_the_step():
+    x = np.array([0.3, -0.2, 0.7], np.float32)
+    grids = [(np.nan, *rest) for _, *rest in MIXTURES["equal_grids"]]
+    output, _, _, dsteps = run(x, np.full(2, 0.5, np.float32), grids, np.ones(3, np.float32))
+    assert np.all(np.isnan(output))
+    assert np.all(np.isnan(dsteps))
+
+
 def test_no_values():
     x = np.zeros((0, 3), np.float32)
     output, dx, dp, dsteps = run(x, np.full(2, 0.5, np.float32), MIXTURES["equal_grids"], x)

@@ -37,8 +37,9 @@ class MixedPrecisionHyperModel(keras_tuner.HyperModel):
             `register_strategy`. `"mixed"` searches bits; the others are baselines without a search, for the same number
             of epochs.
         choices: More hyperparameters, by name: any argument of `tfmp.relax`; `learning_rate` (1e-3, at chosen bits),
-            `search_learning_rate` (1e-3) and `selection_learning_rate` (0.02); `width` (1.0), for a function;
-            `multiplier`, a mapping of arguments of `tfmp.search.DualAscent`; `temperature`, as in
+            `search_learning_rate` (1e-3) and `selection_learning_rate` (`"scheduled"`, as in `SelectionOptimizer`; a
+            number is a rate of Adam); `width` (1.0), for a function; `multiplier`, a mapping of arguments of
+            `tfmp.search.DualAscent`, which then replaces the scheduled multiplier; `temperature`, as in
             `tfmp.MixedPrecisionSearch`. A list has the values to choose from, `{"weight_bits": [(1, 2, 4), (2, 4,
             8)]}`; a pair of learning rates is a range; any other value is the same in every trial.
         sensitivity: A `tfmp.Sensitivity` of the model, relaxed by these choices, for the strategies `"ilp"` and

@@ -10,10 +10,13 @@ from typing import Any
 import keras_tuner
 
 from tfmp.annotations import KerasModel
+from tfmp.assign.initialize_search import initialize_search
 from tfmp.assign.measure_sensitivity import measure_sensitivity
 from tfmp.assign.sensitivity import Sensitivity
+from tfmp.bindings.selection_optimizer import SCHEDULED
 from tfmp.files.finite_values import NotFiniteError
 from tfmp.graph import BitAssignment
+from tfmp.search.assignment import most_probable
 from tfmp.search.lagrangian import DualAscent
 from tfmp.transform.fix import fix
 from tfmp.transform.relax import relax
@@ -21,6 +24,8 @@ from tfmp.tuner.fit_data import FitData
 from tfmp.tuner.mixed_precision_hyper_model import MixedPrecisionHyperModel
 
 _CALIBRATION = 512
+_START_CONFIDENCE = 0.6
+_RATE_OF_UNKNOWN_LENGTH = 0.02  # of the logits, if the data do not say how many steps an epoch has
 
 
 class TrialRun:
@@ -97,13 +102,19 @@ class TrialRun:
         framework, training, values = self.hypermodel.framework, self.hypermodel.training, self.values
         if self.start is not None:
             search_model.load_weights(self.start)
+            # That search has decided: what it chose is likely here, but open.
+            chosen = most_probable(framework.read(search_model, weights=False))
+            initialize_search(search_model, chosen, confidence=_START_CONFIDENCE)
+        rate, has_length = values["selection_learning_rate"], self.data.steps_per_epoch() is not None
+        if rate == SCHEDULED and not has_length:
+            rate = _RATE_OF_UNKNOWN_LENGTH
+        is_scheduled = rate == SCHEDULED
         optimizer = framework.SelectionOptimizer(
             training.new_optimizer(self.keras, values["search_learning_rate"]),
-            self.keras.optimizers.Adam(values["selection_learning_rate"]),
+            rate if is_scheduled else self.keras.optimizers.Adam(rate),
         )
-        search = framework.MixedPrecisionSearch(
-            self.budget, multiplier=DualAscent(**values["multiplier"]), temperature=values["temperature"]
-        )
+        multiplier = None if is_scheduled and not values["multiplier"] else DualAscent(**values["multiplier"])
+        search = framework.MixedPrecisionSearch(self.budget, multiplier=multiplier, temperature=values["temperature"])
         self._fit(search_model, optimizer, 0, self.search_epochs, "search", search)
         if self.keep_search is not None:
             self.keep_search(search_model)

@@ -63,7 +63,7 @@ class BudgetRange:
 
 
 # Each can be a list of values to choose from; rates can also be a pair, the ends of a range.
-RATES = {"learning_rate": 1e-3, "search_learning_rate": 1e-3, "selection_learning_rate": 0.02}
+RATES = {"learning_rate": 1e-3, "search_learning_rate": 1e-3, "selection_learning_rate": "scheduled"}
 OTHERS = {"width": 1.0, "multiplier": {}, "temperature": (1.0, 0.1)}
 RELAX_ARGUMENTS = tuple(name for name in inspect.signature(relax).parameters if name not in ("model", "calibration"))
 
