@@ -29,6 +29,8 @@ def program(which, framework, strategy, relaxation):
     text = re.findall(r"^```python\n(.*?)^```$", page, flags=re.MULTILINE | re.DOTALL)[which]
     text = re.sub(r"tf\.distribute\.\w+\(\)", STRATEGIES[strategy], text)
     text = text.replace("tfmp.relax(model,", f"tfmp.relax(model, relaxation={relaxation!r},")
+    # In a network that is hardly trained, one code can change all outputs; the file is compared with its folded model.
+    text = text.replace("verify=x_train[:16])", "verify=x_train[:16], tolerance=tfmp.Tolerance(trained_db=None))")
     if framework == "tf_keras":
         text = text.replace("import keras\n", "import tf_keras as keras\n")
         text = text.replace("tfmp.SelectionOptimizer", "tfmp.keras2.SelectionOptimizer")
