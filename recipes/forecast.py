@@ -14,7 +14,6 @@ rank correlation (Spearman) of predicted and realized gains over all runs in tha
 
 import json
 import pathlib
-import time
 
 import numpy as np
 from scipy import stats
@@ -22,6 +21,7 @@ from scipy import stats
 import tfmp
 from recipes import classifier, experiment, float_networks
 from recipes.datasets import cifar10
+from recipes.sensitivities import calibration_images, sensitivity_of
 
 
 def forecast(run):
@@ -30,7 +30,7 @@ def forecast(run):
     options = {} if config["float_results"] is None else {"folder": pathlib.Path(config["float_results"])}
     model = float_networks.load(config["network"], **options)
     (x_train, _), (x_test, y_test) = cifar10.load_cifar10()
-    images = classifier.normalized(_calibration_images(x_train, config["num_calibration"], run.seed))
+    images = classifier.normalized(calibration_images(x_train, config["num_calibration"], run.seed))
     test = classifier.normalized(x_test[: config["num_test"]]), y_test[: config["num_test"]]
     search_model = tfmp.relax(
         model,
@@ -38,7 +38,7 @@ def forecast(run):
         activation_bits=tuple(config["activation_candidates"]),
         calibration=images,
     )
-    sensitivity, seconds = _sensitivity(run, search_model, images)
+    sensitivity, seconds = sensitivity_of(search_model, images, run)
     budget = tfmp.Budget(config["cost"], like_uniform=pair)
     (row,) = sensitivity.forecast(budget).rows
     kinds = ["uniform", "ilp"] + ([] if row.depthwise_8 is None else ["depthwise_8"])
@@ -64,28 +64,6 @@ def forecast(run):
         "sensitivity_seconds": seconds,
         "num_test": len(test[1]),
     }
-
-
-def _calibration_images(images, count, seed):
-    """Returns images of the training set, the same for all networks and budgets of a seed."""
-    return images[np.random.default_rng(seed).choice(len(images), count, replace=False)]
-
-
-def _sensitivity(run, search_model, images):
-    """Returns the scores of a network, measured by the first run that needs them, and the seconds that this took."""
-    candidates = [run.config["weight_candidates"], run.config["activation_candidates"]]
-    widths = "-".join("".join(map(str, bits)) for bits in candidates)
-    name = f"{run.config['network']}-{run.config['scores']}-{len(images)}-{widths}-seed{run.seed}.json"
-    path = run.work_dir / "sensitivity" / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.exists():
-        return tfmp.Sensitivity.load(path, search_model), None
-    start = time.time()
-    backup = path.with_suffix(".backup") if run.config["scores"] == "output" else None
-    options = {"method": run.config["scores"], "divergence": "kl", "backup": backup}
-    sensitivity = tfmp.measure_sensitivity(search_model, images, **options)
-    sensitivity.save(path)
-    return sensitivity, round(time.time() - start, 1)
 
 
 def _realized(search_model, assignment, images, test, reference):

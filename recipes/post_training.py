@@ -4,30 +4,41 @@
     python -m recipes.post_training --methods=mobilenet_v1-W4A8-uniform
 
 A run quantizes one network of `recipes.float_networks` at the bits of one assignment, once at each level, from images
-of the training set that the seed draws. Its JSON has, for each level, the accuracy on the 10,000 test images, the bytes
+of the training set that the seed draws. The assignments have the kernel bytes of uniform bits, or for activations below
+8 bits their BitOps. Its JSON has, for each level, the accuracy on the 10,000 test images, the bytes
 of the small file and the seconds that it took. A killed run resumes after its last block.
 
 Every finished run leaves one JSON in `recipes/results/post_training/`; runs whose JSON exists are skipped.
 """
 
+import dataclasses
 import functools
 import pathlib
 import tempfile
 import time
 
-import numpy as np
-
 import tfmp
 from recipes import classifier, experiment, float_networks
+from recipes.sensitivities import calibration_images, sensitivity_of
 
 BITS = ((8, 8), (5, 8), (4, 8), (3, 8), (4, 4))  # of weights and activations
 LEVELS = ("ranges", "moments", "reconstruction")
-ASSIGNMENTS = {"uniform": lambda model, bits: tfmp.BitAssignment.uniform(model, *bits)}
+ASSIGNMENTS = ("uniform", "depthwise_8", "ilp")
 
 
-def calibration_images(images, count, seed):
-    """Returns images that a seed draws, without repetition."""
-    return images[np.random.default_rng(seed).choice(len(images), count, replace=False)]
+def assign(name, model, bits, images, run):
+    """Returns the bits that a baseline gives to a float network at the cost of uniform bits."""
+    if name == "uniform":
+        return tfmp.BitAssignment.uniform(model, *bits)
+    config, weights_only = run.config, bits[1] == 8
+    candidates = config["weight_candidates"], [8] if weights_only else config["activation_candidates"]
+    search_model = tfmp.relax(model, weight_bits=candidates[0], activation_bits=candidates[1], calibration=images)
+    settings = {**config, "weight_candidates": candidates[0], "activation_candidates": candidates[1]}
+    scores = None
+    if name == "ilp":
+        scores, _ = sensitivity_of(search_model, images, dataclasses.replace(run, config=settings))
+    budget = tfmp.Budget("model_size" if weights_only else "bitops", like_uniform=bits)
+    return tfmp.assign.by_name(name, search_model, budget, sensitivity=scores)
 
 
 def small_file_bytes(model):
@@ -45,7 +56,8 @@ def quantize(run, network, bits, assignment):
     model = float_networks.load(network, **options)
     _, (x_train, test) = classifier.datasets({"num_train": config["num_train"], "batch_size": 128}, run.seed)
     images = calibration_images(x_train, config["num_calibration"], run.seed)
-    found = ASSIGNMENTS[assignment](model, bits)
+    run = dataclasses.replace(run, config={**config, "network": network})
+    found = assign(assignment, model, bits, images, run)
     levels = {}
     for level in LEVELS:
         settings = level

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from recipes import classifier, experiment, float_networks, post_training
+from recipes.sensitivities import calibration_images
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.normal(size=(24, 8, 8, 3)).astype(np.float32)
@@ -29,7 +30,7 @@ def test_runs_are_named_by_network_bits_and_assignment():
 
 def test_calibration_images_are_drawn_by_the_seed():
     images = np.arange(100)
-    drawn = [post_training.calibration_images(images, 20, seed) for seed in (0, 0, 1)]
+    drawn = [calibration_images(images, 20, seed) for seed in (0, 0, 1)]
     np.testing.assert_array_equal(drawn[0], drawn[1])
     assert len(set(drawn[0])) == 20 and set(drawn[0]) != set(drawn[2])
 
@@ -41,10 +42,14 @@ def test_a_run_has_every_level(tmp_path, monkeypatch, eagerly):
     monkeypatch.setattr(classifier, "datasets", lambda config, seed: (None, (IMAGES, (IMAGES, labels))))
     config = {**experiment.load_config("post_training"), "num_calibration": 16, "iterations": 2}
     folders = (tmp_path / "work", tmp_path / "results")
-    (planned,) = experiment.plan(
-        post_training.METHODS, config, names=["resnet8-W3A8-uniform"], settings=(), folders=folders
-    )
+    config |= {"weight_candidates": [2, 3, 4], "scores": "gradient"}
+    names = ["resnet8-W3A8-uniform", "resnet8-W3A8-ilp"]
+    planned, mixed = experiment.plan(post_training.METHODS, config, names=names, settings=(), folders=folders)
     experiment.execute(*planned)
+    experiment.execute(*mixed)
+    kernels, bits = json.loads(mixed[1].path.read_text())["bits_by_layer"], (2, 3, 4)
+    assert all(pair[0] in bits and pair[1] == 8 for pair in kernels.values())
+    assert sum(pair[0] for pair in kernels.values()) <= 6  # the layers have equally many weights
     record = json.loads(pathlib.Path(planned[1].path).read_text())
     assert list(record["levels"]) == ["ranges", "moments", "reconstruction"]
     assert record["bits_by_layer"] == {"conv1": [3, 8], "conv2": [3, 8]}

@@ -162,7 +162,9 @@ class _Kernels:
             else:
                 slope += probabilities[i]
         residual = upstream * (x - (k + self.fields[-1][2]) * steps[-1])
-        bucket = tf.cast(tf.where(tf.math.is_nan(bucket), 0.0, bucket), tf.int32)  # NaN reaches the sums as the residual
+        bucket = tf.cast(
+            tf.where(tf.math.is_nan(bucket), 0.0, bucket), tf.int32
+        )  # NaN reaches the sums as the residual
         if self.lanes > 1:
             bins = bucket * self.lanes + tf.bitwise.bitwise_and(tf.range(tf.size(x)), self.lanes - 1)
         else:
