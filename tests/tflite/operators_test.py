@@ -24,6 +24,7 @@ from tests.tflite.random_graphs import (
 from tfmp.graph import Grid
 from tfmp.graph.runtime_limits import LARGEST_PRODUCT, SMALLEST_SCALE
 from tfmp.graph.targets import MICRO
+from tfmp.operators import OPERATIONS
 from tfmp.tflite.interpreter import Interpreter
 from tfmp.tflite.micro_interpreter import has_micro_runtime
 from tfmp.tflite.writer.write_tflite import write_tflite
@@ -36,7 +37,7 @@ def _runs_on_a_microcontroller(operation, graph):
     if function == "elu":  # its results must fit in 32 bits
         return graph.tensors[operation.inputs[0]].grid.scale < 2**20 * graph.tensors[operation.output].grid.scale
     is_packed = operation.attributes.get("container_bits", 8) != 8  # which few of its kernels may be
-    return not is_packed and (function or operation.kind) not in MICRO.lacks
+    return not is_packed and OPERATIONS[operation.kind].missing_in(MICRO, operation.attributes) is None
 
 
 def check(graph, seed, *, outside=()):

@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
 
 from tfmp.checks import check_choice
 
@@ -24,8 +23,6 @@ class Target:
         gathers_windows: True if only FULLY_CONNECTED reads packed kernels, to which windows are gathered.
         decodes: Kinds whose kernels can be indices into tables.
         averages_by_convolution: True if windows without padding are averaged by a convolution, the faster operator.
-        lacks: What it cannot run, or not exactly: kind of an integer operation, or function of an activation, to the
-            reason.
     """
 
     name: str
@@ -37,22 +34,6 @@ class Target:
     gathers_windows: bool = False
     decodes: frozenset[str] = frozenset()
     averages_by_convolution: bool = False
-    lacks: Mapping[str, str] = dataclasses.field(default_factory=dict)
-
-    def check(self, kind: str, attributes: Mapping[str, Any], layer: str) -> None:
-        """Raises `ValueError` for an integer operation that the runtime lacks.
-
-        Args:
-            kind: Kind of the operation.
-            attributes: Its attributes.
-            layer: Name of the layer in the message.
-        """
-        reason = self.lacks.get(attributes.get("function", kind))
-        if reason:
-            raise ValueError(
-                f"Layer `{layer}` does not run in {self.words}: it {reason}. Replace the layer, or export with "
-                f'`target="{LITERT.name}"`.'
-            )
 
 
 LITERT = Target(
@@ -65,7 +46,6 @@ LITERT = Target(
     gathers_windows=True,
     averages_by_convolution=True,
 )
-_ONLY_ITS_CODES = "computes numbers that are no codes, for which no exact operator is known"
 # Seen with tflite-micro 0.dev20261023; `tests/tflite/operators_test.py` runs the operators. It has no FULLY_CONNECTED
 # with 4 bits and a scale per channel, and nothing with 2 bits; DECODE writes INT8 kernels to the arena.
 MICRO = Target(
@@ -76,13 +56,6 @@ MICRO = Target(
     number_type="int8",
     packed_bits={"conv2d": (4,), "depthwise_conv2d": (4,)},
     decodes=frozenset(("conv2d", "depthwise_conv2d", "dense", "conv2d_transpose")),
-    lacks={
-        "gelu": "has no GELU",
-        "resize": "interpolates with other roundings than LiteRT",
-        **dict.fromkeys(("cast", "arg_max", "arg_min"), _ONLY_ITS_CODES),
-        **dict.fromkeys(("greater", "greater_equal", "less", "less_equal", "equal", "not_equal"), _ONLY_ITS_CODES),
-        **dict.fromkeys(("logical_and", "logical_or", "logical_not"), _ONLY_ITS_CODES),
-    },
 )
 TARGETS = {target.name: target for target in (LITERT, MICRO)}
 

@@ -53,7 +53,9 @@ def write_operations(
                 f"Operations must follow those whose outputs they read. Received: {operation.name!r}, which reads "
                 f"{sorted(missing)}. Sort the operations of graph {graph.name!r}."
             )
-        target.check(operation.kind, operation.attributes, operation.layer or operation.name)
+        if operation.kind in OPERATIONS:
+            layer = operation.layer or operation.name
+            OPERATIONS[operation.kind].check_target(target, operation.attributes, layer)
         try:
             check_choice("kind", operation.kind, OPERATIONS, where=f"Operation `{operation.name}`")
             OPERATIONS[operation.kind].write(table, operation)

@@ -252,4 +252,7 @@ OPERATORS = (
         non_negative=always,
     ),
 )
-OPERATIONS = (OperationKind("activation", write_activation), OperationKind("softmax", write_softmax))
+OPERATIONS = (
+    OperationKind("activation", write_activation, lacks={("micro", "gelu"): "has no GELU"}),
+    OperationKind("softmax", write_softmax),
+)

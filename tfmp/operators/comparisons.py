@@ -202,9 +202,11 @@ OPERATORS = (
         for kind, count in _LOGICAL.items()
     ),
 )
-OPERATIONS = (
-    OperationKind("cast", write_cast),
-    *(OperationKind(kind, write_index) for kind in INDICES),
-    *(OperationKind(kind, write_comparison) for kind in COMPARISONS),
-    *(OperationKind(kind, write_logical) for kind in _LOGICAL),
-)
+_WRITERS = {
+    "cast": write_cast,
+    **dict.fromkeys(INDICES, write_index),
+    **dict.fromkeys(COMPARISONS, write_comparison),
+    **dict.fromkeys(_LOGICAL, write_logical),
+}
+_LACKS = {("micro", None): "computes numbers that are no codes, for which no exact operator is known"}
+OPERATIONS = tuple(OperationKind(kind, write, lacks=_LACKS) for kind, write in _WRITERS.items())

@@ -1,11 +1,12 @@
 """The record of a kind of integer operation."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tfmp.checks import check_text
 from tfmp.graph.integer_graph import IntegerOperation
+from tfmp.graph.targets import LITERT, Target
 from tfmp.operators.writing.tensor_table import TensorTable
 
 
@@ -22,6 +23,8 @@ class OperationKind:
         compute: Function of (input tensors, `tfmp.ops.integer.Operation`) that returns the output in TensorFlow, with
             the roundings of the runtime that `operation.attributes["arithmetic"]` names, before clipping. None for the
             kinds of the library, which `tfmp.ops.integer` computes, so that this table loads without TensorFlow.
+        lacks: The targets that do not run it, or not exactly: (name of the target, function of an activation or None)
+            to the reason, the end of a sentence.
 
     Raises:
         TypeError: If a field has the wrong type.
@@ -34,6 +37,7 @@ class OperationKind:
     write: Callable[[TensorTable, IntegerOperation], None]
     _: dataclasses.KW_ONLY
     compute: Callable[..., Any] | None = None
+    lacks: Mapping[tuple[str, str | None], str] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_text("kind", self.kind)
@@ -42,3 +46,16 @@ class OperationKind:
             raise TypeError(f"{where}: `write` must be a function. Received: {self.write!r}")
         if self.compute is not None and not callable(self.compute):
             raise TypeError(f"{where}: `compute` must be a function, or None. Received: {self.compute!r}")
+
+    def missing_in(self, target: Target, attributes: Mapping[str, Any]) -> str | None:
+        """Returns why a target does not run an operation of this kind with these attributes; None if it does."""
+        return self.lacks.get((target.name, None)) or self.lacks.get((target.name, attributes.get("function")))
+
+    def check_target(self, target: Target, attributes: Mapping[str, Any], layer: str) -> None:
+        """Raises `ValueError` for an operation that a target lacks; the message names the layer."""
+        reason = self.missing_in(target, attributes)
+        if reason:
+            raise ValueError(
+                f"Layer `{layer}` does not run in {target.words}: it {reason}. Replace the layer, or export with "
+                f'`target="{LITERT.name}"`.'
+            )

@@ -117,4 +117,6 @@ OPERATORS = (
         channels="windowed",
     ),
 )
-OPERATIONS = (OperationKind("resize", write_resize),)
+OPERATIONS = (
+    OperationKind("resize", write_resize, lacks={("micro", None): "interpolates with other roundings than LiteRT"}),
+)
