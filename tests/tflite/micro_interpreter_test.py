@@ -6,7 +6,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tests.tflite.micro_check import needs_micro_runtime
+from tests.tflite.micro_check import check_in_micro_runtime, needs_micro_runtime
 from tests.tflite.random_graphs import one_operation, residual_network
 from tfmp.graph import Grid
 from tfmp.tflite.micro_interpreter import MicroInterpreter
@@ -72,3 +72,14 @@ def test_the_package_that_is_missing_is_named(monkeypatch):
     monkeypatch.setattr(builtins, "__import__", without_package)
     with pytest.raises(ImportError, match=r"tfmp\[micro\]"):
         MicroInterpreter(content)
+
+
+@needs_micro_runtime
+@pytest.mark.parametrize(("scales", "slope"), [((0.1, 0.3), 1.5), ((0.3, 0.1), 0.5), ((0.45, 0.3), 0.3)])
+def test_factors_of_a_leaky_relu_near_a_half(scales, slope):
+    """In single precision they are exactly half a step, and ties would be rounded otherwise."""
+    grids = [Grid(scale, -128, 127) for scale in scales]
+    attributes = {"function": "leaky_relu", "negative_slope": slope}
+    graph = one_operation("activation", [(256,)], grids[:1], (256,), grids[1], attributes=attributes)
+    numbers = np.arange(-128, 128, dtype=np.float32)[np.newaxis] * np.float32(scales[0])
+    check_in_micro_runtime(graph, {"input_0": numbers})

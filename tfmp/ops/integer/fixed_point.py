@@ -111,8 +111,8 @@ def activation_table(codes: np.ndarray, *, input_grid: Grid, operation: Operatio
     function, grid = operation.attributes["function"], operation.grid
     input_scale, scale = np.float32(input_grid.scale), np.float32(grid.scale)
     if function == "leaky_relu":
-        slope = np.float32(operation.attributes["negative_slope"])
-        below, above = (float(x) for x in (input_scale * slope / scale, input_scale / scale))
+        above = float(input_scale) / float(scale)  # the runtime divides in double precision
+        below = float(input_scale) * float(np.float32(operation.attributes["negative_slope"])) / float(scale)
         falling = scaled(codes, below) if below > 0 else -scaled(codes, -below)
         return np.where(codes >= 0, scaled(codes, above), falling)
     if function == "elu":
