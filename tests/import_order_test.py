@@ -55,7 +55,7 @@ grow([], sys.argv[1].split(","))
 @pytest.mark.parametrize(
     "packages",
     [
-        ("tensorflow", "tensorflow_model_optimization"),
+        ("tensorflow_model_optimization",),
         pytest.param(("tensorflow", "keras", "tf_keras", "tensorflow_model_optimization"), marks=pytest.mark.slow),
     ],
     ids=["representative", "all"],

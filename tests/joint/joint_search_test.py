@@ -17,6 +17,7 @@ from tfmp.joint.architecture_cost import ArchitectureCost
 from tfmp.joint.cost_gradient import ExactGradient, Reinforce
 from tfmp.joint.joint_settings import JointSettings
 
+pytestmark = pytest.mark.usefixtures("eagerly")
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 RNG = np.random.default_rng(0)
 IMAGES = RNG.normal(size=(16, 6, 6, 3)).astype(np.float32)
@@ -31,8 +32,8 @@ def joint_search(weights_seed=1, **arguments):
     return tfmp.joint.JointSearch(arguments.pop("space", ONE), arguments.pop("target", TARGET), **arguments)
 
 
-def fit(search, epochs, **arguments):
-    return search.fit(DATA, DATA, epochs=epochs, batch_size=4, seed=5, **arguments)
+def fit(search, epochs, *, batch_size=4, **arguments):
+    return search.fit(DATA, DATA, epochs=epochs, batch_size=batch_size, seed=5, **arguments)
 
 
 def values(search):
@@ -54,22 +55,22 @@ def test_search_that_is_broken_off_ends_as_the_unbroken_one(tmp_path):
             raise Killed
 
     unbroken = start()
-    fit(unbroken, 3)
+    fit(unbroken, 3, batch_size=8)
     with pytest.raises(Killed):
-        fit(start(backup_dir=tmp_path / "search"), 3, report=kill)
+        fit(start(backup_dir=tmp_path / "search"), 3, batch_size=8, report=kill)
     resumed = start(backup_dir=tmp_path / "search")
-    fit(resumed, 3)
+    fit(resumed, 3, batch_size=8)
     assert resumed.history == unbroken.history and len(unbroken.history) == 3
     assert unbroken.history[0]["expected_cost"] is None and unbroken.history[2]["expected_cost"] > 0
     for found, expected in zip(values(resumed), values(unbroken), strict=True):
         np.testing.assert_array_equal(found, expected)
-    with pytest.raises(ValueError, match="another search. batch_size: 4 then, 8 now"):
-        resumed.fit(DATA, DATA, epochs=4, batch_size=8, seed=5)
+    with pytest.raises(ValueError, match="another search. batch_size: 8 then, 4 now"):
+        fit(resumed, 4)
     with pytest.raises(ValueError, match="has 3 complete epochs. Expected 2 or fewer"):
-        fit(resumed, 2)
+        fit(resumed, 2, batch_size=8)
     resumed.target = TARGET / 2
     with pytest.raises(ValueError, match="another search. target: 60000.0 then, 30000.0 now"):
-        fit(resumed, 4)
+        fit(resumed, 4, batch_size=8)
 
 
 def run(folder, *arguments):
@@ -159,7 +160,9 @@ def test_what_is_not_finite_ends_the_search(tmp_path):
 @pytest.fixture(scope="module")
 def searched():
     search = joint_search()
+    tf.config.run_functions_eagerly(False)  # eight epochs are worth compiling
     fit(search, 8)
+    tf.config.run_functions_eagerly(True)
     return search
 
 

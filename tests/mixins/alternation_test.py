@@ -62,11 +62,12 @@ def fit(kit, model, search, callbacks=(), **options):
     return model.fit(X[:16], Y[:16], callbacks=list(callbacks) or [search], **options)
 
 
-@pytest.mark.default_cases("keras-gumbel")
+@pytest.mark.default_cases("keras-gumbel-eager")
+@pytest.mark.parametrize("eager", [True, False], ids=["eager", "compiled"])
 @pytest.mark.parametrize("relaxation", ["softmax", "gumbel"])
-def test_each_step_moves_what_is_its_own(kit, relaxation):
+def test_each_step_moves_what_is_its_own(kit, relaxation, eager):
     framework, ours = kit
-    model = compiled(kit, dropout=0.5, eager=False, relaxation=relaxation)
+    model = compiled(kit, dropout=0.5, eager=eager, relaxation=relaxation)
     search = ours.MixedPrecisionSearch(BUDGET, selection_data=HELD_OUT)
     seen = []
 

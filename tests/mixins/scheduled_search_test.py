@@ -65,7 +65,8 @@ def check_decided(found):
     np.testing.assert_allclose(discretized, expected, rtol=0.02)
 
 
-@pytest.mark.parametrize("steps", [100, 300, 1000, pytest.param(3000, marks=pytest.mark.slow)])
+@pytest.mark.default_cases("100", "300")
+@pytest.mark.parametrize("steps", [100, 300, 1000, 3000])
 def test_a_search_of_any_length_decides(searcher, steps):
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
@@ -76,6 +77,7 @@ def test_a_search_of_any_length_decides(searcher, steps):
     assert found.history["selection_entropy"][0] > 0.2 and found.history["decided"][0] < 4, "half of the search"
 
 
+@pytest.mark.default_cases("both")
 @pytest.mark.parametrize(
     "budget",
     [
@@ -135,9 +137,10 @@ def test_data_without_length_need_the_number_of_steps(searcher):
 
 
 def test_a_search_that_cannot_decide_warns():
-    hidden = [keras.layers.Dense(4, activation="relu") for _ in range(3)]
-    model = tfmp.relax(keras.Sequential([keras.Input((64,)), *hidden, keras.layers.Dense(10)]), calibration=X[:64])
-    model.compile(tfmp.SelectionOptimizer("sgd", keras.optimizers.SGD(0.0)), "mse", run_eagerly=True)
+    hidden = [keras.layers.Dense(4, activation="relu") for _ in range(2)]
+    model = keras.Sequential([keras.Input((64,)), *hidden, keras.layers.Dense(10)])
+    model = tfmp.relax(model, weight_bits=(2, 4), activation_bits=(2, 4), calibration=X[:64])
+    model.compile(tfmp.SelectionOptimizer("sgd", keras.optimizers.SGD(0.0)), "mse")
     search = tfmp.MixedPrecisionSearch(W2A2)
     with pytest.warns(UserWarning, match="entropy of its choices is 1.00, .* bitops are .* raise the learning rate"):
         model.fit(X[:50], Y[:50], batch_size=1, verbose=0, callbacks=[search])

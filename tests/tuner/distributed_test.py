@@ -25,13 +25,14 @@ def search(directory, oracle, *, num_workers=0, death="never"):
     return found, collections.Counter((directory / "started").read_text().splitlines())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("oracle", "num_workers", "death"),
     [
         pytest.param("grid", 1, "never", id="one worker"),
-        pytest.param("grid", 2, "worker", marks=pytest.mark.slow, id="grid"),
-        pytest.param("random", 2, "never", marks=pytest.mark.slow, id="random"),
-        pytest.param("random", 2, "chief", marks=pytest.mark.slow, id="chief"),
+        pytest.param("grid", 2, "worker", id="grid"),
+        pytest.param("random", 2, "never", id="random"),
+        pytest.param("random", 2, "chief", id="chief"),
     ],
 )
 def test_workers_finish_what_one_process_does_whoever_is_killed(oracle, num_workers, death, tmp_path, monkeypatch):

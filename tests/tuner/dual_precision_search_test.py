@@ -28,7 +28,7 @@ def kernel_bits(width, weight_bits, depthwise_bits):
 def data():
     x = np.random.default_rng(0).normal(size=(32, 4, 4, 3)).astype(np.float32)
     y = (x.mean((1, 2, 3)) > 0).astype(np.int64)
-    return {"x": x, "y": y, "validation_data": (x, y), "batch_size": 16, "verbose": 0}
+    return {"x": x, "y": y, "validation_data": (x, y), "batch_size": 32, "verbose": 0}
 
 
 def hypermodel(build=network, **arguments):

@@ -49,6 +49,7 @@ def test_resnet20_has_the_size_of_half_the_width_at_8_bits(bits):
     assert found.width == pytest.approx(0.5 * (8 / bits) ** 0.5, rel=0.1)
 
 
+@pytest.mark.slow
 def test_channels_of_small_networks_are_coarse():
     target = resnet20_bits(0.25, 8)
     sizes = [resnet20_bits(0.2 + step / 10_000, 4) for step in range(3000)]
@@ -59,7 +60,8 @@ def test_channels_of_small_networks_are_coarse():
     assert found.size_bits == min(below, above, key=lambda bits: abs(bits - target))
 
 
-@pytest.mark.parametrize(("weight_bits", "depthwise_bits"), [(1, 4), pytest.param(4, None, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("weight_bits", "depthwise_bits"), [(1, 4), (4, None)])
 def test_mobilenet_has_the_size_that_its_cost_is(weight_bits, depthwise_bits):
     target = tfmp.cost(MOBILENET(width=0.25), ModelSize(kernels_only=True)) / 4
     found = width_for_size(build(MOBILENET), target, weight_bits=weight_bits, depthwise_bits=depthwise_bits)

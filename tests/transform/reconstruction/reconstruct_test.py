@@ -145,6 +145,7 @@ def test_every_quantizer_is_learned_or_left(quantizer, eagerly):
 
 
 def test_models_of_tf_keras(eagerly):
+    tf_keras.utils.set_random_seed(0)
     x = np.random.default_rng(0).normal(size=(32, 6, 6, 2)).astype(np.float32)
     layers = tf_keras.layers
     h = inputs = tf_keras.Input((6, 6, 2))
