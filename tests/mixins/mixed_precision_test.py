@@ -29,7 +29,7 @@ def searched(options, jit_compile):
     bits = {"weight_bits": (1, 2, 4), "activation_bits": (2, 3, 4), "first_and_last": "search"}
     model = tfmp.relax(model, **bits, calibration=X, **options)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.SGD(1.0), loss, jit_compile=jit_compile)
+    model.compile(keras.optimizers.SGD(1.0), loss, jit_compile=jit_compile, run_eagerly=not jit_compile)
     model.optimizer.learning_rate = 0.0
     search = tfmp.MixedPrecisionSearch(eta=0.1)
     losses = model.fit(X, Y, callbacks=[search], verbose=0).history["loss"]

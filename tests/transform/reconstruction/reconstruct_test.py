@@ -16,6 +16,14 @@ pytestmark = pytest.mark.filterwarnings("ignore:The calibration data differ")
 FEW = {"iterations": 12, "learning_rate": 0.3, "batch_size": 16}
 
 
+def dense_chain():
+    """Two blocks of a dense layer each, between the first and the last."""
+    x = inputs = keras.Input((6,))
+    for name in ("first", "one", "two"):
+        x = keras.layers.Dense(8, activation="relu", name=name)(x)
+    return keras.Model(inputs, keras.layers.Dense(3, name="head")(x))
+
+
 def settled(make=residual):
     """A trained network with statistics that fit its inputs, and these."""
     model = trained(make())
@@ -97,7 +105,7 @@ def test_live_tensors_are_those_of_the_whole_model(learned):
 
 
 def test_what_a_killed_run_had_is_used_again(eagerly, tmp_path, monkeypatch):
-    model, x = settled()
+    model, x = settled(dense_chain)
     expected = quantized(model, x)
     learn, calls = learned_rounding.reconstruct, []
 
@@ -129,7 +137,7 @@ def test_what_a_killed_run_had_is_used_again(eagerly, tmp_path, monkeypatch):
 
 
 def test_a_damaged_backup_is_refused(eagerly, tmp_path):
-    model, x = settled()
+    model, x = settled(dense_chain)
     (tmp_path / "reconstruction.npz").write_bytes(b"half of a file")
     with pytest.raises(ValueError, match="is damaged.*Give another `backup_dir`"):
         quantized(model, x, backup_dir=tmp_path)
