@@ -66,3 +66,14 @@ def test_wrong_names_and_unfinished_runs(tmp_path):
         float_networks.load("vgg")
     with pytest.raises(FileNotFoundError, match="float_networks --methods=resnet8 --seeds=0"):
         float_networks.load("resnet8", folder=tmp_path)
+
+
+def test_committed_weights_load_and_are_under_a_megabyte():
+    records = sorted((experiment.RESULTS / "float_networks").glob("*.json"))
+    assert records
+    for record in records:
+        name, seed = record.stem.split("-seed")
+        assert record.with_suffix(".npz").stat().st_size < 1e6
+        model = float_networks.load(name, seed=int(seed))
+        assert model.count_params() == json.loads(record.read_text())["num_parameters"]
+        assert all(np.isfinite(weight).all() for weight in model.get_weights())
