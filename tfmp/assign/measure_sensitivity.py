@@ -13,7 +13,7 @@ from tfmp.assign.finest_network import FinestNetwork
 from tfmp.assign.gradient_scores import GradientScores
 from tfmp.assign.network_identity import network_identity
 from tfmp.assign.output_scores import OutputScores
-from tfmp.assign.sensitivity import Sensitivity
+from tfmp.assign.sensitivity import Sensitivity, scores_text
 from tfmp.bindings.framework import framework_of
 from tfmp.checks import check_choice, check_function, check_integer, check_path
 from tfmp.data.batches import num_samples
@@ -204,8 +204,4 @@ class _Progress:
 
     def show(self, name, tensors):
         if self._verbose == 2:
-            parts = [
-                f"{tensor[0].upper()} " + " ".join(f"{bits}: {score:.3g}" for bits, score in scores.items())
-                for tensor, scores in tensors.items()
-            ]
-            print(f"{name}: {'; '.join(parts)}", flush=True)
+            print(f"{name}: {scores_text(tensors)}", flush=True)
