@@ -1,0 +1,41 @@
+import json
+
+import pytest
+
+from recipes import experiment, trained_alike
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("small_float_network")
+def test_ways_of_a_cell_train_networks_of_equal_cost(tmp_path, capsys):
+    config = experiment.load_config("trained_alike")
+    settings = ["batch_size=16", "num_train=64", "num_calibration=16", "epochs=3", "search_epochs=2", "scores=gradient"]
+    ways = ("uniform", "depthwise_8", "ilp", "random", "search", "sampled_from_scores")
+    names = ["mobilenet_v1-float", *(f"mobilenet_v1-W4A8-{way}" for way in ways)]
+    folders = tmp_path / "work", tmp_path / "results"
+    plan = experiment.plan(trained_alike.METHODS, config, names=names, settings=settings, folders=folders)
+    for method, run in plan:
+        experiment.execute(method, run)
+    records = [json.loads(path.read_text()) for path in (tmp_path / "results").glob("*.json")]
+    records = {record["method"].split("-")[-1]: record for record in records}
+    assert set(records) == {"float", *ways}
+    assert records["uniform"]["bits"] == {"depthwise": [4, 8], "pointwise": [4, 8]}
+    assert records["depthwise_8"]["bits"]["depthwise"] == [8, 8]
+    for way in ways:
+        assert records[way]["cost"] <= records["uniform"]["cost"]
+        assert 0 <= records[way]["file_accuracy"] <= 1 and records[way]["file_bytes"] > 0
+    assert len(records["search"]["search_history"]["selection_entropy"]) == 2
+    trained_alike.show(tmp_path / "results", None)
+    printed = capsys.readouterr().out
+    assert "| mobilenet_v1 | W4A8 | ilp | 0 |" in printed and "| mobilenet_v1 |  | float | 0 |" in printed
+
+
+def test_differences_are_paired_by_seed():
+    accuracies = {("a-W3A8-uniform", 0): 0.80, ("a-W3A8-uniform", 1): 0.82}
+    accuracies |= {("a-W3A8-ilp", 0): 0.81, ("a-W3A8-ilp", 1): 0.85, ("a-W3A8-ilp", 2): 0.9}
+    records = [{"method": name, "seed": seed, "accuracy": value} for (name, seed), value in accuracies.items()]
+    uniform, ilp = trained_alike.summary(records)
+    assert uniform["difference"] == 0 and uniform["accuracy"] == pytest.approx(81)
+    assert ilp["difference"] == pytest.approx(2) and ilp["seeds"] == [0, 1, 2]
+    # Two differences, 1 and 3: their standard error is 1, and the quantile of t with one degree of freedom 12.706.
+    assert ilp["half_width"] == pytest.approx(12.706, abs=1e-3)
