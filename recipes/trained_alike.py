@@ -86,11 +86,12 @@ def train_search(run):
     search = tfmp.MixedPrecisionSearch(budget=_budget(config), backup_dir=backup)
     weights = keras.optimizers.SGD(config["learning_rate"], momentum=0.9, nesterov=True)
     classifier.compile_model(search_model, tfmp.SelectionOptimizer(weights))
+    evaluation = tfmp.DiscreteEvaluation(search, *test, batch_size=500)
     records = EpochRecords(search, backup)
     start = time.time()
-    classifier.fit(search_model, data, config["search_epochs"], callbacks=[search, records])
+    classifier.fit(search_model, data, config["search_epochs"], callbacks=[search, evaluation, records])
     seconds = round(time.time() - start)
-    found = tfmp.discretize(search_model, budget=_budget(config))
+    found = tfmp.discretize(search_model, strategy="budget", budget=_budget(config))
     result = _finetuned(run, search_model, found, data, images, test, first_epoch=config["search_epochs"])
     return result | {"search_history": records.history, "search_seconds": seconds}
 

@@ -46,6 +46,7 @@ NAMES = [
     "joint.build_network",
     "Budget",
     "joint.JointSearch",
+    "DiscreteEvaluation",
     "MixedPrecisionSearch",
     "SelectionData",
     "SelectionOptimizer",

@@ -9,6 +9,7 @@ from typing import Any
 
 _PUBLIC = {
     "Budget": "tfmp.search.budget",
+    "DiscreteEvaluation": "tfmp.bindings.keras3.callback",
     "MixedPrecisionSearch": "tfmp.bindings.keras3.callback",
     "Sensitivity": "tfmp.assign.sensitivity",
     "SelectionData": "tfmp.search.selection_data",

@@ -1,9 +1,10 @@
-"""The search callback of tf_keras."""
+"""The callbacks of tf_keras."""
 
 from typing import Any
 
 import tf_keras
 
+from tfmp.bindings.discrete_evaluation import DiscreteEvaluationHooks
 from tfmp.bindings.keras2.optimizer import SelectionOptimizer
 from tfmp.bindings.search_hooks import SearchHooks
 from tfmp.mixins.mixed_precision_search import MixedPrecisionSearchMixin
@@ -31,6 +32,12 @@ class MixedPrecisionSearch(SearchHooks, tf_keras.callbacks.Callback):  # noqa: D
         inner = getattr(optimizer, "inner_optimizer", optimizer)
         counters = inner.counters if isinstance(inner, SelectionOptimizer) else []
         return [*self.model.variables, *optimizer.variables, *counters, optimizer.learning_rate]
+
+
+class DiscreteEvaluation(DiscreteEvaluationHooks, tf_keras.callbacks.Callback):  # noqa: D101 (the base says it)
+    __doc__ = DiscreteEvaluationHooks.__doc__
+
+    framework_name = "tf_keras"
 
 
 class _ResumedTraining:

@@ -1,9 +1,10 @@
-"""The search callback of Keras 3."""
+"""The callbacks of Keras 3."""
 
 from typing import Any
 
 import keras
 
+from tfmp.bindings.discrete_evaluation import DiscreteEvaluationHooks
 from tfmp.bindings.search_hooks import SearchHooks
 from tfmp.mixins.mixed_precision_search import MixedPrecisionSearchMixin
 
@@ -24,3 +25,9 @@ class MixedPrecisionSearch(SearchHooks, keras.callbacks.Callback):  # noqa: D101
         if not optimizer.built:
             optimizer.build(self.model.trainable_variables)
         return [*self.model.variables, *optimizer.variables]
+
+
+class DiscreteEvaluation(DiscreteEvaluationHooks, keras.callbacks.Callback):  # noqa: D101 (the base says it)
+    __doc__ = DiscreteEvaluationHooks.__doc__
+
+    framework_name = "keras"
