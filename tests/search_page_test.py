@@ -34,7 +34,7 @@ def names(request):
     names = {"keras": framework, "tfmp": ours, "model": model, "loss": loss}
     names |= {"search_model": tfmp.relax(model, calibration=X)}
     names |= {"x_train": X, "y_train": Y, "x_select": X[:32], "y_select": Y[:32]}
-    for program in programs_of("Learning", 3):
+    for program in programs_of("Learning", 4):
         exec(compile(program.replace("256", "16").replace("epochs=25", "epochs=3"), str(PAGE), "exec"), names)
     return names
 
@@ -71,6 +71,10 @@ def test_the_setting_of_the_paper(names):
     optimizer = names["optimizer"]
     for own in (optimizer.weights_optimizer, optimizer.selection_optimizer):
         assert own.momentum == 0.9 and own.weight_decay == 1e-3
+
+
+def test_the_network_that_the_search_would_leave_is_evaluated(names):
+    assert {"accuracy", "discrete_accuracy"} <= set(names["history"])
 
 
 def test_the_decay_is_that_of_the_papers_code(names):
