@@ -8,7 +8,7 @@ import numpy as np
 from absl import app
 
 from recipes.experiment import FIGURES, RESULTS
-from recipes.results_table import half_width
+from recipes.intervals import half_width
 from tfmp import plots
 
 

@@ -13,11 +13,10 @@ import pathlib
 import re
 import sys
 
-import numpy as np
 from absl import app, flags
-from scipy import stats
 
-from recipes import width_tables
+from recipes import trained_tables, width_tables
+from recipes.intervals import mean_with_interval
 from recipes.strategy_areas import strategy_areas
 from tfmp.files.atomic_file import write_atomically
 
@@ -39,7 +38,11 @@ def table(results):
     records = {path.stem: json.loads(path.read_text()) for path in sorted(results.glob("*.json"))}
     if not records:
         return _NONE
-    header, rows = _TABLES[results.name](records)
+    return markdown(*_TABLES[results.name](records))
+
+
+def markdown(header, rows):
+    """Returns a table in Markdown, given lists of strings."""
     lines = [f"| {' | '.join(cells)} |" for cells in (header, *rows)]
     lines.insert(1, "|" + "---|" * len(header))
     return "\n".join(lines) + "\n"
@@ -82,7 +85,9 @@ def _compared(records, tolerance=1.0):
         alike = runs.get("-".join(["retrained-assignment=uniform", *quantizer]), {})
         baselines = uniform, own, {} if name.startswith("uniform") else alike
         within = {seed: record for seed, record in seeds.items() if seed not in outside}
-        ahead = [_mean(_differences(within, others)) if others is not seeds else "" for others in baselines]
+        ahead = [
+            mean_with_interval(_differences(within, others)) if others is not seeds else "" for others in baselines
+        ]
         of_uniform = f"{min(shares.values()):.1%} to {max(shares.values()):.1%}" if shares else ""
         rows.append([name, ", ".join(map(str, sorted(seeds))), accuracies, *ahead, of_uniform])
     header = ["run", "seeds", "test accuracy, %", "ahead of uniform, points", "ahead of its quantizer's uniform"]
@@ -125,19 +130,6 @@ def _differences(seeds, others):
         for seed in sorted(seeds)
         if seed in others and "bitops" in seeds[seed]
     ]
-
-
-def _mean(differences):
-    """Mean of paired differences with its 95 % interval."""
-    if len(differences) < 2:
-        return "".join(f"{difference:+.2f}" for difference in differences)
-    return f"{np.mean(differences):+.2f} ± {half_width(differences):.2f}"
-
-
-def half_width(values):
-    """Half the 95 % interval of a mean (Student's t); None for a single value."""
-    count = len(values)
-    return float(stats.t.ppf(0.975, count - 1) * np.std(values, ddof=1) / count**0.5) if count > 1 else None
 
 
 def _keras_applications(records):
@@ -259,7 +251,9 @@ def _budget_front(records):
         for strategy, found in areas.items():
             shown = ", ".join(f"{area:.2f}" for area in found.values())
             others = [areas.get(other, {}) if other != strategy else {} for other in ("uniform", "ilp")]
-            ahead = [_mean([found[seed] - other[seed] for seed in found if seed in other]) for other in others]
+            ahead = [
+                mean_with_interval([found[seed] - other[seed] for seed in found if seed in other]) for other in others
+            ]
             rows.append([run, strategy, ", ".join(map(str, found)), shown, *ahead])
     return ["run", "strategy", "seeds", "hypervolume, %", "ahead of uniform, points", "ahead of ilp, points"], rows
 
@@ -277,7 +271,9 @@ _TABLES = {
     "edmips_networks": _compared,
     "joint_cifar10": _joint,
     "keras_applications": _keras_applications,
+    "post_training": trained_tables.post_training,
     "resnet8_cifar10": functools.partial(_compared, tolerance=0.02),
+    "trained_alike": trained_tables.trained_alike,
     "width_mobilenet_v2": width_tables.by_size,
     "width_resnet20": width_tables.by_size,
     "width_vgg11_fan_in": width_tables.changes,

@@ -19,11 +19,9 @@ import tempfile
 import time
 
 import keras
-import numpy as np
-from scipy import stats
 
 import tfmp
-from recipes import classifier, experiment, float_networks
+from recipes import classifier, experiment, float_networks, results_table, trained_tables
 from recipes.datasets.augmented_images import EpochSeed
 from recipes.epoch_records import EpochRecords
 from recipes.sensitivities import calibration_images, sensitivity_of
@@ -174,48 +172,10 @@ def _assigned(run, name, search_model, images):
     return found
 
 
-def summary(records):
-    """Returns rows of network, cell, way, mean accuracy and file accuracy in %, and the paired difference in points.
-
-    Args:
-        records: Records of finished runs.
-
-    Returns:
-        A list of dicts; `difference` and `half_width` (of the 95 % interval of Student's t over seeds) compare with
-        `uniform` of the same seeds, and are None where there are none, or fewer than two for the interval.
-    """
-    runs = {(record["method"], record["seed"]): record for record in records}
-    rows = []
-    for name in dict.fromkeys(record["method"] for record in records):
-        network, *rest = name.split("-")
-        seeds = sorted(seed for method, seed in runs if method == name)
-        own = {seed: runs[name, seed] for seed in seeds}
-        row = {"network": network, "cell": rest[0] if len(rest) == 2 else "", "way": rest[-1], "seeds": seeds}
-        row["accuracy"] = 100 * np.mean([record["accuracy"] for record in own.values()])
-        files = [record["file_accuracy"] for record in own.values() if "file_accuracy" in record]
-        row["file_accuracy"] = 100 * np.mean(files) if files else None
-        uniform = {seed: runs.get((f"{network}-{row['cell']}-uniform", seed)) for seed in seeds}
-        differences = [100 * (own[seed]["accuracy"] - other["accuracy"]) for seed, other in uniform.items() if other]
-        row["difference"] = np.mean(differences) if differences else None
-        row["half_width"] = None
-        if len(differences) > 1:
-            quantile = stats.t.ppf(0.975, len(differences) - 1)
-            row["half_width"] = float(quantile * stats.sem(differences))
-        rows.append(row)
-    return rows
-
-
 def show(folder, _):
     """Prints the table of all finished runs."""
-    records = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
-    print("| network | cell | way | seeds | accuracy, % | file, % | ahead of uniform, points |")
-    print("|---|---|---|---|---|---|---|")
-    for row in summary(records):
-        ahead = "" if row["difference"] is None else f"{row['difference']:+.2f}"
-        ahead += "" if row["half_width"] is None else f" ± {row['half_width']:.2f}"
-        of_file = "" if row["file_accuracy"] is None else f"{row['file_accuracy']:.2f}"
-        seeds, accuracy = ", ".join(map(str, row["seeds"])), f"{row['accuracy']:.2f}"
-        print(f"| {' | '.join([row['network'], row['cell'], row['way'], seeds, accuracy, of_file, ahead])} |")
+    records = {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
+    print(results_table.markdown(*trained_tables.trained_alike(records)))
 
 
 def _with(train, **settings):

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from recipes import experiment, trained_alike
+from recipes import experiment, post_training, trained_alike, trained_tables
 
 
 @pytest.mark.slow
@@ -33,9 +33,23 @@ def test_ways_of_a_cell_train_networks_of_equal_cost(tmp_path, capsys):
 def test_differences_are_paired_by_seed():
     accuracies = {("a-W3A8-uniform", 0): 0.80, ("a-W3A8-uniform", 1): 0.82}
     accuracies |= {("a-W3A8-ilp", 0): 0.81, ("a-W3A8-ilp", 1): 0.85, ("a-W3A8-ilp", 2): 0.9}
-    records = [{"method": name, "seed": seed, "accuracy": value} for (name, seed), value in accuracies.items()]
-    uniform, ilp = trained_alike.summary(records)
-    assert uniform["difference"] == 0 and uniform["accuracy"] == pytest.approx(81)
-    assert ilp["difference"] == pytest.approx(2) and ilp["seeds"] == [0, 1, 2]
-    # Two differences, 1 and 3: their standard error is 1, and the quantile of t with one degree of freedom 12.706.
-    assert ilp["half_width"] == pytest.approx(12.706, abs=1e-3)
+    records = {
+        f"{name}-seed{seed}": {"method": name, "seed": seed, "accuracy": value, "start_accuracy": 0.5}
+        for (name, seed), value in accuracies.items()
+    }
+    _, (uniform, ilp) = trained_tables.trained_alike(records)
+    assert uniform == ["a", "W3A8", "uniform", "0, 1", "50.00", "81.00", "", "", "-2.00 ± 12.71"]
+    # Two differences, 1 and 3: their standard error is 1, and the quantile of t with one degree of freedom 12.71.
+    assert ilp == ["a", "W3A8", "ilp", "0, 1, 2", "50.00", "85.33", "", "+2.00 ± 12.71", ""]
+
+
+def test_the_table_of_post_training_has_a_row_per_network_bits_and_assignment():
+    def record(seed, assignment, accuracy):
+        levels = {name: {"accuracy": accuracy, "file_bytes": 1000 + seed} for name in post_training.LEVELS}
+        found = {"network": "a", "bits": [4, 8], "assignment": assignment, "seed": seed, "float_accuracy": 0.9}
+        return found | {"levels": levels}
+
+    records = {"0": record(0, "ilp", 0.8), "1": record(1, "ilp", 0.82), "2": record(0, "uniform", 0.7)}
+    _, (uniform, ilp) = trained_tables.post_training(records)
+    assert uniform == ["a", "W4A8", "uniform", "0", "90.00", "70.00", "70.00", "70.00", "", "1,000"]
+    assert ilp == ["a", "W4A8", "ilp", "0, 1", "90.00", "81.00", "81.00", "81.00", "2.00", "1,000"]
