@@ -63,6 +63,7 @@ ONLY_PACKAGES = {
     for unit in ("checks", "registry", "files", "graph", "reports", "operators", "lowering", "simulator", "costs")
 }
 ONLY_PACKAGES["operators"] |= {"scipy"}  # the error function, of gelu
+ONLY_PACKAGES["reports"] |= {"jinja2"}  # templates of the page of a run
 
 DOORS = {
     "keras": ("tfmp/bindings/keras3/", "tfmp/joint/", "tfmp/layers.py", "tfmp/demo.py", "tfmp/cli/"),
@@ -70,6 +71,7 @@ DOORS = {
     "tensorflow_model_optimization": ("tfmp/bindings/tfmot/", "tfmp/tfmot.py"),
     "keras_tuner": ("tfmp/tuner/",),
     "tflite_micro": ("tfmp/tflite/micro_interpreter.py",),
+    "jinja2": ("tfmp/reports/page/",),
 }
 # The bindings of one Keras never load the other; TFMOT works on tf_keras and may use its binding.
 SEPARATE = (

@@ -8,10 +8,13 @@ from tfmp.reports.model_report import ExportOutlook, ModelReport, ModelRow
 from tfmp.reports.network_report import NetworkReport
 from tfmp.reports.pareto_front import ParetoFront
 from tfmp.reports.post_training_report import PostTrainingReport, ReconstructedBlock
+from tfmp.reports.run_parts import Attempt, NetworkLayer, Parity, WishCheck
+from tfmp.reports.run_report import RunReport
 from tfmp.reports.tflite_file import FileLayer, FileTensor, StoredTensor, TFLiteFile
 from tfmp.reports.tflite_report import OperatorAgreement, TFLiteReport
 
 __all__ = [
+    "Attempt",
     "ExportOutlook",
     "FileLayer",
     "FileTensor",
@@ -23,14 +26,18 @@ __all__ = [
     "ModelAgreement",
     "ModelReport",
     "ModelRow",
+    "NetworkLayer",
     "NetworkReport",
     "OperatorAgreement",
     "OutputAgreement",
     "ParetoFront",
+    "Parity",
     "PostTrainingReport",
     "ReconstructedBlock",
+    "RunReport",
     "StoredTensor",
     "TFLiteFile",
     "TFLiteReport",
     "Tolerance",
+    "WishCheck",
 ]

@@ -115,9 +115,12 @@ class Forecast:
         Raises:
             ValueError: If it is not a forecast, or of a newer version.
         """
-        return _RECORD.read(
-            source, lambda content: cls(content["model"], content["error"], [*map(_row, content["rows"])])
-        )
+        return _RECORD.read(source, cls.from_content)
+
+    @classmethod
+    def from_content(cls, content: Mapping[str, Any]) -> "Forecast":
+        """Returns a forecast from the content of its JSON."""
+        return cls(content["model"], content["error"], [*map(_row, content["rows"])])
 
     def __str__(self) -> str:
         head = ("budget", "mixed", "uniform", "depthwise_8", "gain", "verdict")
@@ -148,7 +151,7 @@ def _ratio(harm: float | None, of: float | None) -> float | None:
     return max(harm, 0.0) / of
 
 
-def _row(content: dict[str, Any]) -> ForecastRow:
+def _row(content: Mapping[str, Any]) -> ForecastRow:
     fields = {field.name: content[field.name] for field in dataclasses.fields(ForecastRow)}
     fields["bits"] = {name: tuple(pair) for name, pair in fields["bits"].items()}
     fields["uniform_bits"] = None if fields["uniform_bits"] is None else tuple(fields["uniform_bits"])
