@@ -11,7 +11,7 @@ import types
 import numpy as np
 import pytest
 
-from recipes.datasets import cifar10, load_cifar10
+from recipes.datasets import cifar10, image_store, load_cifar10
 
 NUM_TRAIN, NUM_TEST = 100, 20
 
@@ -134,10 +134,10 @@ def test_leaves_no_half_file_when_writing_fails(tmp_path, made, monkeypatch):
 
 def test_finds_its_folder_by_the_environment(tmp_path, monkeypatch):
     monkeypatch.setenv("TFMP_DATA_DIR", str(tmp_path))
-    assert cifar10.default_directory() == tmp_path / "cifar10"
+    assert cifar10.STORE.default_directory() == tmp_path / "cifar10"
     monkeypatch.delenv("TFMP_DATA_DIR")
     monkeypatch.setattr(pathlib.Path, "home", lambda: tmp_path / "home")
-    assert cifar10.default_directory() == tmp_path / "home" / ".cache" / "tfmp" / "cifar10"
+    assert cifar10.STORE.default_directory() == tmp_path / "home" / ".cache" / "tfmp" / "cifar10"
 
 
 def _spoil_shape(images, labels):
@@ -192,7 +192,7 @@ def test_keras_source_flattens_labels_and_bounds_the_wait(tmp_path, made, monkey
 
     monkeypatch.setattr(keras.datasets.cifar10, "load_data", load_data)
     _assert_same(cifar10.from_keras(tmp_path), made)
-    assert waits == [cifar10.NETWORK_TIMEOUT_SECONDS]
+    assert waits == [image_store.NETWORK_TIMEOUT_SECONDS]
     assert socket.getdefaulttimeout() is None
 
 
