@@ -72,14 +72,15 @@ def test_search_does_not_replace_what_exists(folder, capsys):
 def test_quantize_leaves_a_model_at_the_bits(folder, capsys):
     files = [str(folder / name) for name in ("model.keras", "data.npz", "quantized.keras")]
     assert cli.main(["quantize", *files, "--bits", "4,8"]) == 0
-    assert "taken" in capsys.readouterr().out
+    printed = capsys.readouterr()
+    assert "taken" in printed.err and printed.out == f"model: {files[2]}\n"
     layers = [tfmp.load_model(files[2]).get_layer(name) for name in ("first", "middle", "last")]
     assert [(*layer.weight_bits, *layer.activation_bits) for layer in layers] == [(8, 8), (4, 8), (8, 8)]
     assert cli.main(["quantize", *files]) == 1
     assert "exists" in capsys.readouterr().err
     learned = ["--post_training", "reconstruction", "--iterations", "2", "--overwrite"]
     assert cli.main(["quantize", *files, "--bits", "3,8", *learned]) == 0
-    assert "Rounding learned in 1 blocks" in capsys.readouterr().out
+    assert "Rounding learned in 1 blocks" in capsys.readouterr().err
 
 
 def test_scores_are_measured_once_for_a_forecast_and_a_budget(folder, capsys):
@@ -126,9 +127,8 @@ def test_export_writes_a_verified_file(folder, capsys):
     assert "trained model  " in shown and "float model    " in shown and "not given" not in shown
     assert cli.main(["inspect", str(output)]) == 0
     assert "3 labels: cat, dog, owl" in capsys.readouterr().out
-    assert cli.main(["compare", fixed, str(output), data_path, *reference, "--json", str(folder / "report.json")]) == 0
-    assert "float model    " in capsys.readouterr().out
-    report = json.loads((folder / "report.json").read_text())
+    assert cli.main(["compare", fixed, str(output), data_path, *reference, "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)["comparison"]
     assert report["file"]["mode"] == "fast" and report["reference"]["num_samples"] == 16
     assert report["trained"]["outputs"][0]["decision"] == "largest of 3"
     for command in (["compare", fixed, str(output), data_path], [*arguments, "--overwrite"]):

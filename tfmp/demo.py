@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import sys
 
 import numpy as np
 
@@ -60,6 +61,9 @@ def run(
     keras.utils.set_random_seed(seed)
     (x_train, y_train), test = load_digits()
 
+    def announce(step):
+        print(step, file=sys.stderr, flush=True)
+
     def compile_model(model, optimizer):
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
@@ -70,16 +74,16 @@ def run(
         model.fit(x_train, y_train, batch_size=_BATCH_SIZE, epochs=epochs, verbose=verbose)
         return float(model.evaluate(*test, verbose=0)[1])
 
-    print(f"1/5 train in floating point, {_FLOAT_EPOCHS} epochs", flush=True)
+    announce(f"1/5 train in floating point, {_FLOAT_EPOCHS} epochs")
     model = tfmp.networks.get("digits_cnn")(keras)
     accuracies = {"float": train(model, _FLOAT_EPOCHS, 3e-3)}
 
-    print(f"2/5 train at a uniform W{_UNIFORM_BITS[0]}A{_UNIFORM_BITS[1]} for comparison", flush=True)
+    announce(f"2/5 train at a uniform W{_UNIFORM_BITS[0]}A{_UNIFORM_BITS[1]} for comparison")
     weight_bits, activation_bits = _UNIFORM_BITS
     uniform = tfmp.relax(model, weight_bits=(weight_bits,), activation_bits=(activation_bits,), calibration=x_train)
     accuracies["uniform"] = train(uniform, _SEARCH_EPOCHS + _FINETUNE_EPOCHS, 2e-3)
 
-    print(f"3/5 search bits at the same BitOps, {_SEARCH_EPOCHS} epochs", flush=True)
+    announce(f"3/5 search bits at the same BitOps, {_SEARCH_EPOCHS} epochs")
     search_model = tfmp.relax(model, calibration=x_train, seed=seed)
     search = tfmp.MixedPrecisionSearch(budget=tfmp.Budget("bitops", like_uniform=_UNIFORM_BITS))
     compile_model(search_model, tfmp.SelectionOptimizer(keras.optimizers.Adam(1e-3)))
@@ -88,11 +92,11 @@ def run(
     )
     assignment = tfmp.discretize(search_model, strategy="budget", budget=search.budget)
 
-    print(f"4/5 train at the chosen bits, {_FINETUNE_EPOCHS} epochs", flush=True)
+    announce(f"4/5 train at the chosen bits, {_FINETUNE_EPOCHS} epochs")
     fixed = tfmp.fix(search_model, assignment, calibration=x_train)
     accuracies["mixed"] = train(fixed, _FINETUNE_EPOCHS, 2e-3)
 
-    print("5/5 export, run the file, simulate the accelerator\n", flush=True)
+    announce("5/5 export, run the file, simulate the accelerator")
     report = tfmp.export_tflite(fixed, paths["model.tflite"], verify=test[0], reference=model, overwrite=overwrite)
     accuracies["file"] = tfmp.evaluate_tflite(paths["model.tflite"], test)
     assignment.to_json(paths["assignment.json"], overwrite=overwrite)

@@ -44,6 +44,7 @@ def arguments_of(command, folder):
         "report": 1,
         "simulate": 1,
         "demo": 0,
+        "doctor": 0,
     }
     trains = command in ("search", "tune", "quantize")
     names = ("m.keras", "d.npz", "out") if trains else ("m.keras", "out.tflite", "d.npz")

@@ -82,6 +82,7 @@ def test_it_is_not_taken_up_with_other_settings(folder, capsys, command, kind):
 
 def test_a_search_goes_on_with_the_same_settings_and_overwrites_others(folder, capsys, eagerly, monkeypatch):
     save = SearchBackup.save
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)  # progress is shown on terminals
 
     def save_and_stop(*positional, **named):
         save(*positional, **named)
@@ -92,10 +93,10 @@ def test_a_search_goes_on_with_the_same_settings_and_overwrites_others(folder, c
         with monkeypatch.context() as patch:
             patch.setattr(SearchBackup, "save", save_and_stop)
             assert cli.main(arguments(folder, "search", **given)) == 130
-        assert "Epoch 2" not in capsys.readouterr().out
+        assert "Epoch 2" not in capsys.readouterr().err
         given |= changed  # the rates of a search follow from its epochs
         assert cli.main(arguments(folder, "search", flags=["--overwrite"], **given)) == 0
-        printed, epochs = capsys.readouterr().out, given["search_epochs"]
+        printed, epochs = capsys.readouterr().err, given["search_epochs"]
         assert f"Epoch {epochs}/{epochs}" in printed and (f"Epoch 1/{epochs}" in printed) == bool(changed)
         names = {path.name for path in (folder / given["output"]).iterdir()}
         assert names == {"fixed.keras", "assignment.json"}

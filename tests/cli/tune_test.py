@@ -1,4 +1,5 @@
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -26,12 +27,13 @@ def tune(folder, *arguments):
     return cli.main(["tune", *files, "--loss", "logits", "--strategy", "uniform", *epochs, *arguments])
 
 
-def test_tune_leaves_a_front_and_goes_on_only_when_told_to(folder, capsys):
+def test_tune_leaves_a_front_and_goes_on_only_when_told_to(folder, capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)  # progress is shown on terminals
     budgets = ["--budget", "bitops=2,2", "--budget", "bitops=3,3"]
     assert tune(folder, *budgets, "--max_trials", "1", "--x", "energy_nj") == 0
-    printed = capsys.readouterr().out
-    assert "trial 0, 1 of 1; uniform, bitops like 2,2; val_accuracy" in printed
-    assert "1 of 1 points are beaten by no other" in printed
+    printed = capsys.readouterr()
+    assert "trial 0, 1 of 1; uniform, bitops like 2,2; val_accuracy" in printed.err
+    assert "1 of 1 points are beaten by no other" in printed.out
     output = folder / "tuning"
     assert {"front.json", "front.csv", "front.png", "front.svg"} <= {path.name for path in output.iterdir()}
     assert tune(folder, *budgets) == 1

@@ -42,7 +42,7 @@ def test_one_command_selects_and_goes_on(folder, capsys, model):
     assert [(point["size_of"], point["depthwise_bits"]) for point in front.points] == [(1.0, 8), (1.0, 8), (0.5, 8)]
     best = max(front.points[:2], key=lambda point: point["val_accuracy"])["weight_bits"]
     assert front.points[2]["weight_bits"] == best
-    assert f"Chosen: {best} bits, 8 for depthwise convolutions." in printed
+    assert printed.endswith(f"chosen weight bits: {best}\nchosen depthwise bits: 8\n")
     assert tune(folder, model, *bits) == 1
     assert "Pass --resume to continue it, or --overwrite" in capsys.readouterr().err
     assert tune(folder, model, *bits, "--resume") == 0
@@ -66,9 +66,9 @@ def test_trials_that_failed_are_shown(folder, capsys, monkeypatch):
 
     monkeypatch.setattr(dual_precision_hyper_model, "dual_precision", failing)
     assert tune(folder, FUNCTION, "--weight_bits=1,8", "--depthwise_bits=4", "--sizes=1") == 0
-    printed = capsys.readouterr().out
-    assert "failed, of bits 8 and 4 depthwise: " in printed and "no such bits" in printed
-    assert "Chosen: 1 bits, 4 for depthwise convolutions." in printed
+    printed = capsys.readouterr()
+    assert "failed, of bits 8 and 4 depthwise: " in printed.err and "no such bits" in printed.err
+    assert printed.out.endswith("chosen weight bits: 1\nchosen depthwise bits: 4\n")
 
 
 @pytest.mark.slow

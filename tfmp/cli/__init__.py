@@ -1,15 +1,18 @@
 """The command line `tfmp`: one file per command."""
 
 import argparse
-import importlib.metadata
 import os
+import shutil
 import sys
+import textwrap
 import traceback
 from collections.abc import Sequence
 
+import tfmp
 from tfmp.cli import (
     compare_command,
     demo_command,
+    doctor_command,
     errors,
     export_command,
     inspect_command,
@@ -19,6 +22,7 @@ from tfmp.cli import (
     simulate_command,
     tune_command,
 )
+from tfmp.cli.output import write_results
 from tfmp.cli.quiet_start import import_tensorflow_quietly
 
 _MODULES = (
@@ -31,6 +35,7 @@ _MODULES = (
     simulate_command,
     report_command,
     demo_command,
+    doctor_command,
 )
 COMMANDS = tuple(module.__name__.rpartition(".")[-1].removesuffix("_command") for module in _MODULES)
 
@@ -45,10 +50,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import_tensorflow_quietly()
-    parsed = _parser().parse_args(arguments)
+    parsed = parser().parse_args(arguments)
     parsed.given = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        parsed.run(parsed)
+        results = parsed.run(parsed)
+        if results is not None:
+            write_results(results, as_json=getattr(parsed, "json", False))
     except KeyboardInterrupt:
         kept = parsed.kept(parsed) or "Nothing is kept."
         print(f"\ntfmp {parsed.command}: interrupted. {kept}", file=sys.stderr)
@@ -57,18 +64,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         text = errors.one_line(error)
         if text is None:
             traceback.print_exc()
-            version = importlib.metadata.version("tfmp")
-            text = f"a bug of tfmp {version}. Report it with the lines above to where you have tfmp from."
+            text = f"a bug of tfmp {tfmp.__version__}. Report it with the lines above to where you have tfmp from."
         print(f"tfmp {parsed.command}: {text}", file=sys.stderr)
         return 1
     return 0
 
 
-def _parser():
-    parser = argparse.ArgumentParser(prog="tfmp", description="Mixed precision for Keras models.")
-    commands = parser.add_subparsers(dest="command", required=True)
+def parser() -> argparse.ArgumentParser:
+    """Returns the parser of the command line, with a parser for each command."""
+    main_parser = argparse.ArgumentParser(prog="tfmp", description="Mixed precision for Keras models.")
+    main_parser.add_argument("--version", action="version", version=f"tfmp {tfmp.__version__}")
+    commands = main_parser.add_subparsers(dest="command", required=True)
+    width = shutil.get_terminal_size().columns - 2
     for name, module in zip(COMMANDS, _MODULES, strict=True):
-        command = commands.add_parser(name, help=module.DESCRIPTION, description=module.DESCRIPTION)
+        command = commands.add_parser(
+            name,
+            help=module.DESCRIPTION,
+            description=textwrap.fill(module.DESCRIPTION, width),
+            epilog=f"example:\n  {module.EXAMPLE}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,  # keeps the example on its line
+        )
         command.set_defaults(run=module.run, kept=getattr(module, "kept", lambda arguments: None))
         module.add_arguments(command)
-    return parser
+    return main_parser

@@ -4,8 +4,10 @@ import argparse
 
 from tfmp.cli.argument_types import tolerance_bound
 from tfmp.cli.files import add_trust, load_inputs, load_model_file
+from tfmp.cli.output import Results, add_json
 
 DESCRIPTION = "Run a TFLite file and compare it with its models."
+EXAMPLE = "tfmp compare fixed.keras model.tflite data.npz --reference model.keras --tolerance trained_top1=0.95"
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -21,26 +23,22 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="a limit to check, repeatable, see tfmp.Tolerance; without it, results are only reported",
     )
-    command.add_argument("--json", help="also write the report to this file")
-    command.add_argument("--overwrite", action="store_true")
     add_trust(command)
+    add_json(command)
 
 
-def run(arguments: argparse.Namespace) -> None:
+def run(arguments: argparse.Namespace) -> Results:
     """Runs the command."""
     import tfmp
-    from tfmp.files.atomic_file import check_writable
 
-    if arguments.json:
-        check_writable(arguments.json, arguments.overwrite)
     reference = load_model_file(arguments.reference, arguments.trust) if arguments.reference else None
-    report = tfmp.compare_tflite(
-        load_model_file(arguments.model, arguments.trust),
-        arguments.file,
-        load_inputs(arguments.data),
-        reference=reference,
-        tolerance=tfmp.Tolerance(**dict(arguments.tolerance)) if arguments.tolerance else None,
+    yield (
+        "comparison",
+        tfmp.compare_tflite(
+            load_model_file(arguments.model, arguments.trust),
+            arguments.file,
+            load_inputs(arguments.data),
+            reference=reference,
+            tolerance=tfmp.Tolerance(**dict(arguments.tolerance)) if arguments.tolerance else None,
+        ),
     )
-    print(report)
-    if arguments.json:
-        report.to_json(arguments.json, overwrite=arguments.overwrite)

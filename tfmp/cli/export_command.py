@@ -3,20 +3,27 @@
 import argparse
 
 from tfmp.cli.argument_types import tolerance_bound
-from tfmp.cli.files import add_trust, load_inputs, load_model_file, read_labels
+from tfmp.cli.files import add_overwrite, add_trust, load_inputs, load_model_file, read_labels
+from tfmp.cli.output import Results, add_json
 from tfmp.graph.targets import MICRO, TARGETS
 from tfmp.lowering.weight_packing import MODES
 
 DESCRIPTION = "Write a fixed model as a TFLite file."
+EXAMPLE = "tfmp export fixed.keras model.tflite --mode small --verify data.npz --reference model.keras"
+
+_MODE_HELP = (
+    "how weights are stored: fast, in 8 bits; small, packed to 4 and 2 bits; float, packed with arithmetic in floating "
+    "point (default: fast; for micro small)"
+)
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Adds the arguments of the command to its parser."""
     command.add_argument("model", help="a .keras file of a fixed model")
     command.add_argument("output", help="the .tflite file")
-    command.add_argument("--target", choices=TARGETS, default="litert", help="the runtime, see tfmp.export_tflite")
+    command.add_argument("--target", choices=TARGETS, default="litert", help="the runtime (default: litert)")
     modes = (*MODES, "float")
-    command.add_argument("--mode", choices=modes, help="how weights are stored, see tfmp.export_tflite")
+    command.add_argument("--mode", choices=modes, help=_MODE_HELP)
     command.add_argument(
         "--c_array",
         action="store_true",
@@ -38,11 +45,12 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         help="a limit that the file must meet to be written, repeatable, see tfmp.Tolerance; for example "
         "trained_top1=0.95, or trained_db=none for no limit",
     )
-    command.add_argument("--overwrite", action="store_true")
+    add_overwrite(command)
     add_trust(command)
+    add_json(command)
 
 
-def run(arguments: argparse.Namespace) -> None:
+def run(arguments: argparse.Namespace) -> Results:
     """Runs the command."""
     import tfmp
 
@@ -64,6 +72,6 @@ def run(arguments: argparse.Namespace) -> None:
         tolerance=tfmp.Tolerance(**dict(arguments.tolerance)),
         overwrite=arguments.overwrite,
     )
-    print(report)
+    yield "export", report
     if arguments.c_array:
-        print("C++ sources:", *write_c_array(arguments.output, overwrite=arguments.overwrite))
+        yield "sources", [str(path) for path in write_c_array(arguments.output, overwrite=arguments.overwrite)]

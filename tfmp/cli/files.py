@@ -24,6 +24,11 @@ def add_trust(command: argparse.ArgumentParser) -> None:
     )
 
 
+def add_overwrite(command: argparse.ArgumentParser) -> None:
+    """Adds `--overwrite` to a command that writes files."""
+    command.add_argument("--overwrite", action="store_true", help="replace files that exist")
+
+
 def load_model_file(path: str, trust: bool) -> KerasModel:
     """Loads a model of either Keras without its compiled state, which may need a custom loss.
 

@@ -5,11 +5,13 @@ import argparse
 from tfmp.cli.argument_types import cost_bound
 from tfmp.cli.files import add_trust, load_model_file
 from tfmp.cli.measurement import add_measurement, measured, relaxed_with_inputs
+from tfmp.cli.output import Results, add_json
 
 DESCRIPTION = (
     "List the layers of a model with their status and the possible exports, or the contents of a TFLite file. With "
     "--data, predict whether mixed bits will pay."
 )
+EXAMPLE = "tfmp inspect model.keras --data data.npz --budget model_size=4,8"
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -29,9 +31,10 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )
     add_measurement(command)
     add_trust(command)
+    add_json(command)
 
 
-def run(arguments: argparse.Namespace) -> None:
+def run(arguments: argparse.Namespace) -> Results:
     """Runs the command."""
     import tfmp
 
@@ -40,12 +43,11 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.model.endswith(".tflite"):
         if arguments.data is not None:
             raise ValueError("--data needs a .keras model: the bits of a TFLite file are chosen. Omit it.")
-        print(tfmp.inspect(arguments.model))
+        yield "file", tfmp.inspect(arguments.model)
         return
     model = load_model_file(arguments.model, arguments.trust)
-    print(tfmp.inspect(model))
+    yield "model", tfmp.inspect(model)
     if arguments.data is not None:
         budgets = [tfmp.Budget(*each) for each in arguments.budget] if arguments.budget else None
         sensitivity = measured(arguments, *relaxed_with_inputs(arguments, model))
-        print()
-        print(sensitivity.forecast(budgets))
+        yield "forecast", sensitivity.forecast(budgets)

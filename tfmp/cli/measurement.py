@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tfmp.annotations import KerasModel
 from tfmp.cli.argument_types import bit_list, integer
 from tfmp.cli.files import arranged, load_arrays
+from tfmp.cli.output import progress
 
 if TYPE_CHECKING:  # which is slow to import
     from tfmp import Sensitivity
@@ -58,7 +59,8 @@ def measured(arguments: argparse.Namespace, search_model: KerasModel, inputs: An
         return tfmp.Sensitivity.load(path, search_model)
     backup = f"{path}.backup" if path and arguments.scores == "output" else None
     options = {"method": arguments.scores, "divergence": arguments.divergence, "backup": backup}
-    sensitivity = tfmp.measure_sensitivity(search_model, inputs, verbose=1, **options)
+    with progress():
+        sensitivity = tfmp.measure_sensitivity(search_model, inputs, verbose=1, **options)
     if path:
         sensitivity.save(path)
     return sensitivity

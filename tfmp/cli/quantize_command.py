@@ -3,10 +3,12 @@
 import argparse
 
 from tfmp.cli.argument_types import bit_list, cost_bound, integer, seed
-from tfmp.cli.files import add_trust, load_model_file
+from tfmp.cli.files import add_overwrite, add_trust, load_model_file
 from tfmp.cli.measurement import add_measurement, first_inputs, measured, relaxed_with_inputs
+from tfmp.cli.output import Results, add_json, messages
 
 DESCRIPTION = "Quantize a model after training, for `tfmp export`."
+EXAMPLE = "tfmp quantize model.keras data.npz fixed.keras --budget tflite_bytes=4,8 --post_training reconstruction"
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -41,11 +43,12 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--iterations", type=updates, help="updates of the reconstruction for each block")
     command.add_argument("--seed", type=seed, default=0, help="seed of the reconstruction (default: 0)")
     command.add_argument("--backup_dir", help="folder from which a reconstruction resumes if it is interrupted")
-    command.add_argument("--overwrite", action="store_true")
+    add_overwrite(command)
     add_trust(command)
+    add_json(command)
 
 
-def run(arguments: argparse.Namespace) -> None:
+def run(arguments: argparse.Namespace) -> Results:
     """Runs the command."""
     import tfmp
     from tfmp.bindings.saving.load_model import save_model
@@ -60,15 +63,21 @@ def run(arguments: argparse.Namespace) -> None:
     level = _level(arguments)
     model = load_model_file(arguments.model, arguments.trust)
     if arguments.budget:
-        fixed = _within(arguments, [tfmp.Budget(*each) for each in arguments.budget], model, level)
+        search_model, inputs = relaxed_with_inputs(arguments, model)
+        assignment = _within(arguments, [tfmp.Budget(*each) for each in arguments.budget], search_model, inputs)
+        yield "assignment", assignment
+        with messages():
+            fixed = tfmp.fix(search_model, assignment, calibration=inputs, post_training=level, verbose=1)
     else:
         bits = arguments.bits or (8,)
         bits = bits if len(bits) > 1 else bits[0]
         if arguments.assignment:
             bits = tfmp.BitAssignment.from_json(arguments.assignment)
-        fixed = tfmp.quantize(model, bits, calibration=first_inputs(arguments, model), post_training=level, verbose=1)
+        inputs = first_inputs(arguments, model)
+        with messages():
+            fixed = tfmp.quantize(model, bits, calibration=inputs, post_training=level, verbose=1)
     save_model(fixed, arguments.output)
-    print(f"Wrote {arguments.output}")
+    yield "model", arguments.output
 
 
 def _level(arguments):
@@ -83,14 +92,11 @@ def _level(arguments):
     return tfmp.Reconstruction(**settings)
 
 
-def _within(arguments, budgets, model, level):
-    """Returns the network at the bits that the method chooses within budgets."""
+def _within(arguments, budgets, search_model, inputs):
+    """Returns the bits that the method chooses within budgets."""
     import tfmp
 
     method = arguments.method or "ilp"
     is_scored = tfmp.assign.needs_scores(method)
-    search_model, inputs = relaxed_with_inputs(arguments, model)
     sensitivity = measured(arguments, search_model, inputs) if is_scored else None
-    assignment = tfmp.assign.by_name(method, search_model, budgets, sensitivity=sensitivity, tolerance=0.1)
-    print(assignment)
-    return tfmp.fix(search_model, assignment, calibration=inputs, post_training=level, verbose=1)
+    return tfmp.assign.by_name(method, search_model, budgets, sensitivity=sensitivity, tolerance=0.1)

@@ -3,8 +3,10 @@
 import argparse
 
 from tfmp.cli.files import add_trust, load_hardware, load_model_file
+from tfmp.cli.output import Results, add_json
 
 DESCRIPTION = "Print bits, BitOps, bytes and energy of a fixed model, layer by layer."
+EXAMPLE = "tfmp report fixed.keras"
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -12,12 +14,12 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("model", help="a .keras file of a fixed model")
     command.add_argument("--hardware", default="bit_fusion", help="name of a preset, or a JSON file")
     add_trust(command)
+    add_json(command)
 
 
-def run(arguments: argparse.Namespace) -> None:
+def run(arguments: argparse.Namespace) -> Results:
     """Runs the command."""
     import tfmp
 
-    print(
-        tfmp.layer_table(load_model_file(arguments.model, arguments.trust), hardware=load_hardware(arguments.hardware))
-    )
+    hardware = load_hardware(arguments.hardware)
+    yield "layers", tfmp.layer_table(load_model_file(arguments.model, arguments.trust), hardware=hardware)

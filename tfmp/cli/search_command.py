@@ -6,10 +6,12 @@ import pathlib
 
 from tfmp.cli.argument_types import bit_list, bit_pair, cost_bound, integer, number, seed
 from tfmp.cli.files import add_trust, check_classification, load_arrays, load_model_file
+from tfmp.cli.output import Results, add_json, progress
 from tfmp.cli.search_results import SearchResults
 from tfmp.files.atomic_file import check_space
 
 DESCRIPTION = "Search the bits of a model under a budget, train it at these bits, and save both."
+EXAMPLE = "tfmp search model.keras data.npz found --budget tflite_bytes=4,4 --weight_bits 2,4,8 --activation_bits 4,8"
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -56,15 +58,21 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         help="replace the files in OUTPUT, and the backup of a search with other settings; the same search is resumed",
     )
     add_trust(command)
+    add_json(command)
 
 
 def add_training(command: argparse.ArgumentParser, *, search_epochs: int, finetune_epochs: int) -> None:
     """Adds the arguments of training, with these default epochs."""
-    epochs = {"search_epochs": (search_epochs, 1), "finetune_epochs": (finetune_epochs, 0)}
-    for name, (default, least) in epochs.items():
-        help_text = f"default: {default}"
+    epochs = {
+        "search_epochs": (search_epochs, 1, "epochs with open bits"),
+        "finetune_epochs": (finetune_epochs, 0, "epochs at the chosen bits"),
+    }
+    for name, (default, least, meaning) in epochs.items():
+        help_text = f"{meaning} (default: {default})"
         command.add_argument(f"--{name}", type=integer(at_least=least), default=default, help=help_text)
-    command.add_argument("--batch_size", type=integer(at_least=1), default=64, help="default: 64")
+    command.add_argument(
+        "--batch_size", type=integer(at_least=1), default=64, help="samples in a training step (default: 64)"
+    )
     rate = number(above=0)
     command.add_argument(
         "--learning_rate", type=rate, default=1e-3, help="learning rate of Adam for the weights (default: 0.001)"
@@ -75,7 +83,7 @@ def add_training(command: argparse.ArgumentParser, *, search_epochs: int, finetu
         default="probabilities",
         help="output of the model (default: probabilities)",
     )
-    command.add_argument("--seed", type=seed, default=0)
+    command.add_argument("--seed", type=seed, default=0, help="of weights, order and noise (default: 0)")
 
 
 def kept(arguments: argparse.Namespace) -> str | None:
@@ -86,7 +94,7 @@ def kept(arguments: argparse.Namespace) -> str | None:
     return f"{str(backup)!r} holds the search up to its last complete epoch. Run the same command to resume it."
 
 
-def run(arguments: argparse.Namespace) -> None:
+def run(arguments: argparse.Namespace) -> Results:
     """Runs the command."""
     from tfmp.mixins.search_backup import SearchBackup
 
@@ -100,7 +108,7 @@ def run(arguments: argparse.Namespace) -> None:
     last_epoch = backup.epoch_folder(arguments.search_epochs)
     results = SearchResults(folder, last_epoch, arguments.finetune_epochs, overwrite=arguments.overwrite)
     with results.locked():
-        _search(arguments, budget, backup, results)
+        yield from _search(arguments, budget, backup, results)
 
 
 def _search(arguments, budget, backup, results):
@@ -125,7 +133,8 @@ def _search(arguments, budget, backup, results):
         model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
         if epochs:  # tf_keras does not accept 0
             options = {"batch_size": arguments.batch_size, "epochs": epochs, "verbose": 2, **options}
-            model.fit(checked["x_train"], y_train, **options)
+            with progress():
+                model.fit(checked["x_train"], y_train, **options)
 
     search_model = tfmp.relax(
         model,
@@ -158,13 +167,13 @@ def _search(arguments, budget, backup, results):
     results.publish()
     backup.remove()
     model_path, assignment_path = results.paths
-    print(tfmp.BitAssignment.from_json(assignment_path))
+    yield "assignment", tfmp.BitAssignment.from_json(assignment_path)
     if is_tested:
         fixed = load_model_file(str(model_path), arguments.trust)
         fixed.compile(loss=loss, metrics=["accuracy"])
         accuracy = fixed.evaluate(checked["x_test"], checked["y_test"], verbose=0)[1]
-        print(f"Accuracy on the test set: {accuracy:.2%}")
-    print(f"Wrote {model_path} and {assignment_path}")
+        yield "test_accuracy", accuracy
+    yield "model", str(model_path)
 
 
 def _budget(arguments):

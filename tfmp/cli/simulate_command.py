@@ -4,12 +4,13 @@ import argparse
 import os
 
 from tfmp.cli.argument_types import bit_pair, integer
-from tfmp.cli.files import add_trust, load_hardware, load_model_file
+from tfmp.cli.files import add_overwrite, add_trust, load_hardware, load_model_file
 from tfmp.simulator.convolution import DEPTHWISE_ENCODINGS
 from tfmp.simulator.schedule import OBJECTIVES
 
 _MODEL_ENDINGS = (".keras", ".h5", ".hdf5")
 DESCRIPTION = "Simulate cycles, memory accesses and energy of a network on an accelerator."
+EXAMPLE = "tfmp simulate resnet20 --uniform 2,2 --batch 1"
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -32,9 +33,10 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         default="single_channel",
         help="encoding of depthwise layers (default: single_channel)",
     )
-    command.add_argument("--format", choices=("table", "json", "csv"), default="table")
+    command.add_argument("--format", choices=("table", "json", "csv"), default="table", help="default: table")
+    command.add_argument("--json", dest="format", action="store_const", const="json", help="the same as --format json")
     command.add_argument("--output", help="with --format json or csv: file to write instead of printing")
-    command.add_argument("--overwrite", action="store_true")
+    add_overwrite(command)
     add_trust(command)
 
 

@@ -9,12 +9,14 @@ import pathlib
 from tfmp.cli import tune_width
 from tfmp.cli.argument_types import bit_list, cost_bound, integer, number
 from tfmp.cli.files import add_trust, check_classification, load_arrays, load_model_file
+from tfmp.cli.output import Results, add_json, note, progress
 from tfmp.cli.search_command import add_training
 from tfmp.files.folder_locks import LOCKS
 
 DESCRIPTION = (
     "Compare budgets and strategies, and write the front of accuracy against cost. A stopped run can be resumed."
 )
+EXAMPLE = "tfmp tune model.keras data.npz tuning --budget bitops=2,2 --budget bitops=3,3 --strategy mixed,uniform"
 _ORACLES = ("grid", "random", "bayesian", "hyperband")
 
 
@@ -66,6 +68,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "--workers", type=integer(at_least=1), default=1, help="processes that run trials (default: 1)"
     )
     add_trust(command)
+    add_json(command)
     begin = command.add_mutually_exclusive_group()
     begin.add_argument("--resume", action="store_true", help="resume a run with the same settings in OUTPUT")
     begin.add_argument("--overwrite", action="store_true", help="remove an earlier run from OUTPUT")
@@ -78,7 +81,7 @@ def kept(arguments: argparse.Namespace) -> str | None:
     return f"{arguments.output!r} holds every finished trial. Run the same command with --resume to continue."
 
 
-def run(arguments: argparse.Namespace) -> None:
+def run(arguments: argparse.Namespace) -> Results:
     """Runs the command."""
     folder = pathlib.Path(arguments.output)
     in_pool = "KERASTUNER_ORACLE_IP" in os.environ
@@ -87,19 +90,20 @@ def run(arguments: argparse.Namespace) -> None:
     if not in_pool:
         _check_folder(arguments, folder, folder / tune_width.FIRST_STAGE if of_width else folder)
     if of_width:
-        tune_width.run(arguments)
+        yield from tune_width.run(arguments)
         return
     data = load_arrays(arguments.data, "x_train", "y_train", "x_test", "y_test")
     model = load_model_file(arguments.model, arguments.trust)
     data = check_classification(data, model)
     tuner = _tuner(arguments, model, folder)
-    if arguments.workers > 1 and not in_pool:
-        _run_pool(arguments)
-    else:
-        validation = (data["x_test"], data["y_test"])
-        tuner.search(data["x_train"], data["y_train"], validation_data=validation, batch_size=arguments.batch_size)
+    with progress():
+        if arguments.workers > 1 and not in_pool:
+            _run_pool(arguments)
+        else:
+            validation = (data["x_test"], data["y_test"])
+            tuner.search(data["x_train"], data["y_train"], validation_data=validation, batch_size=arguments.batch_size)
     if not in_pool:
-        _write_front(tuner, arguments, folder)
+        yield from _write_front(tuner, arguments, folder)
 
 
 def _check_combination(arguments, of_width):
@@ -197,7 +201,7 @@ def _write_front(tuner, arguments, folder):
     front = tuner.pareto(x=arguments.x or "bitops", y="val_accuracy")
     for record in tuner.records():
         if not record.is_completed:
-            print(f"Trial {record.trial_id} failed: {record.reason}")
+            note(f"Trial {record.trial_id} failed: {record.reason}")
     if not front.points:
         raise ValueError("No trial was completed.")
     front.to_json(folder / "front.json", overwrite=True)
@@ -206,11 +210,10 @@ def _write_front(tuner, arguments, folder):
         from tfmp import plots
 
         plots.save(plots.pareto_front(front, group="strategy"), folder / "front")
-    print(front)
+    yield "front", front
     if arguments.minimize:
-        smallest = tuner.smallest()
-        print(f"Smallest {arguments.minimize} within {arguments.max_accuracy_drop:g}: trial {smallest.trial_id}")
-    print(f"Wrote {folder / 'front.json'}; the network of a trial is {folder / 'trial_ID' / 'fixed.keras'}")
+        yield f"smallest_{arguments.minimize}", f"trial {tuner.smallest().trial_id}"
+    note(f"Wrote {folder / 'front.json'}; the network of a trial is {folder / 'trial_ID' / 'fixed.keras'}")
 
 
 def _names(text):

@@ -10,6 +10,7 @@ import sys
 
 from tfmp.cli.argument_types import bit_list, number, positive_numbers
 from tfmp.cli.files import check_classification, load_arrays, load_model_file
+from tfmp.cli.output import Results, note, progress
 
 STRATEGY = "dual_precision"
 FIRST_STAGE = "precisions"
@@ -35,7 +36,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--stage", help=argparse.SUPPRESS)  # for workers
 
 
-def run(arguments: argparse.Namespace) -> None:
+def run(arguments: argparse.Namespace) -> Results:
     """Runs the whole selection, or resumes it."""
     import tfmp
     from tfmp.bindings.framework import framework_name
@@ -70,14 +71,15 @@ def run(arguments: argparse.Namespace) -> None:
     selection = tfmp.tuner.DualPrecision(hypermodel, sizes=sizes[1:], directory=folder)
     if arguments.overwrite and not in_pool:
         selection.clear()
-    if arguments.workers > 1 and not in_pool:
-        _run_pools(arguments, stages=(FIRST_STAGE, "sizes") if len(sizes) > 1 else (FIRST_STAGE,))
-    else:
-        validation = (data["x_test"], data["y_test"])
-        options = {"validation_data": validation, "batch_size": arguments.batch_size, "stage": arguments.stage}
-        selection.search(data["x_train"], data["y_train"], **options)
+    with progress():
+        if arguments.workers > 1 and not in_pool:
+            _run_pools(arguments, stages=(FIRST_STAGE, "sizes") if len(sizes) > 1 else (FIRST_STAGE,))
+        else:
+            validation = (data["x_test"], data["y_test"])
+            options = {"validation_data": validation, "batch_size": arguments.batch_size, "stage": arguments.stage}
+            selection.search(data["x_train"], data["y_train"], **options)
     if not in_pool:
-        _write(selection, folder)
+        yield from _write(selection, folder)
 
 
 def _builder(arguments, data):
@@ -132,8 +134,10 @@ def _write(selection, folder):
         plots.save(plots.pareto_front(front, group="weight_bits"), folder / "front")
     for record in selection.failed():
         bits, depthwise_bits = (record.values.get(name) for name in ("weight_bits", "depthwise_bits"))
-        print(f"Trial {record.trial_id} failed, of bits {bits} and {depthwise_bits} depthwise: {record.reason}")
-    print(front)
+        note(f"Trial {record.trial_id} failed, of bits {bits} and {depthwise_bits} depthwise: {record.reason}")
+    yield "front", front
     weight_bits, depthwise_bits = selection.chosen
-    depthwise = "" if depthwise_bits is None else f", {depthwise_bits} for depthwise convolutions"
-    print(f"Chosen: {weight_bits} bits{depthwise}. Wrote {folder / 'front.json'}; every trial has its `fixed.keras`")
+    yield "chosen_weight_bits", weight_bits
+    if depthwise_bits is not None:
+        yield "chosen_depthwise_bits", depthwise_bits
+    note(f"Wrote {folder / 'front.json'}; every trial has its `fixed.keras`")
