@@ -77,6 +77,7 @@ def data_step(values: ArrayLike, low: int, high: int, offset: float = 0.0) -> fl
 _MAX_TRIED_VALUES = 2**19
 _NUM_TRIES = (32, 800)  # the error of few values has many narrow minima
 _COARSEST = 1.5  # of the step that clips nothing: few values may all lie near levels of a step above it
+_MAX_VALUES_AT_ONCE = 2**14  # tried with several steps: what the caches hold
 _NUM_REFINEMENTS = 2
 _MIN_ROWS = 256
 
@@ -109,22 +110,27 @@ def channel_steps(
     num_rows = max(_MIN_ROWS, _MAX_VALUES // values.shape[1])
     sample = values if len(values) <= num_rows else np.random.default_rng(0).permutation(values)[:num_rows]
 
-    def levels(values, steps):
-        return np.clip(np.rint(values / steps - np.float32(offset)), low, high) + np.float32(offset)
-
     def fitted(values, steps):
         """Returns the step of least squared error for the codes of some steps, and by how much it reduces the error."""
-        found = levels(values, steps)
-        product, power = (values * found).sum(axis=0), np.square(found).sum(axis=0)
+        found = np.divide(values, steps)
+        found -= np.float32(offset)
+        np.clip(np.rint(found, out=found), low, high, out=found)
+        found += np.float32(offset)
+        product = (values * found).sum(axis=-2, keepdims=True)
+        power = np.square(found, out=found).sum(axis=-2, keepdims=True)
         fits = (product > 0) & (power > 0)
         gain = np.where(fits, np.square(product) / np.where(fits, power, 1), 0)
         return np.divide(product, power, out=steps.copy(), where=fits), gain
 
     best, most = limit, np.full(limit.shape, -1.0)
     num_tries = int(np.clip(_MAX_TRIED_VALUES // max(1, sample.size), *_NUM_TRIES))
-    for share in np.geomspace(_FINEST, _COARSEST, num_tries, dtype=np.float32):
-        steps, gain = fitted(sample, share * limit)
-        best, most = np.where(gain > most, steps, best), np.maximum(gain, most)
+    shares = np.geomspace(_FINEST, _COARSEST, num_tries, dtype=np.float32)
+    together = max(1, _MAX_VALUES_AT_ONCE // max(1, sample.size))
+    for start in range(0, num_tries, together):
+        steps, gains = fitted(sample, shares[start : start + together, None, None] * limit)
+        first = gains.argmax(axis=0, keepdims=True)
+        step, gain = np.take_along_axis(steps, first, 0)[0], np.take_along_axis(gains, first, 0)[0]
+        best, most = np.where(gain > most, step, best), np.maximum(gain, most)
     for _ in range(_NUM_REFINEMENTS):
         best, _ = fitted(values, best)
     return np.where(largest > 0, best, 0.0).reshape(shape)
