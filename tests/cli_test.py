@@ -8,8 +8,6 @@ import tf_keras
 import tfmp
 from tfmp import cli
 
-pytestmark = pytest.mark.usefixtures("eagerly")
-
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):

@@ -12,22 +12,27 @@ pytest.register_assert_rewrite("tests")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item):
-    """Has layers that name themselves numbered from one again, so that no name depends on the tests before."""
+    """Makes tests independent of those before: names of layers, and whether TensorFlow compiles its functions."""
+    # Layers that name themselves are numbered from one again.
     # Not `keras.utils.clear_session`: it drops TensorFlow's kernels too, and nothing else public does it.
     if "keras.src.utils.naming" in sys.modules:
         sys.modules["keras.src.utils.naming"].reset_uids()
     if "tf_keras" in sys.modules:
         sys.modules["tf_keras"].backend.reset_uids()
+    if "tensorflow" in sys.modules:
+        sys.modules["tensorflow"].config.run_functions_eagerly(_runs_eagerly(item))
+
+
+def _runs_eagerly(item):
+    """Returns whether functions run as they are: compiling takes far longer than the few steps of a default test."""
+    if item.get_closest_marker("slow") is not None:
+        return "eagerly" in item.fixturenames
+    return item.get_closest_marker("compiled") is None
 
 
 @pytest.fixture(scope="module")
 def eagerly():
-    """Runs functions of TensorFlow as they are: compiling them takes far longer than a few steps."""
-    import tensorflow as tf
-
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
+    """Has a slow test run functions as default ones do; `pytest_runtest_setup` looks for its name."""
 
 
 def pytest_collection_finish(session):

@@ -10,7 +10,6 @@ from keras import layers as kl
 
 import tfmp
 
-pytestmark = pytest.mark.usefixtures("eagerly")
 PAGE = pathlib.Path(__file__).resolve().parents[1] / "docs" / "custom_training_loop.md"
 X = np.random.default_rng(0).normal(size=(64, 6)).astype(np.float32)
 Y = np.random.default_rng(1).integers(0, 3, size=64)

@@ -13,7 +13,7 @@ from tfmp.tuner.project import Project
 
 
 @pytest.fixture(autouse=True)
-def _version_of_the_runs(monkeypatch, eagerly):
+def _version_of_the_runs(monkeypatch):
     monkeypatch.setattr(run_identity.importlib.metadata, "version", lambda name: "0.1.0")
 
 

@@ -5,12 +5,10 @@ import re
 
 import keras
 import numpy as np
-import pytest
 
 README = pathlib.Path(__file__).resolve().parents[1] / "README.md"
 
 
-@pytest.mark.usefixtures("eagerly")
 def test_the_quick_start(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     keras.utils.set_random_seed(0)

@@ -4,13 +4,11 @@ import pathlib
 import re
 
 import numpy as np
-import pytest
 import tf_keras
 from tf_keras import layers as kl
 
 import tfmp
 
-pytestmark = pytest.mark.usefixtures("eagerly")
 PAGE = pathlib.Path(__file__).resolve().parents[1] / "docs" / "tfmot.md"
 X = np.random.default_rng(0).normal(size=(64, 6, 6, 2)).astype(np.float32)
 Y = np.random.default_rng(1).integers(0, 3, size=64)

@@ -149,7 +149,6 @@ def test_too_few_samples(model):
         tfmp.measure_sensitivity(model, inputs_for(model, 7))
 
 
-@pytest.mark.usefixtures("eagerly")
 def test_a_killed_measurement_continues(tmp_path, monkeypatch):
     layers = [keras.layers.Dense(6, activation="relu", name=name) for name in ("first", "second", "third", "fourth")]
     model = tfmp.relax(keras.Sequential([keras.Input((4,)), *layers]), weight_bits=(2, 8), activation_bits=(3, 8))

@@ -80,7 +80,7 @@ def test_it_is_not_taken_up_with_other_settings(folder, capsys, command, kind):
     assert before.items() <= contents(folder / command).items(), "nothing is lost"
 
 
-def test_a_search_goes_on_with_the_same_settings_and_overwrites_others(folder, capsys, eagerly, monkeypatch):
+def test_a_search_goes_on_with_the_same_settings_and_overwrites_others(folder, capsys, monkeypatch):
     save = SearchBackup.save
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)  # progress is shown on terminals
 

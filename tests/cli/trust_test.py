@@ -152,7 +152,6 @@ def test_tensorflow_starts_quietly_and_errors_are_heard(folder):
     assert run_in_process(program, folder).stderr == "E0000 an error\n"
 
 
-@pytest.mark.usefixtures("eagerly")
 def test_inputs_are_given_in_the_structure_that_the_model_takes(tmp_path):
     rng = np.random.default_rng(0)
     x, y = rng.random((32, 4)).astype(np.float32), np.arange(32) % 3

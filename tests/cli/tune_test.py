@@ -8,8 +8,6 @@ import tfmp
 from tests.tuner import tiny_experiment as tiny
 from tfmp import cli
 
-pytestmark = pytest.mark.usefixtures("eagerly")
-
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):

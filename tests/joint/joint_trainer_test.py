@@ -77,6 +77,7 @@ def test_second_order_goes_through_the_step(problem):
     assert np.abs(found - first).max() > 0.05 * np.abs(found).max()
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("compiled", [False, True])
 def test_second_derivatives_pass_through_quantizers(compiled):
     """d/dp_i <d L/d x, v> of L = <c, sum_i p_i Q_i(x)> is <c, inside_i v>, with straight-through gradients."""

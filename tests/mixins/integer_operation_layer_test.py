@@ -14,6 +14,8 @@ from tfmp.bindings.integer_model import operation_arguments
 from tfmp.bindings.keras3.selecting_layer import IntegerOperation
 from tfmp.graph import Grid
 
+pytestmark = pytest.mark.compiled
+
 DENSE = weights(np.random.default_rng(0), (3, 2), 2)
 
 

@@ -40,6 +40,7 @@ def searched(options, jit_compile):
     return losses, dict(zip([v.path for v in model.trainable_variables], steps, strict=True))
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize(
     "variant", [pytest.param(name, marks=[pytest.mark.slow] * (name != "softmax")) for name in VARIANTS]
 )

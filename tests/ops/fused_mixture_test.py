@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from tests.ops.uniform_grid_test import oracle, run
 from tfmp.ops import UniformGrid, fused_mixture, mix
 
+pytestmark = pytest.mark.compiled
+
 EIGHT_BITS = [(6.0 / 2**bits, -(2 ** (bits - 1)), 2 ** (bits - 1) - 1, 0.0, True) for bits in range(1, 9)]
 MIXTURES = {
     "signed_1_to_8_bits": [(3.2, -1, 0, 0.5, True), *EIGHT_BITS[1:]],

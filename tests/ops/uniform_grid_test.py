@@ -6,6 +6,8 @@ import tensorflow as tf
 
 from tfmp.ops import UniformGrid, codes, fused_mixture, mix, scale_gradient
 
+pytestmark = pytest.mark.compiled
+
 SHAPE = (3, 4, 5)
 
 # (step, low, high, offset, clip_gradient) of every candidate

@@ -11,6 +11,8 @@ from tests.quantizers.variable_state import build, numbers
 from tfmp import quantizers
 from tfmp.graph import CodeFormat
 
+pytestmark = pytest.mark.compiled
+
 WEIGHTS, ACTIVATIONS = (-1,), None  # channel axes of the two roles
 
 

@@ -9,6 +9,8 @@ from tests.quantizers.variable_state import build, numbers
 from tfmp import quantizers
 from tfmp.quantizers import LSQ
 
+pytestmark = pytest.mark.compiled
+
 ROLES = [(True, (-1,)), (True, None), (False, None)]
 
 

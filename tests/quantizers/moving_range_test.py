@@ -5,6 +5,8 @@ import tensorflow as tf
 from tests.quantizers.variable_state import build, numbers
 from tfmp.quantizers import MovingRange
 
+pytestmark = pytest.mark.compiled
+
 BATCHES = [np.random.default_rng(seed).normal(size=(16, 3)).astype(np.float32) * (1 + seed) for seed in range(5)]
 
 

@@ -4,8 +4,6 @@ import pytest
 
 from recipes import budget_front, experiment, strategy_areas
 
-pytestmark = pytest.mark.usefixtures("eagerly")
-
 
 def point(strategy, bitops, accuracy):
     return {"id": "0", "strategy": strategy, "bitops": bitops, "val_accuracy": accuracy}

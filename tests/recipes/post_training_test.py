@@ -35,8 +35,9 @@ def test_calibration_images_are_drawn_by_the_seed():
     assert len(set(drawn[0])) == 20 and set(drawn[0]) != set(drawn[2])
 
 
+@pytest.mark.usefixtures("eagerly")
 @pytest.mark.slow
-def test_a_run_has_every_level(tmp_path, monkeypatch, eagerly):
+def test_a_run_has_every_level(tmp_path, monkeypatch):
     labels = np.arange(24) % 10
     monkeypatch.setattr(float_networks, "load", lambda name, **_: small_network(name))
     monkeypatch.setattr(classifier, "datasets", lambda config, seed: (None, (IMAGES, (IMAGES, labels))))

@@ -10,6 +10,8 @@ from tfmp import costs, relaxation
 from tfmp.relaxation import probabilities, relaxed_choice
 from tfmp.relaxation.relaxed_choice import gumbel_sample
 
+pytestmark = pytest.mark.compiled
+
 LOGITS = np.array([0.4, -0.7, 1.1], np.float32)
 
 

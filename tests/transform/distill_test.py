@@ -67,8 +67,9 @@ def test_the_loss_is_that_of_the_paper(kit, probabilities):
     np.testing.assert_allclose(history["val_loss"], hard.mean(), rtol=1e-5, err_msg="the student's alone")
 
 
+@pytest.mark.usefixtures("eagerly")
 @pytest.mark.default_cases("keras")
-def test_search_discretize_fix_and_export_go_by_the_student(kit, tmp_path, eagerly):
+def test_search_discretize_fix_and_export_go_by_the_student(kit, tmp_path):
     framework, ours = kit
     teacher = float_model(framework)
     student = relaxed(teacher)

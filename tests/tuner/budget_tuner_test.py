@@ -12,6 +12,8 @@ import tfmp
 from tests.tuner import tiny_experiment as tiny
 from tfmp.tuner import BudgetTuner, TuningResults, register_strategy
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 FLAKY = {"raise": False}
 
 

@@ -8,6 +8,8 @@ from tests.tuner import worker
 from tfmp.tuner import WorkerPool
 from tfmp.tuner.project import Project
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 

@@ -9,6 +9,8 @@ from tests.tuner import tiny_experiment as tiny
 from tfmp.tuner import DualPrecision, DualPrecisionHyperModel
 from tfmp.tuner.project import Project
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 
 def network(width, depthwise=True):
     channels = max(1, round(8 * width))

@@ -11,6 +11,8 @@ import pytest
 import tfmp
 from tfmp.tuner.project import Project
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUDGETS = {"bitops like 1,1": [1, 1], "bitops like 2,2": [2, 2]}
 

@@ -10,6 +10,8 @@ from tfmp.tuner import BudgetTuner
 from tfmp.tuner.project import FolderError, Project
 from tfmp.tuner.trial_record import TrialRecord
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 IDENTITY = {"hypermodel": {"seed": 0, "space": {"budgets": [1, 2]}}}
 
 

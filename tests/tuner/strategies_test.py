@@ -9,6 +9,8 @@ from tfmp.tuner import register_strategy, strategies, strategy_names, trial_run
 from tfmp.tuner.fit_data import FitData
 from tfmp.tuner.trial_run import TrialRun
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 
 class CountedRun(TrialRun):
     """A trial that only counts the epochs it would train."""

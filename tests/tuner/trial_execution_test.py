@@ -9,6 +9,8 @@ from tests.tuner import tiny_experiment as tiny
 from tfmp.graph import BitAssignment
 from tfmp.tuner import BudgetTuner, register_strategy
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 SCOPES = []
 
 

@@ -19,6 +19,8 @@ from tests.tflite.random_graphs import (
 from tfmp.graph import Grid
 from tfmp.ops import integer
 
+pytestmark = pytest.mark.compiled
+
 SAME_WITH_UNEQUAL_STRIDES = (
     [6, 5],
     (3, 2),

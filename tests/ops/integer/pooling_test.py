@@ -19,6 +19,8 @@ from tests.tflite.random_graphs import (
 )
 from tfmp.graph import Grid
 
+pytestmark = pytest.mark.compiled
+
 
 @few
 @given(

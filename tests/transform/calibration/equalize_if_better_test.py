@@ -37,7 +37,7 @@ def equalization(model, x, quantizer):
     return fixed, before, error, *equalize_if_better(fixed, floating, [x], error)
 
 
-def test_a_kernel_with_one_step_is_equalized_if_that_is_better(network, eagerly):
+def test_a_kernel_with_one_step_is_equalized_if_that_is_better(network):
     model, x = network
     fixed, _, error, floating, errors = equalization(model, x, TENSOR)
     assert errors[EQUALIZED] < 0.8 * errors["ranges"]
@@ -47,7 +47,7 @@ def test_a_kernel_with_one_step_is_equalized_if_that_is_better(network, eagerly)
     np.testing.assert_allclose(written, exact, atol=1e-5 * np.abs(exact).max())
 
 
-def test_what_is_worse_changes_nothing(network, eagerly):
+def test_what_is_worse_changes_nothing(network):
     model, x = network
     fixed = tfmp.quantize(model, (4, 8), calibration=x, quantizer=TENSOR, post_training="ranges")
     before = [np.asarray(variable) for variable in fixed.variables]
@@ -57,7 +57,7 @@ def test_what_is_worse_changes_nothing(network, eagerly):
         np.testing.assert_array_equal(variable, value)
 
 
-def test_kernels_with_a_step_for_every_channel_are_left(network, eagerly):
+def test_kernels_with_a_step_for_every_channel_are_left(network):
     model, x = network
     fixed, before, _, _, errors = equalization(model, x, ("linear", "lsq"))
     assert errors == {}

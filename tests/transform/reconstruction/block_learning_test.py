@@ -67,7 +67,7 @@ def test_learned_rounding_is_near_the_best_of_all(bits):
     np.testing.assert_array_equal(layer.kernel, (found * scale).astype(np.float32))
 
 
-def test_what_is_not_better_is_discarded(eagerly):
+def test_what_is_not_better_is_discarded():
     layer, learned = learning(SoftRounding(dense(KERNEL, 3)), along=["bias"])
     before = [np.asarray(variable) for variable in layer.weights]
     errors = learned.learn(**{**SETTINGS, "iterations": 3, "learning_rate": 1e3, "regularization": 0.0}, seed=(0, 0))

@@ -37,7 +37,7 @@ def quantized(model, x, **options):
 
 
 @pytest.fixture(scope="module")
-def learned(eagerly):
+def learned():
     """A float model, its inputs, the network before and after its reconstruction, and what became of each block."""
     model, x = settled()
     fixed = tfmp.quantize(model, (3, 3), calibration=x, post_training="ranges")
@@ -104,7 +104,7 @@ def test_live_tensors_are_those_of_the_whole_model(learned):
         np.testing.assert_allclose(found, np.asarray(whole[0] if isinstance(whole, list) else whole), atol=1e-5)
 
 
-def test_what_a_killed_run_had_is_used_again(eagerly, tmp_path, monkeypatch):
+def test_what_a_killed_run_had_is_used_again(tmp_path, monkeypatch):
     model, x = settled(dense_chain)
     expected = quantized(model, x)
     learn, calls = learned_rounding.reconstruct, []
@@ -136,23 +136,24 @@ def test_what_a_killed_run_had_is_used_again(eagerly, tmp_path, monkeypatch):
         np.testing.assert_array_equal(variable, value, err_msg=variable.path)
 
 
-def test_a_damaged_backup_is_refused(eagerly, tmp_path):
+def test_a_damaged_backup_is_refused(tmp_path):
     model, x = settled(dense_chain)
     (tmp_path / "reconstruction.npz").write_bytes(b"half of a file")
     with pytest.raises(ValueError, match="is damaged.*Give another `backup_dir`"):
         quantized(model, x, backup_dir=tmp_path)
 
 
+@pytest.mark.usefixtures("eagerly")
 @pytest.mark.slow
 @pytest.mark.parametrize("quantizer", ["hwgq", ("linear", "lsq"), ("lsq", "moving_range")], ids=str)
-def test_every_quantizer_is_learned_or_left(quantizer, eagerly):
+def test_every_quantizer_is_learned_or_left(quantizer):
     model, x = settled(shared_layer)
     bits = (3, 8) if quantizer == "hwgq" else (3, 3)
     fixed = tfmp.quantize(model, bits, calibration=x, quantizer=quantizer, post_training=tfmp.Reconstruction(**FEW))
     assert np.isfinite(np.asarray(fixed(x))).all()
 
 
-def test_models_of_tf_keras(eagerly):
+def test_models_of_tf_keras():
     tf_keras.utils.set_random_seed(0)
     x = np.random.default_rng(0).normal(size=(32, 6, 6, 2)).astype(np.float32)
     layers = tf_keras.layers
