@@ -93,9 +93,9 @@ VAGUE_WORDS = {"util", "utils", "common", "helper", "helpers", "manager", "manag
 
 def find_violations(path: str, source: str) -> list[str]:
     """What `source` does that a file at `path`, relative to the root, must not; a line each."""
-    tree = ast.parse(source, filename=path)
-    found = [*_name_violations(path), *_statement_violations(path, tree)]
-    found += [f"{line}: {what}" for line, name in _imports(tree, path) for what in _import_violations(path, name)]
+    nodes = [*ast.walk(ast.parse(source, filename=path))]
+    found = [*_name_violations(path), *_statement_violations(path, nodes)]
+    found += [f"{line}: {what}" for line, name in _imports(nodes, path) for what in _import_violations(path, name)]
     return [f"{path}:{what}" for what in found]
 
 
@@ -107,12 +107,12 @@ def _name_violations(path):
         yield " is on no floor: give its folder one in FLOORS, or put it into a folder"
 
 
-def _statement_violations(path, tree):
+def _statement_violations(path, nodes):
     aliases = {"tensorflow"}
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Import):
             aliases |= {alias.asname for alias in node.names if alias.name == "tensorflow" and alias.asname}
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Assert) and not path.startswith("tests/"):
             yield f"{node.lineno}: `assert` validates nothing under -O: raise ValueError or TypeError"
         elif isinstance(node, ast.Attribute) and node.attr == "keras" and _root_name(node) in aliases:
@@ -125,10 +125,10 @@ def _root_name(node):
     return node.id if isinstance(node, ast.Name) else None
 
 
-def _imports(tree, path):
+def _imports(nodes, path):
     """Line and dotted name of every import, wherever it stands; `from a import b` counts as `a.b`."""
     package = list(pathlib.PurePosixPath(path).parts[:-1])
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):

@@ -94,16 +94,18 @@ def check_mirrored(which, framework, folder, relaxation):
     assert_equal(found, alone)
 
 
-def test_two_devices_find_what_one_finds(tmp_path):
-    check_mirrored(FIT, "keras", tmp_path, "gumbel")
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("which", "framework", "relaxation"),
-    [(FIT, "keras", "softmax"), (FIT, "tf_keras", "softmax"), (FIT, "tf_keras", "gumbel"), (LOOP, "keras", "softmax")],
+    [
+        (FIT, "keras", "softmax"),
+        (FIT, "keras", "gumbel"),
+        (FIT, "tf_keras", "softmax"),
+        (FIT, "tf_keras", "gumbel"),
+        (LOOP, "keras", "softmax"),
+    ],
 )
-def test_two_devices_find_what_one_finds_in_either_keras(tmp_path, which, framework, relaxation):
+def test_two_devices_find_what_one_finds(tmp_path, which, framework, relaxation):
     check_mirrored(which, framework, tmp_path, relaxation)
 
 

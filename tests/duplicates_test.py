@@ -5,6 +5,7 @@ and constants. Blank lines, comments, docstrings, imports and `__all__` do not c
 """
 
 import ast
+import bisect
 import collections
 import pathlib
 import textwrap
@@ -31,10 +32,12 @@ def shared_places(sources: dict[str, str]) -> list[str]:
             texts[tuple(lines[number - 1] for number in window)].append((path, window[0], window[-1]))
         for body in _bodies(tree):
             keys = [hash(_shape(statement)) for statement in body]
+            before = [bisect.bisect_left(numbers, _first_line(statement)) for statement in body]
+            until = [bisect.bisect_right(numbers, statement.end_lineno) for statement in body]
             for start in range(len(body)):
                 for end in range(start, len(body)):
-                    first, last = _first_line(body[start]), body[end].end_lineno
-                    if sum(first <= number <= last for number in numbers) > MOST_LINES:
+                    if until[end] - before[start] > MOST_LINES:
+                        first, last = _first_line(body[start]), body[end].end_lineno
                         shapes[tuple(keys[start : end + 1])].append((path, first, last))
     return [*_pairs("text", texts), *_pairs("shape", shapes)]
 

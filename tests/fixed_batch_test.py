@@ -58,7 +58,7 @@ def test_every_call_takes_any_number_of_samples(framework, tmp_path):
     assert folded.inputs[0].shape[0] == BATCH
     whole = np.asarray(folded(X[:8]))
     np.testing.assert_array_equal(folded.predict(X[:7], batch_size=BATCH, verbose=0), whole[:7])
-    for mode in ("fast", "small", "float"):
+    for mode in ("small", "float"):
         path = tmp_path / f"{mode}.tflite"
         tfmp.export_tflite(fixed, path, mode=mode, verify=X)
         tfmp.compare_tflite(fixed, path, X)

@@ -52,11 +52,12 @@ grow([], sys.argv[1].split(","))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "packages",
     [
         ("tensorflow_model_optimization",),
-        pytest.param(("tensorflow", "keras", "tf_keras", "tensorflow_model_optimization"), marks=pytest.mark.slow),
+        ("tensorflow", "keras", "tf_keras", "tensorflow_model_optimization"),
     ],
     ids=["representative", "all"],
 )

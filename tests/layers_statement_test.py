@@ -200,7 +200,7 @@ VARIANTS = {
 variants = pytest.mark.parametrize("variant", VARIANTS)
 
 
-@pytest.mark.default_cases("lsq-2-*", "*-1-same-shared", "hwgq-3-valid-*")
+@pytest.mark.default_cases("lsq-2-same-*", "lsq-1-valid-shared", "hwgq-3-valid-coupled")
 @variants
 @pytest.mark.parametrize("padding", ["same", "valid"])
 @pytest.mark.parametrize("stride", [1, 2, 3])
@@ -209,7 +209,7 @@ def test_strides_and_paddings(quantizer, stride, padding, variant):
     check(quantizer=quantizer, stride=stride, padding=padding, seed=stride, **VARIANTS[variant])
 
 
-@pytest.mark.default_cases("lsq-annealed-*", "hwgq-gumbel-*")
+@pytest.mark.default_cases("lsq-annealed-shared", "lsq-annealed-coupled_own_kernels", "hwgq-gumbel-coupled")
 @variants
 @pytest.mark.parametrize("relaxation", ["annealed", "gumbel"])
 @pytest.mark.parametrize("quantizer", ["lsq", "hwgq"])
@@ -218,6 +218,7 @@ def test_relaxations(quantizer, relaxation, variant):
         check(quantizer=quantizer, stride=2, relaxation=relaxation, seed=seed, **VARIANTS[variant])
 
 
+@pytest.mark.default_cases("*-shared", "linear-coupled_own_kernels")
 @variants
 @pytest.mark.parametrize(
     "options",

@@ -264,6 +264,7 @@ def test_frozen_layers_rest_but_their_bits_are_searched():
     assert not any("second" in v.path or "first" in v.path for v in fixed.trainable_variables)
 
 
+@pytest.mark.slow
 def test_half_precision_searches_and_ships_the_codes_of_float32(tmp_path):
     def make(policy):
         keras.mixed_precision.set_global_policy(policy)

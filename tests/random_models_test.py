@@ -47,6 +47,7 @@ def _listed(outputs):
     return outputs if isinstance(outputs, list | tuple) else [outputs]
 
 
+@pytest.mark.default_cases("keras")
 @pytest.mark.parametrize("framework", [keras, tf_keras], ids=["keras", "tf_keras"])
 def test_random_models_are_exported_exactly(framework, tmp_path_factory):
     @settings(max_examples=EXAMPLES, deadline=None, derandomize=True, database=None, suppress_health_check=_QUIET)

@@ -40,6 +40,7 @@ def bitops(bits):
     return sum(MACS[name] * w * a for name, (w, a) in bits.items())
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("measured_once")
 def test_it_is_the_least_harm_of_all_assignments(model, x):
     before = [np.asarray(v) for v in model.variables]

@@ -101,6 +101,7 @@ def check(found, expected, rtol):
         np.testing.assert_allclose([*found[tensor].values()], [*scores.values()], rtol=rtol, atol=1e-9)
 
 
+@pytest.mark.default_cases("* kept")
 @pytest.mark.parametrize(
     ("framework", "options"),
     [
@@ -137,6 +138,7 @@ def test_without_a_loss_it_is_the_second_order_of_the_divergence(divergence):
     check(found.scores["middle"], oracle.scores(roots), rtol=0.25)
 
 
+@pytest.mark.slow
 def test_small_errors_have_this_divergence():
     """The second-order form is that of the divergence itself at many bits: it measures the same as "output"."""
     model = dense_network("softmax")

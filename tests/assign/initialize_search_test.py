@@ -22,6 +22,7 @@ def test_the_assigned_bits_get_their_probability(relaxation):
             np.testing.assert_allclose(selector.probabilities(), expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_search_decides_so_when_nothing_pushes_otherwise():
     model = tfmp.relax(residual(), calibration=inputs_for(residual()), **CANDIDATES)
     tfmp.initialize_search(model, tfmp.BitAssignment(BITS))

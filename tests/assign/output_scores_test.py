@@ -79,6 +79,7 @@ def kl_divergence(model):
     return lambda outputs: (p * np.log(p / softmax(outputs))).sum(-1).mean()
 
 
+@pytest.mark.default_cases("*-kl_divergence")
 @pytest.mark.parametrize(
     ("activation", "divergence", "expected"),
     [

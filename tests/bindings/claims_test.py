@@ -153,7 +153,7 @@ def test_each_configuration_is_run_once_and_weights_each_time(framework):
         tfmp.inspect(learning)
 
 
-@pytest.mark.default_cases("False-keras", "True-tf_keras")
+@pytest.mark.default_cases("True-keras")
 @FRAMEWORKS
 @pytest.mark.parametrize("by_name", [False, True])
 def test_functions_are_known_wherever_a_layer_applies_them(framework, by_name):

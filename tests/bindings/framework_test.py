@@ -43,11 +43,18 @@ def test_parts_of_the_other_keras_are_refused_by_name(framework, other, right):
         model.compile(other.SelectionOptimizer(), "mse")
 
 
-@pytest.mark.parametrize("framework", MODULES, ids=lambda framework: framework.__name__)
-def test_saved_models_load_into_the_keras_that_saved_them(framework, tmp_path):
+@pytest.mark.parametrize(
+    ("framework", "names"),
+    [
+        (keras, ("model.keras", "model.h5")),
+        (tf_keras, ("model.keras", "model.h5")),
+        pytest.param(tf_keras, ("saved_model",), marks=pytest.mark.slow),
+    ],
+    ids=["keras", "tf_keras", "saved_model"],
+)
+def test_saved_models_load_into_the_keras_that_saved_them(framework, names, tmp_path):
     model = tfmp.relax(small_model(framework), calibration=np.ones((2, 4), np.float32))
-    files = ["model.keras", "model.h5", *(["saved_model"] if framework is tf_keras else [])]
-    for name in files:
+    for name in names:
         model.save(tmp_path / name)
         loaded = tfmp.load_model(tmp_path / name)
         assert isinstance(loaded, framework.Model), name

@@ -100,6 +100,7 @@ def test_each_group_has_its_own_rate_decay_and_clipping(kit):
     assert seen == set(rates)
 
 
+@pytest.mark.default_cases("keras")
 def test_schedules_run_side_by_side(kit):
     framework, ours, _ = kit
     decay = framework.optimizers.schedules.PiecewiseConstantDecay
@@ -120,6 +121,7 @@ def test_schedules_run_side_by_side(kit):
     assert moved == [everything, {"weights", "ranges"}, {"ranges"}, set()]
 
 
+@pytest.mark.default_cases("keras")
 def test_callbacks_change_the_rate_of_the_weights_alone(kit):
     framework, ours, _ = kit
     optimizer = ours.SelectionOptimizer("sgd", "adam", ranges=framework.optimizers.SGD(0.003))

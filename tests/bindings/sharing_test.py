@@ -151,12 +151,11 @@ def randomized(model):
 
 
 @pytest.mark.default_cases(
-    "tied-*",
+    "tied-keras",
     "tied_by_object-keras",
     "one_inside_a_holder-tf_keras",
-    "beside_time_distributed-keras",
     "two_holders-tf_keras",
-    "inside_a_nested_model-*",
+    "inside_a_nested_model-keras",
 )
 @pytest.mark.parametrize("framework", KERASES, ids=lambda framework: framework.__name__)
 @pytest.mark.parametrize("make", MODELS, ids=lambda make: make.__name__)
@@ -178,6 +177,7 @@ def test_variables_stay_shared(make, framework):
         assert not {id(v) for v in copy.variables} & {id(v) for v in model.variables}
 
 
+@pytest.mark.default_cases("keras")
 @pytest.mark.parametrize("framework", KERASES, ids=lambda framework: framework.__name__)
 def test_both_layers_learn(framework, tmp_path):
     model = randomized(tied(framework))

@@ -68,6 +68,7 @@ BUDGETS = {
 }
 
 
+@pytest.mark.default_cases("*-search", "data-tune", "candidates-tune", "budget-tune")
 @pytest.mark.parametrize("command", SETTINGS)
 @pytest.mark.parametrize("kind", [*CHANGES, "budget"])
 def test_it_is_not_taken_up_with_other_settings(folder, capsys, command, kind):
@@ -80,7 +81,13 @@ def test_it_is_not_taken_up_with_other_settings(folder, capsys, command, kind):
     assert before.items() <= contents(folder / command).items(), "nothing is lost"
 
 
-def test_a_search_goes_on_with_the_same_settings_and_overwrites_others(folder, capsys, monkeypatch):
+@pytest.mark.default_cases("same", "epochs")
+@pytest.mark.parametrize(
+    "changed",
+    [{}, {"learning_rate": "0.01"}, {"search_epochs": "2"}],
+    ids=["same", "rate", "epochs"],
+)
+def test_a_search_goes_on_with_the_same_settings_and_overwrites_others(folder, capsys, monkeypatch, changed):
     save = SearchBackup.save
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)  # progress is shown on terminals
 
@@ -88,15 +95,14 @@ def test_a_search_goes_on_with_the_same_settings_and_overwrites_others(folder, c
         save(*positional, **named)
         raise KeyboardInterrupt
 
-    for changed in ({}, {"learning_rate": "0.01"}, {"search_epochs": "2"}):
-        given = {"search_epochs": "3", "output": "-".join(["again", *changed])}
-        with monkeypatch.context() as patch:
-            patch.setattr(SearchBackup, "save", save_and_stop)
-            assert cli.main(arguments(folder, "search", **given)) == 130
-        assert "Epoch 2" not in capsys.readouterr().err
-        given |= changed  # the rates of a search follow from its epochs
-        assert cli.main(arguments(folder, "search", flags=["--overwrite"], **given)) == 0
-        printed, epochs = capsys.readouterr().err, given["search_epochs"]
-        assert f"Epoch {epochs}/{epochs}" in printed and (f"Epoch 1/{epochs}" in printed) == bool(changed)
-        names = {path.name for path in (folder / given["output"]).iterdir()}
-        assert names == {"fixed.keras", "assignment.json"}
+    given = {"search_epochs": "3", "output": "-".join(["again", *changed])}
+    with monkeypatch.context() as patch:
+        patch.setattr(SearchBackup, "save", save_and_stop)
+        assert cli.main(arguments(folder, "search", **given)) == 130
+    assert "Epoch 2" not in capsys.readouterr().err
+    given |= changed  # the rates of a search follow from its epochs
+    assert cli.main(arguments(folder, "search", flags=["--overwrite"], **given)) == 0
+    printed, epochs = capsys.readouterr().err, given["search_epochs"]
+    assert f"Epoch {epochs}/{epochs}" in printed and (f"Epoch 1/{epochs}" in printed) == bool(changed)
+    names = {path.name for path in (folder / given["output"]).iterdir()}
+    assert names == {"fixed.keras", "assignment.json"}

@@ -135,6 +135,7 @@ def test_help_imports_no_framework(folder):
     assert done.stdout.splitlines()[-1] == "" and done.stderr == ""
 
 
+@pytest.mark.slow
 def test_tensorflow_starts_quietly_and_errors_are_heard(folder):
     program = """
         import os

@@ -52,6 +52,7 @@ def live_bits(integers):
     return found
 
 
+@pytest.mark.default_cases("residual", "moved")
 @pytest.mark.parametrize("build", BUILDERS, ids=lambda build: build.__name__)
 def test_every_step_of_a_folded_network(build):
     model = randomized(build())
@@ -92,6 +93,7 @@ def live_bits_of_file(content):
     return found
 
 
+@pytest.mark.default_cases("residual", "gated")
 @pytest.mark.parametrize("build", [*BUILDERS, table_test.gated], ids=lambda build: build.__name__)
 def test_every_step_of_a_file_of_8_bits(build):
     model = randomized(build())

@@ -71,6 +71,7 @@ def test_slow_packed_convolutions_are_never_rewarded(table, preferred):
         Budget(costs.RuntimeLatency(table), limit=16.0).limit_for(graph)
 
 
+@pytest.mark.slow
 def test_a_search_that_nothing_else_pushes_ends_at_what_is_fast():
     keras.utils.set_random_seed(0)
     image = keras.Input((4, 4, 64))

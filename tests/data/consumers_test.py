@@ -142,11 +142,13 @@ def use(relaxed, fixed, path):
 
 
 @pytest.mark.default_cases(
-    "relax-*",
+    "relax-list",
+    "relax-data set of tuples",
+    "relax-function*",
+    "relax-data set with weights",
+    "relax-PyDataset",
     "fix-dict",
-    "fix-data set of tuples",
-    "fix-PyDataset",
-    "fix-function",
+    "fix-arrays and targets",
     "verify-list",
     "verify-dict",
     "verify-data set with weights",

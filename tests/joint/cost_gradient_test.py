@@ -49,6 +49,7 @@ COSTS = [
 ]
 
 
+@pytest.mark.default_cases("energy", "bitops", "by_name")
 @pytest.mark.parametrize("cost", COSTS, ids=lambda cost: costs.get(cost).name)
 def test_exact_expectation_is_that_over_all_networks(tiny, cost):
     logits = some_logits(tiny)

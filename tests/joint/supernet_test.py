@@ -135,6 +135,7 @@ def test_restricted_supernet_is_the_network(trained, name):
         variable.assign(value)
 
 
+@pytest.mark.slow
 def test_choices_get_gradients(trained):
     """In a mixture every candidate has a part in the logits; the padding has none."""
     x = tf.constant(images(1))
@@ -156,6 +157,7 @@ def test_supernet_is_as_large_as_its_largest_network():
     assert supernet(SMALL).count_params() - statistics == largest.count_params() - of_largest
 
 
+@pytest.mark.default_cases("few", "sample a", "nothing")
 @pytest.mark.parametrize("name", [*NETWORKS, "sample a", "sample b", "nothing"])
 def test_energy_of_the_model_is_that_of_the_network(name):
     chosen = network(name)

@@ -160,6 +160,7 @@ def saved_folder(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_saved_files_load_in_a_fresh_process(saved_folder):
     """`import tfmp` registers the classes where Keras is loaded, by importing `tfmp.layers`."""
     program = [sys.executable, "-c", SAVED, str(saved_folder)]

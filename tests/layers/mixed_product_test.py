@@ -42,7 +42,7 @@ def test_without_bits_it_is_the_plain_layer(case):
         np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.default_cases("True-*", "False-dense")
+@pytest.mark.default_cases("True-conv2d_*", "True-transposed", "True-conv1d_causal", "True-depthwise", "False-dense")
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("signed", [False, True])
 def test_output_is_the_plain_layer_on_mixed_tensors(case, signed):
@@ -55,6 +55,7 @@ def test_output_is_the_plain_layer_on_mixed_tensors(case, signed):
     assert relative(layer(x), expected) < 1e-5
 
 
+@pytest.mark.default_cases("conv2d", "depthwise", "transposed", "dense")
 @pytest.mark.parametrize("case", [case for case in CASES if "activation" not in CASES[case][1]])
 def test_output_is_the_sum_of_parallel_products(case):
     """EdMIPS, eq. 10: what one composite product replaces."""
@@ -79,7 +80,7 @@ def test_output_of_coupled_candidates_is_the_sum_over_their_pairs(case):
     assert relative(layer(x), expected) < 1e-5
 
 
-@pytest.mark.default_cases("*-dense", "{'quantizer': 'lsq'}-*", "{'quantizer': 'lsq', 'coupled': True}-*")
+@pytest.mark.default_cases("*-dense", "{'quantizer': 'lsq'}-*")
 @pytest.mark.parametrize("case", EACH_CLASS)
 @pytest.mark.parametrize(
     "options",

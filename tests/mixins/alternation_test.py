@@ -96,6 +96,7 @@ def test_each_step_moves_what_is_its_own(kit, relaxation, eager):
         assert logged == after and logged, "metrics are those of the training data"
 
 
+@pytest.mark.default_cases("keras")
 def test_the_logits_follow_the_gradient_of_loss_and_price_on_the_selection_batch(kit):
     """An independent pass over the same batch, from the variables as the training step left them."""
     framework, ours = kit

@@ -18,7 +18,7 @@ VARIANTS = {
 }
 
 
-def searched(options, jit_compile):
+def searched(options, **how):
     """Losses of two steps, and what the second one, at a learning rate of 1, has added to each variable."""
     keras.utils.set_random_seed(0)
     kl = keras.layers
@@ -29,7 +29,7 @@ def searched(options, jit_compile):
     bits = {"weight_bits": (1, 2, 4), "activation_bits": (2, 3, 4), "first_and_last": "search"}
     model = tfmp.relax(model, **bits, calibration=X, **options)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.SGD(1.0), loss, jit_compile=jit_compile, run_eagerly=not jit_compile)
+    model.compile(keras.optimizers.SGD(1.0), loss, **how)
     model.optimizer.learning_rate = 0.0
     search = tfmp.MixedPrecisionSearch(eta=0.1)
     losses = model.fit(X, Y, callbacks=[search], verbose=0).history["loss"]
@@ -41,12 +41,12 @@ def searched(options, jit_compile):
 
 
 @pytest.mark.compiled
-@pytest.mark.parametrize(
-    "variant", [pytest.param(name, marks=[pytest.mark.slow] * (name != "softmax")) for name in VARIANTS]
-)
-def test_compiled_steps_are_those_of_the_operations(variant):
-    expected_losses, expected = searched(VARIANTS[variant], False)
-    losses, steps = searched(VARIANTS[variant], True)
+@pytest.mark.default_cases("softmax-graph")
+@pytest.mark.parametrize("how", [{"jit_compile": False}, {"jit_compile": True}], ids=["graph", "xla"])
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_compiled_steps_are_those_of_the_operations(variant, how):
+    expected_losses, expected = searched(VARIANTS[variant], run_eagerly=True)
+    losses, steps = searched(VARIANTS[variant], **how)
     np.testing.assert_allclose(losses, expected_losses, rtol=1e-5)
     assert steps.keys() == expected.keys() and sum(path.endswith("/logits") for path in steps) >= 3
     for path, step in expected.items():

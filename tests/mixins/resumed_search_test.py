@@ -96,6 +96,17 @@ CASES = [("gumbel", *case) for case in CHANGES.values()]
 CASES += [("alternating", *case) for case in [*ALTERNATING.values(), CHANGES["seed"], CHANGES["rate"]]]
 
 
+@pytest.mark.default_cases(
+    "gumbel-weights_seed",
+    "gumbel-units",
+    "gumbel-weight_bits",
+    "gumbel-budget",
+    "gumbel-loss",
+    "gumbel-inputs_seed",
+    "gumbel-seed",
+    "alternating-selection_inputs_seed",
+    "alternating-freeze_above",
+)
 @pytest.mark.parametrize(("name", "changed", "message"), CASES, ids=[f"{n}-{'-'.join(c)}" for n, c, _ in CASES])
 def test_a_killed_search_is_not_taken_up_with_other_settings(interrupted, name, changed, message):
     folder = interrupted / name

@@ -11,6 +11,8 @@ import tf_keras
 import tfmp
 from tfmp.demo import load_digits
 
+pytestmark = pytest.mark.compiled
+
 (X, Y), _ = load_digits()
 X = X.reshape(len(X), -1)
 KERASES = {"keras": (keras, tfmp), "tf_keras": (tf_keras, tfmp.keras2)}
@@ -65,7 +67,7 @@ def check_decided(found):
     np.testing.assert_allclose(discretized, expected, rtol=0.02)
 
 
-@pytest.mark.default_cases("100", "300")
+@pytest.mark.default_cases("100")
 @pytest.mark.parametrize("steps", [100, 300, 1000, 3000])
 def test_a_search_of_any_length_decides(searcher, steps):
     with warnings.catch_warnings():
@@ -91,6 +93,7 @@ def test_a_search_spends_its_budgets(searcher, budget):
     check_decided(searcher.search(100, budget))
 
 
+@pytest.mark.default_cases("keras-*")
 @pytest.mark.parametrize(("kit", "options"), [("tf_keras", {}), ("keras", {"coupled": True})])
 def test_other_networks_decide_too(kit, options):
     if options:

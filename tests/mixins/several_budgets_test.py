@@ -82,6 +82,7 @@ def test_a_backup_keeps_every_multiplier(tmp_path):
         fewer.load_backup()
 
 
+@pytest.mark.slow
 def test_several_budgets_are_all_met():
     keras.utils.set_random_seed(0)
     x = np.random.default_rng(0).normal(size=(64, 12)).astype(np.float32)

@@ -24,6 +24,7 @@ def test_configurations_have_every_setting(name):
     assert needed <= set(config) and config["data"] in budget_front._DATA
 
 
+@pytest.mark.slow
 def test_a_run_trains_every_strategy_within_every_budget(tmp_path):
     config = experiment.load_config("budget_front")
     settings = ['strategies=["uniform"]', "budgets=[[2,2]]", "float_epochs=0", "search_epochs=1", "finetune_epochs=0"]

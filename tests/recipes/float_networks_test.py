@@ -23,6 +23,7 @@ def run_of(folder, **settings):
     return experiment.Run("resnet8", config, 0, folder / "runs", folder / "results")
 
 
+@pytest.mark.slow
 def test_loaded_weights_have_the_recorded_accuracy(tmp_path):
     run = run_of(tmp_path)
     experiment.execute(float_networks.train, run)

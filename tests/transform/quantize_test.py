@@ -56,6 +56,7 @@ def digits():
     return model, x[:256], test
 
 
+@pytest.mark.compiled
 def test_int8_is_as_close_to_floating_point_as_tensorflows_file(digits, tmp_path, capsys):
     model, x, (x_test, y_test) = digits
     exact = model.predict(x_test, verbose=0)

@@ -146,6 +146,7 @@ def test_names_shapes_and_kinds():
     assert list(kinds.values()).count("other") == 3
 
 
+@pytest.mark.slow
 def test_from_float_to_file(tmp_path):
     model = trained(siamese())
     model.get_layer("backbone").trainable = False

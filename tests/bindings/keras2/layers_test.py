@@ -50,13 +50,11 @@ def step(layer, x, variables):
 
 
 @pytest.mark.default_cases(
-    "conv2d_strided_same-{}",
     "conv2d_groups-{}",
     "depthwise_multiplied-{}",
     "transposed_padded-{}",
     "depthwise1d-{}",
     "conv1d_causal-{}",
-    "dense_*-{}",
     "dense-*",
 )
 @pytest.mark.parametrize(

@@ -355,6 +355,7 @@ def test_free_sizes_leave_a_layer_without_shape():
     assert shapes == [False, False, False, True]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("application", ["MobileNetV2", "ResNet50"])
 def test_macs_of_known_networks(application):
     """Against a count from the layers' own kernels: each output position costs one product per kernel entry."""

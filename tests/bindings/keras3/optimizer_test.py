@@ -63,6 +63,7 @@ def test_updates_are_those_of_the_two_optimizers():
         np.testing.assert_allclose(mine, np.asarray(variable) + change, rtol=5e-3, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_saved_with_the_model_it_goes_on_as_before(tmp_path):
     model = model_of_two()
     model.compile(tfmp.SelectionOptimizer(keras.optimizers.SGD(0.1, momentum=0.9), keras.optimizers.Adam(0.02)), "mse")

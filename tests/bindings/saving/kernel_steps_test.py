@@ -49,6 +49,7 @@ def data():
     return np.random.default_rng(0).normal(size=(8, 6, 6, 2)).astype(np.float32)
 
 
+@pytest.mark.default_cases("keras")
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_weights_with_one_step_for_each_kernel_load_as_equal_steps_of_its_channels(framework, tmp_path):
     old, new = (relaxed(FRAMEWORKS[framework], name) for name in ("lsq(granularity='tensor')", "lsq"))
@@ -64,6 +65,7 @@ def test_weights_with_one_step_for_each_kernel_load_as_equal_steps_of_its_channe
     np.testing.assert_allclose(np.asarray(new(data())), np.asarray(old(data())), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.default_cases("keras")
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_weights_with_a_step_for_each_channel_load_as_they_were_saved(framework, tmp_path):
     model, again = relaxed(FRAMEWORKS[framework], "lsq"), relaxed(FRAMEWORKS[framework], "lsq")

@@ -25,6 +25,7 @@ def test_one_layer_annotated_is_the_only_one_quantized():
     assert set(tfmp.discretize(found)) == {"pointwise"}
 
 
+@pytest.mark.slow
 def test_configurations_go_before_the_scheme():
     configs = {
         "first": MixedPrecisionQuantizeConfig((4, 8), (8,), quantizer=("lsq", "moving_range")),
@@ -101,6 +102,7 @@ def test_sequential_models_with_separable_convolutions():
     assert "separable_activation" in [layer.name for layer in found.layers]
 
 
+@pytest.mark.slow
 def test_first_and_last_in_floating_point():
     found = applied(network(), first_and_last="float")
     assert bits_of(found)["first"] == bits_of(found)["head"] == ((32,), (32,))

@@ -9,8 +9,8 @@ import tfmp
 import tfmp.keras2
 import tfmp.tfmot
 
-X = np.random.default_rng(0).normal(size=(48, 8, 8, 3)).astype(np.float32)
-Y = np.random.default_rng(1).integers(0, 3, size=48)
+X = np.random.default_rng(0).normal(size=(32, 8, 8, 3)).astype(np.float32)
+Y = np.random.default_rng(1).integers(0, 3, size=32)
 BITS = {"weight_bits": (1, 2, 4), "activation_bits": (2, 4)}
 quantization = tfmot.quantization.keras
 

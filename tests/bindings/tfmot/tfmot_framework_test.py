@@ -116,7 +116,12 @@ def test_the_fixed_model_is_exported_as_that_of_a_relaxed_model(searched, tmp_pa
     loaded = reload(fixed, f"{tmp_path}/fixed.h5")
     np.testing.assert_array_equal(tfmp.fold(loaded).predict(X, verbose=0), tfmp.fold(fixed).predict(X, verbose=0))
     assert str(tfmp.simulate(loaded)) == str(tfmp.simulate(fixed))
-    post = tfmp.fix(model, bits, calibration=X, post_training=True)
+
+
+@pytest.mark.slow
+def test_the_fixed_model_is_corrected_after_training(searched, tmp_path):
+    model = searched[0][1]
+    post = tfmp.fix(model, tfmp.discretize(model).bits, calibration=X, post_training=True)
     tfmp.export_tflite(post, tmp_path / "post.tflite", verify=X, mode="small", tolerance=UNTRAINED)
 
 

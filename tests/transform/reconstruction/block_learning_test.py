@@ -53,6 +53,7 @@ def learning(rounding, along=()):
 SETTINGS = {"iterations": 300, "batch_size": 32, "learning_rate": 0.1, "regularization": 5.0, "warm_up": 0.2}
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("bits", [2, 3])
 def test_learned_rounding_is_near_the_best_of_all(bits):
     layer, learned = learning(SoftRounding(dense(KERNEL, bits)))
