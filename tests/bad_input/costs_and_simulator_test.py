@@ -13,7 +13,7 @@ PRICES = {"layers": {"conv": {(2, 2): 1.0}}, "unit": "ms"}
 ARRAYS = {**PRICES, "layers": {"conv": [[1.0]]}, "weight_bits": (2,), "activation_bits": (2,)}
 BITS_32 = ValueError, "one or more integers from 1 to 32", [(), (0,), (33,), (2.5,), 2, "2"]
 HARDWARE = TypeError, "a `tfmp.simulator.Hardware`, or the name of a preset", [None, 3, [], kinds.THING]
-ENCODING = choice("single_channel", "dense", "per_group")
+ENCODING = given(choice("single_channel", "dense", "per_group"))
 ACCELERATED = {
     "batch": kinds.POSITIVE_INTEGER,
     "objective": choice("latency", "energy"),

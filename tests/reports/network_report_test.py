@@ -4,8 +4,11 @@ import json
 
 import pytest
 
-from tfmp.reports.layer_report import ENERGIES, MEMORIES, LayerReport
+from tfmp.reports.layer_report import LayerReport
 from tfmp.reports.network_report import NetworkReport
+
+MEMORIES = ("input_buffer", "weight_buffer", "output_buffer", "dram")
+ENERGIES = ("total", "core", *MEMORIES)
 
 
 def layer(name, cycles=10, energy_nj=7.5, **fields):
@@ -82,6 +85,7 @@ def test_text_is_a_table():
 
 
 def test_text_of_a_layer():
+    assert REPORT.layers[0].energy_by_place == {"core": 1.25, "buffers": 3.75, "dram": 1.25}
     assert str(LayerReport("pool", "max_pooling2d", modelled=False)) == "pool (max_pooling2d): not modelled"
     text = str(REPORT.layers[2])
     assert "second (conv2d, depthwise as dense): 2-bit weights, 4-bit activations, 1,000 MACs" in text

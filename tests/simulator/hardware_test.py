@@ -7,14 +7,13 @@ import json
 import pytest
 
 from tfmp.simulator import Hardware, preset_names
-from tfmp.simulator.hardware import fusion_factor
-from tfmp.simulator.sram import sram_energy_nj_per_bit
+from tfmp.simulator.bit_fusion.sram import sram_energy_nj_per_bit
 
 BIT_FUSION = Hardware.from_preset("bit_fusion")
 
 
-def preset_text():
-    return json.loads(importlib.resources.files("tfmp.simulator").joinpath("presets/bit_fusion.json").read_text())
+def preset_text(name="bit_fusion"):
+    return json.loads(importlib.resources.files("tfmp.simulator").joinpath(f"presets/{name}.json").read_text())
 
 
 def test_preset_is_the_published_default():
@@ -39,16 +38,17 @@ def test_preset_is_the_published_default():
             "output_buffer_read_nj_per_bit": 0.0331553125e-3,
             "output_buffer_write_nj_per_bit": 0.0730840625e-3,
             "dram_nj_per_bit": 15e-3,
+            "output_bits": 32,
         },
         rel=1e-12,
     )
 
 
 def test_every_number_of_every_preset_has_unit_and_source():
-    assert preset_names() == ("bit_fusion",)
-    for key, entry in preset_text().items():
-        if key != "name":
-            assert set(entry) == {"value", "unit", "source"} and entry["unit"] and entry["source"], key
+    for name in preset_names():
+        for key, entry in preset_text(name).items():
+            if key not in ("name", "dataflow", "based_on"):
+                assert set(entry) == {"value", "unit", "source"} and entry["unit"] and entry["source"], (name, key)
 
 
 def test_energies_of_the_preset_are_those_of_its_banks():
@@ -108,14 +108,17 @@ def test_file_of_numbers_or_of_sourced_numbers(tmp_path):
     [
         ({"dram_nj_per_bit": None}, "file .* lacks `dram_nj_per_bit`"),
         (
-            {"dram_nj_per_bit": {"value": -1, "unit": "nJ/bit"}},
+            {"dram_nj_per_bit": {"value": -1, "unit": "nJ/bit", "source": "none"}},
             "`dram_nj_per_bit` must be a finite number at least 0. Received: -1",
         ),
         (
-            {"dram_nj_per_bit": {"value": 15, "unit": "pJ/bit"}},
+            {"dram_nj_per_bit": {"value": 15, "unit": "pJ/bit", "source": "none"}},
             "`dram_nj_per_bit` must be in nJ/bit. Received: 'pJ/bit'",
         ),
-        ({"weight_buffer_bytes": {"value": 64, "unit": "KB"}}, "`weight_buffer_bytes` must be in byte"),
+        (
+            {"weight_buffer_bytes": {"value": 64, "unit": "KB", "source": "none"}},
+            "`weight_buffer_bytes` must be in byte",
+        ),
         ({"input_lanes": {"unit": "rows"}}, "`input_lanes` lacks its `value`"),
         ({"input_lanes": 0}, "`input_lanes` must be a positive integer. Received: 0"),
         ({"input_lanes": 16.0}, "`input_lanes` must be a positive integer. Received: 16.0"),
@@ -123,7 +126,12 @@ def test_file_of_numbers_or_of_sourced_numbers(tmp_path):
         ({"core_nj_per_cycle": "1"}, "`core_nj_per_cycle` must be a finite number"),
         ({"frequency_hz": 0}, "`frequency_hz` must be a finite number above 0"),
         ({"min_bits": 16}, "`min_bits` must not exceed `max_bits`. Received: 16 and 8"),
-        ({"lanes": 3}, "unknown keys: lanes. Known keys: name, input_lanes"),
+        ({"dram_nj_per_bit": {"value": 15, "unit": "nJ/bit"}}, "`dram_nj_per_bit`: `source` must be a text"),
+        ({"dram_nj_per_bit": {"value": 15, "source": ""}}, "`source` must be a text .* Say where the number is from"),
+        ({"output_bits": 16}, "`output_bits` must be one of 32, 'reader'. Received: 16"),
+        ({"dataflow": "analog"}, "`dataflow` must be one of 'bit_fusion', .*Received: 'analog'"),
+        ({"based_on": "tpu"}, "`based_on` must be one of 'bit_fusion', .*Received: 'tpu'"),
+        ({"lanes": 3}, "unknown keys: lanes. Known keys: name, max_bits"),
     ],
 )
 def test_bad_files_name_the_key(tmp_path, change, message):
@@ -133,6 +141,14 @@ def test_bad_files_name_the_key(tmp_path, change, message):
     path.write_text(json.dumps(content))
     with pytest.raises(ValueError, match=message):
         Hardware.from_json(path)
+
+
+def test_a_file_may_change_a_few_numbers_of_a_preset(tmp_path):
+    path = tmp_path / "narrow.json"
+    path.write_text(json.dumps({"based_on": "bit_fusion", "name": "narrow", "dram_bits_per_cycle": 64}))
+    assert Hardware.from_json(path) == dataclasses.replace(BIT_FUSION, name="narrow", dram_bits_per_cycle=64)
+    reader = Hardware.from_preset("bit_fusion_reader")
+    assert reader == dataclasses.replace(BIT_FUSION, name="bit_fusion_reader", output_bits="reader")
 
 
 def test_files_that_are_no_hardware(tmp_path):
@@ -147,22 +163,22 @@ def test_files_that_are_no_hardware(tmp_path):
 
 def test_unknown_preset_lists_the_presets():
     with pytest.raises(
-        ValueError, match="`name` must be 'bit_fusion'. Received: 'tpu'. Describe other hardware in a file"
+        ValueError, match="`name` must be one of 'bit_fusion', .*Received: 'tpu'. Describe other hardware in a file"
     ):
         Hardware.from_preset("tpu")
 
 
 def test_factor_of_each_operand():
-    assert [fusion_factor(8, bits, BIT_FUSION) for bits in range(1, 9)] == [4, 4, 2, 2, 1, 1, 1, 1]
-    assert [fusion_factor(bits, 8, BIT_FUSION) for bits in range(1, 9)] == [4, 4, 2, 2, 1, 1, 1, 1]
+    assert [BIT_FUSION.fusion_factor(8, bits) for bits in range(1, 9)] == [4, 4, 2, 2, 1, 1, 1, 1]
+    assert [BIT_FUSION.fusion_factor(bits, 8) for bits in range(1, 9)] == [4, 4, 2, 2, 1, 1, 1, 1]
 
 
 def test_factors_multiply():
-    assert fusion_factor(2, 2, BIT_FUSION) == 16
-    assert fusion_factor(4, 2, BIT_FUSION) == 8
+    assert BIT_FUSION.fusion_factor(2, 2) == 16
+    assert BIT_FUSION.fusion_factor(4, 2) == 8
 
 
 @pytest.mark.parametrize(("max_bits", "min_bits", "factor"), [(4, 2, 4), (8, 4, 4), (8, 8, 1), (8, 1, 64)])
 def test_factor_follows_the_hardware(max_bits, min_bits, factor):
     hardware = dataclasses.replace(BIT_FUSION, max_bits=max_bits, min_bits=min_bits)
-    assert fusion_factor(1, 1, hardware) == factor
+    assert hardware.fusion_factor(1, 1) == factor

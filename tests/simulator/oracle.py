@@ -19,6 +19,11 @@ def sizes(limit, unit=1):
 def simulate(shape, weight_bits, activation_bits, hardware, batch, objective="latency", depthwise="single_channel"):
     """Counters and total energy of the best schedule; None if no tiling fits."""
     repeats, in_channels, out_channels = shape.groups, shape.in_channels // shape.groups, shape.out_channels
+    (kernel_height, kernel_width), (vertical, horizontal) = shape.kernel_size, shape.strides
+    values = ((shape.output_size[0] - 1) * vertical + kernel_height) * shape.in_channels * batch
+    written = 0  # of the input, bits, which an earlier layer has left to this one to pay
+    if hardware.output_bits == "reader" and not shape.reads_network_input:
+        written = values * ((shape.output_size[1] - 1) * horizontal + kernel_width) * activation_bits
     if shape.kind == "depthwise_conv2d" and depthwise == "single_channel":
         repeats, in_channels = 1, 1
     elif shape.kind == "depthwise_conv2d" and depthwise == "dense":
@@ -42,7 +47,9 @@ def simulate(shape, weight_bits, activation_bits, hardware, batch, objective="la
             "ic": ceil_div(in_channels, ic),
             "oc": ceil_div(out_channels, oc),
         }
-        for counters in _schedules(shape, tile, count, weight_bits, activation_bits, hardware, im2col):
+        for counters in _schedules(
+            shape, tile, count, weight_bits, activation_bits, hardware, im2col, written // repeats
+        ):
             energy, cycles = _energy(counters, hardware), counters["compute_cycles"] + counters["stall_cycles"]
             key = (cycles, energy) if objective == "latency" else (energy, cycles)
             if best is None or key < best[0]:
@@ -56,7 +63,7 @@ def simulate(shape, weight_bits, activation_bits, hardware, batch, objective="la
     return counters
 
 
-def _schedules(shape, tile, count, w, a, hardware, im2col):
+def _schedules(shape, tile, count, w, a, hardware, im2col, written):
     (kh, kw), (sh, sw) = shape.kernel_size, shape.strides
     b, h, wd, ic, oc = tile["b"], tile["h"], tile["w"], tile["ic"], tile["oc"]
     factor = hardware.max_bits // max(a, hardware.min_bits) * (hardware.max_bits // max(w, hardware.min_bits))
@@ -91,9 +98,14 @@ def _schedules(shape, tile, count, w, a, hardware, im2col):
                         resident[tensor] = False
                     else:
                         largest[tensor] = traffic[tensor]
-        reads, writes = sum(traffic.values()), traffic["outputs"]
-        bandwidth = hardware.dram_bits_per_cycle
+        filled = writes = traffic["outputs"]  # with partial sums, and with those of the first visit
         ends = sum(largest.values()), largest["outputs"]
+        if hardware.output_bits == "reader":
+            filled -= start["outputs"] * count["b"] * count["w"] * count["h"] * count["oc"]
+            writes = filled + written
+            ends = largest["weights"] + largest["inputs"], 0
+        reads = traffic["weights"] + traffic["inputs"] + filled
+        bandwidth = hardware.dram_bits_per_cycle
         latency = ceil_div(ends[0], bandwidth) + ceil_div(ends[1], bandwidth)
         memory = ceil_div(reads + writes - sum(ends), bandwidth)
         yield {
@@ -104,7 +116,7 @@ def _schedules(shape, tile, count, w, a, hardware, im2col):
             "weight_buffer_reads": sram["weights"],
             "weight_buffer_writes": traffic["weights"],
             "output_buffer_reads": sram["outputs"] + traffic["outputs"],
-            "output_buffer_writes": sram["outputs"] + traffic["outputs"],
+            "output_buffer_writes": sram["outputs"] + filled,
             "dram_reads": reads,
             "dram_writes": writes,
         }

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.simulator import oracle
 from tfmp.graph import LayerShape
-from tfmp.simulator import Hardware, cost_table, simulate, simulate_layer
+from tfmp.simulator import BitFusion, Hardware, cost_table, simulate, simulate_layer
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests" / "golden" / "bit_fusion"
@@ -73,7 +73,7 @@ def test_networks_equal_the_reference(network):
 
 @pytest.mark.parametrize("vector", golden("random_layers")["vectors"], ids=lambda vector: str(vector["geometry"]))
 def test_random_layers_on_other_hardware_equal_the_reference(vector):
-    hardware = Hardware(name="random", **vector["hardware"])
+    hardware = BitFusion(name="random", **vector["hardware"])
     shape = reference_shape("random", vector["geometry"])
     batch = vector["geometry"]["batch"]
     report = simulate_layer(shape, vector["weight_bits"], vector["activation_bits"], hardware, batch)
@@ -193,7 +193,7 @@ def accelerators(draw):
     sizes = st.sampled_from([64, 96, 256, 1024, 16384])
     prices = st.floats(0, 1, allow_nan=False).map(lambda price: round(price, 6))
     max_bits = draw(st.sampled_from([4, 8]))
-    return Hardware(
+    return BitFusion(
         "random",
         input_lanes=draw(st.integers(1, 20)),
         output_lanes=draw(st.integers(1, 20)),
@@ -206,9 +206,10 @@ def accelerators(draw):
         output_buffer_bytes=draw(sizes),
         **{
             field.name: draw(prices)
-            for field in dataclasses.fields(Hardware)
+            for field in dataclasses.fields(BitFusion)
             if field.name.endswith("_nj_per_bit") or field.name == "core_nj_per_cycle"
         },
+        output_bits=draw(st.sampled_from([32, "reader"])),
     )
 
 
@@ -365,11 +366,13 @@ def test_layer_too_large_to_count():
 def test_other_bad_arguments():
     with pytest.raises(ValueError, match="`objective` must be one of 'latency', 'energy'. Received: 'speed'"):
         simulate_layer(CONV, 8, 8, objective="speed")
-    with pytest.raises(ValueError, match="`depthwise` must be one of 'single_channel', 'dense', 'per_group'"):
+    with pytest.raises(
+        ValueError, match="`bit_fusion`: `depthwise` must be one of 'single_channel', 'dense', 'per_group'"
+    ):
         simulate([CONV], {"conv": (8, 8)}, depthwise="sparse")
     with pytest.raises(ValueError, match="`batch` must be a positive integer. Received: 0"):
         simulate_layer(CONV, 8, 8, batch=0)
-    with pytest.raises(ValueError, match="must be 'bit_fusion'. Received: 'tpu'"):
+    with pytest.raises(ValueError, match="must be one of 'bit_fusion', .*Received: 'tpu'"):
         simulate_layer(CONV, 8, 8, "tpu")
     with pytest.raises(TypeError, match="`hardware` must be a `tfmp.simulator.Hardware`"):
         simulate_layer(CONV, 8, 8, None)

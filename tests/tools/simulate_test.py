@@ -84,7 +84,7 @@ def test_networks_of_the_library_are_known_by_name():
         ([], "give --uniform W,A or --assignment FILE"),
         (["--uniform", "8"], "--uniform: must be two integers from 1 to 32. Received: (8,)"),
         (["--uniform", "8,9"], "Layer `conv`: `activation_bits` must be an integer from 1 to 8"),
-        (["--uniform", "8,8", "--hardware", "tpu"], "`name` must be 'bit_fusion'. Received: 'tpu'"),
+        (["--uniform", "8,8", "--hardware", "tpu"], "Received: 'tpu'. Describe other hardware in a file"),
         (["--uniform", "8,8", "--output", "x"], "--output needs --format json or csv"),
     ],
 )

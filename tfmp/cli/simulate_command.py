@@ -6,7 +6,7 @@ import os
 from tfmp.cli.argument_types import bit_pair, integer
 from tfmp.cli.files import add_overwrite, add_trust, load_hardware, load_model_file
 from tfmp.simulator.convolution import DEPTHWISE_ENCODINGS
-from tfmp.simulator.schedule import OBJECTIVES
+from tfmp.simulator.layer_cost import OBJECTIVES
 
 _MODEL_ENDINGS = (".keras", ".h5", ".hdf5")
 DESCRIPTION = "Simulate cycles, memory accesses and energy of a network on an accelerator."

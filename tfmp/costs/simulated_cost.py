@@ -10,8 +10,8 @@ from tfmp.checks import check_choice, check_integer
 from tfmp.costs.cost import Cost
 from tfmp.graph import CodeFormat, LayerShape
 from tfmp.simulator import Hardware, cost_table
-from tfmp.simulator.convolution import check_encoding
-from tfmp.simulator.schedule import OBJECTIVES
+from tfmp.simulator.layer_cost import OBJECTIVES
+from tfmp.simulator.simulate import check_encoding
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,15 +33,16 @@ class SimulatedCost(Cost):
     batch: int = 16
     _: dataclasses.KW_ONLY
     objective: str = "latency"
-    depthwise: str = "single_channel"
+    depthwise: str | None = None
 
     quantity: ClassVar[str]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "hardware", Hardware.of(self.hardware))
+        hardware = Hardware.of(self.hardware)
+        object.__setattr__(self, "hardware", hardware)
         object.__setattr__(self, "batch", check_integer("batch", self.batch, at_least=1))
         check_choice("objective", self.objective, OBJECTIVES)
-        check_encoding(self.depthwise)
+        object.__setattr__(self, "depthwise", check_encoding(self.depthwise, hardware))
 
     def table(
         self, shape: LayerShape, weight_formats: Sequence[CodeFormat], activation_formats: Sequence[CodeFormat]

@@ -52,7 +52,12 @@ def described(value: Any) -> Any:
             return array_digest(np.asarray(value))
         return [described(each) for each in value]
     if dataclasses.is_dataclass(value):
-        return {field.name: described(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {
+            field.name: described(getattr(value, field.name))
+            for field in dataclasses.fields(value)
+            # A field that a later version added: while it has its default, runs recorded without it are resumed.
+            if not (field.metadata.get("unrecorded_default") and getattr(value, field.name) == field.default)
+        }
     if hasattr(value, "element_spec"):
         return {"elements": str(value.element_spec), "batches": int(value.cardinality())}
     if hasattr(value, "get_config"):

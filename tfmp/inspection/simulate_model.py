@@ -20,7 +20,7 @@ def simulate(
     hardware: str | Hardware = "bit_fusion",
     batch: int = 16,
     objective: str = "latency",
-    depthwise: str = "single_channel",
+    depthwise: str | None = None,
 ) -> NetworkReport:
     """Simulates a model on an accelerator, layer by layer.
 

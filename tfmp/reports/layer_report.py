@@ -1,24 +1,24 @@
-"""Cycles, memory accesses and energy of one layer on an accelerator."""
+"""Cycles, memory accesses and energy of one layer on a simulated machine."""
 
 import csv
 import dataclasses
 import io
 import json
+import math
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tfmp.files.atomic_file import write_atomically
 
-MEMORIES = ("input_buffer", "weight_buffer", "output_buffer", "dram")
-ENERGIES = ("total", "core", "input_buffer", "weight_buffer", "output_buffer", "dram")
+PLACES = ("core", "buffers", "dram")
 
 
 @dataclasses.dataclass(frozen=True)
 class LayerReport:
     """Cycles, memory traffic and energy of one layer for a whole batch.
 
-    A layer that the accelerator does not run (pooling, addition, normalization) has `modelled=False`, and its numbers
+    A layer that the simulator does not price (pooling, addition, normalization) has `modelled=False`, and its numbers
     are None or empty: its cost is unknown, not zero.
 
     Args:
@@ -28,17 +28,17 @@ class LayerReport:
         weight_bits: Width of the weights, bits.
         activation_bits: Width of the input, bits.
         depthwise: How a depthwise layer was encoded, None for other layers.
-        macs: Multiply-accumulates for the whole batch, of the convolution that the array runs: more than the layer
+        macs: Multiply-accumulates for the whole batch, of the convolution that the machine runs: more than the layer
             needs where `depthwise` is `"dense"`, and for transposed convolutions.
-        compute_cycles: Cycles in which the array computes.
+        compute_cycles: Cycles of the simulated machine in which it computes.
         stall_cycles: Cycles in which it waits for memory.
         total_cycles: Their sum.
-        reads_bits: Bits read from each of `MEMORIES`.
-        writes_bits: Bits written to each of `MEMORIES`.
-        energy_nj: Energy in nJ: `"total"` and its parts, see `ENERGIES`.
-        latency_ms: `total_cycles` in milliseconds.
-        schedule: How the layer was run: `repeats` (once per group; the numbers above count all of them), `im2col`,
-            `tile` (sizes), `loop_order` (inner loop first), `dataflow`. Other schedules may cost the same.
+        reads_bits: Bits read, by memory of the machine, `"dram"` last.
+        writes_bits: Bits written, by memory.
+        energy_nj: Energy in nJ: `"total"`, and its parts `"core"` and the memories.
+        latency_ms: `total_cycles` in milliseconds, at the clock of the simulated machine.
+        schedule: How the layer was run, in the terms of the machine; `repeats` counts its groups, all of which are in
+            the numbers above. Other schedules may cost the same.
 
     Example:
         >>> print(LayerReport("pool", "max_pooling2d", modelled=False))
@@ -61,6 +61,13 @@ class LayerReport:
     latency_ms: float | None = None
     schedule: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
+    @property
+    def energy_by_place(self) -> dict[str, float]:
+        """Energy in nJ in each of `PLACES`: the core, all buffers and registers on the chip, and the memory."""
+        core, dram = (self.energy_nj.get(place, 0.0) for place in ("core", "dram"))
+        on_chip = (nj for part, nj in self.energy_nj.items() if part not in ("total", "core", "dram"))
+        return dict(zip(PLACES, (core, math.fsum(on_chip), dram), strict=True))
+
     def as_dict(self) -> dict[str, Any]:
         """Returns the fields by name, nested, for JSON."""
         return dataclasses.asdict(self)
@@ -72,9 +79,8 @@ class LayerReport:
             for field in dataclasses.fields(self)
             if field.name not in ("reads_bits", "writes_bits", "energy_nj", "schedule")
         }
-        row.update({f"{memory}_reads_bits": self.reads_bits.get(memory) for memory in MEMORIES})
-        row.update({f"{memory}_writes_bits": self.writes_bits.get(memory) for memory in MEMORIES})
-        row.update({f"{part}_energy_nj": self.energy_nj.get(part) for part in ENERGIES})
+        for field in ("reads_bits", "writes_bits", "energy_nj"):
+            row.update({f"{part}_{field}": value for part, value in getattr(self, field).items()})
         return row
 
     def to_json(self, path: str | os.PathLike[str] | None = None, *, overwrite: bool = False) -> str:
@@ -93,10 +99,10 @@ class LayerReport:
             f"{self.name} ({self.kind}{encoding}): {self.weight_bits}-bit weights, "
             f"{self.activation_bits}-bit activations, {self.macs:,} MACs",
             f"{self.total_cycles:,} cycles = {self.compute_cycles:,} compute + {self.stall_cycles:,} stall, "
-            f"{self.latency_ms:.6g} ms",
+            f"{self.latency_ms:.6g} ms of the simulated machine",
             f"{'':<14} {'read, bits':>20} {'written, bits':>20} {'energy, nJ':>20}",
         ]
-        for part in ENERGIES[1:] + ENERGIES[:1]:
+        for part in sorted(self.energy_nj, key=lambda part: part == "total"):
             reads, writes = (f"{bits[part]:,}" if part in bits else "" for bits in (self.reads_bits, self.writes_bits))
             lines.append(f"{part:<14} {reads:>20} {writes:>20} {self.energy_nj[part]:>20,.3f}")
         return "\n".join(lines)
@@ -104,11 +110,12 @@ class LayerReport:
 
 def csv_text(reports: Sequence[LayerReport]) -> str:
     """Returns CSV with a header and one line per report; cells that are not modelled are empty."""
-    columns = list(LayerReport(name="", kind="").as_row())
+    rows = [report.as_row() for report in reports]
+    columns = list(dict.fromkeys(column for row in (LayerReport(name="", kind="").as_row(), *rows) for column in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(report.as_row() for report in reports)
+    writer.writerows(rows)
     return text.getvalue()
 
 

@@ -1,14 +1,14 @@
-"""Cycles, memory accesses and energy of a network on an accelerator."""
+"""Cycles, memory accesses and energy of a network on a simulated machine."""
 
 import dataclasses
 import json
 import math
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from tfmp.files.atomic_file import write_atomically
-from tfmp.reports.layer_report import ENERGIES, MEMORIES, LayerReport, csv_text
+from tfmp.reports.layer_report import LayerReport, csv_text
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,7 +17,7 @@ class NetworkReport:
 
     Args:
         layers: One report per call of a layer, including those that are not modelled.
-        hardware: Name of the hardware.
+        hardware: Name of the simulated machine, whose cycles and milliseconds are reported.
         batch: Samples in the batch that the numbers are for.
         objective: What each layer's schedule minimizes, `"latency"` or `"energy"`.
         depthwise: How depthwise layers are encoded.
@@ -41,8 +41,9 @@ class NetworkReport:
         def added(field: str, add: Callable[[Iterable[Any]], Any]) -> Any:
             return add(getattr(layer, field) for layer in layers)
 
-        def sums(field: str, keys: Sequence[str], add: Callable[[Iterable[Any]], Any]) -> dict[str, Any]:
-            return {key: add(getattr(layer, field)[key] for layer in layers) for key in keys}
+        def sums(field: str, add: Callable[[Iterable[Any]], Any]) -> dict[str, Any]:
+            keys = dict.fromkeys(key for layer in layers for key in getattr(layer, field))
+            return {key: add(getattr(layer, field).get(key, 0) for layer in layers) for key in keys}
 
         return LayerReport(
             name="total",
@@ -51,9 +52,9 @@ class NetworkReport:
             compute_cycles=added("compute_cycles", sum),
             stall_cycles=added("stall_cycles", sum),
             total_cycles=added("total_cycles", sum),
-            reads_bits=sums("reads_bits", MEMORIES, sum),
-            writes_bits=sums("writes_bits", MEMORIES, sum),
-            energy_nj=sums("energy_nj", ENERGIES, math.fsum),
+            reads_bits=sums("reads_bits", sum),
+            writes_bits=sums("writes_bits", sum),
+            energy_nj={"total": 0.0} | sums("energy_nj", math.fsum),
             latency_ms=added("latency_ms", math.fsum),
         )
 
@@ -87,12 +88,12 @@ class NetworkReport:
 
     def __str__(self) -> str:
         rows: list[tuple[str, ...]] = [
-            ("layer", "kind", "bits W/A", "MACs", "cycles", "of them stall", "latency, ms", "energy, nJ")
+            ("layer", "kind", "bits W/A", "MACs", "cycles", "of them stall", "simulated ms", "energy, nJ")
         ]
         rows += [_row(layer) for layer in (*self.layers, self.total)]
         widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
         lines = [
-            f"{self.hardware}, batch {self.batch}, schedules of least {self.objective}, "
+            f"simulated on {self.hardware}, batch {self.batch}, schedules of least {self.objective}, "
             f"depthwise layers as {self.depthwise}"
         ]
         for row in rows:

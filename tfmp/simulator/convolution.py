@@ -2,7 +2,6 @@
 
 import dataclasses
 
-from tfmp.checks import check_choice
 from tfmp.graph import LayerShape
 
 DEPTHWISE_ENCODINGS = ("single_channel", "dense", "per_group")
@@ -20,6 +19,7 @@ class Convolution:
         output_size: Height and width of the output.
         im2col: True if the array reads unfolded patches: kernel positions and input channels in one dimension.
         repeats: Number of such convolutions in the layer.
+        input_values: Input values that an earlier layer wrote, for one sample and one repeat; 0 for a network's input.
     """
 
     kernel_size: tuple[int, int]
@@ -29,6 +29,7 @@ class Convolution:
     output_size: tuple[int, int]
     im2col: bool = False
     repeats: int = 1
+    input_values: int = 0
 
     @property
     def macs(self) -> int:
@@ -38,7 +39,7 @@ class Convolution:
         return taps * self.in_channels * self.out_channels * height * width * self.repeats
 
 
-def encode(shape: LayerShape, depthwise: str = "single_channel") -> Convolution:
+def encode(shape: LayerShape, depthwise: str) -> Convolution:
     """Returns a layer as a `Convolution`.
 
     A dense layer is a 1 x 1 convolution; a grouped convolution is `groups` times the convolution of one group. The
@@ -53,14 +54,13 @@ def encode(shape: LayerShape, depthwise: str = "single_channel") -> Convolution:
     values. A convolution that reads an input of the network is run on unfolded patches (im2col).
 
     Raises:
-        ValueError: If `depthwise` is unknown, or a depthwise layer does not have one group per input channel.
+        ValueError: If a depthwise layer does not have one group per input channel; the caller adds the layer's name.
     """
-    check_encoding(depthwise)
     is_depthwise = shape.kind == "depthwise_conv2d"
     if is_depthwise and shape.groups != shape.in_channels:
         raise ValueError(
-            f"Layer `{shape.name}`: a depthwise convolution has as many groups as input channels, "
-            f"{shape.in_channels}. Received: {shape.groups}"
+            f"a depthwise convolution has as many groups as input channels, {shape.in_channels}. "
+            f"Received: {shape.groups}"
         )
     repeats = shape.groups
     if is_depthwise and depthwise != "per_group":
@@ -76,9 +76,16 @@ def encode(shape: LayerShape, depthwise: str = "single_channel") -> Convolution:
         output_size=shape.output_size,
         im2col=shape.reads_network_input and shape.kind != "dense",
         repeats=repeats,
+        input_values=0 if shape.reads_network_input else _input_values(shape) // repeats,
     )
 
 
-def check_encoding(depthwise: str) -> None:
-    """Raises a `ValueError` for an unknown encoding of depthwise layers."""
-    check_choice("depthwise", depthwise, DEPTHWISE_ENCODINGS)
+def _input_values(shape: LayerShape) -> int:
+    """Returns the input values of one sample, padding included, as the array counts them."""
+    if shape.kind == "conv2d_transpose":
+        return shape.num_inputs
+    height, width = (
+        (size - 1) * stride + kernel
+        for size, stride, kernel in zip(shape.output_size, shape.strides, shape.kernel_size, strict=True)
+    )
+    return height * width * shape.in_channels

@@ -1,5 +1,7 @@
-"""Cycles, memory accesses and energy of layers and networks on an accelerator."""
+"""Cycles, memory accesses and energy of layers and networks on a simulated machine."""
 
+import copy
+import dataclasses
 import functools
 import itertools
 from collections.abc import Mapping, Sequence
@@ -10,9 +12,8 @@ from tfmp.checks import check_choice, check_instance, check_integer
 from tfmp.graph import LayerShape
 from tfmp.reports.layer_report import LayerReport
 from tfmp.reports.network_report import NetworkReport
-from tfmp.simulator.convolution import Convolution, check_encoding, encode
-from tfmp.simulator.hardware import Hardware, check_bits
-from tfmp.simulator.schedule import OBJECTIVES, Schedule, best_schedules
+from tfmp.simulator.hardware import Hardware
+from tfmp.simulator.layer_cost import OBJECTIVES, Execution, LayerCost
 
 QUANTITIES = ("energy_nj", "latency_cycles")
 
@@ -25,24 +26,25 @@ def simulate_layer(
     batch: int = 16,
     *,
     objective: str = "latency",
-    depthwise: str = "single_channel",
+    depthwise: str | None = None,
 ) -> LayerReport:
-    """Simulates one layer with its best schedule.
+    """Simulates one layer on a machine, with its best schedule there.
 
     Args:
         shape: The layer.
         weight_bits: Width of the weights, bits.
         activation_bits: Width of the layer's input, bits.
-        hardware: The accelerator, or the name of a preset.
+        hardware: The machine, or the name of a preset.
         batch: Samples that run together.
         objective: `"latency"`: the schedule of fewest cycles, then of least energy; `"energy"`: the other way round.
-        depthwise: How a depthwise layer is encoded: `"single_channel"`, `"dense"` or `"per_group"`, see `encode`.
+        depthwise: How a depthwise layer is encoded, one of the hardware's `depthwise_encodings`; None for the first.
+            Bit Fusion has `"single_channel"`, `"dense"` and `"per_group"`.
 
     Returns:
-        Numbers for the whole batch.
+        Numbers for the whole batch. Cycles and milliseconds are those of the simulated machine.
 
     Raises:
-        ValueError: If bits are below 1 or wider than the hardware's operands, no tiling fits a buffer, or an argument
+        ValueError: If bits are below 1 or wider than the hardware's operands, the layer does not fit, or an argument
             is not one of its choices; the message names the layer.
 
     Example:
@@ -51,34 +53,24 @@ def simulate_layer(
         576
     """
     check_instance("shape", shape, LayerShape, "a `LayerShape`")
-    hardware = _resolve(hardware, batch, objective, depthwise)
-    check_bits(weight_bits, activation_bits, hardware, shape.name)
-    convolution = encode(shape, depthwise)
-    (schedule,) = _schedules(
-        shape, convolution, ((int(weight_bits), int(activation_bits)),), hardware, batch, objective
-    )
-    cycles = schedule.compute_cycles + schedule.stall_cycles
+    hardware, execution = _resolve(hardware, batch, objective, depthwise)
+    (cost,) = _layer_costs(shape, ((weight_bits, activation_bits),), hardware, execution)
+    is_encoded = shape.kind == "depthwise_conv2d" and len(hardware.depthwise_encodings) > 1
     return LayerReport(
         name=shape.name,
         kind=shape.kind,
         weight_bits=int(weight_bits),
         activation_bits=int(activation_bits),
-        depthwise=depthwise if shape.kind == "depthwise_conv2d" else None,
-        macs=convolution.macs * int(batch),
-        compute_cycles=schedule.compute_cycles,
-        stall_cycles=schedule.stall_cycles,
-        total_cycles=cycles,
-        reads_bits=dict(schedule.reads_bits),
-        writes_bits=dict(schedule.writes_bits),
-        energy_nj=dict(schedule.energy_nj),
-        latency_ms=cycles / hardware.frequency_hz * 1e3,
-        schedule={
-            "repeats": convolution.repeats,
-            "im2col": convolution.im2col,
-            "tile": dict(schedule.tile),
-            "loop_order": schedule.loop_order,
-            "dataflow": schedule.dataflow,
-        },
+        depthwise=execution.depthwise if is_encoded else None,
+        macs=cost.macs,
+        compute_cycles=cost.compute_cycles,
+        stall_cycles=cost.stall_cycles,
+        total_cycles=cost.total_cycles,
+        reads_bits=dict(cost.reads_bits),
+        writes_bits=dict(cost.writes_bits),
+        energy_nj=dict(cost.energy_nj),
+        latency_ms=cost.total_cycles / hardware.frequency_hz * 1e3,
+        schedule=copy.deepcopy(dict(cost.schedule)),
     )
 
 
@@ -89,7 +81,7 @@ def simulate(
     batch: int = 16,
     *,
     objective: str = "latency",
-    depthwise: str = "single_channel",
+    depthwise: str | None = None,
 ) -> NetworkReport:
     """Simulates a network, layer after layer.
 
@@ -97,7 +89,7 @@ def simulate(
         layers: The network in order: a `LayerShape` for each layer that the array runs, a pair (name, kind) for each
             that it does not (pooling, addition, normalization). A layer that is called twice stands there twice.
         bits: Layer name to (weight_bits, activation_bits).
-        hardware: The accelerator, or the name of a preset.
+        hardware: The machine, or the name of a preset.
         batch: Samples that run together.
         objective: As for `simulate_layer`.
         depthwise: As for `simulate_layer`.
@@ -109,7 +101,7 @@ def simulate(
         ValueError: As `simulate_layer`, and if `bits` lacks a layer or names one that is not there.
         TypeError: If `bits` is no mapping, or an entry of `layers` is neither a `LayerShape` nor a pair.
     """
-    hardware = _resolve(hardware, batch, objective, depthwise)
+    hardware, execution = _resolve(hardware, batch, objective, depthwise)
     check_instance("bits", bits, Mapping, "a mapping of layer names to (weight_bits, activation_bits)")
     check_instance("layers", layers, Sequence, "a list of LayerShape and of pairs (name, kind)")
     layers = tuple(layers)
@@ -132,7 +124,7 @@ def simulate(
         else:
             check_instance("layers", layer, LayerShape, "a list of LayerShape and of pairs (name, kind)")
         reports.append(report)
-    return NetworkReport(tuple(reports), hardware.name, int(batch), objective, depthwise)
+    return NetworkReport(tuple(reports), hardware.name, execution.batch, objective, execution.depthwise)
 
 
 def cost_table(
@@ -144,7 +136,7 @@ def cost_table(
     *,
     batch: int = 16,
     objective: str = "latency",
-    depthwise: str = "single_channel",
+    depthwise: str | None = None,
 ) -> np.ndarray:
     """Simulates one layer at every pair of bits.
 
@@ -152,7 +144,7 @@ def cost_table(
         shape: The layer.
         weight_bits: Candidate widths of the weights, bits.
         activation_bits: Candidate widths of the input, bits.
-        hardware: The accelerator, or the name of a preset.
+        hardware: The machine, or the name of a preset.
         quantity: `"energy_nj"` or `"latency_cycles"`.
         batch: Samples that run together.
         objective: As for `simulate_layer`.
@@ -169,49 +161,56 @@ def cost_table(
         >>> cost_table(shape, (2, 8), (2, 8), quantity="latency_cycles", batch=1).shape
         (2, 2)
     """
-    hardware = _resolve(hardware, batch, objective, depthwise)
+    hardware, execution = _resolve(hardware, batch, objective, depthwise)
     check_instance("shape", shape, LayerShape, "a `LayerShape`")
     check_choice("quantity", quantity, QUANTITIES)
     for name, bits in (("weight_bits", weight_bits), ("activation_bits", activation_bits)):
         check_instance(name, bits, Sequence, "a list of bits")
-    for pair in itertools.product(weight_bits, activation_bits):
-        check_bits(*pair, hardware, shape.name)
-    pairs = tuple((int(weight), int(activation)) for weight in weight_bits for activation in activation_bits)
-    values = []
-    if pairs:
-        for schedule in _schedules(shape, encode(shape, depthwise), pairs, hardware, batch, objective):
-            cycles = schedule.compute_cycles + schedule.stall_cycles
-            values.append(schedule.energy_nj["total"] if quantity == "energy_nj" else cycles)
+    pairs = tuple(itertools.product(weight_bits, activation_bits))
+    costs = _layer_costs(shape, pairs, hardware, execution)
+    values = [cost.energy_nj["total"] if quantity == "energy_nj" else cost.total_cycles for cost in costs]
     return np.array(values, np.float64).reshape(len(weight_bits), len(activation_bits))
 
 
-def _schedules(
-    shape: LayerShape,
-    convolution: Convolution,
-    bits: tuple[tuple[int, int], ...],
-    hardware: Hardware,
-    batch: int,
-    objective: str,
-) -> tuple[Schedule, ...]:
+def _layer_costs(
+    shape: LayerShape, bits: Sequence[tuple[int, int]], hardware: Hardware, execution: Execution
+) -> Sequence[LayerCost]:
+    for pair in bits:
+        hardware.check_bits(*pair, shape.name)
+    pairs = tuple((int(weight_bits), int(activation_bits)) for weight_bits, activation_bits in bits)
+    if not pairs:
+        return ()
     try:
-        return _cached_schedules(convolution, bits, hardware, int(batch), objective)
+        # Layers of one shape are computed once, whatever their names.
+        return _cached_layer_costs(dataclasses.replace(shape, name="layer"), pairs, hardware, execution)
     except ValueError as error:
         raise ValueError(f"Layer `{shape.name}`: {error}") from error
 
 
 @functools.lru_cache(maxsize=2048)
-def _cached_schedules(
-    convolution: Convolution, bits: tuple[tuple[int, int], ...], hardware: Hardware, batch: int, objective: str
-) -> tuple[Schedule, ...]:
-    return tuple(best_schedules(convolution, bits, hardware, batch, objective))
+def _cached_layer_costs(
+    shape: LayerShape, bits: tuple[tuple[int, int], ...], hardware: Hardware, execution: Execution
+) -> Sequence[LayerCost]:
+    return tuple(hardware.layer_costs(shape, bits, execution))
 
 
-def _resolve(hardware: Hardware | str, batch: int, objective: str, depthwise: str) -> Hardware:
-    """Returns the hardware, and checks the other arguments."""
-    check_integer("batch", batch, at_least=1)
+def _resolve(hardware: Hardware | str, batch: int, objective: str, depthwise: str | None) -> tuple[Hardware, Execution]:
+    """Returns the hardware, and the other arguments once they are checked."""
+    batch = check_integer("batch", batch, at_least=1)
     check_choice("objective", objective, OBJECTIVES)
-    check_encoding(depthwise)
-    return Hardware.of(hardware)
+    hardware = Hardware.of(hardware)
+    return hardware, Execution(batch, objective, check_encoding(depthwise, hardware))
+
+
+def check_encoding(depthwise: str | None, hardware: Hardware) -> str:
+    """Returns the encoding of depthwise layers: the hardware's default for None.
+
+    Raises:
+        ValueError: If the hardware does not have it.
+    """
+    if depthwise is None:
+        return hardware.depthwise_encodings[0]
+    return check_choice("depthwise", depthwise, hardware.depthwise_encodings, where=hardware.label)
 
 
 def _pair(layer_name: str, pair: tuple[int, int]) -> tuple[int, int]:

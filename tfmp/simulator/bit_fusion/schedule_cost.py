@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from tfmp.simulator.bit_fusion.bit_fusion_array import PARTIAL_SUM_BITS, BitFusionArray
+from tfmp.simulator.bit_fusion.tiling import LOOPS, TENSORS, Tilings, capacity_bits, ceil_div
 from tfmp.simulator.convolution import Convolution
-from tfmp.simulator.hardware import Hardware
-from tfmp.simulator.tiling import LOOPS, OUTPUT_BITS, TENSORS, Tilings, capacity_bits, ceil_div
 
 
 def reduction_cycles(tilings: Tilings, convolution: Convolution) -> np.ndarray:
@@ -21,14 +21,52 @@ def reduction_cycles(tilings: Tilings, convolution: Convolution) -> np.ndarray:
     return taps * ceil_div(in_channels, tilings.lanes)
 
 
-def compute_cycles(tilings: Tilings, convolution: Convolution, hardware: Hardware) -> np.ndarray:
+def compute_cycles(tilings: Tilings, convolution: Convolution, hardware: BitFusionArray) -> np.ndarray:
     """Returns the cycles in which the array computes; tiles at the edge count as full: `[rows]`."""
     batch, width, height, _, out_channels = tilings.tile
     outputs = batch * width * height * ceil_div(out_channels, hardware.output_lanes)
     return tilings.counts.prod(axis=0) * outputs * reduction_cycles(tilings, convolution)
 
 
-def stall_cycles(compute: np.ndarray, traffic: np.ndarray, largest: np.ndarray, hardware: Hardware) -> np.ndarray:
+def transfers(tilings: Tilings, hardware: BitFusionArray, traffic: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the bits that memory reads, by tensor, and the bits that it writes.
+
+    As in the reference, every visit of a tile of outputs reads and writes it. With `output_bits="reader"`, only the
+    second and later visits move partial sums; finished outputs are written at the expense of their reader, as the
+    input of this layer is here.
+
+    Args:
+        tilings: One tiling per row.
+        hardware: The accelerator.
+        traffic: `[3, rows]` or `[3, orders, rows]`, bits, as from `dram_traffic`.
+
+    Returns:
+        Reads of the shape of `traffic`, and writes of the shape of `traffic[0]`.
+    """
+    weights, inputs, outputs = traffic
+    if hardware.output_bits != "reader":
+        return traffic, outputs
+    partial_sums = outputs - least_dram_traffic(tilings)[2]
+    return np.stack([weights, inputs, partial_sums]), partial_sums + tilings.input_bits
+
+
+def latency_cycles(largest: np.ndarray, hardware: BitFusionArray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the cycles before the first tile and after the last, and the bits that are moved in them.
+
+    Args:
+        largest: `[3, rows]` or `[3, orders, rows]`, bits, see `dram_traffic`.
+        hardware: The accelerator.
+    """
+    first, last = largest.sum(axis=0), largest[2]
+    if hardware.output_bits == "reader":
+        first, last = first - last, np.zeros_like(last)
+    bandwidth = hardware.dram_bits_per_cycle
+    return ceil_div(first, bandwidth) + ceil_div(last, bandwidth), first + last
+
+
+def stall_cycles(
+    compute: np.ndarray, moved_bits: np.ndarray, largest: np.ndarray, hardware: BitFusionArray
+) -> np.ndarray:
     """Returns the cycles in which the array waits: for the first tiles, after the last, and for memory in between.
 
     latency = cd(sum of largest, bandwidth) + cd(largest outputs, bandwidth)
@@ -37,15 +75,13 @@ def stall_cycles(compute: np.ndarray, traffic: np.ndarray, largest: np.ndarray, 
 
     Args:
         compute: `[rows]`, cycles in which it computes.
-        traffic: `[3, rows]` or `[3, orders, rows]`, bits, weights, inputs and outputs; outputs are read and written.
-        largest: Of the same shape, bits, see `dram_traffic`.
+        moved_bits: `[rows]` or `[orders, rows]`, bits that memory reads and writes.
+        largest: `[3, rows]` or `[3, orders, rows]`, bits, see `dram_traffic`.
         hardware: The accelerator.
     """
-    bandwidth = hardware.dram_bits_per_cycle
-    first, last = largest.sum(axis=0), largest[2]
-    moved = traffic.sum(axis=0) + traffic[2]
-    memory = ceil_div(moved - first - last, bandwidth)
-    return np.maximum(memory - compute, 0) + ceil_div(first, bandwidth) + ceil_div(last, bandwidth)
+    latency, moved_in_it = latency_cycles(largest, hardware)
+    memory = ceil_div(moved_bits - moved_in_it, hardware.dram_bits_per_cycle)
+    return np.maximum(memory - compute, 0) + latency
 
 
 _TOUCHED = {
@@ -61,7 +97,7 @@ _INSIDE = np.array(  # of each loop, in each order: the set of loops inside of i
 )
 
 
-def dram_traffic(tilings: Tilings, hardware: Hardware) -> tuple[np.ndarray, np.ndarray]:
+def dram_traffic(tilings: Tilings, hardware: BitFusionArray) -> tuple[np.ndarray, np.ndarray]:
     """Computes the traffic of every order of the five loops, for one pass over the layer.
 
     Loops are walked from the inner one outwards. A tensor starts resident, with one tile. A loop of n tiles that
@@ -101,7 +137,7 @@ def least_dram_traffic(tilings: Tilings) -> np.ndarray:
 DATAFLOWS = ("input_stationary", "output_stationary", "weight_stationary")
 
 
-def best_dataflow(tilings: Tilings, convolution: Convolution, hardware: Hardware) -> np.ndarray:
+def best_dataflow(tilings: Tilings, convolution: Convolution, hardware: BitFusionArray) -> np.ndarray:
     """Returns the index in `DATAFLOWS` of the dataflow that moves the fewest bits of a tile: `[rows]`.
 
     If several are equal, it is the first. Counts are for padded tiles: `columns` output channels, `positions` outputs,
@@ -114,15 +150,15 @@ def best_dataflow(tilings: Tilings, convolution: Convolution, hardware: Hardware
     depth = reduction_cycles(tilings, convolution) * tilings.lanes
     products = depth * columns * positions
     moved_bits = [
-        depth * positions * activation_bits + products * (weight_bits + OUTPUT_BITS),
-        positions * columns * OUTPUT_BITS + products * (activation_bits + weight_bits),
-        depth * columns * weight_bits + products * (activation_bits + OUTPUT_BITS),
+        depth * positions * activation_bits + products * (weight_bits + PARTIAL_SUM_BITS),
+        positions * columns * PARTIAL_SUM_BITS + products * (activation_bits + weight_bits),
+        depth * columns * weight_bits + products * (activation_bits + PARTIAL_SUM_BITS),
     ]
     return np.argmin(moved_bits, axis=0)
 
 
 def accesses(
-    tilings: Tilings, convolution: Convolution, hardware: Hardware, traffic: np.ndarray
+    tilings: Tilings, convolution: Convolution, hardware: BitFusionArray, traffic: np.ndarray
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Computes the bits that are read from and written to each memory.
 
@@ -147,25 +183,25 @@ def accesses(
     )
     inputs = np.where(input_stationary, tiles * positions * depth, products) * tilings.activation_bits
     weights = np.where(weight_stationary, tiles * depth * out_channels, products) * tilings.weight_bits
-    outputs = np.where(output_stationary, tiles * positions * out_channels, products) * OUTPUT_BITS
-    output_accesses = outputs + traffic[2]
+    outputs = np.where(output_stationary, tiles * positions * out_channels, products) * PARTIAL_SUM_BITS
+    memory_reads, memory_writes = transfers(tilings, hardware, traffic)
     reads = {
         "input_buffer": inputs,
         "weight_buffer": weights,
-        "output_buffer": output_accesses,
-        "dram": traffic.sum(axis=0),
+        "output_buffer": outputs + traffic[2],
+        "dram": memory_reads.sum(axis=0),
     }
     writes = {
         "input_buffer": traffic[1],
         "weight_buffer": traffic[0],
-        "output_buffer": output_accesses,
-        "dram": traffic[2],
+        "output_buffer": outputs + memory_reads[2],
+        "dram": memory_writes,
     }
     return reads, writes
 
 
 def energy_nj(
-    compute: np.ndarray, reads: Mapping[str, np.ndarray], writes: Mapping[str, np.ndarray], hardware: Hardware
+    compute: np.ndarray, reads: Mapping[str, np.ndarray], writes: Mapping[str, np.ndarray], hardware: BitFusionArray
 ) -> dict[str, np.ndarray]:
     """Computes the energy of each part in nJ, and their `total`: computing cycles and moved bits times their energies.
 

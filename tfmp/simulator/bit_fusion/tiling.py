@@ -5,12 +5,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tfmp.simulator.bit_fusion.bit_fusion_array import PARTIAL_SUM_BITS, BitFusionArray
 from tfmp.simulator.convolution import Convolution
-from tfmp.simulator.hardware import Hardware, fusion_factor
 
 LOOPS = ("batch", "width", "height", "in_channels", "out_channels")
 TENSORS = ("weights", "inputs", "outputs")
-OUTPUT_BITS = 32
 _BUFFERS = {"weights": "weight_buffer", "inputs": "input_buffer", "outputs": "output_buffer"}
 
 
@@ -26,6 +25,7 @@ class Tilings:
         tile: `[5, rows]`, size of a tile along each of `LOOPS`.
         counts: `[5, rows]`, number of tiles along each of `LOOPS`; tiles at the edge count as full.
         tensor_bits: `[3, rows]`, size of one tile of each of `TENSORS`, bits.
+        input_bits: `[rows]`, size of the whole input, bits, if this layer pays for its writing, otherwise 0.
     """
 
     pair: np.ndarray
@@ -35,6 +35,7 @@ class Tilings:
     tile: np.ndarray
     counts: np.ndarray
     tensor_bits: np.ndarray
+    input_bits: np.ndarray
 
     def take(self, rows: np.ndarray | slice) -> "Tilings":
         """Returns the given rows."""
@@ -46,12 +47,12 @@ def ceil_div(numerator: np.ndarray, denominator: np.ndarray | int) -> np.ndarray
     return -(-numerator // denominator)
 
 
-def capacity_bits(hardware: Hardware) -> np.ndarray:
+def capacity_bits(hardware: BitFusionArray) -> np.ndarray:
     """Returns the largest tile of each of `TENSORS` in bits, half of its buffer: `[3]`."""
     return np.array([getattr(hardware, f"{_BUFFERS[tensor]}_bytes") * 8 // 2 for tensor in TENSORS])
 
 
-def tilings(convolution: Convolution, bits: Sequence[tuple[int, int]], hardware: Hardware, batch: int) -> Tilings:
+def tilings(convolution: Convolution, bits: Sequence[tuple[int, int]], hardware: BitFusionArray, batch: int) -> Tilings:
     """Lists the tilings that fit the buffers.
 
     Batch, output size and input channels are cut into powers of two or not at all, output channels into M times a
@@ -79,7 +80,7 @@ def tilings(convolution: Convolution, bits: Sequence[tuple[int, int]], hardware:
     batch_tile, side, in_tile, out_tile = (sizes.ravel() for sizes in grid)
     tile = np.stack([batch_tile, np.minimum(side, width), np.minimum(side, height), in_tile, out_tile])
     weight_bits, activation_bits = np.array(bits).T
-    lanes = hardware.input_lanes * np.array([fusion_factor(*pair, hardware) for pair in bits])
+    lanes = hardware.input_lanes * np.array([hardware.fusion_factor(*pair) for pair in bits])
 
     tensor_bits = _tensor_bits(convolution, tile, weight_bits, activation_bits, lanes, hardware.output_lanes)
     exceeds = tensor_bits > capacity_bits(hardware)[:, None, None]
@@ -98,6 +99,7 @@ def tilings(convolution: Convolution, bits: Sequence[tuple[int, int]], hardware:
     pairs, row = np.nonzero(fits)
     tile, counts, tensor_bits = tile[:, row], ceil_div(limits, tile)[:, row], tensor_bits[:, pairs, row]
     _check_countable(convolution, tile, counts, tensor_bits, lanes[pairs], hardware)
+    input_values = convolution.input_values * batch if hardware.output_bits == "reader" else 0
     return Tilings(
         pair=pairs,
         weight_bits=weight_bits[pairs],
@@ -106,6 +108,7 @@ def tilings(convolution: Convolution, bits: Sequence[tuple[int, int]], hardware:
         tile=tile,
         counts=counts,
         tensor_bits=tensor_bits.astype(np.int64),
+        input_bits=input_values * activation_bits[pairs],
     )
 
 
@@ -129,7 +132,7 @@ def _tensor_bits(
         vertical, horizontal = convolution.strides
         positions = (kernel_height + (height - 1) * vertical) * (kernel_width + (width - 1) * horizontal)
     inputs = positions * in_channels * batch * activation_bits
-    outputs = height * width * np.ceil(out_channels / output_lanes) * output_lanes * batch * OUTPUT_BITS
+    outputs = height * width * np.ceil(out_channels / output_lanes) * output_lanes * batch * PARTIAL_SUM_BITS
     return np.stack([weights, inputs, np.broadcast_to(outputs, inputs.shape)])
 
 
@@ -139,15 +142,15 @@ def _check_countable(
     counts: np.ndarray,
     tensor_bits: np.ndarray,
     lanes: np.ndarray,
-    hardware: Hardware,
+    hardware: BitFusionArray,
 ) -> None:
     """Raises an error for layers with a tiling whose counters would overflow 64 bits."""
     batch, width, height, in_channels, out_channels = tile.astype(np.float64)
     taps = convolution.kernel_size[0] * convolution.kernel_size[1]
     products = batch * width * height * in_channels * out_channels * taps
     padded = batch * width * height * (in_channels + lanes) * (out_channels + hardware.output_lanes) * taps
-    moved_bits = counts.astype(np.float64).prod(axis=0) * (products * OUTPUT_BITS + 2 * tensor_bits.sum(axis=0))
-    if max(moved_bits.max() * convolution.repeats, padded.max() * 2 * OUTPUT_BITS) >= 2**61:
+    moved_bits = counts.astype(np.float64).prod(axis=0) * (products * PARTIAL_SUM_BITS + 2 * tensor_bits.sum(axis=0))
+    if max(moved_bits.max() * convolution.repeats, padded.max() * 2 * PARTIAL_SUM_BITS) >= 2**61:
         raise ValueError("the layer is too large to count its accesses in 64 bits. Choose a smaller batch.")
 
 

@@ -1,14 +1,12 @@
 """Searches the best tiling and loop order of a convolution."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from tfmp.simulator.convolution import Convolution
-from tfmp.simulator.hardware import Hardware
-from tfmp.simulator.schedule_cost import (
+from tfmp.simulator.bit_fusion.bit_fusion_array import BitFusionArray
+from tfmp.simulator.bit_fusion.schedule_cost import (
     DATAFLOWS,
     ORDERS,
     accesses,
@@ -16,44 +14,22 @@ from tfmp.simulator.schedule_cost import (
     compute_cycles,
     dram_traffic,
     energy_nj,
+    latency_cycles,
     least_dram_traffic,
     stall_cycles,
+    transfers,
 )
-from tfmp.simulator.tiling import LOOPS, Tilings, ceil_div, tilings
+from tfmp.simulator.bit_fusion.tiling import LOOPS, Tilings, ceil_div, tilings
+from tfmp.simulator.convolution import Convolution
+from tfmp.simulator.layer_cost import Execution, LayerCost
 
-OBJECTIVES = ("latency", "energy")
 _LEADERS = 4
 _CHUNK_ROWS = 4096
 
 
-@dataclasses.dataclass(frozen=True)
-class Schedule:
-    """The best schedule of a convolution at one pair of bits, and its cost for the whole batch and all repeats.
-
-    Args:
-        compute_cycles: Cycles in which the array computes.
-        stall_cycles: Cycles in which it waits.
-        reads_bits: Bits read, by memory.
-        writes_bits: Bits written, by memory.
-        energy_nj: Energy by part and in `total`, nJ.
-        tile: Tile size along each loop.
-        loop_order: Loops, inner first.
-        dataflow: What stays in the array.
-    """
-
-    compute_cycles: int
-    stall_cycles: int
-    reads_bits: Mapping[str, int]
-    writes_bits: Mapping[str, int]
-    energy_nj: Mapping[str, float]
-    tile: Mapping[str, int]
-    loop_order: tuple[str, ...]
-    dataflow: str
-
-
 def best_schedules(
-    convolution: Convolution, bits: Sequence[tuple[int, int]], hardware: Hardware, batch: int, objective: str
-) -> list[Schedule]:
+    convolution: Convolution, bits: Sequence[tuple[int, int]], hardware: BitFusionArray, execution: Execution
+) -> list[LayerCost]:
     """Finds the cheapest of all tilings and all 120 loop orders, for each pair of bits.
 
     `objective="latency"`: fewest total cycles, then least energy; `"energy"`: the other way round. The search is
@@ -62,7 +38,7 @@ def best_schedules(
     Raises:
         ValueError: If no tiling fits, see `tilings`.
     """
-    candidates = tilings(convolution, bits, hardware, batch)
+    candidates, objective = tilings(convolution, bits, hardware, execution.batch), execution.objective
     bound = _bound(candidates, convolution, hardware, objective)
     leaders = _leaders(candidates.pair, bound)
     _, cost, _ = _best_orders(candidates.take(leaders), convolution, hardware, objective)
@@ -73,10 +49,10 @@ def best_schedules(
     order, cost, tie_break = _best_orders(candidates, convolution, hardware, objective)
     ranking = np.lexsort((tie_break, cost, candidates.pair))
     winners = ranking[np.unique(candidates.pair[ranking], return_index=True)[1]]
-    return _describe(candidates.take(winners), order[winners], convolution, hardware)
+    return _describe(candidates.take(winners), order[winners], convolution, hardware, execution.batch)
 
 
-def _bound(candidates: Tilings, convolution: Convolution, hardware: Hardware, objective: str) -> np.ndarray:
+def _bound(candidates: Tilings, convolution: Convolution, hardware: BitFusionArray, objective: str) -> np.ndarray:
     """Returns a lower bound over all loop orders of a tiling: `[rows]`.
 
     For cycles: the compute time after the first tiles arrive and before the last ones leave, and the time to move
@@ -87,10 +63,13 @@ def _bound(candidates: Tilings, convolution: Convolution, hardware: Hardware, ob
     if objective == "energy":
         reads, writes = accesses(candidates, convolution, hardware, traffic)
         return energy_nj(compute, reads, writes, hardware)["total"]
-    smallest = candidates.tensor_bits
-    busy = compute + stall_cycles(compute, smallest, smallest, hardware)
-    moved = traffic.sum(axis=0) + traffic[2]
-    return np.maximum(busy, ceil_div(moved, hardware.dram_bits_per_cycle))
+    busy = compute + latency_cycles(candidates.tensor_bits, hardware)[0]
+    return np.maximum(busy, ceil_div(_moved_bits(candidates, hardware, traffic), hardware.dram_bits_per_cycle))
+
+
+def _moved_bits(rows: Tilings, hardware: BitFusionArray, traffic: np.ndarray) -> np.ndarray:
+    reads, writes = transfers(rows, hardware, traffic)
+    return reads.sum(axis=0) + writes
 
 
 def _leaders(pair: np.ndarray, bound: np.ndarray) -> np.ndarray:
@@ -101,7 +80,7 @@ def _leaders(pair: np.ndarray, bound: np.ndarray) -> np.ndarray:
 
 
 def _best_orders(
-    candidates: Tilings, convolution: Convolution, hardware: Hardware, objective: str
+    candidates: Tilings, convolution: Convolution, hardware: BitFusionArray, objective: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Returns the best order of each row, its cost and its tie-breaker: total cycles and energy, or the reverse."""
     results = []
@@ -109,7 +88,7 @@ def _best_orders(
         rows = candidates.take(slice(start, start + _CHUNK_ROWS))
         traffic, largest = dram_traffic(rows, hardware)
         compute = compute_cycles(rows, convolution, hardware)
-        cycles = compute + stall_cycles(compute, traffic, largest, hardware)
+        cycles = compute + stall_cycles(compute, _moved_bits(rows, hardware, traffic), largest, hardware)
         reads, writes = accesses(rows, convolution, hardware, traffic)
         energy = energy_nj(compute, reads, writes, hardware)["total"]
         cost, tie_break = (cycles, energy) if objective == "latency" else (energy, cycles)
@@ -120,12 +99,14 @@ def _best_orders(
     return order, cost, tie_break
 
 
-def _describe(rows: Tilings, orders: np.ndarray, convolution: Convolution, hardware: Hardware) -> list[Schedule]:
-    """Returns one schedule per row, run in the given order."""
+def _describe(
+    rows: Tilings, orders: np.ndarray, convolution: Convolution, hardware: BitFusionArray, batch: int
+) -> list[LayerCost]:
+    """Returns the cost of each row, run in the given order."""
     index, repeats = np.arange(len(orders)), convolution.repeats
     traffic, largest = (bits[:, orders, index] for bits in dram_traffic(rows, hardware))
     compute = compute_cycles(rows, convolution, hardware)
-    stall = stall_cycles(compute, traffic, largest, hardware) * repeats
+    stall = stall_cycles(compute, _moved_bits(rows, hardware, traffic), largest, hardware) * repeats
     compute = compute * repeats
     reads, writes = (
         {memory: bits * repeats for memory, bits in direction.items()}
@@ -138,15 +119,20 @@ def _describe(rows: Tilings, orders: np.ndarray, convolution: Convolution, hardw
         return {key: array[row].item() for key, array in arrays.items()}
 
     return [
-        Schedule(
+        LayerCost(
+            macs=convolution.macs * batch,
             compute_cycles=int(compute[row]),
             stall_cycles=int(stall[row]),
+            energy_nj=numbers(energy, row),
             reads_bits=numbers(reads, row),
             writes_bits=numbers(writes, row),
-            energy_nj=numbers(energy, row),
-            tile=dict(zip(LOOPS, rows.tile[:, row].tolist(), strict=True)),
-            loop_order=tuple(LOOPS[loop] for loop in ORDERS[orders[row]]),
-            dataflow=DATAFLOWS[dataflows[row]],
+            schedule={
+                "repeats": repeats,
+                "im2col": convolution.im2col,
+                "tile": dict(zip(LOOPS, rows.tile[:, row].tolist(), strict=True)),
+                "loop_order": tuple(LOOPS[loop] for loop in ORDERS[orders[row]]),
+                "dataflow": DATAFLOWS[dataflows[row]],
+            },
         )
         for row in index.tolist()
     ]

@@ -36,7 +36,7 @@ def sram_energy_nj_per_bit(bank_bytes: int, read_write_ports: int = 0) -> tuple[
 
 @functools.cache
 def _table() -> dict[tuple[int, int], tuple[float, float]]:
-    text = importlib.resources.files("tfmp.simulator").joinpath("sram_45nm.json").read_text(encoding="utf-8")
+    text = importlib.resources.files("tfmp.simulator.bit_fusion").joinpath("sram_45nm.json").read_text(encoding="utf-8")
     content = json.loads(text)
     word_bits = 8 * content["word_bytes"]["value"]
     return {

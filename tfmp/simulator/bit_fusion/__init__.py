@@ -1,0 +1,1 @@
+"""The Bit Fusion accelerator."""
