@@ -45,7 +45,7 @@ def budgets():
         tfmp.costs.ModelSize(),
         tfmp.costs.TFLiteBytes("fast"),
         tfmp.costs.Energy(batch=1),
-        tfmp.costs.Latency(batch=4, objective="energy"),
+        tfmp.costs.SimulatedLatency(batch=4, objective="energy"),
         tfmp.costs.ActivationMemory(),
         tfmp.costs.PeakActivationMemory(),
         measured,

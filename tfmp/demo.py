@@ -96,7 +96,7 @@ def run(
     fixed = tfmp.fix(search_model, assignment, calibration=x_train)
     accuracies["mixed"] = train(fixed, _FINETUNE_EPOCHS, 2e-3)
 
-    announce("5/5 export, run the file, simulate the accelerator")
+    announce("5/5 export, run the file, simulate Bit Fusion")
     report = tfmp.export_tflite(fixed, paths["model.tflite"], verify=test[0], reference=model, overwrite=overwrite)
     accuracies["file"] = tfmp.evaluate_tflite(paths["model.tflite"], test)
     assignment.to_json(paths["assignment.json"], overwrite=overwrite)

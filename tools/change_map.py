@@ -31,7 +31,7 @@ CHANGES = {
     "argument of the layers": ("`shared_weights`", {"shared_weights"}),
     "plain Keras argument": ("`output_padding`", {"output_padding"}),
     "cost": ("`activation_memory`", {"activation_memory", "ActivationMemory"}),
-    "hardware": ("`bit_fusion`", {"bit_fusion"}),
+    "hardware": ("`eyeriss`", {"eyeriss"}),
     "strategy": ("`ilp`", {"ilp"}),
 }
 

@@ -56,7 +56,7 @@ ROWS = [
         per_call=kinds.FLAG,
     ),
     *rows("Energy", costs.Energy, {}, **ACCELERATED),
-    *rows("Latency", costs.Latency, {}, **ACCELERATED),
+    *rows("SimulatedLatency", costs.SimulatedLatency, {}, **ACCELERATED),
     *rows("ModelSize", costs.ModelSize, {}, kernels_only=kinds.FLAG),
     *rows("TFLiteBytes", costs.TFLiteBytes, {}, mode=choice("fast", "small")),
     *rows("from_preset", simulator.Hardware.from_preset, {}, name=PRESET),

@@ -45,7 +45,7 @@ def test_is_a_value():
 
 def test_formats_that_the_array_does_not_compute():
     with pytest.raises(
-        ValueError, match="Layer `conv`: the energy on `bit_fusion` .* 8 bits. Received floating-point weights"
+        ValueError, match="Layer `conv`: the cost `energy` on `bit_fusion` .* 8 bits. Received floating-point weights"
     ):
         Energy().table(SHAPE, [FLOAT], [unsigned(8)])
     with pytest.raises(ValueError, match="floating-point activations"):

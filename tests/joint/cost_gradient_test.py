@@ -40,7 +40,7 @@ def tiny():
 
 COSTS = [
     "energy",
-    "latency",
+    "simulated_latency",
     "bitops",
     "activation_memory",
     costs.ModelSize(kernels_only=True),
@@ -120,7 +120,7 @@ def test_identities_tell_costs_apart():
     found = [
         ExactGradient(TINY),
         ExactGradient(TINY, costs.Energy(batch=1)),
-        ExactGradient(TINY, "latency"),
+        ExactGradient(TINY, "simulated_latency"),
         ExactGradient(TINY, "bitops"),
         Reinforce(TINY, len),
         Reinforce(TINY, max),
@@ -139,7 +139,7 @@ def test_energy_of_a_network_is_that_of_the_simulator(space):
         network = categoricals.network(indices)
         report = simulate(network.layers, network.bits, batch=4)
         assert ArchitectureCost(costs.Energy(batch=4))(network) == report.total.energy_nj["total"]
-        assert ArchitectureCost(costs.Latency(batch=4))(network) == report.total.total_cycles
+        assert ArchitectureCost(costs.SimulatedLatency(batch=4))(network) == report.total.total_cycles
 
 
 def test_costs_read_names():

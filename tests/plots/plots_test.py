@@ -30,6 +30,8 @@ FORECAST = tfmp.reports.Forecast(
         tfmp.reports.ForecastRow("W2", "bitops", "bit operations", 2e6, 0.1, 0.3, (2, 2), None),
     ],
 )
+SHAPES = [tfmp.graph.LayerShape(name, "conv2d", (3, 3), in_channels=8, out_channels=8) for name in ("a", "b")]
+ENERGY = tfmp.simulator.simulate([SHAPES[0], ("pool", "max_pooling2d"), SHAPES[1]], {"a": (8, 8), "b": (2, 2)})
 FIGURES = {
     "bars": lambda: plots.bars({"W2A2": {"a": 1.0, "b": 2.0}, "W4A4": {"b": 3.0}}, y_label="accuracy, %"),
     "bit_allocation": lambda: plots.bit_allocation({"seed 0": tfmp.BitAssignment(BITS)}, uniform_bits=(2, 2)),
@@ -39,6 +41,7 @@ FIGURES = {
         y_label="accuracy, %",
         references={"float": 8.0},
     ),
+    "energy_by_layer": lambda: plots.energy_by_layer(ENERGY),
     "forecast": lambda: plots.forecast(FORECAST, title="net"),
     "intervals": lambda: plots.intervals({"softmax": ([0.5, 1.0], 0.3), "gumbel": ([0.1], None)}, x_label="points"),
     "network_blocks": lambda: plots.network_blocks({"1.5 mJ": NETWORK}, title="found"),
@@ -121,6 +124,15 @@ def test_a_forecast_is_in_the_order_of_cost_on_a_logarithmic_axis():
     assert lines["depthwise_8"] == [4e6, 0.015]
 
 
+def test_the_parts_of_a_bar_add_up_to_the_energy_of_the_layer():
+    (axes,) = FIGURES["energy_by_layer"]().axes
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["a", "b"]
+    assert [container.get_label() for container in axes.containers] == ["core", "buffers", "dram"]
+    heights = np.sum([[bar.get_height() for bar in container] for container in axes.containers], axis=0)
+    np.testing.assert_allclose(heights, [row.energy_nj["total"] / 1e6 for row in ENERGY.layers if row.modelled])
+    assert axes.get_title() == "simulated on bit_fusion, batch 16"
+
+
 def test_no_two_series_look_alike_in_grey():
     from tfmp.plots.figure import bar_style, line_style
 
@@ -133,6 +145,7 @@ def test_no_two_series_look_alike_in_grey():
     [
         (lambda: plots.bars({}, y_label="y"), "at least one series"),
         (lambda: plots.forecast(tfmp.reports.Forecast("net", "kl", [])), "budgets of one cost. Received: none"),
+        (lambda: plots.energy_by_layer(tfmp.reports.NetworkReport((), "mpic", 1)), "at least one modelled layer"),
         (lambda: plots.curves({}, x_label="x", y_label="y"), "at least one series"),
         (lambda: plots.curves({"a": ([1, 2], [1])}, x_label="x", y_label="y"), "as many y as x. Received: 1 and 2"),
         (lambda: plots.network_blocks({}), "at least one network"),

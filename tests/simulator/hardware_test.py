@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from tfmp.simulator import Hardware, preset_names
+from tfmp.graph import LayerShape
+from tfmp.simulator import Hardware, LayerCost, hardware, preset_names, simulate_layer
 from tfmp.simulator.bit_fusion.sram import sram_energy_nj_per_bit
 
 BIT_FUSION = Hardware.from_preset("bit_fusion")
@@ -49,6 +50,31 @@ def test_every_number_of_every_preset_has_unit_and_source():
         for key, entry in preset_text(name).items():
             if key not in ("name", "dataflow", "based_on"):
                 assert set(entry) == {"value", "unit", "source"} and entry["unit"] and entry["source"], (name, key)
+
+
+def test_a_dataflow_of_your_own_is_read_from_json(tmp_path, monkeypatch):
+    monkeypatch.setattr(hardware, "_DATAFLOWS", dict(hardware._DATAFLOWS))
+
+    @dataclasses.dataclass(frozen=True)
+    class Serial(Hardware):
+        mac_nj: float
+        dataflow = "serial"
+
+        def layer_costs(self, shape, bits, execution):
+            macs = shape.macs * execution.batch
+            return [LayerCost(macs, macs * w * a, 0, {"total": self.mac_nj * macs, "core": 0.0}) for w, a in bits]
+
+    path = tmp_path / "serial.json"
+    path.write_text(
+        json.dumps({"name": "mine", "dataflow": "serial", "max_bits": 4, "frequency_hz": 1e6, "mac_nj": 0.5})
+    )
+    shape = LayerShape("conv", "conv2d", (3, 3), in_channels=2)
+    report = simulate_layer(shape, 3, 4, Hardware.from_json(path), batch=2)
+    assert (report.total_cycles, report.energy_nj["total"]) == (2 * 18 * 12, 18.0)
+    with pytest.raises(ValueError, match="`weight_bits` must be an integer from 1 to 4"):
+        simulate_layer(shape, 5, 4, Hardware.from_json(path))
+    with pytest.raises(TypeError, match="abstract"):
+        Hardware("none", 8, 1.0)
 
 
 def test_energies_of_the_preset_are_those_of_its_banks():

@@ -100,6 +100,27 @@ def test_rows_of_haq(bits, latency_ms, energy_mj):
     assert f"{total.energy_nj['total'] / 1e6:.3f}" == energy_mj
 
 
+def test_resnet18_equals_the_reference():
+    layers = workload("resnet18")
+    names = [layer.name for layer in layers if isinstance(layer, LayerShape)]
+    total, expected = simulate(layers, dict.fromkeys(names, (2, 2))).total, golden("resnet18_w2a2_b16")
+    assert total.latency_ms == pytest.approx(expected["latency_ms"], rel=1e-9)
+    assert total.energy_nj["total"] / 1e6 == pytest.approx(expected["energy_mj"], rel=1e-9)
+
+
+def test_with_the_bits_of_readers_each_tensor_is_written_once():
+    """Two layers that hold their outputs on the chip: only the input of the second is written, in its 3 bits."""
+    second = dataclasses.replace(CONV, name="second", in_channels=32)
+    first = dataclasses.replace(CONV, reads_network_input=True)
+    bits = {"conv": (8, 8), "second": (8, 3)}
+    reference, reader = (simulate([first, second], bits, name, batch=1) for name in ("bit_fusion", "bit_fusion_reader"))
+    assert [layer.writes_bits["dram"] for layer in reference.layers] == [4 * 4 * 32 * 32] * 2
+    assert [layer.writes_bits["dram"] for layer in reader.layers] == [0, 6 * 6 * 32 * 3]
+    for with_32, with_3 in zip(reference.layers, reader.layers, strict=True):
+        assert with_3.reads_bits["dram"] == with_32.reads_bits["dram"] - 4 * 4 * 32 * 32  # no empty sums are fetched
+        assert with_3.energy_nj["total"] < with_32.energy_nj["total"]
+
+
 def test_dense_layer_by_hand():
     """The layer of docs/energy_and_latency.md: 1024 -> 512, 4-bit operands, batch 16."""
     report = simulate_layer(LayerShape("dense", "dense", in_channels=1024, out_channels=512), 4, 4, batch=16)

@@ -23,6 +23,6 @@ def test_every_kind_of_change_is_seen_somewhere(tmp_path):
     assert all(change_map.files_of_changes().values())
     (tmp_path / "tfmp").mkdir()
     (tmp_path / "tfmp" / "own.py").write_text('QUANTIZERS = ["hwgq"]\n')
-    (tmp_path / "tfmp" / "bit_fusion.json").write_text("{}")
+    (tmp_path / "tfmp" / "eyeriss.json").write_text("{}")
     touched = {change: files for change, files in change_map.files_of_changes(pathlib.Path(tmp_path)).items() if files}
-    assert touched == {"quantizer": ["tfmp/own.py"], "hardware": ["tfmp/bit_fusion.json"]}
+    assert touched == {"quantizer": ["tfmp/own.py"], "hardware": ["tfmp/eyeriss.json"]}

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from tfmp import cli
 from tfmp.graph import BitAssignment
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -78,10 +79,25 @@ def test_networks_of_the_library_are_known_by_name():
     assert (rows["stem"]["weight_bits"], rows["classifier"]["activation_bits"]) == ("8", "4")
 
 
+def test_machines_side_by_side_and_a_sweep(network, capsys):
+    machines = ["--hardware", "bit_fusion", "--hardware", "mpic", "--batch", "1"]
+    assert cli.main(["simulate", str(network), "--uniform", "4,4", *machines]) == 0
+    assert "bit_fusion, simulated ms" in capsys.readouterr().out
+    assert cli.main(["simulate", str(network), "--sweep", "--format", "json", *machines]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [(row["hardware"], row["weight_bits"]) for row in rows] == [
+        (machine, bits) for machine in ("bit_fusion", "mpic") for bits in range(8, 0, -1)
+    ]
+    assert cli.main(["simulate", str(network), "--sweep", "--uniform", "4,4"]) == 1
+    assert "--sweep gives all layers the same bits" in capsys.readouterr().err
+    assert cli.main(["simulate", str(network), "--uniform", "4,4", "--hardware", "mpic", "--hardware", "mpic"]) == 1
+    assert "Received: mpic, mpic. Name each machine once" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "give --uniform W,A or --assignment FILE"),
+        ([], "give --uniform W,A, --assignment FILE or --sweep"),
         (["--uniform", "8"], "--uniform: must be two integers from 1 to 32. Received: (8,)"),
         (["--uniform", "8,9"], "Layer `conv`: `activation_bits` must be an integer from 1 to 8"),
         (["--uniform", "8,8", "--hardware", "tpu"], "Received: 'tpu'. Describe other hardware in a file"),

@@ -72,7 +72,7 @@ def test_what_is_recorded_is_what_the_saved_network_has(tuned):
     for record in tuner.records():
         model = tuner.model(record.trial_id)
         names = {"bitops": "bitops", "model_size_bits": "model_size", "tflite_bytes": "tflite_bytes"}
-        names |= {"energy_nj": "energy", "latency_cycles": "latency"}
+        names |= {"energy_nj": "energy", "latency_cycles": "simulated_latency"}
         for quantity, cost in names.items():
             assert record.metrics[quantity] == pytest.approx(tfmp.cost(model, cost), rel=1e-9), quantity
         accuracy = float(np.mean(np.asarray(model(validation[0])).argmax(1) == validation[1]))

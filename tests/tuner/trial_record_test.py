@@ -47,7 +47,7 @@ def test_a_name_is_of_one_cost_alone(cost, quantity, text):
 
 
 def test_other_hardware_has_another_name():
-    names = [quantity_name(costs.Latency(hardware)) for hardware in (FASTER, SLOWER)]
+    names = [quantity_name(costs.SimulatedLatency(hardware)) for hardware in (FASTER, SLOWER)]
     assert len({*names, "latency_cycles"}) == 3
     assert all(name.startswith("latency_cycles:hardware=bit_fusion-") for name in names)
 
@@ -70,7 +70,7 @@ def test_an_experiment_is_that_of_its_costs(tmp_path):
     expensive = {pair: 2 * price for pair, price in prices.items()}
     tables = [costs.Table({"middle": each}, unit="ms", others=0) for each in (prices, prices, expensive)]
     for name, (first, same, other) in {
-        "hardware": ["latency", costs.Latency(), costs.Latency(SLOWER)],
+        "hardware": ["simulated_latency", costs.SimulatedLatency(), costs.SimulatedLatency(SLOWER)],
         "table": tables,
     }.items():
         tuner(first, name)
@@ -82,7 +82,7 @@ def test_an_experiment_is_that_of_its_costs(tmp_path):
 
 
 def test_two_hardwares_at_one_limit_are_two_budgets():
-    budgets = [tfmp.Budget(costs.Latency(each), limit=1e6) for each in (FASTER, "bit_fusion")]
+    budgets = [tfmp.Budget(costs.SimulatedLatency(each), limit=1e6) for each in (FASTER, "bit_fusion")]
     assert tiny.hypermodel(budgets=budgets).space_size == 2
     tables = [costs.Table({"middle": {(2, 2): price}}, unit="ms", others=0) for price in (1, 2)]
     bits = {"weight_bits": (2,), "activation_bits": (2,)}

@@ -148,7 +148,7 @@ def read_labels(path: str) -> list[str]:
 
 
 def load_hardware(name: str) -> "Hardware":
-    """Returns an accelerator, from the name of a preset or a JSON file."""
+    """Returns a simulated machine, from the name of a preset or a JSON file."""
     from tfmp.simulator import Hardware
 
     return Hardware.from_json(name) if name.endswith(".json") else Hardware.from_preset(name)

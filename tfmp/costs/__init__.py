@@ -11,7 +11,7 @@ from tfmp.costs.micro_bytes import MicroBytes
 from tfmp.costs.model_size import ModelSize
 from tfmp.costs.peak_activation_memory import PeakActivationMemory
 from tfmp.costs.runtime_latency import RuntimeLatency
-from tfmp.costs.simulated_cost import Energy, Latency
+from tfmp.costs.simulated_cost import Energy, SimulatedLatency
 from tfmp.costs.table import Table
 from tfmp.costs.tflite_bytes import TFLiteBytes
 from tfmp.registry import Registry
@@ -29,10 +29,12 @@ for _cost in (
     MicroBytes,
     MicroArenaBytes,
     Energy,
-    Latency,
+    SimulatedLatency,
     RuntimeLatency,
 ):
     _REGISTRY.register(_cost)
+
+_FORMER_NAMES = {"latency": "simulated_latency"}  # of version 0.1.0, for its budgets
 
 __all__ = [
     "ActivationMemory",
@@ -42,13 +44,13 @@ __all__ = [
     "Energy",
     "Flops",
     "Function",
-    "Latency",
     "LayerSum",
     "MicroArenaBytes",
     "MicroBytes",
     "ModelSize",
     "PeakActivationMemory",
     "RuntimeLatency",
+    "SimulatedLatency",
     "TFLiteBytes",
     "Table",
     "get",
@@ -92,6 +94,7 @@ def get(cost: CostLike) -> Cost:
         ValueError: If the name is unknown, the cost must be measured first, or the file is not a table.
         TypeError: If it is neither a name nor a `Cost`.
     """
+    cost = _FORMER_NAMES.get(cost, cost) if isinstance(cost, str) else cost
     if isinstance(cost, str) and cost.endswith((".json", ".csv")):
         return Table.from_file(cost)
     if not _REGISTRY.is_entry(cost):

@@ -1,4 +1,4 @@
-"""Costs on a simulated accelerator: energy and latency."""
+"""Costs on a simulated machine: energy and latency."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -16,17 +16,17 @@ from tfmp.simulator.simulate import check_encoding
 
 @dataclasses.dataclass(frozen=True)
 class SimulatedCost(Cost):
-    """Base class of costs from the simulator; use `Energy` and `Latency`.
+    """Base class of costs from the simulator; use `Energy` and `SimulatedLatency`.
 
     Args:
         hardware: `tfmp.simulator.Hardware`, or the name of a preset.
         batch: Samples per batch; costs are for the whole batch.
         objective: What each layer's schedule minimizes first, `"latency"` (as in the reference) or `"energy"`.
-        depthwise: How depthwise layers are encoded: `"single_channel"`, `"dense"` or `"per_group"`.
+        depthwise: How depthwise layers are encoded, one of the hardware's `depthwise_encodings`; None for the first.
 
     Raises:
         ValueError: If there is no such preset, or an argument has an unknown value. In `table`: if a format is floating
-            point or wider than the hardware's operands, or a layer fits no buffer.
+            point or wider than the hardware's operands, or a layer does not fit.
     """
 
     hardware: Hardware | str = "bit_fusion"
@@ -51,7 +51,7 @@ class SimulatedCost(Cost):
         for operand, formats in (("weights", weight_formats), ("activations", activation_formats)):
             if any(format.is_float for format in formats):
                 raise ValueError(
-                    f"Layer `{shape.name}`: the {self.name} on `{hardware.name}` exists for integers of at most "
+                    f"Layer `{shape.name}`: the cost `{self.name}` on `{hardware.name}` exists for integers of at most "
                     f"{hardware.max_bits} bits. Received floating-point {operand}. Quantize the layer, or use "
                     "'bitops', which counts floats as 32 bits."
                 )
@@ -69,7 +69,7 @@ class SimulatedCost(Cost):
 
 @dataclasses.dataclass(frozen=True)
 class Energy(SimulatedCost):
-    """Energy of a batch on a simulated accelerator, nJ, the default cost of the joint search.
+    """Energy of a batch on a simulated machine, nJ, the default cost of the joint search.
 
     Arguments and errors are those of `SimulatedCost`.
 
@@ -83,15 +83,17 @@ class Energy(SimulatedCost):
 
 
 @dataclasses.dataclass(frozen=True)
-class Latency(SimulatedCost):
-    """Time of a batch on a simulated accelerator, cycles of its clock.
+class SimulatedLatency(SimulatedCost):
+    """Time of a batch on a simulated machine, cycles of its clock: not the time on a phone or computer.
+
+    `RuntimeLatency` is measured on your machine.
 
     Arguments and errors are those of `SimulatedCost`.
 
     Example:
-        >>> cost = Latency("bit_fusion", batch=1)
+        >>> cost = SimulatedLatency("bit_fusion", batch=1)
     """
 
-    name = "latency"
+    name = "simulated_latency"
     unit = "cycles"
     quantity = "latency_cycles"

@@ -18,7 +18,7 @@ _SHOWN_CHARACTERS = 60
 # Classes and functions that have moved keep the names that version 0.1.0 recorded, so that its runs are resumed.
 _RECORDED_NAMES = {
     "tfmp.costs.simulated_cost.Energy": "tfmp.costs.energy.Energy",
-    "tfmp.costs.simulated_cost.Latency": "tfmp.costs.latency.Latency",
+    "tfmp.costs.simulated_cost.SimulatedLatency": "tfmp.costs.latency.Latency",
     "tfmp.joint.cross_entropy.cross_entropy": "tfmp.mixins.cross_entropy.cross_entropy",
 }
 

@@ -14,7 +14,7 @@ def layer_table(fixed: KerasModel, *, hardware: str | Hardware = "bit_fusion", b
     Args:
         fixed: A fixed model.
         hardware: A `tfmp.simulator.Hardware`, or the name of a preset.
-        batch: Samples per batch on the accelerator.
+        batch: Samples per batch on the simulated machine.
 
     Returns:
         A `LayerTable`; `print` it. A layer that is called twice counts twice.

@@ -1,4 +1,4 @@
-"""`tfmp.simulate`: energy and latency of a model on a simulated accelerator."""
+"""`tfmp.simulate`: energy and cycles of a model on a simulated machine."""
 
 from collections.abc import Mapping
 
@@ -22,7 +22,7 @@ def simulate(
     objective: str = "latency",
     depthwise: str | None = None,
 ) -> NetworkReport:
-    """Simulates a model on an accelerator, layer by layer.
+    """Simulates a model on an accelerator or a microcontroller, layer by layer.
 
     Args:
         model: A Keras model: in floating point, relaxed or fixed.
@@ -31,11 +31,11 @@ def simulate(
         hardware: A `tfmp.simulator.Hardware`, or the name of a preset.
         batch: Samples per batch.
         objective: `"latency"` or `"energy"`: what each layer's schedule minimizes first.
-        depthwise: Encoding of depthwise layers; see `tfmp.simulator.simulate_layer`.
+        depthwise: Encoding of depthwise layers, None for the machine's first; see `tfmp.simulator.simulate_layer`.
 
     Returns:
-        A `NetworkReport` in the order in which the layers run; layers that the array does not compute (pooling,
-        addition, normalization) have rows marked not modelled.
+        A `NetworkReport` in the order in which the layers run; its cycles and milliseconds are those of the simulated
+        machine. Layers that it does not price (pooling, addition, normalization) have rows marked not modelled.
 
     Raises:
         ValueError: If a layer has no bits, or the hardware does not support them.

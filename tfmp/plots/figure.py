@@ -3,7 +3,7 @@
 import io
 import os
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -83,13 +83,16 @@ def draw_bars(axes: "Axes", series: Mapping[str, Mapping[str, float]]) -> None:
         heights = [values[categories[place]] for place in places]
         offset = (index - (len(series) - 1) / 2) * width
         axes.bar(np.array(places) + offset, heights, width, label=label, **bar_style(index))
+    label_categories(axes, categories)
+
+
+def label_categories(axes: "Axes", categories: Sequence[str]) -> None:
+    """Labels the places 0, 1, ... of the x axis; long labels are rotated."""
     axes.set_xlim(-0.6, len(categories) - 0.4)
     rotated: dict[str, Any] = (
         {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if max(map(len, categories)) > 6 else {}
     )
-    axes.set_xticks(
-        range(len(categories)), categories, fontsize="small", **(rotated if max(map(len, categories)) > 6 else {})
-    )
+    axes.set_xticks(range(len(categories)), categories, fontsize="small", **rotated)
 
 
 _DPI = 110

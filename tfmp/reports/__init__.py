@@ -1,6 +1,8 @@
 """Reports that functions return: they print as tables and write JSON."""
 
+from tfmp.reports.bit_sweep import BitSweep, SweepRow
 from tfmp.reports.forecast import Forecast, ForecastRow
+from tfmp.reports.hardware_comparison import HardwareComparison
 from tfmp.reports.layer_report import LayerReport
 from tfmp.reports.layer_table import LayerRow, LayerTable
 from tfmp.reports.model_agreement import ModelAgreement, OutputAgreement, Tolerance
@@ -15,11 +17,13 @@ from tfmp.reports.tflite_report import OperatorAgreement, TFLiteReport
 
 __all__ = [
     "Attempt",
+    "BitSweep",
     "ExportOutlook",
     "FileLayer",
     "FileTensor",
     "Forecast",
     "ForecastRow",
+    "HardwareComparison",
     "LayerReport",
     "LayerRow",
     "LayerTable",
@@ -36,6 +40,7 @@ __all__ = [
     "ReconstructedBlock",
     "RunReport",
     "StoredTensor",
+    "SweepRow",
     "TFLiteFile",
     "TFLiteReport",
     "Tolerance",

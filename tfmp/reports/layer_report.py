@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tfmp.files.atomic_file import write_atomically
+from tfmp.reports.text_table import returned_and_written
 
 PLACES = ("core", "buffers", "dram")
 
@@ -85,11 +85,11 @@ class LayerReport:
 
     def to_json(self, path: str | os.PathLike[str] | None = None, *, overwrite: bool = False) -> str:
         """Returns the report as JSON text, and writes it to `path` if given; see `write_atomically` for errors."""
-        return _returned_and_written(json.dumps(self.as_dict(), indent=2) + "\n", path, overwrite)
+        return returned_and_written(json.dumps(self.as_dict(), indent=2) + "\n", path, overwrite)
 
     def to_csv(self, path: str | os.PathLike[str] | None = None, *, overwrite: bool = False) -> str:
         """Returns the report as CSV text, names and numbers, and writes it to `path` if given."""
-        return _returned_and_written(csv_text([self]), path, overwrite)
+        return returned_and_written(csv_text([self]), path, overwrite)
 
     def __str__(self) -> str:
         if not self.modelled:
@@ -117,9 +117,3 @@ def csv_text(reports: Sequence[LayerReport]) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
-
-
-def _returned_and_written(text: str, path: str | os.PathLike[str] | None, overwrite: bool) -> str:
-    if path is not None:
-        write_atomically(path, text, overwrite=overwrite)
-    return text

@@ -7,8 +7,8 @@ import os
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from tfmp.files.atomic_file import write_atomically
 from tfmp.reports.layer_report import LayerReport, csv_text
+from tfmp.reports.text_table import aligned, returned_and_written
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,36 +74,23 @@ class NetworkReport:
 
     def to_json(self, path: str | os.PathLike[str] | None = None, *, overwrite: bool = False) -> str:
         """Returns the report as JSON text, and writes it to `path` if given; see `write_atomically` for errors."""
-        text = json.dumps(self.as_dict(), indent=2) + "\n"
-        if path is not None:
-            write_atomically(path, text, overwrite=overwrite)
-        return text
+        return returned_and_written(json.dumps(self.as_dict(), indent=2) + "\n", path, overwrite)
 
     def to_csv(self, path: str | os.PathLike[str] | None = None, *, overwrite: bool = False) -> str:
         """Returns CSV with one line per layer, and writes it to `path` if given; there is no line for the total."""
-        text = csv_text(self.layers)
-        if path is not None:
-            write_atomically(path, text, overwrite=overwrite)
-        return text
+        return returned_and_written(csv_text(self.layers), path, overwrite)
 
     def __str__(self) -> str:
         rows: list[tuple[str, ...]] = [
             ("layer", "kind", "bits W/A", "MACs", "cycles", "of them stall", "simulated ms", "energy, nJ")
         ]
         rows += [_row(layer) for layer in (*self.layers, self.total)]
-        widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-        lines = [
+        table = aligned(rows, num_left=3)
+        title = (
             f"simulated on {self.hardware}, batch {self.batch}, schedules of least {self.objective}, "
             f"depthwise layers as {self.depthwise}"
-        ]
-        for row in rows:
-            cells = [
-                cell.ljust(width) if column < 3 else cell.rjust(width)
-                for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-            ]
-            lines.append("  ".join(cells).rstrip())
-        lines.insert(len(lines) - 1, "-" * max(len(line) for line in lines[1:]))
-        return "\n".join(lines)
+        )
+        return "\n".join([title, *table[:-1], "-" * max(map(len, table)), table[-1]])
 
 
 def _row(layer: LayerReport) -> tuple[str, ...]:

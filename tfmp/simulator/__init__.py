@@ -4,7 +4,7 @@ from tfmp.simulator.bit_fusion.bit_fusion import BitFusion
 from tfmp.simulator.hardware import Hardware, preset_names, register_preset
 from tfmp.simulator.layer_cost import Execution, LayerCost
 from tfmp.simulator.row_stationary.row_stationary import RowStationary
-from tfmp.simulator.simulate import cost_table, simulate, simulate_layer
+from tfmp.simulator.simulate import cost_table, simulate, simulate_layer, sweep
 from tfmp.simulator.software_kernels import SoftwareKernels
 from tfmp.simulator.workload import read_workload
 
@@ -21,4 +21,5 @@ __all__ = [
     "register_preset",
     "simulate",
     "simulate_layer",
+    "sweep",
 ]

@@ -10,6 +10,7 @@ import numpy as np
 
 from tfmp.checks import check_choice, check_instance, check_integer
 from tfmp.graph import LayerShape
+from tfmp.reports.bit_sweep import BitSweep, SweepRow
 from tfmp.reports.layer_report import LayerReport
 from tfmp.reports.network_report import NetworkReport
 from tfmp.simulator.hardware import Hardware
@@ -125,6 +126,51 @@ def simulate(
             check_instance("layers", layer, LayerShape, "a list of LayerShape and of pairs (name, kind)")
         reports.append(report)
     return NetworkReport(tuple(reports), hardware.name, execution.batch, objective, execution.depthwise)
+
+
+def sweep(
+    layers: Sequence[LayerShape | tuple[str, str]],
+    bits: Sequence[tuple[int, int]],
+    hardware: Sequence[Hardware | str],
+    batch: int = 16,
+    *,
+    objective: str = "latency",
+    depthwise: str | None = None,
+) -> BitSweep:
+    """Simulates a network at several uniform bits on several machines.
+
+    Args:
+        layers: As for `simulate`.
+        bits: Pairs (weight_bits, activation_bits) that all layers have in turn.
+        hardware: The machines, or the names of presets.
+        batch: Samples that run together.
+        objective: As for `simulate_layer`.
+        depthwise: As for `simulate_layer`.
+
+    Returns:
+        One row for each machine and pair.
+
+    Raises:
+        ValueError: As `simulate`.
+        TypeError: As `simulate`, and if `bits` or `hardware` is not a list.
+
+    Example:
+        >>> shape = LayerShape("conv", "conv2d", (3, 3), in_channels=16, out_channels=32, output_size=(8, 8))
+        >>> [row.bits for row in sweep([shape], [(8, 8), (2, 2)], ["mpic"]).rows]
+        ['W8A8', 'W2A2']
+    """
+    check_instance("bits", bits, (list, tuple), "a list of pairs (weight_bits, activation_bits)")
+    check_instance("hardware", hardware, (list, tuple), "a list of hardware")
+    names = {layer.name for layer in layers if isinstance(layer, LayerShape)}
+    rows = [
+        SweepRow.of(
+            simulate(layers, dict.fromkeys(names, pair), machine, batch, objective=objective, depthwise=depthwise),
+            *pair,
+        )
+        for machine in hardware
+        for pair in bits
+    ]
+    return BitSweep(tuple(rows), int(batch))
 
 
 def cost_table(

@@ -72,7 +72,8 @@ class TrialRecord:
             return cls(**json.load(file))
 
 
-_RECORDED = ("bitops", "model_size", "tflite_bytes", "energy", "latency")
+_RECORDED = ("bitops", "model_size", "tflite_bytes", "energy", "simulated_latency")
+_FORMER_NAMES = {"simulated_latency": "latency"}  # of costs in records, since version 0.1.0
 _SUFFIXES = {"nJ": "_nj", "cycles": "_cycles", "bits": "_bits", "us": "_us"}
 
 
@@ -82,12 +83,16 @@ def quantity_name(cost: CostLike) -> str:
     `energy_nj`, `tflite_bytes`, `energy_nj:batch=1`
     """
     cost = costs.get(cost)
-    return cost.name + _SUFFIXES.get(cost.unit, "") + _settings_text(cost)
+    return _recorded_name(cost) + _SUFFIXES.get(cost.unit, "") + _settings_text(cost)
 
 
 def cost_text(cost: CostLike) -> str:
     """Returns the name of a cost in budgets: a given text, or its name and settings, `energy:batch=1`."""
-    return cost if isinstance(cost, str) else cost.name + _settings_text(cost)
+    return cost if isinstance(cost, str) else _recorded_name(cost) + _settings_text(cost)
+
+
+def _recorded_name(cost: costs.Cost) -> str:
+    return _FORMER_NAMES.get(cost.name, cost.name)
 
 
 def cost_digests(given: Iterable[CostLike]) -> dict[str, str]:

@@ -53,8 +53,8 @@ class TuningResults:
 
         Args:
             x: Name of the first: `val_<metric>`, `bitops`, `model_size_bits`, `tflite_bytes`, `energy_nj` and
-                `latency_cycles` (of a batch of 16 on the accelerator), the cost of a budget, with settings that differ
-                from the defaults in its name, `energy_nj:batch=1`; `accuracy_drop`, `seconds`.
+                `latency_cycles` (of a batch of 16 on the simulated Bit Fusion), the cost of a budget, with settings
+                that differ from the defaults in its name, `energy_nj:batch=1`; `accuracy_drop`, `seconds`.
             y: Name of the second.
             x_direction: `"min"` if less is better, else `"max"`.
             y_direction: The same for `y`.
