@@ -202,7 +202,7 @@ def _joint(records):
                 ", ".join(record["blocks"]),
             ]
         )
-    header = ["method", "seed", "test error, %", "kernels, KiB", "energy, mJ", "latency, ms"]
+    header = ["method", "seed", "test error, %", "kernels, KiB", "energy, mJ", "simulated latency, ms"]
     return [*header, "expected energy, % of target", "blocks"], rows
 
 
