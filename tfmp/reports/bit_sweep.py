@@ -41,9 +41,16 @@ class SweepRow:
     def of(cls, report: NetworkReport, weight_bits: int, activation_bits: int) -> "SweepRow":
         """Returns the row of a report."""
         total = report.total
-        places, energy_nj = total.energy_by_place, total.energy_nj["total"]
-        cycles, latency_ms = total.total_cycles or 0, total.latency_ms or 0.0
-        return cls(report.hardware, weight_bits, activation_bits, *places.values(), energy_nj, cycles, latency_ms)
+        places = {f"{place}_energy_nj": nj for place, nj in total.energy_by_place.items()}
+        return cls(
+            report.hardware,
+            weight_bits,
+            activation_bits,
+            energy_nj=total.energy_nj["total"],
+            total_cycles=total.total_cycles or 0,
+            latency_ms=total.latency_ms or 0.0,
+            **places,
+        )
 
     @property
     def bits(self) -> str:

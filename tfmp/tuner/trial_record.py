@@ -91,7 +91,8 @@ def cost_text(cost: CostLike) -> str:
     return cost if isinstance(cost, str) else _recorded_name(cost) + _settings_text(cost)
 
 
-def _recorded_name(cost: costs.Cost) -> str:
+def _recorded_name(cost: CostLike) -> str:
+    cost = costs.get(cost)
     return _FORMER_NAMES.get(cost.name, cost.name)
 
 
