@@ -49,7 +49,7 @@ class SoftwareKernels(Hardware):
         pairs = [(weight_bits, activation_bits) for weight_bits, activation_bits, _ in self.macs_per_cycle]
         weights, activations = (sorted({pair[operand] for pair in pairs}) for operand in range(2))
         expected = [(weight_bits, activation_bits) for weight_bits in weights for activation_bits in activations]
-        if sorted(pairs) != expected or not {weights[-1], activations[-1]} == {self.max_bits}:
+        if sorted(pairs) != expected or {*weights[-1:], *activations[-1:]} != {self.max_bits}:
             raise ValueError(
                 f"{self.label}: `macs_per_cycle` must have one row for each pair of weight and activation bits, up to "
                 f"`max_bits`, {self.max_bits}. Received the pairs: {received(pairs)}"
