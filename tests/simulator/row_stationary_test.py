@@ -124,7 +124,7 @@ def test_counts_are_those_of_a_walk_through_the_loops(mapping):
 
 @pytest.mark.parametrize("shape", [*ALEXNET[:3], LayerShape("dense", "dense", in_channels=70, out_channels=1000)])
 def test_mappings_fit_the_array_and_the_registers(shape):
-    convolution, size = encode(shape, "per_group"), EYERISS.array_size
+    convolution, size = encode(shape, "per_group"), EYERISS
     mappings = row_mappings(convolution, size, batch=4)
     height, width = convolution.kernel_size
     folds = np.ceil(mappings.strip / size.columns)

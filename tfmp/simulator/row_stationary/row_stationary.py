@@ -20,7 +20,7 @@ _BITS_PER_MAC = 1024  # at least what one product moves at any level
 
 
 @dataclasses.dataclass(frozen=True)
-class RowStationary(Hardware):
+class RowStationary(ArraySize, Hardware):
     """Prices a layer by its best mapping on a row-stationary array of processing elements.
 
     Each element multiplies and accumulates one pair of words per cycle, at any bits. Its energy is proportional to
@@ -31,11 +31,7 @@ class RowStationary(Hardware):
         name: Name that reports print.
         max_bits: Width of a word, bits; the widest operand.
         frequency_hz: Clock of the array, Hz.
-        rows: Rows of processing elements.
-        columns: Columns of processing elements.
-        input_words: Words of inputs that one processing element stores.
-        weight_words: Words of weights that it stores.
-        partial_sum_words: Partial sums that it stores.
+        rows, columns, input_words, weight_words, partial_sum_words: Sizes of the array, see `ArraySize`.
         partial_sum_bits: Width of partial sums, bits.
         global_buffer_bytes: Size of the buffer for inputs and partial sums, bytes.
         dram_bits_per_cycle: Bandwidth of the memory, bits per cycle of the array, shared by reads and writes.
@@ -58,11 +54,6 @@ class RowStationary(Hardware):
     Neural Networks", https://doi.org/10.1145/3007787.3001177
     """
 
-    rows: int
-    columns: int
-    input_words: int
-    weight_words: int
-    partial_sum_words: int
     partial_sum_bits: int
     global_buffer_bytes: int
     dram_bits_per_cycle: float
@@ -81,18 +72,13 @@ class RowStationary(Hardware):
             hint = "Or give 'reader'"
             check_integer("output_bits", self.output_bits, at_least=1, hint=hint, where=self.label)
 
-    @property
-    def array_size(self) -> ArraySize:
-        """The sizes that limit a mapping."""
-        return ArraySize(*(getattr(self, field.name) for field in dataclasses.fields(ArraySize)))
-
     def layer_costs(
         self, shape: LayerShape, bits: Sequence[tuple[int, int]], execution: Execution
     ) -> Sequence[LayerCost]:
         convolution = encode(shape, "per_group")
         if convolution.macs * execution.batch * _BITS_PER_MAC >= 2**61:
             raise ValueError("the layer is too large to count its accesses in 64 bits. Choose a smaller batch.")
-        mappings = row_mappings(convolution, self.array_size, execution.batch)
+        mappings = row_mappings(convolution, self, execution.batch)
         traffic = pass_traffic(convolution, mappings, execution.batch)
         return [self._best(convolution, mappings, traffic, pair, execution) for pair in bits]
 
