@@ -105,7 +105,16 @@ def quantize_with_gradient(case, x, state):
 def test_the_list_is_complete():
     assert {name.partition("(")[0] for name in FAMILIES} == set(quantizers.names())
     classes = {each for each in quantizers.Quantizer.__subclasses__() if each.__module__.startswith("tfmp.")}
-    assert {type(case.quantizer) for case in CASES} == classes
+    assert {type(case.quantizer) for case in CASES} == classes - {quantizers.Stored}
+
+
+def test_a_stored_tensor_is_left_as_it_is():
+    stored, x = quantizers.get("stored", bits=8, signed=False), tf.constant([0.0, 0.3])
+    assert stored(x, {}) is x and quantizers.is_known("stored")
+    with pytest.raises(ValueError, match="take the grid of that layer"):
+        stored.codes(x, {})
+    with pytest.raises(ValueError, match="`bits` must be"):
+        quantizers.get("stored", bits=4)
 
 
 @every_case

@@ -96,6 +96,7 @@ class Candidates:
         quantizer: Name of the quantizer family.
         signed: False if the tensor cannot be negative.
         range_of_tensor: True if the range follows from the tensor alone, see `tfmp.quantizers.Quantizer`.
+        is_stored: True if the tensor has the grid on which another layer stored it.
         states: Learned or observed state of the quantizers, arrays by name (`step`, `minimum`, `seen`, ...): one
             mapping for each candidate, or a single one that they share; empty if not read.
         choice: State of the choice among several candidates: `logits`, `temperature`, ...; empty if not read. If kernel
@@ -109,6 +110,7 @@ class Candidates:
     quantizer: str = ""
     signed: bool = True
     range_of_tensor: bool = False
+    is_stored: bool = False
     states: tuple[Mapping[str, np.ndarray], ...] = dataclasses.field(default=(), compare=False)
     choice: Mapping[str, np.ndarray] = _arrays()
     kernels: Mapping[int, np.ndarray] = _arrays()
@@ -129,6 +131,7 @@ class Candidates:
             first.full_name,
             first.signed,
             first.range_of_tensor,
+            first.is_stored,
             **arrays,
         )
 

@@ -32,6 +32,9 @@ LARGEST_PACKED_BIAS = LARGEST_PACKED_SUM = 2**26
 # The containers of kernels besides int8, in bits: only FULLY_CONNECTED runs them in XNNPACK. CONV_2D refuses 2 bits
 # and rounds twice with 4.
 PACKED_BITS = (4, 2)
+# Positions of the largest window for which XNNPACK has a fast depthwise kernel. Averages over larger ones take 6 to 12
+# times as long by a depthwise convolution as by AVERAGE_POOL_2D, over smaller ones a third to an eighth.
+LARGEST_FAST_WINDOW = 25
 # XNNPACK does not concatenate more tensors.
 LARGEST_CONCATENATION = 5
 

@@ -58,8 +58,7 @@ class ByteCounter(Sink):
                 self._channels(quantization)
             bits = packed_bits or 8 * np.dtype(values.dtype).itemsize
             self._once(("content", content, packed_bits), content_bytes(-(-values.size * bits // 8)))
-            # Tensors without a name, arguments of operators, have sizes that occur elsewhere, too.
-            self._constants[key] = self._named(name, values.shape) if name else self._new_index()
+            self._constants[key] = self._named(name, values.shape)
         return self._constants[key]
 
     def operator(
@@ -83,13 +82,10 @@ class ByteCounter(Sink):
             self.shared_bytes += num_bytes
 
     def _named(self, name: str, shape: Sequence[int]) -> int:
-        """Counts the shared parts of a tensor. Returns the index of a new tensor."""
+        """Counts the shared parts of a tensor. Returns its index."""
         # A string has its length and a zero byte, padded to whole words.
         self._once(("text", name), _WORD + (len(name.encode()) // _WORD + 1) * _WORD)
         self._once(("shape", *shape), _WORD + _WORD * len(shape))
-        return self._new_index()
-
-    def _new_index(self) -> int:
         self._num_tensors += 1
         return self._num_tensors - 1
 

@@ -65,8 +65,14 @@ class Lowering:
     def grid(self, layer: Layer) -> Grid:
         """Returns the codes of the input of a quantized layer."""
         if layer.name not in self._grids:
-            self._grids[layer.name] = self.values.grid(layer)
+            self._grids[layer.name] = self.stored_input_grid(layer) or self.values.grid(layer)
         return self._grids[layer.name]
+
+    def stored_input_grid(self, layer: Layer) -> Grid | None:
+        """Returns the grid of a layer's input if another layer has it."""
+        if not layer.activation.is_stored:
+            return None
+        return self.stored_grid(self.graph.calls_of(layer.name)[0].inputs[0], layer.name)
 
     def demand(self, tensor: str, codes: Codes) -> str:
         """Returns the name of the integer tensor that holds a tensor of the graph with these codes."""

@@ -11,6 +11,7 @@ from tfmp.graph.open_values import FLOAT_GRID, Constant, OpenArray, OpenGrid
 from tfmp.graph.runtime_limits import CODE_SPAN, INT8_HIGH, INT8_LOW
 from tfmp.graph.targets import LITERT, Target
 from tfmp.lowering.lowering import Lowering
+from tfmp.lowering.stored_inputs import stored_by
 from tfmp.lowering.weight_packing import weight_storage
 from tfmp.lowering.write_operations import write_operations
 from tfmp.operators import Operator, kernel_of, operator_of
@@ -153,6 +154,11 @@ class OpenLowering(Lowering):
         operator = operator_of(layer)
         multiplies = operator is not None and operator.kernel is not None
         return layer.is_quantized or (self._is_float and multiplies)
+
+    def stored_input_grid(self, layer: Layer) -> Grid | None:
+        # While its weights are open: the fixed layer will take the grid on which its input is stored.
+        source = stored_by(self.graph, layer) if layer.is_searched else None
+        return super().stored_input_grid(layer) if source is None else self.grid(source)
 
     def lower(self, tensor: str, call: Call, codes: Codes) -> str:
         if codes.grid == FLOAT_GRID and self._operator(call).numbers is not None:

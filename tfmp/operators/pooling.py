@@ -4,12 +4,12 @@
   values, half to even with the zero point on: `m = (input_scale / scale) * (1 / n)`,
   `b = zero_point - float32(n * input_zero_point) * m`. Close to q(mean * input_scale / scale).
 - average_pool: mean over the window, padding not counted, with `pool_size`, `strides` and `padding`. Of n values
-  q(float32(sum) * (scale * float32(1 / n) / scale)) where no window reaches beyond the edge; else mean + zero_point,
-  rounded half away from zero, minus zero_point.
+  q(float32(sum) * (scale * float32(1 / n) / scale)) where no window reaches beyond the edge and n is at most 25; else
+  mean + zero_point, rounded half away from zero, minus zero_point.
 - max_pool: maximum over the window, with the same attributes.
 
 All tensors of average_pool and max_pool are on one scale with one `high`. The runtime's own kernels, not XNNPACK,
-compute padded average_pool, and max_pool with strides beyond the window.
+compute the latter average_pool, and max_pool with strides beyond the window.
 """
 
 import dataclasses
@@ -21,6 +21,7 @@ import numpy as np
 
 from tfmp.graph import Call
 from tfmp.graph.integer_graph import IntegerOperation
+from tfmp.graph.runtime_limits import LARGEST_FAST_WINDOW
 from tfmp.operators.convolutions import add_depthwise, window_attributes, window_options
 from tfmp.operators.fold_error import FoldError
 from tfmp.operators.integer_builder import Codes
@@ -54,23 +55,33 @@ def lower_global_max_pool(lowering: LoweringContext, call: Call, codes: Codes) -
 
 
 def lower_average_pool(lowering: LoweringContext, call: Call, codes: Codes) -> str:
-    """Adds the average of every window: a convolution by ones, or with padding an average on the input's grid."""
+    """Adds the average of every window.
+
+    It is the mean if one window is the whole image; else a convolution by ones; or an average on the input's grid, with
+    padding or where a large window's average has this grid.
+    """
     layer, attributes = lowering.graph.layer_of(call), _window(lowering, call)
     stored = lowering.stored(call.inputs[0], layer.name)
-    if attributes["padding"] == "valid":
-        return _of_ones(lowering, call, stored, codes, attributes)
+    if _covers(lowering.shape(call.inputs[0])[1:-1], attributes["pool_size"]):
+        return _mean_of_image(lowering, call, stored, codes, keeps=True)
     input_codes = Codes.all_of(lowering.stored_grid(call.inputs[0], layer.name))
+    is_large = math.prod(attributes["pool_size"]) > LARGEST_FAST_WINDOW
+    if attributes["padding"] == "valid" and not (is_large and codes == input_codes):
+        return _of_ones(lowering, call, stored, codes, attributes)
     average = _planar(lowering, call, stored, "average_pool", input_codes, attributes)
     return lowering.requantized(call.outputs[0], average, input_codes, codes)
 
 
 def lower_mean(lowering: LoweringContext, call: Call, codes: Codes) -> str:
     """Adds the mean over all positions."""
-    builder, name = lowering.builder, lowering.graph.layer_of(call).name
-    shape = lowering.shape(call.outputs[0])
-    source = _image(lowering, lowering.stored(call.inputs[0], name), name)
+    stored = lowering.stored(call.inputs[0], lowering.graph.layer_of(call).name)
+    return _mean_of_image(lowering, call, stored, codes, keeps=len(lowering.shape(call.outputs[0])) == 4)
+
+
+def _mean_of_image(lowering: LoweringContext, call: Call, source: str, codes: Codes, *, keeps: bool) -> str:
+    builder, name, shape = lowering.builder, lowering.graph.layer_of(call).name, lowering.shape(call.outputs[0])
+    source = _image(lowering, source, name)
     batch, *_, channels = builder.sizes(source)
-    keeps = len(shape) == 4
     sizes = (batch, 1, 1, channels) if keeps else (batch, channels)
     mean = builder.add("mean", (source,), name, sizes, codes, attributes={"keepdims": keeps}, layer=name)
     return builder.reshaped(mean, f"{name}_values", shape)
@@ -86,6 +97,11 @@ def _of_ones(lowering: LoweringContext, call: Call, source: str, codes: Codes, a
     }
     attributes = {"strides": attributes["strides"], "padding": "valid", "dilation": (1, 1)}
     return _planar(lowering, call, source, "depthwise_conv2d", codes, attributes, constants)
+
+
+def _covers(sizes: Sequence[int | None], pool_size: Sequence[int]) -> bool:
+    """Returns True if one window has all positions of an image, or of a sequence, and no others."""
+    return (1,) * (2 - len(sizes)) + tuple(sizes) == tuple(pool_size)
 
 
 def _window(lowering: LoweringContext, call: Call) -> Attributes:
@@ -129,12 +145,13 @@ def write_max_pool(table: TensorTable, operation: IntegerOperation) -> None:
 
 
 def write_average_pool(table: TensorTable, operation: IntegerOperation) -> None:
-    """Writes a depthwise convolution by ones if the target wants it and no window needs padding, or AVERAGE_POOL_2D.
+    """Writes a depthwise convolution by ones if the target wants it and every window is small and within the image.
 
-    The convolution rounds half to even and runs in XNNPACK, 4 to 6 times faster, but divides by the same number
-    everywhere; AVERAGE_POOL_2D does not count padding, and rounds half away from zero.
+    The convolution rounds half to even and runs in XNNPACK, faster for small windows, but divides by the same number
+    everywhere. Otherwise writes AVERAGE_POOL_2D, which does not count padding, and rounds half away from zero.
     """
-    if _pads(table, operation) or not table.target.averages_by_convolution:
+    is_large = math.prod(operation.attributes["pool_size"]) > LARGEST_FAST_WINDOW
+    if is_large or _pads(table, operation) or not table.target.averages_by_convolution:
         _add_pool(table, operation, "AVERAGE_POOL_2D")
         return
     table.same_grid(operation)

@@ -10,12 +10,13 @@ from tfmp.quantizers.linear import Linear
 from tfmp.quantizers.lsq import LSQ
 from tfmp.quantizers.moving_range import MovingRange
 from tfmp.quantizers.quantizer import MAX_BITS, Quantizer, options_of, read_name, written_name
+from tfmp.quantizers.stored import Stored
 from tfmp.registry import Registry
 
 QuantizerLike = str | type[Quantizer] | Quantizer  # what arguments take: a name, a class or an instance
 
 _REGISTRY = Registry("quantizer", Quantizer, "a subclass of `tfmp.quantizers.Quantizer`")
-for _quantizer in (LSQ, HWGQ, DualPrecision, Linear, MovingRange):
+for _quantizer in (LSQ, HWGQ, DualPrecision, Linear, MovingRange, Stored):
     _REGISTRY.register(_quantizer)
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "MovingRange",
     "Quantizer",
     "QuantizerLike",
+    "Stored",
     "family",
     "get",
     "is_known",
@@ -39,8 +41,8 @@ __all__ = [
 
 
 def names() -> tuple[str, ...]:
-    """Returns the names of all quantizers."""
-    return _REGISTRY.names()
+    """Returns the names of all quantizers that one can choose."""
+    return tuple(name for name in _REGISTRY.names() if not _REGISTRY.get(name).is_stored)
 
 
 def register(quantizer: type[Quantizer]) -> type[Quantizer]:
@@ -67,7 +69,7 @@ def register(quantizer: type[Quantizer]) -> type[Quantizer]:
 
 def is_known(name: str) -> bool:
     """True for a name, with or without arguments, that `get` takes; False for that of another library's quantizer."""
-    return read_name(name)[0] in names()
+    return read_name(name)[0] in _REGISTRY.names()
 
 
 def name_of(quantizer: QuantizerLike) -> str:
@@ -132,7 +134,7 @@ def _found(quantizer: QuantizerLike) -> tuple[type[Quantizer], dict[str, Any]]:
         return type(quantizer), options_of(quantizer)
     if isinstance(quantizer, str):
         name, given = read_name(quantizer)
-        family = _REGISTRY.get(name if name in names() else quantizer)
+        family = _REGISTRY.get(name if name in _REGISTRY.names() else quantizer)
         defaults = {field.name: field.default for field in dataclasses.fields(family)}
         return family, {
             name: value for name, value in given.items() if value != defaults.get(name, dataclasses.MISSING)

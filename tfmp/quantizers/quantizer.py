@@ -82,6 +82,7 @@ class Quantizer(abc.ABC):
         range_of_every_batch: True if an activation gets another range in every batch, where a file has one.
         range_of_tensor: True if the range of an activation follows from the tensor alone, so that all layers that read
             it with equal bits have one range.
+        is_stored: True if it leaves an activation as another layer quantized it.
         legacy_options: Options that version 0.1.0 did not have, with the values of its behaviour. Configurations saved
             by later versions always name them, see `tfmp.quantizers.saved_name`.
 
@@ -98,6 +99,7 @@ class Quantizer(abc.ABC):
     takes_signed_input: ClassVar[bool] = True
     range_of_every_batch: ClassVar[bool] = False
     range_of_tensor: ClassVar[bool] = False
+    is_stored: ClassVar[bool] = False
     legacy_options: ClassVar[Mapping[str, Any]] = {}
 
     def __post_init__(self) -> None:

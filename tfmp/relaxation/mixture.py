@@ -37,6 +37,8 @@ def mixture(
         candidates = quantized(x, quantizers, states, shared=shared, channel_axes=channel_axes)
         return tf.add_n([weights[i] * candidate for i, candidate in enumerate(candidates)])
     x = tf.convert_to_tensor(x)
+    if quantizers[0].is_stored:
+        return x
     return ops.mix(x, weights, _grids(x, quantizers, states, shared, channel_axes))
 
 

@@ -9,6 +9,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from tfmp.data.model_inputs import ModelInputs
 from tfmp.graph import Tensor, TensorRef
+from tfmp.operators.writing.tensor_table import UNCLIPPED
 from tfmp.reports import FileLayer, StoredTensor, TFLiteFile
 from tfmp.reports.tflite_file import BIASES, OTHER, WEIGHTS
 from tfmp.tflite.file_metadata import METADATA_NAME, own_metadata
@@ -52,8 +53,8 @@ def file_contents(interpreter: FileRunner, path: str | os.PathLike[str]) -> TFLi
 
 
 def _stored_tensors(model):
-    stored, counted = [], {b""}
-    for tensor in model.subgraphs[0].tensors:
+    stored, counted, biases = [], {b""}, _names_of_biases(model.subgraphs[0])
+    for index, tensor in enumerate(model.subgraphs[0].tensors):
         content = model.buffers[tensor.buffer].data
         if content is None or not len(content):
             continue
@@ -63,7 +64,7 @@ def _stored_tensors(model):
         shape = () if tensor.shape is None else tuple(map(int, tensor.shape))
         stored.append(
             StoredTensor(
-                _text(tensor.name),
+                biases.get(index) or _text(tensor.name),
                 _role(type_name, shape, vectors[0] != b""),
                 type_name,
                 shape,
@@ -73,6 +74,18 @@ def _stored_tensors(model):
         )
         counted.update(vectors, [tensor.buffer])
     return stored
+
+
+def _names_of_biases(subgraph):
+    """Returns names for the biases, which the file does not name, by index: that of the operator that reads them."""
+    names = {}
+    for operator in subgraph.operators:
+        output = _text(subgraph.tensors[operator.outputs[0]].name).removesuffix(UNCLIPPED)
+        for index in map(int, operator.inputs):
+            tensor = subgraph.tensors[index]
+            if not tensor.name and tensor.type == schema.TensorType.INT32 and _bytes(tensor.quantization, "scale"):
+                names.setdefault(index, f"{output}/bias")
+    return names
 
 
 def _bytes(quantization, name):

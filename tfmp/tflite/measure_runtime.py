@@ -8,7 +8,7 @@ import pathlib
 import platform
 import statistics
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 import numpy as np
@@ -204,11 +204,14 @@ class Stopwatch:
     Args:
         threads: Threads of the runtime.
         runs: Number of turns per file, plus one to warm up. In a turn, a file runs for some milliseconds.
+        clock: Returns seconds: `time.perf_counter` for latency, `time.process_time` for time of the processor, which
+            other processes do not lengthen.
     """
 
-    def __init__(self, *, threads: int = 1, runs: int = 15):
+    def __init__(self, *, threads: int = 1, runs: int = 15, clock: Callable[[], float] = time.perf_counter):
         self.threads = check_integer("threads", threads, at_least=1)
         self.runs = check_integer("runs", runs, at_least=1)
+        self.clock = clock
 
     def measure(self, files: Mapping[_Key, bytes]) -> dict[_Key, tuple[float, tuple[float, float]]]:
         """Returns the latency of one call of each file, with inputs already set: the median over the turns.
@@ -219,15 +222,19 @@ class Stopwatch:
         Returns:
             `(median, (first quartile, third quartile))` in us, by the same keys.
         """
+        return {key: _summary(times) for key, times in self.seconds(files).items()}
+
+    def seconds(self, files: Mapping[_Key, bytes]) -> dict[_Key, list[float]]:
+        """Returns the seconds of one call of each file, one number for each turn; see `measure`."""
         started = {key: self._start(content) for key, content in files.items()}
         seconds: dict[_Key, list[float]] = {key: [] for key in files}
         for turn in range(self.runs + 1):
             for key, (interpreter, calls) in started.items():
-                times = [_seconds(interpreter) for _ in range(calls)]
+                times = [self._seconds_of(interpreter) for _ in range(calls)]
                 if turn:
                     # A call that the system interrupted is one of many.
                     seconds[key].append(statistics.median(times))
-        return {key: _summary(times) for key, times in seconds.items()}
+        return seconds
 
     def _start(self, content):
         """Returns the interpreter with random inputs, and the number of calls that takes long enough to measure."""
@@ -242,13 +249,12 @@ class Stopwatch:
             )
             interpreter.set_tensor(detail["index"], values.astype(detail["dtype"]))
         interpreter.invoke()  # prepares the kernels
-        return interpreter, max(1, math.ceil(_SHORTEST_RUN_SECONDS / _seconds(interpreter)))
+        return interpreter, max(1, math.ceil(_SHORTEST_RUN_SECONDS / self._seconds_of(interpreter)))
 
-
-def _seconds(interpreter):
-    start = time.perf_counter()
-    interpreter.invoke()
-    return max(time.perf_counter() - start, 1e-9)
+    def _seconds_of(self, interpreter):
+        start = self.clock()
+        interpreter.invoke()
+        return max(self.clock() - start, 1e-9)
 
 
 def _summary(times):

@@ -1,7 +1,7 @@
 """`tfmp.fix`: a model with fixed bits."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from tfmp import quantizers
@@ -9,7 +9,8 @@ from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import framework_of
 from tfmp.checks import check_choice, check_function
 from tfmp.graph import BitAssignment, Candidates, Graph, Layer
-from tfmp.search.search_settings import quantizer_pair
+from tfmp.lowering.stored_inputs import stored_by
+from tfmp.search.search_settings import quantizer_pair, saved_quantizer
 from tfmp.search.searched_cost import chosen_layers
 from tfmp.transform.calibration.calibrate import reestimate_normalization
 from tfmp.transform.calibration.familiar_data import is_familiar
@@ -72,7 +73,7 @@ def fix(
     assignment = BitAssignment.of(assignment)
     check_assignment(graph, assignment)
     changed = {layer.name: _fixed(layer, *assignment[layer.name]) for layer in chosen_layers(graph)}
-    fixed = framework.write(graph.replace_layers(changed))
+    fixed = framework.write(_with_stored_inputs(graph.replace_layers(changed), changed))
     if calibration is None:
         return fixed
     floating = in_floating_point(graph)
@@ -123,6 +124,18 @@ def _fixed(layer: Layer, weight_bits: int, activation_bits: int) -> Layer:
     if weight_bits in layer.weight.kernels:
         weights = {**weights, "kernel": layer.weight.kernels[weight_bits]}
     return dataclasses.replace(layer.with_candidates(**fixed), weights=weights, coupled=False, price=None)
+
+
+def _with_stored_inputs(graph: Graph, names: Iterable[str]) -> Graph:
+    """Returns the graph with one grid for an 8-bit tensor and those of its readers, among some layers, with 8 bits."""
+    changed = {}
+    for layer in map(graph.layers.__getitem__, names):
+        if stored_by(graph, layer) is not None:
+            kernel, inputs = quantizer_pair(layer.origin.config["quantizer"])[0], quantizers.Stored.name
+            stored = quantizers.get(inputs, bits=layer.activation.bits[0], signed=layer.activation.signed)
+            pair = saved_quantizer((kernel, inputs))
+            changed[layer.name] = layer.with_candidates(layer.weight, Candidates.of([stored]), quantizer=pair)
+    return graph.replace_layers(changed)
 
 
 def _chosen(candidates: Candidates, name: str, bits: int) -> Candidates:

@@ -59,6 +59,17 @@ def test_channels_with_other_codes_have_tables_of_their_own():
     assert (one.bits, one.table.size, one.table[6]) == (2, 16 + 4, 0)
 
 
+@pytest.mark.parametrize("factor", [1, 4, 8])
+def test_kernels_of_equal_bits_share_a_table_whichever_codes_occur(factor):
+    some, others, beyond = (
+        lookup_table((factor * np.array([values * 40])).astype(np.int8), 0)
+        for values in ([*range(-7, 8)], [*range(-8, 1), 7], [*range(-9, 2)])
+    )
+    np.testing.assert_array_equal(some.table, others.table)
+    np.testing.assert_array_equal(some.table[16:].view(np.int8), factor * np.arange(-8, 8))
+    assert beyond.bits == 4 and not np.array_equal(beyond.table, some.table)
+
+
 @pytest.mark.parametrize("bits", range(1, 8))
 def test_a_kernel_of_unknown_codes_takes_as_many_bytes(bits):
     codes = np.tile(np.arange(2**bits, dtype=np.int8), (3, 5))

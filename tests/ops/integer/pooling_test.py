@@ -89,6 +89,16 @@ def test_pooling(window, channels, grid, kind, data, seed):
     )
 
 
+@pytest.mark.parametrize("pool_size", [(5, 5), (13, 2), (6, 6)])
+def test_averages_over_large_windows(pool_size):
+    attributes = {"pool_size": pool_size, "strides": (2, 1), "padding": "valid"}
+    output = ((15 - pool_size[0]) // 2 + 1, 7 - pool_size[1])
+    grid = Grid(0.1, -100, 155)
+    graph = one_operation("average_pool", [(15, 6, 4)], [grid], (*output, 4), grid, attributes=attributes)
+    for seed in range(2):
+        check(graph, seed, batch=2)
+
+
 @pytest.mark.parametrize("sizes", [([7, 7], (2, 3)), ([6, 6], (2, 3)), ([9, 5], (3, 3))])
 def test_padded_averages_at_ties(sizes):
     (height, width), pool = sizes

@@ -44,7 +44,7 @@ def with_constants(table: TensorTable, operation: IntegerOperation, kernel: Cons
     return [
         table.index(operation.inputs[0]),
         _kernel(table, operation, kernel, of_kernel),
-        table.sink.constant(f"{operation.name}/bias", bias, quantization=of_bias),
+        table.sink.constant("", bias, quantization=of_bias),
     ]
 
 
@@ -59,10 +59,10 @@ def _kernel(table: TensorTable, operation: IntegerOperation, kernel: Constant, q
 
 
 def add_decoder(sink: Sink, name: str, kernel: Constant, encoded: LookupTable, quantization: Quantization) -> int:
-    """Appends the operator that decodes a kernel. Returns the index of the kernel."""
-    indices = sink.constant(f"{name}_indices", encoded.indices)
+    """Appends the operator that decodes a kernel, whose indices have its name. Returns the index of the kernel."""
+    indices = sink.constant(name, encoded.indices)
     codes = sink.constant("", encoded.table)  # without a name: kernels with equal codes share it
-    decoded = sink.tensor(name, kernel.shape, dtype="int8", quantization=quantization)
+    decoded = sink.tensor("", kernel.shape, dtype="int8", quantization=quantization)
     sink.operator(DECODE, [indices, codes], [decoded], version=1)
     return decoded
 

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 from tfmp.graph.open_values import Constant, OpenArray
-from tfmp.graph.runtime_limits import BUFFER_ALIGNMENT
+from tfmp.graph.runtime_limits import BUFFER_ALIGNMENT, INT8_HIGH, INT8_LOW
 
 DECODE = "TFLM_DECODE"
 INDEX_BITS = range(1, 8)
@@ -53,6 +53,17 @@ def open_lookup_table(kernel: OpenArray, bits: int) -> LookupTable:
     return LookupTable(indices, OpenArray((BUFFER_ALIGNMENT + 2**bits,), np.uint8, ("table", bits)), bits)
 
 
+def _whole_table(values: np.ndarray, bits: int) -> np.ndarray:
+    """Returns all integers of `bits`, times what the codes share as a factor, if they have all these values.
+
+    Kernels then have equal tables, which a file stores once, whichever of the codes occur in each of them.
+    """
+    factor = max(1, int(np.gcd.reduce(values.astype(np.int64))))
+    whole = factor * np.arange(-(2 ** (bits - 1)), 2 ** (bits - 1))
+    fits = INT8_LOW <= whole[0] and whole[-1] <= INT8_HIGH and np.isin(values, whole).all()
+    return whole.astype(np.int8) if fits else values
+
+
 def _encoded(codes: np.ndarray, axis: int | None) -> LookupTable | None:
     channels = codes.reshape(1, -1) if axis is None else np.moveaxis(codes, axis, 0).reshape(codes.shape[axis], -1)
     values = [np.unique(channel) for channel in channels]
@@ -60,6 +71,8 @@ def _encoded(codes: np.ndarray, axis: int | None) -> LookupTable | None:
     bits = max(1, (longest - 1).bit_length())
     if bits not in INDEX_BITS:
         return None
+    if axis is None:
+        values = [_whole_table(values[0], bits)]
     tables = np.zeros((len(values), 2**bits), np.int8)
     for table, known in zip(tables, values, strict=True):
         table[: len(known)] = known

@@ -11,6 +11,7 @@ from tfmp.graph.targets import LITERT, Target
 from tfmp.operators.writing.sink import UNFUSED, Options, Quantization, Sink
 
 ANY_CODE = (-math.inf, math.inf)
+UNCLIPPED = "/unclipped"  # ends the name of a helper tensor
 CODE_TYPES = ("int8", "uint8")  # of inputs and outputs that are codes instead of numbers
 
 
@@ -147,7 +148,7 @@ class TensorTable:
             zero_points.append(INT8_HIGH - high)
         if zero_points and keeps_zero_point:
             zero_points.insert(0, grid.zero_point)
-        helpers = [self.integers(f"{name}/unclipped", name, zero_point=point) for point in zero_points]
+        helpers = [self.integers(f"{name}{UNCLIPPED}", name, zero_point=point) for point in zero_points]
         chain = [*helpers, self.index(name)]
         self.sink.operator(kind, inputs, chain[:1], version=version, options=options)
         for source, target in zip(chain, chain[1:], strict=False):

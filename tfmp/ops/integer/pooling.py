@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfmp.graph import Grid
+from tfmp.graph.runtime_limits import LARGEST_FAST_WINDOW
 from tfmp.ops.integer.convolutions import margins
 from tfmp.ops.integer.operation import Computation, Operation
 
@@ -24,7 +25,7 @@ def mean(x: tf.Tensor, *, input_grid: Grid, grid: Grid, keepdims: bool) -> tf.Te
 def average_pool(x: tf.Tensor, *, grid: Grid, attributes: Mapping[str, Any]) -> tf.Tensor:
     """Computes the mean over windows, on the grid of the input; padding does not count."""
     total, count, pads = _window_sums(x, attributes)
-    if pads:
+    if pads or math.prod(attributes["pool_size"]) > LARGEST_FAST_WINDOW:
         return _mean_of_stored(total, count, grid)
     scale = np.float32(grid.scale)
     factor = np.float32(np.float32(scale * np.float32(1 / np.float32(math.prod(attributes["pool_size"])))) / scale)
