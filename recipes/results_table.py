@@ -240,6 +240,23 @@ def _benchmark_search(records):
     return [*header, "peak memory, of uniform", "trained variables, MiB"], rows
 
 
+def _benchmark_files(records):
+    """A row per network of `tools/benchmark_files.py`; bytes and times as shares of those of TensorFlow's file."""
+    rows = []
+    for name, record in sorted(records.items(), key=lambda item: item[1]["files"]["tensorflow"]["bytes"]):
+        files, shares = record["files"], []
+        theirs = files["tensorflow"]
+        for part in ("bytes", "least_us", "median_us"):
+            shares += [f"{files[key][part] / theirs[part]:.3f}" for key in ("fast", "fixed")]
+        contents = f"{files['fast']['content_bytes'] / theirs['bytes']:.3f}"
+        operators = [str(sum(files[key]["operators"].values())) for key in ("tensorflow", "fast", "fixed")]
+        rows.append([name, f"{theirs['bytes']:,}", contents, *shares[:2], f"{theirs['least_us']:.1f}", *shares[2:]])
+        rows[-1].append(", ".join(operators))
+    header = ["network", "TensorFlow bytes", "constants alone", "bytes, fast", "bytes, fixed", "TensorFlow us"]
+    header += [f"{part} time, {key}" for part in ("least", "median") for key in ("fast", "fixed")]
+    return [*header, "operators"], rows
+
+
 def _budget_front(records):
     """A row per strategy, over its seeds: the areas of its fronts, and by how much they are ahead of two others."""
     rows = []
@@ -259,6 +276,7 @@ def _budget_front(records):
 
 
 _TABLES = {
+    "benchmark_files": _benchmark_files,
     "benchmark_search": _benchmark_search,
     "budget_front": _budget_front,
     "budget_front_cifar10": _budget_front,

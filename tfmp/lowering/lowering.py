@@ -2,6 +2,7 @@
 
 from tfmp.graph import Call, Graph, Grid, IntegerGraph, Layer
 from tfmp.lowering.signature_names import signature_inputs, signature_outputs
+from tfmp.lowering.stored_inputs import stored_by
 from tfmp.operators import MOVES, operator_of
 from tfmp.operators.fold_error import FoldError, no_integer_form
 from tfmp.operators.integer_builder import Codes, IntegerBuilder
@@ -65,14 +66,9 @@ class Lowering:
     def grid(self, layer: Layer) -> Grid:
         """Returns the codes of the input of a quantized layer."""
         if layer.name not in self._grids:
-            self._grids[layer.name] = self.stored_input_grid(layer) or self.values.grid(layer)
+            source = stored_by(self.graph, layer) if self._takes_stored(layer) else None
+            self._grids[layer.name] = self.values.grid(layer) if source is None else self.grid(source)
         return self._grids[layer.name]
-
-    def stored_input_grid(self, layer: Layer) -> Grid | None:
-        """Returns the grid of a layer's input if another layer has it."""
-        if not layer.activation.is_stored:
-            return None
-        return self.stored_grid(self.graph.calls_of(layer.name)[0].inputs[0], layer.name)
 
     def demand(self, tensor: str, codes: Codes) -> str:
         """Returns the name of the integer tensor that holds a tensor of the graph with these codes."""
@@ -151,6 +147,10 @@ class Lowering:
     def requantized(self, tensor: str, source: str, current: Codes, codes: Codes) -> str:
         """Returns `source`, a tensor of the graph with the codes `current`, requantized to `codes`."""
         return source if codes == current else self.builder.requantized(source, f"{tensor}_requantized", codes)
+
+    def _takes_stored(self, layer: Layer) -> bool:
+        """Returns True for a layer whose input has the grid on which another layer stores it."""
+        return layer.activation.is_stored
 
     def _check_float(self, tensor: str) -> None:
         known = self.graph.tensors[tensor]

@@ -11,7 +11,6 @@ from tfmp.graph.open_values import FLOAT_GRID, Constant, OpenArray, OpenGrid
 from tfmp.graph.runtime_limits import CODE_SPAN, INT8_HIGH, INT8_LOW
 from tfmp.graph.targets import LITERT, Target
 from tfmp.lowering.lowering import Lowering
-from tfmp.lowering.stored_inputs import stored_by
 from tfmp.lowering.weight_packing import weight_storage
 from tfmp.lowering.write_operations import write_operations
 from tfmp.operators import Operator, kernel_of, operator_of
@@ -155,11 +154,6 @@ class OpenLowering(Lowering):
         multiplies = operator is not None and operator.kernel is not None
         return layer.is_quantized or (self._is_float and multiplies)
 
-    def stored_input_grid(self, layer: Layer) -> Grid | None:
-        # While its weights are open: the fixed layer will take the grid on which its input is stored.
-        source = stored_by(self.graph, layer) if layer.is_searched else None
-        return super().stored_input_grid(layer) if source is None else self.grid(source)
-
     def lower(self, tensor: str, call: Call, codes: Codes) -> str:
         if codes.grid == FLOAT_GRID and self._operator(call).numbers is not None:
             return self._in_float(self.numbers(tensor))
@@ -199,6 +193,9 @@ class OpenLowering(Lowering):
                 return self._in_float(source)
             return self.builder.add("dequantize", (source,), f"{tensor}_numbers", self.shape(tensor), codes)
         return super().requantized(tensor, source, current, codes)
+
+    def _takes_stored(self, layer: Layer) -> bool:
+        return layer.is_searched or super()._takes_stored(layer)  # `tfmp.fix` lets it take the grid where it can
 
     def _in_float(self, name: str) -> str:
         self.builder.tensors[name] = dataclasses.replace(self.builder.tensors[name], grid=FLOAT_GRID)
