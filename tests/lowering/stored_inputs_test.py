@@ -8,6 +8,7 @@ import tfmp
 from tests.transform.small_networks import inputs_for, residual
 from tfmp.bindings.framework import framework_of
 from tfmp.lowering.stored_inputs import stored_by
+from tfmp.search.searched_cost import SearchedCost
 from tfmp.transform.fold import fold_graph
 
 
@@ -62,4 +63,9 @@ def test_other_bits_than_those_of_the_stored_tensor_are_refused(relaxed):
 def test_a_search_counts_on_the_shared_grid(cost):
     relaxed = tfmp.relax(residual(), weight_bits=(4, 8), activation_bits=(8,))
     bits = dict.fromkeys(tfmp.searched_layers(relaxed), (8, 8))
-    assert tfmp.cost(relaxed, cost, bits) == pytest.approx(tfmp.cost(tfmp.fix(relaxed, bits), cost), abs=1)
+    expected = tfmp.cost(tfmp.fix(relaxed, bits), cost)
+    graph = framework_of(relaxed).read(relaxed, weights=False)
+    searched = SearchedCost(graph, cost)
+    assert tfmp.cost(relaxed, cost, bits) == expected
+    assert searched.of(bits) + searched.outside == pytest.approx(expected, abs=1)
+    assert searched.uniform(8, 8) + searched.outside == pytest.approx(expected, abs=1)

@@ -99,7 +99,7 @@ def test_quantization_stands_in_the_file():
     (subgraph,) = model.subgraphs
     tensors = {tensor.name.decode(): tensor for tensor in subgraph.tensors}
     constants = graph.operations[1].constants
-    kernel, bias, codes = tensors["middle/kernel"], tensors["middle/bias"], tensors["codes_0"]
+    kernel, bias, codes = tensors["middle/kernel"], tensors[""], tensors["codes_0"]
     np.testing.assert_array_equal(kernel.quantization.scale, constants["kernel_scale"])
     np.testing.assert_array_equal(bias.quantization.scale, np.float32(0.5) * constants["kernel_scale"])
     assert not kernel.quantization.zeroPoint.any() and kernel.quantization.quantizedDimension == 0

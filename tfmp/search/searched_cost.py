@@ -2,12 +2,13 @@
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
 from tfmp import costs, quantizers
 from tfmp.graph import BitAssignment, Candidates, Graph, Layer
+from tfmp.lowering.stored_inputs import stored_by
 
 # Reasons of layers that are not searched but computed in integers.
 KEPT_BITS, KEPT_QUANTIZERS = 8, ("linear", "moving_range")
@@ -91,16 +92,30 @@ class SearchedCost:
 
 def with_uniform_bits(graph: Graph, weight_bits: int, activation_bits: int) -> Graph:
     """Returns a network whose searched layers have one pair of bits, candidate or not; float tensors do not change."""
-    return graph.replace_layers(
-        {
-            layer.name: dataclasses.replace(
-                layer,
-                weight=_one_format(layer.weight, weight_bits),
-                activation=_one_format(layer.activation, activation_bits),
-            )
-            for layer in chosen_layers(graph)
-        }
-    )
+    changed = {
+        layer.name: dataclasses.replace(
+            layer,
+            weight=_one_format(layer.weight, weight_bits),
+            activation=_one_format(layer.activation, activation_bits),
+        )
+        for layer in chosen_layers(graph)
+    }
+    return with_stored_inputs(graph.replace_layers(changed), changed)
+
+
+def with_stored_inputs(graph: Graph, names: Iterable[str]) -> Graph:
+    """Returns a network with one grid for a stored tensor and its readers of 8 bits.
+
+    Args:
+        graph: A network with fixed bits.
+        names: The layers whose inputs may take the quantizer `stored`.
+    """
+    changed = {}
+    for layer in map(graph.layers.__getitem__, names):
+        if stored_by(graph, layer) is not None:
+            stored = quantizers.Stored(layer.activation.bits[0], layer.activation.signed)
+            changed[layer.name] = dataclasses.replace(layer, activation=Candidates.of([stored]))
+    return graph.replace_layers(changed)
 
 
 def _one_format(selection: Candidates, bits: int) -> Candidates:

@@ -9,9 +9,8 @@ from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import framework_of
 from tfmp.checks import check_choice, check_function
 from tfmp.graph import BitAssignment, Candidates, Graph, Layer
-from tfmp.lowering.stored_inputs import stored_by
 from tfmp.search.search_settings import quantizer_pair, saved_quantizer
-from tfmp.search.searched_cost import chosen_layers
+from tfmp.search.searched_cost import chosen_layers, with_stored_inputs
 from tfmp.transform.calibration.calibrate import reestimate_normalization
 from tfmp.transform.calibration.familiar_data import is_familiar
 from tfmp.transform.calibration.post_training import PostTraining, level_of, quantize_after_training
@@ -73,7 +72,7 @@ def fix(
     assignment = BitAssignment.of(assignment)
     check_assignment(graph, assignment)
     changed = {layer.name: _fixed(layer, *assignment[layer.name]) for layer in chosen_layers(graph)}
-    fixed = framework.write(_with_stored_inputs(graph.replace_layers(changed), changed))
+    fixed = framework.write(_with_shared_grids(graph.replace_layers(changed), changed))
     if calibration is None:
         return fixed
     floating = in_floating_point(graph)
@@ -126,15 +125,13 @@ def _fixed(layer: Layer, weight_bits: int, activation_bits: int) -> Layer:
     return dataclasses.replace(layer.with_candidates(**fixed), weights=weights, coupled=False, price=None)
 
 
-def _with_stored_inputs(graph: Graph, names: Iterable[str]) -> Graph:
-    """Returns the graph with one grid for an 8-bit tensor and those of its readers, among some layers, with 8 bits."""
+def _with_shared_grids(graph: Graph, names: Iterable[str]) -> Graph:
+    """Returns a fixed network with one grid for a stored tensor and its readers of 8 bits."""
     changed = {}
-    for layer in map(graph.layers.__getitem__, names):
-        if stored_by(graph, layer) is not None:
-            kernel, inputs = quantizer_pair(layer.origin.config["quantizer"])[0], quantizers.Stored.name
-            stored = quantizers.get(inputs, bits=layer.activation.bits[0], signed=layer.activation.signed)
-            pair = saved_quantizer((kernel, inputs))
-            changed[layer.name] = layer.with_candidates(layer.weight, Candidates.of([stored]), quantizer=pair)
+    for layer in map(with_stored_inputs(graph, names).layers.__getitem__, names):
+        if layer.activation.is_stored:
+            pair = saved_quantizer((layer.weight.quantizer, layer.activation.quantizer))
+            changed[layer.name] = layer.with_candidates(layer.weight, layer.activation, quantizer=pair)
     return graph.replace_layers(changed)
 
 

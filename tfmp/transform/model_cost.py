@@ -8,7 +8,7 @@ from tfmp import costs, quantizers
 from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import framework_of
 from tfmp.graph import BitAssignment, Candidates, Layer
-from tfmp.search.searched_cost import chosen_layers
+from tfmp.search.searched_cost import chosen_layers, with_stored_inputs
 from tfmp.transform.edits.split_layers import with_split_separables
 from tfmp.transform.fix import check_assignment
 
@@ -33,9 +33,8 @@ def cost(
     if assignment is not None:
         assignment = BitAssignment.of(assignment)
         check_assignment(graph, assignment)
-        graph = graph.replace_layers(
-            {layer.name: _with_bits(layer, *assignment[layer.name]) for layer in chosen_layers(graph)}
-        )
+        changed = {layer.name: _with_bits(layer, *assignment[layer.name]) for layer in chosen_layers(graph)}
+        graph = with_stored_inputs(graph.replace_layers(changed), changed)
     return costs.network_cost(graph, costs.get(cost))
 
 
