@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.ops.uniform_grid_test import oracle, run
-from tfmp.ops import UniformGrid, fused_mixture, mix
+from tfmp.ops import UniformGrid, codes, fused_mixture, mix
 
 pytestmark = pytest.mark.compiled
 
@@ -72,10 +72,10 @@ def test_values_on_thresholds_of_several_grids_belong_to_a_neighbouring_level(ra
 
 
 CHANNELS = {  # shape of the tensor, and of the steps
-    "convolution": ((3, 3, 5, 8), (1, 1, 1, 8)),
-    "depthwise": ((3, 3, 5, 2), (1, 1, 5, 2)),
-    "transposed": ((3, 2, 4, 6), (1, 1, 4, 1)),
-    "one_channel": ((3, 3, 5, 1), (1, 1, 1, 1)),
+    "convolution": ((3, 3, 60, 61), (1, 1, 1, 61)),
+    "depthwise": ((3, 3, 1830, 2), (1, 1, 1830, 2)),
+    "transposed": ((3, 2, 70, 80), (1, 1, 70, 1)),
+    "one_channel": ((3, 5, 2200, 1), (1, 1, 1, 1)),
     "many_values": ((96, 10, 64), (1, 1, 64)),
 }
 
@@ -122,13 +122,6 @@ def plain_or_fused(x, probabilities, steps, rest, upstream, dtype):
     return [each.numpy() for each in (output, *gradients)]
 
 
-def test_a_large_table_of_sums_is_not_fused():
-    x = tf.zeros((3, 3, 400, 1))
-    grids = [UniformGrid(tf.ones((1, 1, 400, 1)), *grid[1:]) for grid in EIGHT_BITS]
-    assert fused_mixture.is_fusible(x, grids[:4])
-    assert not fused_mixture.is_fusible(x, grids)
-
-
 def grids_of(name, count):
     return [UniformGrid(tf.constant(step), *rest) for step, *rest in MIXTURES[name][:count]]
 
@@ -166,25 +159,28 @@ def test_equal_runs_have_equal_gradients_on_any_number_of_threads(size):
             np.testing.assert_array_equal(actual, expected)
 
 
-def test_the_sums_of_a_gpu_are_those_of_a_cpu(monkeypatch):
-    """Its operations, which obey `enable_op_determinism`, run here too."""
+def test_one_grid_is_exact_and_is_left_to_plain_operations_on_a_gpu(monkeypatch):
+    """The values of a compiled grid are those of its codes, bit for bit, also where a quotient is nearly a tie."""
     rng = np.random.default_rng(0)
-    x, upstream = rng.normal(size=(2, 5000)).astype(np.float32)
-    arguments = x, np.full(2, 0.5, np.float32), MIXTURES["widest_first"], upstream
-    on_cpu = run(*arguments)
+    for step in (0.1, 0.3, 1 / 3):
+        ties = (rng.integers(-9, 9, 60_000) + 0.5) * step
+        x = tf.constant(np.nextafter(ties.astype(np.float32), rng.normal(size=ties.shape).astype(np.float32)))
+        grid = UniformGrid(tf.constant(step), -8, 7)
+        assert fused_mixture.is_fusible(x, [grid])
+        np.testing.assert_array_equal(mix(x, (1.0,), [grid]), codes(x, grid) * grid.step)
     monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: [kind])
-    monkeypatch.setattr(tf.raw_ops, "DenseBincount", None)
-    on_gpu = run(*arguments)
-    for actual, expected in zip(tf.nest.flatten(on_gpu), tf.nest.flatten(on_cpu), strict=True):
-        np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-4)
+    assert not fused_mixture.is_fusible(x, [grid]) and fused_mixture.is_fusible(x, [grid, grid])
 
 
 def test_what_is_fusible():
-    x, grids = tf.zeros(3), grids_of("equal_grids", 2)
+    x, grids = tf.zeros((2**14, 3)), grids_of("equal_grids", 2)
     assert fused_mixture.is_fusible(x, grids)
-    assert not fused_mixture.is_fusible(tf.cast(x, tf.float64), grids)
-    for change in ({"step": tf.ones(3)}, {"step": tf.ones((2, 1))}, {"low": tf.constant(-2.0)}, {"dead_zone": 0.7}):
-        assert not fused_mixture.is_fusible(x, [grids[0], grids[1]._replace(**change)])
+    for change in ({"low": tf.constant(-2.0)}, {"dead_zone": 0.7}):
+        assert fused_mixture.is_fusible(x, [grids[0], grids[1]._replace(**change)])
+    for step in (tf.ones(3), tf.ones((2, 1)), tf.ones((1, 1, 1))):
+        assert not fused_mixture.is_fusible(x, [grids[0], grids[1]._replace(step=step)])
+    for other in (tf.cast(x, tf.float64), x[:1000]):
+        assert not fused_mixture.is_fusible(other, grids)
 
 
 def test_without_a_compiler(monkeypatch):
@@ -199,7 +195,7 @@ def test_without_a_compiler(monkeypatch):
 
 
 def test_passes_over_the_tensor_and_what_is_kept_for_the_gradient_do_not_grow_with_the_candidates():
-    size = 4321
+    size = 2**15 + 16
 
     def large_operations(count):
         grids = grids_of("signed_1_to_8_bits", count)
@@ -220,4 +216,4 @@ def test_passes_over_the_tensor_and_what_is_kept_for_the_gradient_do_not_grow_wi
         return sorted(found)
 
     assert large_operations(2) == large_operations(8)
-    assert large_operations(8).count("DenseBincount") == 2
+    assert len(large_operations(8)) < 20

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfmp.ops import UniformGrid, codes, fused_mixture, mix, scale_gradient
+from tfmp.ops import UniformGrid, codes, fused_mixture, mix
 
 pytestmark = pytest.mark.compiled
 
@@ -197,13 +197,3 @@ def test_outermost_level_still_passes_the_gradient():
         tape.watch(x)
         output = mix(x, (1.0,), (UniformGrid(0.5, -2, 2),))
     np.testing.assert_array_equal(tape.gradient(output, x), [1, 1, 0, 0])
-
-
-def test_scale_gradient_changes_the_gradient_alone():
-    x = tf.constant([1.5, -2.0])
-    with tf.GradientTape() as tape:
-        tape.watch(x)
-        output = scale_gradient(x, 0.125)
-        loss = tf.reduce_sum(output**2)
-    np.testing.assert_array_equal(output, x)
-    np.testing.assert_array_equal(tape.gradient(loss, x), 0.125 * 2 * np.array([1.5, -2.0]))

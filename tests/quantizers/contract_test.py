@@ -290,6 +290,33 @@ def test_a_shared_state_and_the_state_converted_from_it_give_the_same_levels(cas
         np.testing.assert_allclose(getattr(grids[0], field), getattr(grids[1], field), rtol=1e-6)
 
 
+@pytest.mark.parametrize("case", [case for case in CASES if case.bits == 8], ids=identify)
+def test_the_grids_of_a_family_are_those_of_each_of_its_quantizers(case):
+    x = tf.constant(data(case))
+    min_bits = FAMILIES[case.name][0]
+    family = [quantizers.get(case.name, bits=bits, signed=case.signed) for bits in range(min_bits, 9)]
+    state = build(case.quantizer, channel_axes=case.channel_axes, values=x.numpy(), start="fitted_state")
+    trained = [variable for variable in state.values() if variable.trainable]
+
+    def steps_and_gradients(grids_of):
+        with tf.GradientTape() as tape:
+            grids = grids_of()
+            loss = tf.add_n([(1 + i) * tf.reduce_sum(grid.step) for i, grid in enumerate(grids)])
+        return grids, tape.gradient(loss, trained)
+
+    found, gradients = steps_and_gradients(
+        lambda: case.quantizer.grids(x, state, family, channel_axes=case.channel_axes)
+    )
+    each, expected = steps_and_gradients(
+        lambda: [q.grid(x, state, widest=case.quantizer, channel_axes=case.channel_axes) for q in family]
+    )
+    for actual, wanted in zip(found, each, strict=True):
+        for field in wanted._fields:
+            np.testing.assert_allclose(getattr(actual, field), getattr(wanted, field), rtol=1e-6)
+    for actual, wanted in zip(gradients, expected, strict=True):
+        np.testing.assert_allclose(actual, wanted, rtol=1e-5)
+
+
 @every_case
 def test_state_names_are_those_that_data_can_set(case):
     state = build(case.quantizer, channel_axes=case.channel_axes, shape=data(case).shape)

@@ -163,18 +163,51 @@ class LSQ(Quantizer):
         widest: Self | None = None,
         channel_axes: Sequence[int] | None = None,
     ) -> ops.UniformGrid:
-        step = tf.cast(tf.convert_to_tensor(state["step"]), x.dtype)
-        if widest is not None:
-            step *= self.unit_step / widest.unit_step
-        sizes = x.shape if channel_axes is not None else x.shape[1:]
-        num_steps = step.shape.num_elements()
-        num_values = max(1, math.prod(size for size in sizes if size is not None) // num_steps)
-        step = ops.scale_gradient(step, 1 / math.sqrt(num_values * max(self.high, 1)))
-        step = _positive(step)
-        return ops.UniformGrid(2 * step if self.offset else step, self.low, self.high, self.offset)
+        step = _scaled(state["step"], x, channel_axes, *self._scaling(self if widest is None else widest))
+        return ops.UniformGrid(step, self.low, self.high, self.offset)
+
+    def grids(
+        self,
+        x: tf.Tensor,
+        state: Mapping[str, Any],
+        family: Sequence[Self],
+        *,
+        channel_axes: Sequence[int] | None = None,
+    ) -> tuple[ops.UniformGrid, ...]:
+        if len(family) == 1:
+            return super().grids(x, state, family, channel_axes=channel_axes)
+        ratios, factors = np.array([each._scaling(self) for each in family]).T
+        steps = tf.unstack(_scaled(state["step"], x, channel_axes, ratios, factors))
+        return tuple(
+            ops.UniformGrid(step, each.low, each.high, each.offset) for step, each in zip(steps, family, strict=True)
+        )
+
+    def _scaling(self, widest):
+        """Returns the ratio of the distance of the levels to the trained step, and a factor of the step's gradient."""
+        ratio = self.unit_step / widest.unit_step
+        return 2 * ratio if self.offset else ratio, 1 / math.sqrt(max(self.high, 1))
 
 
-@tf.custom_gradient
-def _positive(step):
-    """Returns the step, kept above zero; its gradient passes unchanged, so that a negative step can recover."""
-    return tf.maximum(step, tf.cast(_SMALLEST_STEP, step.dtype)), lambda upstream: upstream
+def _scaled(step, x, channel_axes, ratios, factors):
+    """Returns multiples of a trained step, kept above zero; one along a new first axis for each element of `ratios`.
+
+    Their gradients are multiplied by the factors and divided by the root of the number of values that have the step,
+    also where the step is not above zero, so that it can recover.
+    """
+    step = tf.cast(tf.convert_to_tensor(step), x.dtype)
+    sizes = x.shape if channel_axes is not None else x.shape[1:]
+    num_values = max(1, math.prod(size for size in sizes if size is not None) // step.shape.num_elements())
+    shape = np.shape(ratios) + (1,) * (step.shape.rank if np.ndim(ratios) else 0)
+    ratios, factors = (
+        tf.constant(np.reshape(each, shape), x.dtype) for each in (ratios, factors / np.sqrt(num_values))
+    )
+
+    @tf.custom_gradient
+    def scaled(step):
+        def gradient(upstream):
+            each = upstream * (ratios * factors)
+            return tf.reduce_sum(each, axis=0) if len(shape) else each
+
+        return tf.maximum(step * ratios, tf.cast(_SMALLEST_STEP, step.dtype)), gradient
+
+    return scaled(step)

@@ -195,6 +195,20 @@ class Quantizer(abc.ABC):
             channel_axes: As in `build`.
         """
 
+    def grids(
+        self,
+        x: tf.Tensor,
+        state: Mapping[str, Any],
+        family: Sequence[Self],
+        *,
+        channel_axes: Sequence[int] | None = None,
+    ) -> tuple[ops.UniformGrid, ...]:
+        """Returns the levels of each quantizer of a family that shares the state of this one, the widest.
+
+        Other arguments as in `grid`.
+        """
+        return tuple(each.grid(x, state, widest=self, channel_axes=channel_axes) for each in family)
+
     def __call__(self, x: Tensor, state: Mapping[str, Any], *, channel_axes: Sequence[int] | None = None) -> tf.Tensor:
         """Returns `x` rounded to the levels, in the same shape, with the gradient that the class documents."""
         x = tf.convert_to_tensor(x)

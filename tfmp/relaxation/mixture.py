@@ -52,11 +52,8 @@ def quantized(
 ) -> tuple[tf.Tensor, ...]:
     """Returns the tuple of all Q_i(x), one per candidate; arguments as in `mixture`."""
     tensors = x if isinstance(x, tuple) else (tf.convert_to_tensor(x),) * len(quantizers)
-    widest = quantizers[-1] if shared else None
-    return tuple(
-        ops.mix(tensor, (1.0,), (quantizer.grid(tensor, state, widest=widest, channel_axes=channel_axes),))
-        for tensor, quantizer, state in zip(tensors, quantizers, states, strict=True)
-    )
+    grids = _grids(x, quantizers, states, shared, channel_axes)
+    return tuple(ops.mix(tensor, (1.0,), (grid,)) for tensor, grid in zip(tensors, grids, strict=True))
 
 
 def relative_variance(
@@ -74,20 +71,24 @@ def relative_variance(
     keep a large variance, expect a loss of accuracy at discretization.
 
     Returns:
-        Scalar tensor.
+        Scalar tensor, without a gradient for `x` and the states.
     """
-    candidates = tf.stack(quantized(x, quantizers, states, shared=shared, channel_axes=channel_axes))
-    weights = tf.cast(weights, candidates.dtype)
-    mean = tf.tensordot(weights, candidates, axes=1)
-    spread = tf.reduce_sum(tf.square(candidates - mean), axis=range(1, candidates.shape.rank))
-    return tf.tensordot(weights, spread, axes=1) / tf.maximum(tf.reduce_sum(tf.square(mean)), 1e-12)
+    candidates = ops.quantize_each(x, _grids(x, quantizers, states, shared, channel_axes))
+    weights = tf.reshape(tf.cast(weights, candidates.dtype), [-1] + [1] * (candidates.shape.rank - 1))
+    mean = tf.reduce_sum(weights * candidates, axis=0)
+    spread = tf.reduce_sum(weights * tf.square(candidates - mean))
+    return spread / tf.maximum(tf.reduce_sum(tf.square(mean)), 1e-12)
 
 
 def _grids(x, quantizers, states, shared, channel_axes):
+    """Returns the grid of each candidate for one tensor, or for a tuple with the tensor of each."""
+    if shared and not isinstance(x, tuple):
+        return quantizers[-1].grids(tf.convert_to_tensor(x), states[-1], quantizers, channel_axes=channel_axes)
+    tensors = x if isinstance(x, tuple) else (tf.convert_to_tensor(x),) * len(quantizers)
     widest = quantizers[-1] if shared else None
     return tuple(
-        quantizer.grid(x, state, widest=widest, channel_axes=channel_axes)
-        for quantizer, state in zip(quantizers, states, strict=True)
+        quantizer.grid(tensor, state, widest=widest, channel_axes=channel_axes)
+        for tensor, quantizer, state in zip(tensors, quantizers, states, strict=True)
     )
 
 

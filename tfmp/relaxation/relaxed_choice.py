@@ -107,5 +107,5 @@ def expected_cost(
         Scalar tensor in the unit of `price`.
     """
     if coupled:
-        return tf.tensordot(weight_probabilities, tf.linalg.diag_part(price), axes=1)
-    return tf.tensordot(weight_probabilities, tf.linalg.matvec(price, activation_probabilities), axes=1)
+        return tf.reduce_sum(weight_probabilities * tf.linalg.diag_part(price))
+    return tf.reduce_sum(weight_probabilities * tf.linalg.matvec(price, activation_probabilities))
