@@ -10,7 +10,9 @@ from tfmp.mixins.mixed_precision_search import MixedPrecisionSearchMixin
 
 
 class SearchHooks(MixedPrecisionSearchMixin):
-    """Methods of a search that access the model; subclasses add `resume_at(epoch)` and `backup_variables()`.
+    """Methods of a search that access the model.
+
+    Subclasses add `resume_at(epoch)`, `backup_variables()` and `build_optimizer()`, which creates its variables.
 
     Attributes:
         framework: The framework of the model.
@@ -27,6 +29,13 @@ class SearchHooks(MixedPrecisionSearchMixin):
             graph = self.framework.read(model, weights=False)
             self.prepare(graph, {layer.name: self.framework.layer(model, layer.name) for layer in graph.searched})
             self.prepared_model = model
+        # Otherwise the first training step creates them, and Keras traces it twice.
+        self.build_optimizer()
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        super().on_train_begin(logs)
+        if (self.params or {}).get("verbose"):
+            print(f"Search of {len(self._search.layers)} layers: tracing and compiling the first step ...", flush=True)
 
     def hold_logits(self, are_held: bool) -> None:
         """Excludes the logits from the training steps, or includes them again."""

@@ -15,6 +15,7 @@ from tfmp.costs import CostLike
 from tfmp.graph import Graph
 from tfmp.mixins.decided_choices import DecidedChoices
 from tfmp.mixins.scheduled_choices import ScheduledChoices
+from tfmp.mixins.searched_choices import SearchedChoices
 from tfmp.search.budget import Budget, budgets_of, priced_limits
 from tfmp.search.lagrangian import DualAscent, FixedMultiplier, Multiplier, Penalty, ScheduledAscent
 from tfmp.search.search_schedule import SearchSchedule
@@ -119,6 +120,7 @@ class BitSearch:
             self._set_rates()
         self._priced_limits = list(zip(priced, limits, strict=True))
         self.layers = {name: layers[name] for name in priced[0].names}
+        self._choices = SearchedChoices(self.layers)
         self._calls = collections.Counter(call.layer for call in graph.calls)
         self._start()
 
@@ -174,17 +176,13 @@ class BitSearch:
 
     def _write_prices(self, probabilities):
         prices = [penalty.prices(probabilities) for penalty in self.penalties]
-        for name, layer in self.layers.items():
-            # Each call adds a share; `num_calls` of a layer placed by hand may be wrong.
-            share = layer.num_calls / self._calls[name]
-            layer.selection_cost.set_price(share * sum(price[name] for price in prices))
+        # Each call adds a share; `num_calls` of a layer placed by hand may be wrong.
+        shares = {name: layer.num_calls / self._calls[name] for name, layer in self.layers.items()}
+        self._choices.set_prices({name: share * sum(price[name] for price in prices) for name, share in shares.items()})
 
     def probabilities(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """Returns the weight and activation probabilities by layer name, as arrays."""
-        return {
-            name: (_probabilities(layer.weight_selector), _probabilities(layer.activation_selector))
-            for name, layer in self.layers.items()
-        }
+        return self._choices.probabilities()
 
     @property
     def has_temperature(self) -> bool:
@@ -249,10 +247,6 @@ class BitSearch:
     def _restore(self, states):
         for multiplier, state in zip(self.multipliers, states, strict=True):
             multiplier.restore(state)
-
-
-def _probabilities(selector: Any) -> np.ndarray:
-    return np.ones(1) if selector is None else np.asarray(selector.probabilities(), np.float64)
 
 
 def mixture_variance(layers: Iterable[KerasLayer]) -> float:

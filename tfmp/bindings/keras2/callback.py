@@ -28,10 +28,17 @@ class MixedPrecisionSearch(SearchHooks, tf_keras.callbacks.Callback):  # noqa: D
                 "`backup_dir` needs a `tf_keras.optimizers.Optimizer`. Received: a legacy optimizer, "
                 f"{type(optimizer).__name__}; take the class of the same name in `tf_keras.optimizers`."
             )
-        optimizer.build(self.model.trainable_variables)
+        self.build_optimizer()
         inner = getattr(optimizer, "inner_optimizer", optimizer)
         counters = inner.counters if isinstance(inner, SelectionOptimizer) else []
         return [*self.model.variables, *optimizer.variables, *counters, optimizer.learning_rate]
+
+    def build_optimizer(self) -> None:
+        """Creates the variables of the optimizer if the model has one that is not a legacy optimizer."""
+        optimizer = getattr(self.model, "optimizer", None)  # set by `compile`
+        if isinstance(optimizer, tf_keras.optimizers.Optimizer):
+            with self.model.distribute_strategy.scope():
+                optimizer.build(self.model.trainable_variables)
 
 
 class DiscreteEvaluation(DiscreteEvaluationHooks, tf_keras.callbacks.Callback):  # noqa: D101 (the base says it)

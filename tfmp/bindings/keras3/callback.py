@@ -21,10 +21,15 @@ class MixedPrecisionSearch(SearchHooks, keras.callbacks.Callback):  # noqa: D101
 
     def backup_variables(self) -> list[Any]:
         """Returns the variables of model and optimizer, in a fixed order."""
-        optimizer = self.model.optimizer
-        if not optimizer.built:
-            optimizer.build(self.model.trainable_variables)
-        return [*self.model.variables, *optimizer.variables]
+        self.build_optimizer()
+        return [*self.model.variables, *self.model.optimizer.variables]
+
+    def build_optimizer(self) -> None:
+        """Creates the variables of the optimizer if the model has one."""
+        optimizer = getattr(self.model, "optimizer", None)  # set by `compile`
+        if optimizer is not None and not optimizer.built:
+            with self.model.distribute_strategy.scope():
+                optimizer.build(self.model.trainable_variables)
 
 
 class DiscreteEvaluation(DiscreteEvaluationHooks, keras.callbacks.Callback):  # noqa: D101 (the base says it)
