@@ -233,7 +233,7 @@ class Graph:
 
         The layer is called in the model that computes the tensor. If the graph has it already, this is another call.
         """
-        num_calls = sum(call.layer == layer.name for call in self.calls)
+        num_calls = len(self.calls_of(layer.name))
         name = f"{layer.name}:call_{num_calls}" if num_calls else layer.name
         output = TensorRef(name)
 
@@ -242,8 +242,11 @@ class Graph:
 
         calls = []
         for old in self.calls:
-            args, kwargs = map_references((old.args, dict(old.kwargs)), redirect)
-            calls.append(dataclasses.replace(old, args=args, kwargs=kwargs))
+            if tensor in old.inputs:
+                args, kwargs = map_references((old.args, dict(old.kwargs)), redirect)
+                calls.append(dataclasses.replace(old, args=args, kwargs=kwargs))
+            else:  # keeps what was computed of it
+                calls.append(old)
             if tensor in old.outputs:
                 calls.append(Call(layer.name, (TensorRef(tensor),), {}, (name,), old.within))
         return dataclasses.replace(

@@ -34,7 +34,7 @@ def channel_axis(normalization: Layer) -> int:
 
 def has_last_channels(graph: Graph, normalization: Layer) -> bool:
     """Returns True if a batch normalization has one mean and variance for each channel of the last axis."""
-    shapes = [graph.tensors[call.inputs[0]].shape for call in graph.calls if call.layer == normalization.name]
+    shapes = [graph.tensors[call.inputs[0]].shape for call in graph.calls_of(normalization.name)]
     return all(channel_axis(normalization) in (-1, len(shape) - 1) for shape in shapes)
 
 

@@ -134,7 +134,7 @@ def reestimate_normalization(model: KerasModel, data: Any) -> dict[str, int]:
     if any(counts.values()):
         # Training normalizes such channels by the batch, so the layers after them saw other values.
         tensors = {
-            name: [call.inputs[0] for call in graph.calls if call.layer == name]
+            name: [call.inputs[0] for call in graph.calls_of(name)]
             for name in layers
             if has_last_channels(graph, graph.layers[name])
         }
@@ -158,7 +158,7 @@ def _is_normalization(layer):
 
 def _num_positions(graph, name):
     """Returns the number of values of a channel in one sample, over all calls; free sizes count as 1."""
-    shapes = [graph.tensors[call.inputs[0]].shape for call in graph.calls if call.layer == name]
+    shapes = [graph.tensors[call.inputs[0]].shape for call in graph.calls_of(name)]
     axis = channel_axis(graph.layers[name])
     return sum(
         math.prod(size or 1 for i, size in enumerate(shape) if i not in (0, axis % len(shape))) for shape in shapes

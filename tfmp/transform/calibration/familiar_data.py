@@ -51,7 +51,7 @@ def statistics_distance(model: KerasModel, data: Any) -> float:
     framework = framework_of(model)
     graph = framework.read(model)
     tensors = {
-        layer.name: [call.inputs[0] for call in graph.calls if call.layer == layer.name]
+        layer.name: [call.inputs[0] for call in graph.calls_of(layer.name)]
         for layer in graph.in_order()
         if layer.kind == "batch_normalization" and has_last_channels(graph, layer)
     }

@@ -21,6 +21,7 @@ def with_stored_tensors(graph: Graph) -> Graph:
     Wider integers that are read as floating point get a quantizer, too.
     """
     on_grid: set[str] = set()
+    non_negative = non_negative_tensors(graph)  # quantizers do not change it
     for call in graph.calls:
         for tensor in call.outputs:
             layer = graph.layer_of(call)
@@ -35,7 +36,7 @@ def with_stored_tensors(graph: Graph) -> Graph:
                 on_grid.add(tensor)
             elif _needs_storage(graph, tensor):
                 name = graph.unused_name(f"{layer.name}_quantizer")
-                signed = tensor not in non_negative_tensors(graph)
+                signed = tensor not in non_negative
                 graph = graph.insert_after(tensor, quantize_layer(name, signed=signed))
                 graph = _with_float(graph, name)
                 on_grid.add(name)

@@ -71,7 +71,7 @@ def plan(
     for layer in graph.in_order():
         if layer.kind == "input":
             continue
-        signed = any(name not in positive for call in graph.calls if call.layer == layer.name for name in call.inputs)
+        signed = any(name not in positive for call in graph.calls_of(layer.name) for name in call.inputs)
         if layer.shape is None:
             status, reason = _without_search(layer)
         elif layers is not None and not chosen(layer):

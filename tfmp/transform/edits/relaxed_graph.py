@@ -67,7 +67,7 @@ def quantized_layer(graph: Graph, layer: Layer, settings: SearchSettings, *, sig
     activation = _candidates(settings.activation_bits, "activation_bits", quantizers[1], settings.signed_input)
     if not settings.shared_weights and layer.weights:
         weight = dataclasses.replace(weight, kernels=dict.fromkeys(weight.bits[:-1], layer.weights["kernel"]))
-    config = {**settings.config(), "num_calls": sum(call.layer == layer.name for call in graph.calls)}
+    config = {**settings.config(), "num_calls": len(graph.calls_of(layer.name))}
     plain = dataclasses.replace(layer, origin=LayerOrigin(config={**layer.origin.config, **config}))
     return dataclasses.replace(plain.with_candidates(weight, activation), coupled=settings.coupled)
 

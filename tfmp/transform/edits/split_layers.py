@@ -117,7 +117,7 @@ def with_separate_activations(graph: Graph, fused: Collection[str] = ()) -> Grap
         name = layer.attributes.get("activation", "linear")
         if layer.shape is None or name == "linear" or name in fused:
             continue
-        for call in [call for call in graph.calls if call.layer == layer.name]:
+        for call in graph.calls_of(layer.name):
             new_name = graph.unused_name(f"{layer.name}_activation")
             config = {"name": new_name, "activation": layer.origin.config["activation"]}
             known = layer.attributes.get("activation_kind") or function_kind(name, graph.framework)
