@@ -219,10 +219,14 @@ def _cost_gradients(records):
 
 
 def _benchmark_search(records):
-    """A row per run and variant of `tools/benchmark_search.py`; times and memory as shares of a uniform step's."""
+    """A row per run and variant of `tools/benchmark_search.py`; times and memory as shares of a uniform step's.
+
+    The processor time of the first step, which traces and compiles, is in those of the float network's.
+    """
     rows = []
     for name, record in records.items():
         peak = record["variants"].get("uniform", {}).get("peak_bytes")
+        first = record["variants"].get("float", {}).get("first_step_cpu_seconds")
         for variant, found in record["variants"].items():
             low, median, high = found["step_of_uniform"]
             rows.append(
@@ -232,12 +236,14 @@ def _benchmark_search(records):
                     f"{found['step_seconds'][1]:.3f}",
                     f"{median:.2f} ({low:.2f} to {high:.2f})",
                     f"{found['cpu_of_uniform'][1]:.2f}",
+                    f"{found['cpu_of_float'][1]:.2f}" if "cpu_of_float" in found else "",
+                    f"{found['first_step_cpu_seconds'] / first:.1f}" if first else "",
                     f"{found['peak_bytes'] / peak:.2f}" if peak and "peak_bytes" in found else "",
                     f"{found['trained_bytes'] / 2**20:.1f}",
                 ]
             )
-    header = ["run", "variant", "step, s", "of uniform (quartiles)", "processor time, of uniform"]
-    return [*header, "peak memory, of uniform", "trained variables, MiB"], rows
+    header = ["run", "variant", "step, s", "of uniform (quartiles)", "processor time, of uniform", "of float"]
+    return [*header, "first step, of float", "peak memory, of uniform", "trained variables, MiB"], rows
 
 
 def _benchmark_files(records):

@@ -2,9 +2,12 @@ r"""Measures what a search step costs against a step at fixed bits: time, peak m
 
     python tools/benchmark_search.py --output benchmark.json
     python tools/benchmark_search.py --network=resnet8 --image_size=32 --num_classes=10 --batch=128
+    python tools/benchmark_search.py --cases=resnet8,mobilenet_v1,mobilenet_v2,resnet18 --output=folder
 
 One process times all variants in turn, step by step, so that what else the machine does falls on all of them alike;
-ratios are those of a round. Memory is what the tensors of a step hold at most, counted by TensorFlow's BFC allocator
+ratios are those of a round. `--cases` measures networks by name, with `float`, `uniform` and `softmax` and without
+memory, and writes a file for each. Memory is what the tensors of a step hold at most, counted by the BFC allocator of
+TensorFlow
 (`TF_CPU_ALLOCATOR_USE_BFC`) in a process for each variant: the resident set of a process would hold the traces of the
 compilers and what malloc keeps, too.
 
@@ -36,7 +39,17 @@ from tfmp.files.atomic_file import check_writable, write_atomically
 
 _RELAXATIONS = ("softmax", "annealed", "gumbel")
 
+# Network, image size, classes, batch and width of the networks of `--cases`.
+_NAMED_CASES = {
+    "resnet8": ("resnet8", 32, 10, 128, 1.0),
+    "mobilenet_v1": ("mobilenet_v1_vww", 96, 2, 32, 0.25),
+    "mobilenet_v2": ("mobilenet_v2", 96, 10, 32, 0.35),
+    "resnet18": ("resnet18", 112, 1000, 16, 1.0),
+}
+
+_CASES = flags.DEFINE_list("cases", [], f"Names of {', '.join(_NAMED_CASES)}; --output is then a folder.")
 _NETWORK = flags.DEFINE_string("network", "resnet18", "A name in `tfmp.networks`.")
+_WIDTH = flags.DEFINE_float("width", None, "Factor on the number of channels; by default that of the network.")
 _IMAGE_SIZE = flags.DEFINE_integer("image_size", 112, "Height and width of the images.")
 _NUM_CLASSES = flags.DEFINE_integer("num_classes", 1000, "Number of logits.")
 _BATCH = flags.DEFINE_integer("batch", 16, "Images in a step.")
@@ -136,7 +149,8 @@ def make_variants(names):
     """Variants by name, with equal weights and data."""
     keras.utils.set_random_seed(0)
     size, count, batch = _IMAGE_SIZE.value, _NUM_CLASSES.value, _BATCH.value
-    network = networks.get(_NETWORK.value)(keras, image_size=size, num_classes=count)
+    options = {} if _WIDTH.value is None else {"width": _WIDTH.value}
+    network = networks.get(_NETWORK.value)(keras, image_size=size, num_classes=count, **options)
     rng = np.random.default_rng(0)
     images = rng.normal(size=(batch, *network.input_shape[1:])).astype(np.float32)
     labels = rng.integers(0, count, batch)
@@ -147,9 +161,10 @@ def measure_times(variants):
     """`{name: record}`: first step, and lists of the seconds of a step, of its processor time and of its callback."""
     records = {}
     for name, variant in variants.items():
-        start = time.perf_counter()
+        start, cpu = time.perf_counter(), time.process_time()
         variant.step()
         records[name] = {"first_step_seconds": time.perf_counter() - start}
+        records[name]["first_step_cpu_seconds"] = time.process_time() - cpu
         records[name] |= {"step_seconds": [], "cpu_seconds": [], "callback_seconds": []}
         for _ in range(_WARMUP.value - 1):
             variant.step()
@@ -184,40 +199,37 @@ def memory_in_process_of_its_own(name):
     return json.loads(result.stdout.splitlines()[-1])
 
 
-def summary(record, uniform):
-    """A variant's record with quartiles, and the median ratios to the uniform steps of the same rounds."""
-    found = {"first_step_seconds": record["first_step_seconds"]}
+def summary(record, others):
+    """A variant's record with quartiles, and the ratios to the float and the uniform steps of the same rounds.
+
+    Args:
+        record: Of `measure_times`.
+        others: `{name: record}` of `float` and `uniform`, if they were measured.
+    """
+    found = {key: record[key] for key in ("first_step_seconds", "first_step_cpu_seconds")}
     for key in ("step_seconds", "cpu_seconds", "callback_seconds"):
         found[key] = list(np.quantile(record[key], (0.25, 0.5, 0.75)))
-        if uniform and key != "callback_seconds":
-            ratios = np.divide(record[key], uniform[key])
-            found[key.replace("seconds", "of_uniform")] = list(np.quantile(ratios, (0.25, 0.5, 0.75)))
+        for name, other in others.items():
+            if key != "callback_seconds":
+                ratios = np.divide(record[key], other[key])
+                found[key.replace("seconds", f"of_{name}")] = list(np.quantile(ratios, (0.25, 0.5, 0.75)))
     return found
 
 
-def main(argv):
-    """Measures and prints a line for each variant."""
-    if len(argv) > 1:
-        raise app.UsageError(f"Expected no arguments. Received: {argv[1:]}")
-    if _QUICK.value:
-        for name, value in _QUICK_FLAGS.items():
-            setattr(flags.FLAGS, name, value)
-    if _MEMORY_OF.value:
-        print(json.dumps(measure_memory(_MEMORY_OF.value)))
-        return
-    if _OUTPUT.value:
-        check_writable(_OUTPUT.value, _OVERWRITE.value)
-    names = [*_VARIANTS.value, *(f"candidates_{count}" for count in _CANDIDATES.value)]
+def measure(names):
+    """The record of one network, without memory."""
     load = [os.getloadavg()[0]]
     variants = make_variants(names)
     records = measure_times(variants)
     load.append(os.getloadavg()[0])
-    found = {}
-    for name, record in records.items():
-        found[name] = summary(record, records.get("uniform")) | {"trained_bytes": variants[name].trained_bytes()}
-    del variants
-    result = {
+    others = {name: records[name] for name in ("float", "uniform") if name in records}
+    found = {
+        name: summary(record, others) | {"trained_bytes": variants[name].trained_bytes()}
+        for name, record in records.items()
+    }
+    return {
         "network": _NETWORK.value,
+        "width": _WIDTH.value,
         "image_size": _IMAGE_SIZE.value,
         "num_classes": _NUM_CLASSES.value,
         "batch": _BATCH.value,
@@ -230,18 +242,64 @@ def main(argv):
         "machine": platform.machine(),
         "versions": {"python": platform.python_version(), "keras": keras.__version__, "tensorflow": tf.__version__},
     }
-    overwrite = _OVERWRITE.value
+
+
+def show(result):
+    """Prints a line for each variant."""
+    for name, record in result["variants"].items():
+        peak, trained = (record.get(key, 0) / 2**20 for key in ("peak_bytes", "trained_bytes"))
+        ratios = "".join(
+            f", {record[f'cpu_of_{other}'][1]:5.2f} of {other}"
+            for other in ("float", "uniform")
+            if f"cpu_of_{other}" in record
+        )
+        first, cpu = record["first_step_cpu_seconds"], record["cpu_seconds"][1]
+        memory = f"; {peak:8.1f} MiB" if peak else ""
+        print(f"{name:14} CPU {cpu:8.4f} s{ratios}; first {first:6.1f} s{memory}, {trained:7.1f} MiB trained")
+
+
+def measure_cases(cases):
+    """Measures networks by name, and writes a file for each if there is an output."""
+    for case in cases:
+        values = dict(zip(("network", "image_size", "num_classes", "batch", "width"), _NAMED_CASES[case], strict=True))
+        for name, value in values.items():
+            setattr(flags.FLAGS, name, value)
+        path = os.path.join(_OUTPUT.value, f"{case}.json") if _OUTPUT.value else None
+        if path:
+            check_writable(path, _OVERWRITE.value)
+        result = measure(["float", "uniform", "softmax"])
+        print(case)
+        show(result)
+        if path:
+            write_atomically(path, json.dumps(result, indent=2) + "\n", overwrite=_OVERWRITE.value)
+
+
+def main(argv):
+    """Measures and prints a line for each variant."""
+    if len(argv) > 1:
+        raise app.UsageError(f"Expected no arguments. Received: {argv[1:]}")
+    if unknown := {*_CASES.value} - {*_NAMED_CASES}:
+        raise app.UsageError(f"--cases must be of {', '.join(_NAMED_CASES)}. Received: {', '.join(sorted(unknown))}")
+    if _CASES.value:
+        measure_cases(_CASES.value)
+        return
+    if _QUICK.value:
+        for name, value in _QUICK_FLAGS.items():
+            setattr(flags.FLAGS, name, value)
+    if _MEMORY_OF.value:
+        print(json.dumps(measure_memory(_MEMORY_OF.value)))
+        return
+    if _OUTPUT.value:
+        check_writable(_OUTPUT.value, _OVERWRITE.value)
+    result = measure([*_VARIANTS.value, *(f"candidates_{count}" for count in _CANDIDATES.value)])
+    found, overwrite = result["variants"], _OVERWRITE.value
     for name in ("times", *(_VARIANTS.value if _MEMORY.value else ())):  # written as it grows
         if name in found:
             found[name] |= memory_in_process_of_its_own(name)
         if _OUTPUT.value:
             write_atomically(_OUTPUT.value, json.dumps(result, indent=2) + "\n", overwrite=overwrite)
             overwrite = True
-    for name, record in found.items():
-        peak, trained = (record.get(key, 0) / 2**20 for key in ("peak_bytes", "trained_bytes"))
-        of_uniform = record.get("step_of_uniform", (0, 0, 0))[1]
-        seconds = record["step_seconds"][1]
-        print(f"{name:14} {seconds:8.4f} s, {of_uniform:5.2f} of uniform; {peak:8.1f} MiB, {trained:7.1f} MiB trained")
+    show(result)
 
 
 if __name__ == "__main__":
