@@ -11,6 +11,7 @@ X = np.random.default_rng(0).normal(size=(8, 6)).astype(np.float32)
 MODULES = {keras: tfmp, tf_keras: tfmp.keras2}
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("framework", MODULES, ids=lambda framework: framework.__name__)
 def test_the_first_step_is_traced_once_and_announced(framework, capsys):
     ours = MODULES[framework]
