@@ -95,3 +95,10 @@ def test_differences_are_few_and_short():
     assert difference_text(was, now) == "parts.1.rate: 2 then, 3 now"
     many = {str(number): number for number in range(9)}
     assert difference_text({}, many).endswith("; and 5 more")
+
+
+def test_a_field_of_a_later_version_counts_once_it_has_another_value():
+    later = dataclasses.field(default=32, metadata={"unrecorded_default": True})
+    machine = dataclasses.make_dataclass("Machine", [("lanes", int), ("output_bits", int, later)])
+    assert described(machine(16)) == described(machine(16, 32)) == {"lanes": 16}
+    assert described(machine(16, 8)) == {"lanes": 16, "output_bits": 8}

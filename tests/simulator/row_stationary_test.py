@@ -21,25 +21,17 @@ ALEXNET = [
     LayerShape("conv4", "conv2d", (3, 3), (1, 1), 384, 384, 2, (13, 13)),
     LayerShape("conv5", "conv2d", (3, 3), (1, 1), 384, 256, 2, (13, 13)),
 ]
-THREE = RowMappings(*(np.array([value]) for value in (13, 16, 3, 2, 2, 4, 64)))
-# Measured on the chip with 4 images: accesses of the global buffer in MB, processing latency in ms, active elements,
-# power in mW. Chen et al., JSSC 2017, Table V.
+# Measured on the chip with 4 images: processing latency in ms, active elements, power in mW. Chen et al., JSSC 2017,
+# Table V, as nn_dataflow (github.com/stanford-mast/nn_dataflow) has it in test_eyeriss_isscc16.
 CHIP = {
-    "conv1": (18.5, 16.5, 154, 332),
-    "conv2": (77.6, 39.2, 135, 288),
-    "conv3": (50.2, 21.8, 156, 266),
-    "conv4": (37.4, 16.0, 156, 235),
-    "conv5": (24.9, 10.0, 156, 236),
-}
-MAPPINGS = {  # e, p, q, r, t, n, m, under which passes move what the chip moved
-    "conv1": RowMappings(*(np.array([value]) for value in (7, 16, 1, 1, 2, 1, 96))),
-    "conv2": RowMappings(*(np.array([value]) for value in (27, 16, 2, 1, 1, 1, 64))),
-    "conv3": THREE,
-    "conv4": THREE,
-    "conv5": THREE,
+    "conv1": (16.5, 154, 332),
+    "conv2": (39.2, 135, 288),
+    "conv3": (21.8, 156, 266),
+    "conv4": (16.0, 156, 235),
+    "conv5": (10.0, 156, 236),
 }
 # Energy of the arithmetic, of memory and of the register files for 16 images, in 10**9 multiply-accumulates. Chen et
-# al., ISCA 2016, Fig. 10, as nn_dataflow (github.com/stanford-mast/nn_dataflow) reads it in test_eyeriss_isca16.
+# al., ISCA 2016, Fig. 10, as nn_dataflow reads it in test_eyeriss_isca16.
 PUBLISHED_ENERGY = {
     "conv1": (1.69, 2.46, 6.75),
     "conv3": (2.39, 2.02, 9.57),
@@ -48,18 +40,20 @@ PUBLISHED_ENERGY = {
 }
 
 
-@pytest.mark.parametrize("shape", ALEXNET, ids=lambda shape: shape.name)
-def test_passes_equal_what_was_measured_on_the_chip(shape):
-    accessed_mb, latency_ms, active, _ = CHIP[shape.name]
-    convolution, mapping = encode(shape, "per_group"), MAPPINGS[shape.name]
-    traffic = pass_traffic(convolution, mapping, batch=4)
-    words = traffic.to_array["inputs"] + 2 * traffic.to_array["partial_sums"]  # filters have a buffer of their own
-    assert words.item() * convolution.repeats * 2 / 1e6 == pytest.approx(accessed_mb, rel=0.015)
-    elements = shape.kernel_size[0] * mapping.strip * mapping.channel_sets * mapping.filter_sets
-    assert elements.item() == active
-    # The chip also fills and drains its array: it takes 4 to 18 % longer.
-    computed_ms = traffic.cycles.item() * convolution.repeats / EYERISS.frequency_hz * 1e3
-    assert 0.84 * latency_ms < computed_ms < 0.96 * latency_ms
+@pytest.fixture(scope="module")
+def on_the_chip():
+    return simulate(ALEXNET, dict.fromkeys(CHIP, (16, 16)), EYERISS, batch=4)
+
+
+def test_the_fastest_mappings_use_as_many_elements_as_the_chip(on_the_chip):
+    """The chip also fills and drains its array: it takes 4 to 19 % longer than its elements compute."""
+    for layer, shape in zip(on_the_chip.layers, ALEXNET, strict=True):
+        latency_ms, active, _ = CHIP[layer.name]
+        mapping = layer.schedule["mapping"]
+        sets = mapping["channel_sets"] * mapping["filter_sets"]
+        assert shape.kernel_size[0] * mapping["strip"] * sets == active, layer.name
+        assert layer.compute_cycles >= layer.macs / active
+        assert 0.84 * latency_ms < layer.latency_ms < 0.96 * latency_ms
 
 
 def test_energies_equal_those_published_of_the_dataflow():
@@ -73,11 +67,10 @@ def test_energies_equal_those_published_of_the_dataflow():
             assert memory == pytest.approx(PUBLISHED_ENERGY[layer.name][1], abs=0.04)
 
 
-def test_power_is_of_the_order_of_the_chip():
+def test_power_is_of_the_order_of_the_chip(on_the_chip):
     """The chip skips products of zeros, most in the later layers: its power sinks from 332 to 236 mW."""
-    report = simulate(ALEXNET, dict.fromkeys(CHIP, (16, 16)), EYERISS, batch=4)
-    for layer in report.layers:
-        _, latency_ms, _, power_mw = CHIP[layer.name]
+    for layer in on_the_chip.layers:
+        latency_ms, _, power_mw = CHIP[layer.name]
         on_chip_nj = layer.energy_nj["total"] - layer.energy_nj["dram"]
         assert 0.8 < on_chip_nj / 1e3 / latency_ms / power_mw < 1.45
 
@@ -114,7 +107,7 @@ def test_counts_are_those_of_a_walk_through_the_loops(mapping):
     expected = walked(convolution, 3, *mapping)
     assert traffic.cycles == expected["cycles"]
     assert traffic.inputs_from_dram == expected["dram_inputs"]
-    assert traffic.weights_from_dram == expected["dram_weights"] == traffic.to_array["weights"]
+    assert traffic.to_array["weights"] == expected["dram_weights"]
     assert traffic.to_array["inputs"] == expected["buffer_inputs"]
     assert traffic.to_array["partial_sums"] == expected["buffer_sums"]
     assert [traffic.in_array[tensor].item() for tensor in ("inputs", "weights", "partial_sums")] == [

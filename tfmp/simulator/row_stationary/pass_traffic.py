@@ -15,9 +15,9 @@ class PassTraffic:
 
     Args:
         cycles: Cycles in which the processing elements compute.
-        to_array: Tensor to the words that the global buffer sends to the array; partial sums come back as well.
+        to_array: Tensor to the words that the global buffer sends to the array. Partial sums come back as well; weights
+            are read from memory as often.
         in_array: Tensor to the words that processing elements receive, from the buffer or from each other.
-        weights_from_dram: Weights that are read from memory, through the global buffer.
         inputs_from_dram: Inputs that are read from memory into the global buffer.
         buffered_inputs: Inputs in the global buffer during a pass.
         buffered_partial_sums: Partial sums in it.
@@ -26,7 +26,6 @@ class PassTraffic:
     cycles: np.ndarray
     to_array: dict[str, np.ndarray]
     in_array: dict[str, np.ndarray]
-    weights_from_dram: np.ndarray
     inputs_from_dram: np.ndarray
     buffered_inputs: np.ndarray
     buffered_partial_sums: np.ndarray
@@ -70,7 +69,6 @@ def pass_traffic(convolution: Convolution, mappings: RowMappings, batch: int) ->
             "inputs": passes * elements * mappings.samples * mappings.channels * input_width,
             "partial_sums": passes * pass_sums * kernel_height * mappings.channel_sets,
         },
-        weights_from_dram=passes * pass_weights,
         inputs_from_dram=filled * pass_inputs,
         buffered_inputs=pass_inputs,
         buffered_partial_sums=mappings.samples * mappings.buffered_filters * mappings.strip * width,

@@ -132,7 +132,7 @@ class RowStationary(ArraySize, Hardware):
         else:
             written = outputs * int(self.output_bits)
         partial_sums = traffic.to_array["partial_sums"] * self.partial_sum_bits
-        from_dram = traffic.weights_from_dram * weight_bits + traffic.inputs_from_dram * activation_bits
+        from_dram = traffic.to_array["weights"] * weight_bits + traffic.inputs_from_dram * activation_bits
         reads = {
             "register_file": macs * sum(widths.values()),
             "array": sum(words * widths[tensor] for tensor, words in traffic.in_array.items()),
