@@ -17,10 +17,6 @@ def test_there_are_models_of_both_kerases_and_of_tfmot():
     assert {name.split("_")[0] for name in MODELS} == {"keras", "tf", "tfmot"}
 
 
-def of_keras_3(name):
-    return name.startswith("keras_")
-
-
 def check(name, modes, folder):
     path = golden_files.path_of(name)
     with quantize_scope():
@@ -32,10 +28,10 @@ def check(name, modes, folder):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_saved_models_export_to_the_same_bytes(name, tmp_path):
-    check(name, ("fast", "small") if of_keras_3(name) else ("fast",), tmp_path)
+    check(name, ("fast",), tmp_path)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_saved_models_export_to_the_same_bytes_in_other_modes(name, tmp_path):
-    check(name, ("float",) if of_keras_3(name) else ("float", "small"), tmp_path)
+    check(name, ("small", "float"), tmp_path)

@@ -233,7 +233,7 @@ def test_other_quantizers(options, variant):
     check(**options, **VARIANTS[variant])
 
 
-@pytest.mark.default_cases("grouped-*", "depthwise-shared", "conv1d-coupled_own_kernels", "dense-shared")
+@pytest.mark.default_cases("grouped-shared", "depthwise-coupled_own_kernels", "dense-shared")
 @pytest.mark.parametrize("variant", ["shared", "coupled_own_kernels"])
 @pytest.mark.parametrize("kind", [kind for kind in LAYERS if kind != "conv2d"])
 def test_other_layers(kind, variant):

@@ -35,7 +35,7 @@ def names(request):
     names |= {"search_model": tfmp.relax(model, calibration=X)}
     names |= {"x_train": X, "y_train": Y, "x_select": X[:32], "y_select": Y[:32]}
     for program in programs_of("Learning", 4):
-        exec(compile(program.replace("256", "16").replace("epochs=25", "epochs=3"), str(PAGE), "exec"), names)
+        exec(compile(program.replace("256", "32").replace("epochs=25", "epochs=3"), str(PAGE), "exec"), names)
     return names
 
 

@@ -173,6 +173,7 @@ def test_three_groups_are_saved_and_go_on_as_before(kit, tmp_path):
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.default_cases("keras")
 def test_three_groups_train_in_half_precision(kit):
     framework, ours, _ = kit

@@ -29,7 +29,7 @@ def arguments(folder, command, model="model.keras", data="data.npz", output=None
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Models, data, and what killed commands left."""
+    """Models and data."""
     folder = tmp_path_factory.mktemp("killed")
     (x_train, y_train), (x_test, y_test) = tiny.data()
     arrays = {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test}
@@ -41,6 +41,12 @@ def folder(tmp_path_factory):
     model.get_layer("first").bias.assign(np.full(8, 1e-6))
     model.save(folder / "trained.keras")
     keras.Sequential([keras.Input((4,)), *model.layers[1:], keras.layers.Softmax()]).save(folder / "deeper.keras")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def killed(folder):
+    """The same folder, with what killed commands left."""
     command = [sys.executable, "-m", "tests.cli.killed_commands", str(folder)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
@@ -68,17 +74,17 @@ BUDGETS = {
 }
 
 
-@pytest.mark.default_cases("*-search", "data-tune", "candidates-tune", "budget-tune")
+@pytest.mark.slow
 @pytest.mark.parametrize("command", SETTINGS)
 @pytest.mark.parametrize("kind", [*CHANGES, "budget"])
-def test_it_is_not_taken_up_with_other_settings(folder, capsys, command, kind):
+def test_it_is_not_taken_up_with_other_settings(killed, capsys, command, kind):
     changed, message = CHANGES.get(kind, BUDGETS[command])
-    before = contents(folder / command)
+    before = contents(killed / command)
     flags = ["--resume"] if command == "tune" else []
-    assert cli.main(arguments(folder, command, flags=flags, **changed)) == 1
+    assert cli.main(arguments(killed, command, flags=flags, **changed)) == 1
     error = capsys.readouterr().err.splitlines()[-1]
     assert re.search(message, error) and "--overwrite" in error, error
-    assert before.items() <= contents(folder / command).items(), "nothing is lost"
+    assert before.items() <= contents(killed / command).items(), "nothing is lost"
 
 
 @pytest.mark.default_cases("same", "epochs")

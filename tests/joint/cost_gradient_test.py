@@ -72,6 +72,7 @@ def test_exact_gradient_is_that_of_finite_differences(tiny):
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-7 * np.abs(expected).max())
 
 
+@pytest.mark.default_cases("leave_one_out")
 @pytest.mark.parametrize("baseline", BASELINES)
 def test_mean_of_reinforce_is_the_exact_gradient(baseline):
     """Within 4.5 standard errors everywhere, of which chance leaves fewer than one in 100,000 outside."""

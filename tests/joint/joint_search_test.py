@@ -46,6 +46,7 @@ class Killed(Exception):
     pass
 
 
+@pytest.mark.slow
 def test_search_that_is_broken_off_ends_as_the_unbroken_one(tmp_path):
     def start(**arguments):
         return joint_search(cost=Reinforce(ONE, ArchitectureCost("energy"), samples=3), **arguments)
@@ -166,6 +167,7 @@ def searched():
     return search
 
 
+@pytest.mark.default_cases("exact-*")
 @pytest.mark.parametrize(("kind", "lowest"), [("exact", 0.95), ("reinforce", 0.8)])
 def test_cost_alone_goes_down_to_the_target_and_no_further(kind, lowest):
     """Nothing drives it up again here; so that an estimate with noise, whose every excess counts, ends lower."""

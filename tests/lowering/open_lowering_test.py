@@ -52,7 +52,7 @@ def gated_blocks():
 BUILDERS = (gated_blocks, table_test.moved, table_test.gated, table_test.parametric)
 
 
-@pytest.mark.default_cases("gated_blocks-small", "moved-fast", "gated-small", "parametric-fast")
+@pytest.mark.default_cases("gated_blocks-small", "moved-fast")
 @pytest.mark.parametrize("mode", ["fast", "small"])
 @pytest.mark.parametrize("build", BUILDERS, ids=lambda build: build.__name__)
 def test_the_same_operators_without_values(build, mode):

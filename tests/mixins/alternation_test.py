@@ -126,7 +126,7 @@ def test_the_logits_follow_the_gradient_of_loss_and_price_on_the_selection_batch
         assert np.abs(value - 0.01).max() > 1e-3
 
 
-@pytest.mark.default_cases("keras")
+@pytest.mark.slow
 def test_a_step_for_every_few_of_the_others(kit):
     _, ours = kit
     model = compiled(kit)

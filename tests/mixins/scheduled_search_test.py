@@ -93,7 +93,7 @@ def test_a_search_spends_its_budgets(searcher, budget):
     check_decided(searcher.search(100, budget))
 
 
-@pytest.mark.default_cases("keras-*")
+@pytest.mark.slow
 @pytest.mark.parametrize(("kit", "options"), [("tf_keras", {}), ("keras", {"coupled": True})])
 def test_other_networks_decide_too(kit, options):
     if options:

@@ -122,6 +122,7 @@ def test_variants_of_vgg11_make_convolutions_separable(variant, num_separable):
 
 
 # DualPrecision, table 2: the two kernels of 36 weights have as many parameters, and so have those of 144.
+@pytest.mark.default_cases("fan_in0", "fan_in3")
 @pytest.mark.parametrize("fan_in", [(1, 6), (4, 3), (1, 12), (16, 3)])
 def test_fan_in_of_vgg11_is_that_of_its_depthwise_filters(fan_in):
     build = networks.get("vgg11")
@@ -161,6 +162,7 @@ def test_unknown_variant_of_vgg11():
         networks.get("vgg11")(keras, variant="d")
 
 
+@pytest.mark.default_cases("googlenet_cifar")
 @pytest.mark.parametrize("name", ["resnet8", "googlenet_cifar", "inv_resnet26"])
 def test_both_kerases_build_the_same(name):
     ours, theirs = (networks.get(name)(k, image_size=32, width=0.125) for k in (keras, tf_keras))

@@ -91,6 +91,7 @@ experiment.main("resnet8_cifar10", {"measure": lambda run: {"accuracy": run.conf
 """
 
 
+@pytest.mark.slow
 def test_recipes_can_be_imported_together_and_run_from_the_command_line(tmp_path):
     command = [sys.executable, "-c", RECIPE, "--seeds=1,2", "--set=batch_size=10", "--set=width=0.5"]
     root = pathlib.Path(__file__).resolve().parents[2]

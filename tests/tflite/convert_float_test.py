@@ -80,6 +80,7 @@ def test_batches_and_weights_that_changed(fixed, data, tmp_path):
     assert report.trained.equal_share < 0.5 and report.trained.top1_agreement < 1
 
 
+@pytest.mark.slow
 def test_several_inputs_and_outputs_go_by_name(tmp_path):
     keras.utils.set_random_seed(0)
     model = randomized(several())

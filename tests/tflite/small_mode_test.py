@@ -48,7 +48,7 @@ def wide():
 PACKED = {"square", "odd", "shortcut", "row", "dilated", "point", "sequence", "mixing", "hidden"}
 
 
-@pytest.fixture(scope="module", params=["uniform", "mixed"])
+@pytest.fixture(scope="module", params=[pytest.param("uniform", marks=pytest.mark.slow), "mixed"])
 def fixed(request):
     keras.utils.set_random_seed(0)
     model = randomized(wide())

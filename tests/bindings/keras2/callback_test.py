@@ -43,7 +43,7 @@ def fit(model, folder=None, callbacks=(), epochs=4, **options):
     )
 
 
-@pytest.mark.default_cases("alternating")
+@pytest.mark.slow
 @pytest.mark.parametrize("alternating", [False, True], ids=["single pass", "alternating"])
 def test_an_interrupted_search_ends_as_the_unbroken_one(tmp_path, alternating):
     data = tfmp.SelectionData((X[:24], Y[:24]), batch_size=8, every=2)
