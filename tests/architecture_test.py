@@ -40,6 +40,7 @@ FLOORS = {
     "inspection": 12,
     "joint": 12,
     "tuner": 12,
+    "compression": 13,
     "plots": 13,
     "layers": 13,
     "keras2": 13,
@@ -63,7 +64,7 @@ ONLY_PACKAGES = {
     for unit in ("checks", "registry", "files", "graph", "reports", "operators", "lowering", "simulator", "costs")
 }
 ONLY_PACKAGES["operators"] |= {"scipy"}  # the error function, of gelu
-ONLY_PACKAGES["reports"] |= {"jinja2"}  # templates of the page of a run
+ONLY_PACKAGES["reports"] |= {"jinja2", "markupsafe"}  # templates of the page of a run
 
 DOORS = {
     "keras": ("tfmp/bindings/keras3/", "tfmp/joint/", "tfmp/layers.py", "tfmp/demo.py", "tfmp/cli/"),

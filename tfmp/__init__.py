@@ -18,6 +18,7 @@ _PUBLIC = {
     "Reconstruction": "tfmp.transform.reconstruction.reconstruction",
     "BitAssignment": "tfmp.graph",
     "compare_tflite": "tfmp.tflite.compare_tflite",
+    "compress": "tfmp.compression.compress",
     "cost": "tfmp.transform.model_cost",
     "discretize": "tfmp.assign.discretize",
     "distill": "tfmp.transform.distill",

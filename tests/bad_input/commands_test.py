@@ -35,6 +35,7 @@ def folder(tmp_path_factory):
 def arguments_of(command, folder):
     """The positional arguments that a command needs, all right."""
     files = {
+        "compress": 2,
         "search": 3,
         "tune": 3,
         "quantize": 3,
@@ -46,7 +47,7 @@ def arguments_of(command, folder):
         "demo": 0,
         "doctor": 0,
     }
-    trains = command in ("search", "tune", "quantize")
+    trains = command in ("compress", "search", "tune", "quantize")
     names = ("m.keras", "d.npz", "out") if trains else ("m.keras", "out.tflite", "d.npz")
     return [command, *(str(folder / name) for name in names[: files[command]])]
 
@@ -59,6 +60,7 @@ BITS = "integers from 1 to 8", ["0", "9", "2,x", "", "2,,4", "1.5"]
 PAIR = "must be two integers from 1 to 32", ["2", "2,2,2", "0,2", "2,33", "x,y", ""]
 SEED = "must be an integer from 0 to 4294967295", ["-1", "1.5", "x", "4294967296"]
 BOUND = "must be", ["bitops", "=2,2", "bitops=", "bitops=0", "bitops=nan", "bitops=2,x", "bitops=-5"]
+DROP = "must be a finite number at least 0 and at most 1", ["-1", "1.5", "nan", "x"]
 CHOICE = "invalid choice", ["", "wrong"]
 TRAINING = {
     "--finetune_epochs": NATURAL,
@@ -77,7 +79,7 @@ OPTIONS = {
         **TRAINING,
         "--oracle": CHOICE,
         "--max_trials": INTEGER,
-        "--max_accuracy_drop": ("must be a finite number at least 0 and at most 1", ["-1", "1.5", "nan", "x"]),
+        "--max_accuracy_drop": DROP,
         "--workers": INTEGER,
         "--depthwise_bits": BITS,
         "--sizes": ("finite numbers above 0", ["0", "-1", "0.5,x", "nan", ""]),
@@ -102,6 +104,13 @@ OPTIONS = {
     "inspect": {"--budget": BOUND, "--weight_bits": BITS, "--activation_bits": BITS, "--divergence": CHOICE},
     "export": {"--mode": CHOICE, "--tolerance": ("must be one of", ["", "wrong", "wrong=1"])},
     "demo": {"--seed": SEED},
+    "compress": {
+        "--flash": ("must be", ["0", "-1k", "x", "k", "0.1", "nan"]),
+        "--bitops": PAIR,
+        "--max_accuracy_drop": DROP,
+        "--epochs": NATURAL,
+        "--target": CHOICE,
+    },
 }
 
 
@@ -153,6 +162,10 @@ def test_a_bad_option_exits_with_2_and_names_it(folder, capsys, command, option,
             for command in ("search", "tune", "quantize")
             for data in ("cut.npz", "flipped.npz", "strange.npz", "objects.npz", "binary.json")
         ],
+        (["compress", "m.keras", "cut.npz", "--output", "out", "--flash", "9k"], ["cut.npz", "Expected an .npz file"]),
+        (["compress", "m.keras", "missing:f", "--output", "out", "--flash", "9k"], ["module:function", "missing"]),
+        (["compress", "m.keras", "missing", "--output", "out", "--flash", "9k"], ["no file or folder", "missing"]),
+        (["report", "."], ["Received a folder with none of these"]),
         (["search", "m.keras", "missing.npz", "out"], ["There is no file", "missing.npz"]),
         (["search", "m.keras", "d.npz", "out", "--cost", "watts"], ["`cost` must be one of", "'watts'"]),
         (["search", "m.keras", "d.npz", "out", "--cost", "cut.json"], ["cut.json", "no table of costs"]),
@@ -194,17 +207,21 @@ def test_a_bug_shows_where_it_is_and_that_it_is_one(monkeypatch, capsys):
     assert printed.splitlines()[-1].startswith("tfmp inspect: a bug of tfmp 0.1.0. Report it")
 
 
-@pytest.mark.parametrize("command", ["search", "tune", "demo"])
+@pytest.mark.parametrize("command", ["compress", "search", "tune", "demo"])
 def test_an_interrupted_command_says_what_is_kept(tmp_path, monkeypatch, capsys, command):
     monkeypatch.setattr(getattr(cli, f"{command}_command"), "run", raising(KeyboardInterrupt()))
     output = tmp_path / "out"
-    arguments = ["demo", "--output", str(output)] if command == "demo" else [command, "m", "d", str(output)]
+    named = {"demo": ["--output", str(output)], "compress": ["m", "d", "--output", str(output)]}
+    arguments = [command, *named.get(command, ["m", "d", str(output)])]
     assert cli.main(arguments) == 130
     assert capsys.readouterr().err.splitlines() == ["", f"tfmp {command}: interrupted. Nothing is kept."]
     (output / "backup" / "epoch-00001").mkdir(parents=True)
+    (output / "work" / "int8").mkdir(parents=True)
+    (output / "work" / "int8" / "result.json").touch()
     (output / "experiment.json").write_text("{}")
     assert cli.main(arguments) == 130
     lines = {
+        "compress": f"Finished networks are in '{output / 'work'}': int8. Run the same command to resume.",
         "search": f"'{output / 'backup'}' holds the search up to its last complete epoch. "
         "Run the same command to resume it.",
         "tune": f"'{output}' holds every finished trial. Run the same command with --resume to continue.",

@@ -20,6 +20,7 @@ from tfmp.cli import tune_width
 
 COMMANDS = {
     "inspect": ["inspect", "{model}"],
+    "compress": ["compress", "{model}", "{data}", "--output", "{out}", "--flash", "9k"],
     "search": ["search", "{model}", "{data}", "{out}"],
     "tune": ["tune", "{model}", "{data}", "{out}"],
     "tune of widths": ["tune", "{model}", "{data}", "{out}", "--strategy", "dual_precision"],

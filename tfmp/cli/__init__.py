@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import tfmp
 from tfmp.cli import (
     compare_command,
+    compress_command,
     demo_command,
     doctor_command,
     errors,
@@ -26,6 +27,7 @@ from tfmp.cli.output import write_results
 from tfmp.cli.quiet_start import import_tensorflow_quietly
 
 _MODULES = (
+    compress_command,
     inspect_command,
     quantize_command,
     search_command,
@@ -46,6 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     - 0: success.
     - 1: an error; one line on standard error gives the reason and what to do. A bug prints its traceback.
     - 2: a wrong argument; one line names it.
+    - 3: a limit that `tfmp compress` was given is not met.
     - 130: interrupted by Ctrl-C; one line says what is saved and how to resume.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -56,6 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         results = parsed.run(parsed)
         if results is not None:
             write_results(results, as_json=getattr(parsed, "json", False))
+        return parsed.exit_code
     except KeyboardInterrupt:
         kept = parsed.kept(parsed) or "Nothing is kept."
         print(f"\ntfmp {parsed.command}: interrupted. {kept}", file=sys.stderr)
@@ -67,7 +71,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             text = f"a bug of tfmp {tfmp.__version__}. Report it with the lines above to where you have tfmp from."
         print(f"tfmp {parsed.command}: {text}", file=sys.stderr)
         return 1
-    return 0
 
 
 def parser() -> argparse.ArgumentParser:
@@ -84,6 +87,7 @@ def parser() -> argparse.ArgumentParser:
             epilog=f"example:\n  {module.EXAMPLE}",
             formatter_class=argparse.RawDescriptionHelpFormatter,  # keeps the example on its line
         )
-        command.set_defaults(run=module.run, kept=getattr(module, "kept", lambda arguments: None))
+        kept = getattr(module, "kept", lambda arguments: None)
+        command.set_defaults(run=module.run, kept=kept, exit_code=0)  # `run` may set another code
         module.add_arguments(command)
     return main_parser

@@ -41,6 +41,16 @@ def positive_numbers(text: str) -> tuple[float, ...]:
     return _checked(check_numbers, _parts(float, text), above=0)
 
 
+def byte_size(text: str) -> int:
+    """Parses a number of bytes: `90000`, `256k` or `1.5M`, in units of 1024."""
+    factors = {"k": 2**10, "m": 2**20}
+    factor = factors.get(text[-1:].lower(), 1)
+    size = number(above=0)(text[:-1] if factor > 1 else text) * factor
+    if size < 1:
+        raise argparse.ArgumentTypeError(f"must be one byte or more. Received: {text!r}")
+    return int(size)
+
+
 def cost_bound(text: str) -> tuple[str, float | None, tuple[int, ...] | None]:
     """Parses a cost with its bound to `(cost, limit, like_uniform)`; one of the last two is None."""
     cost, _, bound = text.rpartition("=")

@@ -1,14 +1,10 @@
 """Reads the models and data that commands are given."""
 
 import argparse
-import os
-import struct
-import zipfile
-import zlib
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tfmp.annotations import KerasModel
+from tfmp.data.array_files import load_arrays
 from tfmp.files.json_record import read_text
 
 if TYPE_CHECKING:  # which is slow to import
@@ -45,72 +41,6 @@ def load_model_file(path: str, trust: bool) -> KerasModel:
     except (TypeError, ValueError) as error:
         raise type(error)(f"{path!r}: {error}") from error
     return model
-
-
-def load_arrays(path: str, *needed: str) -> dict[str, Any]:
-    """Returns the arrays of an .npz file by name; `x_train/left` and `x_train/right` become a dict `x_train`."""
-    import numpy as np
-
-    if not os.path.exists(path):
-        raise FileNotFoundError(f"There is no file {path!r}. Expected an .npz file with the data.")
-    try:
-        if not zipfile.is_zipfile(path):  # what else NumPy reads, a single array or a pickle, has no named arrays
-            raise zipfile.BadZipFile("File is not a zip file")
-        with np.load(path) as arrays:
-            named = {name: arrays[name] for name in arrays.files}
-    except (ValueError, EOFError, KeyError, struct.error, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(
-            f"Expected an .npz file, as `numpy.savez` writes it. Received: {path!r}, which cannot "
-            f"be read ({error}). Write it again."
-        ) from error
-    for name in [name for name in named if "/" in name]:
-        part, _, of = name.partition("/")
-        if not isinstance(named.setdefault(part, {}), dict):
-            raise ValueError(f"Expected either {part} or {part}/NAME for each input in {path!r}. Received both.")
-        named[part][of] = named.pop(name)
-    missing = [name for name in needed if name not in named]
-    if missing:
-        raise ValueError(f"Expected {', '.join(needed)} in {path!r}. Missing: {', '.join(missing)}")
-    return named
-
-
-def check_classification(
-    data: Mapping[str, Any], model: KerasModel, parts: Sequence[str] = ("train", "test")
-) -> dict[str, Any]:
-    """Checks inputs and labels for a classifier before any work, and returns them.
-
-    Args:
-        data: Name to array, or to a dict of arrays by input, as `load_arrays` returns them.
-        model: The classifier.
-        parts: The names to check, of `x_train` and `y_train`, `x_test` and `y_test`.
-
-    Returns:
-        The same names to labels, and to inputs in the structure of the model's inputs.
-    """
-    from tfmp.bindings.framework import framework_of
-    from tfmp.data.batches import num_samples
-    from tfmp.data.model_inputs import ModelInputs
-    from tfmp.data.source import leaves
-    from tfmp.files.finite_values import check_class_indices, check_finite
-
-    if len(model.outputs) != 1:
-        raise ValueError(f"Expected a classifier with one output. Received a model with {len(model.outputs)}.")
-    inputs = ModelInputs.of(framework_of(model).read(model, weights=False))
-    checked: dict[str, Any] = {}
-    *places, classes = model.outputs[0].shape[1:]
-    for part in parts:
-        x, y = f"x_{part}", f"y_{part}"
-        for array in leaves(data[x]):
-            check_finite(x, array)
-        arrays = inputs.named(data[x], f"`{x}`")
-        lengths = {len(array) for array in arrays.values()}
-        if len(lengths) > 1 or lengths == {0}:
-            raise ValueError(
-                f"`{x}` must hold one or more samples for every input. Received: {sorted(lengths)} samples"
-            )
-        check_class_indices(y, data[y], (num_samples(arrays), *places), classes)
-        checked |= {x: inputs.arranged(arrays), y: data[y]}
-    return checked
 
 
 def arranged(inputs: Any, model: KerasModel, name: str) -> Any:

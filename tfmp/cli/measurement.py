@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from tfmp.annotations import KerasModel
 from tfmp.cli.argument_types import bit_list, integer
-from tfmp.cli.files import arranged, load_arrays
+from tfmp.cli.files import arranged
 from tfmp.cli.output import progress
+from tfmp.data.array_files import load_arrays
 
 if TYPE_CHECKING:  # which is slow to import
     from tfmp import Sensitivity

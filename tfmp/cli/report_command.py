@@ -1,18 +1,27 @@
 """`tfmp report`."""
 
 import argparse
+import os
+import pathlib
 
 from tfmp.cli.files import add_trust, load_hardware, load_model_file
-from tfmp.cli.output import Results, add_json
+from tfmp.cli.output import Results, add_json, note
 
-DESCRIPTION = "Print bits, BitOps, bytes and energy of a fixed model, layer by layer."
-EXAMPLE = "tfmp report fixed.keras"
+DESCRIPTION = (
+    "Write the page of a run, report.html, from its folder; or print bits, BitOps, bytes and energy of a fixed model, "
+    "layer by layer."
+)
+EXAMPLE = "tfmp report FOLDER"
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Adds the arguments of the command to its parser."""
-    command.add_argument("model", help="a .keras file of a fixed model")
+    command.add_argument(
+        "path", metavar="FOLDER_OR_MODEL", help="the folder of a run, or a .keras file of a fixed model"
+    )
     command.add_argument("--hardware", default="bit_fusion", help="name of a preset, or a JSON file")
+    command.add_argument("--output", help="the page of a folder (default: report.html in it)")
+    command.add_argument("--overwrite", action="store_true", help="replace an existing page")
     add_trust(command)
     add_json(command)
 
@@ -20,6 +29,18 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> Results:
     """Runs the command."""
     import tfmp
+    from tfmp.compression.gathered_report import gathered_report
+    from tfmp.files.atomic_file import check_writable
 
     hardware = load_hardware(arguments.hardware)
-    yield "layers", tfmp.layer_table(load_model_file(arguments.model, arguments.trust), hardware=hardware)
+    if not os.path.isdir(arguments.path):
+        if arguments.output:
+            raise ValueError("--output is the page of a folder. Omit it for a model.")
+        yield "layers", tfmp.layer_table(load_model_file(arguments.path, arguments.trust), hardware=hardware)
+        return
+    page = arguments.output or pathlib.Path(arguments.path) / "report.html"
+    check_writable(page, arguments.overwrite)
+    report = gathered_report(arguments.path, hardware=hardware, safe_mode=not arguments.trust)
+    report.to_html(page, overwrite=arguments.overwrite)
+    yield "report", report
+    note(f"Wrote {page}")

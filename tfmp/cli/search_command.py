@@ -5,9 +5,10 @@ import importlib
 import pathlib
 
 from tfmp.cli.argument_types import bit_list, bit_pair, cost_bound, integer, number, seed
-from tfmp.cli.files import add_trust, check_classification, load_arrays, load_model_file
+from tfmp.cli.files import add_trust, load_model_file
 from tfmp.cli.output import Results, add_json, progress
 from tfmp.cli.search_results import SearchResults
+from tfmp.data.array_files import load_arrays
 from tfmp.files.atomic_file import check_space
 
 DESCRIPTION = "Search the bits of a model under a budget, train it at these bits, and save both."
@@ -118,6 +119,7 @@ def _search(arguments, budget, backup, results):
     from tfmp.bindings.saving.load_model import save_model
     from tfmp.data.batches import first_samples
     from tfmp.mixins.search_backup import VALUE_BYTES
+    from tfmp.transform.classification_data import check_classification
 
     data = load_arrays(arguments.data, "x_train", "y_train")
     model = load_model_file(arguments.model, arguments.trust)

@@ -8,9 +8,10 @@ import pathlib
 
 from tfmp.cli import tune_width
 from tfmp.cli.argument_types import bit_list, cost_bound, integer, number
-from tfmp.cli.files import add_trust, check_classification, load_arrays, load_model_file
+from tfmp.cli.files import add_trust, load_model_file
 from tfmp.cli.output import Results, add_json, note, progress
 from tfmp.cli.search_command import add_training
+from tfmp.data.array_files import load_arrays
 from tfmp.files.folder_locks import LOCKS
 
 DESCRIPTION = (
@@ -92,6 +93,8 @@ def run(arguments: argparse.Namespace) -> Results:
     if of_width:
         yield from tune_width.run(arguments)
         return
+    from tfmp.transform.classification_data import check_classification
+
     data = load_arrays(arguments.data, "x_train", "y_train", "x_test", "y_test")
     model = load_model_file(arguments.model, arguments.trust)
     data = check_classification(data, model)
@@ -206,6 +209,7 @@ def _write_front(tuner, arguments, folder):
         raise ValueError("No trial was completed.")
     front.to_json(folder / "front.json", overwrite=True)
     front.to_csv(folder / "front.csv", overwrite=True)
+    tuner.report(x=arguments.x or "bitops").to_html(folder / "report.html", overwrite=True)
     if importlib.util.find_spec("matplotlib"):
         from tfmp import plots
 

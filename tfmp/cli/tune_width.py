@@ -9,8 +9,10 @@ import pathlib
 import sys
 
 from tfmp.cli.argument_types import bit_list, number, positive_numbers
-from tfmp.cli.files import check_classification, load_arrays, load_model_file
+from tfmp.cli.compress_data import named_function
+from tfmp.cli.files import load_model_file
 from tfmp.cli.output import Results, note, progress
+from tfmp.data.array_files import load_arrays
 
 STRATEGY = "dual_precision"
 FIRST_STAGE = "precisions"
@@ -40,6 +42,7 @@ def run(arguments: argparse.Namespace) -> Results:
     """Runs the whole selection, or resumes it."""
     import tfmp
     from tfmp.bindings.framework import framework_name
+    from tfmp.transform.classification_data import check_classification
 
     if arguments.strategy != (STRATEGY,) or arguments.budget or arguments.minimize:
         raise ValueError(
@@ -100,12 +103,7 @@ def _builder(arguments, data):
             raise ValueError(
                 "--fixed_ends is for networks of tfmp.networks and for files. Your function decides what it scales."
             )
-        module, _, function = name.partition(":")
-        sys.path.insert(0, os.getcwd())
-        try:
-            return getattr(importlib.import_module(module), function)
-        except (ImportError, AttributeError) as error:
-            raise ValueError(f"Expected module:function, which returns a model given a width. {error}") from error
+        return named_function(name, "returns a model given a width")
     model = load_model_file(name, arguments.trust)
     return lambda width: tfmp.width.scale_width(model, width, **ends)
 

@@ -4,7 +4,8 @@ import os
 
 from tfmp.annotations import KerasModel
 from tfmp.checks import check_path
-from tfmp.reports import ParetoFront
+from tfmp.reports import ParetoFront, RunReport
+from tfmp.reports.run_report import package_versions
 from tfmp.tuner.project import Project
 from tfmp.tuner.trial_record import TrialRecord
 
@@ -69,3 +70,17 @@ class TuningResults:
                 raise ValueError(f"Trials recorded {', '.join(known)}. Received: {name!r}")
         points = [point for point in points if x in point and y in point]
         return ParetoFront(points, x, y, x_direction, y_direction)
+
+    def report(self, x: str = "bitops", y: str = "val_accuracy") -> RunReport:
+        """Returns the front as a report; `report().to_html("report.html")` writes its page.
+
+        Every point of the page links to the bits of its trial.
+
+        Args:
+            x: Name of the first quantity, as in `pareto`; less is better.
+            y: Name of the second; more is better.
+
+        Raises:
+            ValueError: As in `pareto`.
+        """
+        return RunReport(self.project.folder.name, versions=package_versions(), front=self.pareto(x, y))

@@ -1,9 +1,11 @@
 """Renders a report as one HTML file."""
 
 import functools
+import re
 from typing import Any
 
 import jinja2
+from markupsafe import Markup, escape  # Jinja's own dependency
 
 from tfmp.reports.page.sections import sections
 from tfmp.reports.run_report import RunReport
@@ -24,4 +26,10 @@ def _environment() -> Any:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters["percent"] = lambda share: f"{100 * share:.4g}%"
+    environment.filters["prose"] = _prose
     return environment
+
+
+def _prose(text: str) -> Markup:
+    """Returns a text as HTML, with what stands between backticks as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))

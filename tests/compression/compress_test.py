@@ -1,0 +1,219 @@
+import json
+
+import numpy as np
+import pytest
+
+import tfmp
+from tests.compression.digits import trained_digits
+from tests.reports.page.html_page_test import Page
+from tfmp import cli
+from tfmp.compression.workshop import Workshop
+from tfmp.reports import RunReport
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return trained_digits()
+
+
+pytestmark = pytest.mark.usefixtures("eagerly")
+FILES = {"assignment.json", "fixed.keras", "model.tflite", "report.html", "report.json", "run.json"}
+
+
+def names_in(folder):
+    return {path.name for path in folder.iterdir()}
+
+
+@pytest.fixture(scope="module")
+def loose(digits, tmp_path_factory, eagerly):
+    """The folder and the report of a wish that 8 bits meet."""
+    folder = tmp_path_factory.mktemp("loose")
+    return folder, tfmp.compress(*digits, folder, flash_bytes=50_000, epochs=0, verbose=0)
+
+
+def test_8_bits_are_taken_where_they_suffice(loose, digits):
+    folder, report = loose
+    model, (_, (x_test, y_test)) = digits
+    assert report.is_met and [attempt.way for attempt in report.attempts] == ["int8"]
+    assert names_in(folder) == FILES
+    assert set(report.bits.values()) == {(8, 8)} and not report.sensitivities
+    assert report.size_bytes == (folder / "model.tflite").stat().st_size
+    fixed = tfmp.load_model(folder / "fixed.keras", compile=False)
+    assert report.operators and not report.unequal_operators
+    # Half of the test samples choose, the other half measure: accuracies are multiples of 1/60.
+    assert report.num_samples == len(y_test) // 2
+    both = [float(np.mean(each.predict(x_test, verbose=0).argmax(-1) == y_test)) for each in (model, fixed)]
+    assert report.accuracies["float"] > 0.8 and abs(both[0] - both[1]) < 0.05
+    assert abs(report.accuracies["fixed"] - both[1]) <= 0.5
+
+
+def test_the_report_is_what_its_files_say(loose):
+    folder, report = loose
+    assert json.loads(report.to_json()) == json.loads((folder / "report.json").read_text())
+    page = Page((folder / "report.html").read_text())
+    rows = page.tables["Bytes by layer"][1:]
+    inspected = {layer.name: layer for layer in tfmp.inspect(folder / "model.tflite").layers}
+    assert {row[0]: row[3] for row in rows} == {name: layer.size_bytes for name, layer in inspected.items()}
+    simulated = tfmp.simulate(tfmp.load_model(folder / "fixed.keras", compile=False), batch=16)
+    energy = {row.name: row.energy_nj["total"] / 16 for row in simulated.layers if row.modelled}
+    assert {row[0]: row[2] for row in page.tables["Energy and time by layer"][1:]} == pytest.approx(energy)
+
+
+def test_branches_are_connected(loose):
+    reads = {layer.name: set(layer.inputs) for layer in loose[1].layers}
+    assert reads == {
+        "image": set(),
+        "stem": {"image"},
+        "branch": {"stem"},
+        "total": {"stem", "branch"},
+        "body": {"total"},
+        "head": {"body"},
+    }
+
+
+def test_the_same_call_again_does_nothing(loose, digits, monkeypatch):
+    folder, report = loose
+    monkeypatch.setattr(Workshop, "at_8_bits", None)
+    again = tfmp.compress(*digits, folder, flash_bytes=50_000, epochs=0, verbose=0)
+    assert json.loads(again.to_json()) == json.loads(report.to_json())
+
+
+def test_another_run_is_not_replaced(loose, digits):
+    folder, _ = loose
+    before = (folder / "report.json").read_bytes()
+    with pytest.raises(ValueError, match=r"another run: flash_bytes: 50000 then, 40000 now.*overwrite=True"):
+        tfmp.compress(*digits, folder, flash_bytes=40_000, epochs=0, verbose=0)
+    assert (folder / "report.json").read_bytes() == before
+
+
+def test_files_of_nobody_are_not_replaced(digits, tmp_path):
+    (tmp_path / "fixed.keras").write_text("mine")
+    with pytest.raises(FileExistsError):
+        tfmp.compress(*digits, tmp_path, flash_bytes=50_000, epochs=0, verbose=0)
+    assert (tmp_path / "fixed.keras").read_text() == "mine" and names_in(tmp_path) == {"fixed.keras"}
+    (tmp_path / "fixed.keras").rename(tmp_path / "work")
+    with pytest.raises(FileExistsError, match="of something else"):
+        tfmp.compress(*digits, tmp_path, flash_bytes=50_000, epochs=0, verbose=0, overwrite=True)
+    assert names_in(tmp_path) == {"work"}
+
+
+def test_few_bit_operations_take_training(digits, tmp_path, monkeypatch):
+    monkeypatch.setattr("tfmp.compression.wish.SHOWN_DROP", -1.0)  # nothing is good enough: every way is tried
+    monkeypatch.setattr(Workshop, "_fit", fit_a_little)
+    report = tfmp.compress(*digits, tmp_path / "out", bitops_like=(3, 4), epochs=1, verbose=0)
+    ways = [attempt.way for attempt in report.attempts]
+    assert ways == ["int8", "mixed", "rounding", "fine-tuning", "search"]
+    assert report.attempts[0].verdict.startswith("skipped") and "taken" in "".join(a.verdict for a in report.attempts)
+    model, _ = digits
+    fixed = tfmp.load_model(tmp_path / "out" / "fixed.keras", compile=False)
+    uniform = tfmp.relax(model, weight_bits=(3,), activation_bits=(4,))
+    assert report.is_met and tfmp.cost(fixed, "bitops") <= tfmp.cost(uniform, "bitops")
+    assert names_in(tmp_path / "out") == FILES | {"sensitivity.json"}
+    assert report.forecast.rows and set(report.sensitivities) == {"branch", "body"}
+
+
+def fit_a_little(workshop, model, optimizer, callback):
+    """As it is, on 64 samples."""
+    model.compile(optimizer=optimizer, loss=workshop.loss, metrics=["accuracy"])
+    x, y = workshop.samples.train
+    return model.fit(x[:64], y[:64], batch_size=32, epochs=1, callbacks=[callback], verbose=0).history
+
+
+def test_an_interrupted_run_is_resumed(digits, tmp_path, monkeypatch):
+    options = {"bitops_like": (4, 8), "max_accuracy_drop": 1.0, "epochs": 0, "verbose": 0}
+
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tfmp.compression.compress.compare_tflite", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            tfmp.compress(*digits, tmp_path, **options)
+    assert names_in(tmp_path) == {"run.json", "work"}
+    assert (tmp_path / "work" / "mixed-0" / "model.tflite").is_file()
+    with pytest.raises(ValueError, match="another run: seed: 0 then, 1 now"):
+        tfmp.compress(*digits, tmp_path, **options, seed=1)
+    monkeypatch.setattr(Workshop, "post_trained", interrupted)
+    report = tfmp.compress(*digits, tmp_path, **options)
+    assert report.is_met and names_in(tmp_path) == FILES | {"sensitivity.json"}
+
+
+def test_a_wish_that_cannot_be_met_ends_with_the_closest(digits, tmp_path, capsys):
+    model, data = digits
+    model.save(tmp_path / "tiny.keras")
+    (x, y), (x_test, y_test) = data
+    np.savez(tmp_path / "data.npz", x_train=x, y_train=y, x_test=x_test, y_test=y_test)
+    paths = [str(tmp_path / name) for name in ("tiny.keras", "data.npz")]
+    command = ["compress", *paths, "--output", str(tmp_path / "out"), "--flash", "1k", "--no_training", "--json"]
+    command += ["--max_accuracy_drop", "1"]
+    assert cli.main(command) == 3
+    printed = capsys.readouterr()
+    report = RunReport.from_json(json.dumps(json.loads(printed.out)["report"]))
+    assert "sensitivities" in printed.err and not report.is_met
+    assert {layer.weight_bits for layer in report.layers if layer.macs} == {2}
+    assert report.size_bytes == (tmp_path / "out" / "model.tflite").stat().st_size > 1024
+    assert any("fewer channels" in text for text in report.advice)
+    assert report.command.startswith("tfmp compress ") and "--flash 1k" in report.command
+    assert json.loads((tmp_path / "out" / "run.json").read_text())["command"] == report.command
+    assert cli.main(["report", str(tmp_path / "out")]) == 1, "the page is there already"
+    assert cli.main(["report", str(tmp_path / "out"), "--overwrite"]) == 0
+
+
+@pytest.mark.slow  # several networks; the parts are tested above
+def test_the_smallest_accurate_file_is_found(digits, tmp_path):
+    report = tfmp.compress(*digits, tmp_path, max_accuracy_drop=0.1, epochs=0, verbose=0)
+    sizes = {attempt.size_bytes: attempt for attempt in report.attempts if attempt.size_bytes}
+    int8 = report.attempts[0]
+    accurate = [size for size, attempt in sizes.items() if attempt.verdict.startswith("meets everything")]
+    assert report.size_bytes == min(accurate) < int8.size_bytes
+
+
+@pytest.mark.slow  # as above, in the interpreter of microcontrollers
+def test_memory_of_a_microcontroller(digits, tmp_path):
+    options = {"flash_bytes": 14_000, "ram_bytes": 20_000, "target": "micro", "epochs": 0, "verbose": 0}
+    report = tfmp.compress(*digits, tmp_path, **options)
+    assert {check.quantity for check in report.checks} == {"flash", "RAM"}
+    assert report.is_met and not report.unequal_operators
+
+
+@pytest.mark.parametrize(
+    ("wish", "message"),
+    [
+        ({}, "Expected something to aim at"),
+        ({"flash_bytes": 0}, "`flash_bytes` must be a positive integer"),
+        ({"ram_bytes": 1000}, 'Give target="micro"'),
+        ({"bitops_like": (4,)}, "`bitops_like` must be two integers"),
+        ({"bitops_like": (4, 9)}, "`bitops_like` must be two integers from 1 to 8"),
+        ({"max_accuracy_drop": 1.5}, "`max_accuracy_drop` must be"),
+        ({"flash_bytes": 9, "target": "phone"}, "`target` must be one of"),
+        ({"flash_bytes": 9, "epochs": -1}, "`epochs` must be"),
+        ({"flash_bytes": 9, "learning_rate": 0}, "`learning_rate` must be"),
+        ({"flash_bytes": 9, "verbose": 2}, "`verbose` must be"),
+    ],
+)
+def test_a_bad_wish_is_refused_before_any_work(digits, tmp_path, wish, message):
+    with pytest.raises(ValueError, match=message):
+        tfmp.compress(*digits, tmp_path / "out", **wish)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_output_that_is_no_folder_is_refused(digits, tmp_path):
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(OSError, match="Choose another output folder"):
+        tfmp.compress(*digits, tmp_path / "out", flash_bytes=50_000, verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "Give --flash, --ram, --bitops or --max_accuracy_drop."),
+        (["--ram", "64k"], "--target litert. Use micro."),
+        (["--flash", "1k"], "There is no file"),
+    ],
+)
+def test_the_command_refuses_in_one_line(arguments, words, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["compress", "missing.keras", "missing.npz", *arguments]) == 1
+    error = capsys.readouterr().err
+    assert words in error and error.count("\n") == 1
+    assert not list(tmp_path.iterdir())
