@@ -13,6 +13,8 @@ import tfmp.cli
 
 NAMES = [
     "inspect",
+    "compress",
+    "reports.RunReport",
     "relax",
     "fix",
     "fold",
