@@ -67,16 +67,19 @@ def _attempts(report: RunReport) -> Iterator[Section]:
         rows = [
             [
                 cell(each.way),
-                cell(each.words),
-                cell(each.reason),
+                cell(each.verdict),
                 cell(each.size_bytes, ",d"),
                 percent(each.accuracy),
-                cell(each.verdict),
+                cell(each.words),
+                cell(each.reason),
             ]
             for each in report.attempts
         ]
-        columns = ("way", "what it does", "why", "file, bytes", "accuracy where compared", "verdict")
-        yield Section("ways", "Ways that were considered", tables=[Table("In order of their cost", columns, rows)])
+        columns = ("way", "verdict", "file, bytes", "accuracy", "what it does", "why")
+        note = "The accuracies are those of the samples that choose between ways."
+        yield Section(
+            "ways", "Ways that were considered", [note], tables=[Table("In order of their cost", columns, rows)]
+        )
 
 
 def _bytes(report: RunReport) -> Iterator[Section]:
