@@ -154,7 +154,8 @@ def test_a_wish_that_cannot_be_met_ends_with_the_closest(digits, tmp_path, capsy
     printed = capsys.readouterr()
     report = RunReport.from_json(json.dumps(json.loads(printed.out)["report"]))
     assert "sensitivities" in printed.err and not report.is_met
-    assert {layer.weight_bits for layer in report.layers if layer.macs} == {2}
+    # Kernels this small take as many bytes at any bits, so that the closest file may be that of 8 bits.
+    assert report.size_bytes <= 1.001 * min(attempt.size_bytes for attempt in report.attempts if attempt.size_bytes)
     assert report.size_bytes == (tmp_path / "out" / "model.tflite").stat().st_size > 1024
     assert any("fewer channels" in text for text in report.advice)
     assert report.command.startswith("tfmp compress ") and "--flash 1k" in report.command
