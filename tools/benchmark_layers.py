@@ -20,10 +20,11 @@ from absl import app, flags
 import tfmp
 from tfmp.files.atomic_file import check_writable, write_atomically
 
+_SHARED = {"allow_override": True}  # another program that tests load beside this one has such a flag, too
 _LAYERS = flags.DEFINE_list("layers", ["20", "80", "320"], "Numbers of convolutions.")
 _REPETITIONS = flags.DEFINE_integer("repetitions", 1, "How often each function is measured.", lower_bound=1)
-_OUTPUT = flags.DEFINE_string("output", None, "JSON file for the results.")
-_OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace --output if it exists.")
+_OUTPUT = flags.DEFINE_string("output", None, "JSON file for the results.", **_SHARED)
+_OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace --output if it exists.", **_SHARED)
 
 
 def chain(num_layers):

@@ -47,12 +47,13 @@ _NAMED_CASES = {
     "resnet18": ("resnet18", 112, 1000, 16, 1.0),
 }
 
+_SHARED = {"allow_override": True}  # another program that tests load beside this one has such a flag, too
 _CASES = flags.DEFINE_list("cases", [], f"Names of {', '.join(_NAMED_CASES)}; --output is then a folder.")
 _NETWORK = flags.DEFINE_string("network", "resnet18", "A name in `tfmp.networks`.")
 _WIDTH = flags.DEFINE_float("width", None, "Factor on the number of channels; by default that of the network.")
 _IMAGE_SIZE = flags.DEFINE_integer("image_size", 112, "Height and width of the images.")
 _NUM_CLASSES = flags.DEFINE_integer("num_classes", 1000, "Number of logits.")
-_BATCH = flags.DEFINE_integer("batch", 16, "Images in a step.")
+_BATCH = flags.DEFINE_integer("batch", 16, "Images in a step.", **_SHARED)
 _ENDS = flags.DEFINE_enum("first_and_last", "float", ["float", "int8", "search"], "As of `tfmp.relax`.")
 _VARIANTS = flags.DEFINE_list(
     "variants", ["float", "uniform", *_RELAXATIONS, "separate", "parallel"], "What to measure."
@@ -62,8 +63,8 @@ _ROUNDS = flags.DEFINE_integer("rounds", 12, "How often each variant's turn come
 _WARMUP = flags.DEFINE_integer("warmup", 2, "Steps before them.", lower_bound=1)
 _MEMORY = flags.DEFINE_bool("memory", True, "Measure the memory of --variants, too.")
 _QUICK = flags.DEFINE_bool("quick", False, "A network and numbers as small as can be.")
-_OUTPUT = flags.DEFINE_string("output", None, "JSON file for the results.")
-_OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace --output if it exists.")
+_OUTPUT = flags.DEFINE_string("output", None, "JSON file for the results.", **_SHARED)
+_OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace --output if it exists.", **_SHARED)
 _MEMORY_OF = flags.DEFINE_string("memory_of", None, "Print the memory of this variant alone, as JSON.")
 
 _QUICK_FLAGS = {"network": "digits_cnn", "image_size": 8, "num_classes": 10, "batch": 4, "rounds": 2, "warmup": 1}

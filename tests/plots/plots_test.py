@@ -157,6 +157,7 @@ def test_no_two_series_look_alike_in_grey():
     ids=[
         "bars",
         "forecast",
+        "energy_by_layer",
         "curves",
         "curves_lengths",
         "network_blocks",

@@ -72,6 +72,7 @@ def test_prints_json_for_other_hardware(network, tmp_path):
     assert (report["hardware"], report["batch"], len(report["layers"])) == ("wide", 1, 3)
 
 
+@pytest.mark.slow
 def test_networks_of_the_library_are_known_by_name():
     result = run("digits_cnn", "--uniform", "8,4", "--format", "csv")
     assert result.returncode == 0, result.stderr

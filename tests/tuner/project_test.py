@@ -91,7 +91,8 @@ def test_too_little_space_is_an_error_before_training(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.parametrize("place", ["record", pytest.param("model", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("place", ["record", "model"])
 def test_a_disk_that_fills_up_ends_the_search_and_keeps_what_there_is(tmp_path, monkeypatch, place):
     hypermodel = tiny.hypermodel(strategies=["untrained"])
     tiny.search(BudgetTuner(hypermodel, directory=tmp_path, max_trials=1))

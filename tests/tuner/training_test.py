@@ -28,6 +28,7 @@ def identities():
     return [Training(loss, metrics=metrics).identity(keras) for loss in LOSSES.values()]
 
 
+@pytest.mark.slow
 def test_identities_are_the_same_in_every_process():
     program = "from tests.tuner import training_test; print(training_test.identities())"
     printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
