@@ -75,7 +75,7 @@ def test_a_sweep_is_the_network_at_each_pair():
         parts = row.core_energy_nj + row.buffers_energy_nj + row.dram_energy_nj
         assert parts == pytest.approx(row.energy_nj)
     title, header, *lines = str(result).splitlines()
-    assert title == "simulated energy of a batch of 2, mJ" and header.split() == ["bits", "bit_fusion", "mpic"]
+    assert title == "simulated energy of a batch of 2, nJ" and header.split() == ["bits", "bit_fusion", "mpic"]
     assert [line.split()[0] for line in lines] == ["W8A8", "W2A4"]
 
 

@@ -68,18 +68,18 @@ class BitSweep:
 
     Example:
         >>> print(BitSweep((SweepRow("mpic", 8, 8, 2e6, 0.0, 0.0, 2e6, 100, 1.0),), batch=1))
-        simulated energy of a batch of 1, mJ
-        bits  mpic
-        W8A8  2.000
+        simulated energy of a batch of 1, nJ
+        bits         mpic
+        W8A8  2,000,000.0
     """
 
     rows: tuple[SweepRow, ...]
     batch: int
 
     def table(self) -> list[list[str]]:
-        """Returns the header and one row of cells per pair of bits: energies in mJ."""
+        """Returns the header and one row of cells per pair of bits: energies in nJ."""
         machines = list(dict.fromkeys(row.hardware for row in self.rows))
-        energies = {(row.bits, row.hardware): f"{row.energy_nj / 1e6:,.3f}" for row in self.rows}
+        energies = {(row.bits, row.hardware): f"{row.energy_nj:,.1f}" for row in self.rows}
         pairs = list(dict.fromkeys(row.bits for row in self.rows))
         return [["bits", *machines], *([bits, *(energies[bits, machine] for machine in machines)] for bits in pairs)]
 
@@ -100,4 +100,4 @@ class BitSweep:
         return returned_and_written(text.getvalue(), path, overwrite)
 
     def __str__(self) -> str:
-        return "\n".join([f"simulated energy of a batch of {self.batch}, mJ", *aligned(self.table())])
+        return "\n".join([f"simulated energy of a batch of {self.batch}, nJ", *aligned(self.table())])
