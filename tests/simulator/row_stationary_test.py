@@ -181,6 +181,9 @@ def test_layers_that_do_not_fit():
         simulate_layer(LayerShape("tall", "conv2d", (13, 1)), 8, 8, EYERISS)
     with pytest.raises(ValueError, match="Layer `wide`: the kernel of 1 x 13 does not fit: there are 12 words"):
         simulate_layer(LayerShape("wide", "conv2d", (1, 13)), 8, 8, EYERISS)
+    few = dataclasses.replace(EYERISS, weight_words=2)
+    with pytest.raises(ValueError, match="the kernel of 3 x 3 does not fit: there are 2 words of weights"):
+        simulate_layer(ALEXNET[4], 8, 8, few)
     small = dataclasses.replace(EYERISS, global_buffer_bytes=16)
     with pytest.raises(ValueError, match="no mapping fits `eyeriss` at 8-bit activations: the global buffer holds 128"):
         simulate_layer(ALEXNET[4], 8, 8, small)

@@ -78,6 +78,7 @@ def row_mappings(convolution: Convolution, size: ArraySize, batch: int) -> RowMa
     for extent, limit, what in (
         (kernel_height, size.rows, "rows of processing elements"),
         (kernel_width, size.input_words, "words of inputs in a processing element"),
+        (kernel_width, size.weight_words, "words of weights in a processing element"),
     ):
         if extent > limit:
             raise ValueError(
@@ -87,7 +88,7 @@ def row_mappings(convolution: Convolution, size: ArraySize, batch: int) -> RowMa
     found = []
     for strip in _strips(convolution.output_size[0], (size.columns, size.columns * (size.rows // kernel_height))):
         num_sets = _num_sets(kernel_height, strip, size)
-        for channels in _sizes(convolution.in_channels, size.input_words // kernel_width):
+        for channels in _sizes(convolution.in_channels, min(size.input_words, size.weight_words) // kernel_width):
             most_filters = min(size.partial_sum_words, size.weight_words // (channels * kernel_width))
             for filters in _sizes(convolution.out_channels, most_filters):
                 for channel_sets in _sizes(math.ceil(convolution.in_channels / channels), num_sets):
