@@ -4,19 +4,21 @@
 #   make test      the tests, but the slow ones;  make slow  those alone
 #   make lint      ruff, rules and format
 #   make types     mypy
+#   make docs      the documentation as a site, in build/site; fails on a broken link
 #   make install   only the environment
 #   make clean     remove what builds and tests leave; .venv stays
 
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+DOCS_STAMP := $(VENV)/.installed-docs
 PYTEST_ARGS ?= -n 2 --dist worksteal
 
 export KERAS_BACKEND := tensorflow
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test slow lint types clean
+.PHONY: help install demo test slow lint types docs clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -50,6 +52,15 @@ lint: $(STAMP)
 
 types: $(STAMP)
 	$(BIN)/mypy
+
+$(DOCS_STAMP): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	@touch $@
+
+# Needs no network. The variable turns off an advertisement of the theme for another program.
+docs: export NO_MKDOCS_2_WARNING := 1
+docs: $(DOCS_STAMP)
+	$(BIN)/python -m mkdocs build --strict
 
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis

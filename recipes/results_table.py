@@ -4,7 +4,8 @@
     python -m recipes.results_table --check    # fails if a page does not show what the JSON says
 
 A table stands between `<!-- table: NAME -->` and `<!-- end of table -->`, where `recipes/results/NAME/` has the runs;
-pictures, `docs/figures/NAME*.png`, stand between `<!-- figures: NAME -->` and `<!-- end of figures -->`.
+pictures, `docs/figures/NAME*.png`, stand between `<!-- figures: NAME -->` and `<!-- end of figures -->`. A page has
+neither before there are runs: it is an error.
 """
 
 import functools
@@ -25,7 +26,6 @@ FLAGS = flags.FLAGS
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 _TABLE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 _FIGURES = re.compile(r"(<!-- figures: (\w+) -->\n).*?(<!-- end of figures -->)", re.DOTALL)
-_NONE = "No run has finished yet.\n"
 
 
 def table(results):
@@ -33,11 +33,14 @@ def table(results):
 
     Args:
         results: Folder of the JSON files, named after the recipe that wrote them.
+
+    Raises:
+        ValueError: If it has none.
     """
     results = pathlib.Path(results)
     records = {path.stem: json.loads(path.read_text()) for path in sorted(results.glob("*.json"))}
     if not records:
-        return _NONE
+        raise ValueError(f"Expected the JSON of a run in {results}. Received none. Take the table out of the page.")
     return markdown(*_TABLES[results.name](records))
 
 
@@ -49,9 +52,17 @@ def markdown(header, rows):
 
 
 def figures(name, docs=ROOT / "docs"):
-    """Returns the pictures whose file names begin with a name, for a page of `docs`."""
+    """Returns the pictures whose file names begin with a name, for a page of `docs`.
+
+    Raises:
+        ValueError: If there are none.
+    """
     found = sorted((docs / "figures").glob(f"{name}*.png"))
-    return "\n".join(f"![{path.stem}](figures/{path.name})\n" for path in found) or _NONE
+    if not found:
+        raise ValueError(
+            f"Expected pictures docs/figures/{name}*.png. Received none. Take their marks out of the page."
+        )
+    return "\n".join(f"![{path.stem}](figures/{path.name})\n" for path in found)
 
 
 def pages():

@@ -81,7 +81,7 @@ SEPARATE = (
     ("tfmp/bindings/tfmot/", ("tfmp.bindings.keras3",)),
 )
 # Which folders beside tfmp/ a source file may import from.
-PROGRAMS = {"recipes": {"recipes"}, "tools": set(), "tests": {"recipes", "tools", "tests"}}
+PROGRAMS = {"recipes": {"recipes"}, "tools": {"tools"}, "tests": {"recipes", "tools", "tests"}}
 
 MOST_FILES, MOST_LINES = 25, 350  # of a folder, its `__init__.py` left out; of a file
 # File names that occur more than once, each for a reason.

@@ -8,6 +8,7 @@ import pytest
 from tfmp import cli
 
 PARSER = cli.parser()
+# argparse has no public list of a parser's commands and arguments.
 (COMMANDS,) = (action.choices for action in PARSER._actions if isinstance(action, argparse._SubParsersAction))
 
 
