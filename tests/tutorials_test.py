@@ -20,7 +20,6 @@ def run(name, monkeypatch, tmp_path, shorter=()):
     return names
 
 
-@pytest.mark.usefixtures("eagerly")
 def test_the_first_file_in_a_few_steps(monkeypatch, tmp_path, capsys):
     shorter = [(r"epochs=\d+", "epochs=1"), ("batch_size=32", "batch_size=500"), (r"x_test\b(?=, ref)", "x_test[:8]")]
     names = run("first_file", monkeypatch, tmp_path, shorter)

@@ -6,7 +6,6 @@ from tfmp import cli
 from tfmp.cli import environment
 
 
-@pytest.mark.usefixtures("eagerly")
 def test_what_is_needed_is_tried(capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
