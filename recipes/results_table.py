@@ -59,9 +59,7 @@ def figures(name, docs=ROOT / "docs"):
     """
     found = sorted((docs / "figures").glob(f"{name}*.png"))
     if not found:
-        raise ValueError(
-            f"Expected pictures docs/figures/{name}*.png. Received none. Take their marks out of the page."
-        )
+        raise ValueError(f"Expected docs/figures/{name}*.png. Received none. Take the pictures out of the page.")
     return "\n".join(f"![{path.stem}](figures/{path.name})\n" for path in found)
 
 

@@ -90,9 +90,9 @@ def tutorials():
         cells = [
             cell.source if cell.cell_type == "markdown" else _code(cell.source, "python") for cell in notebook.cells
         ]
-        title, *others = cells
+        title, _, text = "\n\n".join(cells).partition("\n")
         links = f"[As a notebook]({path.stem}.ipynb){{download}} · [as a script]({path.name}){{download}}"
-        made[f"{place}.md"] = "\n\n".join([title, links, *others]) + "\n"
+        made[f"{place}.md"] = f"{title}\n\n{links}\n{text}\n"
     return made
 
 
