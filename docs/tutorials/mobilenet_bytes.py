@@ -54,6 +54,9 @@ budgets = [tfmp.Budget("tflite_bytes", like_uniform=(bits, 8)) for bits in (4, 2
 print(sensitivity.forecast(budgets))
 
 # %% [markdown]
+# The last column says what to use. In a network this small, 8 bits for depthwise layers can be all that is to be
+# gained; in deeper ones, [mixed bits gain more](../results.md#mobilenetv1-without-training).
+#
 # ## Bits for a number of bytes
 #
 # The budget is a number here: three quarters of the file in which every layer has 8 bits. `by_name("ilp")` returns the
