@@ -250,7 +250,9 @@ def operations_table():
     functions = {name: getattr(keras.ops, name) for name in sorted(dir(keras.ops))}
     said = {name: said_of(keras, function) for name, function in functions.items() if inspect.isfunction(function)}
     rows |= {f"ops.{name}": found for name, found in said.items() if found is not None and not found[0].blocks}
-    return _table(rows) + "| every other function of `keras.ops` | float | no | it has no integer form |  |\n"
+    return (
+        _table(rows) + "| every other function of `keras.ops` | float | no | it has no operators in the runtime |  |\n"
+    )
 
 
 def tensorflow_table():
@@ -290,7 +292,7 @@ def _table(rows):
     merged = {}
     for label, (row, outlook) in rows.items():
         reason = "it has no integer form" if _GENERIC.fullmatch(row.reason) else row.reason
-        key = row.status, "no" if row.blocks else "yes", reason, _ELSE.sub("", outlook.way_out).rstrip()
+        key = row.status, _answer(row), reason, _ELSE.sub("", outlook.way_out).rstrip()
         merged.setdefault(key, []).append(label)
     order = ("searched", "8 bits", "follows", "float")
     lines = ["| | status | fast, small | why | what to write |", "|---|---|---|---|---|"]
@@ -298,6 +300,12 @@ def _table(rows):
         labels = ", ".join(f"`{label}`" for label in merged[key])
         lines.append(f"| {labels} | {' | '.join(key)} |")
     return "\n".join(lines) + "\n"
+
+
+def _answer(row):
+    if row.blocks:
+        return "no"
+    return "yes" if row.float_bytes is None else "yes, in floating point"
 
 
 _TABLES = {

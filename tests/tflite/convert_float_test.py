@@ -48,8 +48,6 @@ def fixed(data):
 
 def test_layers_without_integer_form(fixed, data, tmp_path):
     path = tmp_path / "model.tflite"
-    with pytest.raises(ValueError, match="no integer form|nothing quantizes it"):
-        tfmp.export_tflite(fixed, path)
     report = tfmp.export_tflite(fixed, path, mode="float", verify=data, labels=list("abcde"))
     assert report.mode == "float" and report.operators == () and report.first_difference is None
     assert report.trained.equal_share > 0.9 and report.trained.top1_agreement == 1

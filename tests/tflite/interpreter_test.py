@@ -93,7 +93,7 @@ def test_numbers_where_codes_are_due():
 def test_codes_are_those_that_lead_to_the_outputs(content):
     interpreter = Interpreter(content)
     graph, codes, outputs = residual_network(2), interpreter.codes(IMAGES), interpreter.run(IMAGES)
-    assert codes.keys() == interpreter.quantized_tensors.keys()
+    assert codes.keys() == interpreter.readable_tensors.keys()
     for operation in graph.operations:
         if operation.kind == "dequantize":
             name = graph.output_names[graph.outputs.index(operation.output)]

@@ -45,6 +45,17 @@ CASES = {
     "max_pool": (lambda: network(K3, K3.MaxPooling2D()), None, None),
     "sigmoid": (lambda: network(K3, K3.Activation("sigmoid")), None, None),
     "swish": (lambda: network(K3, activation="swish"), None, None),
+    "axis": (lambda: network(K3, K3.BatchNormalization(axis=1, name="own")), "`own` normalizes axis 1", "last axis"),
+    "transposed": (
+        lambda: network(K3, K3.Conv2DTranspose(2, 3, strides=2, output_padding=1, name="own")),
+        "`own` is a transposed convolution with `output_padding`",
+        "Omit",
+    ),
+    "operation": (lambda: network(K3, lambda x: keras.ops.erf(x)), "`erf` has no operators in the runtime", "Replace"),
+    "keras2_relu": (lambda: network(K2, tf.nn.relu), None, None),
+}
+# Network, why a layer of it runs in floating point, and a word of the way out.
+FLOATING = {
     "normalization": (
         lambda: network(K3, K3.LayerNormalization(name="own")),
         "`own` is a `LayerNormalization`",
@@ -61,23 +72,15 @@ CASES = {
         "`own` computes `softplus`",
         "by its name",
     ),
-    "operation": (lambda: network(K3, lambda x: keras.ops.erf(x)), "`erf` is the operation `Erf`", "leave it out"),
     "slice": (lambda: network(K3, lambda x: x[:, 1:]), "is the operation `GetItem`", "keras.layers.Cropping2D"),
     "elu": (lambda: network(K3, K3.ELU(0.5, name="own")), "`own` is an `ELU` whose arguments", "`alpha=1`"),
     "class": (lambda: network(K3, Own(name="own")), "`own` is an `Own`", "tfmp.register_layer"),
     "lambda": (lambda: network(K3, K3.Lambda(doubled, name="own")), "`own` is a Python function", "class of your own"),
-    "axis": (lambda: network(K3, K3.BatchNormalization(axis=1, name="own")), "`own` normalizes axis 1", "last axis"),
-    "transposed": (
-        lambda: network(K3, K3.Conv2DTranspose(2, 3, strides=2, output_padding=1, name="own")),
-        "`own` is a transposed convolution with `output_padding`",
-        "Omit",
-    ),
     "channels_first": (
         lambda: network(K3, K3.MaxPooling2D(data_format="channels_first", name="own")),
         "`own`'s channels come first",
         "channels_last",
     ),
-    "keras2_relu": (lambda: network(K2, tf.nn.relu), None, None),
     "keras2_object": (
         lambda: network(K2, tf.nn.relu, activation=K2.ReLU()),
         "`second`'s activation is a `ReLU`",
@@ -121,6 +124,20 @@ def test_what_is_foretold_is_what_folding_says(case, recwarn):
     assert str(tfmp.inspect(relaxed)).splitlines()[-2:] == str(report).splitlines()[-2:]
 
 
+@pytest.mark.parametrize("case", FLOATING)
+def test_layers_in_floating_point_are_named_before_training(case):
+    make, reason, way_out = FLOATING[case]
+    model = make()
+    report = tfmp.inspect(model)
+    (row,) = (row for row in report.rows if row.float_bytes is not None)
+    assert not row.blocks and row.status == ("float" if "activation" not in reason else "searched")
+    assert f"({row.float_bytes:,} bytes in floating point)" in str(report)
+    assert str(report).splitlines()[-2].startswith("fast, small: yes, with `")
+    with pytest.raises(ValueError, match="`integer_only=True`.*Without `integer_only`") as raised:
+        tfmp.relax(model, weight_bits=4, activation_bits=4, integer_only=True)
+    assert reason in str(raised.value) and way_out in str(raised.value)
+
+
 @pytest.mark.parametrize("make", [plain, residual, several, shared_layer])
 def test_networks_that_fold(make, recwarn):
     report = tfmp.inspect(make())
@@ -138,15 +155,23 @@ def test_first_and_last_in_floating_point_is_no_surprise(recwarn):
     assert not [warning for warning in recwarn if "exported" in str(warning.message)]
 
 
-def test_every_layer_that_blocks_is_shown():
+def test_every_layer_in_floating_point_is_shown():
     kl = keras.layers
     image = keras.Input((8, 8, 3), name="image")
     x = kl.LayerNormalization(name="early")(image)
     x = kl.Lambda(doubled, name="late")(kl.LayerNormalization(name="next")(x))
-    model = keras.Model(image, kl.Dense(3)(kl.Dense(4)(x)))
+    x = kl.Lambda(doubled, name="last")(kl.Dense(3)(kl.Dense(4)(x)))
+    model = keras.Model(image, x)
     report = tfmp.inspect(model)
-    assert [row.name for row in report.rows if row.blocks] == ["early", "next", "late"]
-    assert str(report).splitlines()[-2].endswith("which has no integer form (and 2 more)")
+    assert [row.name for row in report.rows if row.status == "float"] == ["early", "next", "late", "last"]
+    assert report["early"].float_bytes == report["next"].float_bytes > 2 * 3 * 4  # gamma and beta
+    line = "fast, small: yes, with `early`, `next`, `late` and 1 more in floating point"
+    assert str(report).splitlines()[-2] == line
+    with pytest.warns(UserWarning, match="run in floating point: `early`, `next`, `late` and 1 more"):
+        relaxed = tfmp.relax(model, weight_bits=4, activation_bits=4, first_and_last="search")
+    assert str(tfmp.inspect(relaxed)).splitlines()[-2] == line
+    with pytest.raises(ValueError, match='needs `first_and_last="int8"`'):
+        tfmp.relax(model, first_and_last="float", integer_only=True)
 
 
 def test_free_sizes_have_no_file():

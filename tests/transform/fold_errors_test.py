@@ -1,5 +1,7 @@
 """Errors about layers that cannot be folded name the layer and say what to do."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -7,6 +9,8 @@ from keras import layers
 
 import tfmp
 from tfmp.bindings import claims, custom_layers
+from tfmp.bindings.framework import framework_of
+from tfmp.transform.fold import fold_graph
 
 IMAGES = np.random.default_rng(0).uniform(-1, 1, (8, 6, 6, 3)).astype(np.float32)
 
@@ -101,11 +105,19 @@ def test_one_signed_bit_of_activation():
 
 
 def test_a_layer_without_integer_form():
-    model = relaxed(float_model(middle=layers.LayerNormalization(name="strange")))
+    middle = layers.LayerNormalization(name="strange")
+    with pytest.raises(ValueError, match="where `strange` is a `LayerNormalization`, .*Without `integer_only`"):
+        relaxed(float_model(middle=middle), integer_only=True)
+    model = relaxed(float_model(middle=middle))
+    assert tfmp.fold(model)(IMAGES).shape == (8, 3)
+    graph = dataclasses.replace(framework_of(model).read(model), converter=None)
     with pytest.raises(ValueError, match="Layer `strange` is a `LayerNormalization`, which has no integer form"):
-        tfmp.fold(model)
+        fold_graph(graph)
+
+
+def test_a_layer_without_operators():
     model = relaxed(float_model(middle=lambda x: keras.ops.erf(x)))
-    with pytest.raises(ValueError, match="operation `Erf`, which has no .*mode=.float.*leave it out"):
+    with pytest.raises(ValueError, match="Layer `erf` has no operators in the runtime: Erf of .*Replace the layer"):
         tfmp.fold(model)
 
 

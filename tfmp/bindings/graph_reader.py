@@ -2,7 +2,9 @@
 
 import collections
 import dataclasses
+import functools
 
+from tfmp.bindings.float_conversion import converted_call
 from tfmp.bindings.layer_reader import LayerReader
 from tfmp.bindings.sharing import LayerReference, Sharing, with_references
 from tfmp.graph import Call, Graph, Submodel, Tensor, TensorRef
@@ -74,6 +76,7 @@ class GraphReader:
             self.framework.name,
             self.submodels,
             {"class": self.framework.model_class(self.model)},
+            functools.partial(converted_call, self.framework),
         )
 
     def call_in_order(self, model, recorded, arguments_of, call):

@@ -3,7 +3,9 @@
 from typing import Any
 
 from tfmp.annotations import KerasModel
+from tfmp.bindings.float_conversion import call_model
 from tfmp.graph import IntegerGraph, IntegerOperation
+from tfmp.operators import float_layer
 
 
 def integer_model(graph: IntegerGraph, framework: Any) -> KerasModel:
@@ -19,8 +21,14 @@ def integer_model(graph: IntegerGraph, framework: Any) -> KerasModel:
         config = {"batch_shape": shape, "dtype": dtype, "name": name.replace("/", "_")}
         tensors[name] = framework.make_input(graph.tensors[name], config)
     for operation in graph.operations:
-        layer = framework.IntegerOperation(**operation_arguments(graph, operation))
         inputs = [tensors[name] for name in operation.inputs]
+        if operation.kind == float_layer.KIND:
+            model = call_model(framework, operation.attributes["graph"], operation.attributes["call"])
+            framework.rename(model, operation_layer_name(operation.name))
+            model.trainable = False
+            tensors.update(zip(operation.outputs, framework.tree.flatten(model(inputs)), strict=True))
+            continue
+        layer = framework.IntegerOperation(**operation_arguments(graph, operation))
         tensors[operation.output] = layer(inputs if len(inputs) > 1 else inputs[0])
         for name, value in operation.constants.items():
             getattr(layer, f"{name}_constant").assign(value)

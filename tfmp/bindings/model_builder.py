@@ -16,31 +16,35 @@ class LayerBuilder:
     Args:
         graph: The `tfmp.graph.Graph`.
         framework: The `tfmp.bindings.framework.Framework`.
+
+    Attributes:
+        built: Maps the names of the layers built so far to the layers.
     """
 
     def __init__(self, graph, framework):
         self._graph, self._framework = graph, framework
-        self._built = {}
+        self.built = {}
 
     def build(self):
         """Returns the layers by name, in the order in which they first run."""
-        return {layer.name: self._layer(layer.name) for layer in self._graph.in_order()}
+        return {layer.name: self.layer(layer.name) for layer in self._graph.in_order()}
 
-    def _layer(self, name):
-        if name not in self._built:
+    def layer(self, name):
+        """Returns a layer; also those that it holds are built then."""
+        if name not in self.built:
             layer, local = self._graph.layers[name], local_name(self._graph, name)
-            self._built[name] = built = build_layer(layer, local, self._framework, held=self._held)
+            self.built[name] = built = build_layer(layer, local, self._framework, held=self._held)
             if built.name != local:
                 self._framework.rename(built, local)
-        return self._built[name]
+        return self.built[name]
 
     def _held(self, reference):
         """Returns the layer that a `LayerReference` stands for."""
         if reference.written is None:
-            return self._layer(reference.name)
-        if reference.name not in self._built:
-            self._built[reference.name] = self._framework.package.saving.deserialize_keras_object(reference.written)
-        return self._built[reference.name]
+            return self.layer(reference.name)
+        if reference.name not in self.built:
+            self.built[reference.name] = self._framework.package.saving.deserialize_keras_object(reference.written)
+        return self.built[reference.name]
 
 
 def build_layer(layer, name, framework, *, held=None):

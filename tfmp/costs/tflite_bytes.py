@@ -13,6 +13,7 @@ from tfmp.graph.targets import LITERT
 from tfmp.lowering.byte_counter import ByteCounter, content_bytes
 from tfmp.lowering.open_lowering import write_open
 from tfmp.lowering.weight_packing import check_mode, weight_storage
+from tfmp.operators.float_layer import float_layers
 from tfmp.operators.writing.sink import Options, Quantization
 
 _FLOAT_BYTES = 4
@@ -83,8 +84,10 @@ class TFLiteBytes(Cost):
         number = self.target.number_type
         words = number if number == "float32" else f"{number}: {_CODE_IN_WORDS}"
         inputs, outputs = (dict.fromkeys(names, words) for names in (graph.input_names, graph.output_names))
-        named = {} if self.target == LITERT else {"target": self.target.name}
+        named: dict[str, Any] = {} if self.target == LITERT else {"target": self.target.name}
         version = importlib.metadata.version("tfmp")
+        floating = float_layers(graph)
+        named |= {"float_layers": floating} if floating else {}
         return {"tfmp": version, "mode": self.mode, "bits": bits, "inputs": inputs, "outputs": outputs, **named}
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tfmp.graph.candidates import UNQUANTIZED, Candidates
+from tfmp.graph.float_network import FloatNetwork
 from tfmp.graph.integer_graph import Grid
 from tfmp.graph.layer_origin import LayerOrigin, Submodel
 from tfmp.graph.layer_shape import LayerShape
@@ -180,6 +181,8 @@ class Graph:
         framework: The framework that it was read from and can be built in: `"keras"` or `"tf_keras"`.
         submodels: The calls of nested models, outer ones first; `Call.within` names them.
         config: The framework's own configuration of the model.
+        converter: Function of (graph, call, batch size) of the framework that returns the `FloatNetwork` of a call of a
+            layer; None for a graph that no framework read.
     """
 
     name: str
@@ -191,6 +194,15 @@ class Graph:
     framework: str
     submodels: Mapping[str, Submodel] = dataclasses.field(default_factory=dict)
     config: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    converter: Callable[["Graph", Call, int], FloatNetwork] | None = dataclasses.field(
+        default=None, repr=False, compare=False
+    )
+
+    def convert(self, call: Call, batch_size: int) -> FloatNetwork:
+        """Returns the operators of a call of a layer in floating point, or raises `ValueError` if there are none."""
+        if self.converter is None:
+            raise ValueError(f"Graph `{self.name}` was not read by a framework, which converts layers.")
+        return self.converter(self, call, batch_size)
 
     @property
     def input_names(self) -> tuple[str, ...]:

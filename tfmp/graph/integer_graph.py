@@ -107,6 +107,7 @@ class IntegerOperation:
         attributes: Arguments by name; pairs are (height, width); `padding` is `"same"` or `"valid"`.
         constants: Constant arrays by name.
         layer: Name of the layer of the user's model that it computes, `""` if there is none.
+        more_outputs: Names of further output tensors, of a layer in floating point with several.
     """
 
     name: str
@@ -116,6 +117,12 @@ class IntegerOperation:
     attributes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     constants: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
     layer: str = ""
+    more_outputs: tuple[str, ...] = ()
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of all output tensors."""
+        return (self.output, *self.more_outputs)
 
     @property
     def reach(self) -> np.ndarray:

@@ -1,12 +1,16 @@
 """`tfmp.inspect`: reports the layers of a model, or the contents of a file."""
 
+import dataclasses
 import os
+from collections.abc import Mapping
 
 from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import framework_of
-from tfmp.graph import Layer
+from tfmp.graph import Graph, Layer
 from tfmp.lowering.open_lowering import with_stand_ins
 from tfmp.lowering.weight_packing import MODES
+from tfmp.operators.float_layer import float_reasons
+from tfmp.operators.fold_error import FoldError
 from tfmp.quantizers import QuantizerLike
 from tfmp.reports import ModelReport, ModelRow, TFLiteFile
 from tfmp.search.search_settings import SearchSettings
@@ -72,8 +76,11 @@ def inspect_model(
     if not any(layer.is_quantized for layer in graph.layers.values()):
         _, quantized = relaxed_graph(graph, plans, lambda name: settings, integer=first_and_last != "float")
     errors = fold_errors(quantized)
+    floating = float_reasons(quantized) if first_and_last != "float" else {}
     rows = [_row(layer, plans[layer.name], errors.get(layer.name)) for layer in graph.in_order() if layer.name in plans]
-    exports = {**dict.fromkeys(MODES, integer_outlook(errors)), "float": float_outlook(quantized)}
+    if not errors:
+        rows = [_with_float_part(row, quantized, floating) for row in rows]
+    exports = {**dict.fromkeys(MODES, integer_outlook(errors, list(floating))), "float": float_outlook(quantized)}
     return ModelReport(graph.name, tuple(rows), exports)
 
 
@@ -85,7 +92,7 @@ def _row(layer: Layer, entry: LayerPlan, error) -> ModelRow:
         status, reason = EIGHT_BITS, "it stores its input"
     elif error is not None and status == FOLLOWS:
         status, reason = FLOAT, error.clause
-    elif error is not None and status != FLOAT:
+    elif error is not None and reason != error.clause:
         reason = "; ".join(filter(None, (reason, error.clause)))
     return ModelRow(
         layer.name,
@@ -98,3 +105,13 @@ def _row(layer: Layer, entry: LayerPlan, error) -> ModelRow:
         layer.activation.bits,
         MODES if error is not None else (),
     )
+
+
+def _with_float_part(row: ModelRow, graph: Graph, floating: Mapping[str, FoldError]) -> ModelRow:
+    """Returns the row of a layer with what of it runs in floating point, itself or its activation."""
+    part = next((name for name, error in floating.items() if error.layer == row.name), None)
+    if part is None:
+        return row
+    reason = row.reason if row.status == FLOAT else "; ".join(filter(None, (row.reason, floating[part].clause)))
+    float_bytes = graph.convert(graph.calls_of(part)[0], 1).constant_bytes
+    return dataclasses.replace(row, reason=reason, float_bytes=float_bytes)

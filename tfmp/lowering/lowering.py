@@ -3,7 +3,8 @@
 from tfmp.graph import Call, Graph, Grid, IntegerGraph, Layer
 from tfmp.lowering.signature_names import signature_inputs, signature_outputs
 from tfmp.lowering.stored_inputs import stored_by
-from tfmp.operators import MOVES, operator_of
+from tfmp.operators import MOVES
+from tfmp.operators.float_layer import FLOAT_LAYER, lowering_operator, users_layer
 from tfmp.operators.fold_error import FoldError, no_integer_form
 from tfmp.operators.integer_builder import Codes, IntegerBuilder
 from tfmp.operators.lowering_context import LayerValues
@@ -53,8 +54,7 @@ class Lowering:
 
     def output(self, tensor: str) -> str:
         """Returns the name of the tensor that holds an output of the model, as numbers."""
-        operator = operator_of(self.graph.layer_of(self.graph.producer(tensor)))
-        if operator is not None and operator.numbers is not None:
+        if self._operator(self.graph.producer(tensor)).numbers is not None:
             return self.numbers(tensor)
         stored = self.stored(tensor, None)
         return self.builder.add("dequantize", (stored,), f"{tensor}_output", self.shape(tensor), None)
@@ -84,9 +84,11 @@ class Lowering:
         operator = self._operator(call)
         if operator.numbers is None and operator.reads != MOVES:
             self._check_float(tensor)
-        if operator.lower is None:
-            raise no_integer_form(self.graph.layer_of(call), self._users_layer(call))
-        return operator.lower(self, call, codes)
+        if operator.lower is not None:
+            return operator.lower(self, call, codes)
+        if operator.numbers is None:
+            raise no_integer_form(self.graph.layer_of(call), users_layer(self.graph, call))
+        return self.quantized_numbers(tensor, codes)
 
     def numbers(self, tensor: str) -> str:
         """Returns the name of the tensor that holds a tensor of the graph as numbers, of its own dtype."""
@@ -94,7 +96,8 @@ class Lowering:
             call = self.graph.producer(tensor)
             numbers = self._operator(call).numbers
             if numbers is not None:
-                self._numbers[tensor] = numbers(self, call)
+                names = numbers(self, call)
+                self._numbers.update(zip(call.outputs, (names,) if isinstance(names, str) else names, strict=True))
             else:
                 self._check_float(tensor)
                 stored, name = self.stored(tensor, self.graph.readers(tensor)[0].layer), f"{tensor}_numbers"
@@ -107,6 +110,11 @@ class Lowering:
         if self.builder.tensors[numbers].dtype == dtype:
             return numbers
         return self.builder.add("cast", (numbers,), f"{tensor}_as_{dtype}", self.shape(tensor), None, dtype=dtype)
+
+    def quantized_numbers(self, tensor: str, codes: Codes) -> str:
+        """Returns the name of the integer tensor with the codes of a tensor whose numbers are known."""
+        numbers = self.numbers_as("float32", tensor)
+        return self.builder.add("quantize", (numbers,), f"{tensor}_codes", self.shape(tensor), codes)
 
     def stored(self, tensor: str, reader: str | None) -> str:
         """Returns the name of the integer tensor that stores a tensor of the graph on the graph's own grid.
@@ -168,13 +176,7 @@ class Lowering:
 
     def _operator(self, call: Call) -> Operator:
         layer = self.graph.layer_of(call)
-        operator = operator_of(layer)
-        if operator is None:
-            raise no_integer_form(layer, self._users_layer(call))
+        operator = lowering_operator(layer)
+        if operator is FLOAT_LAYER and self.graph.converter is None:
+            raise no_integer_form(layer, users_layer(self.graph, call))
         return operator
-
-    def _users_layer(self, call: Call) -> str:
-        """Returns the name of the user's layer that an activation was split from, or that of the layer itself."""
-        source = self.graph.producer(call.inputs[0]).layer if call.inputs else ""
-        is_part = self.graph.layers[call.layer].kind == "other" and call.layer.startswith(f"{source}_activation")
-        return source if source and is_part else call.layer

@@ -1,11 +1,13 @@
 """Lowers networks whose bits are open, and networks without an integer form."""
 
 import dataclasses
+import math
 from collections.abc import Hashable
 
 import numpy as np
 
 from tfmp.graph import Call, Graph, Grid, Layer
+from tfmp.graph.float_network import FloatNetwork, FloatTensor
 from tfmp.graph.integer_graph import IntegerOperation, IntegerTensor
 from tfmp.graph.open_values import FLOAT_GRID, Constant, OpenArray, OpenGrid
 from tfmp.graph.runtime_limits import CODE_SPAN, INT8_HIGH, INT8_LOW
@@ -15,6 +17,7 @@ from tfmp.lowering.weight_packing import weight_storage
 from tfmp.lowering.write_operations import write_operations
 from tfmp.operators import Operator, kernel_of, operator_of
 from tfmp.operators.affine_map import AffineMap
+from tfmp.operators.float_layer import FLOAT_LAYER
 from tfmp.operators.fold_error import FoldError
 from tfmp.operators.integer_builder import Codes
 from tfmp.operators.operator_table import fused_clip
@@ -29,9 +32,9 @@ def write_open(
 
     Two grids or constants are equal only if the file is certain to store them once: two layers share a grid if both
     take the range of the same tensor, but learned steps, kernels, biases and normalizations differ. Decisions that
-    depend on scales are made for typical scales. Where the network has no integer form, each call of a layer is one
-    operation. Tensors that a layer in floating point reads are in floating point, and so is a whole network without
-    quantized layers.
+    depend on scales are made for typical scales. Layers without an integer form have their operators in floating point;
+    where the runtime has none, each call of a layer is one operation. Tensors that a layer in floating point reads are
+    in floating point, and so is a whole network without quantized layers.
 
     Args:
         graph: A network with fixed or open layers; of several candidates the first counts.
@@ -85,6 +88,7 @@ class OpenValues:
         self._mode, self._full_range, self._target = mode, full_range, target
         self._is_float = not any(layer.is_quantized for layer in graph.layers.values())
         self._first_readers: dict[tuple[Hashable, ...], str] = {}
+        self._networks: dict[Hashable, FloatNetwork] = {}
         self._sources = {call.layer: call.inputs[0] for call in reversed(graph.calls) if call.inputs}
 
     def grid(self, layer: Layer) -> OpenGrid:
@@ -120,6 +124,22 @@ class OpenValues:
             return constants, {"container_bits": 8}
         storage = weight_storage(shape, *codes.code_range, bits=codes.bits, mode=self._mode, target=self._target)
         return constants, storage.attributes
+
+    def float_network(self, graph: Graph, call: Call, batch_size: int) -> FloatNetwork:
+        """Returns the operators of a call of a layer in floating point, with labels in place of its weights."""
+        key = (call.outputs, batch_size)
+        if key not in self._networks:
+            network = graph.convert(call, batch_size)
+            tensors = [_opened_weights(tensor, (call.layer, n)) for n, tensor in enumerate(network.tensors)]
+            self._networks[key] = dataclasses.replace(network, tensors=tensors)
+        return self._networks[key]
+
+
+def _opened_weights(tensor: FloatTensor, label: Hashable) -> FloatTensor:
+    """Returns a tensor with a label in place of weights; single numbers and integers are no weights."""
+    if tensor.values is None or tensor.dtype != "float32" or math.prod(tensor.shape) < 2:
+        return tensor
+    return dataclasses.replace(tensor, values=OpenArray(tensor.shape, np.float32, label))
 
 
 class Unknown(IntegerOperation):
@@ -202,7 +222,8 @@ class OpenLowering(Lowering):
         return name
 
     def _operator(self, call: Call) -> Operator:
-        return operator_of(self.graph.layer_of(call)) or _UNKNOWN
+        is_convertible = self.graph.converter is not None and not self._is_float
+        return operator_of(self.graph.layer_of(call)) or (FLOAT_LAYER if is_convertible else _UNKNOWN)
 
     def _unknown(self, tensor: str, call: Call, grid: Grid | None) -> str:
         """Adds one operation for a layer without an integer form, on its inputs as they are stored."""

@@ -45,6 +45,10 @@ def write_operations(
     for argument, value in (("input_type", input_type), ("output_type", output_type)):
         check_choice(argument, value, _NUMBER_TYPES)
     table = TensorTable(graph, sink, batch_size, input_type=input_type, output_type=output_type, target=target)
+    for operation in graph.operations:
+        if operation.kind in OPERATIONS:
+            layer = operation.layer or operation.name
+            OPERATIONS[operation.kind].check_target(target, operation.attributes, layer)
     inputs = {name: _add_input(table, name) for name in graph.inputs}
     for operation in graph.operations:
         missing = [name for name in operation.inputs if name not in table]
@@ -53,9 +57,6 @@ def write_operations(
                 f"Operations must follow those whose outputs they read. Received: {operation.name!r}, which reads "
                 f"{sorted(missing)}. Sort the operations of graph {graph.name!r}."
             )
-        if operation.kind in OPERATIONS:
-            layer = operation.layer or operation.name
-            OPERATIONS[operation.kind].check_target(target, operation.attributes, layer)
         try:
             check_choice("kind", operation.kind, OPERATIONS, where=f"Operation `{operation.name}`")
             OPERATIONS[operation.kind].write(table, operation)
@@ -80,11 +81,13 @@ def _add_input(table: TensorTable, name: str) -> int:
     if dtype == "float32" or input_type != "float32":
         return table.index(name)
     readers = [operation for operation in table.graph.operations if name in operation.inputs]
-    grids = {table.grid(operation.output) for operation in readers}
-    if len(grids) != 1 or any(operation.kind != "quantize" for operation in readers):
+    numbers = [operation.layer or operation.name for operation in readers if operation.kind != "quantize"]
+    grids = {table.grid(operation.output) for operation in readers if operation.kind == "quantize"}
+    if len(grids) != 1 or numbers:
+        read = f"{len(grids)} grids" if not numbers else f"`{numbers[0]}`, which reads its numbers,"
         raise ValueError(
-            f"An input of type {dtype} needs one grid for all its readers. Received: {len(grids)} grids at input "
-            f"{name!r}. Use `input_type='float32'`."
+            f"An input of type {dtype} needs one grid for all its readers. Received: {read} at input {name!r}. Use "
+            "`input_type='float32'`."
         )
     zero_point = grids.pop().zero_point + (UINT8_OFFSET if dtype == "uint8" else 0)
     index = table.integers(name, readers[0].output, zero_point=zero_point, dtype=dtype)

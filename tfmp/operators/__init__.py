@@ -12,6 +12,7 @@ from tfmp.operators import (
     convolutions,
     data_movement,
     elementwise,
+    float_layer,
     normalization,
     pooling,
     quantization,
@@ -32,6 +33,7 @@ for _family in (
     resizing,
     pooling,
     comparisons,
+    float_layer,
 ):
     for _record in (*_family.OPERATORS, *getattr(_family, "OPERATIONS", ())):
         add(_record)

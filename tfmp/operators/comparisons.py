@@ -33,9 +33,7 @@ _OPERAND = ("operand", "operand_first")
 
 def lower_numbers(lowering: LoweringContext, call: Call, codes: Codes) -> str:
     """Quantizes numbers for a layer that reads codes."""
-    tensor = call.outputs[0]
-    numbers = lowering.numbers_as("float32", tensor)
-    return lowering.builder.add("quantize", (numbers,), f"{tensor}_codes", lowering.shape(tensor), codes)
+    return lowering.quantized_numbers(call.outputs[0], codes)
 
 
 def index_numbers(lowering: LoweringContext, call: Call) -> str:

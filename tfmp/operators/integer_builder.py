@@ -94,6 +94,25 @@ class IntegerBuilder:
         self.operations.append(self._within_limits(operation) if "kernel_scale" in constants else operation)
         return unique
 
+    def add_numbers(
+        self,
+        kind: str,
+        inputs: Sequence[str],
+        name: str,
+        outputs: Sequence[tuple[Sizes, str]],
+        *,
+        attributes: Mapping[str, Any],
+        layer: str,
+    ) -> tuple[str, ...]:
+        """Adds an operation with several outputs of numbers, each of a shape and a dtype; returns their names."""
+        names = []
+        for shape, dtype in outputs:
+            names.append(self.input(self.unused_name(name), shape, dtype))
+        first, *others = names
+        operation = IntegerOperation(first, kind, tuple(inputs), first, attributes, {}, layer, tuple(others))
+        self.operations.append(operation)
+        return tuple(names)
+
     def unused_name(self, name: str) -> str:
         """Returns `name`, or the first of `name_1`, `name_2`, ... that is not taken."""
         unique, number = name, 0

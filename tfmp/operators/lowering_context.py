@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Protocol
 
-from tfmp.graph import Graph, Grid, Layer
+from tfmp.graph import Call, Graph, Grid, Layer
+from tfmp.graph.float_network import FloatNetwork
 from tfmp.graph.open_values import Constant
 from tfmp.operators.affine_map import AffineMap
 from tfmp.operators.integer_builder import Codes, IntegerBuilder, Sizes
@@ -19,6 +20,9 @@ class LayerValues(Protocol):
         self, layer: Layer, after: AffineMap | None, input_scale: float
     ) -> tuple[Mapping[str, Constant], Mapping[str, int]]:
         """Returns the constants of a layer with a kernel by name, and attributes that say how the file stores it."""
+
+    def float_network(self, graph: Graph, call: Call, batch_size: int) -> FloatNetwork:
+        """Returns the operators of a call of a layer in floating point."""
 
 
 class LoweringContext(Protocol):
@@ -43,6 +47,9 @@ class LoweringContext(Protocol):
 
     def numbers_as(self, dtype: str, tensor: str) -> str:
         """Returns the name of the tensor that holds the numbers of a tensor of the graph in another type."""
+
+    def quantized_numbers(self, tensor: str, codes: Codes) -> str:
+        """Returns the name of the integer tensor with the codes of a tensor whose numbers are known."""
 
     def stored(self, tensor: str, reader: str | None) -> str:
         """Returns the name of the integer tensor that stores a tensor of the graph on the graph's own grid."""

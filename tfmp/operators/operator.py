@@ -87,8 +87,8 @@ class Operator:
         non_negative: Function of (layer, whether all inputs are non-negative) that returns whether the output is.
         each_value: True if each output value depends only on the input value at the same position (softmax counts, in
             spite of its sum). A kind that moves values must also clip.
-        numbers: Function of (lowering, call) that returns the name of a tensor with the call's output as numbers; None
-            for kinds whose output is codes.
+        numbers: Function of (lowering, call) that returns the name of a tensor with the call's output as numbers, or
+            the names for several outputs; None for kinds whose output is codes.
         check: Function of a layer that raises `FoldError` if no integer operation computes it; None if all layers of
             the kind have one.
 
@@ -134,7 +134,7 @@ class Operator:
     grid: Grid | None = None
     non_negative: Callable[[Layer, bool], bool] = never
     each_value: bool = False
-    numbers: Callable[..., str] | None = None
+    numbers: Callable[..., str | tuple[str, ...]] | None = None
     check: Callable[[Layer], None] | None = None
     kernel: Kernel | None = None
     arrays: Mapping[str, float] = dataclasses.field(default_factory=dict)

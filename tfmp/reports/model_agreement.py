@@ -7,6 +7,9 @@ from typing import Any
 
 from tfmp.checks import check_integer, check_number
 
+# Numbers in floating point that differ by at most this share of the largest one are equal.
+FLOAT_DIFFERENCE = 1e-5
+
 
 @dataclasses.dataclass(frozen=True)
 class OutputAgreement:
@@ -105,6 +108,7 @@ class Tolerance:
     Args:
         operator_equal: Share of an operator's codes that equal the folded model's, 0 to 1.
         operator_difference: Largest difference of two codes of an operator.
+        float_difference: Largest difference of two numbers of a layer in floating point, as a share of its largest.
         folded_db: Signal-to-noise ratio to the folded model, in decibels.
         folded_top1: Top-1 agreement with the folded model, 0 to 1.
         trained_db: Signal-to-noise ratio to the exported model as Keras computes it, in decibels.
@@ -121,6 +125,7 @@ class Tolerance:
 
     operator_equal: float = 0.99
     operator_difference: int = 1
+    float_difference: float = FLOAT_DIFFERENCE
     folded_db: float | None = 15.0
     folded_top1: float | None = 0.99
     trained_db: float | None = 15.0
@@ -131,6 +136,7 @@ class Tolerance:
     def __post_init__(self) -> None:
         check_number("operator_equal", self.operator_equal, at_least=0, at_most=1)
         check_integer("operator_difference", self.operator_difference, at_least=0)
+        check_number("float_difference", self.float_difference, at_least=0)
         for model in ("folded", "trained", "reference"):
             decibels, share = self.of(model)
             if decibels is not None:

@@ -19,6 +19,8 @@ class ModelRow:
         weight_bits: Bits of its kernel, 32 in floating point.
         activation_bits: Bits of its input.
         blocks: The modes of export that it makes impossible.
+        float_bytes: Bytes of its constants in a file of the integer modes, where it runs in floating point; None for
+            other layers, and if these modes are impossible.
     """
 
     name: str
@@ -30,6 +32,7 @@ class ModelRow:
     weight_bits: tuple[int, ...]
     activation_bits: tuple[int, ...]
     blocks: tuple[str, ...] = ()
+    float_bytes: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,6 +104,8 @@ class ModelReport:
 
 def _status(row: ModelRow) -> str:
     status = f"{row.status}: {row.reason}" if row.reason else row.status
+    if row.float_bytes is not None:
+        status += f" ({row.float_bytes:,} bytes in floating point)"
     return f"{status} (blocks {', '.join(row.blocks)})" if row.blocks else status
 
 

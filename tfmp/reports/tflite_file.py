@@ -115,6 +115,7 @@ class TFLiteFile:
         labels: Names of the classes, empty if not given.
         target: The runtime that it was written for: the argument of `tfmp.export_tflite`.
         arena_bytes: Bytes of memory that the runtime of microcontrollers uses here; None for other files.
+        float_layers: Names of the layers that run in floating point between integer ones.
     """
 
     path: str
@@ -130,6 +131,7 @@ class TFLiteFile:
     labels: Sequence[str] = ()
     target: str = "litert"
     arena_bytes: int | None = None
+    float_layers: Sequence[str] = ()
 
     @property
     def bits(self) -> dict[str, tuple[int, int]]:
@@ -148,10 +150,18 @@ class TFLiteFile:
 
     @property
     def summary(self) -> str:
-        """Returns a line about the file, and a line with its largest roles."""
+        """Returns a line about the file, a line with its largest roles, and a line with layers in floating point."""
         parts = ", ".join(f"{role} {size:,}" for role, size in self.bytes_by_role.items() if size)
         arena = "" if self.arena_bytes is None else f", target {self.target}, arena {self.arena_bytes:,} bytes"
-        return f"{self.path}: {self.size_bytes:,} bytes, mode {self.mode}{arena}\n  bytes: {parts}"
+        text = f"{self.path}: {self.size_bytes:,} bytes, mode {self.mode}{arena}\n  bytes: {parts}"
+        if not self.float_layers:
+            return text
+        return f"{text}\n  in floating point, {self.float_bytes:,} bytes: {', '.join(self.float_layers)}"
+
+    @property
+    def float_bytes(self) -> int:
+        """Bytes of the constants of the layers in floating point."""
+        return sum(layer.size_bytes for layer in self.layers if layer.name in self.float_layers)
 
     def __str__(self) -> str:
         lines = [f"{self.summary}\n  model {self.name}, written by tfmp {self.version}"]

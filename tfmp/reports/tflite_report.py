@@ -21,15 +21,22 @@ class OperatorAgreement:
         name: Name of its output tensor.
         layer: Layer of the user's model that it computes, empty if none.
         kind: Kind of the operation.
-        equal_share: Share of equal output codes, 0 to 1.
-        largest_difference: Largest difference of two output codes.
+        equal_share: Share of equal output codes, 0 to 1; of a layer in floating point, of numbers that differ by at
+            most 1e-5 of the largest.
+        largest_difference: Largest difference of two output codes; of a layer in floating point, of two numbers, as a
+            share of the largest.
     """
 
     name: str
     layer: str
     kind: str
     equal_share: float
-    largest_difference: int
+    largest_difference: float
+
+    @property
+    def is_equal(self) -> bool:
+        """True if all codes are equal, and all numbers but for their last digits."""
+        return self.equal_share == 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,16 +131,16 @@ class TFLiteReport:
         yield f"    folded model   {self.folded.in_words if self.folded else integers}"
         yield f"    trained model  {trained.in_words}"
         yield f"    float model    {self.reference.in_words if self.reference else 'not given, see `reference`'}"
-        differing = [operator for operator in self.operators if operator.largest_difference]
+        differing = [operator for operator in self.operators if not operator.is_equal]
         if self.first_difference:
             yield f"  the first operator that differs by more than 1: {self.first_difference.name}"
         width = max([len(operator.name) for operator in differing], default=0)
         for operator in differing:
             yield (
                 f"    {operator.name:<{width}}  {operator.kind:<16}  {operator.equal_share:8.4%} equal, "
-                f"at most {operator.largest_difference} apart"
+                f"at most {operator.largest_difference:.3g} apart"
             )
 
     def _operators_in_words(self) -> str:
-        equal = sum(not operator.largest_difference for operator in self.operators)
+        equal = sum(operator.is_equal for operator in self.operators)
         return f"{equal} of {len(self.operators)} compute every code of the folded model, given the same input codes"

@@ -5,11 +5,16 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn
 
 import numpy as np
+import tensorflow as tf
 
 from tfmp.annotations import KerasModel
 from tfmp.bindings.integer_model import operation_layer_name
+from tfmp.data.whole_batches import by_whole_batches
 from tfmp.graph import IntegerGraph, IntegerOperation
+from tfmp.graph.runtime_limits import SMALLEST_SCALE
+from tfmp.operators import float_layer
 from tfmp.reports import ModelAgreement, OperatorAgreement
+from tfmp.reports.model_agreement import FLOAT_DIFFERENCE
 from tfmp.tflite.file_runner import FileRunner
 from tfmp.tflite.output_tally import OutputTally
 
@@ -47,10 +52,16 @@ def integer_agreement(
         ValueError: If the file is of another network.
     """
     _check_same_network(graph, interpreter)
-    operators = [operation for operation in graph.operations if graph.tensors[operation.output].grid is not None]
-    tallies = {operation.output: _Tally() for operation in operators}
+    readable = interpreter.readable_tensors
+    layers = {
+        name: operation
+        for operation in graph.operations
+        for name in operation.outputs
+        if graph.tensors[name].grid is not None or (operation.kind == float_layer.KIND and name in readable)
+    }
+    tallies = {name: _Tally() if graph.tensors[name].grid else _NumbersTally() for name in layers}
     outputs = _Outputs(("folded", *models), graph.output_names, decisions)
-    per_sample = sum(math.prod(tensor.shape[1:]) for tensor in interpreter.quantized_tensors.values())
+    per_sample = sum(math.prod(tensor.shape[1:]) for tensor in readable.values())
     for part in _parts(samples, max(1, _LARGEST_CHUNK // per_sample), interpreter.batch_size):
         stored = {name: tensor.stored(part[name]) for name, tensor in interpreter.inputs.items()}
         file_codes = {**_with_inputs(graph, interpreter, interpreter.codes(stored), stored), **part}
@@ -59,10 +70,8 @@ def integer_agreement(
         results["folded"] = [computed[tensor] for tensor in graph.outputs]
         outputs.add(part, results, interpreter.run(stored), interpreter)
     agreements = (
-        OperatorAgreement(
-            each.output, each.layer, each.kind, tallies[each.output].equal_share, tallies[each.output].largest
-        )
-        for each in operators
+        OperatorAgreement(name, layer.layer, layer.kind, tallies[name].equal_share, tallies[name].largest)
+        for name, layer in layers.items()
     )
     return {"operators": tuple(agreements), **outputs.fields, "outside_xnnpack": _outside(interpreter)}
 
@@ -125,7 +134,8 @@ class _Tally:
     def __init__(self):
         self.count = self.equal = self.largest = 0
 
-    def add(self, difference):
+    def add(self, expected, found):
+        difference = np.abs(expected - found)
         self.count += difference.size
         self.equal += int(np.count_nonzero(difference == 0))
         self.largest = max(self.largest, int(difference.max(initial=0)))
@@ -135,8 +145,23 @@ class _Tally:
         return self.equal / self.count
 
 
-def run_operation(folded: KerasModel, operation: IntegerOperation, tensors: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Computes the output of one operation of a folded model.
+class _NumbersTally(_Tally):
+    """Tally of the numbers of a layer in floating point: differences are shares of the largest number."""
+
+    def add(self, expected, found):
+        same = (expected == found) | (np.isnan(expected) & np.isnan(found))  # infinite ones, too
+        with np.errstate(invalid="ignore"):
+            difference = np.where(same, 0, np.abs(expected - found))
+        difference = difference / max(np.abs(expected[np.isfinite(expected)]).max(initial=0), SMALLEST_SCALE)
+        self.count += difference.size
+        self.equal += int(np.count_nonzero(difference <= FLOAT_DIFFERENCE))
+        self.largest = max(self.largest, float(np.where(np.isnan(difference), np.inf, difference).max(initial=0)))
+
+
+def run_operation(
+    folded: KerasModel, operation: IntegerOperation, tensors: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Computes the outputs of one operation of a folded model, by their names.
 
     Args:
         folded: The folded model.
@@ -144,11 +169,14 @@ def run_operation(folded: KerasModel, operation: IntegerOperation, tensors: Mapp
         tensors: Tensors by name, including its inputs.
     """
     layer = folded.get_layer(operation_layer_name(operation.name))
+    if operation.kind == float_layer.KIND:
+        results = by_whole_batches(layer)([tensors[name] for name in operation.inputs])
+        return dict(zip(operation.outputs, map(np.asarray, tf.nest.flatten(results)), strict=True))
     inputs = [
         np.asarray(tensors[name], None if grid is None else np.float32)  # numbers keep their type
         for name, grid in zip(operation.inputs, layer.input_grids, strict=True)
     ]
-    return np.asarray(layer(inputs if len(inputs) > 1 else inputs[0]))
+    return {operation.output: np.asarray(layer(inputs if len(inputs) > 1 else inputs[0]))}
 
 
 def _folded_results(graph, folded, file_codes, tallies):
@@ -160,14 +188,14 @@ def _folded_results(graph, folded, file_codes, tallies):
     for operation in graph.operations:
         expected = run_operation(folded, operation, file_codes)
         same_inputs = all(model_codes[name] is file_codes[name] for name in operation.inputs)
-        if operation.output not in tallies:  # plain numbers, of which the file shows only the last
-            file_codes[operation.output] = expected
-            model_codes[operation.output] = expected if same_inputs else run_operation(folded, operation, model_codes)
-            continue
-        codes = file_codes[operation.output]
-        tallies[operation.output].add(np.abs(expected - codes))
-        result = expected if same_inputs else run_operation(folded, operation, model_codes)
-        model_codes[operation.output] = codes if np.array_equal(result, codes) else result
+        results = expected if same_inputs else run_operation(folded, operation, model_codes)
+        for name in operation.outputs:
+            if name in tallies:
+                codes = file_codes[name]
+                tallies[name].add(expected[name], codes)
+                model_codes[name] = codes if np.array_equal(results[name], codes) else results[name]
+            else:  # plain numbers, of which the file shows only the last
+                file_codes[name], model_codes[name] = expected[name], results[name]
     return model_codes
 
 
@@ -206,7 +234,7 @@ def _check_same_network(graph, interpreter):
     _check_same_ends(interpreter, graph.inputs, graph.output_names)
     for operation in graph.operations:
         name = operation.output
-        tensor, grid = interpreter.quantized_tensors.get(name), graph.tensors[name].grid
+        tensor, grid = interpreter.readable_tensors.get(name), graph.tensors[name].grid
         if tensor is None and operation.kind == "quantize":
             tensor = interpreter.inputs[operation.inputs[0]]
         if grid is None:

@@ -9,6 +9,7 @@ from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import framework_of
 from tfmp.data.whole_batches import by_whole_batches
 from tfmp.graph import Graph, IntegerGraph, map_references
+from tfmp.operators import float_layer
 from tfmp.reports import OutputAgreement, TFLiteReport, Tolerance
 from tfmp.tflite.agreement import run_operation
 from tfmp.tflite.output_tally import signal_to_noise_db
@@ -33,7 +34,15 @@ def check_agreement(
             decibels there; or None.
     """
     for operator in report.operators:
-        if (
+        if operator.kind == float_layer.KIND:
+            if operator.largest_difference > tolerance.float_difference:
+                raise ValueError(
+                    f"Layer `{operator.layer}` of the file, in floating point, differs from Keras by "
+                    f"{operator.largest_difference:.2g} of its largest number, given the same inputs. Expected at most "
+                    f"{tolerance.float_difference:g}. If samples of its batch depend on each other, export with the "
+                    "batch size of your data; otherwise set `tolerance=tfmp.Tolerance(float_difference=...)`."
+                )
+        elif (
             operator.largest_difference > tolerance.operator_difference
             or operator.equal_share < tolerance.operator_equal
         ):
@@ -125,12 +134,12 @@ def first_parting(
     ratios: dict[str, float] = {}
     for operation in integers.operations:
         tensor = integers.tensors[operation.output]
-        tensors[operation.output] = computed = run_operation(folded, operation, tensors)
+        tensors.update(run_operation(folded, operation, tensors))
         if operation in stored:
             grid = tensor.require_grid()
             codes = np.clip(np.rint(trained[tensor.source] / grid.scale), grid.low, grid.high)
             layer = graph.producer(tensor.source).layer
-            ratios.setdefault(layer, signal_to_noise_db(codes, computed))
+            ratios.setdefault(layer, signal_to_noise_db(codes, tensors[operation.output]))
             tensors[operation.output] = codes
     parted = (name for name, ratio in ratios.items() if ratio < PARTED)
     layer = next(parted, min(ratios, key=ratios.__getitem__))

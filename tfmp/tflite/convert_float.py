@@ -1,10 +1,9 @@
 """Exports a fixed model in floating point through TensorFlow's converter."""
 
-import re
-
 import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 
+from tfmp.bindings.float_conversion import MissingOperatorError, converted
 from tfmp.bindings.framework import framework_named
 from tfmp.checks import check_choice, check_integer
 from tfmp.graph import Graph
@@ -68,25 +67,13 @@ def _specification(tensor, batch_size):
 
 
 def _converted(function, name):
-    # Without a tracked object, the converter freezes the function and keeps the order of inputs and outputs.
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([function])
     try:
-        return converter.convert()
-    except Exception as error:  # the converter's own class is not public
-        kinds = [
-            kind
-            for found in re.findall(r"^(?:Custom|TF Select) ops: (.+)$", str(error), re.M)
-            for kind in found.split(", ")
-        ]
-        places = [
-            f"{operation.type} of {operation.name}"
-            for operation in function.graph.get_operations()
-            if operation.type in kinds
-        ]
+        return converted(function)
+    except MissingOperatorError as error:
         raise ValueError(
             f"TensorFlow's converter cannot write model `{name}`: the runtime has no operator for "
-            f"{'; '.join(places) or 'one of its layers'}. Replace this layer, or omit it from the exported model. "
-            f"The converter says: {error}"
+            f"{error.places or 'one of its layers'}. Replace this layer, or omit it from the exported model. "
+            f"The converter says: {error.__cause__}"
         ) from error
 
 

@@ -9,6 +9,7 @@ from tfmp.bindings.framework import framework_of
 from tfmp.checks import check_choice, check_instances
 from tfmp.files.atomic_file import check_space, check_writable, write_atomically
 from tfmp.graph.targets import FIXED_POINT, LITERT, target_of
+from tfmp.operators.float_layer import float_layers
 from tfmp.reports import TFLiteReport, Tolerance
 from tfmp.tflite.compare_tflite import check_any_inputs, check_tolerance, compared
 from tfmp.tflite.convert_float import convert_float
@@ -39,7 +40,8 @@ def export_tflite(
 
     The file computes the same as `tfmp.fold(fixed, mode=mode, target=target)`, in integers, with the trained codes; in
     mode `"float"` the same as `fixed`. Its signature, `"serving_default"`, has the names of the model's inputs and
-    outputs. Its metadata contain the bits of every layer; `tfmp.inspect(path)` reads them.
+    outputs. Its metadata contain the bits of every layer; `tfmp.inspect(path)` reads them. A layer without an integer
+    form runs in floating point, with its weights as float32, and its numbers equal those of Keras to 1e-5.
 
     Args:
         fixed: A fixed model, trained or calibrated.
@@ -91,8 +93,15 @@ def export_tflite(
         content = convert_float(graph, **options)
     else:
         content = write_tflite(fold_graph(graph, mode=mode, target=runtime), **options, target=runtime)
-    load, bits = runner_of(runtime), quantized_bits(graph)
-    content = with_own_metadata(load(content), target=runtime, mode=mode, bits=bits, labels=labels)
+    load = runner_of(runtime)
+    content = with_own_metadata(
+        load(content),
+        target=runtime,
+        mode=mode,
+        bits=quantized_bits(graph),
+        labels=labels,
+        floating=() if mode == FLOAT else float_layers(graph),
+    )
     check_space(os.path.dirname(written), len(content))
     interpreter = load(content)
     report = TFLiteReport(file_contents(interpreter, path))

@@ -43,12 +43,13 @@ def file_contents(interpreter: FileRunner, path: str | os.PathLike[str]) -> TFLi
         about["tfmp"],
         interpreter.inputs,
         interpreter.outputs,
-        tuple(_layers(tensors, about["bits"])),
+        tuple(_layers(tensors, about["bits"], about["float_layers"])),
         tuple(sorted(tensors, key=lambda tensor: -tensor.size_bytes - tensor.scale_bytes)),
         sum(len(model.buffers[entry.buffer].data) for entry in metadata),
         about["labels"],
         about["target"],
         interpreter.arena_bytes,
+        about["float_layers"],
     )
 
 
@@ -101,16 +102,16 @@ def _role(type_name, shape, quantized):
     return BIASES if floating or (quantized and type_name == "INT32") else OTHER
 
 
-def _layers(tensors, bits):
-    """Returns the quantized layers in the order of the network, then other layers with weights or biases."""
-    by_layer = {name: [] for name in bits}
+def _layers(tensors, bits, floating):
+    """Returns the quantized layers in the order of the network, those in floating point, then others with weights."""
+    by_layer = {name: [] for name in (*bits, *floating)}
     for tensor in tensors:  # tensors without a name gather windows
         # Further calls of a layer have a number after its name there.
         once = re.sub(r"_\d+$", "", tensor.operator)
-        name = once if tensor.operator not in bits and once in bits else tensor.operator
+        name = once if tensor.operator not in (*bits, *floating) and once in by_layer else tensor.operator
         by_layer.setdefault(name, []).append(tensor)
     for name, constants in by_layer.items():
-        if name in bits or any(tensor.role != OTHER for tensor in constants):
+        if name in bits or name in floating or any(tensor.role != OTHER for tensor in constants):
             containers = [tensor.type for tensor in constants if tensor.role == WEIGHTS]
             # In mode "float", layers that the converter fused too far to recognize are in floating point.
             nothing = "FLOAT32" if name in bits else ""

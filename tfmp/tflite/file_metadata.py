@@ -22,7 +22,13 @@ _NEEDED = {"tfmp", "mode", "bits"}
 
 
 def with_own_metadata(
-    interpreter: FileRunner, *, target: Target, mode: str, bits: Mapping[str, tuple[int, int]], labels: Sequence[str]
+    interpreter: FileRunner,
+    *,
+    target: Target,
+    mode: str,
+    bits: Mapping[str, tuple[int, int]],
+    labels: Sequence[str],
+    floating: Sequence[str] = (),
 ) -> bytes:
     """Returns a file with the metadata of tfmp.
 
@@ -32,6 +38,7 @@ def with_own_metadata(
         mode: How its weights are stored.
         bits: Layer name to `(weight_bits, activation_bits)`.
         labels: Names of the classes, or none.
+        floating: Names of the layers in floating point between integer ones.
 
     Raises:
         ValueError: If there are labels, but not one for each number of a single output.
@@ -53,6 +60,8 @@ def with_own_metadata(
         about["target"] = target.name
     if labels:
         about["labels"] = list(labels)
+    if floating:
+        about["float_layers"] = list(floating)
     # Of equal length in every mode, so that a small file is never larger than a fast one.
     text = json.dumps(about, separators=(",", ":")) + " " * (max(map(len, MODES)) - len(mode))
     return with_metadata(interpreter.content, {METADATA_NAME: text.encode()})
@@ -91,7 +100,8 @@ def own_metadata(model: schema.ModelT, label: str) -> dict[str, Any]:
             check_text(name, about[name])
         about["bits"] = BitAssignment(about["bits"]).bits
         about["target"] = check_choice("target", about.get("target", LITERT.name), TARGETS)
-        about["labels"] = check_instances("labels", about.get("labels", ()), str, "names")
+        for name in ("labels", "float_layers"):
+            about[name] = check_instances(name, about.get(name, ()), str, "names")
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"Expected metadata that tfmp can read in {label}. Received: {error}. Export the model again."

@@ -67,7 +67,7 @@ class FileRunner(abc.ABC):
 
     @property
     @abc.abstractmethod
-    def quantized_tensors(self) -> dict[str, FileTensor]:
+    def readable_tensors(self) -> dict[str, FileTensor]:
         """All tensors that `codes` returns, by their names in the file."""
 
     def operators_outside_xnnpack(self) -> list[tuple[str, str]]:
@@ -81,21 +81,21 @@ class FileRunner(abc.ABC):
 
     @abc.abstractmethod
     def stored_codes(self, inputs: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Computes every quantized tensor, as the file stores it; arguments as in `run`."""
+        """Computes every readable tensor, as the file stores it; arguments as in `run`."""
 
     def codes(self, inputs: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Computes every quantized tensor of the file, by the same kernels as `run`.
+        """Computes every readable tensor of the file, by the same kernels as `run`.
 
         Args:
             inputs: As in `run`.
 
         Returns:
-            int32 codes, without the zero points, by tensor name in the file.
+            int32 codes, without the zero points, by tensor name in the file; numbers of tensors in floating point.
         """
         stored = self.stored_codes(inputs)
         return {
-            name: stored[name].astype(np.int32) - (tensor.zero_point or 0)
-            for name, tensor in self.quantized_tensors.items()
+            name: stored[name] if tensor.scale is None else stored[name].astype(np.int32) - (tensor.zero_point or 0)
+            for name, tensor in self.readable_tensors.items()
         }
 
     def by_batches(

@@ -15,10 +15,13 @@ from tfmp.tflite.writer.write_tflite import SIGNATURE
 
 TENSOR_SIGNATURE = "tensors"
 _CODES = (schema.TensorType.INT8, schema.TensorType.UINT8)
+_NUMBERS = schema.TensorType.FLOAT32
 
 
 def with_readable_tensors(content: bytes) -> bytes:
-    """Returns a file with a second signature, `"tensors"`, whose outputs are all tensors of codes.
+    """Returns a file with a second signature, `"tensors"`, whose outputs are all tensors of codes or of new numbers.
+
+    New numbers are those in floating point that no DEQUANTIZE computes from codes.
 
     XNNPACK keeps only tensors that are outputs. The same kernels compute them.
 
@@ -27,11 +30,17 @@ def with_readable_tensors(content: bytes) -> bytes:
     """
     model = unpack(content)
     subgraph = model.subgraphs[0]
-    computed = {int(index) for operator in subgraph.operators for index in operator.outputs}
-    computed.update(map(int, subgraph.inputs))
+    dequantize = {number for number, code in enumerate(model.operatorCodes) if _is_dequantize(code)}
+    computed, dequantized = set(map(int, subgraph.inputs)), set(map(int, subgraph.inputs))
+    for operator in subgraph.operators:
+        computed.update(map(int, operator.outputs))
+        dequantized.update(map(int, operator.outputs) if operator.opcodeIndex in dequantize else ())
     tensors = {index: subgraph.tensors[index] for index in sorted(computed)}
-    # Helper tensors of an operator have no name.
-    names = {tensor.name: index for index, tensor in tensors.items() if tensor.name and _holds_codes(tensor)}
+    names = {
+        tensor.name: index  # helper tensors of an operator have no name
+        for index, tensor in tensors.items()
+        if tensor.name and (_holds_codes(tensor) or (tensor.type == _NUMBERS and index not in dequantized))
+    }
     signature = schema.SignatureDefT()
     signature.signatureKey, signature.subgraphIndex = TENSOR_SIGNATURE, 0
     signature.inputs = model.signatureDefs[0].inputs
@@ -39,6 +48,10 @@ def with_readable_tensors(content: bytes) -> bytes:
     model.signatureDefs.append(signature)
     subgraph.outputs = np.array(list(dict.fromkeys([*map(int, subgraph.outputs), *names.values()])), np.int32)
     return pack(model)
+
+
+def _is_dequantize(code):
+    return schema.BuiltinOperator.DEQUANTIZE in (code.builtinCode, code.deprecatedBuiltinCode)
 
 
 def _holds_codes(tensor):
@@ -97,7 +110,7 @@ class Interpreter(FileRunner):
         return self.by_batches(self._readable, inputs)
 
     @functools.cached_property
-    def quantized_tensors(self) -> dict[str, FileTensor]:
+    def readable_tensors(self) -> dict[str, FileTensor]:
         return _tensors(self._readable.get_output_details())
 
     @functools.cached_property

@@ -73,7 +73,7 @@ class MicroInterpreter(FileRunner):
         return self.by_batches(self._computed, inputs)
 
     @functools.cached_property
-    def quantized_tensors(self) -> dict[str, FileTensor]:
+    def readable_tensors(self) -> dict[str, FileTensor]:
         return {name: tensor for name, (_, tensor) in self._codes.items()}
 
     @functools.cached_property

@@ -1,12 +1,13 @@
 """Lowers a network without values, to find what has no integer form and which exports are possible."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from tfmp.graph import Graph, Grid, IntegerGraph
 from tfmp.graph.runtime_limits import INT8_HIGH, INT8_LOW
 from tfmp.lowering.lowering import Lowering
 from tfmp.lowering.open_lowering import OpenValues
 from tfmp.operators import operator_of
+from tfmp.operators.float_layer import float_reasons
 from tfmp.operators.fold_error import FoldError, free_size
 from tfmp.operators.integer_builder import Codes
 from tfmp.reports import ExportOutlook
@@ -14,6 +15,7 @@ from tfmp.transform.candidate_checks import check_kernel, check_library, check_r
 
 _STAND_IN = Codes.all_of(Grid(1.0, INT8_LOW, INT8_HIGH))
 _CHECKS = (check_library, check_range, check_zero, check_kernel)
+_NAMES_SHOWN = 3
 
 
 def fold_errors(graph: Graph) -> dict[str, FoldError]:
@@ -69,7 +71,7 @@ class DryRun(Lowering):
                 self._failed.update(call.outputs)
             if operator is None:  # independent of its readers
                 for tensor in (*call.inputs, *call.outputs):
-                    self.demand(tensor, _STAND_IN)
+                    self.numbers(tensor)
         return super().run()
 
     def demand(self, tensor: str, codes: Codes) -> str:
@@ -112,13 +114,35 @@ class DryRun(Lowering):
         self.errors.setdefault(error.layer, error)
 
 
-def integer_outlook(errors: Mapping[str, FoldError]) -> ExportOutlook:
-    """Returns the outlook of the integer modes from the result of `fold_errors`, with its first layer."""
+def integer_outlook(errors: Mapping[str, FoldError], floating: Sequence[str] = ()) -> ExportOutlook:
+    """Returns the outlook of the integer modes.
+
+    Args:
+        errors: The result of `fold_errors`, whose first layer the outlook names.
+        floating: Names of the layers that run in floating point.
+    """
     if not errors:
-        return ExportOutlook("yes")
+        return ExportOutlook("yes", f"with {in_words(floating)} in floating point" if floating else "")
     first, *others = errors.values()
     more = f" (and {len(others)} more)" if others else ""
     return ExportOutlook("no", first.reason + more, first.way_out)
+
+
+def in_words(names: Sequence[str]) -> str:
+    """Returns the first of some layers' names and the number of the others."""
+    shown = ", ".join(f"`{name}`" for name in names[:_NAMES_SHOWN])
+    return f"{shown} and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else shown
+
+
+def check_integer_only(graph: Graph) -> None:
+    """Raises `ValueError` if a layer of a network would run in floating point."""
+    errors = list(float_reasons(graph).values())
+    if errors:
+        raise ValueError(
+            f"With `integer_only=True`, every layer must have an integer form. Received: model `{graph.name}`, where "
+            f"{'; '.join(error.reason for error in errors)}. {errors[0].way_out} Without `integer_only`, these layers "
+            "run in floating point."
+        )
 
 
 def float_outlook(graph: Graph) -> ExportOutlook:

@@ -5,7 +5,7 @@ from typing import Any
 
 from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import framework_of
-from tfmp.checks import check_choice, check_function, check_integers, is_integer, received
+from tfmp.checks import check_choice, check_flag, check_function, check_integers, is_integer, received
 from tfmp.graph import BitAssignment
 from tfmp.quantizers import QuantizerLike
 from tfmp.search.search_settings import SearchSettings, check_bits, quantizer_pair
@@ -13,6 +13,7 @@ from tfmp.search.searched_cost import KEPT_QUANTIZERS
 from tfmp.transform.calibration.familiar_data import is_familiar
 from tfmp.transform.calibration.post_training import level_of, quantize_after_training
 from tfmp.transform.candidate_checks import check_kernel, check_range, check_zero
+from tfmp.transform.dry_run import check_integer_only
 from tfmp.transform.edits.activation_quantizers import STORAGE_BITS
 from tfmp.transform.edits.floating_point import in_floating_point
 from tfmp.transform.edits.layer_plan import EIGHT_BITS, SEARCHED, plan
@@ -30,6 +31,7 @@ def quantize(
     post_training: str | Reconstruction = "moments",
     quantizer: QuantizerLike | tuple[QuantizerLike, QuantizerLike] = "lsq",
     loss: Callable[..., Any] | None = None,
+    integer_only: bool = False,
     verbose: int = 0,
 ) -> KerasModel:
     """Quantizes a trained model without more training, for `tfmp.export_tflite`.
@@ -55,6 +57,7 @@ def quantize(
             the largest value.
         loss: The error, a function of (targets, outputs) such as a loss object of Keras. Without it, the error is the
             divergence of the output from that in floating point.
+        integer_only: True to refuse layers that would run in floating point, as in `tfmp.relax`.
         verbose: 1 prints what was tried, chosen and changed, and shows the progress of a reconstruction.
 
     Returns:
@@ -74,6 +77,7 @@ def quantize(
     if loss is not None:
         check_function("loss", loss, "targets and outputs")
     check_choice("verbose", verbose, (0, 1))
+    check_flag("integer_only", integer_only)
     framework = framework_of(model)
     graph = with_split_separables(framework.read(model))
     check_finite_weights(graph)
@@ -104,6 +108,8 @@ def quantize(
     for layer in graph.in_order():
         for check in (check_kernel, check_range, check_zero):
             check(layer)
+    if integer_only:
+        check_integer_only(graph)
     fixed = framework.write(graph)
     familiar = is_familiar([model], calibration)
     floating = in_floating_point(graph)

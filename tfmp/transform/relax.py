@@ -6,11 +6,13 @@ from typing import Any
 
 from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import framework_of
+from tfmp.checks import check_flag
+from tfmp.operators.float_layer import float_layers
 from tfmp.quantizers import QuantizerLike
 from tfmp.search.search_settings import SearchSettings, check_bits
 from tfmp.transform.calibration.calibrate import calibrate_ranges
 from tfmp.transform.candidate_checks import check_kernel, check_range, check_zero
-from tfmp.transform.dry_run import fold_errors, integer_outlook
+from tfmp.transform.dry_run import check_integer_only, fold_errors, in_words, integer_outlook
 from tfmp.transform.edits.layer_plan import SEARCHED, LayerSelection, plan
 from tfmp.transform.edits.relaxed_graph import relaxed_graph
 from tfmp.transform.edits.split_layers import with_split_separables
@@ -31,12 +33,16 @@ def relax(
     shared_range: bool = True,
     shared_weights: bool = True,
     coupled: bool = False,
+    integer_only: bool = False,
     seed: int = 0,
 ) -> KerasModel:
     """Returns a copy of a model whose layers choose the bits of their weights and input during training.
 
     Layer names and weights are kept. A nested model stays nested and contains the quantizers of its layers, which have
     names like `backbone/conv1`. Frozen weights stay frozen, and their bits are searched.
+
+    Layers without an integer form run in floating point: what they read from integer layers is quantized, and what
+    integer layers read from them. `tfmp.inspect` lists them.
 
     Layers that are not searched have 8 bits, and so does every tensor that an addition, an average, an activation or
     several layers read: a layer named `<producer>_quantizer` quantizes it. Some layers are split: additions of more
@@ -62,6 +68,7 @@ def relax(
             own, which starts as a copy (eq. 15).
         coupled: If True, candidate i of the weights is paired with candidate i of the activations, in equal numbers,
             and each pair has a convolution.
+        integer_only: True to refuse layers that would run in floating point.
         seed: Integer, for Gumbel noise.
 
     Returns:
@@ -70,11 +77,11 @@ def relax(
     Raises:
         ValueError: If bits are invalid or no file can store them, the model is unbuilt, a subclass or already
             quantized, a layer cannot be built from its configuration, a name matches no layer, calibration data or
-            weights are not finite, or no layer can be searched.
+            weights are not finite, no layer can be searched, or, with `integer_only`, a layer runs in floating point.
 
     Warns:
-        UserWarning: If the result cannot be exported in integers, unless `first_and_last` is `"float"`; the message
-            names the layer and says what to do.
+        UserWarning: If layers run in floating point, or the result cannot be exported in integers, unless
+            `first_and_last` is `"float"`; the message names the layers and says what to do.
 
     Example:
         >>> search_model = tfmp.relax(model, calibration=x_train[:256])
@@ -93,6 +100,8 @@ def relax(
     pair = settings.quantizer_pair
     check_bits(weight_bits, "weight_bits", pair[0], True)  # None, which a layer takes, is no search
     check_bits(activation_bits, "activation_bits", pair[1], False)
+    if check_flag("integer_only", integer_only) and first_and_last == "float":
+        raise ValueError('`integer_only=True` needs `first_and_last="int8"` or `"search"`. Received: "float"')
     framework = framework_of(model)
     original = framework.read(model)
     graph = with_split_separables(original)
@@ -112,8 +121,10 @@ def relax(
     for layer in graph.in_order():
         for check in (check_kernel, check_range, *((check_zero,) if integer else ())):
             check(layer)
+    if integer_only:
+        check_integer_only(graph)
     if integer:
-        _warn_if_not_exportable(graph)
+        _warn_if_not_integer(graph)
     relaxed = framework.write(graph)
     check_rebuilt(framework, original, model, relaxed)
     if calibration is not None:
@@ -133,11 +144,18 @@ def _nothing_to_search(graph, plans, with_first_and_last):
     return ValueError(f"Model `{graph.name}` has no layer whose bits can be searched. Its layers: {reasons}.{way_out}")
 
 
-def _warn_if_not_exportable(graph):
-    outlook = integer_outlook(fold_errors(graph))
+def _warn_if_not_integer(graph):
+    floating = float_layers(graph)
+    outlook = integer_outlook(fold_errors(graph), floating)
     if outlook.answer == "no":
         warnings.warn(
             f"Model `{graph.name}` can be searched, but not exported in integers: {outlook.reason}. {outlook.way_out} "
             "`tfmp.inspect` lists all layers.",
+            stacklevel=3,
+        )
+    elif floating:
+        warnings.warn(
+            f"Model `{graph.name}` has layers without an integer form, which run in floating point: "
+            f"{in_words(floating)}. `tfmp.inspect` says why; `integer_only=True` refuses them.",
             stacklevel=3,
         )

@@ -1,12 +1,13 @@
 """Grids, kernels and biases of a fixed network as a file stores them."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 
 import numpy as np
 import tensorflow as tf
 
 from tfmp import quantizers
-from tfmp.graph import Grid, Layer
+from tfmp.graph import Call, Graph, Grid, Layer
+from tfmp.graph.float_network import FloatNetwork
 from tfmp.graph.targets import LITERT, Target
 from tfmp.lowering.weight_packing import weight_storage
 from tfmp.operators import kernel_of
@@ -24,6 +25,7 @@ class StoredValues:
 
     def __init__(self, mode: str, target: Target = LITERT):
         self._mode, self._target = mode, target
+        self._networks: dict[Hashable, FloatNetwork] = {}
 
     def grid(self, layer: Layer) -> Grid:
         """Returns the codes of the input of a quantized layer, see `activation_grid`."""
@@ -34,6 +36,13 @@ class StoredValues:
     ) -> tuple[dict[str, np.ndarray], dict[str, int]]:
         """Returns the constants of a layer with a kernel and how the file stores it, see `stored_kernel`."""
         return stored_kernel(layer, after, input_scale, mode=self._mode, target=self._target)
+
+    def float_network(self, graph: Graph, call: Call, batch_size: int) -> FloatNetwork:
+        """Returns the operators of a call of a layer in floating point, with the values of its weights."""
+        key = (call.outputs, batch_size)
+        if key not in self._networks:
+            self._networks[key] = graph.convert(call, batch_size)
+        return self._networks[key]
 
 
 def activation_grid(layer: Layer) -> Grid:

@@ -32,7 +32,7 @@ class Options:
 
     Args:
         name: Name of their table in the schema, `"Conv2DOptions"` for example.
-        fields: Values by field name of the schema; members of enumerations by name, sizes as a tuple.
+        fields: Values by field name of the schema; members of enumerations by name or number, sizes as a tuple.
     """
 
     name: str

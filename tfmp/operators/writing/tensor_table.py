@@ -46,7 +46,7 @@ class TensorTable:
         self.graph = graph
         self.sink = sink
         self.input_type, self.output_type, self.target = input_type, output_type, target
-        self._batch_size = batch_size
+        self.batch_size = batch_size
         self._index: dict[str, int] = {}
 
     def __contains__(self, name: str) -> bool:
@@ -61,7 +61,7 @@ class TensorTable:
                 f"Only the batch may be free in a file of fixed sizes. Received: shape {sizes} of tensor {name!r}. "
                 "Build the model with a fixed input shape."
             )
-        return tuple(self._batch_size if size is None else size for size in sizes)
+        return tuple(self.batch_size if size is None else size for size in sizes)
 
     def grid(self, name: str) -> Grid:
         """Returns the grid of a tensor that must have one."""

@@ -181,7 +181,7 @@ def _options_table(options):
     table = getattr(schema, f"{options.name}T")()
     for name, value in options.fields.items():
         first, *others = name.split("_")
-        value = _ENUMERATIONS[name][value] if name in _ENUMERATIONS else value
+        value = _ENUMERATIONS[name][value] if isinstance(value, str) else value
         value = np.array(value, np.int32) if isinstance(value, tuple) else value
         setattr(table, first + "".join(map(str.title, others)), value)
     return table

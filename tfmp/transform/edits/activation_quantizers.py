@@ -3,8 +3,9 @@
 import dataclasses
 
 from tfmp.graph import Candidates, CodeFormat, Graph, Layer, LayerOrigin
-from tfmp.operators import MOVES, NUMBERS, STORED, operator_of
+from tfmp.operators import MOVES, NUMBERS, STORED
 from tfmp.operators.affine_chain import affine_chain, is_affine
+from tfmp.operators.float_layer import lowering_operator
 from tfmp.operators.operator_table import non_negative_tensors
 
 STORAGE_BITS = 8
@@ -17,7 +18,8 @@ def with_stored_tensors(graph: Graph) -> Graph:
     reshaping between them. Outputs, tensors with several readers, and inputs of additions, averages and activations
     get a layer `<producer>_quantizer`. Low-bit readers then requantize from it, in training as in the file.
 
-    Integer and Boolean tensors are not quantized, nor are numbers that pass from one comparison or cast to another.
+    Integer and Boolean tensors are not quantized, nor are numbers that pass from one comparison, cast or layer in
+    floating point to another, nor outputs of the model that such a layer computes.
     Wider integers that are read as floating point get a quantizer, too.
     """
     on_grid: set[str] = set()
@@ -25,11 +27,11 @@ def with_stored_tensors(graph: Graph) -> Graph:
     for call in graph.calls:
         for tensor in call.outputs:
             layer = graph.layer_of(call)
-            operator = operator_of(layer)
-            moves = operator is not None and operator.reads == MOVES and not operator.joins
+            operator = lowering_operator(layer)
+            moves = operator.reads == MOVES and not operator.joins
             if (
                 layer.kind == "quantize"
-                or (operator is not None and operator.grid is not None)
+                or operator.grid is not None
                 or (layer.kind == "input" and graph.tensors[tensor].grid is not None)
                 or (moves and call.inputs[0] in on_grid)
             ):
@@ -66,24 +68,19 @@ def quantize_layer(name: str, *, signed: bool, bits: int = STORAGE_BITS) -> Laye
 
 def _needs_storage(graph, tensor):
     readers = graph.readers(tensor)
-    operators = [operator_of(graph.layer_of(reader)) for reader in readers]
+    operators = [lowering_operator(graph.layer_of(reader)) for reader in readers]
     if not graph.tensors[tensor].is_float:
         makes_floats = all(graph.tensors[name].is_float for reader in readers for name in reader.outputs)
-        return (
-            bool(readers)
-            and makes_floats
-            and all(operator is not None and operator.reads == STORED for operator in operators)
-        )
-    producer = operator_of(graph.layer_of(graph.producer(tensor)))
-    if producer is not None and producer.numbers is not None:
+        return bool(readers) and makes_floats and all(operator.reads == STORED for operator in operators)
+    if lowering_operator(graph.layer_of(graph.producer(tensor))).numbers is not None:
         is_given_back = tensor in graph.output_names and not graph.producer(tensor).inputs
-        if not is_given_back and all(operator is not None and operator.reads == NUMBERS for operator in operators):
+        if not is_given_back and all(operator.reads == NUMBERS for operator in operators):
             return False
     if len(readers) != 1 or tensor in graph.output_names:
         return True
     reader = graph.layer_of(readers[0])
-    operator = operator_of(reader)
-    if operator is None or operator.reads == MOVES or reader.kind == "quantize":
+    operator = lowering_operator(reader)
+    if operator.reads == MOVES or reader.kind == "quantize":
         return False
     if operator.reads == NUMBERS:
         return True
