@@ -33,6 +33,7 @@ class GraphReader:
         self.framework, self.model = framework, model
         self.tree, self.layer_reader = framework.tree, LayerReader(framework, weights)
         self.layers, self.calls, self.tensors, self.submodels = {}, [], {}, {}
+        self._producers = {}  # the call that writes each tensor
         self._names, self._num_calls = {}, collections.Counter()
         self._shared = self._with_names()
 
@@ -127,6 +128,7 @@ class GraphReader:
             outputs.append(f"{base}:{position}" if position else base)
             self.tensors[outputs[-1]] = Tensor(outputs[-1], tuple(result.shape), _dtype_name(result.dtype))
         self.calls.append(Call(name, args, kwargs, tuple(outputs), within))
+        self._producers.update(dict.fromkeys(outputs, self.calls[-1]))
         if name not in self.layers:
             self.layers[name] = self.layer_reader.read(
                 operation,
@@ -166,7 +168,7 @@ class GraphReader:
 
     def _is_input(self, tensors):
         """Returns True for an input of the model, also after the quantizer that stores it."""
-        call = next((call for call in self.calls if set(tensors) & set(call.outputs)), None)
+        call = self._producers.get(tensors[0]) if tensors else None
         if call is None:
             return False
         kind = self.layers[call.layer].kind

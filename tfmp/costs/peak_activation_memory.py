@@ -38,8 +38,16 @@ class PeakActivationMemory(ActivationMemory):
             counts = [values.pop(layer.name, 0) for layer in chosen]
             others = sum(count * _expected_bits(graph.layers[name]) for name, count in values.items())
             rows.append((fixed + others, *counts))
+        bits = [_bits_table(layer) for layer in chosen]
+        none = [np.zeros_like(table) for table in bits]  # most tensors do not exist at most places
         return tuple(
-            LayerSum({layer.name: _table(layer, count) for layer, count in zip(chosen, counts, strict=True)}, constant)
+            LayerSum(
+                {
+                    layer.name: count * table if count else zeros
+                    for layer, count, table, zeros in zip(chosen, counts, bits, none, strict=True)
+                },
+                constant,
+            )
             for constant, *counts in _undominated(rows)
         )
 
@@ -51,8 +59,9 @@ def _expected_bits(layer: Layer) -> float:
     return float(np.dot(layer.activation.probabilities, layer.activation.bits))
 
 
-def _table(layer: Layer, count: float) -> np.ndarray:
-    return count * np.repeat(np.array(layer.activation.bits, np.float64)[None, :], len(layer.weight.bits), axis=0)
+def _bits_table(layer: Layer) -> np.ndarray:
+    """Returns the bits of a value of the layer's input, for each pair of candidates."""
+    return np.repeat(np.array(layer.activation.bits, np.float64)[None, :], len(layer.weight.bits), axis=0)
 
 
 def _undominated(rows: Sequence[Sequence[float]]) -> list[list[float]]:

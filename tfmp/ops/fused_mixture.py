@@ -11,7 +11,8 @@ from tfmp.ops.uniform_grid import UniformGrid, gradients, levels
 
 _FEWEST_VALUES = 2**15  # below, plain operations take about as long as a launch, and nothing is compiled
 _USUAL_BATCH = 32  # if the size of an axis is unknown
-_MAX_ROWS = 16
+_ADDED_ROWS, _COLUMNS = 8, 64
+_PAGE = 1024  # values; rows at this distance compete for the same lines of a cache
 
 
 @functools.cache
@@ -85,7 +86,8 @@ def _layout(shape, step_shape):
     """
     if math.prod(step_shape) == 1 and len(step_shape) <= (shape.rank or 0):
         known = math.prod(size for size in shape if size)
-        return _Layout((min(known & -known, _MAX_ROWS), -1), 1, 1)  # a power of two that divides it
+        factor = known & -known  # the largest power of two that divides it
+        return _Layout((-1, _COLUMNS) if factor >= _ADDED_ROWS * _COLUMNS else (min(factor, _ADDED_ROWS), -1), 1, 1)
     if not shape.is_fully_defined() or len(step_shape) != shape.rank:
         return None
     varying = [axis for axis, size in enumerate(step_shape) if size != 1]
@@ -105,7 +107,7 @@ class _Passes:
     """The passes over a tensor for one family of grids, traced once and compiled for each layout of values.
 
     XLA computes each output in one loop over the tensor: the mixture, the gradient of the tensor, and the sums of the
-    gradients of every step and probability. It adds a few rows of the tensor, which takes vector instructions; the
+    gradients of every step and probability. It adds a few neighbouring rows, which takes vector instructions; the
     remaining sums are left to TensorFlow, whose order is the same on any number of threads.
 
     Values are `[rows, columns]`, steps `[grids, columns]` or `[grids, 1]`, ends `[2, grids]`: the lowest and the
@@ -150,6 +152,7 @@ class _Passes:
         if len(found) > 1:
             terms += tuple(upstream * each for each in level)
         rows, columns = tf.unstack(tf.shape(x))
-        added = tf.minimum(tf.bitwise.bitwise_and(rows, -rows), _MAX_ROWS)  # a power of two that divides them
-        sums = [tf.reduce_sum(tf.reshape(term, [added, rows // added, columns]), axis=0) for term in terms]
+        most = tf.where(columns % _PAGE == 0, _ADDED_ROWS // 2, _ADDED_ROWS)
+        added = tf.minimum(tf.bitwise.bitwise_and(rows, -rows), most)  # a power of two that divides the rows
+        sums = [tf.reduce_sum(tf.reshape(term, [rows // added, added, columns]), axis=1) for term in terms]
         return tf.add_n([probabilities[i] * each for i, each in enumerate(dx)]), tf.stack(sums)
