@@ -88,7 +88,7 @@ def quantity_name(cost: CostLike) -> str:
 
 def cost_text(cost: CostLike) -> str:
     """Returns the name of a cost in budgets: a given text, or its name and settings, `energy:batch=1`."""
-    return cost if isinstance(cost, str) else _recorded_name(cost) + _settings_text(cost)
+    return _FORMER_NAMES.get(cost, cost) if isinstance(cost, str) else _recorded_name(cost) + _settings_text(cost)
 
 
 def _recorded_name(cost: CostLike) -> str:
@@ -175,4 +175,4 @@ def _short(value):
 
 
 def _digest(cost):
-    return digest({"class": type(cost), "name": cost.name, "unit": cost.unit, **vars(cost)})
+    return digest({"class": type(cost), "name": _recorded_name(cost), "unit": cost.unit, **vars(cost)})
