@@ -54,7 +54,7 @@ def rows(name, bits, folder):
         int8 = int8 or flash
         label = "INT8" if mode == "fast" else f"W{weight_bits}"
         yield (
-            f"| `{name}` | {label} | {flash:,} | {flash / int8:.2f} | {foreseen_flash / flash - 1:+.2%} | {arena:,} "
+            f"| `{name}` | {label} | {flash:,} | {flash / int8:.3f} | {foreseen_flash / flash - 1:+.2%} | {arena:,} "
             f"| {foreseen_arena / arena - 1:+.2%} | {'all' if equal else 'not all'} |"
         )
 

@@ -1,6 +1,7 @@
 """Lowers the layers of a network to integer operations."""
 
 from tfmp.graph import Call, Graph, Grid, IntegerGraph, Layer
+from tfmp.lowering.fused_paddings import with_fused_paddings
 from tfmp.lowering.signature_names import signature_inputs, signature_outputs
 from tfmp.lowering.stored_inputs import stored_by
 from tfmp.operators import MOVES
@@ -46,7 +47,8 @@ class Lowering:
             if self.quantizes(layer):
                 self.demand(call.inputs[0], Codes.all_of(self.grid(layer)))
         outputs = [self.output(tensor) for tensor in self.graph.output_names]
-        return self.builder.graph(self.graph.name, self.inputs.values(), outputs, signature_outputs(self.graph))
+        names = signature_outputs(self.graph)
+        return with_fused_paddings(self.builder.graph(self.graph.name, self.inputs.values(), outputs, names))
 
     def quantizes(self, layer: Layer) -> bool:
         """Returns True for layers that quantize their input."""
