@@ -103,6 +103,6 @@ def test_the_runtime_decodes_kernels_of_every_kind():
             np.testing.assert_array_equal(found[name], codes)
         model = unpack(small)
         custom = {number for number, code in enumerate(model.operatorCodes) if code.customCode == DECODE.encode()}
-        made = [operator.outputs[0] for operator in model.subgraphs[0].operators if operator.opcodeIndex in custom]
-        seen.update(model.subgraphs[0].tensors[index].name.decode().split("_")[0] for index in made)
+        indices = [operator.inputs[0] for operator in model.subgraphs[0].operators if operator.opcodeIndex in custom]
+        seen.update(model.subgraphs[0].tensors[index].name.decode().split("_")[0] for index in indices)
     assert seen == {"conv2d", "depthwise", "dense"}
