@@ -43,7 +43,7 @@ def _is_same(graph: IntegerGraph, padding: IntegerOperation, operation: IntegerO
     for size, output, added, (stride, dilation, window) in zip(
         sizes, outputs, padding.attributes["paddings"], steps, strict=True
     ):
-        if size is None or output != -(-size // stride):
+        if size is None or output is None or output != -(-size // stride):
             return False
         missing = max(0, (output - 1) * stride + (window - 1) * dilation + 1 - size)
         if tuple(added) != (missing // 2, missing - missing // 2):
