@@ -219,6 +219,15 @@ def perceptron():
     return model, x[:256], x[2500:]
 
 
+def test_a_model_with_random_generators():
+    keras.utils.set_random_seed(0)
+    kl = keras.layers
+    model = keras.Sequential([keras.Input((6,)), kl.Dense(5, activation="relu"), kl.Dropout(0.3, seed=1), kl.Dense(2)])
+    x = np.random.default_rng(0).normal(size=(32, 6)).astype(np.float32)
+    fixed = tfmp.quantize(model, 8, calibration=x)
+    assert decibels(model(x), fixed(x)) > 20
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("make", [depthwise_network, denoiser, perceptron], ids=lambda make: make.__name__)
 def test_int8_is_within_one_decibel_of_tensorflows_file(make, tmp_path):

@@ -87,8 +87,9 @@ class CorrectionTrials:
             variables = self._framework.variables_by_path(layer)
             if variables:
                 written = self._framework.variables_by_path(self._framework.layer(model, name))
-                for path, variable in variables.items():
-                    written[path].assign(np.asarray(variable))
+                # Keras numbers the states of random generators, so that they have other paths in another model.
+                for path in variables.keys() & written.keys():
+                    written[path].assign(np.asarray(variables[path]))
 
     def _reestimate(self):
         """Re-estimates the normalizations of both networks, starting from their initial state."""
