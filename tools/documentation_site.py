@@ -47,7 +47,7 @@ def on_files(files, config):
     return files
 
 
-def on_page_markdown(markdown, page, config, files):  # noqa: ARG001 (MkDocs gives them)
+def on_page_markdown(markdown, page, config, files):
     """Rewrites links between files of the repository to links between pages."""
     return relinked(markdown, page.file.src_uri)
 

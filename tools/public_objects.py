@@ -37,7 +37,7 @@ def _functions(module):
 class PublicObjects(griffe.Extension):
     """Puts the objects behind the public names into the tree that griffe reads from the source."""
 
-    def on_package(self, *, pkg, loader, **kwargs):  # noqa: ARG002 (griffe gives it)
+    def on_package(self, *, pkg, loader, **kwargs):
         """Adds the public names to the tree of the package.
 
         Args:
