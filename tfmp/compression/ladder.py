@@ -57,9 +57,11 @@ class Ladder:
         self.graph = graph = self._graph(search_model)
         if self.wish.bitops_like is not None:
             self.bitops_limit = whole_limit(graph, Budget("bitops", like_uniform=self.wish.bitops_like))
-        at_8_bits = None
-        if self._bitops_at_8(graph) > self.bitops_limit > 0:
-            self._skip("int8", "", f"skipped: 8 bits take {self._bitops_at_8(graph) / self.bitops_limit:.3g} times")
+        at_8_bits, ratio = None, 0.0
+        if self.bitops_limit:
+            ratio = whole_limit(graph, Budget("bitops", like_uniform=(8, 8))) / self.bitops_limit
+        if ratio > 1:
+            self._skip("int8", "it is the cheapest way", f"skipped: it takes {ratio:.3g} times the bit operations")
         else:
             at_8_bits = self._try("int8", "int8", self.workshop.at_8_bits, "it is the cheapest way")
         if not self.wish.budgets:
@@ -82,10 +84,6 @@ class Ladder:
 
     def _graph(self, search_model: KerasModel) -> Graph:
         return self.workshop.framework.read(search_model, weights=False)
-
-    @staticmethod
-    def _bitops_at_8(graph: Graph) -> float:
-        return whole_limit(graph, Budget("bitops", like_uniform=(8, 8)))
 
     def _within(self, search_model: KerasModel, budgets: Sequence[Budget]) -> None:
         """Tries all ways within budgets, until a result is accurate enough."""
