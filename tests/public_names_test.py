@@ -62,6 +62,7 @@ NAMES = [
     "layers.MixedPrecisionDepthwiseConv2D",
     "layers.MixedPrecisionConv1D",
     "layers.MixedPrecisionDepthwiseConv1D",
+    "layers.MixedPrecisionConv1DTranspose",
     "layers.MixedPrecisionConv2DTranspose",
     "layers.MixedPrecisionDense",
     "tuner.BudgetRange",

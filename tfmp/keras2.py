@@ -3,6 +3,7 @@
 from tfmp.bindings.keras2.callback import DiscreteEvaluation, MixedPrecisionSearch
 from tfmp.bindings.keras2.layers import (
     MixedPrecisionConv1D,
+    MixedPrecisionConv1DTranspose,
     MixedPrecisionConv2D,
     MixedPrecisionConv2DTranspose,
     MixedPrecisionDense,
@@ -17,6 +18,7 @@ __all__ = [
     "DiscreteEvaluation",
     "MixedPrecisionConv1D",
     "MixedPrecisionConv2D",
+    "MixedPrecisionConv1DTranspose",
     "MixedPrecisionConv2DTranspose",
     "MixedPrecisionDense",
     "MixedPrecisionDepthwiseConv1D",

@@ -2,6 +2,7 @@
 
 from tfmp.bindings.keras3.layers import (
     MixedPrecisionConv1D,
+    MixedPrecisionConv1DTranspose,
     MixedPrecisionConv2D,
     MixedPrecisionConv2DTranspose,
     MixedPrecisionDense,
@@ -15,6 +16,7 @@ from tfmp.bindings.keras3.range_batch_normalization import RangeBatchNormalizati
 __all__ = [
     "MixedPrecisionConv1D",
     "MixedPrecisionConv2D",
+    "MixedPrecisionConv1DTranspose",
     "MixedPrecisionConv2DTranspose",
     "MixedPrecisionDense",
     "MixedPrecisionDepthwiseConv1D",

@@ -26,7 +26,7 @@ _MARKS = re.compile(r"(<!-- change map -->\n).*?(<!-- end of table -->)", re.DOT
 CHANGES = {
     "quantizer": ("`hwgq`", {"hwgq", "HWGQ"}),
     "operator of existing integer operations": ("`PReLU`", {"prelu", "PReLU"}),
-    "new integer operation": ("`Resizing`", {"'resize'", "Resizing"}),
+    "new integer operation": ("`depth_to_space`", {"'depth_to_space'"}),
     "searchable layer class": ("`MixedPrecisionConv1D`", {"MixedPrecisionConv1D", "Conv1D", "conv1d"}),
     "argument of the layers": ("`shared_weights`", {"shared_weights"}),
     "plain Keras argument": ("`output_padding`", {"output_padding"}),

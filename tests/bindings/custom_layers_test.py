@@ -21,16 +21,17 @@ PAGE = pathlib.Path(__file__).resolve().parents[2] / "docs" / "layers.md"
 def _forget(monkeypatch):
     monkeypatch.setattr(custom_layers, "_registered", {})
     yield
-    operator_table._table.pop("square", None)  # which the page adds
+    for kind in ("square", "softcap"):  # which the page adds
+        operator_table._table.pop(kind, None)
 
 
 def clipped():
     """The class of the page, registered as there."""
-    names = {"keras": keras, "tfmp": tfmp}
+    names = {"keras": keras, "np": np, "tfmp": tfmp}
     for program in re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL):
         exec(program, names)
     assert names["squash"] in custom_layers._registered
-    assert names["Square"] in TABLE["square"].classes
+    assert names["Square"] in TABLE["square"].classes and names["softcap"] in custom_layers._registered
     return names["Clipped"]
 
 
@@ -85,7 +86,7 @@ def test_an_affine_layer_is_folded_into_the_convolution_before_it():
     [
         ((Twice(), "relu"), TypeError, "`layer` must be a class, a .*Received: <Twice .* give the class"),
         ((None, "relu"), TypeError, "`layer` must be a class, a function or the name of a function. Received: None"),
-        ((Twice, "double"), ValueError, "`kind` must be one of 'relu', 'leaky_relu', .*Received: 'double'"),
+        ((Twice, "double"), ValueError, "`kind` must be one of 'relu', 'clip', .*Received: 'double'"),
         ((Twice, "conv2d"), ValueError, "`kind` must be one of"),
         ((Twice, "affine"), ValueError, "'affine' needs factor, offset. Give `attributes`"),
         ((Twice, "affine", {"factor": 2.0}), ValueError, "'affine' must hold factor, offset. Received: factor"),

@@ -39,6 +39,7 @@ CASES = {
         {"filters": 2, "kernel_size": 3, "strides": 2, "output_padding": 1, "use_bias": False, "activation": "relu"},
         (3, 3, 2),
     ),
+    "transposed1d": ("Conv1DTranspose", {"filters": 4, "kernel_size": 3, "strides": 2, "padding": "same"}, (5, 3)),
     "depthwise1d": (
         "DepthwiseConv1D",
         {"kernel_size": 3, "depth_multiplier": 2, "strides": 2, "padding": "same", "activation": "relu"},

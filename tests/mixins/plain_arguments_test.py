@@ -11,7 +11,7 @@ import tfmp
 import tfmp.keras2
 from tfmp.mixins.plain_arguments import document_plain_arguments
 
-LAYERS = ("Conv2D", "Conv1D", "DepthwiseConv2D", "DepthwiseConv1D", "Conv2DTranspose", "Dense")
+LAYERS = ("Conv2D", "Conv1D", "DepthwiseConv2D", "DepthwiseConv1D", "Conv1DTranspose", "Conv2DTranspose", "Dense")
 
 
 @pytest.mark.parametrize("name", LAYERS)

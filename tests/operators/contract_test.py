@@ -36,7 +36,6 @@ def test_a_record_is_consistent(kind):
     assert operator.reads in (MOVES, NUMBERS, QUANTIZES, STORED)
     assert (operator_of(Layer("layer", kind)) is operator) == (operator.lower is not None)
     assert operator.lower is not None or operator.parts
-    assert (operator.reads == NUMBERS) <= (operator.numbers is not None)
     assert (operator.kernel is not None) == (operator.check is not None) <= (operator.reads == QUANTIZES)
     assert not operator.needed or operator.values is not None
     assert operator.forms.keys() <= {name for each in TABLE.values() for name in each.classes}

@@ -11,6 +11,7 @@ from tfmp.operators import TABLE, kernel_of
 LAYERS = {
     "conv2d": (layers.Conv2D(4, (2, 3), groups=2), (6, 5, 2)),
     "depthwise_conv2d": (layers.DepthwiseConv2D((2, 3), depth_multiplier=3), (6, 5, 2)),
+    "conv1d_transpose": (layers.Conv1DTranspose(4, 3), (6, 2)),
     "conv2d_transpose": (layers.Conv2DTranspose(4, (2, 3)), (6, 5, 2)),
     "conv1d": (layers.Conv1D(4, 3), (6, 2)),
     "depthwise_conv1d": (layers.DepthwiseConv1D(3, depth_multiplier=2), (6, 2)),

@@ -20,6 +20,18 @@ from tfmp.operators.writing import Options
 
 
 @keras.saving.register_keras_serializable("operator_from_outside_test")
+class Larger(keras.layers.Layer):
+    def call(self, inputs):
+        return keras.ops.maximum(*inputs)
+
+
+@tf_keras.saving.register_keras_serializable("operator_from_outside_test")
+class Keras2Larger(tf_keras.layers.Layer):
+    def call(self, inputs):
+        return tf.maximum(*inputs)
+
+
+@keras.saving.register_keras_serializable("operator_from_outside_test")
 class Square(keras.layers.Layer):
     def call(self, x):
         return x * x
@@ -121,7 +133,7 @@ def lower_maximum(lowering, call, codes):
     """The larger of two tensors with the same codes."""
     name, shape = lowering.graph.layer_of(call).name, lowering.shape(call.outputs[0])
     parts = [lowering.demand(source, codes) for source in call.inputs]
-    return lowering.builder.add("maximum", parts, name, shape, Codes.all_of(codes.grid), layer=name)
+    return lowering.builder.add("larger", parts, name, shape, Codes.all_of(codes.grid), layer=name)
 
 
 def write_maximum(table, operation):
@@ -134,16 +146,16 @@ def write_maximum(table, operation):
 
 
 MAXIMUM = Operator(
-    "maximum",
+    "larger",
     lower_maximum,
-    classes={"Maximum": lambda config, call: None if call is not None and len(call.inputs) != 2 else {}},
+    classes={Larger: given(), Keras2Larger: given()},
     reads=MOVES,
     joins=True,
     non_negative=as_inputs,
     values=lambda inputs, attributes, shape: np.maximum(*inputs),
     channels="merged",
 )
-OF_CODES = OperationKind("maximum", write_maximum, compute=lambda tensors, operation: tf.maximum(*tensors))
+OF_CODES = OperationKind("larger", write_maximum, compute=lambda tensors, operation: tf.maximum(*tensors))
 
 
 @pytest.fixture
@@ -151,16 +163,16 @@ def maximum():
     register(MAXIMUM)
     register(OF_CODES)
     yield
-    del operator_table._table["maximum"], operator_table._operations["maximum"]
+    del operator_table._table["larger"], operator_table._operations["larger"]
 
 
 @pytest.mark.default_cases("keras")
-@pytest.mark.parametrize("package", [keras, tf_keras], ids=["keras", "tf_keras"])
-def test_an_integer_operation_is_written_counted_and_computed(package, maximum, tmp_path):
+@pytest.mark.parametrize(("package", "larger"), [(keras, Larger), (tf_keras, Keras2Larger)], ids=["keras", "tf_keras"])
+def test_an_integer_operation_is_written_counted_and_computed(package, larger, maximum, tmp_path):
     package.utils.set_random_seed(0)
     inputs = package.Input((6, 6, 3), name="image")
     x = package.layers.Conv2D(4, 3, name="first")(inputs)
-    x = package.layers.Maximum(name="larger")([package.layers.Conv2D(4, 1, name=name)(x) for name in ("a", "b")])
+    x = larger(name="larger")([package.layers.Conv2D(4, 1, name=name)(x) for name in ("a", "b")])
     model = randomized(ended(package, inputs, x, "maxout"))
     data = samples(model)
     relaxed = tfmp.relax(model, weight_bits=(4, 8), activation_bits=(4, 8), calibration=data)
@@ -177,7 +189,7 @@ def test_an_integer_operation_is_written_counted_and_computed(package, maximum, 
         ("square", TypeError, "`record` must be an `Operator` or an `OperationKind`. Received: 'square'"),
         (TABLE["relu"], ValueError, "already an operator of kind 'relu'. Choose another kind, or pass `replace=True`"),
         (OPERATIONS["pad"], ValueError, "already an integer operation of kind 'pad'. Choose another kind, or pass"),
-        (dataclasses.replace(OF_CODES, compute=None), ValueError, "Operation `maximum`: `compute` must be a function"),
+        (dataclasses.replace(OF_CODES, compute=None), ValueError, "Operation `larger`: `compute` must be a function"),
     ],
     ids=["nothing", "operator", "operation", "computation"],
 )

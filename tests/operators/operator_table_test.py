@@ -65,7 +65,7 @@ def test_names_that_differ_between_the_kerases():
 
 
 def test_activations_that_a_layer_with_a_kernel_applies_itself():
-    assert fused_activations() == ("linear", "relu", "relu6")
+    assert fused_activations() == ("hard_tanh", "linear", "relu", "relu6")
     numbers = tf.constant([-9.0, -1.0, 0.5, 7.0])
     for name in fused_activations():
         np.testing.assert_array_equal(keras.activations.get(name)(numbers), np.clip(numbers, *fused_clip(name)))

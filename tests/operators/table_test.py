@@ -6,7 +6,7 @@ import pytest
 from keras import layers, ops
 
 import tfmp
-from tests.transform.fold_models import check_against_reference, check_file, fixed_model, randomized, samples
+from tests.transform.fold_models import SAMPLES, check_against_reference, check_file, fixed_model, randomized, samples
 from tests.transform.segments import check_segments
 from tfmp.bindings.framework import framework_of
 from tfmp.graph import Grid
@@ -122,7 +122,30 @@ def sequence():
     return ended(signal, x, "sequence")
 
 
-MODELS = (activated, parametric, gated, mapped, moved, decoded, sequence)
+def rearranged():
+    """Slices and joins, extremes and averages, reductions, a normalization of rows, other transposed convolutions."""
+    inputs = image(6)
+    x = layers.Conv2D(8, 3, padding="same", name="stem")(inputs)
+    left, right = ops.split(layers.BatchNormalization(axis=1, name="rows")(x), 2, axis=-1)
+    x = layers.Maximum(name="larger")([left, ops.flip(right, axis=2), layers.Conv2D(4, 1, name="third")(x)])
+    x = layers.Average(name="halves")([x, layers.Conv2D(4, 1, activation="mish", name="smooth")(left)])
+    x = layers.Conv2DTranspose(6, 3, strides=2, padding="same", output_padding=0, name="odd")(x[:, 1:, ::2])
+    x = layers.Conv2DTranspose(5, 2, dilation_rate=2, name="dilated")(layers.ReLU()(x))
+    x = ops.image.resize(ops.space_to_depth(x[:, :-1, :6], 2), (4, 8))
+    x = layers.Conv2D(6, 1, name="late")(x)
+    x = ops.stack([ops.mean(x, axis=1), ops.max(x, axis=1)], axis=1)
+    return ended(inputs, ops.sum(layers.Conv2D(6, 1, name="rowwise")(x), axis=2), "rearranged")
+
+
+def tokens():
+    inputs = keras.Input((12,), dtype="int32", name="tokens")
+    x = layers.Embedding(20, 6, name="words")(inputs)
+    x = layers.Conv1D(8, 3, strides=2, activation="softplus", name="down")(x)
+    x = layers.Conv1DTranspose(5, 3, strides=2, padding="same", activation="relu", name="up")(x)
+    return ended(inputs, layers.Conv1D(4, 1, name="after")(x), "tokens")
+
+
+MODELS = (activated, parametric, gated, mapped, moved, decoded, sequence, rearranged, tokens)
 
 
 def built(make):
@@ -132,11 +155,13 @@ def built(make):
     for layer in model.layers:
         if isinstance(layer, layers.PReLU):
             layer.alpha.assign(rng.uniform(-0.5, 0.7, layer.alpha.shape))
+    if make is tokens:
+        return model, rng.integers(0, 20, (SAMPLES, 12)).astype(np.int32)
     data = samples(model)
     return model, np.rint(np.clip(data * 50 + 120, 0, 255)) if make is mapped else data
 
 
-@pytest.mark.default_cases("activated", "gated", "moved", "decoded")
+@pytest.mark.default_cases("activated", "gated", "moved", "rearranged", "tokens")
 @pytest.mark.parametrize("make", MODELS, ids=lambda make: make.__name__)
 def test_a_kind_relaxed_in_integers_and_in_the_file(make, tmp_path):
     model, data = built(make)

@@ -4,7 +4,9 @@ import keras
 import numpy as np
 import pytest
 from keras import layers as kl
+from keras import ops
 
+from tests.operators.unary_functions_test import FUNCTIONS, NON_NEGATIVE
 from tfmp.operators import TABLE
 
 ONE = [(5, 7, 6, 4)]
@@ -23,6 +25,7 @@ CASES = [  # kind, attributes, layer, shapes of the inputs
     ("gelu", {"approximate": False}, kl.Activation("gelu"), ONE),
     ("gelu", {"approximate": True}, lambda x: keras.ops.gelu(x, approximate=True), ONE),
     ("softmax", {}, kl.Softmax(), ONE),
+    ("softmax", {"axis": 1}, kl.Softmax(axis=1), ONE),
     ("affine", {"factor": 2.0, "offset": -1.0}, kl.Rescaling(2.0, -1.0), ONE),
     ("affine", {"factor": [1, 2, 3, 4], "offset": 0.5}, lambda x: x * np.arange(1.0, 5) + 0.5, ONE),
     ("add", {}, kl.Add(), [*TWO, (5, 7, 6, 4)]),
@@ -45,6 +48,24 @@ CASES = [  # kind, attributes, layer, shapes of the inputs
     ("mean", {"keepdims": True}, kl.GlobalAveragePooling1D(keepdims=True), [(5, 8, 3)]),
     ("global_max_pool", {}, kl.GlobalMaxPooling2D(), ONE),
     ("global_max_pool", {}, kl.GlobalMaxPooling2D(keepdims=True), ONE),
+    ("average", {}, kl.Average(), ONE * 3),
+    ("maximum", {}, kl.Maximum(), [*TWO, (5, 7, 6, 4)]),
+    ("minimum", {}, kl.Minimum(), TWO),
+    ("select", {"selections": ((-1, "take", ([3, 0],)), (1, "flip", ()))}, lambda x: x[:, ::-1, :, [3, 0]], ONE),
+    (
+        "move_axes",
+        {"sources": (1, -1), "targets": (2, 1), "swaps": False},
+        lambda x: ops.moveaxis(x, (1, -1), (2, 1)),
+        ONE,
+    ),
+    ("stack", {"axis": 2}, lambda x: ops.stack(x, 2), ONE * 2),
+    ("depth_to_space", {"block_size": 2}, lambda x: ops.depth_to_space(x, 2), ONE),
+    ("space_to_depth", {"block_size": 2}, lambda x: ops.space_to_depth(x, 2), [(5, 4, 6, 3)]),
+    ("reduce_sum", {"axes": (1, -1)}, lambda x: ops.sum(x, (1, 3)), ONE),
+    ("reduce_mean", {"axes": (2,)}, lambda x: ops.mean(x, 2, keepdims=True), ONE),
+    ("reduce_max", {"axes": (1, 2)}, lambda x: ops.max(x, (1, 2)), ONE),
+    ("reduce_min", {"axes": (-1,)}, lambda x: ops.min(x, -1), ONE),
+    *((kind, attributes, function, ONE) for kind, (function, attributes) in FUNCTIONS.items()),
 ]
 
 
@@ -62,4 +83,5 @@ def test_values_are_those_of_keras(kind, attributes, layer, shapes):
 
 
 def test_every_kind_with_values_is_here():
-    assert {kind for kind, operator in TABLE.items() if operator.values is not None} == {kind for kind, *_ in CASES}
+    kinds = {kind for kind, operator in TABLE.items() if operator.values is not None}
+    assert kinds == {kind for kind, *_ in CASES} | NON_NEGATIVE.keys()

@@ -152,7 +152,73 @@ FUNCTIONS = {
     "sigmoid": lambda x: 1 / (1 + math.exp(-x)) if x > -700 else 0.0,
     "tanh": math.tanh,
     "elu": lambda x: math.expm1(x) if x < 0 else x,
+    "square": lambda x: x * x,
 }
+
+
+def gather(operation, inputs, input_grids, grid, shape):
+    return np.stack(
+        [np.moveaxis(inputs[0], operation.attributes["axis"], 0)[i] for i in operation.attributes["indices"]],
+        operation.attributes["axis"],
+    )
+
+
+def maximum(operation, inputs, input_grids, grid, shape):
+    return np.where(inputs[0] > inputs[1], *inputs)
+
+
+def minimum(operation, inputs, input_grids, grid, shape):
+    return np.where(inputs[0] < inputs[1], *inputs)
+
+
+def depth_to_space(operation, inputs, input_grids, grid, shape):
+    """Channels `[block row, block column, others]` of a pixel become a block of pixels."""
+    size, channels = operation.attributes["block_size"], shape[3]
+    result = np.empty((len(inputs[0]), *shape[1:]), np.int64)
+    for i in range(size):
+        for j in range(size):
+            first = (i * size + j) * channels
+            result[:, i::size, j::size] = inputs[0][..., first : first + channels]
+    return result
+
+
+def space_to_depth(operation, inputs, input_grids, grid, shape):
+    size = operation.attributes["block_size"]
+    return np.concatenate([inputs[0][:, i::size, j::size] for i in range(size) for j in range(size)], -1)
+
+
+def reduce_sum(operation, inputs, input_grids, grid, shape, averages=False):
+    axes, x = operation.attributes["axes"], inputs[0]
+    count = math.prod(x.shape[axis] for axis in axes)
+    total = np.apply_over_axes(np.sum, x + input_grids[0].zero_point, axes)
+    total = total if operation.attributes["keepdims"] else total.reshape(len(x), *shape[1:])
+    factor = F32(input_grids[0].scale) / F32(grid.scale) * (F32(1) / F32(count) if averages else F32(1))
+    offset = F32(grid.zero_point) - F32(count * input_grids[0].zero_point) * factor
+    return np.rint(total.astype(F32) * factor + offset) - grid.zero_point
+
+
+def reduce_mean(*arguments):
+    return reduce_sum(*arguments, averages=True)
+
+
+def reduce_max(operation, inputs, input_grids, grid, shape):
+    reduced = np.apply_over_axes(np.max, inputs[0], operation.attributes["axes"])
+    return reduced.reshape(len(inputs[0]), *shape[1:])
+
+
+def reduce_min(operation, inputs, input_grids, grid, shape):
+    return -reduce_max(operation, [-inputs[0]], input_grids, grid, shape)
+
+
+def embedding(operation, inputs, input_grids, grid, shape):
+    return operation.constants["table"].astype(np.int64)[inputs[0].astype(int)] - grid.zero_point
+
+
+def lookup(operation, inputs, input_grids, grid, shape):
+    """One code at a time; the table begins with the stored input -128."""
+    stored = {code: code + input_grids[0].zero_point for code in np.unique(inputs[0]).tolist()}
+    outputs = {code: int(operation.constants["table"][place + 128]) for code, place in stored.items()}
+    return np.vectorize(outputs.get)(inputs[0]) - grid.zero_point
 
 
 def mean(operation, inputs, input_grids, grid, shape):
@@ -243,6 +309,17 @@ KINDS = {
         subtract,
         multiply,
         activation,
+        lookup,
+        embedding,
+        gather,
+        maximum,
+        minimum,
+        depth_to_space,
+        space_to_depth,
+        reduce_sum,
+        reduce_mean,
+        reduce_max,
+        reduce_min,
         mean,
         average_pool,
         max_pool,

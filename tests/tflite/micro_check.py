@@ -14,7 +14,7 @@ needs_micro_runtime = pytest.mark.skipif(
 
 
 def check_in_micro_runtime(graph, inputs):
-    """Runs a graph of one operation on the first inputs: the codes of the runtime and of the layers are equal."""
+    """Runs a graph of one output on the first inputs: the codes of the runtime and of the layers are equal."""
     graph = graph.with_arithmetic(MICRO.arithmetic)
     interpreter = MicroInterpreter(write_tflite(graph, target=MICRO))
     inputs = {name: values[:2] for name, values in inputs.items()}
@@ -23,7 +23,8 @@ def check_in_micro_runtime(graph, inputs):
         tensors = [{**inputs, **codes}[name].astype(np.float32) for name in operation.inputs]
         expected = layer_of(graph, operation)(tensors if len(tensors) > 1 else tensors[0])
         np.testing.assert_array_equal(codes[operation.output], expected, err_msg=operation.kind)
-    answer = interpreter.run(inputs)["answer"]
+    (answer,) = interpreter.run(inputs).values()
+    (result,) = graph.operations[-1].inputs
     np.testing.assert_array_equal(
-        answer, codes["result"].astype(np.float32) * np.float32(graph.tensors["result"].grid.scale)
+        answer, codes[result].astype(np.float32) * np.float32(graph.tensors[result].grid.scale)
     )

@@ -36,13 +36,25 @@ def activations(draw, function):
     shape, source = draw(st.sampled_from(SHAPES)), draw(grids())
     attributes, grid = {"function": function}, FIXED_GRIDS.get(function)
     if grid is None:
-        grid = draw(scaled_grids(source.scale, st.floats(2**-3, 2**3)))
+        scale = source.scale ** (2 if function == "square" else 1)
+        grid = draw(scaled_grids(scale, st.floats(2**-3, 2**3)))
     if function == "leaky_relu":
         attributes["negative_slope"] = draw(st.sampled_from([0.1, 0.2, 0.3, 0.5, 1.5, -0.25]))
     elif function == "gelu":
         attributes["approximate"] = draw(st.booleans())
     attributes.update(draw(clips(grid)))
     return one_operation("activation", [shape], [source], shape, grid, attributes=attributes)
+
+
+@st.composite
+def lookups(draw):
+    """A table of random outputs."""
+    shape, source, grid = draw(st.sampled_from(SHAPES)), draw(grids()), draw(grids())
+    attributes = draw(clips(grid))
+    low, high = attributes.get("low", grid.low), attributes.get("high", grid.high)
+    codes = np.random.default_rng(draw(st.integers(0, 999))).integers(low, high, 256, endpoint=True)
+    constants = {"table": (codes + grid.zero_point).astype(np.int8)}
+    return one_operation("lookup", [shape], [source], shape, grid, attributes=attributes, constants=constants)
 
 
 @st.composite
@@ -120,14 +132,68 @@ def paddings(draw):
     return one_operation("pad", [shape], [grid], result, grid, attributes=attributes)
 
 
+@st.composite
+def gathers(draw):
+    """Some positions of an axis, in any order."""
+    shape, grid = draw(st.sampled_from(SHAPES)), draw(grids())
+    axis = draw(st.integers(1, len(shape)))
+    indices = draw(st.lists(st.integers(0, shape[axis - 1] - 1), min_size=1, max_size=5))
+    result = (*shape[: axis - 1], len(indices), *shape[axis:])
+    attributes = {"axis": axis, "indices": tuple(indices), **draw(clips(grid))}
+    return one_operation("gather", [shape], [grid], result, grid, attributes=attributes)
+
+
+@st.composite
+def extremes(draw, kind):
+    """Two tensors on one grid, one of which may be broadcast."""
+    shape, grid = draw(st.sampled_from(SHAPES)), draw(grids())
+    other = tuple(draw(st.sampled_from([size, 1])) for size in shape)
+    shapes = draw(st.permutations([shape, other]))
+    return one_operation(kind, shapes, [grid] * 2, shape, grid, attributes=draw(clips(grid)))
+
+
+@st.composite
+def blocks(draw, kind):
+    """Blocks of 2 or 3 pixels in each direction."""
+    size, grid = draw(st.sampled_from([2, 3])), draw(grids())
+    few = tuple(draw(st.integers(1, 4)) for _ in range(3))
+    images, deep = (few[0] * size, few[1] * size, few[2]), (few[0], few[1], few[2] * size**2)
+    source, result = (deep, images) if kind == "depth_to_space" else (images, deep)
+    attributes = {"block_size": size, **draw(clips(grid))}
+    return one_operation(kind, [source], [grid], result, grid, attributes=attributes)
+
+
+@st.composite
+def reductions(draw, kind):
+    """Over any axes."""
+    shape, source = draw(st.sampled_from(SHAPES)), draw(grids())
+    axes = tuple(sorted(draw(st.sets(st.integers(1, len(shape)), min_size=1))))
+    keepdims = draw(st.booleans())
+    sizes = [1 if axis in axes else size for axis, size in enumerate(shape, 1)]
+    result = tuple(sizes) if keepdims else tuple(size for axis, size in enumerate(shape, 1) if axis not in axes)
+    count = np.prod([shape[axis - 1] for axis in axes]) if kind == "reduce_sum" else 1
+    grid = (
+        source
+        if kind in ("reduce_max", "reduce_min")
+        else draw(scaled_grids(source.scale, st.floats(0.2, 2.0 * count)))
+    )
+    attributes = {"axes": axes, "keepdims": keepdims, **draw(clips(grid))}
+    return one_operation(kind, [shape], [source], result, grid, attributes=attributes)
+
+
 GRAPHS = {
     "add": pairs("add"),
     "subtract": pairs("subtract"),
     "multiply": pairs("multiply"),
-    **{name: activations(name) for name in ("sigmoid", "tanh", "elu", "leaky_relu", "gelu")},
+    **{name: activations(name) for name in ("sigmoid", "tanh", "elu", "leaky_relu", "gelu", "square")},
+    "lookup": lookups(),
     "conv2d_transpose": transposed_convolutions(),
     "resize": resizes(),
     "slice": slices(),
+    "gather": gathers(),
+    **{name: extremes(name) for name in ("maximum", "minimum")},
+    **{name: blocks(name) for name in ("depth_to_space", "space_to_depth")},
+    **{name: reductions(name) for name in ("reduce_sum", "reduce_mean", "reduce_max", "reduce_min")},
     "transpose": transpositions(),
     "concatenate": concatenations(),
     "pad": paddings(),

@@ -134,11 +134,21 @@ def test_dense(shape, units, input_grid, data, ties, seed):
     check(one_operation("dense", [shape], [input_grid], result, grid, attributes=attributes, constants=constants), seed)
 
 
+# Operators that XNNPACK does not run, by kind.
+OUTSIDE = {
+    "gelu": ["GELU"],
+    "lookup": ["CAST", "GATHER"],
+    "gather": ["GATHER"],
+    "maximum": ["MAXIMUM"],
+    "minimum": ["MINIMUM"],
+}
+
+
 @pytest.mark.parametrize("kind", GRAPHS)
 @few
 @given(st.data(), st.integers(0, 999))
 def test_operation(kind, data, seed):
-    check(data.draw(GRAPHS[kind]), seed, outside=["GELU"] if kind == "gelu" else ())
+    check(data.draw(GRAPHS[kind]), seed, outside=OUTSIDE.get(kind, ()))
 
 
 def test_addition_of_all_pairs_of_codes():
@@ -247,6 +257,7 @@ SMALL = 1.5 * SMALLEST_SCALE
         *(("add", (ratio, other, 1), {}) for ratio in (2**-10, NEAR_256) for other in (2**-10, 1.0, NEAR_256)),
         *(("subtract", (ratio, other, 1), {}) for ratio in (2**-10, NEAR_256) for other in (2**-10, 1.0, NEAR_256)),
         *(("multiply", (ratio, 1, 1), {}) for ratio in (2**-16, NEAR_256)),
+        *(("activation", (1, scale), {"function": "square"}) for scale in (2**16, 1 / NEAR_256)),
         *(
             ("activation", (ratio, 1), {"function": "leaky_relu", "negative_slope": slope})
             for ratio, slope in [
@@ -291,10 +302,10 @@ def test_factors_at_their_limits(kind, factor):
     check(one_operation(kind, [shape], grids[:1], result, grids[1], attributes=attributes, constants=constants), seed=0)
 
 
-@pytest.mark.parametrize("kind", ["add", "subtract", "multiply"])
+@pytest.mark.parametrize("kind", ["add", "subtract"])
 def test_one_tensor_with_itself(kind):
-    grid, names = Grid(0.1, -8, 7), ("codes_0", "codes_0")
-    graph = one_operation(kind, [(40,)], [grid], (40,), Grid(0.013, -128, 127))
+    grid, names = Grid(0.1, -128, 127), ("codes_0", "codes_0")
+    graph = one_operation(kind, [(400,)], [grid], (400,), Grid(0.07, -128, 127))
     *before, middle, last = graph.operations
     operations = (*before, dataclasses.replace(middle, inputs=names), last)
     check(dataclasses.replace(graph, operations=operations), seed=0)

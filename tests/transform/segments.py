@@ -8,9 +8,22 @@ from tfmp.graph import map_references
 from tfmp.lowering.lowering import Lowering
 from tfmp.operators import operator_of
 from tfmp.operators.integer_builder import Codes
-from tfmp.transform.stored_values import StoredValues, activation_grid
+from tfmp.transform.stored_values import StoredValues
 
-_MOVING = ("max_pool", "pad", "slice", "transpose", "reshape", "concatenate")
+_MOVING = (
+    "max_pool",
+    "pad",
+    "gather",
+    "maximum",
+    "minimum",
+    "reduce_max",
+    "reduce_min",
+    "depth_to_space",
+    "slice",
+    "transpose",
+    "reshape",
+    "concatenate",
+)
 _FLOAT32 = 0.004  # steps
 
 
@@ -48,16 +61,18 @@ class _Segments:
             if layer.kind == "input":
                 continue
             if layer.kind == "quantize":
-                self._take(call.inputs[0], call.outputs[0], activation_grid(layer))
+                self._take(call.inputs[0], call.outputs[0], self.folder.grid(layer))
                 continue
             values = dict(self.values)
             if layer.is_quantized:
                 own = f"{call.inputs[0]} of {layer.name}"
-                self._take(call.inputs[0], own, activation_grid(layer))
+                self._take(call.inputs[0], own, self.folder.grid(layer))
                 values[call.inputs[0]] = self.values[own]
             built = self.framework.layer(self.fixed, layer.name)
             args, kwargs = map_references((call.args, dict(call.kwargs)), lambda ref: values[ref.name])  # noqa: B023
-            self.values[call.outputs[0]] = np.asarray(built(*args, **kwargs))
+            outputs = built(*args, **kwargs)
+            outputs = outputs if isinstance(outputs, list | tuple) else [outputs]
+            self.values.update(zip(call.outputs, map(np.asarray, outputs), strict=True))
             grid = operator_of(layer).grid
             if grid is not None and (call.outputs[0], Codes.all_of(grid)) in self.folder.held:
                 self._take(call.outputs[0], call.outputs[0], grid)
@@ -91,7 +106,7 @@ class _Segments:
         step = self.integers.tensors[name].grid.scale
         # A sigmoid beyond its largest code, 255 / 256, is up to one step away from it.
         own = step if operation.attributes.get("function") == "sigmoid" else 0.5 * step
-        if operation.constants:
+        if "kernel_scale" in operation.constants:
             own += 0.5 * step * float(self.integers.multiplier(operation).max())
         if operation.kind == "multiply":
             largest = [np.abs(self.codes[source]).max() * self._scale(source) for source in operation.inputs]

@@ -7,7 +7,7 @@ from tfmp.bindings.left_alone import unknown_attributes
 from tfmp.bindings.search_state import read_search_state, without_search
 from tfmp.graph import Layer, LayerOrigin
 from tfmp.operators.operator import OTHER
-from tfmp.operators.operator_table import function_kind
+from tfmp.operators.operator_table import function_kind, object_kind
 
 _FRAMEWORKS = ("keras", "tf_keras", "tensorflow", "tensorflow_model_optimization", "tfmp")
 
@@ -72,6 +72,7 @@ class LayerReader:
         kind, attributes = claim or kind_and_attributes(known_as, known_config, call=call, framework=framework.name)
         if claim is None and kind != OTHER and "activation" in config:
             activation = claimed_activation(operation, config, call, tensors, framework.package)
+            activation = activation or object_kind(config, framework.name)
             if activation is not None:
                 attributes = {**attributes, "activation_kind": activation}
         if kind == "cast" and _keeps_values(tensors[call.inputs[0]], tensors[call.outputs[0]]):

@@ -1,6 +1,7 @@
 """Grids and constants of networks whose bits or values are not known yet."""
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
@@ -82,6 +83,11 @@ class OpenArray:
     def padded(self, widths: Sequence[tuple[int, int]]) -> "OpenArray":
         return self._with_shape(size + before + after for size, (before, after) in zip(self.shape, widths, strict=True))
 
+    def dilated(self, steps: Sequence[int]) -> "OpenArray":
+        return self._with_shape(
+            (size - 1) * step + 1 for size, step in itertools.zip_longest(self.shape, steps, fillvalue=1)
+        )
+
     def _with_shape(self, shape: Iterable[int]) -> "OpenArray":
         return OpenArray(tuple(map(int, shape)), self.dtype, self.label)
 
@@ -96,6 +102,16 @@ def padded(values: Constant, widths: Sequence[tuple[int, int]]) -> Constant:
     return values.padded(widths) if isinstance(values, OpenArray) else np.pad(values, widths)
 
 
+def dilated(values: Constant, steps: Sequence[int]) -> Constant:
+    """Returns an array with zeros between the entries of its first axes: one in `steps` is an entry."""
+    if isinstance(values, OpenArray):
+        return values.dilated(steps)
+    sizes = ((size - 1) * step + 1 for size, step in zip(values.shape, steps, strict=False))
+    result = np.zeros((*sizes, *values.shape[len(steps) :]), values.dtype)
+    result[tuple(slice(None, None, step) for step in steps)] = values
+    return result
+
+
 def opened(values: Constant) -> OpenArray:
     """Returns an array as an `OpenArray`; the label of known values is their bytes."""
     return values if isinstance(values, OpenArray) else OpenArray(values.shape, values.dtype.type, values.tobytes())
@@ -104,6 +120,15 @@ def opened(values: Constant) -> OpenArray:
 def scales_of(grid: Grid) -> tuple[float] | OpenArray:
     """Returns the scale of a grid as a sequence of one."""
     return OpenArray((1,), np.float32, grid.label) if isinstance(grid, OpenGrid) else (grid.scale,)
+
+
+def rescaled(grid: Grid, factor: float) -> Grid:
+    """Returns a grid with a multiple of the scale; a tensor in floating point has none."""
+    if grid == FLOAT_GRID:
+        return grid
+    if isinstance(grid, OpenGrid):
+        return OpenGrid.of((grid.label, factor), grid.low, grid.high)
+    return Grid(grid.scale * factor, grid.low, grid.high)
 
 
 def products_of_scales(grid: Grid, scales: Constant) -> Constant:

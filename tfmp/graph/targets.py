@@ -22,6 +22,7 @@ class Target:
         packed_bits: Kind of an integer operation to the bits, besides 8, of the codes of its kernel.
         gathers_windows: True if only FULLY_CONNECTED reads packed kernels, to which windows are gathered.
         decodes: Kinds whose kernels can be indices into tables.
+        casts_to_uint8: True if CAST has the type uint8.
         averages_by_convolution: True if windows without padding are averaged by a convolution, the faster operator.
     """
 
@@ -33,6 +34,7 @@ class Target:
     packed_bits: Mapping[str, tuple[int, ...]]
     gathers_windows: bool = False
     decodes: frozenset[str] = frozenset()
+    casts_to_uint8: bool = False
     averages_by_convolution: bool = False
 
 
@@ -44,6 +46,7 @@ LITERT = Target(
     number_type="float32",
     packed_bits={"conv2d": (4, 2), "dense": (4, 2)},
     gathers_windows=True,
+    casts_to_uint8=True,
     averages_by_convolution=True,
 )
 # Seen with tflite-micro 0.dev20261023; `tests/tflite/operators_test.py` runs the operators. It has no FULLY_CONNECTED

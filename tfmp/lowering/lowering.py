@@ -1,5 +1,7 @@
 """Lowers the layers of a network to integer operations."""
 
+import dataclasses
+
 from tfmp.graph import Call, Graph, Grid, IntegerGraph, Layer
 from tfmp.lowering.fused_paddings import with_fused_paddings
 from tfmp.lowering.signature_names import signature_inputs, signature_outputs
@@ -87,7 +89,7 @@ class Lowering:
         if operator.numbers is None and operator.reads != MOVES:
             self._check_float(tensor)
         if operator.lower is not None:
-            return operator.lower(self, call, codes)
+            return operator.lower(self, dataclasses.replace(call, outputs=(tensor,)), codes)
         if operator.numbers is None:
             raise no_integer_form(self.graph.layer_of(call), users_layer(self.graph, call))
         return self.quantized_numbers(tensor, codes)

@@ -13,25 +13,32 @@ from tfmp.operators import (
     data_movement,
     elementwise,
     float_layer,
+    indexing,
     normalization,
     pooling,
     quantization,
+    reductions,
     resizing,
+    unary_functions,
 )
 from tfmp.operators.operation_kind import OperationKind
 from tfmp.operators.operator import MOVES, NUMBERS, QUANTIZES, STORED, Operator
 from tfmp.operators.operator_table import OPERATIONS, TABLE, add, kernel_of, operator_of, register
+from tfmp.operators.unary_functions import unary
 
 for _family in (
     quantization,
     convolutions,
     activations,
     composed_activations,
+    unary_functions,
     normalization,
     elementwise,
     data_movement,
+    indexing,
     resizing,
     pooling,
+    reductions,
     comparisons,
     float_layer,
 ):
@@ -50,4 +57,5 @@ __all__ = [
     "kernel_of",
     "operator_of",
     "register",
+    "unary",
 ]

@@ -1,14 +1,14 @@
 """Activation functions that one integer operation computes, or a clip.
 
 - activation, `y = float32(function(x * input_scale)) * (1 / scale)`: rint(y + zero_point) - zero_point for `function`
-  `"sigmoid"`, `"tanh"` and `"elu"`; y rounded half away from zero for `"gelu"`, by the error function or, if
-  `approximate`, by tanh. For `"leaky_relu"` `(x * m + 128) >> 8` with `m = rint(256 * ratio)`, ratio being
+  `"sigmoid"`, `"tanh"`, `"elu"` and `"square"`; y rounded half away from zero for `"gelu"`, by the error function or,
+  if `approximate`, by tanh. For `"leaky_relu"` `(x * m + 128) >> 8` with `m = rint(256 * ratio)`, ratio being
   `input_scale / scale`, times `negative_slope` where x is negative.
 - softmax: q(softmax(x * input_scale) / scale), over the last axis.
 
 Limits: both ratios of leaky_relu are from 2**-8 to 2**7 - 2**-8, whatever the sign of the slope; sigmoid writes
 Grid(1 / 256, 0, 255), tanh Grid(1 / 128, -128, 127), softmax Grid(1 / 256, 0, 255). The runtime's own kernels, not
-XNNPACK, compute softmax and gelu.
+XNNPACK, compute softmax and gelu; `input_scale**2 / scale` of a square is in the limits of `multiply`.
 """
 
 import math
@@ -21,11 +21,15 @@ from tfmp.graph import Call, Layer
 from tfmp.graph.integer_graph import FIXED_GRIDS, IntegerOperation
 from tfmp.graph.runtime_limits import LEAKY_RELU_FACTORS
 from tfmp.operators.composed_activations import activation, in_two_parts, logistic
+from tfmp.operators.constant_operands import clips
+from tfmp.operators.elementwise import check_product
+from tfmp.operators.fold_error import FoldError
 from tfmp.operators.integer_builder import Codes
 from tfmp.operators.lowering_context import LoweringContext
 from tfmp.operators.operation_kind import OperationKind
 from tfmp.operators.operator import MOVES, Attributes, Clip, always, given
-from tfmp.operators.writing import Options, TensorTable
+from tfmp.operators.writing import UNFUSED, Options, TensorTable
+from tfmp.operators.writing.tensor_table import ANY_CODE
 
 _ARGUMENTS = ("approximate", "negative_slope")
 _FILE_OPERATORS = {  # function to the operator of the file
@@ -34,6 +38,7 @@ _FILE_OPERATORS = {  # function to the operator of the file
     "elu": "ELU",
     "leaky_relu": "LEAKY_RELU",
     "gelu": "GELU",
+    "square": "MUL",
 }
 
 
@@ -42,13 +47,38 @@ def lower_relu(lowering: LoweringContext, call: Call, codes: Codes) -> str:
     return lowering.demand(call.inputs[0], codes.rectified(lowering.graph.layer_of(call).attributes.get("max_value")))
 
 
+def lower_clip(lowering: LoweringContext, call: Call, codes: Codes) -> str:
+    """Lowers a clip to a tighter clip in the operation that computes its input."""
+    return lowering.demand(call.inputs[0], codes.between(*_bounds(lowering.graph.layer_of(call))))
+
+
 def lower_on_fixed_grid(lowering: LoweringContext, call: Call, codes: Codes) -> str:
-    """Lowers sigmoid, tanh and softmax, for each of which the runtime prescribes the output grid."""
+    """Lowers sigmoid and tanh, for each of which the runtime prescribes the output grid."""
     layer = lowering.graph.layer_of(call)
-    fixed = Codes.all_of(FIXED_GRIDS[layer.kind])
-    kind, attributes = ("softmax", {}) if layer.kind == "softmax" else ("activation", {"function": layer.kind})
+    fixed, attributes = Codes.all_of(FIXED_GRIDS[layer.kind]), {"function": layer.kind}
     shape, sources = lowering.shape(call.outputs[0]), (lowering.stored(call.inputs[0], layer.name),)
-    output = lowering.builder.add(kind, sources, layer.name, shape, fixed, attributes=attributes, layer=layer.name)
+    output = lowering.builder.add(
+        "activation", sources, layer.name, shape, fixed, attributes=attributes, layer=layer.name
+    )
+    return lowering.requantized(call.outputs[0], output, fixed, codes)
+
+
+def lower_softmax(lowering: LoweringContext, call: Call, codes: Codes) -> str:
+    """Lowers a softmax, over another axis than the last between two transpositions."""
+    layer, builder, fixed = lowering.graph.layer_of(call), lowering.builder, Codes.all_of(FIXED_GRIDS["softmax"])
+    shape = lowering.shape(call.outputs[0])
+    axis = layer.attributes.get("axis", -1) % len(shape)
+    if axis == 0:
+        raise FoldError(layer.name, "it compares samples with each other", "Give it another axis than the first.")
+    source = lowering.stored(call.inputs[0], layer.name)
+    if axis == len(shape) - 1:
+        output = builder.add("softmax", (source,), layer.name, shape, fixed, layer=layer.name)
+    else:
+        order = list(range(len(shape)))
+        order[axis], order[-1] = order[-1], axis
+        turned = builder.transposed(source, f"{layer.name}_last", order)
+        last = builder.add("softmax", (turned,), layer.name, builder.sizes(turned), fixed, layer=layer.name)
+        output = builder.transposed(last, f"{layer.name}_back", order)
     return lowering.requantized(call.outputs[0], output, fixed, codes)
 
 
@@ -74,7 +104,7 @@ def lower_leaky_relu(lowering: LoweringContext, call: Call, codes: Codes) -> str
 
 
 def write_activation(table: TensorTable, operation: IntegerOperation) -> None:
-    """Writes LOGISTIC, TANH, ELU, LEAKY_RELU or GELU."""
+    """Writes LOGISTIC, TANH, ELU, LEAKY_RELU or GELU; of a square, MUL of the tensor with itself."""
     function, grid = operation.attributes["function"], table.grid(operation.output)
     if function not in _FILE_OPERATORS:
         raise ValueError(
@@ -92,9 +122,12 @@ def write_activation(table: TensorTable, operation: IntegerOperation) -> None:
     elif function == "gelu":
         version = 2
         options = Options("GeluOptions", {"approximate": bool(operation.attributes.get("approximate", False))})
-    inputs = [table.index(operation.inputs[0])]
+    inputs, reach = [table.index(operation.inputs[0])], ANY_CODE
+    if function == "square":
+        check_product(table, operation, operation.inputs * 2)
+        inputs, version, options, reach = inputs * 2, 2, Options("MulOptions", UNFUSED), (0, math.inf)
     # The rounding of some depends on the zero point, so none writes into a helper tensor.
-    table.add_operator(operation, kind, inputs, version=version, options=options, keeps_zero_point=True)
+    table.add_operator(operation, kind, inputs, version=version, options=options, reach=reach, keeps_zero_point=True)
 
 
 def _leaky_options(table: TensorTable, operation: IntegerOperation) -> Options:
@@ -128,6 +161,10 @@ def _clip(layer: Layer) -> Clip:
     return 0.0, math.inf if max_value is None else max_value
 
 
+def _bounds(layer: Layer) -> Clip:
+    return layer.attributes["low"], layer.attributes["high"]
+
+
 def _rectified(config: Mapping[str, Any], call: Call | None) -> Attributes | None:
     max_value = config.get("max_value")
     if config.get("threshold") or config.get("negative_slope"):
@@ -135,8 +172,12 @@ def _rectified(config: Mapping[str, Any], call: Call | None) -> Attributes | Non
     return {"max_value": None if max_value is None else float(max_value)}
 
 
-def _clipped(config: Mapping[str, Any], call: Call | None) -> Attributes | None:
-    return _rectified({"max_value": config["x_max"]}, call) if config["x_min"] == 0 else None
+def _from_zero(low: float, high: float) -> Attributes | None:
+    return {"max_value": None if math.isinf(high) else high} if low == 0 else None
+
+
+def _around_zero(low: float, high: float) -> Attributes | None:
+    return {"low": low, "high": high} if low <= 0 < high else None
 
 
 def _leaky(config: Mapping[str, Any], call: Call | None) -> Attributes | None:
@@ -156,13 +197,27 @@ def _gelu(config: Mapping[str, Any], call: Call | None) -> Attributes | None:
     return {"approximate": bool(config.get("approximate", True))}
 
 
-def _last_axis(config: Mapping[str, Any], call: Call | None) -> Attributes | None:
-    return {} if config.get("axis", -1) == -1 else None
+def _gelu_of_call(config: Mapping[str, Any], call: Call | None) -> Attributes | None:
+    given_approximate = () if call is None else (*call.args[1:], *call.kwargs.values())
+    return {"approximate": bool(given_approximate and given_approximate[0])}
+
+
+def _one_axis(config: Mapping[str, Any], call: Call | None) -> Attributes | None:
+    axis = config.get("axis", -1)
+    if call is not None and "function" in config:  # of TensorFlow
+        axis = call.kwargs.get("axis", call.args[1] if len(call.args) > 1 else -1)
+    return {"axis": -1 if axis is None else axis} if axis is None or isinstance(axis, int) else None
+
+
+def _leaky_of_call(config: Mapping[str, Any], call: Call | None) -> Attributes | None:
+    slope = None if call is None else call.kwargs.get("alpha", call.args[1] if len(call.args) > 1 else 0.2)
+    return None if slope is None else {"negative_slope": float(slope)}
 
 
 def _softmax_values(x: np.ndarray, attributes: Mapping[str, Any]) -> np.ndarray:
-    powers = np.exp(x - x.max(axis=-1, keepdims=True))
-    return powers / powers.sum(axis=-1, keepdims=True)
+    axis = attributes.get("axis", -1)
+    powers = np.exp(x - x.max(axis=axis, keepdims=True))
+    return powers / powers.sum(axis=axis, keepdims=True)
 
 
 def _gelu_values(x: np.ndarray, attributes: Mapping[str, Any]) -> np.ndarray:
@@ -173,7 +228,6 @@ def _gelu_values(x: np.ndarray, attributes: Mapping[str, Any]) -> np.ndarray:
     return x / 2 * (1 + special.erf(x / np.sqrt(2)))
 
 
-_ELU = "with `alpha=1`"
 OPERATORS = (
     activation(
         "relu",
@@ -183,28 +237,33 @@ OPERATORS = (
             "ReLU": _rectified,
             "Relu": given(max_value=None),
             "Relu6": given(max_value=6.0),
-            "Clip": _clipped,
+            **clips(_from_zero),
             "nn.relu": given(max_value=None),
             "nn.relu6": given(max_value=6.0),
         },
         functions={"relu": {"max_value": None}, "relu6": {"max_value": 6.0}},
-        forms={
-            "ReLU": "with `threshold=0`, and without `max_value` where it has a `negative_slope`",
-            "Clip": "with 0 as its smallest value",
-        },
-        instead_of=dict.fromkeys(("Maximum", "clip_by_value", "math.maximum"), "ReLU"),
         reads=MOVES,
         non_negative=always,
         clip=_clip,
         needed=("max_value",),
     ),
     activation(
+        "clip",
+        lower_clip,
+        lambda x, attributes: np.clip(x, attributes["low"], attributes["high"]),
+        classes={"HardTanh": given(low=-1.0, high=1.0), **clips(_around_zero)},
+        functions={"hard_tanh": {"low": -1.0, "high": 1.0}},
+        reads=MOVES,
+        non_negative=lambda layer, inputs: inputs or layer.attributes["low"] >= 0,
+        clip=_bounds,
+        needed=("low", "high"),
+    ),
+    activation(
         "leaky_relu",
         lower_leaky_relu,
         lambda x, attributes: np.where(x < 0, attributes["negative_slope"] * x, x),
-        classes={"LeakyReLU": _leaky, "LeakyRelu": _leaky, "ReLU": _leaky_rectified},
+        classes={"LeakyReLU": _leaky, "LeakyRelu": _leaky, "ReLU": _leaky_rectified, "nn.leaky_relu": _leaky_of_call},
         functions={"leaky_relu": {"negative_slope": 0.2}},
-        instead_of={"nn.leaky_relu": "LeakyReLU"},
         needed=("negative_slope",),
     ),
     activation(
@@ -213,13 +272,12 @@ OPERATORS = (
         lambda x, _: np.where(x < 0, np.expm1(np.minimum(x, 0)), x),
         classes={"ELU": _elu, "Elu": _elu, "nn.elu": given()},
         functions={"elu": {}},
-        forms={"ELU": _ELU, "Elu": _ELU},
     ),
     activation(
         "gelu",
         lower_function,
         _gelu_values,
-        classes={"Gelu": _gelu},
+        classes={"Gelu": _gelu, "nn.gelu": _gelu_of_call},
         functions={"gelu": {"approximate": False}},
         needed=("approximate",),
     ),
@@ -242,12 +300,11 @@ OPERATORS = (
     ),
     activation(
         "softmax",
-        lower_on_fixed_grid,
+        lower_softmax,
         _softmax_values,
-        classes={"Softmax": _last_axis},
+        classes=dict.fromkeys(("Softmax", "nn.softmax"), _one_axis),
         functions={"softmax": {}},
-        forms={"Softmax": "over the last axis"},
-        instead_of={"nn.softmax": "Softmax"},
+        forms={"Softmax": "over one axis"},
         grid=FIXED_GRIDS["softmax"],
         non_negative=always,
     ),

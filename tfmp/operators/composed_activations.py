@@ -1,4 +1,4 @@
-"""Activation functions that several integer operations compute: parametric ReLU, swish and hard swish."""
+"""Functions that several integer operations compute: parametric ReLU, swish, hard swish, square and absolute value."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -9,10 +9,11 @@ from tfmp.graph import Call, Grid
 from tfmp.graph.integer_graph import FIXED_GRIDS
 from tfmp.graph.runtime_limits import CODE_SPAN
 from tfmp.operators.affine_map import AffineMap, folded_map
+from tfmp.operators.constant_operands import exponent_of
 from tfmp.operators.elementwise import multiplied
 from tfmp.operators.integer_builder import Codes
 from tfmp.operators.lowering_context import LoweringContext
-from tfmp.operators.operator import Operator, given
+from tfmp.operators.operator import Attributes, Operator, always, given
 
 _GATE = Codes.all_of(Grid(1 / CODE_SPAN, 0, CODE_SPAN))
 
@@ -64,6 +65,18 @@ def lower_hard_swish(lowering: LoweringContext, call: Call, codes: Codes) -> str
     return multiplied(lowering, (source, gate), layer.name, call.outputs[0], codes)
 
 
+def lower_square(lowering: LoweringContext, call: Call, codes: Codes) -> str:
+    """Lowers a square to the product of the tensor with itself."""
+    name = lowering.graph.layer_of(call).name
+    source = lowering.stored(call.inputs[0], name)
+    return multiplied(lowering, (source, source), name, call.outputs[0], codes)
+
+
+def lower_absolute(lowering: LoweringContext, call: Call, codes: Codes) -> str:
+    """Lowers an absolute value to a parametric ReLU of slope -1."""
+    return in_two_parts(lowering, call, codes, np.asarray(-1.0))
+
+
 def logistic(x: np.ndarray) -> np.ndarray:
     """Returns the sigmoid."""
     return 0.5 + 0.5 * np.tanh(0.5 * x)
@@ -93,6 +106,10 @@ def activation(
     )
 
 
+def _exponent_two(config: Mapping[str, Any], call: Call | None) -> Attributes | None:
+    return {} if exponent_of(call) == 2 else None
+
+
 OPERATORS = (
     activation("prelu", lower_prelu, None, classes={"PReLU": given()}, arrays={"alpha": 1.0}, channels="followed"),
     activation(
@@ -108,5 +125,19 @@ OPERATORS = (
         lambda x, _: x * np.clip(x / 6 + 0.5, 0, 1),
         classes={"HardSilu": given()},
         functions={"hard_silu": {}, "hard_swish": {}},
+    ),
+    activation(
+        "squared",
+        lower_square,
+        lambda x, _: x**2,
+        classes={"Square": given(), "math.square": given(), **dict.fromkeys(("Power", "math.pow"), _exponent_two)},
+        non_negative=always,
+    ),
+    activation(
+        "absolute",
+        lower_absolute,
+        lambda x, _: np.abs(x),
+        classes=dict.fromkeys(("Absolute", "Abs", "Fabs", "math.abs"), given()),
+        non_negative=always,
     ),
 )

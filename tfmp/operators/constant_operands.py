@@ -1,5 +1,6 @@
 """Sums and products with constants, as in `x * 0.5 + 3.0`."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -21,8 +22,7 @@ def comparison_attributes(config: Mapping[str, Any], call: Call | None) -> Attri
     """
     if call is None:
         return {}
-    operands = _operands(call)
-    constants = [operand for operand in operands if not isinstance(operand, TensorRef)]
+    operands, constants = _operands(call), _constants(call)
     if len(operands) != 2 or len(constants) > 1:
         return None
     if not constants:
@@ -31,6 +31,59 @@ def comparison_attributes(config: Mapping[str, Any], call: Call | None) -> Attri
     if values.dtype.kind not in "fiub":
         return None
     return {"operand": values.tolist(), "operand_first": not isinstance(operands[0], TensorRef)}
+
+
+def _clip_bounds(config: Mapping[str, Any], call: Call | None) -> list[Any]:
+    if "x_min" in config:
+        return [config["x_min"], config["x_max"]]
+    return [] if call is None else [*_constants(call), *map(call.kwargs.get, ("clip_value_min", "clip_value_max"))][:2]
+
+
+def _smallest(config: Mapping[str, Any], call: Call | None) -> list[Any]:
+    return [] if call is None else [*_constants(call), math.inf]
+
+
+def _largest(config: Mapping[str, Any], call: Call | None) -> list[Any]:
+    return [] if call is None else [-math.inf, *_constants(call)]
+
+
+# Operations that clip one tensor to what these functions return of a configuration and a call.
+_CLIPS = {
+    **dict.fromkeys(("Clip", "clip_by_value"), _clip_bounds),
+    **dict.fromkeys(("Maximum", "math.maximum"), _smallest),
+    **dict.fromkeys(("Minimum", "math.minimum"), _largest),
+}
+
+
+def clips(attributes: Callable[[float, float], Attributes | None]) -> dict[str, Reader]:
+    """Returns the operations that clip a tensor between two numbers, each with the reader of its attributes.
+
+    Args:
+        attributes: Function of the smallest and the largest number that returns the attributes, or None.
+    """
+
+    def reader(bounds: Callable[..., list[Any]]) -> Reader:
+        def read(config: Mapping[str, Any], call: Call | None) -> Attributes | None:
+            numbers = [] if call is None or len(call.inputs) != 1 else [_number(each) for each in bounds(config, call)]
+            low, high = numbers if len(numbers) == 2 else (None, None)
+            if isinstance(low, float) and isinstance(high, float) and low < high:
+                return attributes(low, high)
+            return None
+
+        return read
+
+    return {name: reader(bounds) for name, bounds in _CLIPS.items()}
+
+
+def exponent_of(call: Call | None) -> float | None:
+    """Returns the number that is the exponent of a power of a tensor; None for other operands."""
+    operands = [] if call is None or len(call.inputs) != 1 else _operands(call)
+    exponent = _number(operands[1]) if len(operands) == 2 and isinstance(operands[0], TensorRef) else None
+    return exponent if isinstance(exponent, float) else None
+
+
+def _constants(call: Call) -> list[Any]:
+    return [operand for operand in _operands(call) if not isinstance(operand, TensorRef)]
 
 
 def _operands(call: Call) -> list[Any]:

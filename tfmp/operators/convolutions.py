@@ -23,10 +23,10 @@ import numpy as np
 
 from tfmp.graph import Call, Layer
 from tfmp.graph.integer_graph import IntegerOperation
-from tfmp.graph.open_values import Constant, padded
+from tfmp.graph.open_values import Constant, dilated, padded
 from tfmp.operators.affine_map import AffineMap
 from tfmp.operators.fold_error import CHANNELS_FIRST, FoldError
-from tfmp.operators.integer_builder import Codes
+from tfmp.operators.integer_builder import Codes, IntegerBuilder, Sizes
 from tfmp.operators.kernel import Kernel
 from tfmp.operators.lowering_context import LoweringContext
 from tfmp.operators.operation_kind import OperationKind
@@ -43,7 +43,6 @@ from tfmp.operators.writing.gathered_windows import filled_input, gathered_windo
 from tfmp.operators.writing.kernel_constants import packed_bits_of, with_constants
 
 _PADDINGS = ("same", "valid")
-_NON_NEGATIVE = ("softplus", "exponential")  # functions of Keras that no operator computes
 
 
 def lower_product(lowering: LoweringContext, call: Call, codes: Codes, *, after: AffineMap | None = None) -> str:
@@ -62,26 +61,60 @@ def lower_product(lowering: LoweringContext, call: Call, codes: Codes, *, after:
         codes = codes.between(*clip)
     grid = lowering.grid(layer)
     source = lowering.demand(call.inputs[0], Codes.all_of(grid))
+    attributes = window_attributes(layer, planar=kernel.is_planar)
     constants, stored = lowering.values.kernel(layer, after, grid.scale)
     shape = graph.tensors[call.outputs[0]].shape
-    attributes = window_attributes(layer, planar=kernel.is_planar)
     if kernel.is_planar:
         source = builder.as_rows(source, layer.name)
         if layer.attributes["padding"] == "causal":
             before = (layer.require_shape().kernel_size[1] - 1) * attributes["dilation"][1]
             source = builder.padded(source, f"{layer.name}_padding", ((0, 0), (before, 0)))
             attributes["padding"] = "valid"
+    image_shape = (shape[0], 1, *shape[1:]) if kernel.is_planar else shape
+    begin, whole = (0, 0), image_shape
+    if kernel.is_transposed:  # the runtime dilates no kernel
+        constants = {**constants, "kernel": dilated(constants["kernel"], attributes.pop("dilation", (1, 1)))}
+        window = constants["kernel"].shape[:2]
+        source, attributes, begin, whole = _with_room(builder, source, layer.name, image_shape, window, attributes)
     product = builder.add(
         kernel.operation,
         (source,),
         layer.name,
-        (shape[0], 1, *shape[1:]) if kernel.is_planar else shape,
+        whole,
         codes,
         attributes={**attributes, **stored},
         constants=constants,
         layer=layer.name,
     )
+    product = builder.cropped(product, f"{layer.name}_box", begin, image_shape)
     return builder.reshaped(product, f"{layer.name}_sequence", shape)
+
+
+def _with_room(
+    builder: IntegerBuilder, source: str, name: str, shape: Sizes, window: Sequence[int], attributes: Attributes
+) -> tuple[str, Attributes, tuple[int, int], Sizes]:
+    """Returns how a transposed convolution computes an output of any size, which may begin later and end earlier.
+
+    The runtime has one output size for each input size. For the others, of `output_padding`, it computes more.
+
+    Returns:
+        The input, with zeros after it if it is too small; the attributes; where the output begins in what the
+        convolution computes, (row, column); and the shape of that.
+    """
+    is_same, sizes = attributes["padding"] == "same", builder.sizes(source)[1:3]
+    axes = list(zip(sizes, window, attributes["strides"], shape[1:3], strict=True))
+    usual = tuple((size - 1) * step + (step if is_same else max(taps, step)) for size, taps, step, _ in axes)
+    if None in shape[1:] or usual == tuple(shape[1:3]):
+        return source, attributes, (0, 0), shape
+    begin = [max((size - 1) * step + taps - end, 0) // 2 if is_same else 0 for size, taps, step, end in axes]
+    whole = [(size - 1) * step + max(taps, step) for size, taps, step, _ in axes]
+    for axis, (_, _, step, end) in enumerate(axes):
+        missing = max(-(-(begin[axis] + end - whole[axis]) // step), 0)
+        whole[axis] += missing * step
+        after = [(0, 0), (0, 0)]
+        after[axis] = 0, missing
+        source = builder.padded(source, f"{name}_room", after) if missing else source
+    return source, {**attributes, "padding": "valid"}, (begin[0], begin[1]), (shape[0], *whole, shape[3])
 
 
 def window_attributes(layer: Layer, *, planar: bool) -> Attributes:
@@ -121,14 +154,6 @@ def check_product(layer: Layer) -> None:
             layer.name,
             f"its activation {activation!r} cannot be a part of an integer operator",
             f"Expected one of {', '.join(fused_activations())}; make it a separate layer, as `tfmp.relax` does.",
-        )
-    free = layer.attributes.get("output_padding")
-    dilated = any(step != 1 for step in np.ravel(layer.attributes.get("dilation_rate", 1)))
-    if kernel_of(layer).is_transposed and (free is not None or dilated):
-        raise FoldError(
-            layer.name,
-            "it is a transposed convolution with `output_padding` or dilation, which the runtime does not compute",
-            "Omit both.",
         )
 
 
@@ -221,7 +246,7 @@ def write_conv2d_transpose(table: TensorTable, operation: IntegerOperation) -> N
     if shape[1:3] != expected:
         raise ValueError(
             f"`conv2d_transpose` computes height and width {expected}. Received: {shape[1:3]} at operation "
-            f"{operation.name!r}. Omit `output_padding`; add a `pad` or `slice` operation after it."
+            f"{operation.name!r}. Add a `pad` operation before it and a `slice` after it."
         )
     source, kernel_index, bias = with_constants(table, operation, kernel.transpose(2, 0, 1, 3), axis=0)
     sizes = table.sink.constant(f"{operation.name}/shape", np.array(shape, np.int32))
@@ -245,9 +270,8 @@ def window_options(operation: IntegerOperation, *, dilates: bool = False) -> dic
 
 
 def _non_negative(layer: Layer, inputs: bool) -> bool:
-    name = layer.attributes.get("activation", "linear")
-    operator = operator_of_function(name)
-    return name in _NON_NEGATIVE or (operator is not None and operator[0].non_negative(layer, False))
+    operator = operator_of_function(layer.attributes.get("activation", "linear"))
+    return operator is not None and operator[0].non_negative(layer, False)
 
 
 def _activation(config: Mapping[str, Any], call: Call | None) -> Attributes | None:
@@ -294,6 +318,13 @@ OPERATORS = (
         "conv2d_transpose",
         fixed_because=_TRANSPOSED,
         instead_of=("ConvTranspose",),
+    ),
+    _product(
+        "Conv1DTranspose",
+        "woi",
+        "conv1d_transpose",
+        "conv2d_transpose",
+        fixed_because=_TRANSPOSED,
     ),
     _product("Conv1D", "wio", "conv1d", "conv2d", shape_kind="conv1d"),
     _product("DepthwiseConv1D", "wim", "depthwise_conv1d", "depthwise_conv2d", size_argument=""),

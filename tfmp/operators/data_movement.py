@@ -40,34 +40,35 @@ def lower_reshape(lowering: LoweringContext, call: Call, codes: Codes) -> str:
             f"it reshapes {lowering.shape(call.inputs[0])} to {shape}, which mixes samples",
             "The batch must stay first, with as many values in each sample.",
         )
-    return _moved(lowering, call, codes, "reshape", {})
+    return moved(lowering, call, codes, "reshape", {})
 
 
 def lower_concatenate(lowering: LoweringContext, call: Call, codes: Codes) -> str:
     """Adds a concatenation, every input on the grid of the output."""
     axis = lowering.graph.layer_of(call).attributes.get("axis", -1)
-    return _moved(lowering, call, codes, "concatenate", {"axis": axis})
+    return moved(lowering, call, codes, "concatenate", {"axis": axis})
 
 
 def lower_pad(lowering: LoweringContext, call: Call, codes: Codes) -> str:
     """Adds padding with zeros."""
-    return _moved(lowering, call, codes, "pad", {"paddings": lowering.graph.layer_of(call).attributes["paddings"]})
+    return moved(lowering, call, codes, "pad", {"paddings": lowering.graph.layer_of(call).attributes["paddings"]})
 
 
 def lower_crop(lowering: LoweringContext, call: Call, codes: Codes) -> str:
     """Adds a slice that cuts off the margins."""
     croppings = lowering.graph.layer_of(call).attributes["croppings"]
     begin = (*(before for before, _ in croppings), 0)
-    return _moved(lowering, call, codes, "slice", {"begin": begin, "size": lowering.shape(call.outputs[0])[1:]})
+    return moved(lowering, call, codes, "slice", {"begin": begin, "size": lowering.shape(call.outputs[0])[1:]})
 
 
 def lower_permute(lowering: LoweringContext, call: Call, codes: Codes) -> str:
     """Adds a permutation of axes."""
     permutation = lowering.graph.layer_of(call).attributes["permutation"]
-    return _moved(lowering, call, codes, "transpose", {"permutation": permutation})
+    return moved(lowering, call, codes, "transpose", {"permutation": permutation})
 
 
-def _moved(lowering: LoweringContext, call: Call, codes: Codes, kind: str, attributes: Mapping[str, Any]) -> str:
+def moved(lowering: LoweringContext, call: Call, codes: Codes, kind: str, attributes: Mapping[str, Any]) -> str:
+    """Adds an operation that moves codes, its inputs on the grid of the output."""
     layer = lowering.graph.layer_of(call)
     parts = [lowering.demand(source, codes) for source in call.inputs]  # which clip their output
     shape, all_codes = lowering.shape(call.outputs[0]), Codes.all_of(codes.grid)
@@ -150,7 +151,9 @@ def _permutation(config: Mapping[str, Any], call: Call | None) -> Attributes | N
     if "dims" in config:
         return {"permutation": (0, *config["dims"])}
     axes = config.get("axes")
-    return {"permutation": tuple(axes)} if axes is not None and axes[0] == 0 else None
+    if call is not None and "function" in config:  # of TensorFlow
+        axes = call.kwargs.get("perm", call.args[1] if len(call.args) > 1 else None)
+    return {"permutation": tuple(axes)} if isinstance(axes, list | tuple) and axes[0] == 0 else None
 
 
 def _sides(padding: Any) -> tuple[tuple[int, int], ...]:
@@ -165,17 +168,37 @@ def _paddings(config: Mapping[str, Any], call: Call | None) -> Attributes | None
 
 
 def _paddings_with_batch(config: Mapping[str, Any], call: Call | None) -> Attributes | None:
-    sides = tuple(map(tuple, config["pad_width"]))
-    zeros = config["mode"] == "constant" and not (call and call.kwargs.get("constant_values"))
+    kwargs = {} if call is None else {**dict(zip(("paddings", "mode"), call.args[1:], strict=False)), **call.kwargs}
+    widths, mode = (
+        config.get(name, kwargs.get(other)) for name, other in (("pad_width", "paddings"), ("mode", "mode"))
+    )
+    if not isinstance(widths, list | tuple):
+        return None
+    sides = tuple(map(tuple, widths))
+    zeros = str(mode or "constant").lower() == "constant" and not kwargs.get("constant_values")
     return {"paddings": sides[1:-1]} if zeros and sides[0] == sides[-1] == (0, 0) else None
+
+
+def _image_paddings(config: Mapping[str, Any], call: Call | None) -> Attributes | None:
+    sides = [(config.get(f"{one}_padding"), config.get(f"{two}_padding")) for one, two in _EDGES]
+    known = all(isinstance(size, int) for side in sides for size in side)
+    return {"paddings": tuple(sides)} if known else None
 
 
 def _croppings(config: Mapping[str, Any], call: Call | None) -> Attributes | None:
     return {"croppings": _sides(config["cropping"])}
 
 
+def _only_tensor(config: Mapping[str, Any], call: Call | None) -> Attributes | None:
+    return {} if call is None or len(call.inputs) == 1 else None  # a computed shape is another input
+
+
 def _joined_axis(config: Mapping[str, Any], call: Call | None) -> Attributes | None:
     return None if call is None else {"axis": call.kwargs.get("axis", call.args[-1])}
+
+
+# Names of opposite edges of an image.
+_EDGES = (("top", "bottom"), ("left", "right"))
 
 
 def _cropped(inputs: Sequence[np.ndarray], attributes: Mapping[str, Any], shape: tuple[int, ...]) -> np.ndarray:
@@ -202,7 +225,7 @@ _AT_REST = (
     *("RandomColorDegeneration", "RandomColorJitter", "RandomContrast", "RandomElasticTransform", "RandomErasing"),
     *("RandomFlip", "RandomGaussianBlur", "RandomGrayscale", "RandomHue", "RandomInvert", "RandomPerspective"),
     *("RandomRotation", "RandomSaturation", "RandomSharpness", "RandomShear", "RandomTranslation", "RandomZoom"),
-    "identity",
+    *("SpatialDropout3D", "RandomPosterization", "StopGradient", "identity", "stop_gradient"),
 )
 _BATCH_FIRST = "that leaves the batch first"
 OPERATORS = (
@@ -210,7 +233,7 @@ OPERATORS = (
         "identity",
         lower_identity,
         lambda inputs, attributes, shape: inputs[0],
-        classes=dict.fromkeys(_AT_REST, given()),
+        classes=dict.fromkeys(_AT_REST, given()) | dict.fromkeys(("CutMix", "MixUp"), _only_tensor),
         instead_of={"nn.dropout": "Dropout"},
         functions={"linear": {}},
         order_free=True,
@@ -221,8 +244,9 @@ OPERATORS = (
         "reshape",
         lower_reshape,
         lambda inputs, attributes, shape: inputs[0].reshape(len(inputs[0]), *shape[1:]),
-        classes=dict.fromkeys(("Flatten", "Reshape", "ExpandDims", "Squeeze"), given()),
-        instead_of=dict.fromkeys(("expand_dims", "reshape", "squeeze"), "Reshape"),
+        classes=dict.fromkeys(
+            ("Flatten", "Reshape", "ExpandDims", "Squeeze", "expand_dims", "reshape", "squeeze"), _only_tensor
+        ),
         order_free=True,
         channels="reshaped",
         keeps_values=True,
@@ -241,9 +265,9 @@ OPERATORS = (
         "pad",
         lower_pad,
         lambda inputs, attributes, shape: np.pad(inputs[0], ((0, 0), *attributes["paddings"], (0, 0))),
-        classes={"ZeroPadding1D": _paddings, "ZeroPadding2D": _paddings, "Pad": _paddings_with_batch},
-        forms={"Pad": "with zeros, and none around batch and channels"},
-        instead_of={"pad": "ZeroPadding2D"},
+        classes={"ZeroPadding1D": _paddings, "ZeroPadding2D": _paddings, "PadImages": _image_paddings}
+        | dict.fromkeys(("Pad", "pad"), _paddings_with_batch),
+        forms={"Pad": "with zeros around other axes than batch and channels, or by reflection"},
         needed=("paddings",),
         channels="windowed",
     ),
@@ -252,7 +276,7 @@ OPERATORS = (
         lower_crop,
         _cropped,
         classes={"Cropping1D": _croppings, "Cropping2D": _croppings},
-        instead_of=dict.fromkeys(("CenterCrop", "GetItem", "__operators__.getitem"), "Cropping2D"),
+        instead_of={"CenterCrop": "Cropping2D"},
         needed=("croppings",),
         channels="windowed",
     ),
@@ -260,9 +284,8 @@ OPERATORS = (
         "permute",
         lower_permute,
         lambda inputs, attributes, shape: inputs[0].transpose(attributes["permutation"]),
-        classes={"Permute": _permutation, "Transpose": _permutation},
+        classes=dict.fromkeys(("Permute", "Transpose", "transpose"), _permutation),
         forms={"Permute": _BATCH_FIRST, "Transpose": _BATCH_FIRST},
-        instead_of={"transpose": "Permute"},
         needed=("permutation",),
         channels="permuted",
     ),

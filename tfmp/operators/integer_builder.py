@@ -167,6 +167,12 @@ class IntegerBuilder:
             return source
         return self.add("reshape", (source,), name, shape, Codes.all_of(tensor.require_grid()))
 
+    def transposed(self, source: str, name: str, permutation: Sequence[int]) -> str:
+        """Adds a permutation of the axes, the batch first."""
+        tensor, attributes = self.tensors[source], {"permutation": tuple(permutation)}
+        shape, codes = tuple(tensor.shape[axis] for axis in permutation), Codes.all_of(tensor.require_grid())
+        return self.add("transpose", (source,), name, shape, codes, attributes=attributes)
+
     def as_rows(self, source: str, name: str) -> str:
         """Adds a reshape of a sequence to images of height 1."""
         batch, length, channels = self.sizes(source)
@@ -178,6 +184,14 @@ class IntegerBuilder:
         shape = (batch, *(size + sum(sides) for size, sides in zip(sizes, paddings, strict=True)), channels)
         codes = Codes.all_of(self.tensors[source].require_grid())
         return self.add("pad", (source,), name, shape, codes, attributes={"paddings": paddings})
+
+    def cropped(self, source: str, name: str, begin: Sequence[int], shape: Sizes) -> str:
+        """Adds a slice of height and width; returns the tensor itself if it has this shape already."""
+        tensor = self.tensors[source]
+        if tensor.shape == tuple(shape):
+            return source
+        attributes = {"begin": (*begin, 0), "size": tuple(shape[1:])}
+        return self.add("slice", (source,), name, shape, Codes.all_of(tensor.require_grid()), attributes=attributes)
 
     def repeated(self, source: str, name: str, axis: int, count: int, shape: Sizes) -> str:
         """Repeats everything after an axis `count` times, along the next axis; `shape` is the result's."""

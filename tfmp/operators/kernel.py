@@ -84,8 +84,9 @@ class Kernel:
         """Reshapes the result of `by_channel` for a kernel of this shape to the layout of the integer operation."""
         if self.is_transposed:
             *window, channels_out, channels_in = kernel_shape
-            return np.swapaxes(by_channel.reshape(*window, channels_in, channels_out), -1, -2)
-        kernel = by_channel.reshape(kernel_shape)
+            kernel = np.swapaxes(by_channel.reshape(*window, channels_in, channels_out), -1, -2)
+        else:
+            kernel = by_channel.reshape(kernel_shape)
         return kernel[None] if self.is_planar else kernel
 
     @property

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from tfmp.graph import Call, Layer
-from tfmp.operators.affine_chain import affine_chain
+from tfmp.operators.affine_chain import affine_chain, affine_map, is_affine
 from tfmp.operators.affine_map import AffineMap, folded_map
 from tfmp.operators.batch_normalization import channel_axis
 from tfmp.operators.constant_operands import AFFINE_OPERATIONS
@@ -14,13 +14,17 @@ from tfmp.operators.convolutions import lower_product
 from tfmp.operators.integer_builder import Codes
 from tfmp.operators.lowering_context import LoweringContext
 from tfmp.operators.operator import Attributes, Operator, always, given
+from tfmp.operators.operator_table import TABLE
 
 _SMALLEST_DEVIATION = 1e-7  # Keras divides by this if the deviation is smaller
 
 
 def lower_affine(lowering: LoweringContext, call: Call, codes: Codes) -> str:
     """Adds an affine map, in one operation with the product before it if possible."""
-    layer, chain = lowering.graph.layer_of(call), affine_chain(lowering.graph, call)
+    layer = lowering.graph.layer_of(call)
+    if not is_affine(lowering.graph, call) and len(TABLE[layer.kind].axes(layer)) == 1:
+        return lower_along_axis(lowering, call, codes)
+    chain = affine_chain(lowering.graph, call)
     codes = codes.between(chain.low, chain.high)
     if chain.product is not None:
         return lower_product(lowering, chain.product, codes, after=chain.map)
@@ -28,6 +32,18 @@ def lower_affine(lowering: LoweringContext, call: Call, codes: Codes) -> str:
     channels = lowering.shape(chain.source)[-1]
     constants = folded_map(chain.map, channels, grid)
     return lowering.builder.scaled(stored, layer.name, codes, constants, layer=layer.name)
+
+
+def lower_along_axis(lowering: LoweringContext, call: Call, codes: Codes) -> str:
+    """Adds an affine map that differs along another axis than the last, which is the last for one operation."""
+    layer, builder, shape = lowering.graph.layer_of(call), lowering.builder, lowering.shape(call.inputs[0])
+    axis = TABLE[layer.kind].axes(layer)[0] % len(shape)
+    stored, grid = lowering.stored(call.inputs[0], layer.name), lowering.stored_grid(call.inputs[0], layer.name)
+    constants = folded_map(affine_map(layer), shape[axis], grid)
+    order = [*(each for each in range(len(shape)) if each != axis), axis]
+    turned = builder.transposed(stored, f"{layer.name}_last", order)
+    scaled = builder.scaled(turned, f"{layer.name}_scaled", codes, constants, layer=layer.name)
+    return builder.transposed(scaled, layer.name, np.argsort(order).tolist())
 
 
 def _map_of_constants(layer: Layer) -> AffineMap:
@@ -79,7 +95,7 @@ def _affine(kind: str, affine_map: Callable[[Layer], AffineMap], **options: Any)
     return Operator(kind, lower_affine, affine_map=affine_map, each_value=True, **options)
 
 
-_HARD_SIGMOID = {"factor": 1 / 6, "offset": 0.5}
+_HARD_SIGMOID, _SPARSE_SIGMOID = ({"factor": factor, "offset": 0.5} for factor in (1 / 6, 0.5))
 _CONSTANT = "by a number or by one number per channel"
 OPERATORS = (
     _affine(
@@ -112,8 +128,8 @@ OPERATORS = (
     _affine(
         "hard_sigmoid",
         _map_of_constants,
-        classes={"HardSigmoid": given(**_HARD_SIGMOID)},
-        functions={"hard_sigmoid": _HARD_SIGMOID},
+        classes={"HardSigmoid": given(**_HARD_SIGMOID), "SparseSigmoid": given(**_SPARSE_SIGMOID)},
+        functions={"hard_sigmoid": _HARD_SIGMOID, "sparse_sigmoid": _SPARSE_SIGMOID},
         tf_keras_functions={"hard_sigmoid": {"factor": 0.2, "offset": 0.5}},
         order_free=True,
         non_negative=always,

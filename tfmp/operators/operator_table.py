@@ -149,7 +149,8 @@ def recognize(
     """
     attributes = {name: config[name] for name in _COPIED if name in config}
     if layer_class == "Activation":
-        return function_kind(activation_name(config), framework) or (OTHER, attributes)
+        known = object_kind(config, framework) or function_kind(activation_name(config), framework)
+        return known or (OTHER, attributes)
     channels_first = attributes.get("data_format") == "channels_first"
     for operator, reader in readers(layer_class):
         specific = reader(config, call) if operator.order_free or not channels_first else None
@@ -162,6 +163,22 @@ def function_kind(name: str, framework: str) -> tuple[str, Attributes] | None:
     """Returns the kind and the attributes of an activation by its name, or None if no operator computes it."""
     function = operator_of_function(name, framework)
     return None if function is None else (function[0].kind, function[1])
+
+
+def object_kind(config: Mapping[str, Any], framework: str) -> tuple[str, Attributes] | None:
+    """Returns the kind and the attributes of a layer of Keras that is the activation of another; None for no layer.
+
+    Args:
+        config: Configuration of the layer that has the activation.
+        framework: `"keras"` or `"tf_keras"`.
+    """
+    saved = config.get("activation")
+    if not isinstance(saved, dict) or saved.get("registered_name") or saved.get("class_name") in (None, "function"):
+        return None
+    kind, attributes = recognize(saved["class_name"], saved["config"], framework=framework)
+    # A layer with weights of its own cannot be separated from the layer that holds it.
+    is_function = kind != OTHER and _table[kind].each_value and not _table[kind].arrays
+    return (kind, attributes) if is_function else None
 
 
 def activation_name(config: Mapping[str, Any]) -> str:

@@ -3,19 +3,25 @@
 - quantize: q(x * float32(1 / scale)). It also reads the numbers of a uint8 or int8 tensor, on the grid that holds them
   all with scale 1.
 - dequantize: x * scale, a float32 number.
+- embedding: rows of the constant `table`, `[count, channels]`, int8, at int32 positions; the table has codes with the
+  zero point of the output. Quantizing a row of numbers and taking a row of codes is the same.
 """
+
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from tfmp.graph import Call
 from tfmp.graph.integer_graph import IntegerOperation
+from tfmp.graph.open_values import Constant, OpenArray, is_open, scales_of
 from tfmp.graph.runtime_limits import INT8_LOW, UINT8_OFFSET
 from tfmp.operators.comparisons import lower_numbers
 from tfmp.operators.integer_builder import Codes
 from tfmp.operators.lowering_context import LoweringContext
 from tfmp.operators.operation_kind import OperationKind
-from tfmp.operators.operator import QUANTIZES, Operator, as_inputs, given
-from tfmp.operators.writing import Options, TensorTable
+from tfmp.operators.operator import NUMBERS, QUANTIZES, Attributes, Operator, as_inputs, given
+from tfmp.operators.writing import Options, Quantization, TensorTable
 from tfmp.operators.writing.tensor_table import CODE_TYPES
 
 
@@ -42,6 +48,32 @@ def lower_quantize(lowering: LoweringContext, call: Call, codes: Codes) -> str:
     """Returns the stored codes, requantized if the reader needs others."""
     stored = Codes.all_of(lowering.grid(lowering.graph.layer_of(call)))
     return lowering.requantized(call.outputs[0], lowering.demand(call.inputs[0], stored), stored, codes)
+
+
+def lower_embedding(lowering: LoweringContext, call: Call, codes: Codes) -> str:
+    """Adds the rows of a table that is quantized as its reader needs it."""
+    layer = lowering.graph.layer_of(call)
+    indices, shape = lowering.numbers_as("int32", call.inputs[0]), lowering.shape(call.outputs[0])
+    if is_open(codes.grid):
+        sizes = layer.attributes["input_dim"], layer.attributes["output_dim"]
+        table: Constant = OpenArray(sizes, np.int8, (layer.name, codes))
+    else:
+        numbers = np.asarray(layer.weights["embeddings"], np.float32)
+        rounded = np.rint(numbers * np.float32(1 / np.float32(codes.grid.scale)))
+        table = (np.clip(rounded, codes.low, codes.high) + codes.grid.zero_point).astype(np.int8)
+    constants = {"table": table}
+    return lowering.builder.add(
+        "embedding", (indices,), layer.name, shape, codes, constants=constants, layer=layer.name
+    )
+
+
+def write_embedding(table: TensorTable, operation: IntegerOperation) -> None:
+    """Writes GATHER of rows of the table."""
+    grid = table.grid(operation.output)
+    quantization = Quantization(scales_of(grid), grid.zero_point)
+    rows = table.sink.constant(f"{operation.name}/table", operation.constants["table"], quantization=quantization)
+    inputs, outputs = [rows, table.index(operation.inputs[0])], [table.index(operation.output)]
+    table.sink.operator("GATHER", inputs, outputs, version=2, options=Options("GatherOptions", {"axis": 0}))
 
 
 def write_quantize(table: TensorTable, operation: IntegerOperation) -> None:
@@ -80,6 +112,12 @@ def write_dequantize(table: TensorTable, operation: IntegerOperation) -> None:
         table.sink.operator("DEQUANTIZE", [source], [target], version=2, options=Options("DequantizeOptions"))
 
 
+def _embedding(config: Mapping[str, Any], call: Call | None) -> Attributes | None:
+    if config.get("mask_zero") or config.get("lora_rank"):
+        return None
+    return {name: config[name] for name in ("input_dim", "output_dim")}
+
+
 OPERATORS = (
     Operator(
         "input",
@@ -98,5 +136,17 @@ OPERATORS = (
         each_value=True,
         keeps_values=True,
     ),
+    Operator(
+        "embedding",
+        lower_embedding,
+        classes={"Embedding": _embedding},
+        forms={"Embedding": "without `mask_zero` and LoRA"},
+        order_free=True,
+        reads=NUMBERS,
+    ),
 )
-OPERATIONS = (OperationKind("quantize", write_quantize), OperationKind("dequantize", write_dequantize))
+OPERATIONS = (
+    OperationKind("quantize", write_quantize),
+    OperationKind("dequantize", write_dequantize),
+    OperationKind("embedding", write_embedding),
+)

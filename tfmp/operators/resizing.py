@@ -1,8 +1,10 @@
-"""Layers that repeat values, and bilinear resizing.
+"""Layers that change the resolution: repetition of values, bilinear resizing, blocks of pixels for channels.
 
 - resize: bilinear, to the output's height and width, rounded half up; input and output are on one scale with one
   `high`. Weights of neighbours are multiples of 2**-11, the centre of output pixel i at input pixel
   `i * ratio + (0.5 * ratio - 0.5)` with `ratio = input size / output size`, within the image.
+- depth_to_space, space_to_depth: blocks of `block_size` times as many pixels in each direction for channels, and back;
+  all tensors are on one scale with one `high`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,6 +15,7 @@ import numpy as np
 from tfmp.graph import Call
 from tfmp.graph.integer_graph import IntegerOperation
 from tfmp.operators.data_movement import movement, write_movement
+from tfmp.operators.indexing import resized_to
 from tfmp.operators.integer_builder import Codes
 from tfmp.operators.lowering_context import LoweringContext
 from tfmp.operators.operation_kind import OperationKind
@@ -61,6 +64,24 @@ def write_resize(table: TensorTable, operation: IntegerOperation) -> None:
     write_movement(table, operation, "RESIZE_BILINEAR", options, version=3, size=shape[1:3])
 
 
+def lower_blocks(lowering: LoweringContext, call: Call, codes: Codes) -> str:
+    """Adds the exchange of blocks of pixels with channels."""
+    layer, source = lowering.graph.layer_of(call), lowering.demand(call.inputs[0], codes)
+    attributes, all_codes = {"block_size": layer.attributes["block_size"]}, Codes.all_of(codes.grid)
+    shape = lowering.shape(call.outputs[0])
+    return lowering.builder.add(
+        layer.kind, (source,), layer.name, shape, all_codes, attributes=attributes, layer=layer.name
+    )
+
+
+def write_blocks(table: TensorTable, operation: IntegerOperation) -> None:
+    """Writes DEPTH_TO_SPACE or SPACE_TO_DEPTH."""
+    name = f"{operation.kind.title().replace('_', '')}Options"
+    options = Options(name, {"block_size": operation.attributes["block_size"]})
+    version = 1 if operation.kind == "depth_to_space" else 2
+    write_movement(table, operation, operation.kind.upper(), options, version=version)
+
+
 def _factors(config: Mapping[str, Any], call: Call | None) -> Attributes | None:
     size = config["size"]
     factors = tuple(size) if isinstance(size, list | tuple) else (size,)
@@ -69,6 +90,33 @@ def _factors(config: Mapping[str, Any], call: Call | None) -> Attributes | None:
 
 def _bilinear(config: Mapping[str, Any], call: Call | None) -> Attributes | None:
     return {} if config.get("interpolation") == "bilinear" else None
+
+
+def _resizes(config: Mapping[str, Any], call: Call | None) -> Attributes | None:
+    return None if resized_to(config, call, "bilinear") is None else {}
+
+
+def _block_size(config: Mapping[str, Any], call: Call | None) -> Attributes | None:
+    size = config.get("block_size") if call is None or "block_size" in config else _argument_of(call)
+    return {"block_size": size} if isinstance(size, int) else None
+
+
+def _argument_of(call: Call) -> Any:
+    return call.kwargs.get("block_size", call.args[1] if len(call.args) > 1 else None)
+
+
+def _depth_to_space(inputs: Sequence[np.ndarray], attributes: Mapping[str, Any], shape: tuple[int, ...]) -> np.ndarray:
+    x, size = inputs[0], attributes["block_size"]
+    batch, height, width, channels = x.shape
+    blocks = x.reshape(batch, height, width, size, size, channels // size**2)
+    return blocks.transpose(0, 1, 3, 2, 4, 5).reshape(batch, height * size, width * size, -1)
+
+
+def _space_to_depth(inputs: Sequence[np.ndarray], attributes: Mapping[str, Any], shape: tuple[int, ...]) -> np.ndarray:
+    x, size = inputs[0], attributes["block_size"]
+    batch, height, width, channels = x.shape
+    blocks = x.reshape(batch, height // size, size, width // size, size, channels)
+    return blocks.transpose(0, 1, 3, 2, 4, 5).reshape(batch, height // size, width // size, -1)
 
 
 def _repetition(config: Mapping[str, Any], call: Call | None) -> Attributes | None:
@@ -103,7 +151,6 @@ OPERATORS = (
         _upsampled,
         classes={"UpSampling1D": _factors, "UpSampling2D": _factors},
         forms={"UpSampling2D": '"nearest" or "bilinear"'},
-        instead_of=dict.fromkeys(("Repeat", "Tile", "repeat", "tile"), "UpSampling2D"),
         needed=("factors",),
         channels="windowed",
     ),
@@ -112,11 +159,22 @@ OPERATORS = (
         lower_resize,
         _resized,
         reads=STORED,
-        classes={"UpSampling2D": _bilinear},
-        instead_of=dict.fromkeys(("Resize", "Resizing", "image.resize"), "UpSampling2D"),
+        classes={"UpSampling2D": _bilinear, **dict.fromkeys(("Resize", "Resizing", "image.resize"), _resizes)},
         channels="windowed",
+    ),
+    *(
+        movement(
+            kind,
+            lower_blocks,
+            values,
+            classes=dict.fromkeys((kind.title().replace("_", ""), f"nn.{kind}"), _block_size),
+            needed=("block_size",),
+        )
+        for kind, values in (("depth_to_space", _depth_to_space), ("space_to_depth", _space_to_depth))
     ),
 )
 OPERATIONS = (
     OperationKind("resize", write_resize, lacks={("micro", None): "interpolates with other roundings than LiteRT"}),
+    OperationKind("depth_to_space", write_blocks),
+    OperationKind("space_to_depth", write_blocks),
 )

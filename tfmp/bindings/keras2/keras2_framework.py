@@ -64,9 +64,9 @@ class Keras2Framework(Framework):
         return config
 
     def known_as(self, operation: Any, config: dict[str, Any], call: Call) -> tuple[Any, dict[str, Any]]:
-        if type(operation).__name__ != "TFOpLambda":
+        if type(operation).__name__ not in ("TFOpLambda", "SlicingOpLambda"):
             return type(operation), config
-        return config["function"], config
+        return config["function"].removeprefix("compat.v1."), config  # of some, TensorFlow records the older twin
 
     def variables_by_path(self, operation: Any) -> dict[str, Any]:
         # A variable is named after the child that holds it, if any: the scopes before only say how the layer

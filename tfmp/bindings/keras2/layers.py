@@ -106,8 +106,54 @@ class MixedPrecisionDepthwiseConv1D(SelectingLayer, MixedPrecisionMixin, tf_kera
         return tf.squeeze(outputs, [height])
 
 
+class _Transposed(SelectingLayer, MixedPrecisionMixin):
+    """Computes the output sizes of a transposed convolution."""
+
+    channel_axes = (-2,)
+
+    def operation(self, inputs: Tensor, kernel: Tensor) -> Tensor:
+        # Each size is stride * size of the input + a constant, even if it is known only at run time.
+        static, of_ones = self.compute_output_shape(inputs.shape), self.compute_output_shape((1,) * (self.rank + 2))
+        sizes = list(tf.unstack(tf.shape(inputs)))
+        first = 1 if self.data_format == "channels_last" else 2
+        for axis, stride in enumerate(self.strides, start=first):
+            sizes[axis] = sizes[axis] * stride + (of_ones[axis] - stride)
+        sizes[-1 if first == 1 else 1] = self.filters
+        options = {"strides": self.strides, "padding": self.padding, "data_format": self.data_format}
+        outputs = self.transposed(inputs, kernel, tf.stack(sizes), dilation_rate=self.dilation_rate, **options)
+        return tf.ensure_shape(outputs, static)
+
+
 @register
-class MixedPrecisionConv2DTranspose(SelectingLayer, MixedPrecisionMixin, tf_keras.layers.Conv2DTranspose):
+class MixedPrecisionConv1DTranspose(_Transposed, tf_keras.layers.Conv1DTranspose):
+    """A transposed 1D convolution of tf_keras that chooses its bits; `tfmp.relax` keeps it at 8.
+
+    Args:
+        **plain: The arguments of `tf_keras.layers.Conv1DTranspose`.
+        num_calls: Number of calls of the layer in one forward pass. Default: `1`.
+        **settings: The settings of `tfmp.search.SearchSettings`.
+    """
+
+    @staticmethod
+    def transposed(
+        inputs: Tensor,
+        kernel: Tensor,
+        shape: Tensor,
+        *,
+        strides: tuple[int],
+        padding: str,
+        data_format: str,
+        dilation_rate: tuple[int],
+    ) -> Tensor:
+        """Computes the convolution; `shape` is that of the output."""
+        layout = "NWC" if data_format == "channels_last" else "NCW"
+        return tf.nn.conv1d_transpose(
+            inputs, kernel, shape, strides, padding.upper(), data_format=layout, dilations=dilation_rate
+        )
+
+
+@register
+class MixedPrecisionConv2DTranspose(_Transposed, tf_keras.layers.Conv2DTranspose):
     """A transposed 2D convolution of tf_keras that chooses its bits; `tfmp.relax` keeps it at 8.
 
     Args:
@@ -116,26 +162,7 @@ class MixedPrecisionConv2DTranspose(SelectingLayer, MixedPrecisionMixin, tf_kera
         **settings: The settings of `tfmp.search.SearchSettings`.
     """
 
-    channel_axes = (-2,)
-
-    def operation(self, inputs: Tensor, kernel: Tensor) -> Tensor:
-        # Each size is stride * size of the input + a constant, even if it is known only at run time.
-        static, of_ones = self.compute_output_shape(inputs.shape), self.compute_output_shape((1,) * 4)
-        sizes = list(tf.unstack(tf.shape(inputs)))
-        first = 1 if self.data_format == "channels_last" else 2
-        for axis, stride in enumerate(self.strides, start=first):
-            sizes[axis] = sizes[axis] * stride + (of_ones[axis] - stride)
-        sizes[3 if first == 1 else 1] = self.filters
-        outputs = tf_keras.backend.conv2d_transpose(
-            inputs,
-            kernel,
-            tf.stack(sizes),
-            strides=self.strides,
-            padding=self.padding,
-            data_format=self.data_format,
-            dilation_rate=self.dilation_rate,
-        )
-        return tf.ensure_shape(outputs, static)
+    transposed = staticmethod(tf_keras.backend.conv2d_transpose)
 
 
 @register

@@ -102,15 +102,8 @@ class MixedPrecisionDepthwiseConv1D(SelectingLayer, MixedPrecisionMixin, keras.l
         return _convolve(self, keras.ops.depthwise_conv, inputs, kernel, self.padding)
 
 
-@register
-class MixedPrecisionConv2DTranspose(SelectingLayer, MixedPrecisionMixin, keras.layers.Conv2DTranspose):
-    """A transposed 2D convolution that chooses the bits of its kernel and of its input; `tfmp.relax` keeps it at 8.
-
-    Args:
-        **plain: The arguments of `keras.layers.Conv2DTranspose`.
-        num_calls: Number of calls of the layer in one forward pass. Default: `1`.
-        **settings: The settings of `tfmp.search.SearchSettings`.
-    """
+class _Transposed(SelectingLayer, MixedPrecisionMixin):
+    """Computes a transposed convolution of any rank."""
 
     channel_axes = (-2,)
 
@@ -124,6 +117,28 @@ class MixedPrecisionConv2DTranspose(SelectingLayer, MixedPrecisionMixin, keras.l
             dilation_rate=self.dilation_rate,
             data_format=self.data_format,
         )
+
+
+@register
+class MixedPrecisionConv1DTranspose(_Transposed, keras.layers.Conv1DTranspose):
+    """A transposed 1D convolution that chooses the bits of its kernel and of its input; `tfmp.relax` keeps it at 8.
+
+    Args:
+        **plain: The arguments of `keras.layers.Conv1DTranspose`.
+        num_calls: Number of calls of the layer in one forward pass. Default: `1`.
+        **settings: The settings of `tfmp.search.SearchSettings`.
+    """
+
+
+@register
+class MixedPrecisionConv2DTranspose(_Transposed, keras.layers.Conv2DTranspose):
+    """A transposed 2D convolution that chooses the bits of its kernel and of its input; `tfmp.relax` keeps it at 8.
+
+    Args:
+        **plain: The arguments of `keras.layers.Conv2DTranspose`.
+        num_calls: Number of calls of the layer in one forward pass. Default: `1`.
+        **settings: The settings of `tfmp.search.SearchSettings`.
+    """
 
 
 @register

@@ -22,7 +22,9 @@ from tfmp.ops.integer import (
     fixed_point,
     pooling,
     quantization,
+    reductions,
     resizing,
+    unary_functions,
 )
 from tfmp.ops.integer.convolutions import multiplier
 from tfmp.ops.integer.operation import Computation, Operation
@@ -35,8 +37,10 @@ COMPUTATIONS: dict[str, Computation] = {
     **activations.COMPUTATIONS,
     **elementwise.COMPUTATIONS,
     **data_movement.COMPUTATIONS,
+    **unary_functions.COMPUTATIONS,
     **resizing.COMPUTATIONS,
     **pooling.COMPUTATIONS,
+    **reductions.COMPUTATIONS,
     **comparisons.COMPUTATIONS,
 }
 

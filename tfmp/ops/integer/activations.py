@@ -35,7 +35,7 @@ def activation_table(codes: np.ndarray, *, input_grid: Grid, grid: Grid, attribu
     if function == "gelu":
         y = _gelu(x, approximate=attributes.get("approximate", False)) * (np.float32(1) / scale)
         return np.sign(y) * np.floor(np.abs(y) + np.float32(0.5))
-    y = {"sigmoid": _sigmoid, "tanh": _rounded(np.tanh), "elu": _elu}[function](x)
+    y = {"sigmoid": _sigmoid, "tanh": _rounded(np.tanh), "elu": _elu, "square": np.square}[function](x)
     return np.rint(y * (np.float32(1) / scale) + np.float32(grid.zero_point)) - grid.zero_point
 
 

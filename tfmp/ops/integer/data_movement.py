@@ -22,6 +22,9 @@ def slice_codes(x: tf.Tensor, *, attributes: Mapping[str, Any]) -> tf.Tensor:
 COMPUTATIONS: dict[str, Computation] = {
     "pad": lambda tensors, operation: pad(tensors[0], attributes=operation.attributes),
     "slice": lambda tensors, operation: slice_codes(tensors[0], attributes=operation.attributes),
+    "gather": lambda tensors, operation: tf.gather(
+        tensors[0], operation.attributes["indices"], axis=operation.attributes["axis"]
+    ),
     "transpose": lambda tensors, operation: tf.transpose(tensors[0], operation.attributes["permutation"]),
     "reshape": lambda tensors, operation: tf.reshape(tensors[0], (-1, *operation.output_shape[1:])),
     "concatenate": lambda tensors, operation: tf.concat(tensors, operation.attributes["axis"]),

@@ -34,5 +34,7 @@ def _sum(tensors: Sequence[tf.Tensor], operation: Operation) -> tf.Tensor:
 COMPUTATIONS: dict[str, Computation] = {
     "add": _sum,
     "subtract": _sum,
+    "maximum": lambda tensors, operation: tf.maximum(*tensors),
+    "minimum": lambda tensors, operation: tf.minimum(*tensors),
     "multiply": lambda tensors, operation: multiply(*tensors, grids=operation.input_grids, grid=operation.grid),
 }

@@ -115,6 +115,8 @@ def activation_table(codes: np.ndarray, *, input_grid: Grid, operation: Operatio
         below = float(input_scale) * float(np.float32(operation.attributes["negative_slope"])) / float(scale)
         falling = scaled(codes, below) if below > 0 else -scaled(codes, -below)
         return np.where(codes >= 0, scaled(codes, above), falling)
+    if function == "square":
+        return scaled(codes * codes, _scale(input_grid) ** 2 / _scale(grid))
     if function == "elu":
         x = codes.astype(np.float32) * input_scale
         exponential = np.exp(np.minimum(x, 0).astype(np.float64)).astype(np.float32)

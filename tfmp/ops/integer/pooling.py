@@ -11,15 +11,12 @@ from tfmp.graph import Grid
 from tfmp.graph.runtime_limits import LARGEST_FAST_WINDOW
 from tfmp.ops.integer.convolutions import margins
 from tfmp.ops.integer.operation import Computation, Operation
+from tfmp.ops.integer.reductions import reduced
 
 
 def mean(x: tf.Tensor, *, input_grid: Grid, grid: Grid, keepdims: bool) -> tf.Tensor:
     """Computes the mean over height and width."""
-    count = x.shape[1] * x.shape[2]
-    scale = np.float32(np.float32(input_grid.scale) / np.float32(grid.scale)) * np.float32(1 / np.float32(count))
-    offset = np.float32(grid.zero_point) - np.float32(count * input_grid.zero_point) * scale
-    total = tf.reduce_sum(tf.cast(x + input_grid.zero_point, tf.float64), axis=(1, 2), keepdims=keepdims)
-    return tf.round(tf.cast(total, tf.float32) * scale + offset) - grid.zero_point
+    return reduced(x, axes=(1, 2), keepdims=keepdims, input_grid=input_grid, grid=grid, averages=True)
 
 
 def average_pool(x: tf.Tensor, *, grid: Grid, attributes: Mapping[str, Any]) -> tf.Tensor:

@@ -23,6 +23,9 @@ def dequantize(x: tf.Tensor, *, input_grid: Grid) -> tf.Tensor:
 
 
 COMPUTATIONS: dict[str, Computation] = {
+    "embedding": lambda tensors, operation: (
+        tf.gather(tf.cast(operation.constants["table"], tf.float32), tensors[0]) - operation.grid.zero_point
+    ),
     "quantize": lambda tensors, operation: quantize(tensors[0], grid=operation.grid),
     "dequantize": lambda tensors, operation: dequantize(tensors[0], input_grid=operation.input_grids[0]),
 }

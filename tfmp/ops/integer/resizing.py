@@ -31,5 +31,7 @@ def _neighbours(source, target):
 
 
 COMPUTATIONS: dict[str, Computation] = {
+    "depth_to_space": lambda tensors, operation: tf.nn.depth_to_space(tensors[0], operation.attributes["block_size"]),
+    "space_to_depth": lambda tensors, operation: tf.nn.space_to_depth(tensors[0], operation.attributes["block_size"]),
     "resize": lambda tensors, operation: resize(tensors[0], size=operation.output_shape[1:3]),
 }
