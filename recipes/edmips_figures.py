@@ -144,6 +144,8 @@ def composite(runs):
     for name, records in runs.items():
         variants = records[None]["variants"]
         uniform, series = variants["uniform"], {}
+        if "peak_bytes" not in uniform:  # a run of `--cases`, for docs/speed.md
+            continue
         for variant, label in _VARIANTS.items():
             if variant in variants:
                 series[label] = _of_uniform(variants[variant], uniform)
