@@ -63,11 +63,13 @@ def call_model(framework: Any, graph: Graph, call: Call) -> KerasModel:
             "it gives later layers a mask, which a file does not pass on",
             "Build it without a mask, and give the mask to the layers that need it as a tensor.",
         )
-    for name, built in builder.built.items():
-        if name in graph.layers and graph.layers[name].weights:
-            assign_weights(framework, built, graph.layers[name].weights, graph.layers[name].shared)
+    records = {name: graph.layers[name] for name in builder.built if name in graph.layers}
+    is_read = any(record.weights for record in records.values())
+    for name, record in records.items():
+        if is_read:  # a layer whose variables are all shared has none of its own
+            assign_weights(framework, builder.built[name], record.weights, record.shared)
         else:
-            _randomize(framework, built)
+            _randomize(framework, builder.built[name])
     return framework.package.Model(list(inputs.values()), outputs)
 
 
@@ -76,7 +78,7 @@ def _randomize(framework: Any, layer: Any) -> None:
     rng = np.random.default_rng(0)
     for variable in framework.variables_by_path(layer).values():
         if "float" in str(variable.dtype):
-            variable.assign(rng.uniform(0.5, 1.5, variable.shape))
+            variable.assign(rng.uniform(0.5, 1.5, tuple(variable.shape)))
 
 
 def _unrolled(config: Any) -> Any:
