@@ -10,8 +10,8 @@ from recipes.datasets import cifar10
 from recipes.datasets.augmented_images import AugmentedImages, EpochSeed
 from recipes.experiment import load_config
 
-_MEAN = np.array([0.4914, 0.4822, 0.4465], np.float32)
-_DEVIATION = np.array([0.2470, 0.2435, 0.2616], np.float32)
+MEAN = np.array([0.4914, 0.4822, 0.4465], np.float32)
+DEVIATION = np.array([0.2470, 0.2435, 0.2616], np.float32)
 # What the weights in floating point depend on; files of weights show where these differ from the standard ones.
 FLOAT_SETTINGS = ("network", "width", "float_num_train", "batch_size", "float_epochs", "float_learning_rate")
 _STANDARD = load_config("resnet8_cifar10")
@@ -42,7 +42,7 @@ def held_out(count):
 
 def normalized(images):
     """Images of bytes with mean 0 and deviation 1 in each channel."""
-    return (images.astype(np.float32) / 255.0 - _MEAN) / _DEVIATION
+    return (images.astype(np.float32) / 255.0 - MEAN) / DEVIATION
 
 
 def cosine(learning_rate, epochs, steps_per_epoch):

@@ -64,7 +64,8 @@ def integer_agreement(
     per_sample = sum(math.prod(tensor.shape[1:]) for tensor in readable.values())
     for part in _parts(samples, max(1, _LARGEST_CHUNK // per_sample), interpreter.batch_size):
         stored = {name: tensor.stored(part[name]) for name, tensor in interpreter.inputs.items()}
-        file_codes = {**_with_inputs(graph, interpreter, interpreter.codes(stored), stored), **part}
+        numbers = {name: _numbers(tensor, part[name], stored[name]) for name, tensor in interpreter.inputs.items()}
+        file_codes = {**_with_inputs(graph, interpreter, interpreter.codes(stored), stored), **numbers}
         computed = _folded_results(graph, folded, file_codes, tallies)
         results = {name: function(*(part[key] for key in graph.inputs)) for name, function in models.items()}
         results["folded"] = [computed[tensor] for tensor in graph.outputs]
@@ -197,6 +198,12 @@ def _folded_results(graph, folded, file_codes, tallies):
             else:  # plain numbers, of which the file shows only the last
                 file_codes[name], model_codes[name] = expected[name], results[name]
     return model_codes
+
+
+def _numbers(tensor, given, stored):
+    """Returns the numbers that an input of the file holds; the caller has rounded what is given as codes."""
+    is_rounded = tensor.scale is not None and np.asarray(given).dtype.kind == "f"
+    return tensor.values(stored) if is_rounded else given
 
 
 def _with_inputs(graph, interpreter, codes, stored):
