@@ -140,5 +140,11 @@ def test_files_are_equal(searched, tmp_path):
 
 def test_bindings_export_the_same_names():
     of_joint_search = {"RangeBatchNormalization"}  # which there is for Keras 3 alone
-    names = {*tfmp.layers.__all__, "MixedPrecisionSearch", "SelectionOptimizer", "load_model"} - of_joint_search
+    names = {
+        *tfmp.layers.__all__,
+        "DiscreteEvaluation",
+        "MixedPrecisionSearch",
+        "SelectionOptimizer",
+        "load_model",
+    } - of_joint_search
     assert set(tfmp.keras2.__all__) == names

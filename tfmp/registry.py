@@ -1,5 +1,6 @@
 """What an argument can name, and what can be given in place of the name."""
 
+from collections.abc import Callable
 from typing import Any
 
 from tfmp.checks import check_choice, check_instance, check_text
@@ -15,6 +16,7 @@ class Registry:
         base: The class of which every entry is a subclass or an instance.
         expected: What an entry is, in words: "a `tfmp.costs.Cost`".
         hint: The way out where a name is unknown.
+        is_listed: Function of an entry; False for one that has a name but is no choice, such as what files alone name.
 
     Example:
         >>> registry = Registry("number", int, "an integer")
@@ -24,13 +26,26 @@ class Registry:
         7
     """
 
-    def __init__(self, argument: str, base: Any, expected: str, *, hint: str = ""):
+    def __init__(
+        self,
+        argument: str,
+        base: Any,
+        expected: str,
+        *,
+        hint: str = "",
+        is_listed: Callable[[Any], bool] = lambda entry: True,
+    ):
         self._argument, self._base, self._expected, self._hint = argument, base, expected, hint
+        self._is_listed = is_listed
         self._entries: dict[str, Any] = {}
 
     def names(self) -> tuple[str, ...]:
-        """The names, in the order in which they were registered."""
-        return tuple(self._entries)
+        """The names that one can choose, in the order in which they were registered."""
+        return tuple(name for name, entry in self._entries.items() if self._is_listed(entry))
+
+    def is_known(self, name: Any) -> bool:
+        """True for a name, listed or not."""
+        return name in self._entries
 
     def is_entry(self, value: Any) -> bool:
         """True for what can be registered, and given in place of a name."""
@@ -65,7 +80,9 @@ class Registry:
         """
         if self.is_entry(key):
             return key
-        return self._entries[check_choice(self._argument, key, self._entries, hint=self._hint)]
+        if isinstance(key, str) and key in self._entries:
+            return self._entries[key]
+        return self._entries[check_choice(self._argument, key, self.names(), hint=self._hint)]
 
     def name_of(self, key: Any) -> str:
         """Returns the name under which `get` finds an entry, which is registered if it is new.

@@ -223,7 +223,7 @@ ROWS = [
         model=MODEL,
         assignment=(TypeError, "a `BitAssignment`, or a mapping", [3, [(2, 2)], kinds.THING]),
         objective=choice("latency", "energy"),
-        depthwise=choice("single_channel", "dense", "per_group"),
+        depthwise=given(choice("single_channel", "dense", "per_group")),
         **SIMULATED,
     ),
     *rows(
@@ -277,7 +277,7 @@ ROWS = [
         tfmp.register_layer,
         {"layer": lambda x: x, "kind": "identity"},
         layer=(TypeError, "a class, a function or the name of a function", [None, 3, []]),
-        kind=(ValueError, "one of 'relu', 'leaky_relu'", ["", "dense", None, 3, []]),
+        kind=(ValueError, "one of 'relu', 'clip', 'leaky_relu'", ["", "dense", None, 3, []]),
         attributes=(TypeError, "a dict, or a function of a layer's configuration", [3, "factor", []]),
     ),
     *rows("MagnitudeVariance", tfmp.width.MagnitudeVariance, with_model(layers="*"), model=MODEL, layers=LAYERS),

@@ -58,13 +58,16 @@ def test_the_page_runs_as_printed():
     np.testing.assert_array_equal(found, expected)
 
 
-def test_a_class_that_nobody_registered_is_left_alone_and_says_so():
+def test_a_class_that_nobody_registered_runs_in_floating_point_and_says_so():
     own = clipped()
     custom_layers._registered.clear()
     model = around(own(0.5, name="own"))
-    relaxed = tfmp.relax(model, weight_bits=8, activation_bits=8, calibration=data())
-    with pytest.raises(ValueError, match=r"`own` is a `Clipped`, which has no .*tfmp.register_layer.*mode=\"float\""):
-        tfmp.fold(relaxed)
+    with pytest.warns(UserWarning, match="`own`"):
+        relaxed = tfmp.relax(model, weight_bits=8, activation_bits=8, calibration=data())
+    assert tfmp.inspect(relaxed).exports["fast"].answer == "yes"
+    assert tfmp.fold(relaxed)(data()).shape == relaxed(data()).shape
+    with pytest.raises(ValueError, match="`own` is a `Clipped`, which has no integer form"):
+        tfmp.relax(model, weight_bits=8, activation_bits=8, integer_only=True)
 
 
 class Twice(keras.layers.Layer):

@@ -45,7 +45,7 @@ KINDS = {
     "tanh": (ops.tanh, "tanh", {}),
     "softmax": (ops.softmax, "softmax", {}),
     "softmax over rows": (lambda x: ops.softmax(x, axis=1), "softmax", {"axis": 1}),
-    "Softmax over rows": (layers.Softmax(axis=2), "softmax", {"axis": 1}),
+    "Softmax over rows": (layers.Softmax(axis=2), "softmax", {"axis": 2}),
     "custom activation": (layers.Activation(lambda x: x * x), "other", {}),
     "sum with a constant": (lambda x: x + 3, "affine", {"factor": 1.0, "offset": 3.0}),
     "constant first": (lambda x: 2 - x, "affine", {"factor": -1.0, "offset": 2.0}),

@@ -70,7 +70,7 @@ def other():
     """Layers that have no integer form, of several outputs too."""
     x = image = keras.Input((8, 8, 4))
     x = kl.LayerNormalization()(kl.Conv2D(4, 3, activation="gelu")(x))
-    x = kl.Add()([x, x, kl.BatchNormalization(axis=1)(x)])
+    x = kl.Add()([x, x, kl.UnitNormalization(axis=1)(x)])
     sequence, state, _ = kl.LSTM(5, return_sequences=True, return_state=True)(kl.Reshape((6, 24))(x))
     return keras.Model(image, [kl.Dense(3, activation="sigmoid")(sequence), kl.Dense(2)(state)])
 

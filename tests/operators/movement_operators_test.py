@@ -157,7 +157,6 @@ def test_rows_of_an_embedding_have_the_codes_of_their_numbers(dtype):
 @pytest.mark.parametrize(
     ("function", "message"),
     [
-        (lambda x: x[0], "no integer form"),
         (lambda x: ops.take(x, [0], axis=-4), "selects samples"),
         (lambda x: ops.sum(x, axis=-4), "reduces over samples"),
         (lambda x: ops.stack([x, x], axis=-5), "stacks samples"),

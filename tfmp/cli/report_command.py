@@ -33,7 +33,8 @@ def run(arguments: argparse.Namespace) -> Results:
     from tfmp.files.atomic_file import check_writable
 
     hardware = load_hardware(arguments.hardware)
-    if not os.path.isdir(arguments.path):
+    is_saved_model = os.path.exists(os.path.join(arguments.path, "saved_model.pb"))
+    if not os.path.isdir(arguments.path) or is_saved_model:
         if arguments.output:
             raise ValueError("--output is the page of a folder. Omit it for a model.")
         yield "layers", tfmp.layer_table(load_model_file(arguments.path, arguments.trust), hardware=hardware)

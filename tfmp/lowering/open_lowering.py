@@ -66,8 +66,11 @@ def with_stand_ins(graph: Graph) -> Graph:
         operator, calls = operator_of(layer), graph.calls_of(layer.name)
         if operator is None or not operator.arrays or not calls[0].outputs:
             continue
-        shape = tuple(size or 1 for size in graph.tensors[calls[0].outputs[0]].shape[1:])
-        if len(operator.arrays) > 1 or layer.num_parameters in (0, shape[-1]):  # otherwise each value has its own
+        sizes = [size or 1 for size in graph.tensors[calls[0].outputs[0]].shape]
+        shape, axes = tuple(sizes[1:]), operator.axes(layer)
+        if len(axes) == 1:
+            shape = (sizes[axes[0]],)
+        elif len(operator.arrays) > 1 or layer.num_parameters in (0, shape[-1]):  # otherwise each value has its own
             shape = shape[-1:]
         weights = {name: np.full(shape, value + number, np.float32) for name, value in operator.arrays.items()}
         changed[layer.name] = dataclasses.replace(layer, weights={**weights, **layer.weights})

@@ -240,7 +240,7 @@ def write_conv2d_transpose(table: TensorTable, operation: IntegerOperation) -> N
     kernel = padded(kernel, [*((0, count) for count in missing), (0, 0), (0, 0)])
     beyond = np.array(kernel.shape[:2]) - strides if window["padding"] == "VALID" else 0
     expected, shape = (
-        tuple(np.array(table.shape(operation.inputs[0])[1:3]) * strides + beyond),
+        tuple((np.array(table.shape(operation.inputs[0])[1:3]) * strides + beyond).tolist()),
         table.shape(operation.output),
     )
     if shape[1:3] != expected:

@@ -15,7 +15,12 @@ from tfmp.registry import Registry
 
 QuantizerLike = str | type[Quantizer] | Quantizer  # what arguments take: a name, a class or an instance
 
-_REGISTRY = Registry("quantizer", Quantizer, "a subclass of `tfmp.quantizers.Quantizer`")
+_REGISTRY = Registry(
+    "quantizer",
+    Quantizer,
+    "a subclass of `tfmp.quantizers.Quantizer`",
+    is_listed=lambda quantizer: not quantizer.is_stored,
+)
 for _quantizer in (LSQ, HWGQ, DualPrecision, Linear, MovingRange, Stored):
     _REGISTRY.register(_quantizer)
 
@@ -42,7 +47,7 @@ __all__ = [
 
 def names() -> tuple[str, ...]:
     """Returns the names of all quantizers that one can choose."""
-    return tuple(name for name in _REGISTRY.names() if not _REGISTRY.get(name).is_stored)
+    return _REGISTRY.names()
 
 
 def register(quantizer: type[Quantizer]) -> type[Quantizer]:
@@ -69,7 +74,7 @@ def register(quantizer: type[Quantizer]) -> type[Quantizer]:
 
 def is_known(name: str) -> bool:
     """True for a name, with or without arguments, that `get` takes; False for that of another library's quantizer."""
-    return read_name(name)[0] in _REGISTRY.names()
+    return _REGISTRY.is_known(read_name(name)[0])
 
 
 def name_of(quantizer: QuantizerLike) -> str:
@@ -134,7 +139,7 @@ def _found(quantizer: QuantizerLike) -> tuple[type[Quantizer], dict[str, Any]]:
         return type(quantizer), options_of(quantizer)
     if isinstance(quantizer, str):
         name, given = read_name(quantizer)
-        family = _REGISTRY.get(name if name in _REGISTRY.names() else quantizer)
+        family = _REGISTRY.get(name if _REGISTRY.is_known(name) else quantizer)
         defaults = {field.name: field.default for field in dataclasses.fields(family)}
         return family, {
             name: value for name, value in given.items() if value != defaults.get(name, dataclasses.MISSING)

@@ -107,7 +107,7 @@ def _layer(graph, layer, flow, multiplier, expected) -> Layer:
 
 def _size_argument(layer):
     """The argument that says how many channels a layer makes; of what has no kernel, only an embedding has one."""
-    if layer.kind not in TABLE:
+    if layer.origin.class_name == "Embedding" or layer.kind not in TABLE:
         return "output_dim"
     kernel = TABLE[layer.kind].kernel
     return "filters" if kernel is None else kernel.size_argument
