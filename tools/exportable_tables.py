@@ -214,8 +214,10 @@ def said_of(package, function, *, is_layer=False):
         is_layer: True if it makes a layer.
 
     Returns:
-        Its row and the outlook of integers; None if it fits in no model.
+        Its row and the outlook of integers in a model that can be exported in integers, otherwise in the first one;
+        None if it fits in no model.
     """
+    blocked = None
     for shape in _SHAPES if is_layer else _SHAPES[:1]:
         for call in (lambda f, x, y: f(x), lambda f, x, y: f([x, y]), lambda f, x, y: f(x, y)):
             try:
@@ -225,9 +227,12 @@ def said_of(package, function, *, is_layer=False):
                 continue
             rows = [row for row in report.rows if row.name == layer.name] if is_layer else report.rows
             rows = [row for row in rows if row.name not in ("before", "beside", "after", "head")]
-            if rows:
-                return next((row for row in rows if row.blocks), rows[0]), report.exports["fast"]
-    return None
+            if rows and not any(row.blocks for row in rows):
+                return rows[0], report.exports["fast"]
+            if rows:  # perhaps it fits in another model: layers need not check what they are given
+                row = next(row for row in rows if row.blocks)
+                blocked = blocked or (row, report.exports["fast"])
+    return blocked
 
 
 def layers_table():

@@ -105,7 +105,8 @@ def converted_call(framework: Any, graph: Graph, call: Call, batch_size: int) ->
     specifications = [_specification(graph, call, name, batch_size) for name in names]
     try:
         model = call_model(framework, graph, call)
-        function = tf.function(lambda *tensors: tf.nest.flatten(model(list(tensors), training=False)))
+        # Keras converts the code of layers itself where it must.
+        function = tf.function(lambda *tensors: tf.nest.flatten(model(list(tensors), training=False)), autograph=False)
         concrete = function.get_concrete_function(*specifications)
     except FoldError:
         raise
