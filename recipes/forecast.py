@@ -16,12 +16,12 @@ import json
 import pathlib
 
 import numpy as np
-from scipy import stats
 
 import tfmp
 from recipes import classifier, experiment, float_networks
 from recipes.datasets import cifar10
 from recipes.sensitivities import calibration_images, sensitivity_of
+from recipes.trained_tables import rank_correlation
 
 
 def forecast(run):
@@ -79,23 +79,6 @@ def _log_softmax(model, x):
     logits = np.asarray(model.predict(x, batch_size=500, verbose=0), np.float64)
     shifted = logits - logits.max(-1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
-
-
-def rank_correlation(records):
-    """Returns the rank correlation of predicted and realized gains, its p-value and the number of pairs.
-
-    Args:
-        records: The records of runs; each has a gain over uniform bits, and some one over `depthwise_8`.
-    """
-    pairs = [
-        (record["predicted_gain"][name], record["realized_gain"][name])
-        for record in records
-        for name in record["predicted_gain"]
-    ]
-    if len(pairs) < 3:
-        return None, None, len(pairs)
-    correlation, p_value = stats.spearmanr(*zip(*pairs, strict=True))
-    return float(correlation), float(p_value), len(pairs)
 
 
 def show(folder, _):

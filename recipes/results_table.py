@@ -302,6 +302,7 @@ _TABLES = {
     "edmips_filter_sensitivity": _by_bits,
     "edmips_layer_sensitivity": _by_bits,
     "edmips_networks": _compared,
+    "forecast": trained_tables.forecast,
     "joint_cifar10": _joint,
     "keras_applications": _keras_applications,
     "post_training": trained_tables.post_training,

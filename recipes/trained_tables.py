@@ -3,6 +3,7 @@
 import collections
 
 import numpy as np
+from scipy import stats
 
 from recipes.intervals import mean_with_interval
 
@@ -55,6 +56,40 @@ def trained_alike(records):
     rows.sort(key=lambda row: (row[0], row[1]))
     header = ["network", "cell", "way", "seeds", "before training, %", "accuracy, %", "file, %"]
     return [*header, "ahead of uniform, points", "ahead of ilp, points"], rows
+
+
+def forecast(records):
+    """A row per network, budget and baseline of `recipes.forecast`, and one of the rank correlation."""
+    rows = []
+    for record in records.values():
+        realized = record["realized"]
+        for name, gain in record["predicted_gain"].items():
+            points = 100 * (realized["ilp"]["accuracy"] - realized[name]["accuracy"])
+            budget = "W{}A{}".format(*record["bits"])
+            found = record["realized_gain"][name]
+            rows.append([record["network"], budget, name, f"{gain:.2f}", f"{found:.2f}", f"{points:+.2f}"])
+    correlation, p_value, count = rank_correlation(list(records.values()))
+    if correlation is not None:
+        rows.append(["rank correlation", "", f"{count} pairs", f"{correlation:.2f}", f"p = {p_value:.1g}", ""])
+    header = ["network", "budget", "ilp over", "predicted gain", "realized gain"]
+    return [*header, "accuracy after training only, points"], rows
+
+
+def rank_correlation(records):
+    """Returns the rank correlation of predicted and realized gains, its p-value and the number of pairs.
+
+    Args:
+        records: The records of runs; each has a gain over uniform bits, and some one over `depthwise_8`.
+    """
+    pairs = [
+        (record["predicted_gain"][name], record["realized_gain"][name])
+        for record in records
+        for name in record["predicted_gain"]
+    ]
+    if len(pairs) < 3:
+        return None, None, len(pairs)
+    correlation, p_value = stats.spearmanr(*zip(*pairs, strict=True))
+    return float(correlation), float(p_value), len(pairs)
 
 
 def _differences(seeds, others, key):

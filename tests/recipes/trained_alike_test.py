@@ -53,3 +53,14 @@ def test_the_table_of_post_training_has_a_row_per_network_bits_and_assignment():
     _, (uniform, ilp) = trained_tables.post_training(records)
     assert uniform == ["a", "W4A8", "uniform", "0", "90.00", "70.00", "70.00", "70.00", "", "1,000"]
     assert ilp == ["a", "W4A8", "ilp", "0, 1", "90.00", "81.00", "81.00", "81.00", "2.00", "1,000"]
+
+
+def test_the_table_of_forecasts_ends_with_the_rank_correlation():
+    def record(predicted, realized, accuracy):
+        of_bits = {"ilp": {"accuracy": 0.8}, "uniform": {"accuracy": accuracy}}
+        gains = {"predicted_gain": {"uniform": predicted}, "realized_gain": {"uniform": realized}}
+        return {"network": "a", "bits": [4, 8], "realized": of_bits, **gains}
+
+    _, rows = trained_tables.forecast({"0": record(2, 1.5, 0.79), "1": record(1, 1.0, 0.8), "2": record(9, 4.0, 0.7)})
+    assert rows[0] == ["a", "W4A8", "uniform", "2.00", "1.50", "+1.00"]
+    assert rows[-1][:4] == ["rank correlation", "", "3 pairs", "1.00"]
