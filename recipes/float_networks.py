@@ -12,6 +12,7 @@ epoch. The weights of a finished run, an array for each variable, are beside its
 """
 
 import json
+import pathlib
 
 import keras
 import numpy as np
@@ -29,13 +30,13 @@ def names() -> tuple[str, ...]:
     return tuple(experiment.load_config("float_networks")["runs"])
 
 
-def load(name, *, seed=0, folder=_FOLDER) -> keras.Model:
+def load(name, *, seed=0, folder=None) -> keras.Model:
     """Returns a trained network.
 
     Args:
         name: One of `names()`.
         seed: The seed that it was trained with.
-        folder: Folder of the finished runs.
+        folder: Folder of the finished runs; None for `recipes/results/float_networks/`.
 
     Returns:
         A functional model from normalized images (`recipes.classifier.normalized`) to logits, not compiled.
@@ -46,7 +47,7 @@ def load(name, *, seed=0, folder=_FOLDER) -> keras.Model:
     """
     if name not in names():
         raise ValueError(f"A network must be one of {', '.join(names())}. Received: {name!r}")
-    record = folder / f"{name}-seed{seed}.json"
+    record = (_FOLDER if folder is None else pathlib.Path(folder)) / f"{name}-seed{seed}.json"
     if not record.exists():
         raise FileNotFoundError(
             f"There is no {record}. Run `python -m recipes.float_networks --methods={name} --seeds={seed}` first."

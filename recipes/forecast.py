@@ -13,7 +13,6 @@ rank correlation (Spearman) of predicted and realized gains over all runs in tha
 """
 
 import json
-import pathlib
 
 import numpy as np
 
@@ -27,8 +26,7 @@ from recipes.trained_tables import rank_correlation
 def forecast(run):
     """Predicts and realizes the gain of one network at one budget."""
     config, pair = run.config, tuple(run.config["bits"])
-    options = {} if config["float_results"] is None else {"folder": pathlib.Path(config["float_results"])}
-    model = float_networks.load(config["network"], **options)
+    model = float_networks.load(config["network"], folder=config["float_results"])
     (x_train, _), (x_test, y_test) = cifar10.load_cifar10()
     images = classifier.normalized(calibration_images(x_train, config["num_calibration"], run.seed))
     test = classifier.normalized(x_test[: config["num_test"]]), y_test[: config["num_test"]]

@@ -52,8 +52,7 @@ def small_file_bytes(model):
 def quantize(run, network, bits, assignment):
     """Quantizes one network at the bits of one assignment, at every level."""
     config = run.config
-    options = {} if config["float_folder"] is None else {"folder": pathlib.Path(config["float_folder"])}
-    model = float_networks.load(network, **options)
+    model = float_networks.load(network, folder=config["float_folder"])
     _, (x_train, test) = classifier.datasets({"num_train": config["num_train"], "batch_size": 128}, run.seed)
     images = calibration_images(x_train, config["num_calibration"], run.seed)
     run = dataclasses.replace(run, config={**config, "network": network})

@@ -128,8 +128,7 @@ def _fit(run, model, data, epochs, *, first_epoch=0):
 
 
 def _float_model(config):
-    options = {} if config["float_folder"] is None else {"folder": pathlib.Path(config["float_folder"])}
-    return float_networks.load(config["network"], **options)
+    return float_networks.load(config["network"], folder=config["float_folder"])
 
 
 def _datasets(run):

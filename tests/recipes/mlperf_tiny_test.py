@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -51,7 +52,7 @@ def test_runs_are_within_their_budgets(tmp_path, monkeypatch, name):
     monkeypatch.setattr(mlperf_tiny, "load_fashion_mnist", lambda: sets)
     task = mlperf_tiny.TASKS[name]
     load = task.load if name == "dense_autoencoder" else lambda: sets
-    monkeypatch.setitem(mlperf_tiny.TASKS, name, mlperf_tiny.dataclasses.replace(task, load=load))
+    monkeypatch.setitem(mlperf_tiny.TASKS, name, dataclasses.replace(task, load=load))
     config = experiment.load_config("mlperf_tiny")
     runs = {key: run for key, run in config["runs"].items() if run["network"] == name}
     names = [key for key in runs if key.endswith("int8")] + list(runs)[-2:]  # the tightest budgets

@@ -29,12 +29,12 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> Results:
     """Runs the command."""
     import tfmp
+    from tfmp.bindings.saving.model_file import is_saved_model
     from tfmp.compression.gathered_report import gathered_report
     from tfmp.files.atomic_file import check_writable
 
     hardware = load_hardware(arguments.hardware)
-    is_saved_model = os.path.exists(os.path.join(arguments.path, "saved_model.pb"))
-    if not os.path.isdir(arguments.path) or is_saved_model:
+    if not os.path.isdir(arguments.path) or is_saved_model(arguments.path):
         if arguments.output:
             raise ValueError("--output is the page of a folder. Omit it for a model.")
         yield "layers", tfmp.layer_table(load_model_file(arguments.path, arguments.trust), hardware=hardware)

@@ -72,8 +72,13 @@ def not_a_model(path: str | os.PathLike[str], what: str, way_out: str) -> ValueE
     return ValueError(f"{path!r} {what}. {_EXPECTED}. {way_out}.")
 
 
+def is_saved_model(path: str | os.PathLike[str]) -> bool:
+    """Returns True for the folder of a SavedModel."""
+    return os.path.exists(os.path.join(path, "saved_model.pb"))
+
+
 def _read_folder(path):
-    if os.path.exists(os.path.join(path, "saved_model.pb")):
+    if is_saved_model(path):
         if os.path.exists(os.path.join(path, SAVED_MODEL_METADATA)):
             return ModelFile(path, "saved_model")
         what = "is a SavedModel without a Keras model in it, as `model.export` or TensorFlow before 2.5 writes it"
