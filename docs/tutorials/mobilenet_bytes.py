@@ -55,7 +55,7 @@ print(sensitivity.forecast(budgets))
 
 # %% [markdown]
 # The last column says what to use. In a network this small, 8 bits for depthwise layers can be all that is to be
-# gained; in deeper ones, [mixed bits gain more](../results.md#mobilenetv1-without-training).
+# gained; in deeper ones, [mixed bits gain more](../results.md#without-training).
 #
 # ## Bits for a number of bytes
 #
