@@ -6,13 +6,15 @@
 A run quantizes one network of `recipes.float_networks` at the bits of one assignment, once at each level, from images
 of the training set that the seed draws. The assignments have the kernel bytes of uniform bits, or for activations below
 8 bits their BitOps. Its JSON has, for each level, the accuracy on the 10,000 test images, the bytes
-of the small file and the seconds that it took. A killed run resumes after its last block.
+of the small file and the seconds that it took. A killed run resumes after its last block. Where two assignments give
+equal bits, as `depthwise_8` does for a network without depthwise layers, the second run takes the first one's levels.
 
 Every finished run leaves one JSON in `recipes/results/post_training/`; runs whose JSON exists are skipped.
 """
 
 import dataclasses
 import functools
+import json
 import pathlib
 import tempfile
 import time
@@ -49,23 +51,39 @@ def small_file_bytes(model):
         return path.stat().st_size
 
 
+def finished_levels(run, network, bits_by_layer):
+    """Returns the levels of a finished run with the same settings, seed and bits of all layers, or None."""
+    for path in sorted(run.results_dir.glob(f"{network}-*-seed{run.seed}.json")):
+        record = json.loads(path.read_text())
+        if record["bits_by_layer"] == bits_by_layer and record["config"] == dict(run.config):
+            return record["levels"]
+    return None
+
+
+def measured_levels(run, model, found, images, test):
+    """Quantizes a float model at every level, and returns what is measured by level."""
+    levels = {}
+    for level in LEVELS:
+        settings = level
+        if level == "reconstruction":
+            iterations = run.config["iterations"]
+            settings = tfmp.Reconstruction(iterations=iterations, seed=run.seed, backup_dir=run.backup_dir)
+        start = time.time()
+        fixed = tfmp.quantize(model, found, calibration=images, post_training=settings)
+        seconds = round(time.time() - start, 1)
+        levels[level] = {"accuracy": accuracy(fixed, test), "seconds": seconds, "file_bytes": small_file_bytes(fixed)}
+    return levels
+
+
 def quantize(run, network, bits, assignment):
     """Quantizes one network at the bits of one assignment, at every level."""
     config = run.config
     model = float_networks.load(network, folder=config["float_folder"])
     _, (x_train, test) = classifier.datasets({"num_train": config["num_train"], "batch_size": 128}, run.seed)
     images = calibration_images(x_train, config["num_calibration"], run.seed)
-    run = dataclasses.replace(run, config={**config, "network": network})
-    found = assign(assignment, model, bits, images, run)
-    levels = {}
-    for level in LEVELS:
-        settings = level
-        if level == "reconstruction":
-            settings = tfmp.Reconstruction(iterations=config["iterations"], seed=run.seed, backup_dir=run.backup_dir)
-        start = time.time()
-        fixed = tfmp.quantize(model, found, calibration=images, post_training=settings)
-        seconds = round(time.time() - start, 1)
-        levels[level] = {"accuracy": accuracy(fixed, test), "seconds": seconds, "file_bytes": small_file_bytes(fixed)}
+    found = assign(assignment, model, bits, images, dataclasses.replace(run, config={**config, "network": network}))
+    bits_by_layer = {name: list(pair) for name, pair in found.bits.items()}
+    levels = finished_levels(run, network, bits_by_layer) or measured_levels(run, model, found, images, test)
     return {
         "network": network,
         "bits": list(bits),
@@ -73,7 +91,7 @@ def quantize(run, network, bits, assignment):
         "accuracy": levels["reconstruction"]["accuracy"],
         "float_accuracy": accuracy(model, test),
         "levels": levels,
-        "bits_by_layer": {name: list(pair) for name, pair in found.bits.items()},
+        "bits_by_layer": bits_by_layer,
         "num_test": len(test[0]),
     }
 

@@ -58,3 +58,10 @@ def test_a_run_has_every_level(tmp_path, monkeypatch):
         assert 0 <= level["accuracy"] <= 1 and level["file_bytes"] > 500
     sizes = [level["file_bytes"] for level in record["levels"].values()]
     assert max(sizes) < 1.1 * min(sizes)  # only constants that happen to be equal are stored once
+    # Without depthwise layers, these bits are the uniform ones.
+    ((method, same),) = experiment.plan(
+        post_training.METHODS, config, names=["resnet8-W3A8-depthwise_8"], settings=(), folders=folders
+    )
+    monkeypatch.setattr(post_training, "measured_levels", None)
+    experiment.execute(method, same)
+    assert json.loads(same.path.read_text())["levels"] == record["levels"]

@@ -34,8 +34,9 @@ class OutputScores:
         for selector in (selector for pair in self._selectors.values() for selector in pair):
             _choose(selector, -1)
         self._correction = MomentCorrection(network.graph, network.model, network.floating, lambda: inputs)
+        moments = self._correction.in_order()
         for carrier in self._correction.carriers:
-            self._correction.correct(carrier)
+            self._correction.correct(carrier, moments.of(carrier))
         self._loss = MeanLoss(network.model, loss, samples)
         self._finest = self._loss()
 

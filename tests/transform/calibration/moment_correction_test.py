@@ -105,3 +105,19 @@ def test_layers_without_a_bias_are_left_alone():
     )
     assert correction.carrier("middle") is None and correction.carrier("head") is None
     assert "middle" not in correction.carriers and "head" not in correction.carriers
+
+
+@pytest.mark.parametrize("make", CARRIERS, ids=lambda make: make.__name__)
+def test_one_pass_in_order_gives_what_the_whole_network_gives(make):
+    graph, floating, x = planted(make)
+    corrections = []
+    for in_order in (True, False):
+        model = framework_named(graph.framework).write(graph)
+        correction = MomentCorrection(graph, model, floating, x[:40] if isinstance(x, np.ndarray) else x)
+        moments = correction.in_order()
+        for name in correction.carriers:
+            correction.correct(name, moments.of(name) if in_order else None)
+        corrections.append(correction)
+    for name in corrections[0].carriers:
+        for path, value in corrections[0].values(name).items():
+            np.testing.assert_allclose(value, corrections[1].values(name)[path], rtol=1e-4, atol=1e-5)

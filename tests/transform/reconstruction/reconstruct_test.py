@@ -8,6 +8,7 @@ from tests.transform.small_networks import inputs_for, residual, shared_layer, t
 from tfmp.bindings.framework import framework_of
 from tfmp.transform.calibration import learned_rounding
 from tfmp.transform.edits.floating_point import in_floating_point
+from tfmp.transform.reconstruction import segmented_model
 from tfmp.transform.reconstruction.reconstruct import reconstruct, reconstructed_blocks
 from tfmp.transform.reconstruction.segmented_model import LiveTensors, SegmentedModel
 from tfmp.transform.stored_values import kernel_codes
@@ -91,17 +92,22 @@ def test_the_error_of_the_last_block_is_that_of_its_tensor(learned):
     assert blocks[-1].learned == pytest.approx(error, rel=1e-3)
 
 
-def test_live_tensors_are_those_of_the_whole_model(learned):
+@pytest.mark.parametrize("bytes_in_memory", [2**30, 20_000])
+def test_live_tensors_are_those_of_the_whole_model(learned, monkeypatch, bytes_in_memory):
+    monkeypatch.setattr(segmented_model, "_BYTES_IN_MEMORY", bytes_in_memory)
     _, x, _, fixed, _ = learned
     segmented = SegmentedModel(fixed)
     live = LiveTensors(segmented, [x[:40], x[40:]])
-    calls = segmented.graph.calls
+    calls, in_files = segmented.graph.calls, 0
     for position in (3, len(calls) // 2, len(calls) - 1):
         live.advance(position)
         name = calls[position].inputs[0]
         whole = framework_of(fixed).tensor_model(fixed, [name])(x)
-        found = live.compute([name])[name]
+        batches = live.compute([name])[name]
+        in_files += sum(isinstance(batch, np.memmap) for batch in batches)
+        found = np.concatenate(batches)
         np.testing.assert_allclose(found, np.asarray(whole[0] if isinstance(whole, list) else whole), atol=1e-5)
+    assert (in_files > 0) == (bytes_in_memory < 2**30)
 
 
 def test_what_a_killed_run_had_is_used_again(tmp_path, monkeypatch):
@@ -182,3 +188,18 @@ def test_models_of_tf_keras():
 def test_settings_out_of_range(name, value):
     with pytest.raises(ValueError, match=f"`{name}` must be"):
         tfmp.Reconstruction(**{name: value})
+
+
+def test_parts_of_a_model_with_masks_keep_them():
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((6,))
+    x = keras.layers.Embedding(5, 4, mask_zero=True, name="table")(inputs)
+    x = keras.layers.LSTM(3, name="recurrent")(keras.layers.Activation("relu", name="between")(x))
+    model = keras.Model(inputs, keras.layers.Dense(2, name="head")(x))
+    data = np.array([[1, 2, 0, 0, 0, 0], [3, 0, 4, 4, 1, 0]])
+    live = LiveTensors(SegmentedModel(model), [data])
+    calls = SegmentedModel(model).graph.calls
+    for position in range(1, len(calls)):
+        live.advance(position)
+    (found,) = live.compute([calls[-1].outputs[0]])[calls[-1].outputs[0]]
+    np.testing.assert_allclose(found, model(data), atol=1e-6)

@@ -64,12 +64,14 @@ class CorrectionTrials:
             reestimate: False to keep the statistics of normalizations.
         """
         if correct:
-            self._run(start, error)
+            correction = MomentCorrection(self._graph, self.model, self._floating, lambda: self.inputs)
+            self._run(start, error, correction)
+            if reestimate and any(path in STATISTICS for _, path in self._variables):
+                self._reestimate()
+                correction.floating_changed()
+                self._run(f"{start}, {_REESTIMATED}", error, correction)
         else:
             self._record(start, error())
-        if correct and reestimate and any(path in STATISTICS for _, path in self._variables):
-            self._reestimate()
-            self._run(f"{start}, {_REESTIMATED}", error)
         taken = min(self.errors, key=lambda name: self.errors[name])  # of equal errors the first, which changes least
         self._assign(self._states[taken])
         return taken
@@ -99,20 +101,21 @@ class CorrectionTrials:
             self._constant_channels = reestimate_normalization(self.model, lambda: self.inputs)
         reestimate_normalization(self._floating, lambda: self.inputs)
 
-    def _run(self, name, error):
+    def _run(self, name, error, correction):
         """Measures the current state under a name; then with the moments of all layers corrected, and of some."""
         self._record(name, error())
-        correction = MomentCorrection(self._graph, self.model, self._floating, lambda: self.inputs)
         if not correction.carriers:
             return
+        moments = correction.in_order()
         for carrier in correction.carriers:
-            correction.correct(carrier)
+            correction.correct(carrier, moments.of(carrier))
         self._record(f"{name}, moments", error(), correction.carriers, correction.kept_channels)
         self._assign(self._states[name])
         smallest, corrected = self.errors[name], []
+        moments = correction.in_order()
         for carrier in correction.carriers:
             before = correction.values(carrier)
-            correction.correct(carrier)
+            correction.correct(carrier, moments.of(carrier))
             new_error = error()
             if new_error < smallest:
                 smallest = new_error

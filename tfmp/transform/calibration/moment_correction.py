@@ -15,6 +15,7 @@ from tfmp.data.batches import batches, num_samples
 from tfmp.data.whole_batches import by_whole_batches, fixed_batch_size
 from tfmp.graph import Graph
 from tfmp.operators.batch_normalization import fusable_normalization, has_last_channels
+from tfmp.transform.reconstruction.segmented_model import LiveTensors, SegmentedModel
 
 _MIN_VALUES = 32
 _SMALLEST_SHARE = 1e-3
@@ -64,34 +65,54 @@ def moment_reader(
 
     @tf.function(reduce_retracing=fixed_batch_size(tensor_model) is None)
     def powers(chunk):
-        outputs = [tf.cast(output, tf.float32) for output in tf.nest.flatten(read(chunk))]
-        return [
-            (
-                tf.stack([tf.reduce_mean(power, axis=range(power.shape.rank - 1)) for power in (x, tf.square(x))]),
-                tf.size(x) // tf.shape(x)[-1],
-            )
-            for x in outputs
-        ]
+        return [_powers(output) for output in tf.nest.flatten(read(chunk))]
 
     def moments():
         sizes, parts = [], []
         for chunk in batches():
             sizes.append(num_samples(chunk))
-            parts.append([(np.asarray(pair, np.float64), int(count)) for pair, count in powers(chunk)])
-        averages = iter(
-            [
-                (np.average([pair for pair, _ in batch], axis=0, weights=sizes), sum(count for _, count in batch))
-                for batch in zip(*parts, strict=True)
-            ]
-        )
-        result = {}
-        for name, group in tensors.items():
-            calls = [next(averages) for _ in group]
-            mean, power = np.mean([pair for pair, _ in calls], axis=0)
-            result[name] = ChannelMoments(mean, np.maximum(power - mean**2, 0), sum(count for _, count in calls))
-        return result
+            parts.append(powers(chunk))
+        calls = iter(zip(*parts, strict=True))
+        return {name: _pooled([next(calls) for _ in group], sizes) for name, group in tensors.items()}
 
     return moments
+
+
+def _powers(tensor):
+    """Returns the means of the values and of their squares per channel, `[2, channels]`, and the values per channel."""
+    x = tf.cast(tensor, tf.float32)
+    powers = [tf.reduce_mean(power, axis=range(power.shape.rank - 1)) for power in (x, tf.square(x))]
+    return tf.stack(powers), tf.size(x) // tf.shape(x)[-1]
+
+
+def _pooled(calls, sizes):
+    """Returns the moments over all calls of a layer, from a list of `_powers` of batches for each call."""
+    means = [np.average([np.asarray(pair, np.float64) for pair, _ in call], axis=0, weights=sizes) for call in calls]
+    mean, power = np.mean(means, axis=0)
+    count = sum(int(count) for call in calls for _, count in call)
+    return ChannelMoments(mean, np.maximum(power - mean**2, 0), count)
+
+
+class MomentsInOrder:
+    """Computes the current moments of tensors in the order of the network, all in one pass.
+
+    Args:
+        model: The model, in parts. Layers before the tensors that were asked for last must not change.
+        tensors: As in `moment_reader`, with names of layers: the tensors are inputs or outputs of their calls.
+        batches: Inputs of the model.
+    """
+
+    def __init__(self, model: SegmentedModel, tensors: Mapping[str, Sequence[str]], batches: Iterable[Any]):
+        self._calls, self._tensors = model.graph.calls, tensors
+        self._live = LiveTensors(model, list(batches))
+
+    def of(self, layer: str) -> ChannelMoments:
+        """Returns the moments of the tensors of a layer that runs after those that were asked for before."""
+        self._live.advance(next(number for number, call in enumerate(self._calls) if call.layer == layer))
+        group = self._tensors[layer]
+        found = self._live.compute(list(dict.fromkeys(group)))
+        calls = [found[name] for name in group]
+        return _pooled([[_powers(batch) for batch in call] for call in calls], [len(batch) for batch in calls[0]])
 
 
 STATISTICS = ("moving_mean", "moving_variance")
@@ -116,7 +137,7 @@ class MomentCorrection:
     """
 
     def __init__(self, graph: Graph, model: KerasModel, floating: KerasModel, data: Any):
-        chunks = functools.partial(batches, data, graph=graph)
+        self._batches = functools.partial(batches, data, graph=graph)
         self._variables: dict[str, dict[str, Any]] = {}
         self._exact: dict[str, dict[str, Any]] = {}
         self._carrier_of: dict[str, str] = {}
@@ -143,20 +164,35 @@ class MomentCorrection:
             tensors.setdefault(layer.name, []).append(tensor)
         self.carriers = tuple(self._variables)
         self.kept_channels: dict[str, int] = {}
+        self._model, self._tensors = SegmentedModel(model), tensors
         if self.carriers:
-            self._moments = moment_reader(model, tensors, chunks)
-            self._wanted = moment_reader(floating, tensors, chunks)()
+            self._moments = moment_reader(model, tensors, self._batches)
+            self._read_wanted = moment_reader(floating, tensors, self._batches)
+            self._wanted = self._read_wanted()
+
+    def in_order(self) -> MomentsInOrder:
+        """Returns the moments of the carriers' tensors for one pass of corrections in the order of `carriers`."""
+        return MomentsInOrder(self._model, self._tensors, self._batches())
+
+    def floating_changed(self) -> None:
+        """Takes the moments of the float network anew."""
+        if self.carriers:
+            self._wanted = self._read_wanted()
 
     def carrier(self, layer: str) -> str | None:
         """Returns the name of the layer that holds the correction of a layer with a kernel, or None."""
         return self._carrier_of.get(layer)
 
-    def correct(self, carrier: str) -> None:
+    def correct(self, carrier: str, current: ChannelMoments | None = None) -> None:
         """Corrects one tensor, given the current outputs of the layers before it.
 
         Channels of a normalization whose moments are not usable, in either network, do not change.
+
+        Args:
+            carrier: One of `carriers`.
+            current: The tensor's moments, from `in_order`. None to compute them with the whole network.
         """
-        current, wanted = self._moments()[carrier], self._wanted[carrier]
+        current, wanted = current or self._moments()[carrier], self._wanted[carrier]
         values = self.values(carrier)
         if "bias" in values:
             self.assign(carrier, {"bias": values["bias"] + wanted.mean - current.mean})

@@ -90,8 +90,8 @@ class _Network:
     def _reconstruct(self, number, block, on_iteration):
         for live in (self.live, self.exact_live):
             live.advance(block.calls[0])
-        inputs = list(self.live.compute(block.inputs).values())
-        targets = list(self.exact_live.compute(block.outputs).values())
+        inputs = [np.concatenate(each) for each in self.live.compute(block.inputs).values()]
+        targets = [np.concatenate(each) for each in self.exact_live.compute(block.outputs).values()]
         kernels = self._kernels(block)
         along = self._along(block, float(np.std(targets[0])))
         part = self.quantized.part(block.inputs, block.outputs)

@@ -1,18 +1,20 @@
 """Runs parts of a network, and keeps the tensors between them."""
 
+import tempfile
 import types
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import framework_of
 from tfmp.bindings.model_builder import ModelBuilder
-from tfmp.data.whole_batches import by_whole_batches
+from tfmp.data.whole_batches import by_whole_batches, fixed_batch_size
 from tfmp.graph import Call, Graph, Layer, TensorRef
 
-_BATCH_SIZE = 64
+_BYTES_IN_MEMORY = 2**30  # of the tensors that one step computes
 
 
 class SegmentedModel:
@@ -33,6 +35,16 @@ class SegmentedModel:
             for layer in self.graph.in_order()
             if layer.kind != "input"
         }
+        self._functions: dict[Any, Callable[[Any], Any]] = {}
+
+    def function(self, inputs: Sequence[str], outputs: Sequence[str]) -> Callable[[Any], Any]:
+        """Returns the traced function that computes some tensors from others in whole batches, both as lists."""
+        ends = tuple(inputs), tuple(outputs)
+        if ends not in self._functions:
+            part = self.part(inputs, outputs)
+            is_fixed = fixed_batch_size(part) is not None
+            self._functions[ends] = tf.function(by_whole_batches(part), reduce_retracing=not is_fixed)
+        return self._functions[ends]
 
     def part(self, inputs: Sequence[str], outputs: Sequence[str]) -> KerasModel:
         """Returns a model, over the same layers, from some tensors to others that follow from them, both as lists."""
@@ -79,7 +91,9 @@ def segment(graph: Graph, inputs: Sequence[str], outputs: Sequence[str]) -> Grap
 
 
 class LiveTensors:
-    """The tensors of a model, over all samples, that calls from some position on read from the calls before it.
+    """The tensors of a model, batch by batch, that calls from some position on read from the calls before it.
+
+    What exceeds a gigabyte is kept in temporary files.
 
     Args:
         model: The `SegmentedModel`; its variables may change between calls of `advance`, for calls not yet passed.
@@ -87,33 +101,40 @@ class LiveTensors:
     """
 
     def __init__(self, model: SegmentedModel, batches: Sequence[Any]):
-        self._model, self._position = model, 0
+        self._model = model
         names = list(model.graph.input_names)
         read = by_whole_batches(framework_of(model.model).tensor_model(model.model, names))
-        self._values = dict(zip(names, _over_all(read, batches), strict=True))
+        self._values = self._batchwise(names, read, batches)
 
     def advance(self, position: int) -> None:
         """Computes the calls before a position, and drops what only they read."""
-        live = _live(self._model.graph, position)
-        self._values = self.compute(live)
-        self._position = position
+        graph = self._model.graph
+        # A mask would be lost between two parts.
+        self._values = self.compute(graph.input_names if _has_masks(graph) else _live(graph, position))
 
-    def compute(self, names: Sequence[str]) -> dict[str, np.ndarray]:
-        """Returns tensors by name, which follow from those that are kept; they are not kept."""
+    def compute(self, names: Sequence[str]) -> dict[str, list[np.ndarray]]:
+        """Returns tensors, which follow from those that are kept, as lists of batches by name; they are not kept."""
         missing = [name for name in names if name not in self._values]
-        computed: dict[str, np.ndarray] = {}
+        computed: dict[str, list[np.ndarray]] = {}
         if missing:
             calls = segment(self._model.graph, list(self._values), missing).calls[len(self._values) :]
             read = {name for call in calls for name in call.inputs}
             sources = [name for name in self._values if name in read]
-            part = self._model.part(sources, missing)
-            count = len(self._values[sources[0]])
-            batches = [
-                [self._values[name][start : start + _BATCH_SIZE] for name in sources]
-                for start in range(0, count, _BATCH_SIZE)
-            ]
-            computed = dict(zip(missing, _over_all(by_whole_batches(part), batches), strict=True))
+            batches = zip(*(self._values[name] for name in sources), strict=True)
+            computed = self._batchwise(missing, self._model.function(sources, missing), map(list, batches))
         return {name: self._values[name] if name in self._values else computed[name] for name in names}
+
+    def _batchwise(self, names, function, batches):
+        """Returns the outputs of a function of a batch, as lists of batches by name."""
+        outputs: dict[str, list[np.ndarray]] = {name: [] for name in names}
+        room = _BYTES_IN_MEMORY
+        for batch in batches:
+            values = function(batch)
+            for name, value in zip(names, values if isinstance(values, list | tuple) else [values], strict=True):
+                array = np.asarray(value)
+                room -= array.nbytes
+                outputs[name].append(array if room >= 0 else _in_file(array))
+        return outputs
 
 
 def _live(graph, position):
@@ -122,7 +143,16 @@ def _live(graph, position):
     return [name for name in dict.fromkeys(read) if name in computed]
 
 
-def _over_all(compute: Callable[[Any], Any], batches):
-    parts = [compute(batch) for batch in batches]
-    parts = [part if isinstance(part, list | tuple) else [part] for part in parts]
-    return [np.concatenate([np.asarray(each) for each in group]) for group in zip(*parts, strict=True)]
+def _has_masks(graph):
+    return any(
+        layer.origin.config.get("mask_zero") or getattr(layer.origin.layer_class, "__name__", None) == "Masking"
+        for layer in graph.layers.values()
+    )
+
+
+def _in_file(array):
+    """Returns the same array in a temporary file, which goes with it."""
+    with tempfile.TemporaryFile() as file:
+        mapped = np.memmap(file, array.dtype, "w+", shape=array.shape)
+    mapped[...] = array
+    return mapped
