@@ -142,6 +142,7 @@ def test_bindings_export_the_same_names():
     of_joint_search = {"RangeBatchNormalization"}  # which there is for Keras 3 alone
     names = {
         *tfmp.layers.__all__,
+        "BitSummaries",
         "DiscreteEvaluation",
         "MixedPrecisionSearch",
         "SelectionOptimizer",

@@ -48,6 +48,7 @@ NAMES = [
     "joint.build_network",
     "Budget",
     "joint.JointSearch",
+    "BitSummaries",
     "DiscreteEvaluation",
     "MixedPrecisionSearch",
     "SelectionData",

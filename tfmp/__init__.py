@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 _PUBLIC = {
+    "BitSummaries": "tfmp.bindings.keras3.callback",
     "Budget": "tfmp.search.budget",
     "DiscreteEvaluation": "tfmp.bindings.keras3.callback",
     "MixedPrecisionSearch": "tfmp.bindings.keras3.callback",

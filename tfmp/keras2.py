@@ -1,6 +1,6 @@
 """Public names for tf_keras: searchable layers, callback, optimizer and loader."""
 
-from tfmp.bindings.keras2.callback import DiscreteEvaluation, MixedPrecisionSearch
+from tfmp.bindings.keras2.callback import BitSummaries, DiscreteEvaluation, MixedPrecisionSearch
 from tfmp.bindings.keras2.layers import (
     MixedPrecisionConv1D,
     MixedPrecisionConv1DTranspose,
@@ -15,6 +15,7 @@ from tfmp.bindings.keras2.optimizer import SelectionOptimizer
 from tfmp.bindings.keras2.saved_model import load_model
 
 __all__ = [
+    "BitSummaries",
     "DiscreteEvaluation",
     "MixedPrecisionConv1D",
     "MixedPrecisionConv2D",

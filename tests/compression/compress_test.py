@@ -11,6 +11,7 @@ from tfmp import cli
 from tfmp.compression.labelled_samples import LabelledSamples
 from tfmp.compression.workshop import Workshop
 from tfmp.reports import RunReport
+from tfmp.tflite.interpreter import Interpreter
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +20,7 @@ def digits():
 
 
 pytestmark = pytest.mark.usefixtures("eagerly")
-FILES = {"assignment.json", "fixed.keras", "model.tflite", "report.html", "report.json", "run.json"}
+FILES = {"assignment.json", "fixed.keras", "model.tflite", "overlays", "report.html", "report.json", "run.json"}
 
 
 def names_in(folder):
@@ -59,6 +60,19 @@ def test_the_report_is_what_its_files_say(loose):
     simulated = tfmp.simulate(tfmp.load_model(folder / "fixed.keras", compile=False), batch=16)
     energy = {row.name: row.energy_nj["total"] / 16 for row in simulated.layers if row.modelled}
     assert {row[0]: row[2] for row in page.tables["Energy and time by layer"][1:]} == pytest.approx(energy)
+
+
+def test_overlays_name_operators_of_the_file(loose):
+    folder, report = loose
+    paths = list((folder / "overlays").iterdir())
+    assert {path.stem for path in paths} == {"weight_bits", "input_bits", "bytes", "parity"}, "nothing was harmed"
+    results = {path.stem: json.loads(path.read_text())["results"] for path in paths}
+    tensors = set(Interpreter((folder / "model.tflite").read_bytes()).readable_tensors)
+    assert all(set(each) <= tensors for each in results.values())
+    assert set(results["parity"]) >= {operator.name for operator in report.operators}
+    assert {each["value"] for each in results["parity"].values()} == {1}
+    stored = {layer.name: layer.file_bytes for layer in report.layers if layer.file_bytes}
+    assert sum(each["value"] for each in results["bytes"].values()) >= sum(stored.values())
 
 
 def test_branches_are_connected(loose):
@@ -164,9 +178,15 @@ def test_a_wish_that_cannot_be_met_ends_with_the_closest(digits, tmp_path, capsy
     assert cli.main(["report", str(tmp_path / "out"), "--overwrite"]) == 0
 
 
-@pytest.mark.slow  # several networks; the parts are tested above
-def test_the_smallest_accurate_file_is_found(digits, tmp_path):
+@pytest.mark.slow  # as below, where nothing smaller exists
+def test_bits_that_save_no_byte_are_not_tried(digits, tmp_path):
     report = tfmp.compress(*digits, tmp_path, max_accuracy_drop=0.1, epochs=0, verbose=0)
+    assert [attempt.way for attempt in report.attempts] == ["int8"] and report.is_met
+
+
+@pytest.mark.slow  # several networks; the parts are tested above
+def test_the_smallest_accurate_file_is_found(tmp_path):
+    report = tfmp.compress(*trained_digits(filters=24), tmp_path, max_accuracy_drop=0.1, epochs=0, verbose=0)
     sizes = {attempt.size_bytes: attempt for attempt in report.attempts if attempt.size_bytes}
     int8 = report.attempts[0]
     accurate = [size for size, attempt in sizes.items() if attempt.verdict.startswith("meets everything")]

@@ -5,15 +5,15 @@ import keras
 from tfmp import demo
 
 
-def trained_digits():
-    """Returns a residual CNN and `(x, y), (x_test, y_test)`; some seconds of training."""
+def trained_digits(filters=8):
+    """Returns a residual CNN with `filters` filters in its first layers, and `(x, y), (x_test, y_test)`."""
     keras.utils.set_random_seed(0)
     (x, y), (x_test, y_test) = demo.load_digits()
     inputs = keras.Input((8, 8, 1), name="image")
-    stem = keras.layers.Conv2D(8, 3, strides=2, padding="same", activation="relu", name="stem")(inputs)
-    branch = keras.layers.Conv2D(8, 3, padding="same", activation="relu", name="branch")(stem)
+    stem = keras.layers.Conv2D(filters, 3, strides=2, padding="same", activation="relu", name="stem")(inputs)
+    branch = keras.layers.Conv2D(filters, 3, padding="same", activation="relu", name="branch")(stem)
     total = keras.layers.Add(name="total")([stem, branch])
-    body = keras.layers.Conv2D(16, 3, activation="relu", name="body")(total)
+    body = keras.layers.Conv2D(2 * filters, 3, activation="relu", name="body")(total)
     flat = keras.layers.Flatten(name="flat")(body)
     model = keras.Model(inputs, keras.layers.Dense(10, activation="softmax", name="head")(flat), name="tiny_digits")
     model.compile("adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])

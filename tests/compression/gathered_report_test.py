@@ -49,6 +49,20 @@ def test_the_command_writes_the_page_once(folder, capsys):
     assert cli.main(["report", str(folder), "--output", str(folder / "other.html")]) == 0
 
 
+def test_the_command_writes_overlays_of_the_file(folder, tmp_path, capsys):
+    overlays, page = tmp_path / "overlays", tmp_path / "page.html"
+    command = ["report", str(folder), "--output", str(page), "--overlays", str(overlays)]
+    assert cli.main(command) == 0
+    assert "Wrote weight_bits, input_bits, bytes to" in capsys.readouterr().err
+    results = json.loads((overlays / "weight_bits.json").read_text())["results"]
+    assert results == {"first": {"value": 8}, "middle": {"value": 4}, "last": {"value": 8}}
+    page.unlink()
+    assert cli.main(command) == 1 and not page.exists(), "refused before anything is written"
+    assert cli.main([*command, "--overwrite"]) == 0
+    assert cli.main(["report", str(folder / "fixed.keras"), "--overlays", str(overlays)]) == 1
+    assert "--overlays is for the folder of a run" in capsys.readouterr().err
+
+
 def test_a_front_alone_is_a_run(tmp_path):
     FRONT.to_json(tmp_path / "front.json")
     report = gathered_report(tmp_path)

@@ -1,6 +1,7 @@
 """The report of a file agrees with its content."""
 
 import dataclasses
+import pathlib
 
 import pytest
 
@@ -14,6 +15,7 @@ from tfmp.tflite.writer.packing import with_metadata
 from tfmp.tflite.writer.write_tflite import write_tflite
 
 GRAPH = residual_network(0)
+GOLDEN = pathlib.Path(__file__).resolve().parents[1] / "golden" / "files"
 BITS = {"conv2d_1": (4, 8), "dense_11": (8, 8)}
 
 
@@ -49,6 +51,30 @@ def test_contents_are_those_of_the_graph(content):
         assert layer.size_bytes == sum(each.size_bytes + each.scale_bytes for each in own) and layer.container == "INT8"
     sizes = file.bytes_by_role
     assert sum(sizes.values()) == len(content) and min(sizes.values()) >= 0
+
+
+def test_operators_have_the_bytes_of_their_constants(content):
+    file = file_contents(Interpreter(content), "m")
+    operators = {operator.tensor: operator for operator in file.operators}
+    assert len(operators) == len(file.operators)
+    constants = sum(each.size_bytes + each.scale_bytes for each in file.tensors)
+    assert sum(operator.size_bytes for operator in file.operators) == constants
+    sizes = {layer.name: layer.size_bytes for layer in file.layers}
+    owners = [operator for operator in file.operators if operator.layer]
+    assert {operator.layer for operator in owners} == set(sizes)
+    assert all(operator.computes == operator.layer and operator.size_bytes for operator in owners)
+    assert {name for name, operator in operators.items() if name != operator.computes} == {
+        name for name in operators if name.endswith("/unclipped")
+    }
+
+
+def test_operators_of_a_file_in_floating_point_unpack_their_kernels():
+    file = tfmp.inspect(GOLDEN / "keras_branches.float.tflite")
+    operators = {operator.layer: operator for operator in file.operators if operator.layer}
+    assert operators.keys() == file.bits.keys()
+    assert operators["stem"].tensor == "branches_1/stem_1/Relu" and operators["logits"].kind == "FULLY_CONNECTED"
+    kernels = {each.operator: each.size_bytes for each in file.tensors if each.role == "weights"}
+    assert all(operator.size_bytes >= kernels[layer] for layer, operator in operators.items())
 
 
 def test_labels(content):

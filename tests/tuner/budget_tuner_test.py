@@ -7,6 +7,7 @@ import keras
 import keras_tuner
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import tfmp
 from tests.tuner import tiny_experiment as tiny
@@ -113,6 +114,30 @@ def test_tensorboard_shows_hyperparameters_and_costs(tuned):
     events.Reload()
     assert "_hparams_/session_start_info" in events.PluginTagToContent("hparams")
     assert {"bitops", "energy_nj", "val_accuracy"} <= set(events.Tags()["tensors"])
+
+
+def test_tensorboard_shows_the_front(tuned, tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+
+    tuner, _ = tuned
+    on_front = tuner.to_tensorboard(tmp_path, x="energy_nj")
+    assert on_front == tuple(point["id"] for point in tuner.pareto(x="energy_nj").front)
+    for record in tuner.records():
+        events = EventAccumulator(str(tmp_path / record.trial_id))
+        events.Reload()
+        (content,) = events.PluginTagToContent("hparams").values()
+        shown = HParamsPluginData.FromString(content).session_start_info.hparams
+        assert shown["strategy"].string_value == record.strategy and shown["budget"].string_value == record.budget
+        assert shown["on_front"].bool_value == (record.trial_id in on_front)
+        for name, value in record.metrics.items():
+            (point,) = events.Tensors(name)
+            assert tf.make_ndarray(point.tensor_proto) == pytest.approx(value)
+    with pytest.raises(FileExistsError, match="which has files"):
+        tuner.to_tensorboard(tmp_path)
+    with pytest.raises(ValueError, match="Received: 'energy'"):
+        tuner.to_tensorboard(tmp_path / "other", x="energy")
+    assert not (tmp_path / "other").exists()
 
 
 def test_started_again_it_repeats_nothing_and_takes_up_what_was_not_reached(tmp_path):

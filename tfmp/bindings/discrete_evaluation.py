@@ -5,17 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from tfmp.annotations import KerasMixin, KerasModel
-from tfmp.bindings.framework import check_callback
-from tfmp.checks import check_instance
-from tfmp.mixins.mixed_precision_search import MixedPrecisionSearchMixin
+from tfmp.bindings.search_observer import SearchObserver
 from tfmp.mixins.restoring import restoring
 from tfmp.search.remaining_choices import RemainingChoices
 
 _CERTAIN = 50.0  # nats: other candidates have a probability below 1e-21, which vanishes in float32
 
 
-class DiscreteEvaluationHooks(KerasMixin):
+class DiscreteEvaluationHooks(SearchObserver):
     """Evaluates, after each epoch of a search, the network at the bits that it would choose by now.
 
     A mixture of candidates computes at a higher precision than it pays for, so its accuracy does not show what the
@@ -42,16 +39,9 @@ class DiscreteEvaluationHooks(KerasMixin):
         >>> search_model.fit(x, y, epochs=10, callbacks=[search, evaluation])
     """
 
-    framework_name = ""  # of the class
-
     def __init__(self, search: Any, x: Any, y: Any = None, *, batch_size: int | None = None):
-        super().__init__()
-        self._search = check_instance("search", search, MixedPrecisionSearchMixin, "a `MixedPrecisionSearch`")
+        super().__init__(search)
         self._data, self._batch_size = (x, y), batch_size
-
-    def set_model(self, model: KerasModel) -> None:
-        check_callback(model, self.framework_name)
-        super().set_model(model)
 
     def evaluate(self) -> Mapping[str, float]:
         """Returns the metrics of the model at the most probable bits within the budget."""

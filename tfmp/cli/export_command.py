@@ -4,9 +4,11 @@ import argparse
 
 from tfmp.cli.argument_types import tolerance_bound
 from tfmp.cli.files import add_overwrite, add_trust, load_inputs, load_model_file, read_labels
-from tfmp.cli.output import Results, add_json
+from tfmp.cli.output import Results, add_json, add_overlays
 from tfmp.graph.targets import MICRO, TARGETS
 from tfmp.lowering.weight_packing import MODES
+from tfmp.reports import overlays, write_overlays
+from tfmp.reports.overlays import check_overlays
 
 DESCRIPTION = "Write a fixed model as a TFLite file."
 EXAMPLE = "tfmp export fixed.keras model.tflite --mode small --verify data.npz --reference model.keras"
@@ -45,6 +47,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         help="a limit that the file must meet to be written, repeatable, see tfmp.Tolerance; for example "
         "trained_top1=0.95, or trained_db=none for no limit",
     )
+    add_overlays(command)
     add_overwrite(command)
     add_trust(command)
     add_json(command)
@@ -60,6 +63,8 @@ def run(arguments: argparse.Namespace) -> Results:
         from tfmp.tflite.c_array import c_array_paths, write_c_array
 
         c_array_paths(arguments.output, arguments.overwrite)
+    if arguments.overlays:
+        check_overlays(arguments.overlays, overwrite=arguments.overwrite)
     labels = read_labels(arguments.labels) if arguments.labels else ()
     report = tfmp.export_tflite(
         load_model_file(arguments.model, arguments.trust),
@@ -73,5 +78,8 @@ def run(arguments: argparse.Namespace) -> Results:
         overwrite=arguments.overwrite,
     )
     yield "export", report
+    if arguments.overlays:
+        made = overlays(report.file, operators=report.operators)
+        yield "overlays", list(map(str, write_overlays(made, arguments.overlays, overwrite=arguments.overwrite)))
     if arguments.c_array:
         yield "sources", [str(path) for path in write_c_array(arguments.output, overwrite=arguments.overwrite)]

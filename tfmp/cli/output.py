@@ -17,6 +17,16 @@ def add_json(command: argparse.ArgumentParser) -> None:
     command.add_argument("--json", action="store_true", help="print the results as one JSON object")
 
 
+def add_overlays(command: argparse.ArgumentParser) -> None:
+    """Adds `--overlays` to a command that knows a TFLite file."""
+    command.add_argument(
+        "--overlays",
+        metavar="FOLDER",
+        help="also write bits, bytes, harm and parity of the file's operators there, as JSON for Google's Model "
+        "Explorer; what is not known is left out",
+    )
+
+
 def write_results(results: Iterable[tuple[str, Any]], as_json: bool) -> None:
     """Prints results as text, each as soon as it is there; or all of them as one JSON object.
 

@@ -39,6 +39,8 @@ class _QuietFinder(importlib.abc.MetaPathFinder):
                     load(module)
                 if name == _RUNTIME:
                     module.Interpreter = _quiet(module.Interpreter)
+                else:  # commands run each of many networks once: tracing again is not by mistake
+                    module.get_logger().addFilter(lambda record: "tf.function retracing" not in record.getMessage())
 
             spec.loader.exec_module = load_quietly
         return spec

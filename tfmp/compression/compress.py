@@ -10,7 +10,7 @@ from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import framework_of
 from tfmp.checks import check_choice, check_flag, check_integer, check_number
 from tfmp.compression.advice import advice, conclusion
-from tfmp.compression.compression_folder import PAGE, REPORT, SENSITIVITY, CompressionFolder
+from tfmp.compression.compression_folder import OVERLAYS, PAGE, REPORT, SENSITIVITY, CompressionFolder
 from tfmp.compression.file_parity import file_parity
 from tfmp.compression.labelled_samples import LabelledSamples
 from tfmp.compression.ladder import Ladder
@@ -21,7 +21,15 @@ from tfmp.compression.workshop import TrainingPlan, Workshop
 from tfmp.data.structure import map_leaves
 from tfmp.files.run_identity import array_digest, version
 from tfmp.graph.targets import target_of
-from tfmp.reports import RunReport, TFLiteReport, Tolerance, WishCheck
+from tfmp.reports import (
+    Overlay,
+    RunReport,
+    TFLiteReport,
+    Tolerance,
+    WishCheck,
+    overlays,
+    write_overlays,
+)
 from tfmp.reports.run_report import package_versions
 from tfmp.tflite.compare_tflite import compare_tflite
 from tfmp.tflite.evaluate_tflite import evaluate_tflite
@@ -59,8 +67,8 @@ def compress(
     samples, both on a fifth of the training samples, which is held out.
 
     The folder then has `model.tflite`, `fixed.keras`, `assignment.json`, `sensitivity.json` if it was measured,
-    `report.json`, `report.html` and `run.json`, which has the settings. An interrupted run leaves what is finished in
-    the folder `work` and is resumed by the same call.
+    `report.json`, `report.html`, `overlays` for Google's Model Explorer, and `run.json`, which has the settings. An
+    interrupted run leaves what is finished in the folder `work` and is resumed by the same call.
 
     Args:
         model: A built Sequential or functional classifier with one output of class scores. It is not changed.
@@ -125,17 +133,18 @@ def compress(
         ladder = Ladder(workshop, wish, say)
         best = ladder.climb()
         say("comparing the file with its models")
-        report = dataclasses.replace(_report(ladder, best), command=command)
+        report, made = _report(ladder, best, command)
         measured = folder.work / SENSITIVITY
         folder.publish(best.files | ({SENSITIVITY: measured} if measured.exists() else {}))
+        write_overlays(made, folder.path / OVERLAYS, overwrite=True)
         report.to_html(folder.path / PAGE, overwrite=True)
         report.to_json(folder.path / REPORT, overwrite=True)
         folder.finish()
     return report
 
 
-def _report(ladder: Ladder, best: WayResult) -> RunReport:
-    """Returns the report of the result that is kept, measured on the test samples."""
+def _report(ladder: Ladder, best: WayResult, command: str) -> tuple[RunReport, tuple[Overlay, ...]]:
+    """Returns the report and the overlays of the result that is kept, measured on the test samples."""
     workshop, wish = ladder.workshop, ladder.wish
     model, test, fixed = workshop.model, workshop.samples.test, best.model()
     path = next(path for path in best.files.values() if path.suffix == ".tflite")
@@ -151,8 +160,9 @@ def _report(ladder: Ladder, best: WayResult) -> RunReport:
     sensitivity = ladder.sensitivity
     scores = sensitivity.scores if sensitivity is not None else {}
     cost = wish.size_cost if wish.bitops_like is None else "bitops"
-    return RunReport(
+    report = RunReport(
         model.name,
+        command,
         versions=package_versions(),
         asked=wish.words,
         checks=checks,
@@ -171,6 +181,7 @@ def _report(ladder: Ladder, best: WayResult) -> RunReport:
         parity=file_parity(verified),
         operators=verified.operators,
     )
+    return report, overlays(verified.file, operators=verified.operators, harms=report.harms)
 
 
 def _verified(fixed: KerasModel, path: pathlib.Path, inputs: Any, model: KerasModel) -> tuple[TFLiteReport, str]:

@@ -12,8 +12,9 @@ from tfmp.files.atomic_file import check_space, check_writable, link_or_copy, re
 from tfmp.files.folder_locks import FolderLocks
 from tfmp.files.json_record import JsonRecord
 from tfmp.files.run_identity import difference_text
+from tfmp.reports.overlays import check_overlays
 
-REPORT, PAGE, RUN, WORK = "report.json", "report.html", "run.json", "work"
+REPORT, PAGE, RUN, WORK, OVERLAYS = "report.json", "report.html", "run.json", "work", "overlays"
 MODEL, ASSIGNMENT, FILE, SENSITIVITY = "fixed.keras", "assignment.json", "model.tflite", "sensitivity.json"
 _RECORD = JsonRecord("tfmp.Compression", "the settings of a compression", "`tfmp.compress`", needed=("identity",))
 
@@ -77,6 +78,7 @@ class CompressionFolder:
             raise FileExistsError(f"{str(self.work)!r} is of something else. Choose another output folder.")
         for name in (REPORT, PAGE, FILE, MODEL, ASSIGNMENT, SENSITIVITY, RUN):
             check_writable(self.path / name, self.overwrite)
+        check_overlays(self.path / OVERLAYS, overwrite=self.overwrite)
         self._remove(REPORT)
         _RECORD.write({"command": command, "identity": identity}, run, overwrite=True)
         self.work.mkdir(exist_ok=True)

@@ -11,7 +11,7 @@ from tfmp.compression.compression_folder import ASSIGNMENT, MODEL, REPORT, SENSI
 from tfmp.compression.network_layers import network_layers
 from tfmp.graph import BitAssignment
 from tfmp.inspection.inspect import inspect
-from tfmp.reports import ParetoFront, RunReport, TFLiteFile
+from tfmp.reports import Overlay, ParetoFront, RunReport, TFLiteFile, overlays
 from tfmp.reports.run_report import package_versions
 from tfmp.simulator import Hardware
 
@@ -40,13 +40,8 @@ def gathered_report(
         raise FileNotFoundError(f"There is no folder {str(folder)!r}. Expected the folder of a run.")
     if (folder / REPORT).is_file():
         return RunReport.from_json(folder / REPORT)
-    files = sorted(folder.glob("*.tflite"))
-    if len(files) > 1:
-        names = ", ".join(path.name for path in files)
-        raise ValueError(f"Expected one .tflite file in {str(folder)!r}. Received: {names}. Keep one in the folder.")
-    file = inspect(files[0]) if files else None
     parts = {
-        **_of_model(folder, file if isinstance(file, TFLiteFile) else None, hardware, safe_mode),
+        **_of_model(folder, file_of_run(folder), hardware, safe_mode),
         **_of_assignment(folder),
         **_of_front(folder),
     }
@@ -57,6 +52,36 @@ def gathered_report(
         )
     name = parts.pop("model", folder.resolve().name)
     return RunReport(name, versions=package_versions(), **parts)
+
+
+def file_of_run(folder: str | os.PathLike[str]) -> TFLiteFile | None:
+    """Returns the contents of the `.tflite` file in the folder of a run, or None if it has none.
+
+    Raises:
+        ValueError: If it has several, or one that is not of tfmp.
+    """
+    files = sorted(pathlib.Path(folder).glob("*.tflite"))
+    if len(files) > 1:
+        names = ", ".join(path.name for path in files)
+        raise ValueError(f"Expected one .tflite file in {str(folder)!r}. Received: {names}. Keep one in the folder.")
+    file = inspect(files[0]) if files else None
+    return file if isinstance(file, TFLiteFile) else None
+
+
+def run_overlays(folder: str | os.PathLike[str], report: RunReport) -> tuple[Overlay, ...]:
+    """Returns the overlays of the file in the folder of a run.
+
+    Args:
+        folder: The folder.
+        report: Its report: that of `gathered_report`.
+
+    Raises:
+        ValueError: If the folder has no `.tflite` file, or several.
+    """
+    file = file_of_run(folder)
+    if file is None:
+        raise ValueError(f"Overlays are those of a .tflite file. Received: {str(folder)!r}, which has none.")
+    return overlays(file, operators=report.operators, harms=report.harms)
 
 
 def _of_model(

@@ -14,6 +14,7 @@ from tfmp.graph import BitAssignment, Graph
 from tfmp.inspection.inspect import inspect_model
 from tfmp.reports import Attempt
 from tfmp.search.budget import Budget
+from tfmp.search.searched_cost import SearchedCost
 from tfmp.transform.edits.layer_plan import SEARCHED
 
 WORDS = {
@@ -133,7 +134,12 @@ class Ladder:
         self.say("measuring sensitivities")
         self.sensitivity = self.workshop.sensitivity(search_model)
         front = self.sensitivity.front(self.wish.size_cost, points=_POINTS)
-        points = sorted(front.points, key=lambda point: point[front.x])
+        outside = SearchedCost(self._graph(search_model), self.wish.size_cost).outside
+        smaller = [point for point in front.points if point[front.x] + outside < at_8_bits.size_bytes]
+        if not smaller:
+            self.say("no bits make the file smaller: its kernels are small, or take as many bytes at any bits")
+            return
+        points = sorted(smaller, key=lambda point: point[front.x])
         assignments = [BitAssignment({name: tuple(pair) for name, pair in point["bits"].items()}) for point in points]
 
         def without_training(place: int) -> WayResult:

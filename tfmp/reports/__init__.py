@@ -8,11 +8,12 @@ from tfmp.reports.layer_table import LayerRow, LayerTable
 from tfmp.reports.model_agreement import ModelAgreement, OutputAgreement, Tolerance
 from tfmp.reports.model_report import ExportOutlook, ModelReport, ModelRow
 from tfmp.reports.network_report import NetworkReport
+from tfmp.reports.overlays import Overlay, overlays, write_overlays
 from tfmp.reports.pareto_front import ParetoFront
 from tfmp.reports.post_training_report import PostTrainingReport, ReconstructedBlock
 from tfmp.reports.run_parts import Attempt, NetworkLayer, Parity, WishCheck
 from tfmp.reports.run_report import RunReport
-from tfmp.reports.tflite_file import FileLayer, FileTensor, StoredTensor, TFLiteFile
+from tfmp.reports.tflite_file import FileLayer, FileOperator, FileTensor, StoredTensor, TFLiteFile
 from tfmp.reports.tflite_report import OperatorAgreement, TFLiteReport
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "BitSweep",
     "ExportOutlook",
     "FileLayer",
+    "FileOperator",
     "FileTensor",
     "Forecast",
     "ForecastRow",
@@ -34,6 +36,7 @@ __all__ = [
     "NetworkReport",
     "OperatorAgreement",
     "OutputAgreement",
+    "Overlay",
     "ParetoFront",
     "Parity",
     "PostTrainingReport",
@@ -45,4 +48,6 @@ __all__ = [
     "TFLiteReport",
     "Tolerance",
     "WishCheck",
+    "overlays",
+    "write_overlays",
 ]

@@ -92,6 +92,11 @@ class RunReport:
             if layer.weight_bits is not None and layer.activation_bits is not None
         }
 
+    @property
+    def harms(self) -> dict[str, float]:
+        """Layer name to the sum of the sensitivities of its bits, where they were measured."""
+        return {layer.name: layer.harm for layer in self.layers if layer.harm is not None}
+
     def to_json(self, path: str | os.PathLike[str] | None = None, *, overwrite: bool = False) -> str:
         """Returns the report as JSON text, and writes it to `path` if given; see `write_atomically` for errors."""
         return _RECORD.write(dataclasses.asdict(self), path, overwrite=overwrite)

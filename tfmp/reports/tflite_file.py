@@ -98,6 +98,25 @@ class FileLayer:
 
 
 @dataclasses.dataclass(frozen=True)
+class FileOperator:
+    """An operator of a file.
+
+    Args:
+        tensor: Name of its first output in the file.
+        computes: Name of the tensor of the folded model of which this is the result, or a step to it.
+        kind: Its name in the schema, `"CONV_2D"` for example.
+        layer: Layer of the user's model whose weights it reads; empty if none.
+        size_bytes: Bytes of the constants that it reads, with scales, without those that an earlier operator has.
+    """
+
+    tensor: str
+    computes: str
+    kind: str
+    layer: str
+    size_bytes: int
+
+
+@dataclasses.dataclass(frozen=True)
 class TFLiteFile:
     """Contents of a file of `tfmp.export_tflite`, read without its model; `str` prints them.
 
@@ -116,6 +135,7 @@ class TFLiteFile:
         target: The runtime that it was written for: the argument of `tfmp.export_tflite`.
         arena_bytes: Bytes of memory that the runtime of microcontrollers uses here; None for other files.
         float_layers: Names of the layers that run in floating point between integer ones.
+        operators: Operators in the order in which they run.
     """
 
     path: str
@@ -132,6 +152,7 @@ class TFLiteFile:
     target: str = "litert"
     arena_bytes: int | None = None
     float_layers: Sequence[str] = ()
+    operators: Sequence[FileOperator] = ()
 
     @property
     def bits(self) -> dict[str, tuple[int, int]]:

@@ -10,7 +10,7 @@ from ai_edge_litert import schema_py_generated as schema
 from tfmp.data.model_inputs import ModelInputs
 from tfmp.graph import Tensor, TensorRef
 from tfmp.operators.writing.tensor_table import UNCLIPPED
-from tfmp.reports import FileLayer, StoredTensor, TFLiteFile
+from tfmp.reports import FileLayer, FileOperator, StoredTensor, TFLiteFile
 from tfmp.reports.tflite_file import BIASES, OTHER, WEIGHTS
 from tfmp.tflite.file_metadata import METADATA_NAME, own_metadata
 from tfmp.tflite.file_runner import FileRunner
@@ -33,7 +33,9 @@ def file_contents(interpreter: FileRunner, path: str | os.PathLike[str]) -> TFLi
     """
     model = unpack(interpreter.content)
     about = own_metadata(model, interpreter.label)
-    tensors = _stored_tensors(model)
+    by_index = _stored_tensors(model)
+    tensors = list(by_index.values())
+    layers = tuple(_layers(tensors, about["bits"], about["float_layers"]))
     metadata = [entry for entry in model.metadata if entry.name == METADATA_NAME.encode()]
     return TFLiteFile(
         os.fspath(path),
@@ -43,18 +45,20 @@ def file_contents(interpreter: FileRunner, path: str | os.PathLike[str]) -> TFLi
         about["tfmp"],
         interpreter.inputs,
         interpreter.outputs,
-        tuple(_layers(tensors, about["bits"], about["float_layers"])),
+        layers,
         tuple(sorted(tensors, key=lambda tensor: -tensor.size_bytes - tensor.scale_bytes)),
         sum(len(model.buffers[entry.buffer].data) for entry in metadata),
         about["labels"],
         about["target"],
         interpreter.arena_bytes,
         about["float_layers"],
+        tuple(_operators(model, by_index, [layer.name for layer in layers])),
     )
 
 
 def _stored_tensors(model):
-    stored, counted, biases = [], {b""}, _names_of_biases(model.subgraphs[0])
+    """Returns the constants by their index in the file."""
+    stored, counted, biases = {}, {b""}, _names_of_biases(model.subgraphs[0])
     for index, tensor in enumerate(model.subgraphs[0].tensors):
         content = model.buffers[tensor.buffer].data
         if content is None or not len(content):
@@ -63,15 +67,13 @@ def _stored_tensors(model):
         scale_bytes = sum(len(vector) for vector in vectors if vector not in counted)
         type_name = _TYPE_NAMES[tensor.type]
         shape = () if tensor.shape is None else tuple(map(int, tensor.shape))
-        stored.append(
-            StoredTensor(
-                biases.get(index) or _text(tensor.name),
-                _role(type_name, shape, vectors[0] != b""),
-                type_name,
-                shape,
-                0 if tensor.buffer in counted else len(content),
-                scale_bytes,
-            )
+        stored[index] = StoredTensor(
+            biases.get(index) or _text(tensor.name),
+            _role(type_name, shape, vectors[0] != b""),
+            type_name,
+            shape,
+            0 if tensor.buffer in counted else len(content),
+            scale_bytes,
         )
         counted.update(vectors, [tensor.buffer])
     return stored
@@ -106,10 +108,7 @@ def _layers(tensors, bits, floating):
     """Returns the quantized layers in the order of the network, those in floating point, then others with weights."""
     by_layer = {name: [] for name in (*bits, *floating)}
     for tensor in tensors:  # tensors without a name gather windows
-        # Further calls of a layer have a number after its name there.
-        once = re.sub(r"_\d+$", "", tensor.operator)
-        name = once if tensor.operator not in (*bits, *floating) and once in by_layer else tensor.operator
-        by_layer.setdefault(name, []).append(tensor)
+        by_layer.setdefault(_layer_name(tensor.operator, by_layer), []).append(tensor)
     for name, constants in by_layer.items():
         if name in bits or name in floating or any(tensor.role != OTHER for tensor in constants):
             containers = [tensor.type for tensor in constants if tensor.role == WEIGHTS]
@@ -117,6 +116,34 @@ def _layers(tensors, bits, floating):
             nothing = "FLOAT32" if name in bits else ""
             widest = max(containers, key=lambda container: _WIDTHS.get(container, 0), default=nothing)
             yield FileLayer(name, bits.get(name), widest, sum(each.size_bytes + each.scale_bytes for each in constants))
+
+
+def _layer_name(operator, layers):
+    """Returns the layer of an operator; further calls of a layer have a number after its name there."""
+    once = re.sub(r"_\d+$", "", operator)
+    return once if operator not in layers and once in layers else operator
+
+
+def _operators(model, constants, layers):
+    """Returns the operators of a file, with the constants that they read, also those that are unpacked before."""
+    subgraph, counted, unpacked = model.subgraphs[0], set(), {}
+    for operator in subgraph.operators:
+        inputs = [index for each in map(int, operator.inputs) for index in unpacked.get(each, (each,)) if index >= 0]
+        output = int(operator.outputs[0])
+        if inputs and all(index in constants for index in inputs):  # its result is a constant as well
+            unpacked[output] = inputs
+            continue
+        read = [index for index in inputs if index in constants]
+        names = [_layer_name(constants[index].operator, layers) for index in read if constants[index].role == WEIGHTS]
+        tensor = _text(subgraph.tensors[output].name)
+        yield FileOperator(
+            tensor,
+            tensor.removesuffix(UNCLIPPED),
+            _kind(model, operator),
+            next((name for name in names if name in layers), ""),
+            sum(constants[index].size_bytes + constants[index].scale_bytes for index in {*read} - counted),
+        )
+        counted.update(read)
 
 
 _SAME_VALUES = {"DEQUANTIZE", "QUANTIZE", "RESHAPE", "SQUEEZE", "EXPAND_DIMS"}
@@ -158,12 +185,16 @@ def _producer(model, subgraph, tensor):
     """Returns the operator that computes a tensor; None for an input of the file."""
     for operator in reversed(subgraph.operators):
         if tensor in operator.outputs:
-            code = model.operatorCodes[operator.opcodeIndex]
-            kind = _KINDS[max(code.builtinCode, code.deprecatedBuiltinCode)]
+            kind = _kind(model, operator)
             if kind not in _SAME_VALUES:
                 return kind
             tensor = operator.inputs[0]
     return None
+
+
+def _kind(model, operator):
+    code = model.operatorCodes[operator.opcodeIndex]
+    return _KINDS[max(code.builtinCode, code.deprecatedBuiltinCode)]
 
 
 def _text(name: bytes | None) -> str:

@@ -2,6 +2,9 @@
 
 import os
 
+import tensorflow as tf
+from tensorboard.plugins.hparams import api as hparams
+
 from tfmp.annotations import KerasModel
 from tfmp.checks import check_path
 from tfmp.reports import ParetoFront, RunReport
@@ -84,3 +87,50 @@ class TuningResults:
             ValueError: As in `pareto`.
         """
         return RunReport(self.project.folder.name, versions=package_versions(), front=self.pareto(x, y))
+
+    def to_tensorboard(
+        self, log_dir: str | os.PathLike[str], x: str = "bitops", y: str = "val_accuracy"
+    ) -> tuple[str, ...]:
+        """Writes the completed trials to a new folder, for the HParams view of TensorBoard.
+
+        Each trial is a run: its hyperparameters, strategy and budget, whether it is `on_front`, and every quantity that
+        it recorded as a scalar. The scatter plot of `x` and `y` there shows the front.
+
+        Args:
+            log_dir: The folder; created if missing.
+            x: Name of the first quantity of the front, as in `pareto`; less is better.
+            y: Name of the second; more is better.
+
+        Returns:
+            The ids of the trials on the front.
+
+        Raises:
+            FileExistsError: If the folder has files: TensorBoard would show them as well.
+            ValueError: As in `pareto`, or if no trial is completed.
+        """
+        folder = os.fspath(check_path("log_dir", log_dir))
+        if os.path.isdir(folder) and os.listdir(folder):
+            raise FileExistsError(f"Expected a new or empty folder. Received: {folder!r}, which has files.")
+        on_front = tuple(point["id"] for point in self.pareto(x, y).front)
+        completed = [record for record in self.records() if record.is_completed]
+        if not completed:
+            raise ValueError(f"Expected one completed trial or more. {os.fspath(self.project.folder)!r} has none.")
+        settings = {
+            record.trial_id: {
+                **{name: value for name, value in record.values.items() if isinstance(value, bool | int | float | str)},
+                "strategy": record.strategy,
+                "budget": record.budget,
+                "on_front": record.trial_id in on_front,
+            }
+            for record in completed
+        }
+        names = sorted({name for each in settings.values() for name in each})
+        metrics = dict.fromkeys((y, x, *(name for record in completed for name in record.metrics)))
+        with tf.summary.create_file_writer(folder).as_default():
+            hparams.hparams_config(list(map(hparams.HParam, names)), list(map(hparams.Metric, metrics)))
+        for record in completed:
+            with tf.summary.create_file_writer(os.path.join(folder, record.trial_id)).as_default(step=0):
+                hparams.hparams(settings[record.trial_id], trial_id=record.trial_id)
+                for name, value in {**record.metrics, "seconds": record.seconds}.items():
+                    tf.summary.scalar(name, value)
+        return on_front

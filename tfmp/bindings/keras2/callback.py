@@ -4,6 +4,7 @@ from typing import Any
 
 import tf_keras
 
+from tfmp.bindings.bit_summaries import BitSummariesHooks
 from tfmp.bindings.discrete_evaluation import DiscreteEvaluationHooks
 from tfmp.bindings.keras2.optimizer import SelectionOptimizer
 from tfmp.bindings.search_hooks import SearchHooks
@@ -55,3 +56,9 @@ class _ResumedTraining:
 
     def maybe_load_initial_counters_from_ckpt(self, steps_per_epoch, initial_epoch, mode):
         return max(self.epoch, initial_epoch), 0
+
+
+class BitSummaries(BitSummariesHooks, tf_keras.callbacks.Callback):  # noqa: D101 (the base says it)
+    __doc__ = BitSummariesHooks.__doc__
+
+    framework_name = "tf_keras"

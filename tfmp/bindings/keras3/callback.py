@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 
+from tfmp.bindings.bit_summaries import BitSummariesHooks
 from tfmp.bindings.discrete_evaluation import DiscreteEvaluationHooks
 from tfmp.bindings.search_hooks import SearchHooks
 from tfmp.mixins.mixed_precision_search import MixedPrecisionSearchMixin
@@ -34,5 +35,11 @@ class MixedPrecisionSearch(SearchHooks, keras.callbacks.Callback):  # noqa: D101
 
 class DiscreteEvaluation(DiscreteEvaluationHooks, keras.callbacks.Callback):  # noqa: D101 (the base says it)
     __doc__ = DiscreteEvaluationHooks.__doc__
+
+    framework_name = "keras"
+
+
+class BitSummaries(BitSummariesHooks, keras.callbacks.Callback):  # noqa: D101 (the base says it)
+    __doc__ = BitSummariesHooks.__doc__
 
     framework_name = "keras"
