@@ -17,6 +17,7 @@ TOP = "tfmp"
 FLOORS = {
     "annotations": 0,
     "checks": 0,
+    "version": 0,
     "files": 1,
     "registry": 1,
     "graph": 2,
@@ -47,7 +48,7 @@ FLOORS = {
     "tfmot": 13,
     TOP: 14,
 }
-FILES = {"annotations", "checks", "registry", "layers", "keras2", "tfmot"}
+FILES = {"annotations", "checks", "registry", "layers", "keras2", "tfmot", "version"}
 TOP_FILES = {"__init__", "__main__", "demo"}
 TOP_FOLDERS = {"cli"}
 

@@ -14,7 +14,7 @@ from tfmp.tuner.project import Project
 
 @pytest.fixture(autouse=True)
 def _version_of_the_runs(monkeypatch):
-    monkeypatch.setattr(run_identity.importlib.metadata, "version", lambda name: "0.1.0")
+    monkeypatch.setattr(run_identity, "VERSION", "0.1.0")
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_a_search_with_other_steps_is_refused(folder, monkeypatch):
 
 
 def test_another_version_is_refused_with_what_to_do(folder, monkeypatch):
-    monkeypatch.setattr(run_identity.importlib.metadata, "version", lambda name: "9.0")
+    monkeypatch.setattr(run_identity, "VERSION", "9.0")
     with pytest.raises(ValueError, match=r"another experiment. tfmp: '0.1.0' then, '9.0' now. .*`project_name`"):
         golden_runs.tuner(folder)
     for run in (golden_runs.search, golden_runs.joint_search):

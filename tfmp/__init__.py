@@ -7,6 +7,8 @@ import importlib
 import sys
 from typing import Any
 
+from tfmp.version import VERSION
+
 _PUBLIC = {
     "BitSummaries": "tfmp.bindings.keras3.callback",
     "Budget": "tfmp.search.budget",
@@ -71,7 +73,7 @@ _MOVED = {  # since version 0.1.0
 }
 
 __all__ = [*_PUBLIC, *_MODULES]
-__version__ = "0.1.0"
+__version__ = VERSION
 
 
 def __getattr__(name: str) -> Any:

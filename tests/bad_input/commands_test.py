@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import tfmp
 from tfmp import cli
 
 
@@ -204,7 +205,7 @@ def test_a_bug_shows_where_it_is_and_that_it_is_one(monkeypatch, capsys):
     assert cli.main(["inspect", "model.keras"]) == 1
     printed = capsys.readouterr().err
     assert "Traceback" in printed and "KeyError: 'gone'" in printed
-    assert printed.splitlines()[-1].startswith("tfmp inspect: a bug of tfmp 0.1.0. Report it")
+    assert printed.splitlines()[-1].startswith(f"tfmp inspect: a bug of tfmp {tfmp.__version__}. Report it")
 
 
 @pytest.mark.parametrize("command", ["compress", "search", "tune", "demo"])

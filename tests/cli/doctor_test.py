@@ -30,7 +30,7 @@ def test_what_fails_is_named_with_a_way_out(capsys, monkeypatch):
     monkeypatch.setattr(environment.importlib.metadata, "version", no_versions)
     monkeypatch.setattr(environment, "_xla", lambda: pytest.fail("nothing is run without TensorFlow"))
     found = environment.examine()
-    assert found.failed == ["tfmp", "tensorflow", "keras", "ai-edge-litert", "numpy", "current folder"]
+    assert found.failed == ["tensorflow", "keras", "ai-edge-litert", "numpy", "current folder"]
     text = str(found)
     assert "pip install tensorflow" in text and "pip install 'tfmp[tuner]' if you need it" in text
     assert "PermissionError: [Errno 13] Permission denied" in text

@@ -2,6 +2,7 @@
 
 import argparse
 import shlex
+import subprocess
 
 import pytest
 
@@ -35,3 +36,27 @@ def test_version(capsys):
         cli.main(["--version"])
     assert ended.value.code == 0
     assert capsys.readouterr().out.startswith("tfmp 0.")
+
+
+def completed(script, *words):
+    """Returns what bash offers for the last word."""
+    quoted = shlex.join(words)
+    program = f"source {script}\nCOMP_WORDS=({quoted})\nCOMP_CWORD={len(words) - 1}\n_shtab_tfmp\n"
+    done = subprocess.run(
+        ["bash", "-c", program + 'printf "%s\\n" "${COMPREPLY[@]}"'], capture_output=True, text=True, cwd=script.parent
+    )
+    return {word.rstrip() for word in done.stdout.splitlines()}
+
+
+def test_bash_completes_commands_options_choices_and_files(tmp_path, capsys):
+    pytest.importorskip("shtab")
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["--completion", "bash"])
+    assert ended.value.code == 0
+    script = tmp_path / "completion.bash"
+    script.write_text(capsys.readouterr().out)
+    (tmp_path / "model.keras").touch()
+    assert completed(script, "tfmp", "comp") == {"compare", "compress"}
+    assert completed(script, "tfmp", "compress", "--max") == {"--max_accuracy_drop"}
+    assert completed(script, "tfmp", "compress", "--target", "") == {"litert", "micro"}
+    assert completed(script, "tfmp", "compress", "mod") == {"model.keras"}

@@ -1,6 +1,5 @@
 """Turns the probabilities of a searched model into a bit assignment."""
 
-import importlib.metadata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,6 +15,7 @@ from tfmp.search.budget import Budget, budgets_of, priced_limits
 from tfmp.search.searched_cost import SearchedCost, chosen_layers
 from tfmp.search.undecided import is_untouched, warn_if_undecided
 from tfmp.transform.model_checks import check_finite_weights
+from tfmp.version import VERSION
 
 STRATEGIES = ("argmax", "budget", "sample", "multinomial")
 _TRIALS = 50  # EdMIPS, section 4.7
@@ -121,7 +121,7 @@ def decided(
     provenance = {
         "model": graph.name,
         "strategy": strategy,
-        "tfmp": importlib.metadata.version("tfmp"),
+        "tfmp": VERSION,
         **provenance,
     }
     if budget is not None:

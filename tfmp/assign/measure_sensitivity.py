@@ -24,6 +24,7 @@ from tfmp.transform.calibration.calibrate import calibrate_ranges
 from tfmp.transform.calibration.output_error import DIVERGENCES, read_samples
 from tfmp.transform.model_checks import check_finite_weights
 from tfmp.transform.relax import relax
+from tfmp.version import VERSION
 
 SCORES = ("output", "gradient")
 _LEAST_SAMPLES = 8
@@ -107,7 +108,10 @@ def measure_sensitivity(
         "error": _error_name(loss, divergence),
         "model": network_identity(graph),
         "data": {"num_samples": count, "digest": array_digest(*map(np.asarray, leaves(used)))},
-        "versions": {name: importlib.metadata.version(name) for name in ("tfmp", graph.framework, "tensorflow")},
+        "versions": {
+            "tfmp": VERSION,
+            **{name: importlib.metadata.version(name) for name in (graph.framework, "tensorflow")},
+        },
     }
     finished = _finished_layers(backup, identity)
     calibrate_ranges(network.model, network.floating, lambda: [inputs for inputs, _ in samples], least_squares=True)

@@ -23,6 +23,7 @@ from tfmp.cli import (
     simulate_command,
     tune_command,
 )
+from tfmp.cli.completion import add_completion
 from tfmp.cli.output import write_results
 from tfmp.cli.quiet_start import import_tensorflow_quietly
 
@@ -77,6 +78,7 @@ def parser() -> argparse.ArgumentParser:
     """Returns the parser of the command line, with a parser for each command."""
     main_parser = argparse.ArgumentParser(prog="tfmp", description="Mixed precision for Keras models.")
     main_parser.add_argument("--version", action="version", version=f"tfmp {tfmp.__version__}")
+    add_completion(main_parser)
     commands = main_parser.add_subparsers(dest="command", required=True)
     width = shutil.get_terminal_size().columns - 2
     for name, module in zip(COMMANDS, _MODULES, strict=True):

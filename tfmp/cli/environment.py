@@ -9,8 +9,10 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 
+from tfmp.version import VERSION
+
 _OK, _MISSING, _FAILED = "ok", "not installed", "failed"
-_NEEDED = ("tfmp", "tensorflow", "keras", "ai-edge-litert", "numpy")
+_NEEDED = ("tensorflow", "keras", "ai-edge-litert", "numpy")
 _EXTRAS = {
     "tf_keras": "keras2",
     "tensorflow-model-optimization": "tfmot",
@@ -63,7 +65,11 @@ class Environment:
 
 def examine() -> Environment:
     """Tries what tfmp needs: packages, XLA, LiteRT and TensorFlow Lite for Microcontrollers, and the current folder."""
-    findings = [Finding("python", _OK, platform.python_version()), *_packages()]
+    findings = [
+        Finding("tfmp", _OK, VERSION),
+        Finding("python", _OK, platform.python_version()),
+        *_packages(),
+    ]
     if not any(each.status != _OK for each in findings if each.name in _NEEDED):
         findings += _tried("Keras backend", _backend, "Set KERAS_BACKEND=tensorflow before the first import of Keras.")
     if findings[-1] == Finding("Keras backend", _OK, "tensorflow"):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from tfmp.compression.ladder import WORDS, Ladder
 from tfmp.graph.targets import LITERT
-from tfmp.reports import WishCheck
+from tfmp.reports import TFLiteReport, Tolerance, WishCheck
 from tfmp.search.searched_cost import SearchedCost
 
 
@@ -16,7 +16,7 @@ def conclusion(ladder: Ladder, checks: Sequence[WishCheck], has_test: bool) -> s
         checks: The limits beside what was found.
         has_test: Whether the result was measured on other samples than those by which it was chosen.
     """
-    taken = next(attempt for attempt in ladder.attempts if attempt.verdict.endswith("taken"))
+    taken = ladder.attempts[_taken(ladder)]
     missed = [check.quantity for check in checks if not check.is_met]
     result = f"misses the limit of {' and '.join(missed)}, and is the closest found" if missed else "meets every limit"
     measured = (
@@ -44,11 +44,39 @@ def advice(ladder: Ladder, checks: Sequence[WishCheck]) -> list[str]:
     if "bit operations" in missed:
         sentences.append("More bit operations, or a network with fewer channels.")
     if "accuracy drop" in missed:
-        if not ladder.workshop.plan.epochs:
-            sentences.append("Training: `epochs=10`, or omit --no_training on the command line.")
-        else:
-            sentences.append(
-                f"Longer training than {ladder.workshop.plan.epochs} epochs, more data, a larger limit of size, or a "
-                "larger drop of accuracy."
-            )
+        sentences.append(_advice_on_accuracy(ladder))
     return sentences
+
+
+def rounding_note(report: TFLiteReport) -> str:
+    """Returns a sentence about a file that is exact, but not near to its network in floating point; or no text."""
+    agreement, (decibels, share) = report.trained, Tolerance().of("trained")
+    if agreement is None or decibels is None or agreement.signal_to_noise_db >= decibels:
+        return ""
+    same = agreement.top1_agreement
+    classes = "" if same is None or share is None else f", with the same class in {same:.1%}"
+    return (
+        "The file has the integers of the network, but at so few bits roundings add up: its outputs are "
+        f"{agreement.signal_to_noise_db:.1f} dB from those that Keras computes{classes}. Go by its accuracy."
+    )
+
+
+def _taken(ladder: Ladder) -> int:
+    """Returns the place of the attempt whose result is kept."""
+    return next(place for place, attempt in enumerate(ladder.attempts) if attempt.verdict.endswith("taken"))
+
+
+def _advice_on_accuracy(ladder: Ladder) -> str:
+    found = ladder.found(ladder.results[_taken(ladder)])
+    if found.accuracy_drop is not None and found.accuracy_drop <= ladder.wish.accepted_drop:
+        count = len(ladder.workshop.samples.validation[1])
+        accuracy = ladder.workshop.float_accuracy - found.accuracy_drop
+        error = 100 * (accuracy * (1 - accuracy) / count) ** 0.5
+        return (
+            f"On the {count:,} samples that choose between ways, the file is within the limit. One accuracy has a "
+            f"standard error of {error:.2g} points there: give more test samples, or a smaller drop of accuracy, so "
+            "that a costlier way is tried."
+        )
+    if not ladder.workshop.plan.epochs:
+        return "Training: `epochs=10`, or omit --no_training on the command line."
+    return f"Longer training than {ladder.workshop.plan.epochs} epochs, more data, or larger limits."

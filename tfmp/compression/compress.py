@@ -9,7 +9,7 @@ from typing import Any
 from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import framework_of
 from tfmp.checks import check_choice, check_flag, check_integer, check_number
-from tfmp.compression.advice import advice, conclusion
+from tfmp.compression.advice import advice, conclusion, rounding_note
 from tfmp.compression.compression_folder import OVERLAYS, PAGE, REPORT, SENSITIVITY, CompressionFolder
 from tfmp.compression.file_parity import file_parity
 from tfmp.compression.labelled_samples import LabelledSamples
@@ -37,6 +37,7 @@ from tfmp.tflite.open_file import runner_of
 from tfmp.transform.model_checks import check_finite_weights
 
 _HARDWARE = "bit_fusion"
+_EXACT = Tolerance(trained_db=None, trained_top1=None)  # the accuracy of the file is measured beside that of Keras
 _VERIFIED = 256  # samples on which the file is compared with its models
 
 
@@ -156,7 +157,7 @@ def _report(ladder: Ladder, best: WayResult, command: str) -> tuple[RunReport, t
     }
     checks = wish.checks(ladder.found(best, accuracies["float"] - accuracies["file"]))
     if disagreement:
-        checks.append(WishCheck("disagreement of file and models", 0, 1))
+        checks.append(WishCheck("errors of the file's arithmetic", 0, 1))
     sensitivity = ladder.sensitivity
     scores = sensitivity.scores if sensitivity is not None else {}
     cost = wish.size_cost if wish.bitops_like is None else "bitops"
@@ -167,7 +168,9 @@ def _report(ladder: Ladder, best: WayResult, command: str) -> tuple[RunReport, t
         asked=wish.words,
         checks=checks,
         attempts=tuple(ladder.attempts),
-        conclusion=conclusion(ladder, checks, workshop.samples.has_test),
+        conclusion=" ".join(
+            filter(None, (conclusion(ladder, checks, workshop.samples.has_test), rounding_note(verified)))
+        ),
         advice=[*advice(ladder, checks), *([disagreement] if disagreement else [])],
         accuracies=accuracies,
         num_samples=len(test[1]),
@@ -185,10 +188,10 @@ def _report(ladder: Ladder, best: WayResult, command: str) -> tuple[RunReport, t
 
 
 def _verified(fixed: KerasModel, path: pathlib.Path, inputs: Any, model: KerasModel) -> tuple[TFLiteReport, str]:
-    """Returns the comparison of a file with its models, and in words where it exceeds the default tolerance."""
+    """Returns the comparison of a file with its models, and in words where it does not compute its own integers."""
     samples = map_leaves(lambda array: array[:_VERIFIED], inputs)
     try:
-        return compare_tflite(fixed, path, samples, reference=model, tolerance=Tolerance()), ""
+        return compare_tflite(fixed, path, samples, reference=model, tolerance=_EXACT), ""
     except ValueError as error:
         return compare_tflite(fixed, path, samples, reference=model), str(error)
 

@@ -13,6 +13,7 @@ from tfmp.graph import BitAssignment
 from tfmp.inspection.inspect import inspect
 from tfmp.reports import Overlay, ParetoFront, RunReport, TFLiteFile, overlays
 from tfmp.reports.run_report import package_versions
+from tfmp.reports.text_table import amount
 from tfmp.simulator import Hardware
 
 _FRONT = "front.json"
@@ -113,7 +114,7 @@ def _of_assignment(folder: pathlib.Path) -> dict[str, Any]:
     assignment = BitAssignment.from_json(folder / ASSIGNMENT)
     shown = {key: value for key, value in assignment.provenance.items() if key in ("strategy", "budget", "harm")}
     asked = {key: value if isinstance(value, str) else json.dumps(value) for key, value in shown.items()}
-    costs = {f"found: {name}": f"{value:,.6g}" for name, value in assignment.costs.items()}
+    costs = {f"found: {name}": amount(value) for name, value in assignment.costs.items()}
     return {"asked": asked | costs}
 
 

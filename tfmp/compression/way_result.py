@@ -13,6 +13,7 @@ from tfmp.compression.compression_folder import ASSIGNMENT, FILE, MODEL
 from tfmp.files.atomic_file import new_folder, write_atomically
 from tfmp.files.json_record import read_json
 from tfmp.graph import BitAssignment
+from tfmp.tflite.evaluate_tflite import evaluate_tflite
 from tfmp.tflite.export_tflite import export_tflite
 from tfmp.transform.model_cost import cost
 
@@ -25,7 +26,7 @@ class WayResult:
 
     Args:
         folder: Folder with the network, its bits and the file.
-        accuracy: Accuracy on the validation samples, 0 to 1.
+        accuracy: Accuracy of the file on the validation samples, 0 to 1.
         size_bytes: Size of the file.
         arena_bytes: Memory of the interpreter of microcontrollers; None for other files.
         bitops: Bit operations of the network.
@@ -62,7 +63,7 @@ class WayResult:
         fixed: KerasModel,
         assignment: BitAssignment,
         *,
-        accuracy: float,
+        validation: tuple[Any, Any],
         history: Mapping[str, Sequence[float]],
         export: Mapping[str, Any],
     ) -> "WayResult":
@@ -72,16 +73,17 @@ class WayResult:
             folder: The folder.
             fixed: The network.
             assignment: Its bits.
-            accuracy: Its accuracy on the validation samples.
+            validation: Inputs and class indices on which the file is evaluated.
             history: Logs of its training.
             export: Arguments of `export_tflite`.
         """
         with new_folder(folder) as beside:
             save_model(fixed, os.path.join(beside, MODEL))
             assignment.to_json(os.path.join(beside, ASSIGNMENT))
-            file = export_tflite(fixed, os.path.join(beside, FILE), **export).file
+            path = os.path.join(beside, FILE)
+            file = export_tflite(fixed, path, **export).file
             fields: dict[str, Any] = {
-                "accuracy": accuracy,
+                "accuracy": float(evaluate_tflite(path, validation, metrics=None)),  # type: ignore[arg-type]  # one output
                 "size_bytes": file.size_bytes,
                 "arena_bytes": file.arena_bytes,
                 "bitops": cost(fixed, "bitops"),

@@ -99,8 +99,9 @@ class Workshop:
         if kept is not None:
             return kept
         fixed, assignment, history = make()
-        accuracy = self.accuracy(fixed, self.samples.validation)
-        return WayResult.write(folder, fixed, assignment, accuracy=accuracy, history=history, export=self._export)
+        return WayResult.write(
+            folder, fixed, assignment, validation=self.samples.validation, history=history, export=self._export
+        )
 
     def at_8_bits(self) -> Made:
         """Quantizes the model to 8 bits after training."""

@@ -1,6 +1,5 @@
 """Cost `tflite_bytes`: bytes of the exported TFLite file."""
 
-import importlib.metadata
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tfmp.costs.cost import Cost
+from tfmp.files.run_identity import version
 from tfmp.graph import CodeFormat, Graph, LayerShape
 from tfmp.graph.targets import LITERT
 from tfmp.lowering.byte_counter import ByteCounter, content_bytes
@@ -85,10 +85,9 @@ class TFLiteBytes(Cost):
         words = number if number == "float32" else f"{number}: {_CODE_IN_WORDS}"
         inputs, outputs = (dict.fromkeys(names, words) for names in (graph.input_names, graph.output_names))
         named: dict[str, Any] = {} if self.target == LITERT else {"target": self.target.name}
-        version = importlib.metadata.version("tfmp")
         floating = float_layers(graph)
         named |= {"float_layers": floating} if floating else {}
-        return {"tfmp": version, "mode": self.mode, "bits": bits, "inputs": inputs, "outputs": outputs, **named}
+        return {"tfmp": version(), "mode": self.mode, "bits": bits, "inputs": inputs, "outputs": outputs, **named}
 
 
 def _clip_bytes(shape: LayerShape, activation_format: CodeFormat) -> int:

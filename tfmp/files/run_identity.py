@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import importlib.metadata
 import json
 import math
 from collections.abc import Container, Iterator, Mapping
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tfmp.files.finite_values import array_chunks, is_array
+from tfmp.version import VERSION
 
 _LARGEST_LISTED = 64  # numbers; a larger array is represented by a digest
 _SHOWN_DIFFERENCES = 4
@@ -25,7 +25,7 @@ _RECORDED_NAMES = {
 
 def version() -> str:
     """Returns the version of this library."""
-    return importlib.metadata.version("tfmp")
+    return VERSION
 
 
 def described(value: Any) -> Any:

@@ -36,7 +36,7 @@ class Attempt:
         reason: Why it was tried, or skipped.
         verdict: What followed from it.
         size_bytes: Bytes of its file; None if it was skipped.
-        accuracy: Accuracy on the samples by which attempts are compared, 0 to 1; None if it was not measured.
+        accuracy: Accuracy of the file on the samples by which attempts are compared, 0 to 1; None if not measured.
     """
 
     way: str

@@ -12,9 +12,11 @@ from tfmp.files.json_record import JsonRecord, built_from
 from tfmp.reports.forecast import Forecast
 from tfmp.reports.pareto_front import ParetoFront
 from tfmp.reports.run_parts import Attempt, NetworkLayer, Parity, Scores, WishCheck
+from tfmp.reports.text_table import amount
 from tfmp.reports.tflite_report import OperatorAgreement
+from tfmp.version import VERSION
 
-_PACKAGES = ("tfmp", "tensorflow", "keras", "tf_keras", "ai-edge-litert", "tflite-micro", "numpy")
+_PACKAGES = ("tensorflow", "keras", "tf_keras", "ai-edge-litert", "tflite-micro", "numpy")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,7 +129,7 @@ class RunReport:
         for check in self.checks:
             met = "met" if check.is_met else "NOT met"
             unit = f" {check.unit}" if check.unit else ""
-            lines.append(f"{check.quantity}: {check.found:,.6g}{unit}, asked for {check.limit:,.6g}{unit}: {met}")
+            lines.append(f"{check.quantity}: {amount(check.found)}{unit}, asked for {amount(check.limit)}{unit}: {met}")
         if self.accuracies:
             values = ", ".join(f"{name} {value:.2%}".replace("%", " %") for name, value in self.accuracies.items())
             lines.append(f"accuracy on {self.num_samples} samples: {values}")
@@ -151,7 +153,7 @@ class RunReport:
 
 def package_versions() -> dict[str, str]:
     """Returns the versions of Python and of the packages that matter to a run, of those that are installed."""
-    versions = {"python": platform.python_version()}
+    versions = {"python": platform.python_version(), "tfmp": VERSION}
     for name in _PACKAGES:
         try:
             versions[name] = importlib.metadata.version(name)

@@ -24,6 +24,11 @@ def aligned(rows: Sequence[Sequence[str]], num_left: int = 1) -> list[str]:
     return lines
 
 
+def amount(value: float) -> str:
+    """Returns a number with separators of thousands, and without an exponent from 1,000 on."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.6g}"
+
+
 def returned_and_written(text: str, path: str | os.PathLike[str] | None, overwrite: bool) -> str:
     """Returns a text, and writes it to `path` if given; see `write_atomically` for errors."""
     if path is not None:

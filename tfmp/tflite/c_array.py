@@ -1,6 +1,5 @@
 """Writes a file for microcontrollers as C++ source text."""
 
-import importlib.metadata
 import os
 import re
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from tfmp.files.atomic_file import check_writable, write_atomically
 from tfmp.reports import FileTensor
 from tfmp.tflite.micro_interpreter import MicroInterpreter
 from tfmp.tflite.writer.packing import unpack
+from tfmp.version import VERSION
 
 _PER_LINE = 20
 _KINDS = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
@@ -82,7 +82,7 @@ def _source(name: str, header: str, content: bytes) -> Iterator[str]:
 def _header(name: str, interpreter: MicroInterpreter) -> Iterator[str]:
     methods = resolver_methods(interpreter.content)
     guard = f"{name.upper()}_H_"
-    yield f"// Written by tfmp {importlib.metadata.version('tfmp')}."
+    yield f"// Written by tfmp {VERSION}."
     yield f"#ifndef {guard}\n#define {guard}\n\n#include <cstddef>\n"
     yield f"extern const unsigned char {name}_data[];\nextern const std::size_t {name}_size;\n"
     yield "// What the interpreter uses with pointers of 64 bits; with those of 32 bits it uses less."

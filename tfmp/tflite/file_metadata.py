@@ -1,6 +1,5 @@
 """Metadata of a file: mode, bits, labels."""
 
-import importlib.metadata
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,6 +13,7 @@ from tfmp.graph.targets import LITERT, TARGETS, Target
 from tfmp.lowering.weight_packing import MODES as STORAGE_MODES
 from tfmp.tflite.file_runner import FileRunner
 from tfmp.tflite.writer.packing import unpack, with_metadata
+from tfmp.version import VERSION
 
 METADATA_NAME = "tfmp"
 FLOAT = "float"
@@ -50,7 +50,7 @@ def with_own_metadata(
             f"{len(labels)} labels for outputs of shape {', '.join(map(str, shapes))}"
         )
     about = {
-        "tfmp": importlib.metadata.version("tfmp"),
+        "tfmp": VERSION,
         "mode": mode,
         "bits": {name: list(pair) for name, pair in bits.items()},
         "inputs": {name: tensor.in_words for name, tensor in interpreter.inputs.items()},

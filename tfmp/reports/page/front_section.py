@@ -4,7 +4,7 @@ from typing import Any
 
 from tfmp.reports.page.pictures import Curve, line_picture
 from tfmp.reports.page.section import Section
-from tfmp.reports.page.tables import Cell, Table, cell
+from tfmp.reports.page.tables import Cell, Table, amount_cell, cell
 from tfmp.reports.pareto_front import ParetoFront
 
 
@@ -23,7 +23,7 @@ def front_section(front: ParetoFront) -> Section:
     rows = [
         [
             Cell(_name(point, place), href=f"#{ids[id(point)]}" if point.get("bits") else ""),
-            cell(point[front.x], ",.6g"),
+            amount_cell(point[front.x]),
             cell(point[front.y], ".6g"),
             cell("yes" if id(point) in on_front else "no"),
             *(cell(str(point.get(key, ""))) for key in ("strategy", "budget")),

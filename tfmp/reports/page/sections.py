@@ -8,7 +8,7 @@ from tfmp.reports.page.network_picture import network_picture
 from tfmp.reports.page.pictures import Curve, bar_picture, line_picture
 from tfmp.reports.page.section import Section
 from tfmp.reports.page.sensitivity_table import sensitivity_table
-from tfmp.reports.page.tables import Table, cell, percent
+from tfmp.reports.page.tables import Table, amount_cell, cell, percent
 from tfmp.reports.run_parts import NetworkLayer
 from tfmp.reports.run_report import RunReport
 
@@ -37,8 +37,8 @@ def _result(report: RunReport) -> Iterator[Section]:
             [
                 cell(f"{each.quantity}, {each.unit}" if each.unit else each.quantity),
                 cell("met" if each.is_met else "not met"),
-                cell(each.found, ",.6g"),
-                cell(each.limit, ",.6g"),
+                amount_cell(each.found),
+                amount_cell(each.limit),
             ]
             for each in report.checks
         ]
@@ -76,7 +76,7 @@ def _attempts(report: RunReport) -> Iterator[Section]:
             for each in report.attempts
         ]
         columns = ("way", "verdict", "file, bytes", "accuracy", "what it does", "why")
-        note = "The accuracies are those of the samples that choose between ways."
+        note = "The accuracies are those of the files, on the samples that choose between ways."
         yield Section(
             "ways", "Ways that were considered", [note], tables=[Table("In order of their cost", columns, rows)]
         )
@@ -162,7 +162,7 @@ def _forecast(report: RunReport) -> Iterator[Section]:
     rows = [
         [
             cell(row.budget),
-            cell(row.limit, ",.6g"),
+            amount_cell(row.limit),
             *(cell(harm, ".3g") for harm in (row.mixed, row.uniform, row.depthwise_8)),
             cell(row.verdict),
         ]

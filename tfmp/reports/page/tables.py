@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+from tfmp.reports.text_table import amount
+
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
@@ -51,6 +53,11 @@ def cell(value: Any, form: str = "", *, shade: float | None = None) -> Cell:
     if isinstance(value, str):
         return Cell(value)
     return Cell(format(value, form), float(value) if isinstance(value, float) else value, shade)
+
+
+def amount_cell(value: float) -> Cell:
+    """Returns the cell of a number of bytes, operations or anything else that may be large."""
+    return Cell(amount(value), float(value))
 
 
 def percent(share: float | None) -> Cell:
