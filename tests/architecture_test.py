@@ -57,7 +57,7 @@ ONLY_UNITS = {
     "operators": {"graph", "checks"},
     "lowering": {"operators", "graph", "checks"},
     "simulator": {"reports", "graph", "files", "checks", "registry"},
-    "costs": {"simulator", "lowering", "operators", "reports", "graph", "files", "checks", "registry"},
+    "costs": {"simulator", "lowering", "operators", "reports", "graph", "files", "checks", "registry", "version"},
     "plots": {"reports", "joint", "graph", "files", "checks"},
 }
 ONLY_PACKAGES = {
@@ -330,7 +330,7 @@ def test_allows(path, source):
             "tfmp/costs/a.py",
             "from tfmp.ops import rounding",
             "costs uses only checks and files and graph and lowering and operators and registry and reports and "
-            "simulator",
+            "simulator and version",
         ),
         ("tfmp/costs/a.py", "def f():\n    import tensorflow as tf", "costs uses only numpy"),
         ("tfmp/simulator/a.py", "from tensorflow import math", "simulator uses only numpy"),

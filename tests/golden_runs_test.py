@@ -1,4 +1,4 @@
-"""Runs that version 0.1.0 interrupted are resumed, by the version that they name."""
+"""Runs that version 0.1.0 interrupted are resumed."""
 
 import shutil
 
@@ -10,11 +10,6 @@ from tests.tuner import tiny_experiment as tiny
 from tfmp import relax
 from tfmp.files import run_identity
 from tfmp.tuner.project import Project
-
-
-@pytest.fixture(autouse=True)
-def _version_of_the_runs(monkeypatch):
-    monkeypatch.setattr(run_identity, "VERSION", "0.1.0")
 
 
 @pytest.fixture
@@ -52,7 +47,7 @@ def test_a_search_with_other_steps_is_refused(folder, monkeypatch):
 
 
 def test_another_version_is_refused_with_what_to_do(folder, monkeypatch):
-    monkeypatch.setattr(run_identity, "VERSION", "9.0")
+    monkeypatch.setattr(run_identity, "SAME_RESULTS_SINCE", "9.0")
     with pytest.raises(ValueError, match=r"another experiment. tfmp: '0.1.0' then, '9.0' now. .*`project_name`"):
         golden_runs.tuner(folder)
     for run in (golden_runs.search, golden_runs.joint_search):

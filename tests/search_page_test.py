@@ -1,5 +1,6 @@
 """The programs of the page on searching run as printed, in both Kerases, and set what they say."""
 
+import contextlib
 import pathlib
 import re
 
@@ -24,7 +25,7 @@ class Ours:
 
 
 @pytest.fixture(scope="module", params=["keras", pytest.param("tf_keras", marks=pytest.mark.slow)])
-def names(request):
+def names(request, tmp_path_factory):
     """What the page's programs leave, one after another; epochs and batches of a tenth."""
     framework, ours = (keras, tfmp) if request.param == "keras" else (tf_keras, Ours())
     framework.utils.set_random_seed(0)
@@ -34,8 +35,9 @@ def names(request):
     names = {"keras": framework, "tfmp": ours, "model": model, "loss": loss}
     names |= {"search_model": tfmp.relax(model, calibration=X)}
     names |= {"x_train": X, "y_train": Y, "x_select": X[:32], "y_select": Y[:32]}
-    for program in programs_of("Learning", 4):
-        exec(compile(program.replace("256", "32").replace("epochs=25", "epochs=3"), str(PAGE), "exec"), names)
+    with contextlib.chdir(tmp_path_factory.mktemp("page")):  # one program writes files
+        for program in programs_of("Learning", 5):
+            exec(compile(program.replace("256", "32").replace("epochs=25", "epochs=3"), str(PAGE), "exec"), names)
     return names
 
 

@@ -18,6 +18,7 @@ from mkdocs.structure.files import File
 import tfmp
 from tfmp import cli
 from tools.public_objects import public_names
+from tools.tutorial_notebooks import notebook, tutorial_names
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 # Files beside docs/ to their places in the site.
@@ -82,16 +83,13 @@ def _outside():
 def tutorials():
     """Returns the pages and the notebooks of the tutorials that are scripts."""
     made = {}
-    for path in sorted((ROOT / "docs" / "tutorials").glob("*.py")):
-        notebook = jupytext.read(path)
-        notebook.metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-        place = f"tutorials/{path.stem}"
-        made[f"{place}.ipynb"] = jupytext.writes(notebook, fmt="ipynb")
-        cells = [
-            cell.source if cell.cell_type == "markdown" else _code(cell.source, "python") for cell in notebook.cells
-        ]
+    for name in tutorial_names():
+        found = notebook(name)
+        place = f"tutorials/{name}"
+        made[f"{place}.ipynb"] = jupytext.writes(found, fmt="ipynb")
+        cells = [cell.source if cell.cell_type == "markdown" else _code(cell.source, "python") for cell in found.cells]
         title, _, text = "\n\n".join(cells).partition("\n")
-        links = f"[As a notebook]({path.stem}.ipynb){{download}} · [as a script]({path.name}){{download}}"
+        links = f"[As a notebook]({name}.ipynb){{download}} · [as a script]({name}.py){{download}}"
         made[f"{place}.md"] = f"{title}\n\n{links}\n{text}\n"
     return made
 

@@ -18,6 +18,7 @@ FILE = TFLiteFile(
     64,
     operators=(
         FileOperator("image_codes", "image_codes", "QUANTIZE", "", 0),
+        FileOperator("", "", "GATHER", "", 16),
         FileOperator("conv/unclipped", "conv", "CONV_2D", "conv", 560),
         FileOperator("conv", "conv", "QUANTIZE", "", 0),
         FileOperator("conv_1", "conv_1", "CONV_2D", "conv", 0),

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from tfmp.costs.cost import Cost
-from tfmp.files.run_identity import version
 from tfmp.graph import CodeFormat, Graph, LayerShape
 from tfmp.graph.targets import LITERT
 from tfmp.lowering.byte_counter import ByteCounter, content_bytes
@@ -15,6 +14,7 @@ from tfmp.lowering.open_lowering import write_open
 from tfmp.lowering.weight_packing import check_mode, weight_storage
 from tfmp.operators.float_layer import float_layers
 from tfmp.operators.writing.sink import Options, Quantization
+from tfmp.version import VERSION
 
 _FLOAT_BYTES = 4
 # Header, tables of the model and the subgraph, layouts of the tables, zero points of tensors.
@@ -87,7 +87,7 @@ class TFLiteBytes(Cost):
         named: dict[str, Any] = {} if self.target == LITERT else {"target": self.target.name}
         floating = float_layers(graph)
         named |= {"float_layers": floating} if floating else {}
-        return {"tfmp": version(), "mode": self.mode, "bits": bits, "inputs": inputs, "outputs": outputs, **named}
+        return {"tfmp": VERSION, "mode": self.mode, "bits": bits, "inputs": inputs, "outputs": outputs, **named}
 
 
 def _clip_bytes(shape: LayerShape, activation_format: CodeFormat) -> int:

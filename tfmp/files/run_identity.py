@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tfmp.files.finite_values import array_chunks, is_array
-from tfmp.version import VERSION
+from tfmp.version import SAME_RESULTS_SINCE
 
 _LARGEST_LISTED = 64  # numbers; a larger array is represented by a digest
 _SHOWN_DIFFERENCES = 4
@@ -24,8 +24,8 @@ _RECORDED_NAMES = {
 
 
 def version() -> str:
-    """Returns the version of this library."""
-    return VERSION
+    """Returns the version that a run records: of the first library with the results of this one."""
+    return SAME_RESULTS_SINCE
 
 
 def described(value: Any) -> Any:

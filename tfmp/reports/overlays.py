@@ -54,6 +54,8 @@ def overlays(
     bits, harms = file.bits, harms or {}
     figures: dict[str, dict[str, float]] = {name: {} for name in NAMES}
     for operator in file.operators:
+        if not operator.tensor:  # a step that gathers windows, by which Model Explorer cannot find the operator
+            continue
         found: dict[str, float | None] = {"harm": harms.get(operator.layer), "parity": shares.get(operator.computes)}
         if operator.size_bytes:
             found["bytes"] = operator.size_bytes
