@@ -53,11 +53,14 @@ def train_step(x, y):
 
 for epoch in range(epochs):
     search.set_temperature(epoch, epochs)
+    losses = []
     for x, y in batches:
-        loss = train_step(x, y)
+        losses.append(float(train_step(x, y)))
         search.step()
     figures = search.summary()
-    print(f"loss {float(loss):.3f}  cost {figures['expected_cost']:.3f}  entropy {figures['selection_entropy']:.3f}")
+    print(
+        f"loss {sum(losses) / len(losses):.3f}  cost {figures['expected_cost']:.3f}  entropy {figures['selection_entropy']:.3f}"
+    )
 
 # %% [markdown]
 # At the end the cost is that of the budget, 1, and every choice is made: the entropy is near 0.

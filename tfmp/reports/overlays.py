@@ -16,6 +16,7 @@ from tfmp.reports.tflite_report import OperatorAgreement
 _BLUES, _GREENS, _REDS = ("#f7fbff", "#4292c6"), ("#f7fcf5", "#41ab5d"), ("#fff5f0", "#ef3b2c")
 _BELOW_ONE = math.nextafter(1.0, 0.0)
 _EQUAL_OR_NOT = [{"value": _BELOW_ONE, "bgColor": _REDS[1]}, {"value": 1, "bgColor": _GREENS[0]}]
+_NOT_SUMMED = {"hideAggregatedStats": ["sum"], "hideInChildrenStatsTable": True}  # its shares of a sum mean nothing
 NAMES = ("weight_bits", "input_bits", "bytes", "harm", "parity")
 
 
@@ -26,17 +27,17 @@ class Overlay:
     Args:
         name: What it is, one of `weight_bits`, `input_bits`, `bytes`, `harm`, `parity`.
         values: The figure by the name of the operator's output tensor.
-        colors: How Model Explorer colors the values, as fields of its `GraphNodeData`.
+        style: How Model Explorer colors and sums up the values, as fields of its `GraphNodeData`.
     """
 
     name: str
     values: Mapping[str, float]
-    colors: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    style: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def to_json(self) -> str:
         """Returns the node data of Model Explorer as JSON text: `GraphNodeData` of its `node_data_builder`."""
         results = {tensor: {"value": value} for tensor, value in self.values.items()}
-        return json.dumps({"name": self.name, **self.colors, "results": results}, indent=1) + "\n"
+        return json.dumps({"name": self.name, **self.style, "results": results}, indent=1) + "\n"
 
 
 def overlays(
@@ -64,14 +65,14 @@ def overlays(
         for name, value in found.items():
             if value is not None and math.isfinite(value):  # JSON has no other numbers
                 figures[name][operator.tensor] = value
-    colors = {
-        "weight_bits": _gradient(_BLUES),
-        "input_bits": _gradient(_BLUES),
+    styles = {
+        "weight_bits": _gradient(_BLUES) | _NOT_SUMMED,
+        "input_bits": _gradient(_BLUES) | _NOT_SUMMED,
         "bytes": _gradient(_GREENS),
         "harm": _gradient(_REDS),
-        "parity": {"thresholds": _EQUAL_OR_NOT},
+        "parity": {"thresholds": _EQUAL_OR_NOT} | _NOT_SUMMED,
     }
-    return tuple(Overlay(name, values, colors[name]) for name, values in figures.items() if values)
+    return tuple(Overlay(name, values, styles[name]) for name, values in figures.items() if values)
 
 
 def write_overlays(
