@@ -58,9 +58,8 @@ for epoch in range(epochs):
         losses.append(float(train_step(x, y)))
         search.step()
     figures = search.summary()
-    print(
-        f"loss {sum(losses) / len(losses):.3f}  cost {figures['expected_cost']:.3f}  entropy {figures['selection_entropy']:.3f}"
-    )
+    mean, cost, entropy = sum(losses) / len(losses), figures["expected_cost"], figures["selection_entropy"]
+    print(f"loss {mean:.3f}  cost {cost:.3f}  entropy {entropy:.3f}")
 
 # %% [markdown]
 # At the end the cost is that of the budget, 1, and every choice is made: the entropy is near 0.
