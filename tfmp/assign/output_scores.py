@@ -37,11 +37,15 @@ class OutputScores:
         moments = self._correction.in_order()
         for carrier in self._correction.carriers:
             self._correction.correct(carrier, moments.of(carrier))
+        self._moments = self._correction.in_order()
         self._loss = MeanLoss(network.model, loss, samples)
         self._finest = self._loss()
 
     def of(self, layer: Layer) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the scores of the candidates of a layer's kernel and input; zero for a tensor without a choice."""
+        """Returns the scores of the candidates of a layer's kernel and input; zero for a tensor without a choice.
+
+        Layers must be asked for in the order of the network.
+        """
         scores = []
         for selector, candidates in zip(self._selectors[layer.name], (layer.weight, layer.activation), strict=True):
             values = np.zeros(len(candidates.bits))
@@ -59,7 +63,7 @@ class OutputScores:
         if carrier is None:
             return self._loss()
         before = self._correction.values(carrier)
-        self._correction.correct(carrier)
+        self._correction.correct(carrier, self._moments.of(carrier, changed=name))
         value = self._loss()
         self._correction.assign(carrier, before)
         return value

@@ -106,9 +106,15 @@ class MomentsInOrder:
         self._calls, self._tensors = model.graph.calls, tensors
         self._live = LiveTensors(model, list(batches))
 
-    def of(self, layer: str) -> ChannelMoments:
-        """Returns the moments of the tensors of a layer that runs after those that were asked for before."""
-        self._live.advance(next(number for number, call in enumerate(self._calls) if call.layer == layer))
+    def of(self, layer: str, *, changed: str | None = None) -> ChannelMoments:
+        """Returns the moments of the tensors of a layer that runs after those that were asked for before.
+
+        Args:
+            layer: Its name.
+            changed: The first layer that may change between this call and the next. None if that is `layer`.
+        """
+        start = layer if changed is None else changed
+        self._live.advance(next(number for number, call in enumerate(self._calls) if call.layer == start))
         group = self._tensors[layer]
         found = self._live.compute(list(dict.fromkeys(group)))
         calls = [found[name] for name in group]
