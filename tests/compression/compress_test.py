@@ -199,6 +199,8 @@ def test_memory_of_a_microcontroller(digits, tmp_path):
     report = tfmp.compress(*digits, tmp_path, **options)
     assert {check.quantity for check in report.checks} == {"flash", "RAM"}
     assert report.is_met and not report.unequal_operators
+    results = json.loads((tmp_path / "overlays" / "weight_bits.json").read_text())["results"]
+    assert {name: each["value"] for name, each in results.items()} == {name: w for name, (w, _) in report.bits.items()}
 
 
 @pytest.mark.parametrize(
