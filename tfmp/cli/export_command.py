@@ -8,7 +8,7 @@ from tfmp.cli.output import Results, add_json, add_overlays
 from tfmp.graph.targets import MICRO, TARGETS
 from tfmp.lowering.weight_packing import MODES
 from tfmp.reports import overlays, write_overlays
-from tfmp.reports.overlays import check_overlays
+from tfmp.reports.overlay import check_overlays
 
 DESCRIPTION = "Write a fixed model as a TFLite file."
 EXAMPLE = "tfmp export fixed.keras model.tflite --mode small --verify data.npz --reference model.keras"

@@ -7,7 +7,7 @@ import pathlib
 from tfmp.cli.files import add_trust, load_hardware, load_model_file
 from tfmp.cli.output import Results, add_json, add_overlays, note
 from tfmp.reports import write_overlays
-from tfmp.reports.overlays import check_overlays
+from tfmp.reports.overlay import check_overlays
 
 DESCRIPTION = (
     "Write the page of a run, report.html, from its folder; or print bits, BitOps, bytes and energy of a fixed model, "
@@ -48,9 +48,9 @@ def run(arguments: argparse.Namespace) -> Results:
     if arguments.overlays:
         check_overlays(arguments.overlays, overwrite=arguments.overwrite)
     report = gathered_report(arguments.path, hardware=hardware, safe_mode=not arguments.trust)
+    made = run_overlays(arguments.path, report) if arguments.overlays else ()
     report.to_html(page, overwrite=arguments.overwrite)
     if arguments.overlays:
-        made = run_overlays(arguments.path, report)
         write_overlays(made, arguments.overlays, overwrite=arguments.overwrite)
         note(f"Wrote {', '.join(each.name for each in made)} to {arguments.overlays}")
     yield "report", report

@@ -50,13 +50,13 @@ def advice(ladder: Ladder, checks: Sequence[WishCheck]) -> list[str]:
 
 def rounding_note(report: TFLiteReport) -> str:
     """Returns a sentence about a file that is exact, but not near to its network in floating point; or no text."""
-    agreement, (decibels, share) = report.trained, Tolerance().of("trained")
+    agreement, (decibels, _) = report.trained, Tolerance().of("trained")
     if agreement is None or decibels is None or agreement.signal_to_noise_db >= decibels:
         return ""
     same = agreement.top1_agreement
-    classes = "" if same is None or share is None else f", with the same class in {same:.1%}"
+    classes = "" if same is None else f", with the same class in {same:.1%}"
     return (
-        "The file has the integers of the network, but at so few bits roundings add up: its outputs are "
+        "The file computes in integers, whose roundings add up at few bits: its outputs are "
         f"{agreement.signal_to_noise_db:.1f} dB from those that Keras computes{classes}. Go by its accuracy."
     )
 
@@ -67,10 +67,9 @@ def _taken(ladder: Ladder) -> int:
 
 
 def _advice_on_accuracy(ladder: Ladder) -> str:
-    found = ladder.found(ladder.results[_taken(ladder)])
-    if found.accuracy_drop is not None and found.accuracy_drop <= ladder.wish.accepted_drop:
+    accuracy = ladder.results[_taken(ladder)].accuracy
+    if ladder.workshop.float_accuracy - accuracy <= ladder.wish.accepted_drop:
         count = len(ladder.workshop.samples.validation[1])
-        accuracy = ladder.workshop.float_accuracy - found.accuracy_drop
         error = 100 * (accuracy * (1 - accuracy) / count) ** 0.5
         return (
             f"On the {count:,} samples that choose between ways, the file is within the limit. One accuracy has a "

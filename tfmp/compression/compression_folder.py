@@ -12,7 +12,7 @@ from tfmp.files.atomic_file import check_space, check_writable, link_or_copy, re
 from tfmp.files.folder_locks import FolderLocks
 from tfmp.files.json_record import JsonRecord
 from tfmp.files.run_identity import difference_text
-from tfmp.reports.overlays import check_overlays
+from tfmp.reports.overlay import check_overlays
 
 REPORT, PAGE, RUN, WORK, OVERLAYS = "report.json", "report.html", "run.json", "work", "overlays"
 MODEL, ASSIGNMENT, FILE, SENSITIVITY = "fixed.keras", "assignment.json", "model.tflite", "sensitivity.json"

@@ -8,7 +8,7 @@ from tfmp.reports.layer_table import LayerRow, LayerTable
 from tfmp.reports.model_agreement import ModelAgreement, OutputAgreement, Tolerance
 from tfmp.reports.model_report import ExportOutlook, ModelReport, ModelRow
 from tfmp.reports.network_report import NetworkReport
-from tfmp.reports.overlays import Overlay, overlays, write_overlays
+from tfmp.reports.overlay import Overlay, overlays, write_overlays
 from tfmp.reports.pareto_front import ParetoFront
 from tfmp.reports.post_training_report import PostTrainingReport, ReconstructedBlock
 from tfmp.reports.run_parts import Attempt, NetworkLayer, Parity, WishCheck
