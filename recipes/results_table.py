@@ -305,6 +305,7 @@ _TABLES = {
     "forecast": trained_tables.forecast,
     "joint_cifar10": _joint,
     "keras_applications": _keras_applications,
+    "mlperf_tiny": trained_tables.mlperf_tiny,
     "post_training": trained_tables.post_training,
     "resnet8_cifar10": functools.partial(_compared, tolerance=0.02),
     "trained_alike": trained_tables.trained_alike,

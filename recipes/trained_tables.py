@@ -1,6 +1,7 @@
 """Tables of what was measured on the networks of `recipes.float_networks`."""
 
 import collections
+import math
 
 import numpy as np
 from scipy import stats
@@ -8,6 +9,7 @@ from scipy import stats
 from recipes.intervals import mean_with_interval
 
 _ASSIGNMENTS = ("uniform", "depthwise_8", "ilp")
+_WAYS = ("int8", "uniform", "searched")
 _LEVELS = ("ranges", "moments", "reconstruction")
 
 
@@ -73,6 +75,37 @@ def forecast(records):
         rows.append(["rank correlation", "", f"{count} pairs", f"{correlation:.2f}", f"p = {p_value:.1g}", ""])
     header = ["network", "budget", "ilp over", "predicted gain", "realized gain"]
     return [*header, "accuracy after training only, points"], rows
+
+
+def mlperf_tiny(records):
+    """A row per network, budget and way of `recipes.mlperf_tiny`; differences are those of equal seeds."""
+    runs = collections.defaultdict(dict)
+    for record in records.values():
+        runs[record["method"]][record["seed"]] = record
+
+    def order(item):
+        name, seeds = item
+        network, *budget, way = name.split("-")
+        flash = int(budget[0].removesuffix("k")) if budget else math.inf
+        return network, -flash, _WAYS.index(way)
+
+    rows = []
+    for name, seeds in sorted(runs.items(), key=order):
+        network, *budget, way = name.split("-")
+        found = list(seeds.values())
+        flash, arena = (", ".join(f"{record[key]:,}" for record in found) for key in ("flash_bytes", "arena_bytes"))
+        equal = ["{operators_all_equal} of {operators}".format(**record) for record in found if "operators" in record]
+        ahead = ["", ""]
+        if way == "searched":
+            others = (runs.get("-".join(parts), {}) for parts in ((network, *budget, "uniform"), (network, "int8")))
+            ahead = [mean_with_interval(_differences(seeds, other, "accuracy")) for other in others]
+        accuracy, floating = (_mean(100 * record[key] for record in found) for key in ("accuracy", "float_accuracy"))
+        bits = " ".join(str(weight) for weight, _ in found[0].get("bits", {}).values())
+        rows.append(
+            [network, " / ".join(budget), way, floating, accuracy, *ahead, flash, arena, ", ".join(equal), bits]
+        )
+    header = ["network", "flash / RAM", "way", "float, %", "accuracy, %", "ahead of uniform, points"]
+    return [*header, "ahead of int8, points", "flash, bytes", "arena, bytes", "operators equal", "weight bits"], rows
 
 
 def rank_correlation(records):

@@ -67,5 +67,5 @@ def test_the_arena_of_a_network(encoding, number_type):
         inputs, outputs = write_operations(graph, arena, **types, target=MICRO)
         arena.finish(inputs.values(), outputs.values())
         used = MicroInterpreter(write_tflite(graph, **types, target=MICRO)).arena_bytes
-        assert arena.total_bytes == pytest.approx(used, rel=0.02)
+        assert used <= arena.total_bytes <= 1.02 * used
         assert max(step.num_bytes for step in arena.steps()) + arena.persistent_bytes <= arena.total_bytes

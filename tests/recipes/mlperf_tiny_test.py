@@ -4,7 +4,7 @@ import json
 import numpy as np
 import pytest
 
-from recipes import experiment, mlperf_tiny
+from recipes import experiment, mlperf_tiny, trained_tables
 
 RNG = np.random.default_rng(0)
 
@@ -42,6 +42,26 @@ def test_every_network_has_three_budgets_and_an_int8_file():
         of_network = [run for run in runs.values() if run["network"] == name]
         assert sum(run["method"] == "int8" for run in of_network) == 1
         assert len({run["flash_kib"] for run in of_network if run["method"] == "searched"}) == 3
+
+
+def test_the_table_compares_ways_at_one_budget():
+    def record(method, accuracy, **others):
+        sizes = {"flash_bytes": 24000, "arena_bytes": 30000}
+        return {"method": method, "seed": 0, "accuracy": accuracy, "float_accuracy": 0.9, **sizes, **others}
+
+    counted = {"operators": 12, "operators_all_equal": 12}
+    found = [
+        record("ds_cnn-24k-32k-searched", 0.88, bits={"a": [8, 8], "b": [3, 8]}, **counted),
+        record("ds_cnn-24k-32k-uniform", 0.86, bits={"a": [3, 8], "b": [3, 8]}, **counted),
+        record("ds_cnn-int8", 0.89),
+    ]
+    header, rows = trained_tables.mlperf_tiny({str(number): each for number, each in enumerate(found)})
+    assert [row[:7] for row in rows] == [
+        ["ds_cnn", "", "int8", "90.00", "89.00", "", ""],
+        ["ds_cnn", "24k / 32k", "uniform", "90.00", "86.00", "", ""],
+        ["ds_cnn", "24k / 32k", "searched", "90.00", "88.00", "+2.00", "-1.00"],
+    ]
+    assert rows[2][7:] == ["24,000", "30,000", "12 of 12", "8 3"] and all(len(row) == len(header) for row in rows)
 
 
 @pytest.mark.slow

@@ -15,14 +15,16 @@ from tfmp.tflite.writer.write_tflite import write_tflite
 
 # A resolver that counts what is added, in place of the one of tflite-micro.
 PROGRAM = """
+#include <cstdint>
 #include <cstdio>
 #include "my-model.h"
 struct Resolver {{ int count = 0; {methods} }};
 int main() {{
   Resolver resolver;
   bool added = my_model_add_operators(resolver);
-  std::printf("%d %d %zu %zu %.9g %d\\n", added, resolver.count == my_model_num_operators, my_model_arena_bytes,
-              my_model_size, my_model_input0_scale, my_model_input0_zero_point);
+  std::printf("%d %d %d %zu %zu %.9g %d\\n", added, resolver.count == my_model_num_operators,
+              reinterpret_cast<std::uintptr_t>(my_model_data) % 16 == 0, my_model_arena_bytes, my_model_size,
+              my_model_input0_scale, my_model_input0_zero_point);
   std::fwrite(my_model_data, 1, my_model_size, stdout);
 }}
 """
@@ -49,7 +51,10 @@ def test_a_program_with_the_sources_has_the_file(tmp_path):
     line, _, data = output.partition(b"\n")
     interpreter = MicroInterpreter(path)
     ((_, tensor),) = interpreter.inputs.items()
-    added, counted, arena, size, scale, zero_point = line.decode().split()
-    assert (added, counted) == ("1", "1") and (int(arena), int(size)) == (interpreter.arena_bytes, len(content))
+    added, counted, aligned, arena, size, scale, zero_point = line.decode().split()
+    assert (added, counted, aligned) == ("1", "1", "1") and (int(arena), int(size)) == (
+        interpreter.arena_bytes,
+        len(content),
+    )
     assert float(scale) == pytest.approx(tensor.scale, rel=1e-7) and int(zero_point) == tensor.zero_point
     assert data == content

@@ -82,4 +82,6 @@ def run(arguments: argparse.Namespace) -> Results:
         made = overlays(report.file, operators=report.operators)
         yield "overlays", list(map(str, write_overlays(made, arguments.overlays, overwrite=arguments.overwrite)))
     if arguments.c_array:
-        yield "sources", [str(path) for path in write_c_array(arguments.output, overwrite=arguments.overwrite)]
+        source, header = write_c_array(arguments.output, overwrite=arguments.overwrite)
+        yield "source", source
+        yield "header", header

@@ -1,7 +1,7 @@
 """Cost `tflite_bytes`: bytes of the exported TFLite file."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,15 +11,15 @@ from tfmp.graph import CodeFormat, Graph, LayerShape
 from tfmp.graph.targets import LITERT
 from tfmp.lowering.byte_counter import ByteCounter, content_bytes
 from tfmp.lowering.open_lowering import write_open
-from tfmp.lowering.weight_packing import check_mode, weight_storage
+from tfmp.lowering.weight_packing import WeightStorage, check_mode, weight_storage
 from tfmp.operators.float_layer import float_layers
 from tfmp.operators.writing.sink import Options, Quantization
 from tfmp.version import VERSION
 
 _FLOAT_BYTES = 4
-# Header, tables of the model and the subgraph, layouts of the tables, zero points of tensors.
-_BASE_BYTES = 620
-_CODE_IN_WORDS = "value = (code + 128) * 0.00123456789"  # of typical length
+# Header, tables of the model, of the subgraph and of the metadata, layouts of the tables, and what aligns contents.
+_BASE_BYTES = 364
+_CODE_IN_WORDS = "value = (code + 128) * 0.000123456789"  # the longest
 
 
 class TFLiteBytes(Cost):
@@ -45,7 +45,7 @@ class TFLiteBytes(Cost):
     def table(
         self, shape: LayerShape, weight_formats: Sequence[CodeFormat], activation_formats: Sequence[CodeFormat]
     ) -> np.ndarray:
-        weights = np.array([self._kernel_bytes(shape, format) for format in weight_formats], np.float64)
+        weights = np.array([self._kernel_bytes(shape, format, self.mode) for format in weight_formats], np.float64)
         clips = np.array([_clip_bytes(shape, format) for format in activation_formats], np.float64)
         return weights[:, None] + clips[None, :]
 
@@ -55,39 +55,46 @@ class TFLiteBytes(Cost):
             kernels = sum(layer.shape.num_weights for layer in layers if layer.shape is not None)
             numbers = sum(layer.num_parameters for layer in layers) - kernels
             return float(_FLOAT_BYTES * numbers + _float_structure(graph))
+        with_kernel = [(layer.shape, layer.weight, layer.activation) for layer in layers if layer.shape is not None]
+        is_open = any(len(weight.formats) > 1 for _, weight, _ in with_kernel)
+        # What kernels of some bits share is paid by none of them: for all bits that may occur, the bytes that other
+        # kernels do not need. Where kernels are gathered, the first candidates need most of it.
+        mode = "fast" if is_open and self.target.decodes else self.mode
         counter = ByteCounter()
-        write_open(graph, counter, mode=self.mode, target=self.target)
-        about = content_bytes(len(json.dumps(self._metadata(graph), separators=(",", ":"))))
+        inputs, outputs = write_open(graph, counter, mode=mode, target=self.target)
+        counter.finish(graph.name, inputs, outputs)
+        shared: dict[Hashable, int] = {}
+        if mode != self.mode:
+            for shape, weight, _ in with_kernel:
+                for each in weight.formats:
+                    shared.update(self._storage(shape, each, self.mode).shared)
+        about = content_bytes(len(json.dumps(self._metadata(graph, inputs, outputs), separators=(",", ":"))))
         # The file holds the first candidates, of which the tables have a part already.
         priced = sum(
-            self._kernel_bytes(shape, weight.formats[0]) + _clip_bytes(shape, activation.formats[0])
-            for shape, weight, activation in ((layer.shape, layer.weight, layer.activation) for layer in layers)
-            if shape is not None
+            self._kernel_bytes(shape, weight.formats[0], mode) + _clip_bytes(shape, activation.formats[0])
+            for shape, weight, activation in with_kernel
         )
-        return float(_BASE_BYTES + about + counter.total_bytes - priced)
+        return float(_BASE_BYTES + about + counter.total_bytes + sum(shared.values()) - priced)
 
-    def _kernel_bytes(self, shape: LayerShape, weight_format: CodeFormat) -> int:
-        if weight_format.is_float:
-            return _FLOAT_BYTES * shape.num_weights
-        storage = weight_storage(
-            shape,
-            weight_format.low,
-            weight_format.high,
-            bits=weight_format.bits,
-            mode=self.mode,
-            target=self.target,
-        )
+    def _kernel_bytes(self, shape: LayerShape, weight_format: CodeFormat, mode: str) -> int:
+        storage = self._storage(shape, weight_format, mode)
         return content_bytes(storage.kernel_bytes) + storage.unshared_bytes
 
-    def _metadata(self, graph: Graph) -> dict[str, Any]:
+    def _storage(self, shape: LayerShape, weight_format: CodeFormat, mode: str) -> WeightStorage:
+        if weight_format.is_float:
+            return WeightStorage(8 * _FLOAT_BYTES, _FLOAT_BYTES * shape.num_weights)
+        low, high = weight_format.code_range
+        return weight_storage(shape, low, high, bits=weight_format.bits, mode=mode, target=self.target)
+
+    def _metadata(self, graph: Graph, inputs: Iterable[str], outputs: Iterable[str]) -> dict[str, Any]:
         bits = {layer.name: [8, 8] for layer in graph.in_order() if layer.shape is not None and layer.is_quantized}
         number = self.target.number_type
         words = number if number == "float32" else f"{number}: {_CODE_IN_WORDS}"
-        inputs, outputs = (dict.fromkeys(names, words) for names in (graph.input_names, graph.output_names))
+        ends = {"inputs": dict.fromkeys(inputs, words), "outputs": dict.fromkeys(outputs, words)}
         named: dict[str, Any] = {} if self.target == LITERT else {"target": self.target.name}
         floating = float_layers(graph)
         named |= {"float_layers": floating} if floating else {}
-        return {"tfmp": VERSION, "mode": self.mode, "bits": bits, "inputs": inputs, "outputs": outputs, **named}
+        return {"tfmp": VERSION, "mode": self.mode, "bits": bits, **ends, **named}
 
 
 def _clip_bytes(shape: LayerShape, activation_format: CodeFormat) -> int:
@@ -109,4 +116,5 @@ def _float_structure(graph: Graph) -> int:
             indices[name] = counter.tensor(name, shape, dtype="float32")
         inputs, outputs = ([indices[name] for name in names] for names in (call.inputs, call.outputs))
         counter.operator(call.layer, inputs, outputs, version=1, options=Options(call.layer))
+    counter.finish(graph.name, graph.input_names, graph.output_names)
     return _BASE_BYTES + counter.total_bytes

@@ -14,6 +14,7 @@ _ALIGNMENT = 16
 # Bytes that last as long as the interpreter, with pointers of 64 bits: its own, and those of a tensor, of an operator,
 # of an input or output, of its scales. Found with tflite-micro 0.dev20261023 by adding operators one at a time.
 _INTERPRETER, _TENSOR, _OPERATOR, _END, _SCALES = 520, 24, 64, 64, 32
+_UNPACKING = 8  # the same of the buffer that a packed kernel is unpacked to
 # The same of an operator's own data, by kind; those that are not here need none or hardly any.
 _OPERATOR_DATA = {
     "CONV_2D": 108,
@@ -134,6 +135,7 @@ class Arena(Sink):
         layers = (self._tensors[index].layer for index in inputs)
         self._layers.append(next((layer for layer in layers if layer is not None), None))
         self.persistent_bytes += _OPERATOR + _OPERATOR_DATA.get(kind, 0) + self._channel_bytes(kind, inputs)
+        self.persistent_bytes += _UNPACKING * sum(self._tensors[index].is_packed for index in inputs)
 
     def finish(self, inputs: Iterable[int], outputs: Iterable[int]) -> None:
         """Ends the network, with the indices of its inputs and outputs."""

@@ -1,11 +1,12 @@
 """The sink that counts the bytes of a TFLite file."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 
 import numpy as np
 
 from tfmp.graph.open_values import Constant, OpenArray
-from tfmp.graph.runtime_limits import BUFFER_ALIGNMENT
+from tfmp.graph.runtime_limits import BUFFER_ALIGNMENT, INT8_LOW
+from tfmp.operators.writing.lookup_table import DECODE
 from tfmp.operators.writing.sink import Options, Quantization, Sink
 
 _WORD = 4
@@ -19,14 +20,19 @@ class ByteCounter(Sink):
 
     Attributes:
         own_bytes: Bytes of operators, and of the tensors that they write, that are not shared.
-        shared_bytes: Bytes of parts that are stored once.
+        shared: Bytes of each part that is stored once, by what identifies it.
     """
 
     def __init__(self) -> None:
-        self.own_bytes = self.shared_bytes = 0
-        self._seen: set[Hashable] = set()
+        self.own_bytes = 0
+        self.shared: dict[Hashable, int] = {}
         self._constants: dict[Hashable, int] = {}
         self._num_tensors = 0
+
+    @property
+    def shared_bytes(self) -> int:
+        """Bytes of all parts that are stored once."""
+        return sum(self.shared.values())
 
     @property
     def total_bytes(self) -> int:
@@ -39,6 +45,7 @@ class ByteCounter(Sink):
             self._channels(quantization)
         elif quantization is not None:
             self._once(quantization, 3 * _WORD + 2 * _WORD)
+            self._once(("zero point", _known_zero_point(quantization)), 2 * _WORD + 8)
         return self._named(name, shape)
 
     def constant(
@@ -53,7 +60,7 @@ class ByteCounter(Sink):
         content = (values.label, values.dtype, values.size) if is_open else values.tobytes()
         key = (values.dtype, values.shape, content, quantization, packed_bits)
         if key not in self._constants:
-            self.shared_bytes += _WORD + 6 * _WORD
+            self._once(("constant", *key), _WORD + 6 * _WORD)
             if quantization is not None:
                 self._channels(quantization)
             bits = packed_bits or 8 * np.dtype(values.dtype).itemsize
@@ -66,9 +73,16 @@ class ByteCounter(Sink):
     ) -> None:
         read = _WORD + _WORD * len(inputs) if len(inputs) > 1 else 0  # a single one is the output before
         self.own_bytes += _WORD + (4 if options is None else 6) * _WORD + read + 2 * _WORD
-        self._once(("code", kind, version), 5 * _WORD)
+        self._once(("code", kind, version), 5 * _WORD + (_text_bytes(kind) if kind == DECODE else 0))
         if options is not None:
             self._once(("options", options.name, *options.fields.items()), 4 * _WORD)
+            self._once(("layout", options.name), -(-(_WORD + 2 * len(options.fields)) // _WORD) * _WORD)
+
+    def finish(self, name: str, inputs: Iterable[str], outputs: Iterable[str]) -> None:
+        """Adds the name of the network, and the entries of its inputs and outputs with their names."""
+        for text in (name, *inputs, *outputs):
+            self._once(("text", text), _text_bytes(text))
+            self.own_bytes += 5 * _WORD
 
     def _channels(self, quantization: Quantization) -> None:
         count = len(quantization.scales)
@@ -77,17 +91,25 @@ class ByteCounter(Sink):
 
     def _once(self, key: Hashable, num_bytes: int) -> None:
         """Counts a part that is stored once, however often it is referenced."""
-        if key not in self._seen:
-            self._seen.add(key)
-            self.shared_bytes += num_bytes
+        self.shared.setdefault(key, num_bytes)
 
     def _named(self, name: str, shape: Sequence[int]) -> int:
         """Counts the shared parts of a tensor. Returns its index."""
-        # A string has its length and a zero byte, padded to whole words.
-        self._once(("text", name), _WORD + (len(name.encode()) // _WORD + 1) * _WORD)
+        self._once(("text", name), _text_bytes(name))
         self._once(("shape", *shape), _WORD + _WORD * len(shape))
         self._num_tensors += 1
         return self._num_tensors - 1
+
+
+def _text_bytes(text: str) -> int:
+    """Returns the bytes of a string: its length, and itself with a zero byte, padded to whole words."""
+    return _WORD + (len(text.encode()) // _WORD + 1) * _WORD
+
+
+def _known_zero_point(quantization: Quantization) -> Hashable:
+    """Returns the zero point of a tensor; if its codes may be negative, an unknown grid may have any."""
+    is_open = isinstance(quantization.scales, OpenArray)
+    return quantization.scales if is_open and quantization.zero_point != INT8_LOW else quantization.zero_point
 
 
 def content_bytes(num_bytes: int) -> int:

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import math
+from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,7 @@ class WeightStorage:
         helper_bytes: Bytes of the helper operators, with their tensors and constants, if no other layer shares any of
             them.
         unshared_bytes: Bytes of these that no other layer can share.
+        shared: What identifies a part of these that all such kernels share, and its bytes; of indices into tables.
         index_bits: Bits of an index if the kernel is stored as indices into tables, otherwise None.
         unpacked_bytes: Bytes of memory that the runtime unpacks the kernel to before it multiplies by it.
     """
@@ -46,6 +48,7 @@ class WeightStorage:
     kernel_bytes: int
     helper_bytes: int = 0
     unshared_bytes: int = 0
+    shared: tuple[tuple[Hashable, int], ...] = ()
     index_bits: int | None = None
     unpacked_bytes: int = 0
 
@@ -111,24 +114,27 @@ def _packed(shape: LayerShape, bits: int) -> WeightStorage:
 def _indexed(shape: LayerShape, bits: int) -> WeightStorage:
     unshared, shared = _decoding_bytes(bits)
     num_bytes = -(-shape.num_weights * bits // 8)
-    return WeightStorage(8, num_bytes, unshared + shared, unshared, bits, shape.num_weights)
+    helper_bytes = unshared + sum(num_bytes for _, num_bytes in shared)
+    return WeightStorage(8, num_bytes, helper_bytes, unshared, shared, bits, shape.num_weights)
 
 
 @functools.cache
-def _decoding_bytes(bits: int) -> tuple[int, int]:
+def _decoding_bytes(bits: int) -> tuple[int, tuple[tuple[Hashable, int], ...]]:
     """Returns the bytes of the operator that decodes a kernel, with its tensors, except for the indices.
 
     Returns:
-        Bytes that only this operator needs, and bytes that it may share with those of other layers.
+        Bytes that only this operator needs, and the parts that all operators of as many bits share, with their bytes.
     """
-    plain, decoded = ByteCounter(), ByteCounter()
+    plain, decoded, table = ByteCounter(), ByteCounter(), ByteCounter()
     kernel, quantization = OpenArray((2, 8), np.int8, "kernel"), Quantization((1.0,))
     plain.constant("kernel", kernel, quantization=quantization)
     encoded = open_lookup_table(kernel, bits)
     add_decoder(decoded, "kernel", kernel, encoded, quantization)
-    shared = content_bytes(encoded.table.size)
-    others = decoded.total_bytes - content_bytes(encoded.indices.size) - shared
-    return others - plain.total_bytes + content_bytes(kernel.size), shared
+    table.constant("", encoded.table)
+    code = next(key for key in decoded.shared if isinstance(key, tuple) and key[0] == "code")
+    shared = ((("table", bits), table.total_bytes), (code, decoded.shared[code]))
+    own = decoded.total_bytes - content_bytes(encoded.indices.size) - plain.total_bytes + content_bytes(kernel.size)
+    return own - sum(num_bytes for _, num_bytes in shared), shared
 
 
 def _gathered(shape: LayerShape, bits: int) -> WeightStorage:

@@ -49,9 +49,25 @@ def folded_map(affine: AffineMap, channels: int, grid: Grid) -> dict[str, Consta
 
 
 def in_container(
-    codes: np.ndarray, scale: np.ndarray, bias: np.ndarray, input_scale: float, *, container_bits: int = 8
+    codes: np.ndarray,
+    scale: np.ndarray,
+    bias: np.ndarray,
+    input_scale: float,
+    *,
+    container_bits: int = 8,
+    is_indexed: bool = False,
 ) -> dict[str, np.ndarray]:
-    """Returns the constants for `[taps, channels]` codes, their scales, and biases as real numbers."""
+    """Returns the constants for `[taps, channels]` codes, their scales, and biases as real numbers.
+
+    Args:
+        codes: Integers.
+        scale: Scale of each channel.
+        bias: Bias of each channel.
+        input_scale: Scale of the input's codes.
+        container_bits: Bits of a code in the file.
+        is_indexed: True if the file has indices into a table of codes. The codes are then not shifted into the room of
+            their container, as the shifts of channels may differ, and no code is added that the table may lack.
+    """
     input_scale = np.float64(np.float32(input_scale))
     # Half of the runtime's limit, because the scale is rounded.
     largest_bias = (LARGEST_BIAS if container_bits == 8 else LARGEST_PACKED_BIAS) / 2
@@ -59,16 +75,17 @@ def in_container(
         room = largest_bias / (np.abs(bias) / (input_scale * scale))
     # If the factor of a channel is zero or almost zero, only its bias matters.
     vanishing = ~(room > 1)
-    codes = np.where(vanishing, 0, codes)
+    if not is_indexed or (codes == 0).any():  # codes of 1 bit have no zero
+        codes = np.where(vanishing, 0, codes)
     scale = np.where(vanishing, np.maximum(np.abs(bias) / (input_scale * largest_bias), 1e-12), scale)
     # INT8 kernels must not contain -128; packed kernels may contain every code.
     largest = 2 ** (container_bits - 1) - 1
     smallest = -largest if container_bits == 8 else -largest - 1
     most = min(largest / max(1, codes.max()), smallest / min(-1, codes.min()))
-    shift = np.floor(np.log2(np.minimum(most, np.where(vanishing, 1, room))))
-    scale = (scale / 2**shift).astype(np.float32)
+    shift = 0 if is_indexed else np.floor(np.log2(np.minimum(most, np.where(vanishing, 1, room))))
+    scale = (scale / 2.0**shift).astype(np.float32)
     return {
-        "kernel": (codes * 2**shift).astype(np.int8),
+        "kernel": (codes * 2.0**shift).astype(np.int8),
         "kernel_scale": scale,
         "bias": np.rint(bias / (input_scale * scale)).astype(np.int32),
     }

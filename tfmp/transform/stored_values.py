@@ -82,7 +82,8 @@ def stored_kernel(
 
     The codes are those of training. The map multiplies their scales, channel by channel; a negative factor negates the
     codes of the channel. Codes that leave room in their container are shifted up, with their scale divided accordingly,
-    which refines the grid of the bias without changing a product.
+    which refines the grid of the bias without changing a product; those that tables hold are not, so that all kernels
+    of as many bits share a table.
 
     Args:
         layer: A fixed layer, its weights read.
@@ -110,7 +111,14 @@ def stored_kernel(
     low, high = min(code_range[0], int(by_channel.min())), max(code_range[1], int(by_channel.max()))
     bits = code_format.bits if (low, high) == code_range else code_format.bits + 1
     storage = weight_storage(shape, low, high, bits=bits, mode=mode, target=target)
-    constants = in_container(by_channel, scale, bias, input_scale, container_bits=storage.container_bits)
+    constants = in_container(
+        by_channel,
+        scale,
+        bias,
+        input_scale,
+        container_bits=storage.container_bits,
+        is_indexed=storage.index_bits is not None,
+    )
     kernel = layout.for_operation(constants["kernel"], codes.shape)
     return {**constants, "kernel": kernel}, storage.attributes
 

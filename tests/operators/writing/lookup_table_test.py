@@ -44,7 +44,7 @@ def test_codes_come_back(shape, bits, last, negated, seed):
     if negated:
         codes *= rng.choice([-1, 1], [size if number == axis else 1 for number, size in enumerate(shape)])
     codes = codes.astype(np.int8)
-    table = lookup_table(codes, axis)
+    table = lookup_table(codes, axis, bits)
     np.testing.assert_array_equal(decoded(table, shape, axis), codes)
     assert table.indices.size == -(-codes.size * table.bits // 8)
     if not negated:
@@ -53,27 +53,30 @@ def test_codes_come_back(shape, bits, last, negated, seed):
 
 def test_channels_with_other_codes_have_tables_of_their_own():
     codes = np.array([[-4, 0, 3, 1] * 99, [40, 0, -30, 10] * 99, [4, 0, -3, -1] * 99], np.int8)
-    several = lookup_table(codes, 0)
+    several = lookup_table(codes, 0, 3)
     assert (several.bits, several.table.size) == (2, 16 + 3 * 4)
-    one = lookup_table(codes[:1], 0)
-    assert (one.bits, one.table.size, one.table[6]) == (2, 16 + 4, 0)
+    one = lookup_table(codes[:1], 0, 3)
+    assert (one.bits, one.table.size, one.table[6]) == (3, 16 + 8, 0)
+    long = lookup_table(np.tile(codes[:1], 9), 0, 3)  # a shorter index saves more than a table of its own takes
+    assert (long.bits, long.table.size) == (2, 16 + 4)
 
 
-@pytest.mark.parametrize("factor", [1, 4, 8])
-def test_kernels_of_equal_bits_share_a_table_whichever_codes_occur(factor):
-    some, others, beyond = (
-        lookup_table((factor * np.array([values * 40])).astype(np.int8), 0)
-        for values in ([*range(-7, 8)], [*range(-8, 1), 7], [*range(-9, 2)])
-    )
+@pytest.mark.parametrize(
+    ("bits", "levels"), [(1, [-1, 1]), (2, [-2, -1, 0, 1]), (4, range(-8, 8)), (2, [-3, -1, 1, 3]), (7, range(-64, 64))]
+)
+def test_kernels_of_equal_bits_share_a_table_whichever_codes_occur(bits, levels):
+    levels = np.array(levels, np.int8)
+    some, others = (lookup_table(np.resize(part, (3, 50)), 0, bits) for part in (levels[:-1], levels[1:]))
     np.testing.assert_array_equal(some.table, others.table)
-    np.testing.assert_array_equal(some.table[16:].view(np.int8), factor * np.arange(-8, 8))
-    assert beyond.bits == 4 and not np.array_equal(beyond.table, some.table)
+    np.testing.assert_array_equal(some.table[16:].view(np.int8), levels)
+    beyond = lookup_table(np.resize(np.append(levels[1:], levels[-1] + 1), (3, 50)), 0, bits)
+    assert not np.array_equal(beyond.table, some.table)
 
 
 @pytest.mark.parametrize("bits", range(1, 8))
 def test_a_kernel_of_unknown_codes_takes_as_many_bytes(bits):
-    codes = np.tile(np.arange(2**bits, dtype=np.int8), (3, 5))
-    known, unknown = lookup_table(codes, 0), open_lookup_table(OpenArray(codes.shape, np.int8, "kernel"), bits)
+    codes = np.tile(np.arange(-(2 ** (bits - 1)), 2 ** (bits - 1), dtype=np.int8), (3, 5))
+    known, unknown = lookup_table(codes, 0, bits), open_lookup_table(OpenArray(codes.shape, np.int8, "kernel"), bits)
     assert (unknown.indices.size, unknown.table.size) == (known.indices.size, known.table.size)
 
 

@@ -71,7 +71,7 @@ def _encoded(kernel: Constant, axis: int, bits: int) -> LookupTable | None:
     """Returns a kernel as indices into tables; None if this takes no fewer bytes, as where many channels differ."""
     if isinstance(kernel, OpenArray):
         return open_lookup_table(kernel, bits)
-    encoded = lookup_table(kernel, axis)
+    encoded = lookup_table(kernel, axis, bits)
     return None if encoded.size_bytes > kernel.size else encoded
 
 

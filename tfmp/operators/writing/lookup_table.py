@@ -5,12 +5,13 @@ import dataclasses
 import numpy as np
 
 from tfmp.graph.open_values import Constant, OpenArray
-from tfmp.graph.runtime_limits import BUFFER_ALIGNMENT, INT8_HIGH, INT8_LOW
+from tfmp.graph.runtime_limits import BUFFER_ALIGNMENT
 
 DECODE = "TFLM_DECODE"
 INDEX_BITS = range(1, 8)
 # The header of the table: kind of the encoding and its version, twice; axis and bits of an index; length of a table.
 _LOOKUP, _VERSION, _ONE_TABLE = 0, 1, 15
+_TABLE_BYTES = 80  # at most, of a tensor and of the alignment of a table that no other kernel shares
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,17 +34,23 @@ class LookupTable:
         return self.indices.size + self.table.size
 
 
-def lookup_table(codes: np.ndarray, axis: int) -> LookupTable:
-    """Encodes a kernel in the fewest bytes: with one table, or with shorter ones for each channel.
+def lookup_table(codes: np.ndarray, axis: int, bits: int) -> LookupTable:
+    """Encodes a kernel with a table of all codes of so many bits, which all such kernels of a file share.
+
+    If the table lacks a code of the kernel, as it may where channels are negated, or if it takes fewer bytes, the
+    kernel gets a table of its own, or shorter ones for each channel.
 
     Args:
         codes: int8 codes, as the operator reads them, of at most 128 values in each channel.
         axis: Axis of the channels, the first or the last.
+        bits: Bits of the codes, from 1 to 7.
     """
-    one = _encoded(codes, None)
-    several = _encoded(codes, axis)
-    options = [each for each in (one, several) if each is not None]
-    return min(options, key=lambda each: each.size_bytes)
+    shared = next(filter(None, (_encoded(codes, None, levels) for levels in _levels(bits))), None)
+    others = [each for each in (_encoded(codes, None), _encoded(codes, axis)) if each is not None]
+    if shared is not None:
+        smaller = (each for each in others if each.size_bytes + _TABLE_BYTES < shared.indices.size)
+        return min(smaller, key=lambda each: each.size_bytes, default=shared)
+    return min(others, key=lambda each: each.size_bytes)
 
 
 def open_lookup_table(kernel: OpenArray, bits: int) -> LookupTable:
@@ -53,26 +60,23 @@ def open_lookup_table(kernel: OpenArray, bits: int) -> LookupTable:
     return LookupTable(indices, OpenArray((BUFFER_ALIGNMENT + 2**bits,), np.uint8, ("table", bits)), bits)
 
 
-def _whole_table(values: np.ndarray, bits: int) -> np.ndarray:
-    """Returns all integers of `bits`, times what the codes share as a factor, if they have all these values.
-
-    Kernels then have equal tables, which a file stores once, whichever of the codes occur in each of them.
-    """
-    factor = max(1, int(np.gcd.reduce(values.astype(np.int64))))
-    whole = factor * np.arange(-(2 ** (bits - 1)), 2 ** (bits - 1))
-    fits = INT8_LOW <= whole[0] and whole[-1] <= INT8_HIGH and np.isin(values, whole).all()
-    return whole.astype(np.int8) if fits else values
+def _levels(bits: int) -> list[np.ndarray]:
+    """Returns what the codes of so many bits may be, in increasing order: integers, or odd ones around zero."""
+    integers, odd = np.arange(-(2 ** (bits - 1)), 2 ** (bits - 1)), np.arange(1 - 2**bits, 2**bits, 2)
+    return [odd] if bits == 1 else [integers, odd]
 
 
-def _encoded(codes: np.ndarray, axis: int | None) -> LookupTable | None:
+def _encoded(codes: np.ndarray, axis: int | None, table: np.ndarray | None = None) -> LookupTable | None:
+    """Encodes a kernel with one table or with those of the channels; None if a given one lacks a code."""
     channels = codes.reshape(1, -1) if axis is None else np.moveaxis(codes, axis, 0).reshape(codes.shape[axis], -1)
     values = [np.unique(channel) for channel in channels]
-    longest = max(map(len, values))
-    bits = max(1, (longest - 1).bit_length())
+    if table is not None:
+        if not np.isin(values[0], table).all():
+            return None
+        values = [table]
+    bits = max(1, (max(map(len, values)) - 1).bit_length())
     if bits not in INDEX_BITS:
         return None
-    if axis is None:
-        values = [_whole_table(values[0], bits)]
     tables = np.zeros((len(values), 2**bits), np.int8)
     for table, known in zip(tables, values, strict=True):
         table[: len(known)] = known
