@@ -1,7 +1,7 @@
 # Creates .venv once, again when setup.cfg or pyproject.toml change, and runs everything in it.
 #
 #   make demo      the main job on small real images, from a Keras model to a TFLite file and an energy report
-#   make test      the tests, but the slow ones;  make slow  those alone
+#   make test      the tests, but the slow ones;  make slow  those alone, of TESTS="files and folders" if given
 #   make lint      ruff, rules and format
 #   make types     mypy
 #   make docs      the documentation as a site, in build/site; fails on a broken link
@@ -39,12 +39,12 @@ demo: $(STAMP)
 	$(BIN)/tfmp demo --overwrite
 
 # Two workers share two cores.
-test: export TF_NUM_INTRAOP_THREADS ?= 1
+test slow: export TF_NUM_INTRAOP_THREADS ?= 1
 test: $(STAMP)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 slow: $(STAMP)
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow $(PYTEST_ARGS) $(TESTS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -46,7 +46,8 @@ BITS = {"second": (4, 4), "third": (4, 4)}
 BUDGET = tfmp.Budget("bitops", like_uniform=(3, 3))
 
 
-@pytest.mark.parametrize("framework", [keras, pytest.param(tf_keras, marks=pytest.mark.slow)])
+@pytest.mark.slow  # the parts are tested below, export and comparison in model_kinds_test
+@pytest.mark.parametrize("framework", KERASES)
 def test_every_call_takes_any_number_of_samples(framework, tmp_path):
     relaxed = tfmp.relax(make(framework), calibration=X, **OPTIONS)
     relaxed.compile("sgd", "sparse_categorical_crossentropy")
@@ -73,7 +74,7 @@ def test_every_call_takes_any_number_of_samples(framework, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("framework", [keras, pytest.param(tf_keras, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("framework", KERASES)
 def test_layers_that_take_whole_batches_alone(framework, tmp_path):
     relaxed = tfmp.relax(make(framework, whole_only=True), calibration=X, **OPTIONS)
     tfmp.assign.by_sensitivity(relaxed, (X, Y), BUDGET, loss=framework.losses.sparse_categorical_crossentropy)

@@ -30,7 +30,8 @@ def test_a_tuner_goes_on_after_the_trials_of_its_folder(folder):
         assert last.metrics[name] == pytest.approx(value, rel=1e-4), name
 
 
-@pytest.mark.parametrize("run", [golden_runs.search, golden_runs.joint_search])
+@pytest.mark.default_cases("search")
+@pytest.mark.parametrize("run", [golden_runs.search, golden_runs.joint_search], ids=["search", "joint_search"])
 def test_a_search_ends_as_one_that_was_not_interrupted(run, folder, tmp_path):
     epochs = golden_runs.EPOCHS + 1
     resumed_logs, resumed = run(folder / run.__name__, epochs)

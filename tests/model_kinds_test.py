@@ -118,7 +118,7 @@ def samples(model, count=8):
     return np.random.default_rng(0).normal(size=(shape[0] or count, *shape[1:])).astype(np.float32)
 
 
-@pytest.mark.default_cases("of_ones_own", "recurrent")
+@pytest.mark.default_cases("of_ones_own")  # recurrent layers: float_layer_test
 @pytest.mark.parametrize("make", LEFT_ALONE)
 def test_layers_of_no_known_kind_are_left_alone(make, tmp_path):
     model = trained(make()) if make is not recurrent else make()

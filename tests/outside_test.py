@@ -62,6 +62,7 @@ def network():
     return keras.Model(inputs, x)
 
 
+@pytest.mark.default_cases("instance")
 @pytest.mark.parametrize("quantizer", [FixedRange, FixedRange(8, limit=0.75)], ids=["class", "instance"])
 def test_a_quantizer_and_a_cost_are_searched_fixed_saved_and_exported(quantizer, tmp_path):
     name = quantizers.name_of(quantizer)

@@ -24,7 +24,8 @@ class Ours:
         return getattr(tfmp.keras2 if name in tfmp.keras2.__all__ else tfmp, name)
 
 
-@pytest.fixture(scope="module", params=["keras", pytest.param("tf_keras", marks=pytest.mark.slow)])
+# The parts are tested in tests/mixins and tests/bindings.
+@pytest.fixture(scope="module", params=[pytest.param(name, marks=pytest.mark.slow) for name in ("keras", "tf_keras")])
 def names(request, tmp_path_factory):
     """What the page's programs leave, one after another; epochs and batches of a tenth."""
     framework, ours = (keras, tfmp) if request.param == "keras" else (tf_keras, Ours())

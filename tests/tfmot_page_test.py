@@ -4,6 +4,7 @@ import pathlib
 import re
 
 import numpy as np
+import pytest
 import tf_keras
 from tf_keras import layers as kl
 
@@ -14,6 +15,7 @@ X = np.random.default_rng(0).normal(size=(64, 6, 6, 2)).astype(np.float32)
 Y = np.random.default_rng(1).integers(0, 3, size=64)
 
 
+@pytest.mark.slow  # what it does is tested in bindings/tfmot
 def test_the_page_runs_as_printed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     tf_keras.utils.set_random_seed(0)

@@ -28,16 +28,29 @@ def names(tmp_path, monkeypatch):
     return {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test}
 
 
+def run(program, names):
+    exec(compile(program, str(PAGE), "exec"), names)
+
+
+@pytest.mark.slow  # its tuners are those of budget_tuner_test
 def test_the_page_runs_as_printed(names, tmp_path, capsys):
-    first, second, smallest, *_ = map(shorter, PROGRAMS)
-    for program in (first, second, smallest):
-        exec(compile(program, str(PAGE), "exec"), names)
+    first, second, *_ = map(shorter, PROGRAMS)
+    run(first, names)
+    run(second, names)
     assert len(names["front"].points) == 4 and {"front.json", "front.csv", "model.tflite"} <= {
         path.name for path in tmp_path.iterdir()
     }
     capsys.readouterr()
-    exec(compile(first, str(PAGE), "exec"), names)  # "start the same program again"
+    run(first, names)  # "start the same program again"
     assert not re.search("^trial ", capsys.readouterr().out, flags=re.MULTILINE), "nothing is trained again"
+
+
+@pytest.mark.slow  # the smallest network is found in oracles_test too
+def test_the_smallest_network_is_found_as_printed(names):
+    first, _, smallest, *_ = map(shorter, PROGRAMS)
+    run(first.partition("hypermodel = ")[0], names)
+    run(smallest, names)
+    assert names["tuner"].smallest().metrics["tflite_bytes"] > 0
 
 
 @pytest.mark.slow
@@ -46,6 +59,6 @@ def test_the_page_runs_as_printed_on_several_workers(names, tmp_path, monkeypatc
     monkeypatch.setenv("PYTHONPATH", str(PAGE.parents[1]))
     *_, tune, pool = PROGRAMS
     (tmp_path / "tune.py").write_text(shorter(tune))
-    exec(compile(pool, str(PAGE), "exec"), found := {})
+    run(pool, found := {})
     assert len(found["results"].pareto().points) == 2
     assert len(PROGRAMS) == 5

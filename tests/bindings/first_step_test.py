@@ -12,6 +12,7 @@ MODULES = {keras: tfmp, tf_keras: tfmp.keras2}
 
 
 @pytest.mark.compiled
+@pytest.mark.default_cases("keras")
 @pytest.mark.parametrize("framework", MODULES, ids=lambda framework: framework.__name__)
 def test_the_first_step_is_traced_once_and_announced(framework, capsys):
     ours = MODULES[framework]

@@ -152,9 +152,8 @@ def randomized(model):
 
 @pytest.mark.default_cases(
     "tied-keras",
-    "tied_by_object-keras",
     "one_inside_a_holder-tf_keras",
-    "two_holders-tf_keras",
+    "two_holders-keras",
     "inside_a_nested_model-keras",
 )
 @pytest.mark.parametrize("framework", KERASES, ids=lambda framework: framework.__name__)

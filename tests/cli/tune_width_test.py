@@ -30,9 +30,8 @@ def tune(folder, model, *arguments):
     return cli.main(["tune", *files, *own, *arguments])
 
 
-@pytest.mark.parametrize(
-    "model", [pytest.param(FUNCTION, marks=pytest.mark.slow, id="function"), pytest.param("model.keras", id="file")]
-)
+@pytest.mark.slow  # dual_precision_search_test has both stages, tune_test how a command goes on
+@pytest.mark.parametrize("model", [FUNCTION, "model.keras"], ids=["function", "file"])
 def test_one_command_selects_and_goes_on(folder, capsys, model):
     model = str(folder / model) if model != FUNCTION else model
     bits = ["--weight_bits=1,8", "--depthwise_bits=8", "--sizes=1,0.5"]

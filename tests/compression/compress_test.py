@@ -19,7 +19,7 @@ def digits():
     return trained_digits()
 
 
-pytestmark = pytest.mark.usefixtures("eagerly")
+pytestmark = pytest.mark.compiled
 FILES = {"assignment.json", "fixed.keras", "model.tflite", "overlays", "report.html", "report.json", "run.json"}
 
 
@@ -28,7 +28,7 @@ def names_in(folder):
 
 
 @pytest.fixture(scope="module")
-def loose(digits, tmp_path_factory, eagerly):
+def loose(digits, tmp_path_factory):
     """The folder and the report of a wish that 8 bits meet."""
     folder = tmp_path_factory.mktemp("loose")
     return folder, tfmp.compress(*digits, folder, flash_bytes=50_000, epochs=0, verbose=0)

@@ -2,6 +2,7 @@
 
 import keras
 
+from tests.compiled_functions import compiled
 from tfmp import demo
 
 
@@ -17,5 +18,6 @@ def trained_digits(filters=8):
     flat = keras.layers.Flatten(name="flat")(body)
     model = keras.Model(inputs, keras.layers.Dense(10, activation="softmax", name="head")(flat), name="tiny_digits")
     model.compile("adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
-    model.fit(x, y, batch_size=32, epochs=6, verbose=0)
+    with compiled():
+        model.fit(x, y, batch_size=32, epochs=6, verbose=0)
     return model, ((x[:256], y[:256]), (x_test[:120], y_test[:120]))

@@ -18,7 +18,7 @@ from tfmp.graph import FLOAT, CodeFormat
 PAIRS = {"uniform": [(2, 2)], "mixed": [(4, 4), (1, 2), (8, 8), (3, 3)]}
 
 
-@pytest.mark.default_cases("wide-*", "gated_blocks-*")
+@pytest.mark.default_cases("gated_blocks-*")
 @pytest.mark.parametrize(
     ("build", "pairs"),
     [

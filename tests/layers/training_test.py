@@ -65,7 +65,7 @@ def test_kernels_of_candidates_have_the_layers_regularizer_and_constraint(case):
     assert float(tf.add_n(layer.losses)) == pytest.approx(expected, rel=1e-5)
 
 
-@pytest.mark.default_cases("depthwise_multiplied", "transposed", "dense")
+@pytest.mark.default_cases("depthwise_multiplied", "dense")
 @pytest.mark.parametrize("case", EACH_CLASS)
 def test_training_lowers_the_cost_under_a_price(case):
     keras.utils.set_random_seed(0)

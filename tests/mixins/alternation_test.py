@@ -179,6 +179,7 @@ def test_half_precision_scales_the_loss_of_the_logits_too(kit):
     np.testing.assert_allclose(found.history["multiplier"], expected.history["multiplier"], rtol=0.02)
 
 
+@pytest.mark.slow  # one Keras each is tested below, equal searches of both in parity_test
 def test_both_kerases_find_the_same():
     histories, starts = [], None
     for kit in KERASES.values():

@@ -98,12 +98,9 @@ CASES += [("alternating", *case) for case in [*ALTERNATING.values(), CHANGES["se
 
 @pytest.mark.default_cases(
     "gumbel-weights_seed",
-    "gumbel-units",
     "gumbel-weight_bits",
     "gumbel-budget",
-    "gumbel-loss",
     "gumbel-inputs_seed",
-    "gumbel-seed",
     "alternating-selection_inputs_seed",
     "alternating-freeze_above",
 )

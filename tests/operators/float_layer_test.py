@@ -127,6 +127,7 @@ def test_the_predicted_bytes_are_those_of_the_file(exported, mode, tmp_path):
     check_size(exported[0], tmp_path / "model.tflite", mode=mode)
 
 
+@pytest.mark.slow  # conversion of other batches: convert_float_test; saved layers of this kind: model_kinds_test
 def test_batches_and_saved_models(exported, tmp_path):
     fixed, data, report, _ = exported
     fixed.save(tmp_path / "fixed.keras")
@@ -167,6 +168,7 @@ def vision_transformer():
     return keras.Model(image, KL.Dense(5, name="head")(x), name="vision_transformer")
 
 
+@pytest.mark.slow  # its layers are in the model above; model_kinds_test searches around such layers
 def test_a_searched_transformer_is_exported(eagerly, tmp_path):
     keras.utils.set_random_seed(0)
     model = vision_transformer()

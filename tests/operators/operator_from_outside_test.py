@@ -80,6 +80,7 @@ def ended(package, inputs, x, name):
     return package.Model(inputs, package.layers.Dense(3, name="logits")(package.layers.Flatten()(x)), name=name)
 
 
+@pytest.mark.default_cases("keras")
 @pytest.mark.parametrize(("package", "square"), [(keras, Square), (tf_keras, Keras2Square)], ids=["keras", "tf_keras"])
 def test_it_is_searched_around_fixed_exported_and_equal_to_the_folded_model(package, square, known, tmp_path):
     keras.utils.set_random_seed(0)

@@ -29,7 +29,7 @@ from tfmp.tflite.interpreter import Interpreter
 from tfmp.tflite.micro_interpreter import has_micro_runtime
 from tfmp.tflite.writer.write_tflite import write_tflite
 
-few = settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
+few = settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def _runs_on_a_microcontroller(operation, graph):

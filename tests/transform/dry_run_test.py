@@ -90,6 +90,7 @@ FLOATING = {
 }
 
 
+@pytest.mark.default_cases("max_pool", "swish", "object", "operation", "keras2_relu", "keras2_slice")
 @pytest.mark.parametrize("case", CASES)
 def test_what_is_foretold_is_what_folding_says(case, recwarn):
     make, reason, way_out = CASES[case]

@@ -28,6 +28,7 @@ def run_oracle(oracle, count=20):
         oracle.end_trial(trial)
 
 
+@pytest.mark.default_cases("grid", "bayesian")
 @pytest.mark.parametrize("name", ORACLES)
 def test_budgets_that_no_assignment_meets_are_never_proposed(name, tmp_path):
     budgets = [tfmp.Budget("bitops", like_uniform=(bits, bits)) for bits in (1, 2, 4)]

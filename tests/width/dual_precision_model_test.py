@@ -15,6 +15,7 @@ def network(k):
     return k.Model(inputs, k.layers.Dense(5, name="last")(k.layers.Flatten()(x)))
 
 
+@pytest.mark.default_cases("1-4-keras", "2-None-tf_keras")
 @pytest.mark.parametrize("k", [keras, tf_keras], ids=["keras", "tf_keras"])
 @pytest.mark.parametrize(("weight_bits", "depthwise_bits"), [(1, 4), (8, 1), (2, None)])
 def test_depthwise_convolutions_have_bits_of_their_own(k, weight_bits, depthwise_bits):

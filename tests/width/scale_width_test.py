@@ -15,7 +15,7 @@ def halved(shape):
     return tuple(n if n % 2 or (len(shape) == 4 and axis < 2) else n // 2 for axis, n in enumerate(shape))
 
 
-@pytest.mark.default_cases("MobileNetV2-*", "VGG16-*")
+@pytest.mark.default_cases("VGG16-*")
 @pytest.mark.parametrize(
     ("name", "size"),
     [
@@ -40,7 +40,7 @@ def shapes(model):
     return [tuple(w.shape) for w in model.weights]
 
 
-@pytest.mark.default_cases("MobileNet-0.25")
+@pytest.mark.slow  # own networks are compared with their builders below
 @pytest.mark.parametrize(("name", "alpha"), [("MobileNet", 0.25), ("MobileNetV2", 2.0)])
 def test_width_is_the_alpha_of_keras_where_its_rounding_to_8_agrees(name, alpha):
     def build(alpha):

@@ -11,7 +11,7 @@ from tests.tflite.random_graphs import (
 from tfmp.bindings.integer_model import operation_arguments
 from tfmp.bindings.keras3.selecting_layer import IntegerOperation
 
-few = settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+few = settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def layer_of(graph, operation):
