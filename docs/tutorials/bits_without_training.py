@@ -81,8 +81,9 @@ print(assignment)
 # The last network is that of `ilp` with learned rounding.
 
 # %%
-report = tfmp.export_tflite(fixed, "digits_untrained.tflite", mode="small", verify=images[:64], reference=model)
-print(f"file        {tfmp.evaluate_tflite('digits_untrained.tflite', (x_test, y_test)):.2%}")
+path = "digits_untrained.tflite"
+report = tfmp.export_tflite(fixed, path, mode="small", verify=images[:64], reference=model, overwrite=True)
+print(f"file        {tfmp.evaluate_tflite(path, (x_test, y_test)):.2%}")
 print(report)
 
 # %% [markdown]

@@ -5,6 +5,8 @@
 # the networks that no other beats in both cost and accuracy. `pip install 'tfmp[demo,tuner]'`
 
 # %%
+import shutil
+
 import keras
 
 import tfmp
@@ -33,8 +35,8 @@ model.fit(*train, batch_size=32, epochs=15, verbose=0)
 # ## Budgets and strategies
 #
 # A small network of dense layers, so that a trial takes seconds. The budgets are the bit operations of 2 and of 3 bits
-# in the layers between the first and the last. `uniform` trains at these bits, `ilp` at the bits with the
-# least measured sensitivity, and `mixed` searches. Each has the same number of epochs in all.
+# in the layers between the first and the last. `uniform` trains at these bits, `ilp` at the bits with the least measured
+# sensitivity, and `mixed` searches. Each has the same number of epochs in all.
 
 # %%
 hypermodel = tfmp.tuner.MixedPrecisionHyperModel(
@@ -60,6 +62,7 @@ tuner.report().to_html("front.html", overwrite=True)
 # The same trials in TensorBoard: `tensorboard --logdir tuning/tensorboard`, then HPARAMS. `on_front` marks the front.
 
 # %%
+shutil.rmtree("tuning/tensorboard", ignore_errors=True)  # of an earlier run
 print("on the front:", ", ".join(tuner.to_tensorboard("tuning/tensorboard")))
 
 # %% [markdown]
@@ -81,7 +84,7 @@ print(f"{len(results.records())} trials")
 best = max(front.front, key=lambda point: point["val_accuracy"])
 print(best["strategy"], best["budget"], best["bits"])
 report = tfmp.export_tflite(
-    tuner.model(best["id"]), "digits_tuned.tflite", mode="small", verify=test[0][:64], reference=model
+    tuner.model(best["id"]), "digits_tuned.tflite", mode="small", verify=test[0][:64], reference=model, overwrite=True
 )
 print(f"file {report.size_bytes:,} bytes, {tfmp.evaluate_tflite('digits_tuned.tflite', test):.2%}")
 
