@@ -35,8 +35,8 @@ model.fit(*train, batch_size=32, epochs=15, verbose=0)
 # ## Budgets and strategies
 #
 # A small network of dense layers, so that a trial takes seconds. The budgets are the bit operations of 2 and of 3 bits
-# in the layers between the first and the last. `uniform` trains at these bits, `ilp` at the bits with the least measured
-# sensitivity, and `mixed` searches. Each has the same number of epochs in all.
+# in the layers between the first and the last. `uniform` trains at these bits, `ilp` at the bits with the least
+# measured sensitivity, and `mixed` searches. Each has the same number of epochs in all.
 
 # %%
 hypermodel = tfmp.tuner.MixedPrecisionHyperModel(
