@@ -62,22 +62,13 @@ class MicroArenaBytes(Cost):
             )
             for layer, num_bytes in in_use.items()
         ]
-        gap = max(self._gap(graph, sums, candidate) for candidate in range(self._num_candidates(graph)))
-        return tuple(_without(graph, dataclasses.replace(each, constant=each.constant + gap), layers) for each in sums)
-
-    def _num_candidates(self, graph: Graph) -> int:
-        return max((len(layer.weight.formats) for layer in graph.searched), default=1)
-
-    def _gap(self, graph: Graph, sums: Sequence[LayerSum], candidate: int) -> float:
-        """Returns the bytes between buffers in the runtime's plan with one of each layer's candidates."""
-        chosen, bits = {}, {}
-        for layer in graph.searched:
-            weight = layer.weight.formats[min(candidate, len(layer.weight.formats) - 1)]
-            bits[layer.name] = weight.bits, layer.activation.bits[0]
-            candidates = dataclasses.replace(layer.weight.without_arrays(), formats=(weight,), probabilities=(1.0,))
-            chosen[layer.name] = dataclasses.replace(layer, weight=candidates)
-        planned = self._arena(graph.replace_layers(chosen), self.mode).total_bytes
-        return max(0.0, planned - max(each.of(graph, bits) for each in sums))
+        # The runtime's plan can leave gaps: others among unpacked kernels than where none is unpacked.
+        first = {layer.name: (layer.weight.bits[0], layer.activation.bits[0]) for layer in graph.searched}
+        gap = max(0.0, self._arena(graph, self.mode).total_bytes - max(each.of(graph, first) for each in sums))
+        sums = [dataclasses.replace(each, constant=each.constant + gap) for each in sums]
+        if graph.searched:
+            sums.append(LayerSum(decoders, float(arena.total_bytes)))
+        return tuple(_without(graph, each, layers) for each in sums)
 
     def _arena(self, graph: Graph, mode: str) -> Arena:
         arena = Arena()
