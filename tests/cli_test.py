@@ -67,6 +67,18 @@ def test_search_does_not_replace_what_exists(folder, capsys):
     assert (folder / "out" / "fixed.keras").read_bytes() == before
 
 
+def test_commands_refuse_layers_in_floating_point(folder, tmp_path, capsys):
+    x = inputs = keras.Input((6, 6, 1), name="image")
+    for layer in (*(keras.layers.Dense(3) for _ in range(2)), keras.layers.LayerNormalization(name="normal")):
+        x = layer(x)
+    model, data = str(tmp_path / "model.keras"), str(folder / "data.npz")
+    keras.Model(inputs, keras.layers.Dense(3)(keras.layers.Flatten()(x))).save(model)
+    for command, more in (("quantize", []), ("quantize", ["--budget=bitops=4,4"]), ("search", [])):
+        assert cli.main([command, model, data, str(tmp_path / "fixed.keras"), "--integer_only", *more]) == 1
+        assert "`normal` is a `LayerNormalization`" in capsys.readouterr().err
+    assert not (tmp_path / "fixed.keras").is_file()
+
+
 def test_quantize_leaves_a_model_at_the_bits(folder, capsys):
     files = [str(folder / name) for name in ("model.keras", "data.npz", "quantized.keras")]
     assert cli.main(["quantize", *files, "--bits", "4,8"]) == 0

@@ -1,4 +1,4 @@
-"""Reads the models and data that commands are given."""
+"""Reads the models and data that commands are given, and adds the arguments about them."""
 
 import argparse
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,13 @@ def add_trust(command: argparse.ArgumentParser) -> None:
 def add_overwrite(command: argparse.ArgumentParser) -> None:
     """Adds `--overwrite` to a command that writes files."""
     command.add_argument("--overwrite", action="store_true", help="replace files that exist")
+
+
+def add_integer_only(command: argparse.ArgumentParser) -> None:
+    """Adds `--integer_only` to a command that quantizes a model."""
+    command.add_argument(
+        "--integer_only", action="store_true", help="refuse a model with layers that would run in floating point"
+    )
 
 
 def load_model_file(path: str, trust: bool) -> KerasModel:

@@ -39,16 +39,22 @@ def add_measurement(command: argparse.ArgumentParser) -> None:
     command.add_argument("--samples", type=samples, default=256, help="number of inputs that are used (default: 256)")
 
 
-def relaxed_with_inputs(arguments: argparse.Namespace, model: KerasModel) -> tuple[KerasModel, Any]:
+def relaxed_with_inputs(
+    arguments: argparse.Namespace, model: KerasModel, *, integer_only: bool = False
+) -> tuple[KerasModel, Any]:
     """Returns a float model relaxed with the candidates of the command, or a relaxed model itself; and the inputs."""
     import tfmp
     from tfmp.bindings.framework import framework_of
+    from tfmp.transform.dry_run import check_integer_only
 
     inputs = first_inputs(arguments, model)
-    if framework_of(model).read(model, weights=False).searched:
+    graph = framework_of(model).read(model, weights=False)
+    if graph.searched:
+        if integer_only:
+            check_integer_only(graph)
         return model, inputs
     bits = {"weight_bits": arguments.weight_bits, "activation_bits": arguments.activation_bits}
-    return tfmp.relax(model, calibration=inputs, **bits), inputs
+    return tfmp.relax(model, calibration=inputs, integer_only=integer_only, **bits), inputs
 
 
 def measured(arguments: argparse.Namespace, search_model: KerasModel, inputs: Any) -> "Sensitivity":

@@ -3,7 +3,7 @@
 import argparse
 
 from tfmp.cli.argument_types import bit_list, cost_bound, integer, seed
-from tfmp.cli.files import add_overwrite, add_trust, load_model_file
+from tfmp.cli.files import add_integer_only, add_overwrite, add_trust, load_model_file
 from tfmp.cli.measurement import add_measurement, first_inputs, measured, relaxed_with_inputs
 from tfmp.cli.output import Results, add_json, messages
 
@@ -43,6 +43,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--iterations", type=updates, help="updates of the reconstruction for each block")
     command.add_argument("--seed", type=seed, default=0, help="seed of the reconstruction (default: 0)")
     command.add_argument("--backup_dir", help="folder from which a reconstruction resumes if it is interrupted")
+    add_integer_only(command)
     add_overwrite(command)
     add_trust(command)
     add_json(command)
@@ -63,7 +64,7 @@ def run(arguments: argparse.Namespace) -> Results:
     level = _level(arguments)
     model = load_model_file(arguments.model, arguments.trust)
     if arguments.budget:
-        search_model, inputs = relaxed_with_inputs(arguments, model)
+        search_model, inputs = relaxed_with_inputs(arguments, model, integer_only=arguments.integer_only)
         assignment = _within(arguments, [tfmp.Budget(*each) for each in arguments.budget], search_model, inputs)
         yield "assignment", assignment
         with messages():
@@ -75,7 +76,8 @@ def run(arguments: argparse.Namespace) -> Results:
             bits = tfmp.BitAssignment.from_json(arguments.assignment)
         inputs = first_inputs(arguments, model)
         with messages():
-            fixed = tfmp.quantize(model, bits, calibration=inputs, post_training=level, verbose=1)
+            options = {"post_training": level, "integer_only": arguments.integer_only, "verbose": 1}
+            fixed = tfmp.quantize(model, bits, calibration=inputs, **options)
     save_model(fixed, arguments.output)
     yield "model", arguments.output
 

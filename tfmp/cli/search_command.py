@@ -5,7 +5,7 @@ import importlib
 import pathlib
 
 from tfmp.cli.argument_types import bit_list, bit_pair, cost_bound, integer, number, seed
-from tfmp.cli.files import add_trust, load_model_file
+from tfmp.cli.files import add_integer_only, add_trust, load_model_file
 from tfmp.cli.output import Results, add_json, progress
 from tfmp.cli.search_results import SearchResults
 from tfmp.data.array_files import load_arrays
@@ -53,6 +53,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "at their best bits within the budget",
     )
     add_training(command, search_epochs=10, finetune_epochs=10)
+    add_integer_only(command)
     command.add_argument(
         "--overwrite",
         action="store_true",
@@ -143,6 +144,7 @@ def _search(arguments, budget, backup, results):
         weight_bits=arguments.weight_bits,
         activation_bits=arguments.activation_bits,
         calibration=first_samples([x_train], 512),
+        integer_only=arguments.integer_only,
         seed=arguments.seed,
     )
     if arguments.sensitivity:
