@@ -12,6 +12,7 @@ import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 
 from tfmp.annotations import KerasModel
+from tfmp.bindings.float_weights import round_weights, with_codes
 from tfmp.bindings.layer_variables import assign_weights
 from tfmp.bindings.model_builder import LayerBuilder
 from tfmp.graph import Call, Graph, map_references
@@ -30,7 +31,7 @@ _WAY_OUT = (
 
 
 def call_model(framework: Any, graph: Graph, call: Call) -> KerasModel:
-    """Builds a model of one call of a layer, with the layer's weights, in single precision.
+    """Builds a model of one call of a layer, with the layer's weights, rounded to 8 bits if large, in single precision.
 
     Its inputs are a list of the distinct tensors that the call reads, its outputs a list of all that it computes.
     Recurrent layers are unrolled.
@@ -70,6 +71,7 @@ def call_model(framework: Any, graph: Graph, call: Call) -> KerasModel:
             assign_weights(framework, builder.built[name], record.weights, record.shared)
         else:
             _randomize(framework, builder.built[name])
+        round_weights(framework, builder.built[name])
     return framework.package.Model(list(inputs.values()), outputs)
 
 
@@ -122,7 +124,7 @@ def converted_call(framework: Any, graph: Graph, call: Call, batch_size: int) ->
         content = converted(concrete)
     except MissingOperatorError as error:
         raise FoldError(call.layer, f"it has no operators in the runtime: {error.in_words}", _WAY_OUT) from error
-    return _network(schema.ModelT.InitFromPackedBuf(content, 0), call.layer)
+    return with_codes(_network(schema.ModelT.InitFromPackedBuf(content, 0), call.layer))
 
 
 class MissingOperatorError(ValueError):

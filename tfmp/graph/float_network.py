@@ -17,11 +17,15 @@ class FloatTensor:
         shape: Its sizes.
         dtype: NumPy name of its type.
         values: Its content if it is constant, otherwise None.
+        scales: `[n]` numbers of which the n slices of `axis` are multiples, if its content are codes; otherwise None.
+        axis: The axis of `scales`.
     """
 
     shape: tuple[int, ...]
     dtype: str
     values: Constant | None = None
+    scales: Constant | None = None
+    axis: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,5 +67,6 @@ class FloatNetwork:
 
     @property
     def constant_bytes(self) -> int:
-        """Bytes of the contents of all constants."""
-        return sum(tensor.values.nbytes for tensor in self.tensors if tensor.values is not None)
+        """Bytes of the contents of all constants and their scales."""
+        contents = [each for tensor in self.tensors for each in (tensor.values, tensor.scales)]
+        return sum(content.nbytes for content in contents if content is not None)

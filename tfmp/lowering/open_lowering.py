@@ -140,7 +140,12 @@ class OpenValues:
 
 def _opened_weights(tensor: FloatTensor, label: Hashable) -> FloatTensor:
     """Returns a tensor with a label in place of weights; single numbers and integers are no weights."""
-    if tensor.values is None or tensor.dtype != "float32" or math.prod(tensor.shape) < 2:
+    if tensor.values is None or math.prod(tensor.shape) < 2:
+        return tensor
+    if tensor.scales is not None:
+        scales = OpenArray(tensor.scales.shape, np.float32, (label, "scales"))
+        return dataclasses.replace(tensor, values=OpenArray(tensor.shape, np.int8, label), scales=scales)
+    if tensor.dtype != "float32":
         return tensor
     return dataclasses.replace(tensor, values=OpenArray(tensor.shape, np.float32, label))
 

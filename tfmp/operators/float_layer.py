@@ -3,7 +3,8 @@
 - float_layer: what the layer computes, on numbers; `graph` and `call`: the call of the layer; `network`: a function of
   the batch size that returns its `tfmp.graph.float_network.FloatNetwork`.
 
-The operators are those that TensorFlow's converter writes for the layer alone. Layers that follow each other exchange
+The operators are those that TensorFlow's converter writes for the layer alone, with large weights rounded to 8 bits,
+each stored as codes before a DEQUANTIZE. Layers that follow each other exchange
 numbers, without QUANTIZE in between. Their results equal those of Keras to 1e-5 of the largest number of a tensor.
 """
 
@@ -12,12 +13,13 @@ import functools
 from tfmp.graph import Call, Graph, Layer
 from tfmp.graph.float_network import NO_TENSOR
 from tfmp.graph.integer_graph import IntegerOperation
+from tfmp.graph.open_values import is_open
 from tfmp.operators.fold_error import FoldError, no_integer_form
 from tfmp.operators.lowering_context import LoweringContext
 from tfmp.operators.operation_kind import OperationKind
 from tfmp.operators.operator import NUMBERS, OTHER, Operator
 from tfmp.operators.operator_table import operator_of
-from tfmp.operators.writing import Options, TensorTable
+from tfmp.operators.writing import Options, Quantization, TensorTable
 from tfmp.operators.writing.sink import TENSOR_TYPES
 
 KIND = "float_layer"
@@ -59,7 +61,10 @@ def write_float_layer(table: TensorTable, operation: IntegerOperation) -> None:
     places = {NO_TENSOR: NO_TENSOR, **dict(zip(network.inputs, map(table.index, operation.inputs), strict=True))}
     for number, tensor in enumerate(network.tensors):
         if tensor.values is not None:
-            places[number] = table.sink.constant(f"{operation.name}/{number}", tensor.values)
+            scales = tensor.scales if tensor.scales is None or is_open(tensor.scales) else tuple(tensor.scales.tolist())
+            quantization = None if scales is None else Quantization(scales, axis=tensor.axis)
+            name = f"{operation.name}/{number}"
+            places[number] = table.sink.constant(name, tensor.values, quantization=quantization)
     for number, name in zip(network.outputs, operation.outputs, strict=True):
         if number in places:
             table.alias(name, places[number])
