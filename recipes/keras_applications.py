@@ -1,15 +1,18 @@
 """From networks of keras.applications to TFLite files, compared operator by operator.
 
-    python -m recipes.keras_applications                          # the nine networks of docs/export.md
-    python -m recipes.keras_applications --networks=DenseNet121   # any other of the collection
+    python -m recipes.keras_applications                          # the first network of each file of the collection
+    python -m recipes.keras_applications --networks=DenseNet169   # any other
+    python -m recipes.keras_applications --networks=all           # every network of the installed Keras
 
 Each network, of random weights (biases and normalization, too: constants that are all zero would be stored once, which
 no trained network has) and at a small input, is relaxed, trained for two steps under a budget, discretized,
-fixed and exported in both integer modes; every operator of each file is compared with the folded model, given the
-file's own input codes. What goes wrong is recorded, not hidden. Every network leaves one JSON in
-`recipes/results/keras_applications/`; networks whose JSON exists are skipped.
+fixed and exported in every mode; every operator of each file in integers is compared with the folded model, given the
+file's own input codes, and the outputs of the file in floating point with the fixed model. What goes wrong is recorded,
+not hidden. Every network leaves one JSON in `recipes/results/keras_applications/`; networks whose JSON exists are
+skipped.
 """
 
+import inspect
 import json
 import os
 import pathlib
@@ -26,27 +29,32 @@ from tfmp.files.atomic_file import write_atomically
 
 FLAGS = flags.FLAGS
 RESULTS = pathlib.Path(__file__).parent / "results" / "keras_applications"
-NETWORKS = (
-    "VGG16",
-    "ResNet50",
-    "ResNet50V2",
-    "InceptionV3",
-    "MobileNet",
-    "MobileNetV2",
-    "MobileNetV3Small",
-    "EfficientNetB0",
-    "EfficientNetV2B0",
-)
 MODES = ("fast", "small")
 
 _SMALLEST = {"InceptionV3": 75, "InceptionResNetV2": 75, "Xception": 71}
 _WEIGHT_BITS, _ACTIVATION_BITS, _UNIFORM = (2, 4, 8), (4, 8), (4, 4)
 
 
+def all_networks():
+    """Returns the functions of keras.applications that build a network, by name, file by file as they are defined."""
+    functions = vars(keras.applications).items()
+    found = {name: each for name, each in functions if inspect.isfunction(each) and not name.startswith("_")}
+    places = {name: (inspect.getfile(each), inspect.getsourcelines(each)[1]) for name, each in found.items()}
+    return {name: found[name] for name in sorted(found, key=places.get)}
+
+
+def first_networks():
+    """Returns the names of the first network in each file: its smallest one."""
+    files = {}
+    for name, function in all_networks().items():
+        files.setdefault(inspect.getfile(function), name)
+    return tuple(files.values())
+
+
 def build(name, image_size, classes, rng):
     """Returns the float network with random weights."""
     size = max(image_size, _SMALLEST.get(name, 0))
-    model = getattr(keras.applications, name)(weights=None, input_shape=(size, size, 3), classes=classes)
+    model = all_networks()[name](weights=None, input_shape=(size, size, 3), classes=classes)
     for variable in model.trainable_variables:
         if len(variable.shape) == 1:
             centre = 1.0 if variable.path.endswith("gamma") else 0.0
@@ -91,14 +99,18 @@ def run(name, image_size, classes, seed):
             tfmp.export_tflite(fixed, path, mode=mode)
             report = tfmp.compare_tflite(fixed, path, x[:8])
             record[mode] = {**agreement(report), "predicted_bytes": tfmp.cost(fixed, tfmp.costs.TFLiteBytes(mode))}
+        path = os.path.join(folder, "float.tflite")
+        tfmp.export_tflite(fixed, path, mode="float")
+        report = tfmp.compare_tflite(fixed, path, x[:8])
+        record["float"] = {"bytes": report.size_bytes, "end_to_end_equal_share": report.trained.equal_share}
     return record
 
 
 def layer_counts(model):
-    """How many layers are searched, kept at 8 bits and left alone."""
-    statuses = {"searched": ("searched",), "kept": ("8 bits",), "left alone": ("follows", "float")}
+    """How many layers are searched, kept at 8 bits, without a kernel, and in floating point."""
+    statuses = {"searched": "searched", "kept": "8 bits", "without kernel": "follows", "floating": "float"}
     rows = tfmp.inspect(model).rows
-    return {name: sum(row.status in found for row in rows) for name, found in statuses.items()}
+    return {name: sum(row.status == status for row in rows) for name, status in statuses.items()}
 
 
 def agreement(report):
@@ -122,11 +134,12 @@ def main(_):
     """Runs what has no result yet."""
     results = pathlib.Path(FLAGS.results_dir)
     results.mkdir(parents=True, exist_ok=True)
-    for name in FLAGS.networks:
+    for name in all_networks() if FLAGS.networks == ["all"] else FLAGS.networks or first_networks():
         path = results / f"{name}.json"
         if path.exists():
             print(f"{path.name}: exists, skipped")
             continue
+        keras.utils.clear_session()
         start = time.time()
         try:
             record = run(name, FLAGS.image_size, FLAGS.classes, FLAGS.seed)
@@ -144,7 +157,7 @@ def main(_):
 
 
 if __name__ == "__main__":
-    flags.DEFINE_list("networks", list(NETWORKS), "Names in `keras.applications`.")
+    flags.DEFINE_list("networks", [], "Names in `keras.applications`, or `all`; the first of each file by default.")
     flags.DEFINE_integer("image_size", 64, "Height and width; a network that needs more gets its smallest.")
     flags.DEFINE_integer("classes", 100, "Size of the output.")
     flags.DEFINE_integer("seed", 0, "Of weights and images.")

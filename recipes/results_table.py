@@ -146,15 +146,17 @@ def _keras_applications(records):
     rows = []
     for name, record in records.items():
         if "error" in record:
-            rows.append([name, record["error"], *[""] * 10])
+            rows.append([name, record["error"], *[""] * 11])
             continue
         modes = [record[mode] for mode in ("fast", "small")]
+        floating = record["layers"].get("floating")
         operators = " and ".join(f"{found['operators_all_equal']} of {found['operators']}" for found in modes)
         outside = {entry.split()[0] for found in modes for entry in found["outside_xnnpack"]}
         rows.append(
             [
                 name,
                 f"{record['layers']['searched']} of {record['layers']['searched'] + record['layers']['kept']}",
+                "" if floating is None else str(floating),
                 operators,
                 f"{min(found['smallest_equal_share'] for found in modes):.2%}",
                 str(max(found["largest_operator_difference"] for found in modes)),
@@ -168,6 +170,7 @@ def _keras_applications(records):
     header = [
         "network",
         "searched",
+        "in floating point",
         "operators all equal",
         "least equal",
         "largest difference",

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import tfmp
-from recipes.keras_applications import NETWORKS
+from recipes.keras_applications import build, first_networks
 from tests.costs.network_sizes import TOLERANCE_BYTES, apart, check_size, different_channels
 from tests.lowering.open_lowering_test import gated_blocks
 from tests.operators import table_test
@@ -40,13 +40,13 @@ def test_small_networks(build, pairs, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("bits", [2, 4])
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", first_networks())
 def test_networks_of_keras_applications(name, bits, tmp_path):
     keras.utils.set_random_seed(0)
-    size = 75 if name == "InceptionV3" else 64
-    model = getattr(keras.applications, name)(weights=None, input_shape=(size, size, 3), classes=100)
+    rng = np.random.default_rng(0)
+    model = build(name, 64, 100, rng)
     different_channels(model)
-    images = np.random.default_rng(0).normal(size=(4, size, size, 3)).astype(np.float32)
+    images = rng.normal(size=(4, *model.input_shape[1:])).astype(np.float32)
     relaxed = tfmp.relax(model, weight_bits=(2, 4), activation_bits=(2, 4), calibration=images)
     fixed = apart(tfmp.fix(relaxed, dict.fromkeys(searched(relaxed), (bits, bits))))
     for mode in ("fast", "small"):
