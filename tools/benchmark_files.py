@@ -6,7 +6,9 @@ r"""Compares files in mode "fast" with those of TensorFlow's int8 converter: byt
 Each float network, of random weights, becomes three files of W8A8: `tensorflow` by the converter's quantization after
 training; `fast` by `tfmp.quantize`, which takes the same data; `fixed` by `tfmp.relax` and `tfmp.fix`, as after a
 search. One process runs them in turn, on one thread, so that what else the machine does falls on all of them alike.
-Networks of keras.applications have 100 classes and images of 64 x 64, or the smallest that they take.
+Networks of keras.applications have 100 classes and images of 64 x 64, or the smallest that they take. `mixer` (layer
+normalization), `vision_transformer` (attention) and `recurrent` (GRU) have layers that run in floating point; in these,
+TensorFlow's converter may keep operators in floating point, too.
 
 Every network leaves one JSON in `--folder`; networks whose JSON exists are skipped. `python -m recipes.results_table`
 shows them.
@@ -51,6 +53,9 @@ NETWORKS = (
     "MobileNetV3Small",
     "EfficientNetB0",
     "EfficientNetV2B0",
+    "mixer",
+    "vision_transformer",
+    "recurrent",
 )
 _FOLDER = flags.DEFINE_string("folder", str(ROOT / "recipes" / "results" / "benchmark_files"), "Folder of the JSON.")
 _ROUNDS = flags.DEFINE_integer("rounds", 15, "How often each file's turn comes.", lower_bound=2)
@@ -61,12 +66,55 @@ _NUM_CLASSES, _NUM_SAMPLES = 100, 16
 _OPERATORS = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
 
 
+def mixer():
+    """An MLP-Mixer of four blocks, which mix patches and channels in turn after a layer normalization."""
+    kl = keras.layers
+    image = keras.Input((32, 32, 3), name="image")
+    x = kl.Reshape((64, 64))(kl.Conv2D(64, 4, strides=4)(image))
+    for _ in range(4):
+        y = kl.Permute((2, 1))(kl.LayerNormalization()(x))
+        y = kl.Dense(64)(kl.Dense(128, activation="relu")(y))
+        x = kl.Add()([x, kl.Permute((2, 1))(y)])
+        y = kl.Dense(128, activation="relu")(kl.LayerNormalization()(x))
+        x = kl.Add()([x, kl.Dense(64)(y)])
+    x = kl.GlobalAveragePooling1D()(kl.LayerNormalization()(x))
+    return keras.Model(image, kl.Dense(_NUM_CLASSES)(x), name="mixer")
+
+
+def vision_transformer():
+    """A vision transformer of four blocks with four heads, on 64 patches."""
+    kl = keras.layers
+    image = keras.Input((32, 32, 3), name="image")
+    x = kl.Reshape((64, 64))(kl.Conv2D(64, 4, strides=4)(image))
+    for _ in range(4):
+        y = kl.LayerNormalization()(x)
+        x = kl.Add()([x, kl.MultiHeadAttention(4, 16)(y, y)])
+        y = kl.Dense(128, activation="relu")(kl.LayerNormalization()(x))
+        x = kl.Add()([x, kl.Dense(64)(y)])
+    x = kl.GlobalAveragePooling1D()(kl.LayerNormalization()(x))
+    return keras.Model(image, kl.Dense(_NUM_CLASSES)(x), name="vision_transformer")
+
+
+def recurrent():
+    """A GRU of 128 units over the eight rows of a small image, after a convolution."""
+    kl = keras.layers
+    image = keras.Input((8, 32, 1), name="image")
+    x = kl.Reshape((8, 512))(kl.Conv2D(16, 3, padding="same", activation="relu")(image))
+    x = kl.Dense(64, activation="relu")(kl.GRU(128)(x))
+    return keras.Model(image, kl.Dense(_NUM_CLASSES)(x), name="recurrent")
+
+
+WITH_FLOAT_LAYERS = {"mixer": mixer, "vision_transformer": vision_transformer, "recurrent": recurrent}
+
+
 def build(name):
-    """The float network of a name in `tfmp.networks` or keras.applications.
+    """The float network of a name in `WITH_FLOAT_LAYERS`, `tfmp.networks` or keras.applications.
 
     Biases and normalizations are random, too: a file stores equal ones once.
     """
-    if name in networks.names():
+    if name in WITH_FLOAT_LAYERS:
+        model = WITH_FLOAT_LAYERS[name]()
+    elif name in networks.names():
         model = networks.get(name)(keras)
     else:
         size = max(_IMAGE_SIZE.value, _SMALLEST.get(name, 0))
@@ -86,6 +134,8 @@ def converted(model, samples):
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = lambda: ([sample[None]] for sample in samples)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    if model.name in WITH_FLOAT_LAYERS:
+        converter.target_spec.supported_ops.append(tf.lite.OpsSet.TFLITE_BUILTINS)
     return converter.convert()
 
 

@@ -7,6 +7,7 @@ Every layer of `keras.layers` is built between layers with a kernel; so is every
 tensor or two, and the functions of TensorFlow that models of tf_keras call most.
 """
 
+import dataclasses
 import functools
 import inspect
 import pathlib
@@ -80,6 +81,8 @@ _FORMS = [
     "layers.BatchNormalization(axis=1)",
     'layers.Conv2D(4, 3, data_format="channels_first")',
     "layers.Conv2DTranspose(4, 3, dilation_rate=2)",
+    'layers.EinsumDense("abc,bcd->abd", (8, 2))',
+    "layers.TimeDistributed(layers.Conv2D(4, 3))",
     "layers.Conv2DTranspose(4, 3, strides=2, output_padding=1)",
     "layers.ELU(0.5)",
     'layers.MaxPooling2D(data_format="channels_first")',
@@ -225,14 +228,22 @@ def said_of(package, function, *, is_layer=False):
                 report = tfmp.inspect(model_of(package, lambda x, y, f=layer, call=call: call(f, x, y), shape))
             except Exception:  # it takes no such tensors
                 continue
-            rows = [row for row in report.rows if row.name == layer.name] if is_layer else report.rows
-            rows = [row for row in rows if row.name not in ("before", "beside", "after", "head")]
+            rows = [row for row in report.rows if row.name not in ("before", "beside", "after", "head")]
+            if is_layer:  # and its parts
+                rows = [row for row in rows if row.name == layer.name or row.name.startswith(f"{layer.name}_")]
             if rows and not any(row.blocks for row in rows):
-                return rows[0], report.exports["fast"]
+                return _summary(rows, layer.name if is_layer else ""), report.exports["fast"]
             if rows:  # perhaps it fits in another model: layers need not check what they are given
                 row = next(row for row in rows if row.blocks)
                 blocked = blocked or (row, report.exports["fast"])
     return blocked
+
+
+def _summary(rows, name):
+    """Returns the row with a name, or else the last one, which says what of all of them runs in floating point."""
+    row = next((row for row in rows if row.name == name), rows[-1])
+    floating = next((each for each in rows if each.float_bytes is not None), row)
+    return dataclasses.replace(row, reason=row.reason or floating.reason, float_bytes=floating.float_bytes)
 
 
 def layers_table():
@@ -241,8 +252,9 @@ def layers_table():
     for class_name in sorted(dir(keras.layers)):
         layer_class = getattr(keras.layers, class_name)
         is_layer = isinstance(layer_class, type) and issubclass(layer_class, keras.layers.Layer)
-        if is_layer and layer_class.__name__ == class_name and class_name not in _LEFT_OUT:
-            rows[class_name] = said_of(keras, _maker(layer_class), is_layer=True)
+        is_alias = is_layer and layer_class.__name__ != class_name and hasattr(keras.layers, layer_class.__name__)
+        if is_layer and not is_alias and class_name not in _LEFT_OUT:
+            rows[class_name] = said_of(keras, _maker(layer_class, class_name), is_layer=True)
     names = {"layers": keras.layers, "LayerOfYourOwn": LayerOfYourOwn, "SubclassOfModel": SubclassOfModel}
     for code in _FORMS:
         rows[code.removeprefix("layers.")] = said_of(keras, eval(f"lambda: {code}", names), is_layer=True)
@@ -278,10 +290,10 @@ def refused_table():
     return "\n".join(lines) + "\n"
 
 
-def _maker(layer_class):
+def _maker(layer_class, name):
     parameters = inspect.signature(layer_class.__init__).parameters.values()
     needed = [p.name for p in parameters if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
-    given = {name: _ARGUMENTS[name] for name in needed if name in _ARGUMENTS} | _OF_LAYERS.get(layer_class.__name__, {})
+    given = {name: _ARGUMENTS[name] for name in needed if name in _ARGUMENTS} | _OF_LAYERS.get(name, {})
 
     def make():
         return layer_class(**{key: value() if inspect.isfunction(value) else value for key, value in given.items()})
