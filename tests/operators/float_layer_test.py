@@ -59,7 +59,7 @@ def everywhere():
     return keras.Model(image, KL.Lambda(doubled, name="end")(x), name="everywhere")
 
 
-FLOATING = ["start", "row_one", "row_two", "gate", "attention", "recurrent", "end"]
+FLOATING = ["start", "row_one", "row_two", "gate", "attention_core", "recurrent", "end"]
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,7 @@ def test_the_report_names_the_layers_and_their_bytes(exported):
     line = f"in floating point, {report.file.float_bytes:,} bytes: {', '.join(FLOATING)}"
     assert line in str(report) and line in str(report.file)
     sizes = {layer.name: layer.size_bytes for layer in report.file.layers}
-    assert sizes["attention"] >= 4 * 4 * 10 * 10 and sizes["start"] >= 4 * 2 * 3
+    assert sizes["recurrent"] >= 4 * 4 * 7 * (10 + 7) and sizes["start"] >= 4 * 2 * 3
     assert sum(sizes[name] for name in FLOATING) == report.file.float_bytes
 
 
@@ -101,9 +101,8 @@ def test_numbers_pass_from_one_layer_to_the_next(exported):
     model = unpack(path.read_bytes())
     kinds = [KINDS[max(code.builtinCode, code.deprecatedBuiltinCode)] for code in model.operatorCodes]
     count = collections.Counter(kinds[operator.opcodeIndex] for operator in model.subgraphs[0].operators)
-    # First and last read or write the model's own numbers; the two in a row, attention and recurrent layer share one
-    # DEQUANTIZE and one QUANTIZE; both outputs of the gate are quantized.
-    assert count["DEQUANTIZE"] == len(["row", "gate: x", "gate: y", "attention", "end"])
+    # First and last read or write the model's own numbers, and the two in a row share one DEQUANTIZE and one QUANTIZE.
+    assert count["DEQUANTIZE"] == len(["row", "gate: x", "gate: y", "query", "key", "value", "recurrent", "end"])
     assert "WHILE" not in count
 
 
@@ -203,7 +202,7 @@ def test_models_of_tf_keras(tmp_path):
     relaxed = tfmp.relax(model, weight_bits=4, activation_bits=8, calibration=data)
     report = tfmp.export_tflite(relaxed, tmp_path / "m.tflite", verify=data, tolerance=UNTRAINED)
     assert all(operator.is_equal for operator in report.operators)
-    assert list(report.file.float_layers) == ["normal", "tf.math.cumsum", "attention"]
+    assert list(report.file.float_layers) == ["normal", "tf.math.cumsum", "attention_core"]
 
 
 def test_token_numbers_and_masks():

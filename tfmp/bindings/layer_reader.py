@@ -6,6 +6,7 @@ from tfmp.bindings.layer_kinds import has_kernel, kind_and_attributes, layer_sha
 from tfmp.bindings.left_alone import unknown_attributes
 from tfmp.bindings.search_state import read_search_state, without_search
 from tfmp.graph import Layer, LayerOrigin
+from tfmp.operators import TABLE
 from tfmp.operators.operator import OTHER
 from tfmp.operators.operator_table import function_kind, object_kind
 
@@ -83,6 +84,7 @@ class LayerReader:
         elif kind == OTHER:
             attributes = {**attributes, **unknown_attributes(operation, known_config, attributes, framework.name)}
         weights = self.weights(operation, shared) if self.with_weights or has_kernel(kind) else {}
+        weights = _with_known_paths(weights, kind)
         shape = None
         if has_kernel(kind):
             shape = layer_shape(
@@ -106,6 +108,12 @@ class LayerReader:
             shared=shared,
             **read_search_state(operation, arrays=self.with_weights),
         )
+
+
+def _with_known_paths(weights, kind):
+    """Returns arrays by the path that the operator knows if it has only one, which Keras numbers if it has no name."""
+    arrays = TABLE[kind].arrays if kind in TABLE else {}
+    return dict(zip(arrays, weights.values(), strict=True)) if len(arrays) == len(weights) == 1 else weights
 
 
 def _check_activation(operation, config, framework):

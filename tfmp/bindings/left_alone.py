@@ -1,6 +1,8 @@
 """Explains why a layer has no integer form, and what to use instead."""
 
 from tfmp.operators import TABLE
+from tfmp.operators.composites.attention import CORE_REASON
+from tfmp.operators.fold_error import with_article
 from tfmp.operators.operator_table import function_names, substitute
 
 _FRAMEWORKS = ("keras", "tf_keras", "tfmp")
@@ -12,6 +14,7 @@ _WRAPPED = (
 _BY_CLASS = {
     "Wrapper": _WRAPPED,
     "Bidirectional": _WRAPPED,
+    "AttentionCore": (CORE_REASON, ""),
     "RNN": ("it is recurrent, which has no integer form", ""),
     "Lambda": (
         "it is a Python function: what it computes is hidden, so it has no integer form",
@@ -82,7 +85,7 @@ def _reason_and_way_out(operation, config, attributes, framework):
     name = type(operation).__name__
     if not _is_keras(type(operation)):
         return (
-            f"it is {_with_article(name)}, which has no integer form",
+            f"it is {with_article(name)}, which has no integer form",
             "If it computes what a known layer computes, say so with `tfmp.register_layer`",
         )
     if isinstance(config.get("function"), str):  # a TensorFlow function called on tf_keras tensors
@@ -91,22 +94,18 @@ def _reason_and_way_out(operation, config, attributes, framework):
         return f"it computes {shown}, which has no integer form", _use(substitute(function), framework)
     forms = {each: form for operator in TABLE.values() for each, form in operator.forms.items()}
     if name in forms:
-        return f"it is {_with_article(name)} whose arguments have no integer form", f"Write one {forms[name]}"
+        return f"it is {with_article(name)} whose arguments have no integer form", f"Write one {forms[name]}"
     if not hasattr(operation, "trainable"):  # as layers have
         return f"it is the operation `{name}`, which has no integer form", _use(substitute(name), framework)
     if name.startswith(_AUGMENTING) and name != "RandomCrop":
         way_out = "Apply it to the training data, not in the model: at inference it does nothing"
     else:
         way_out = _use(substitute(name), framework)
-    return f"it is {_with_article(name)}, which has no integer form", way_out
+    return f"it is {with_article(name)}, which has no integer form", way_out
 
 
 def _is_keras(layer_class):
     return layer_class.__module__.split(".")[0] in _FRAMEWORKS
-
-
-def _with_article(name):
-    return f"{'an' if name[0] in 'AEIOU' else 'a'} `{name}`"
 
 
 def _use(layer, framework):

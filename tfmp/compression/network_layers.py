@@ -9,7 +9,7 @@ from tfmp.inspection.simulate_model import simulate
 from tfmp.reports import NetworkLayer, TFLiteFile
 from tfmp.reports.run_parts import Scores
 from tfmp.simulator import Hardware
-from tfmp.transform.edits.split_layers import with_split_separables
+from tfmp.transform.edits.parts import with_parts
 
 _BATCH = 16
 
@@ -30,7 +30,7 @@ def network_layers(
         hardware: The accelerator on which energy and time are simulated, for a batch of 16. Both are left out if it
             does not support the bits.
     """
-    graph = with_split_separables(framework_of(fixed, "fixed").read(fixed, weights=False))
+    graph = with_parts(framework_of(fixed, "fixed").read(fixed, weights=False))
     stored = {layer.name: layer for layer in file.layers} if file is not None else {}
     simulated = _simulated(fixed, hardware)
     rows = []

@@ -18,8 +18,8 @@ from tfmp.tflite.file_contents import file_contents
 from tfmp.tflite.open_file import open_file
 from tfmp.transform.dry_run import float_outlook, fold_errors, integer_outlook
 from tfmp.transform.edits.layer_plan import EIGHT_BITS, FLOAT, FOLLOWS, LayerPlan, LayerSelection, plan
+from tfmp.transform.edits.parts import with_parts
 from tfmp.transform.edits.relaxed_graph import relaxed_graph
-from tfmp.transform.edits.split_layers import with_split_separables
 
 
 def inspect(
@@ -71,7 +71,7 @@ def inspect_model(
 ) -> ModelReport:
     """Lists the layers of a Keras model; see `tfmp.inspect`."""
     settings = SearchSettings(weight_bits=_BITS, activation_bits=_BITS, quantizer=quantizer, signed_input=None)
-    graph = quantized = with_stand_ins(with_split_separables(framework_of(model).read(model, weights=False)))
+    graph = quantized = with_stand_ins(with_parts(framework_of(model).read(model, weights=False)))
     plans = plan(graph, layers=layers, skip=skip, first_and_last=first_and_last, quantizer=settings.quantizer_pair)
     if not any(layer.is_quantized for layer in graph.layers.values()):
         _, quantized = relaxed_graph(graph, plans, lambda name: settings, integer=first_and_last != "float")

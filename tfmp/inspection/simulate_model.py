@@ -9,7 +9,7 @@ from tfmp.graph import BitAssignment, LayerShape
 from tfmp.operators import TABLE
 from tfmp.reports import NetworkReport
 from tfmp.simulator import Hardware
-from tfmp.transform.edits.split_layers import with_split_separables
+from tfmp.transform.edits.parts import with_parts
 from tfmp.transform.fix import check_assignment
 
 
@@ -43,7 +43,7 @@ def simulate(
     Example:
         >>> print(tfmp.simulate(fixed, hardware="bit_fusion", batch=16))
     """
-    graph = with_split_separables(framework_of(model).read(model, weights=False))
+    graph = with_parts(framework_of(model).read(model, weights=False))
     uniform, chosen = None, BitAssignment({})
     if isinstance(assignment, tuple):
         uniform = assignment

@@ -21,6 +21,7 @@ from tfmp.operators import (
     resizing,
     unary_functions,
 )
+from tfmp.operators.composites import attention, center_crops, dense_products, scaled_sums, separable_convolutions
 from tfmp.operators.operation_kind import OperationKind
 from tfmp.operators.operator import MOVES, NUMBERS, QUANTIZES, STORED, Operator
 from tfmp.operators.operator_table import OPERATIONS, TABLE, add, kernel_of, operator_of, register
@@ -40,6 +41,11 @@ for _family in (
     pooling,
     reductions,
     comparisons,
+    separable_convolutions,
+    scaled_sums,
+    dense_products,
+    center_crops,
+    attention,
     float_layer,
 ):
     for _record in (*_family.OPERATORS, *getattr(_family, "OPERATIONS", ())):

@@ -274,7 +274,8 @@ def _non_negative(layer: Layer, inputs: bool) -> bool:
     return operator is not None and operator[0].non_negative(layer, False)
 
 
-def _activation(config: Mapping[str, Any], call: Call | None) -> Attributes | None:
+def read_activation(config: Mapping[str, Any], call: Call | None) -> Attributes:
+    """Returns the attributes of a layer with a kernel that every such layer has."""
     return {"activation": activation_name(config)}
 
 
@@ -284,7 +285,7 @@ def _product(
     return Operator(
         kind,
         lower_product,
-        classes={class_name: _activation},
+        classes={class_name: read_activation},
         instead_of=dict.fromkeys(instead_of, class_name),
         order_free=True,  # reported by `check_product`
         reads=QUANTIZES,
@@ -293,10 +294,6 @@ def _product(
         kernel=Kernel(axes, operation, **kernel),
         channels="depthwise" if "m" in axes else "filters",
     )
-
-
-def _separable(class_name: str, kind: str, *parts: str) -> Operator:
-    return Operator(kind, classes={class_name: _activation}, parts=parts, channels="filters")
 
 
 _INSTEAD_OF_DENSE = ("Dot", "Einsum", "EinsumDense", "Matmul", "einsum", "linalg.matmul")
@@ -329,8 +326,6 @@ OPERATORS = (
     _product("Conv1D", "wio", "conv1d", "conv2d", shape_kind="conv1d"),
     _product("DepthwiseConv1D", "wim", "depthwise_conv1d", "depthwise_conv2d", size_argument=""),
     _product("Dense", "io", "dense", "dense", size_argument="units", instead_of=_INSTEAD_OF_DENSE),
-    _separable("SeparableConv2D", "separable_conv2d", "depthwise_conv2d", "conv2d"),
-    _separable("SeparableConv1D", "separable_conv1d", "depthwise_conv1d", "conv1d"),
 )
 OPERATIONS = (
     OperationKind("conv2d", write_conv2d),

@@ -225,7 +225,8 @@ _AT_REST = (
     *("RandomColorDegeneration", "RandomColorJitter", "RandomContrast", "RandomElasticTransform", "RandomErasing"),
     *("RandomFlip", "RandomGaussianBlur", "RandomGrayscale", "RandomHue", "RandomInvert", "RandomPerspective"),
     *("RandomRotation", "RandomSaturation", "RandomSharpness", "RandomShear", "RandomTranslation", "RandomZoom"),
-    *("SpatialDropout3D", "RandomPosterization", "StopGradient", "identity", "stop_gradient"),
+    *("SpatialDropout3D", "RandomPosterization", "StochasticDepth", "StopGradient", "identity"),
+    "stop_gradient",
 )
 _BATCH_FIRST = "that leaves the batch first"
 OPERATORS = (
@@ -276,7 +277,6 @@ OPERATORS = (
         lower_crop,
         _cropped,
         classes={"Cropping1D": _croppings, "Cropping2D": _croppings},
-        instead_of={"CenterCrop": "Cropping2D"},
         needed=("croppings",),
         channels="windowed",
     ),

@@ -34,6 +34,11 @@ class FoldError(ValueError):
         super().__init__(f"Layer {self.reason}. {way_out}")
 
 
+def with_article(name: str) -> str:
+    """Returns the name of a class as code, after "a" or "an"."""
+    return f"{'an' if name[0] in 'AEIOU' else 'a'} `{name}`"
+
+
 def free_size(name: str, shape: Sequence[int | None]) -> FoldError:
     """Returns the error for a layer whose output `shape` has free sizes although its inputs have fixed ones."""
     return FoldError(
@@ -56,8 +61,8 @@ def no_integer_form(layer: Layer, name: str) -> FoldError:
     if function is not None:
         is_part = name != layer.name
         clause = f"its activation is {function}" if is_part else f"it computes {function}, which has no integer form"
-    elif clause is None:  # a separable convolution that was not split
-        clause = f"it is a `{layer.kind}` with causal padding, which has no integer form"
+    elif clause is None:  # a layer that could not be split
+        clause = f"it is {with_article(layer.origin.class_name)} whose arguments have no integer form"
     way_out = layer.attributes.get("way_out")
     others = '`mode="float"` exports it; or leave it out of the model that is exported.'
     return FoldError(name, clause, f"{way_out}. Else {others}" if way_out else others)

@@ -57,6 +57,10 @@ def _map_of_batches(layer: Layer) -> AffineMap:
     return AffineMap(factor, weights.get("beta", 0.0) - factor * weights["moving_mean"])
 
 
+def _map_of_scale(layer: Layer) -> AffineMap:
+    return AffineMap(_arrays(layer)["gamma"], np.asarray(0.0))
+
+
 def _map_of_data(layer: Layer) -> AffineMap:
     weights = _arrays(layer)
     mean, variance = (
@@ -114,6 +118,7 @@ OPERATORS = (
         arrays={"mean": 0.0, "variance": 1.0},
         axes=lambda layer: tuple(layer.attributes["axis"] or ()),
     ),
+    _affine("layer_scale", _map_of_scale, classes={"LayerScale": given()}, arrays={"gamma": 1.0}),
     _affine(
         "affine",
         _map_of_constants,

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from tfmp.checks import check_choice, check_instance, check_text
-from tfmp.graph import Call, Grid, Layer
+from tfmp.graph import Call, Graph, Grid, Layer
 from tfmp.operators.affine_map import AffineMap
+from tfmp.operators.composites.part import Part
 from tfmp.operators.kernel import Kernel
 
 MOVES = "moves"
@@ -21,6 +22,7 @@ OTHER = "other"  # the kind of layers without an operator
 Attributes = dict[str, Any]
 Reader = Callable[[Mapping[str, Any], Call | None], Attributes | None]
 Clip = tuple[float, float]
+Parts = Callable[[Graph, Layer, Call], Sequence[Part] | None]
 
 
 def always(layer: Layer, inputs: bool) -> bool:
@@ -100,7 +102,8 @@ class Operator:
         clip: Function of a layer that returns the smallest and largest value of its output, for kinds that only clip
             their input or an affine map; None for other kinds.
         pairwise: True if one call with many inputs equals several calls with two.
-        parts: The kinds of layers that it is split into before lowering, in order.
+        parts: Function of (graph, layer, call) that returns the layers into which a composite layer is split, or None
+            if it can only stay as it is; None for other kinds.
 
     Used by checks, width and simulator:
         values: Function of (float64 inputs, attributes, shape of the output) that computes it in NumPy, batch first and
@@ -142,7 +145,7 @@ class Operator:
     axes: Callable[[Layer], tuple[int, ...]] = no_axes
     clip: Callable[[Layer], Clip] | None = None
     pairwise: bool = False
-    parts: tuple[str, ...] = ()
+    parts: Parts | None = None
     values: Callable[[Sequence[np.ndarray], Mapping[str, Any], tuple[int, ...]], np.ndarray] | None = None
     needed: tuple[str, ...] = ()
     channels: str = ""
@@ -154,7 +157,7 @@ class Operator:
         check_choice("reads", self.reads, (MOVES, STORED, QUANTIZES, NUMBERS), where=where)
         for name in ("classes", "functions", "tf_keras_functions", "forms", "instead_of", "arrays"):
             check_instance(name, getattr(self, name), Mapping, "a mapping", where=where)
-        for name in ("lower", "numbers", "check", "affine_map", "clip", "values"):
+        for name in ("lower", "numbers", "check", "affine_map", "clip", "parts", "values"):
             function = getattr(self, name)
             if function is not None and not callable(function):
                 raise TypeError(f"{where}: `{name}` must be a function, or None. Received: {function!r}")

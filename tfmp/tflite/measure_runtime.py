@@ -27,7 +27,7 @@ from tfmp.tflite.one_layer import one_layer_graph
 from tfmp.tflite.writer.write_tflite import write_tflite
 from tfmp.transform.calibration.calibrate import calibrate_ranges
 from tfmp.transform.edits.floating_point import in_floating_point
-from tfmp.transform.edits.split_layers import with_split_separables
+from tfmp.transform.edits.parts import with_parts
 from tfmp.transform.fix import fix
 from tfmp.transform.fold import fold_graph
 from tfmp.transform.relax import relax
@@ -74,7 +74,7 @@ def measure_runtime(
     stopwatch = Stopwatch(threads=threads, runs=runs)
     if isinstance(model, str | os.PathLike):
         model = load_model(model)
-    graph = with_split_separables(framework_of(model).read(model, weights=False))
+    graph = with_parts(framework_of(model).read(model, weights=False))
     batch_size = ModelInputs.of(graph).batch_size or batch_size
     table = _extendable(path, _conditions(threads, batch_size)) if path.exists() else None
     table = table or RuntimeTable(_conditions(threads, batch_size))

@@ -9,7 +9,7 @@ from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import framework_of
 from tfmp.graph import BitAssignment, Candidates, Layer
 from tfmp.search.searched_cost import chosen_layers, with_stored_inputs
-from tfmp.transform.edits.split_layers import with_split_separables
+from tfmp.transform.edits.parts import with_parts
 from tfmp.transform.fix import check_assignment
 
 
@@ -29,7 +29,7 @@ def cost(
     Raises:
         ValueError: If the cost is unknown, the assignment is for another model, or its bits are out of range.
     """
-    graph = with_split_separables(framework_of(model).read(model, weights=False))
+    graph = with_parts(framework_of(model).read(model, weights=False))
     if assignment is not None:
         assignment = BitAssignment.of(assignment)
         check_assignment(graph, assignment)

@@ -17,8 +17,8 @@ from tfmp.transform.dry_run import check_integer_only
 from tfmp.transform.edits.activation_quantizers import STORAGE_BITS
 from tfmp.transform.edits.floating_point import in_floating_point
 from tfmp.transform.edits.layer_plan import EIGHT_BITS, SEARCHED, plan
+from tfmp.transform.edits.parts import with_parts
 from tfmp.transform.edits.relaxed_graph import KEPT_SETTINGS, relaxed_graph
-from tfmp.transform.edits.split_layers import with_split_separables
 from tfmp.transform.model_checks import check_finite_weights
 from tfmp.transform.reconstruction.reconstruction import Reconstruction
 
@@ -79,7 +79,7 @@ def quantize(
     check_choice("verbose", verbose, (0, 1))
     check_flag("integer_only", integer_only)
     framework = framework_of(model)
-    graph = with_split_separables(framework.read(model))
+    graph = with_parts(framework.read(model))
     check_finite_weights(graph)
     if any(layer.is_quantized for layer in graph.in_order()):
         raise ValueError(

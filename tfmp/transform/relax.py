@@ -14,8 +14,8 @@ from tfmp.transform.calibration.calibrate import calibrate_ranges
 from tfmp.transform.candidate_checks import check_kernel, check_range, check_zero
 from tfmp.transform.dry_run import check_integer_only, fold_errors, in_words, integer_outlook
 from tfmp.transform.edits.layer_plan import SEARCHED, LayerSelection, plan
+from tfmp.transform.edits.parts import with_parts
 from tfmp.transform.edits.relaxed_graph import relaxed_graph
-from tfmp.transform.edits.split_layers import with_split_separables
 from tfmp.transform.model_checks import check_finite_weights, check_rebuilt
 
 
@@ -104,7 +104,7 @@ def relax(
         raise ValueError('`integer_only=True` needs `first_and_last="int8"` or `"search"`. Received: "float"')
     framework = framework_of(model)
     original = framework.read(model)
-    graph = with_split_separables(original)
+    graph = with_parts(original)
     check_finite_weights(graph)
     quantized = [layer.name for layer in graph.in_order() if layer.is_quantized]
     if quantized:

@@ -4,7 +4,7 @@ from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import framework_of
 from tfmp.search.searched_cost import chosen_layers
 from tfmp.transform.edits.layer_plan import SEARCHED, plan
-from tfmp.transform.edits.split_layers import with_split_separables
+from tfmp.transform.edits.parts import with_parts
 
 
 def searched_layers(model: KerasModel) -> tuple[str, ...]:
@@ -20,7 +20,7 @@ def searched_layers(model: KerasModel) -> tuple[str, ...]:
     if any(layer.is_quantized for layer in graph.in_order()):
         names = tuple(layer.name for layer in chosen_layers(graph))
     else:
-        plans = plan(with_split_separables(graph)).values()
+        plans = plan(with_parts(graph)).values()
         names = tuple(entry.name for entry in plans if entry.status == SEARCHED)
     if not names:
         raise ValueError(

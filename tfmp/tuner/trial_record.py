@@ -13,7 +13,7 @@ from tfmp.costs import CostLike
 from tfmp.files.atomic_file import write_atomically
 from tfmp.files.run_identity import described, digest
 from tfmp.search.budget import Budget
-from tfmp.transform.edits.split_layers import with_split_separables
+from tfmp.transform.edits.parts import with_parts
 
 COMPLETED, FAILED = "completed", "failed"
 
@@ -136,7 +136,7 @@ def measured_costs(model: KerasModel, budget: Budget) -> dict[str, float]:
         model: The network at fixed bits.
         budget: A `tfmp.Budget`, whose cost is included.
     """
-    graph, measured = with_split_separables(framework_of(model).read(model, weights=False)), {}
+    graph, measured = with_parts(framework_of(model).read(model, weights=False)), {}
     for cost in map(costs.get, [*_RECORDED, budget.cost]):
         try:
             measured[quantity_name(cost)] = float(costs.network_cost(graph, cost))

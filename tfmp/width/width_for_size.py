@@ -8,7 +8,7 @@ from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import framework_of
 from tfmp.checks import check_function, check_integer, check_number, check_numbers
 from tfmp.transform.edits.layer_plan import SEARCHED, plan
-from tfmp.transform.edits.split_layers import with_split_separables
+from tfmp.transform.edits.parts import with_parts
 from tfmp.width.channel_flow import follows_input
 from tfmp.width.dual_precision_model import is_depthwise
 
@@ -115,7 +115,7 @@ def kernel_bits(model: KerasModel, weight_bits: int, depthwise_bits: int | None 
     """Returns the size in bits of a float model's kernels at two precisions."""
     depthwise_bits = weight_bits if depthwise_bits is None else depthwise_bits
     framework = framework_of(model)
-    graph = with_split_separables(framework.read(model, weights=False))
+    graph = with_parts(framework.read(model, weights=False))
     plans, total = plan(graph), 0
     for layer in graph.in_order():
         if layer.shape is None:

@@ -29,6 +29,11 @@ class Keras2Framework(Framework):
     made_classes = {
         **{kind: getattr(layers, f"MixedPrecision{name}") for kind, name in kernel_classes().items()},
         "quantize": layers.Quantize,
+        "attention_core": layers.AttentionCore,
+        "add": tf_keras.layers.Add,
+        "affine": tf_keras.layers.Rescaling,
+        "crop": tf_keras.layers.Cropping2D,
+        "reshape": tf_keras.layers.Reshape,
     }
     IntegerOperation = IntegerOperation
     SelectionOptimizer, MixedPrecisionSearch = SelectionOptimizer, MixedPrecisionSearch

@@ -1,10 +1,13 @@
 """The searchable layers of tf_keras."""
 
+from typing import Any
+
 import tensorflow as tf
 import tf_keras
 
-from tfmp.annotations import Tensor
+from tfmp.annotations import KerasLayer, Tensor
 from tfmp.bindings.keras2.selecting_layer import Quantize, SelectingLayer, register  # noqa: F401 (found here by users)
+from tfmp.mixins.attention_core import AttentionCoreMixin
 from tfmp.mixins.mixed_precision import MixedPrecisionMixin
 
 
@@ -177,6 +180,14 @@ class MixedPrecisionDense(SelectingLayer, MixedPrecisionMixin, tf_keras.layers.D
 
     def operation(self, inputs: Tensor, kernel: Tensor) -> Tensor:
         return tf.matmul(inputs, kernel) if inputs.shape.rank == 2 else tf.tensordot(inputs, kernel, 1)
+
+
+@register
+class AttentionCore(AttentionCoreMixin, tf_keras.layers.Layer):  # noqa: D101 (the mixin says it)
+    __doc__ = AttentionCoreMixin.__doc__
+
+    def make_dropout(self, rate: float, **arguments: Any) -> KerasLayer:
+        return tf_keras.layers.Dropout(rate, **arguments)
 
 
 def _convolve(layer, inputs, kernel, padding):

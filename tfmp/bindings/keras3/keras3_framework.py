@@ -24,6 +24,11 @@ class Keras3Framework(Framework):
         **{kind: getattr(layers, f"MixedPrecision{name}") for kind, name in kernel_classes().items()},
         **dict.fromkeys(("arg_max", "arg_min"), IntegerOperation),
         "quantize": layers.Quantize,
+        "attention_core": layers.AttentionCore,
+        "add": keras.layers.Add,
+        "affine": keras.layers.Rescaling,
+        "crop": keras.layers.Cropping2D,
+        "reshape": keras.layers.Reshape,
     }
     IntegerOperation = IntegerOperation
     SelectionOptimizer, MixedPrecisionSearch = SelectionOptimizer, MixedPrecisionSearch

@@ -1,9 +1,12 @@
 """The searchable layers of Keras 3."""
 
+from typing import Any
+
 import keras
 
-from tfmp.annotations import Tensor
+from tfmp.annotations import KerasLayer, Tensor
 from tfmp.bindings.keras3.selecting_layer import SelectingLayer, register
+from tfmp.mixins.attention_core import AttentionCoreMixin
 from tfmp.mixins.mixed_precision import MixedPrecisionMixin
 from tfmp.mixins.quantize_layer import QuantizeMixin
 
@@ -153,6 +156,14 @@ class MixedPrecisionDense(SelectingLayer, MixedPrecisionMixin, keras.layers.Dens
 
     def operation(self, inputs: Tensor, kernel: Tensor) -> Tensor:
         return keras.ops.matmul(inputs, kernel)
+
+
+@register
+class AttentionCore(AttentionCoreMixin, keras.layers.Layer):  # noqa: D101 (the mixin says it)
+    __doc__ = AttentionCoreMixin.__doc__
+
+    def make_dropout(self, rate: float, **arguments: Any) -> KerasLayer:
+        return keras.layers.Dropout(rate, **arguments)
 
 
 def _convolve(layer, convolution, inputs, kernel, padding):

@@ -8,8 +8,9 @@ from tfmp.operators.operator_table import fused_activations, non_negative_tensor
 from tfmp.search.search_settings import SearchSettings
 from tfmp.transform.edits.activation_quantizers import quantize_layer, with_stored_tensors
 from tfmp.transform.edits.layer_plan import EIGHT_BITS, FLOAT, plan
+from tfmp.transform.edits.parts import with_parts
 from tfmp.transform.edits.relaxed_graph import KEPT_SETTINGS, quantized_layer
-from tfmp.transform.edits.split_layers import with_pairwise_additions, with_separate_activations, with_split_separables
+from tfmp.transform.edits.split_layers import with_pairwise_additions, with_separate_activations
 
 
 def with_annotated_layers(
@@ -39,7 +40,7 @@ def with_annotated_layers(
     """
     chosen = dict(settings)
     names = set(graph.layers)
-    graph = with_split_separables(graph)
+    graph = with_parts(graph)
     for name in [name for name in settings if f"{name}_depthwise" in set(graph.layers) - names]:
         chosen[f"{name}_depthwise"] = settings[name]
     plans = plan(graph, first_and_last=first_and_last, quantizer=default.quantizer_pair)
