@@ -2,6 +2,7 @@
 
 from tfmp.bindings.keras2.callback import BitSummaries, DiscreteEvaluation, MixedPrecisionSearch
 from tfmp.bindings.keras2.layers import (
+    AttentionCore,
     MixedPrecisionConv1D,
     MixedPrecisionConv1DTranspose,
     MixedPrecisionConv2D,
@@ -15,6 +16,7 @@ from tfmp.bindings.keras2.optimizer import SelectionOptimizer
 from tfmp.bindings.keras2.saved_model import load_model
 
 __all__ = [
+    "AttentionCore",
     "BitSummaries",
     "DiscreteEvaluation",
     "MixedPrecisionConv1D",

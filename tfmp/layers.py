@@ -1,6 +1,7 @@
 """Public names of the searchable layers for Keras 3."""
 
 from tfmp.bindings.keras3.layers import (
+    AttentionCore,
     MixedPrecisionConv1D,
     MixedPrecisionConv1DTranspose,
     MixedPrecisionConv2D,
@@ -14,6 +15,7 @@ from tfmp.bindings.keras3.optimizer import SelectionOptimizer as _SelectionOptim
 from tfmp.bindings.keras3.range_batch_normalization import RangeBatchNormalization
 
 __all__ = [
+    "AttentionCore",
     "MixedPrecisionConv1D",
     "MixedPrecisionConv2D",
     "MixedPrecisionConv1DTranspose",
