@@ -48,7 +48,7 @@ def test_a_recurrent_layer_computes_with_its_rounded_weights(kind, tmp_path):
     (size,) = [layer.size_bytes for layer in report.file.layers if layer.name == "recurrent"]
     count = whole.count_params()
     assert list(report.file.float_layers) == ["recurrent"] and count < size < 2 * count
-    check_size(fixed, path, mode="fast")
+    check_size(fixed, tmp_path / "again.tflite", mode="fast")
 
 
 @pytest.mark.parametrize("axis", range(3))

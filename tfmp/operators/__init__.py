@@ -21,7 +21,7 @@ from tfmp.operators import (
     resizing,
     unary_functions,
 )
-from tfmp.operators.composites import attention, center_crops, dense_products, scaled_sums, separable_convolutions
+from tfmp.operators.composites import attention, dense_products, scaled_sums, separable_convolutions
 from tfmp.operators.operation_kind import OperationKind
 from tfmp.operators.operator import MOVES, NUMBERS, QUANTIZES, STORED, Operator
 from tfmp.operators.operator_table import OPERATIONS, TABLE, add, kernel_of, operator_of, register
@@ -44,7 +44,6 @@ for _family in (
     separable_convolutions,
     scaled_sums,
     dense_products,
-    center_crops,
     attention,
     float_layer,
 ):

@@ -277,6 +277,7 @@ OPERATORS = (
         lower_crop,
         _cropped,
         classes={"Cropping1D": _croppings, "Cropping2D": _croppings},
+        instead_of={"CenterCrop": "Cropping2D"},
         needed=("croppings",),
         channels="windowed",
     ),

@@ -32,7 +32,6 @@ class Keras2Framework(Framework):
         "attention_core": layers.AttentionCore,
         "add": tf_keras.layers.Add,
         "affine": tf_keras.layers.Rescaling,
-        "crop": tf_keras.layers.Cropping2D,
         "reshape": tf_keras.layers.Reshape,
     }
     IntegerOperation = IntegerOperation

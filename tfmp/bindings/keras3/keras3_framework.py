@@ -27,7 +27,6 @@ class Keras3Framework(Framework):
         "attention_core": layers.AttentionCore,
         "add": keras.layers.Add,
         "affine": keras.layers.Rescaling,
-        "crop": keras.layers.Cropping2D,
         "reshape": keras.layers.Reshape,
     }
     IntegerOperation = IntegerOperation
