@@ -60,8 +60,12 @@ def test_layers_without_integer_form(fixed, data, tmp_path):
     containers = {layer.name: (layer.bits[0], layer.container) for layer in file.layers if layer.bits}
     assert containers == {
         "patches": (8, "INT8"),
-        "up": (2, "INT2"),
-        "down": (4, "INT4"),
+        "attention_query": (2, "INT2"),
+        "attention_key": (4, "INT4"),
+        "attention_value": (3, "INT4"),
+        "attention": (8, "INT8"),
+        "up": (5, "INT8"),
+        "down": (2, "INT2"),
         "logits": (8, "FLOAT32"),  # 80 numbers: their INT8 codes with a DEQUANTIZE would take more bytes
     }
     assert "mode float" in str(report) and "DEQUANTIZE" in str(report)
