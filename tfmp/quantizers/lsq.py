@@ -41,7 +41,8 @@ class LSQ(Quantizer):
         seen: Activations only: 1 once a batch or calibration data set the step, else 0. Weights set it when built.
 
     Gradient: identity inside the clipping range, zero outside. For `step`, that of the paper times 1 / sqrt(N * high),
-    with N the number of weights that have the step, or of values of one sample.
+    with N the number of weights that have the step, or of values of one sample. Several bits that share a step change
+    it by the sum of the shares by which each would change its own.
 
     Raises:
         ValueError: If `bits` is not an integer from 1 to 8, or `granularity` is unknown.
@@ -176,38 +177,43 @@ class LSQ(Quantizer):
     ) -> tuple[ops.UniformGrid, ...]:
         if len(family) == 1:
             return super().grids(x, state, family, channel_axes=channel_axes)
-        ratios, factors = np.array([each._scaling(self) for each in family]).T
-        steps = tf.unstack(_scaled(state["step"], x, channel_axes, ratios, factors))
+        multiples, factors = np.array([each._scaling(self) for each in family]).T
+        steps = tf.unstack(_scaled(state["step"], x, channel_axes, multiples, factors))
         return tuple(
             ops.UniformGrid(step, each.low, each.high, each.offset) for step, each in zip(steps, family, strict=True)
         )
 
     def _scaling(self, widest):
-        """Returns the ratio of the distance of the levels to the trained step, and a factor of the step's gradient."""
-        ratio = self.unit_step / widest.unit_step
-        return 2 * ratio if self.offset else ratio, 1 / math.sqrt(max(self.high, 1))
+        """Returns the distance of the levels in units of the trained step, and the factor of the step's gradient.
+
+        The trained step changes by the share by which this quantizer would change a step of its own. The chain rule
+        multiplies the gradient by the ratio of the two steps; it is divided by it instead, because otherwise low bits
+        would change the step by a share that is the squared ratio times as large.
+        """
+        ratio, distance = self.unit_step / widest.unit_step, 2 if self.offset else 1
+        return distance * ratio, distance / ratio / math.sqrt(max(self.high, 1))
 
 
-def _scaled(step, x, channel_axes, ratios, factors):
-    """Returns multiples of a trained step, kept above zero; one along a new first axis for each element of `ratios`.
+def _scaled(step, x, channel_axes, multiples, factors):
+    """Returns multiples of a trained step, kept above zero; one along a new first axis for each of several.
 
-    Their gradients are multiplied by the factors and divided by the root of the number of values that have the step,
-    also where the step is not above zero, so that it can recover.
+    The gradient of a multiple is multiplied by its factor and divided by the root of the number of values that have the
+    step, also where the step is not above zero, so that it can recover.
     """
     step = tf.cast(tf.convert_to_tensor(step), x.dtype)
     sizes = x.shape if channel_axes is not None else x.shape[1:]
     num_values = max(1, math.prod(size for size in sizes if size is not None) // step.shape.num_elements())
-    shape = np.shape(ratios) + (1,) * (step.shape.rank if np.ndim(ratios) else 0)
-    ratios, factors = (
-        tf.constant(np.reshape(each, shape), x.dtype) for each in (ratios, factors / np.sqrt(num_values))
+    shape = np.shape(multiples) + (1,) * (step.shape.rank if np.ndim(multiples) else 0)
+    multiples, factors = (
+        tf.constant(np.reshape(each, shape), x.dtype) for each in (multiples, factors / np.sqrt(num_values))
     )
 
     @tf.custom_gradient
     def scaled(step):
         def gradient(upstream):
-            each = upstream * (ratios * factors)
+            each = upstream * factors
             return tf.reduce_sum(each, axis=0) if len(shape) else each
 
-        return tf.maximum(step * ratios, tf.cast(_SMALLEST_STEP, step.dtype)), gradient
+        return tf.maximum(step * multiples, tf.cast(_SMALLEST_STEP, step.dtype)), gradient
 
     return scaled(step)
