@@ -78,11 +78,13 @@ def _lsq(x, quantizer, state, selector, channel_axes):
     bits, high = quantizer.bits, 2 ** (quantizer.bits - 1) - 1 if quantizer.signed else 2**quantizer.bits - 1
     low = 0 if not quantizer.signed else -127 if bits == 8 else -(2 ** (bits - 1))
     if selector.shared_range or len(selector.bits) == 1:
-        step = state["step"] * (quantizer.unit_step / selector.quantizers[-1].unit_step)
+        ratio = quantizer.unit_step / selector.quantizers[-1].unit_step
+        step = state["step"] * ratio
     else:
-        step = state[f"step_{bits}_bits"]
+        ratio, step = 1.0, state[f"step_{bits}_bits"]
     count = math.prod(x.shape if channel_axes is not None else x.shape[1:]) // math.prod(step.shape)
-    scale = 1 / math.sqrt(count * max(high, 1))
+    # A range that is shared changes by the share by which each step would change itself.
+    scale = 1 / math.sqrt(count * max(high, 1)) / ratio**2
     step = step * scale + tf.stop_gradient(step * (1 - scale))
     if quantizer.signed and bits == 1:  # the levels -step and +step
         return step * (2 * _round(tf.clip_by_value(x / (2 * step) - 0.5, -1, 0)) + 1)
