@@ -23,9 +23,13 @@ _RECORDED_NAMES = {
 }
 
 
-def version() -> str:
-    """Returns the version that a run records: of the first library with the results of this one."""
-    return SAME_RESULTS_SINCE
+def version(*, since: str = "0") -> str:
+    """Returns the version that a run records: of the first library with the results of this one.
+
+    Args:
+        since: The version that last changed the results of such runs, if it is later.
+    """
+    return max(since, SAME_RESULTS_SINCE, key=lambda each: [int(part) for part in each.split(".")])
 
 
 def described(value: Any) -> Any:

@@ -8,6 +8,7 @@ from tfmp import quantizers
 from tfmp.files.run_identity import array_digest, described, version
 from tfmp.graph.graph_identity import graph_identity
 
+_SHARED_STEPS_SINCE = "0.2.0"  # the last change of the gradient of a step that several bits share
 _starts: weakref.WeakKeyDictionary[Any, Any] = (
     weakref.WeakKeyDictionary()
 )  # model or optimizer to a dict from the folder of a backup to its description at the start
@@ -30,7 +31,7 @@ def search_identity(callback, search, data, backup):
     is_resumed = bool(backup.epochs())
     multipliers = zip(search.multipliers, search.multiplier_starts, strict=True)
     identity = {
-        "tfmp": version(),
+        "tfmp": version(since=_SHARED_STEPS_SINCE) if _shares_steps(search.layers.values()) else version(),
         "model": graph_identity(search.penalties[0].priced.graph),
         "loss": described(getattr(model, "loss", None)),
         "costs": _costs(search.penalties),
@@ -58,6 +59,15 @@ def search_identity(callback, search, data, backup):
         if parameters and search.temperature[0] != search.temperature[1]:
             identity["epochs"] = parameters.get("epochs")
     return identity
+
+
+def _shares_steps(layers):
+    selectors = (selector for layer in layers for selector in (layer.weight_selector, layer.activation_selector))
+    return any(
+        selector.shared_range and len(selector.bits) > 1 and isinstance(selector.quantizers[-1], quantizers.LSQ)
+        for selector in selectors
+        if selector is not None
+    )
 
 
 def with_quantizer_options(identity: Mapping[str, Any]) -> dict[str, Any]:
