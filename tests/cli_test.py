@@ -102,7 +102,7 @@ def test_scores_are_measured_once_for_a_forecast_and_a_budget(folder, capsys):
     assert printed.splitlines()[-1].startswith("model_size, W2A8") and "use uniform W2A8" in printed.splitlines()[-1]
     kept = tfmp.Sensitivity.load(scores)
     assert kept.data["num_samples"] == 32 and not (folder / "scores.json.backup").exists()
-    for method, bits in (("ilp", (2, 8)), ("depthwise_8", (2, 8)), ("uniform", (2, 8))):
+    for method, bits in (("ilp", (2, 8)), ("depthwise_8", (2, 8))):
         output = str(folder / f"{method}.keras")
         arguments = ["--budget", "model_size=2,8", "--method", method, *candidates]
         assert cli.main(["quantize", model, data, output, *arguments]) == 0

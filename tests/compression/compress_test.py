@@ -131,8 +131,8 @@ def test_few_bit_operations_take_training(digits, tmp_path, monkeypatch):
 
 
 def fit_a_little(workshop, model, optimizer, callback):
-    """As it is, on 64 samples."""
-    model.compile(optimizer=optimizer, loss=workshop.loss, metrics=["accuracy"])
+    """As it is, on 64 samples; two steps are not worth compiling."""
+    model.compile(optimizer=optimizer, loss=workshop.loss, metrics=["accuracy"], run_eagerly=True)
     x, y = workshop.samples.train
     return model.fit(x[:64], y[:64], batch_size=32, epochs=1, callbacks=[callback], verbose=0).history
 

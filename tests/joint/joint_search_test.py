@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 
 import tfmp
+from tests.compiled_functions import compiled
 from tests.search_spaces import ONE
 from tfmp.files.finite_values import NotFiniteError
 from tfmp.joint.architecture_cost import ArchitectureCost
@@ -161,9 +162,8 @@ def test_what_is_not_finite_ends_the_search(tmp_path):
 @pytest.fixture(scope="module")
 def searched():
     search = joint_search()
-    tf.config.run_functions_eagerly(False)  # eight epochs are worth compiling
-    fit(search, 8)
-    tf.config.run_functions_eagerly(True)
+    with compiled():
+        fit(search, 8)
     return search
 
 

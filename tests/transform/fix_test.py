@@ -171,7 +171,7 @@ def test_calibration_estimates_the_normalization_again():
 @pytest.mark.parametrize("make", [plain, residual])
 def test_without_training_ranges_fit_the_data_and_errors_shrink(make):
     model = trained(make())
-    x = inputs_for(model, 128)
+    x = inputs_for(model, 64)
     relaxed = tfmp.relax(model, calibration=x)
     bits = {layer.name: (3, 3) for layer in searched_layers(relaxed)}
     exact = outputs_of(model, inputs_for(model, 200, seed=5))[0]

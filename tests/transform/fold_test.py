@@ -36,13 +36,7 @@ CASES += [(name, "mixed") for name in ("plain", "normalized", "residual", "branc
 CASES += [(name, "eight") for name in ("preactivated", "pooled")]
 
 
-@pytest.mark.default_cases(
-    "residual-mixed",
-    "preactivated-eight",
-    "branches-low",
-    "several-mixed",
-    "sums-low",
-)
+@pytest.mark.default_cases("residual-mixed", "branches-low", "several-mixed")
 @pytest.mark.parametrize(("name", "bits"), CASES)
 def test_the_models_the_reference_and_the_file_agree(name, bits, tmp_path):
     keras.utils.set_random_seed(0)
@@ -296,16 +290,16 @@ def test_additions_of_many_tensors_become_pairs():
 
 def test_network_far_deeper_than_the_recursion_limit():
     x = signal = keras.Input((4,), name="signal")
-    for index in range(60):
+    for index in range(40):
         x = tfmp.layers.MixedPrecisionDense(4, weight_bits=4, activation_bits=8, name=f"d{index}", signed_input=True)(x)
         x = layers.ReLU()(layers.BatchNormalization()(x))
     model = keras.Model(signal, tfmp.layers.Quantize(name="out")(x))
     model(samples(model), training=True)
     graph = framework_of(model).read(model)
     limit = sys.getrecursionlimit()
-    sys.setrecursionlimit(len(inspect.stack(0)) + 150)
+    sys.setrecursionlimit(len(inspect.stack(0)) + 115)
     try:
         folded = fold_graph(graph)
     finally:
         sys.setrecursionlimit(limit)
-    assert [operation.kind for operation in folded.operations] == ["quantize", *["dense"] * 60, "dequantize"]
+    assert [operation.kind for operation in folded.operations] == ["quantize", *["dense"] * 40, "dequantize"]
