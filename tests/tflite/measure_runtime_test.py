@@ -8,12 +8,15 @@ import pytest
 from keras import layers as kl
 
 import tfmp
+from tests.tflite.micro_check import needs_micro_runtime
 from tests.transform.small_networks import residual, trained
 from tfmp.bindings.framework import framework_named, framework_of
 from tfmp.costs.runtime_table import RuntimeTable
+from tfmp.graph.targets import MICRO
+from tfmp.lowering.weight_packing import encodings
 from tfmp.tflite import measure_runtime as module
 from tfmp.tflite.interpreter import Interpreter
-from tfmp.tflite.measure_runtime import containers, measure_runtime
+from tfmp.tflite.measure_runtime import measure_runtime
 from tfmp.tflite.one_layer import one_layer_graph
 from tfmp.tflite.writer.write_tflite import write_tflite
 
@@ -96,7 +99,7 @@ def test_rows_of_other_conditions_do_not_mix(counting, tmp_path):
 
 
 def test_a_run_that_breaks_off_keeps_what_it_has(counting, tmp_path, monkeypatch):
-    def interrupted(*_):
+    def interrupted(*_, **__):
         raise KeyboardInterrupt
 
     path = tmp_path / "latency.json"
@@ -140,9 +143,10 @@ def test_a_file_of_one_layer_is_what_the_exporter_makes_of_it():
         layer = graph.layer_of(call)
         if layer.shape is None:
             continue
-        seen[layer.name] = containers(layer.shape)
-        for bits in {8, *seen[layer.name]}:
-            content = write_tflite(one_layer_graph(graph, call, bits), input_type="int8", output_type="int8")
+        stored = encodings(layer.shape)
+        seen[layer.name] = tuple(each.container_bits for each in stored)
+        for each in stored:
+            content = write_tflite(one_layer_graph(graph, call, each), input_type="int8", output_type="int8")
             interpreter = Interpreter(content)
             (output,) = interpreter.outputs.values()
             assert output.shape[1:][-1] == layer.shape.out_channels
@@ -150,6 +154,39 @@ def test_a_file_of_one_layer_is_what_the_exporter_makes_of_it():
             assert not interpreter.operators_outside_xnnpack()
     assert list(seen) == ["strided", "grouped", "depthwise", "transposed", "causal", "positions", "head"]
     assert seen["head"] == (8, 4, 2) and seen["grouped"] == seen["depthwise"] == seen["transposed"] == (8,)
+
+
+@needs_micro_runtime
+def test_encodings_of_microcontrollers_are_measured_and_priced(tmp_path):
+    layers = [kl.Conv2D(32, 3, name="conv"), kl.DepthwiseConv2D(3, name="depthwise"), kl.Flatten(), kl.Dense(8)]
+    model = keras.Sequential([keras.Input((7, 7, 16)), *layers])
+    path = tmp_path / "latency.json"
+    table = measure_runtime(model, path, target="micro", runs=1)
+    graph = framework_of(model).read(model, weights=False)
+    for layer in graph.layers.values():
+        if layer.shape is not None:
+            rows = [row for row in table.rows if row.shape.name == layer.name]
+            assert [(row.container_bits, row.index_bits) for row in rows] == [
+                (each.container_bits, each.index_bits) for each in encodings(layer.shape, MICRO)
+            ]
+    (conv, *_) = (row.shape for row in table.rows)
+    assert {(row.container_bits, row.index_bits) for row in table.rows if row.shape == conv} >= {(8, None), (4, None)}
+    assert all(row.latency_us > 0 for row in table.rows) and "tflite_micro" in table.conditions
+    relaxed = tfmp.relax(model, weight_bits=(3, 4, 8), activation_bits=(8,), first_and_last="search")
+    cost = tfmp.costs.RuntimeLatency(path, target="micro")
+    found = {bits: tfmp.cost(relaxed, cost, dict.fromkeys(tfmp.discretize(relaxed), (bits, 8))) for bits in (3, 8)}
+    price = {row.index_bits: row.latency_us for row in table.rows if row.shape == conv and row.container_bits == 8}
+    others = [row for row in table.rows if row.shape != conv]
+    assert found[8] == pytest.approx(
+        price[None]
+        + sum(row.latency_us for row in others if (row.container_bits, row.index_bits) == (8, None))
+        + sum(table.overhead_us.values())
+    )
+    assert found[3] - found[8] != 0 and 3 in price
+    with pytest.raises(ValueError, match="other conditions"):
+        measure_runtime(model, path, runs=1)
+    with pytest.raises(ValueError, match="`threads`"):
+        measure_runtime(model, tmp_path / "other.json", target="micro", threads=2)
 
 
 def test_bad_arguments(tmp_path):

@@ -12,6 +12,7 @@ from tfmp.checks import check_choice, check_instance, check_instances, check_num
 from tfmp.files.json_record import JsonRecord, built_from
 from tfmp.graph.graph import Graph
 from tfmp.graph.layer_shape import LayerShape
+from tfmp.operators.writing.lookup_table import INDEX_BITS
 
 _HERE = ("name", "reads_network_input")  # fields in which layers of equal latency may differ
 
@@ -25,17 +26,21 @@ class RuntimeRow:
         container_bits: Bits of a weight in the file: 8, 4 or 2.
         latency_us: Median over the runs.
         quartiles_us: A quarter of the runs was below the first, a quarter above the second.
+        index_bits: Bits of an index if the weights are indices into a table, otherwise None.
     """
 
     shape: LayerShape
     container_bits: int
     latency_us: float
     quartiles_us: tuple[float, float] = (0.0, 0.0)
+    index_bits: int | None = None
 
     def __post_init__(self) -> None:
         check_instance("shape", self.shape, LayerShape, "a `LayerShape`")
         where = f"Layer `{self.shape.name}`"
         check_choice("container_bits", self.container_bits, (8, 4, 2), where=where)
+        if self.index_bits is not None:
+            check_choice("index_bits", self.index_bits, INDEX_BITS, where=where)
         check_number("latency_us", self.latency_us, at_least=0, where=where)
         object.__setattr__(self, "quartiles_us", check_numbers("quartiles_us", self.quartiles_us, count=2))
 
@@ -68,12 +73,12 @@ class RuntimeTable:
             check_number("overhead_us", overhead, where=f"Network {network}")
 
     @functools.cached_property
-    def _latencies(self) -> dict[tuple[tuple[Any, ...], int], float]:
-        return {(_key(row.shape), row.container_bits): row.latency_us for row in self.rows}
+    def _latencies(self) -> dict[tuple[Any, ...], float]:
+        return {(_key(row.shape), row.container_bits, row.index_bits): row.latency_us for row in self.rows}
 
-    def latency_us(self, shape: LayerShape, container_bits: int) -> float | None:
+    def latency_us(self, shape: LayerShape, container_bits: int, index_bits: int | None = None) -> float | None:
         """Returns the latency of a layer, or None if it was not measured."""
-        return self._latencies.get((_key(shape), container_bits))
+        return self._latencies.get((_key(shape), container_bits, index_bits))
 
     def to_json(self, path: str | os.PathLike[str] | None = None, *, overwrite: bool = False) -> str:
         """Returns the table as JSON text, and writes it atomically to `path` if given."""

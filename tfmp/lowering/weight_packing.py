@@ -96,6 +96,16 @@ def weight_storage(
     return min(storages, key=lambda storage: storage.size_bytes)
 
 
+def encodings(shape: LayerShape, target: Target = LITERT) -> tuple[WeightStorage, ...]:
+    """Returns the ways in which any mode of export may store a kernel of 1 to 8 bits, INT8 first."""
+    found: dict[tuple[int, int | None], WeightStorage] = {}
+    for bits in range(8, 0, -1):
+        low, high = (-1, 1) if bits == 1 else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+        storage = weight_storage(shape, low, high, bits=bits, mode="small", target=target)
+        found.setdefault((storage.container_bits, storage.index_bits), storage)
+    return tuple(found.values())
+
+
 def check_mode(mode: str) -> None:
     """Raises `ValueError` unless `mode` is one of `MODES`."""
     check_choice("mode", mode, MODES)

@@ -20,9 +20,10 @@ from tfmp.bindings.saving.load_model import load_model
 from tfmp.checks import check_choice, check_integer, check_path
 from tfmp.costs.runtime_table import RuntimeRow, RuntimeTable, network_key
 from tfmp.data.model_inputs import ModelInputs
-from tfmp.graph import Graph, LayerShape, map_references
-from tfmp.graph.runtime_limits import PACKED_BITS
-from tfmp.lowering.weight_packing import weight_storage
+from tfmp.graph import Graph, map_references
+from tfmp.graph.targets import LITERT, MICRO, Target, target_of
+from tfmp.lowering.weight_packing import encodings
+from tfmp.tflite.micro_interpreter import MicroInterpreter
 from tfmp.tflite.one_layer import one_layer_graph
 from tfmp.tflite.writer.write_tflite import write_tflite
 from tfmp.transform.calibration.calibrate import calibrate_ranges
@@ -39,21 +40,24 @@ def measure_runtime(
     model: KerasModel | str | os.PathLike[str],
     path: str | os.PathLike[str],
     *,
+    target: str = LITERT.name,
     threads: int = 1,
     batch_size: int = 1,
     runs: int = 15,
     verbose: int = 0,
 ) -> RuntimeTable:
-    """Measures each layer with a kernel, in every container of its weights, and writes a table of latencies.
+    """Measures each layer with a kernel, in every way of storing its weights, and writes a table of latencies.
 
-    It measures exported files of one layer, packed or not. The containers of a layer take turns, so that other load on
-    the machine affects all of them alike; the median counts. The whole network with all weights at 8 bits is measured
+    It measures exported files of one layer, packed or not. The files of a layer take turns, so that other load on the
+    machine affects all of them alike; the median counts. The whole network with all weights at 8 bits is measured
     last. The file is extended after every layer, so an interrupted run can be resumed.
 
     Args:
         model: A float, relaxed or fixed model, or the path of a saved one.
         path: The JSON file to write or to extend.
-        threads: Threads of the runtime.
+        target: The runtime, `"litert"` or `"micro"`. The interpreter of the latter runs on this machine, with its
+            portable kernels: its times say how operators and encodings compare. Needs the extra `micro`.
+        threads: Threads of the runtime; `"micro"` has one.
         batch_size: The fixed batch size of the files, unless that of the model is fixed.
         runs: Number of measurements of a few milliseconds each; the first is ignored.
         verbose: 1 prints a line per layer.
@@ -64,6 +68,7 @@ def measure_runtime(
     Raises:
         ValueError: If the file is not a table, or was measured under other conditions; if the model cannot be folded,
             or an input has a free size.
+        ImportError: If the target is `"micro"` and the package `tflite-micro` is not installed.
 
     Example:
         >>> table = tfmp.measure_runtime(model, "latency.json")
@@ -71,29 +76,36 @@ def measure_runtime(
     path = pathlib.Path(check_path("path", path))
     check_integer("batch_size", batch_size, at_least=1)
     check_choice("verbose", verbose, (0, 1))
-    stopwatch = Stopwatch(threads=threads, runs=runs)
+    runtime = target_of(target)
+    stopwatch = Stopwatch(threads=threads, runs=runs, target=runtime)
     if isinstance(model, str | os.PathLike):
         model = load_model(model)
     graph = with_parts(framework_of(model).read(model, weights=False))
     batch_size = ModelInputs.of(graph).batch_size or batch_size
-    table = _extendable(path, _conditions(threads, batch_size)) if path.exists() else None
-    table = table or RuntimeTable(_conditions(threads, batch_size))
+    conditions = _conditions(runtime, threads, batch_size)
+    table = _extendable(path, conditions) if path.exists() else RuntimeTable(conditions)
     for call in graph.calls:
         layer = graph.layer_of(call)
         if layer.shape is None:
             continue
-        missing = [bits for bits in containers(layer.shape) if table.latency_us(layer.shape, bits) is None]
-        if not missing:
+        files = {
+            (each.container_bits, each.index_bits): _file(one_layer_graph(graph, call, each), batch_size, runtime)
+            for each in encodings(layer.shape, runtime)
+            if table.latency_us(layer.shape, each.container_bits, each.index_bits) is None
+        }
+        if not files:
             continue
-        files = {bits: _file(one_layer_graph(graph, call, bits), batch_size) for bits in missing}
-        rows = [RuntimeRow(layer.shape, bits, *times) for bits, times in stopwatch.measure(files).items()]
+        rows = [
+            RuntimeRow(layer.shape, container, *times, index_bits=index)
+            for (container, index), times in stopwatch.measure(files).items()
+        ]
         table = _extended(table, path, rows=(*table.rows, *rows))
         if verbose:
-            print(
-                f"{layer.name}: {', '.join(f'{r.container_bits} bits {r.latency_us:.1f} us' for r in rows)}", flush=True
-            )
+            print(f"{layer.name}: {', '.join(map(_in_words, rows))}", flush=True)
     if network_key(graph) not in table.overhead_us:
-        whole = write_tflite(fold_graph(_at_eight_bits(model)), batch_size=batch_size)
+        types = dict.fromkeys(("input_type", "output_type"), runtime.number_type)
+        folded = fold_graph(_at_eight_bits(model), target=runtime)
+        whole = write_tflite(folded, batch_size=batch_size, target=runtime, **types)
         latency_us = stopwatch.measure({"whole": whole})["whole"][0]
         shapes = [graph.layer_of(call).shape for call in graph.calls]
         measured = [table.latency_us(shape, _FINEST_BITS) for shape in shapes if shape is not None]
@@ -106,14 +118,13 @@ def measure_runtime(
     return table
 
 
-def containers(shape: LayerShape) -> tuple[int, ...]:
-    """Returns the containers that any mode of export may choose for a layer's weights, 8 bits first."""
-    ranges = [(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) for bits in PACKED_BITS]
-    packed = {weight_storage(shape, low, high, mode="small").container_bits for low, high in ranges}
-    return tuple(sorted({_FINEST_BITS} | packed, reverse=True))
+def _in_words(row: RuntimeRow) -> str:
+    stored = f"{row.container_bits} bits" if row.index_bits is None else f"{row.index_bits}-bit indices"
+    return f"{stored} {row.latency_us:.1f} us"
 
 
-def _conditions(threads, batch_size):
+def _conditions(target, threads, batch_size):
+    package = "ai-edge-litert" if target == LITERT else "tflite-micro"
     return {
         "machine": platform.machine(),
         "processor": _processor(),
@@ -121,7 +132,7 @@ def _conditions(threads, batch_size):
         "cpus": os.cpu_count(),
         "threads": threads,
         "batch_size": batch_size,
-        "ai_edge_litert": importlib.metadata.version("ai-edge-litert"),
+        package.replace("-", "_"): importlib.metadata.version(package),
     }
 
 
@@ -156,8 +167,8 @@ def _extended(table, path, **changes):
     return table
 
 
-def _file(graph, batch_size):
-    return write_tflite(graph, batch_size=batch_size, input_type="int8", output_type="int8")
+def _file(graph, batch_size, target):
+    return write_tflite(graph, batch_size=batch_size, input_type="int8", output_type="int8", target=target)
 
 
 def _at_eight_bits(model) -> Graph:
@@ -206,12 +217,23 @@ class Stopwatch:
         runs: Number of turns per file, plus one to warm up. In a turn, a file runs for some milliseconds.
         clock: Returns seconds: `time.perf_counter` for latency, `time.process_time` for time of the processor, which
             other processes do not lengthen.
+        target: The runtime.
     """
 
-    def __init__(self, *, threads: int = 1, runs: int = 15, clock: Callable[[], float] = time.perf_counter):
+    def __init__(
+        self,
+        *,
+        threads: int = 1,
+        runs: int = 15,
+        clock: Callable[[], float] = time.perf_counter,
+        target: Target = LITERT,
+    ):
         self.threads = check_integer("threads", threads, at_least=1)
         self.runs = check_integer("runs", runs, at_least=1)
-        self.clock = clock
+        self.clock, self.target = clock, target
+        if target == MICRO:
+            check_choice("threads", threads, (1,), where=target.words)
+            MicroInterpreter.check_installed()
 
     def measure(self, files: Mapping[_Key, bytes]) -> dict[_Key, tuple[float, tuple[float, float]]]:
         """Returns the latency of one call of each file, with inputs already set: the median over the turns.
@@ -229,15 +251,21 @@ class Stopwatch:
         started = {key: self._start(content) for key, content in files.items()}
         seconds: dict[_Key, list[float]] = {key: [] for key in files}
         for turn in range(self.runs + 1):
-            for key, (interpreter, calls) in started.items():
-                times = [self._seconds_of(interpreter) for _ in range(calls)]
+            for key, (run_once, calls) in started.items():
+                times = [self._seconds_of(run_once) for _ in range(calls)]
                 if turn:
                     # A call that the system interrupted is one of many.
                     seconds[key].append(statistics.median(times))
         return seconds
 
     def _start(self, content):
-        """Returns the interpreter with random inputs, and the number of calls that takes long enough to measure."""
+        """Returns a function that runs a file once, and the number of calls that takes long enough to measure."""
+        run_once = MicroInterpreter(content).ready_to_run() if self.target == MICRO else self._ready_to_run(content)
+        run_once()  # prepares the kernels
+        return run_once, max(1, math.ceil(_SHORTEST_RUN_SECONDS / self._seconds_of(run_once)))
+
+    def _ready_to_run(self, content):
+        """Returns a function that runs a file of LiteRT once, with random inputs."""
         interpreter = litert.Interpreter(model_content=content, num_threads=self.threads)
         interpreter.allocate_tensors()
         rng = np.random.default_rng(0)
@@ -248,12 +276,11 @@ class Stopwatch:
                 else rng.normal(size=detail["shape"])
             )
             interpreter.set_tensor(detail["index"], values.astype(detail["dtype"]))
-        interpreter.invoke()  # prepares the kernels
-        return interpreter, max(1, math.ceil(_SHORTEST_RUN_SECONDS / self._seconds_of(interpreter)))
+        return interpreter.invoke
 
-    def _seconds_of(self, interpreter):
+    def _seconds_of(self, run_once):
         start = self.clock()
-        interpreter.invoke()
+        run_once()
         return max(self.clock() - start, 1e-9)
 
 

@@ -8,7 +8,7 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
@@ -71,6 +71,15 @@ class MicroInterpreter(FileRunner):
 
     def stored_codes(self, inputs: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         return self.by_batches(self._computed, inputs)
+
+    def ready_to_run(self) -> Callable[[], None]:
+        """Returns a function that runs the file once, on random codes that are set already, to be timed."""
+        rng = np.random.default_rng(0)
+        runtime = self._load(keep_tensors=False)
+        for index, name in enumerate(self._input_names):
+            tensor = self.inputs[name]
+            runtime.set_input(rng.integers(0, 2, tensor.shape).astype(tensor.dtype), index)
+        return runtime.invoke
 
     @functools.cached_property
     def readable_tensors(self) -> dict[str, FileTensor]:
