@@ -132,6 +132,7 @@ def test_export_writes_a_verified_file(folder, capsys):
     (folder / "labels.txt").write_text("cat\ndog\nowl\n")
     reference = ["--reference", str(folder / "model.keras")]
     arguments = ["export", fixed, str(output), "--verify", data_path, "--labels", str(folder / "labels.txt")]
+    reference += ["--tolerance", "trained_top1=0.5"]  # the network has hardly learned, and classes are close
     assert cli.main([*arguments, *reference]) == 0
     shown = capsys.readouterr().out
     assert "trained model  " in shown and "float model    " in shown and "not given" not in shown

@@ -54,7 +54,8 @@ def quantize(name, x, bits, *, signed=True, kernel=False, state=None, widest=Non
     if name == "lsq":  # Esser et al., 2020, eq. 1 to 3 and section 2.2; two levels around zero at one signed bit
         ratio = 1.0 if widest is None else _lsq_unit(bits, signed) / _lsq_unit(widest, signed)
         count = x.size // np.size(state["step"]) if kernel else x[0].size
-        scale = ratio / math.sqrt(count * max(high, 1))
+        # A shared step changes by the share by which this candidate would change its own, the step times the ratio.
+        scale = 1 / (ratio * math.sqrt(count * max(high, 1)))
         if signed and bits == 1:
             return Quantized(x, 2 * ratio * state["step"], low, high, offset=0.5, by_step=2 * scale)
         return Quantized(x, ratio * state["step"], low, high, by_step=scale)

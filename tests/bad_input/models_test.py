@@ -103,7 +103,7 @@ ROWS = [
         tfmp.layers.AttentionCore,
         {"num_heads": 4, "num_key_heads": 2},
         num_heads=kinds.POSITIVE_INTEGER,
-        num_key_heads=[kinds.POSITIVE_INTEGER, (ValueError, "a multiple of", [3])],
+        num_key_heads=[kinds.POSITIVE_INTEGER, (ValueError, "is a multiple", [3])],
         causal=kinds.FLAG,
         dropout=(ValueError, "a finite number at least 0 and below 1", [-0.1, 1, kinds.NAN, None, "0"]),
     ),

@@ -44,7 +44,7 @@ class RuntimeLatency(Cost):
     measurements: RuntimeTable | str | os.PathLike[str] | None = None
     _: dataclasses.KW_ONLY
     mode: str = "small"
-    target: str = LITERT.name
+    target: str = dataclasses.field(default=LITERT.name, metadata={"unrecorded_default": True})
 
     name = "runtime_latency"
     unit = "us"

@@ -33,7 +33,7 @@ class RuntimeRow:
     container_bits: int
     latency_us: float
     quartiles_us: tuple[float, float] = (0.0, 0.0)
-    index_bits: int | None = None
+    index_bits: int | None = dataclasses.field(default=None, metadata={"unrecorded_default": True})
 
     def __post_init__(self) -> None:
         check_instance("shape", self.shape, LayerShape, "a `LayerShape`")

@@ -52,7 +52,8 @@ class AttentionCoreMixin(KerasMixin):
         self.num_key_heads = check_integer("num_key_heads", num_key_heads, at_least=1)
         if num_heads % num_key_heads:
             raise ValueError(
-                f"`num_heads` must be a multiple of `num_key_heads`. Received: {num_heads} and {num_key_heads}"
+                f"`num_key_heads` must be a number of which `num_heads`, {num_heads}, is a multiple. Received: "
+                f"{num_key_heads}"
             )
         self.causal = check_flag("causal", causal)
         self.dropout, self.seed = check_number("dropout", dropout, at_least=0, below=1), seed
