@@ -175,4 +175,5 @@ def _short(value):
 
 
 def _digest(cost):
-    return digest({"class": type(cost), "name": _recorded_name(cost), "unit": cost.unit, **vars(cost)})
+    settings = described(cost) if dataclasses.is_dataclass(cost) else vars(cost)
+    return digest({"class": type(cost), "name": _recorded_name(cost), "unit": cost.unit, **settings})
