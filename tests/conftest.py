@@ -4,7 +4,12 @@ import fnmatch
 import gc
 import sys
 
+import hypothesis
 import pytest
+
+# Every run draws the same examples; `pytest --hypothesis-profile=default` draws new ones.
+hypothesis.settings.register_profile("repeatable", derandomize=True, database=None)
+hypothesis.settings.load_profile("repeatable")
 
 # What test files share explains its failed assertions, too.
 pytest.register_assert_rewrite("tests")
