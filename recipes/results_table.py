@@ -4,6 +4,7 @@
     python -m recipes.results_table --check    # fails if a page does not show what the JSON says
 
 A table stands between `<!-- table: NAME -->` and `<!-- end of table -->`, where `recipes/results/NAME/` has the runs;
+`NAME_summary` is a table of some of them;
 pictures, `docs/figures/NAME*.png`, stand between `<!-- figures: NAME -->` and `<!-- end of figures -->`. A page has
 neither before there are runs: it is an error.
 """
@@ -25,14 +26,16 @@ FLAGS = flags.FLAGS
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 _TABLE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
+_SUMMARY = "_summary"  # ends the name of a table of some of the runs
 _FIGURES = re.compile(r"(<!-- figures: (\w+) -->\n).*?(<!-- end of figures -->)", re.DOTALL)
 
 
-def table(results):
+def table(results, name=None):
     """Returns the runs in a folder as a Markdown table.
 
     Args:
         results: Folder of the JSON files, named after the recipe that wrote them.
+        name: Of the table, if it is another one than that of all runs.
 
     Raises:
         ValueError: If it has none.
@@ -41,7 +44,7 @@ def table(results):
     records = {path.stem: json.loads(path.read_text()) for path in sorted(results.glob("*.json"))}
     if not records:
         raise ValueError(f"Expected the JSON of a run in {results}. Received none. Take the table out of the page.")
-    return markdown(*_TABLES[results.name](records))
+    return markdown(*_TABLES[name or results.name](records))
 
 
 def markdown(header, rows):
@@ -70,7 +73,8 @@ def pages():
 
 def with_tables(text):
     """Returns a page with updated tables and pictures."""
-    text = _TABLE.sub(lambda m: m[1] + table(ROOT / "recipes" / "results" / m[2]) + m[3], text)
+    folder = ROOT / "recipes" / "results"
+    text = _TABLE.sub(lambda m: m[1] + table(folder / m[2].removesuffix(_SUMMARY), m[2]) + m[3], text)
     return _FIGURES.sub(lambda m: m[1] + figures(m[2]) + m[3], text)
 
 
@@ -310,6 +314,7 @@ _TABLES = {
     "keras_applications": _keras_applications,
     "mlperf_tiny": trained_tables.mlperf_tiny,
     "post_training": trained_tables.post_training,
+    "post_training_summary": trained_tables.post_training_summary,
     "resnet8_cifar10": functools.partial(_compared, tolerance=0.02),
     "trained_alike": trained_tables.trained_alike,
     "width_mobilenet_v2": width_tables.by_size,

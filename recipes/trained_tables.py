@@ -37,6 +37,18 @@ def post_training(records):
     return [*header, "range over seeds, points", "small file, bytes"], rows
 
 
+def post_training_summary(records):
+    """A row per network and budget below 5 bits: the accuracy of each assignment with learned rounding."""
+    header, rows = post_training(records)
+    rounded = header.index("`reconstruction`, %")
+    found = {(network, budget, bits): row for row in rows for network, budget, bits in [row[:3]]}
+    shown = dict.fromkeys((row[0], row[1]) for row in rows if row[1] in ("W4A8", "W3A8", "W4A4"))
+    cells = [[found.get((*key, bits), {rounded: ""})[rounded] for bits in _ASSIGNMENTS] for key in shown]
+    floats = [next(row[4] for row in rows if (row[0], row[1]) == key) for key in shown]
+    table = [[*key, floating, *each] for key, floating, each in zip(shown, floats, cells, strict=True)]
+    return ["network", "budget", "float, %", *(f"`{bits}`, %" for bits in _ASSIGNMENTS)], table
+
+
 def trained_alike(records):
     """A row per network, cell and way of `recipes.trained_alike`; differences are those of equal seeds."""
     runs = collections.defaultdict(dict)

@@ -53,6 +53,8 @@ def test_the_table_of_post_training_has_a_row_per_network_bits_and_assignment():
     _, (uniform, ilp) = trained_tables.post_training(records)
     assert uniform == ["a", "W4A8", "uniform", "0", "90.00", "70.00", "70.00", "70.00", "", "1,000"]
     assert ilp == ["a", "W4A8", "ilp", "0, 1", "90.00", "81.00", "81.00", "81.00", "2.00", "1,000"]
+    _, (row,) = trained_tables.post_training_summary(records)
+    assert row == ["a", "W4A8", "90.00", "70.00", "", "81.00"]
 
 
 def test_the_table_of_forecasts_ends_with_the_rank_correlation():
