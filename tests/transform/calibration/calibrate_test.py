@@ -7,6 +7,7 @@ from keras import layers as kl
 from tfmp.bindings.keras3.keras3_framework import Keras3Framework
 from tfmp.data.batches import batches
 from tfmp.layers import Quantize
+from tfmp.transform.calibration import calibrate
 from tfmp.transform.calibration.calibrate import _Drawn, reestimate_normalization
 
 KERAS_3 = Keras3Framework()
@@ -125,3 +126,17 @@ def test_data_by_the_keys_of_the_inputs():
 def test_an_axis_of_size_1_may_be_left_out():
     assert len(list(batches([DATA, RIGHT[..., 0]], graph=two_inputs()))) == 3
     assert len(list(batches([DATA[..., None], RIGHT], graph=two_inputs()))) == 3
+
+
+def test_large_tensors_are_sampled_a_few_inputs_at_a_time(monkeypatch):
+    model = two_normalizations()
+    names = [call.outputs[0] for call in KERAS_3.read(model).calls[1:]]
+    whole = calibrate._sample(model, names, batches(DATA, graph=KERAS_3.read(model)))
+    sizes = []
+    regrouped = calibrate.regrouped
+    monkeypatch.setattr(calibrate, "regrouped", lambda parts, size: sizes.append(size) or regrouped(parts, size))
+    monkeypatch.setattr(calibrate, "_MAX_BYTES", 7 * 4 * 4 * (3 + 5 + 5))  # seven inputs
+    parts = calibrate._sample(model, names, batches(DATA, graph=KERAS_3.read(model)))
+    assert set(sizes) == {7}
+    for name in names:
+        np.testing.assert_allclose(parts[name], whole[name], rtol=1e-5)

@@ -8,12 +8,13 @@ import tensorflow as tf
 
 from tfmp.annotations import KerasModel
 from tfmp.bindings.framework import framework_of
-from tfmp.data.batches import batches
+from tfmp.data.batches import batches, num_samples, regrouped
 from tfmp.data.whole_batches import by_whole_batches, fixed_batch_size, full_batches
 from tfmp.operators.batch_normalization import channel_axis, has_last_channels
 from tfmp.transform.calibration.moment_correction import ChannelMoments, moment_reader
 
 _MAX_VALUES = 2**18
+_MAX_BYTES = 2**29
 
 
 def calibrate_ranges(model: KerasModel, float_model: KerasModel, data: Any, *, least_squares: bool = False) -> None:
@@ -53,14 +54,23 @@ def _source(graph, tensor):
 
 def _sample(model, names, chunks):
     """Returns up to 2**18 values of each tensor over all batches and the extremes among them, by name."""
-    read = by_whole_batches(framework_of(model).tensor_model(model, names))
+    tensor_model = framework_of(model).tensor_model(model, names)
+    read = by_whole_batches(tensor_model)
     rng = np.random.default_rng(0)
     drawn = {name: _Drawn(rng) for name in names}
-    for batch in chunks:
+    for batch in _small(chunks, tensor_model.outputs):
         outputs = read(batch)  # `predict_on_batch` of a replicated model repeats the batch
         for name, values in zip(names, outputs if isinstance(outputs, list) else [outputs], strict=True):
             drawn[name].add(np.asarray(values).ravel())
     return {name: np.concatenate([each.values, each.extremes]) for name, each in drawn.items()}
+
+
+def _small(batches, tensors):
+    """Yields batches, split where these tensors of a batch would take more than `_MAX_BYTES`."""
+    bytes_per_sample = 4 * sum(math.prod(size or 1 for size in tensor.shape[1:]) for tensor in tensors)
+    most = max(1, _MAX_BYTES // bytes_per_sample)
+    for batch in batches:
+        yield from regrouped([batch], most) if num_samples(batch) > most else [batch]
 
 
 class _Drawn:
