@@ -313,6 +313,10 @@ def test_attention_keeps_its_heads_on_request():
     model = keras.Model(image, x)
     with pytest.raises(ValueError, match=r"`attention` .MultiHeadAttention.*`key_dim`, which does not follow.*`keep`"):
         scale_width(model, 0.5)
+    grouped = keras.layers.GroupQueryAttention(4, 2, 1, name="grouped")
+    tokens = keras.layers.Dense(8, name="tokens")(image)
+    with pytest.raises(ValueError, match="`grouped` .GroupedQueryAttention.*which does not follow.*`keep`"):
+        scale_width(keras.Model(image, keras.layers.Dense(2, name="end")(grouped(tokens, tokens))), 0.5)
     scaled = scale_width(model, 0.5, keep="attention")
     assert scaled.get_layer("inside").kernel.shape == (8, 8)
     assert scaled.count_params() == model.count_params() - 8 * 8 - 8 - 8 * 8

@@ -47,8 +47,8 @@ def measure_sensitivity(
     will pay.
 
     - `"output"` tries every candidate of every tensor, with all others at 8 bits and ranges of least squared error. The
-      moments of the layer's output are corrected, as `tfmp.fix(..., post_training=True)` does. This takes two passes
-      over the data for each candidate.
+      moments of the layer's output are corrected, as `tfmp.fix(..., post_training=True)` does. This takes a pass over
+      the data for each candidate.
     - `"gradient"` estimates the same to second order, from squared gradients and squared rounding errors: one pass
       over the data for all layers and candidates, one sample at a time. It is for large networks. It does not see what
       the correction of moments repairs, and is least accurate at 1 and 2 bits, where errors are not small.

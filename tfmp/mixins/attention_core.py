@@ -16,8 +16,8 @@ class AttentionCoreMixin(KerasMixin):
 
     output = concatenation over the heads h of softmax(q_h @ k_h.T / sqrt(size of a head)) @ v_h
 
-    `tfmp.relax` puts one between the projections of a `MultiHeadAttention` or `GroupedQueryAttention`, so that these
-    are searched like other dense layers. It has no weights, and its file computes it in floating point.
+    `tfmp.relax` puts one between the projections of a `MultiHeadAttention` or `GroupQueryAttention`, so that these are
+    searched like other dense layers. It has no weights, and its file computes it in floating point.
 
     Args:
         num_heads: Number of heads of the queries.

@@ -4,8 +4,8 @@
   the batch size that returns its `tfmp.graph.float_network.FloatNetwork`.
 
 The operators are those that TensorFlow's converter writes for the layer alone, with large weights rounded to 8 bits,
-each stored as codes before a DEQUANTIZE. Layers that follow each other exchange
-numbers, without QUANTIZE in between. Their results equal those of Keras to 1e-5 of the largest number of a tensor.
+each stored as codes before a DEQUANTIZE. Layers that follow each other exchange numbers, without QUANTIZE in between.
+Their results equal those of Keras to 1e-5 of the largest number of a tensor.
 """
 
 import functools

@@ -9,7 +9,6 @@ from tfmp.width.channel_counts import ChannelCounts, Count
 _WITH_KERNELS = ("filters", "depthwise")
 # Layers of no known kind whose weights follow their input, without a size in the configuration.
 _FOLLOWERS = ("LayerNormalization", "GroupNormalization", "RMSNormalization")
-_ATTENTION = ("MultiHeadAttention", "GroupQueryAttention")
 
 
 class ChannelFlow:
@@ -65,7 +64,7 @@ class ChannelFlow:
         rule = self._rule(layer)
         if rule is not None and (scaled or has_kernel(layer) or rule == self._embedded):
             return [rule(layer, inputs, original[0])]
-        if layer.origin.class_name in _ATTENTION and layer.name not in kept:
+        if layer.origin.class_name in TABLE["attention"].classes and layer.name not in kept:
             raise ValueError("its heads have their own width, `key_dim`, which does not follow its input")
         adapted = layer.kind == "normalization"
         if not scaled and (rule is not None or adapted or not layer.num_parameters or layer.name in kept):

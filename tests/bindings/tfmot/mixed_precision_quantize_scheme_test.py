@@ -102,6 +102,16 @@ def test_sequential_models_with_separable_convolutions():
     assert "separable_activation" in [layer.name for layer in found.layers]
 
 
+def test_every_projection_of_an_attention_has_its_configuration():
+    image = tf_keras.Input((6, 8), name="image")
+    x = kl.Dense(8, name="first")(image)
+    x = kl.MultiHeadAttention(2, 4, name="attention")(x, x)
+    model = tf_keras.Model(image, kl.Dense(3, name="head")(kl.GlobalAveragePooling1D()(x)))
+    found = bits_of(applied(model, {"attention": MixedPrecisionQuantizeConfig((2, 4), (4, 8))}))
+    for name in ("attention", "attention_query", "attention_key", "attention_value"):
+        assert found[name] == ((2, 4), (4, 8)), name
+
+
 @pytest.mark.slow
 def test_first_and_last_in_floating_point():
     found = applied(network(), first_and_last="float")

@@ -8,7 +8,8 @@ import pytest
 import tfmp
 from tests.transform.small_networks import inputs_for, outputs_of, plain, residual, shared_layer, trained
 from tfmp.bindings.framework import framework_named, framework_of
-from tfmp.transform.calibration.moment_correction import MomentCorrection
+from tfmp.data.batches import batches
+from tfmp.transform.calibration.moment_correction import MomentCorrection, moment_reader
 from tfmp.transform.edits.floating_point import in_floating_point
 from tfmp.transform.edits.split_layers import with_separate_activations
 
@@ -65,8 +66,9 @@ def test_planted_errors_of_the_mean_are_taken_back(make):
         return sum(np.square(ours - theirs).mean() for ours, theirs in pairs)
 
     before = error()
+    moments = correction.in_order()
     for name in correction.carriers:
-        correction.correct(name)
+        correction.correct(name, moments.of(name))
     assert error() < 0.1 * before
     tensors = [call.outputs[0] for call in graph.calls if call.layer in CARRIERS[make]]
     ours, theirs = (framework.tensor_model(m, tensors)(x) for m in (model, floating))
@@ -81,8 +83,9 @@ def test_planted_errors_of_the_mean_are_taken_back(make):
     if make is shared_layer:
         return  # the second call's mean follows from the first's
     settled = {name: correction.values(name) for name in correction.carriers}
+    moments = correction.in_order()
     for name in correction.carriers:
-        correction.correct(name)
+        correction.correct(name, moments.of(name))
         for path, value in correction.values(name).items():
             np.testing.assert_allclose(value, settled[name][path], rtol=1e-3, atol=1e-4)
 
@@ -110,14 +113,19 @@ def test_layers_without_a_bias_are_left_alone():
 @pytest.mark.parametrize("make", CARRIERS, ids=lambda make: make.__name__)
 def test_one_pass_in_order_gives_what_the_whole_network_gives(make):
     graph, floating, x = planted(make)
-    corrections = []
-    for in_order in (True, False):
-        model = framework_named(graph.framework).write(graph)
-        correction = MomentCorrection(graph, model, floating, x[:40] if isinstance(x, np.ndarray) else x)
-        moments = correction.in_order()
-        for name in correction.carriers:
-            correction.correct(name, moments.of(name) if in_order else None)
-        corrections.append(correction)
-    for name in corrections[0].carriers:
-        for path, value in corrections[0].values(name).items():
-            np.testing.assert_allclose(value, corrections[1].values(name)[path], rtol=1e-4, atol=1e-5)
+    model = framework_named(graph.framework).write(graph)
+    correction = MomentCorrection(graph, model, floating, x)
+    tensors = {}
+    for name in correction.carriers:
+        # The tensors of a normalization are its inputs, those of a bias the layer's outputs.
+        calls = graph.calls_of(name)
+        is_normalization = graph.layers[name].kind == "batch_normalization"
+        tensors[name] = [call.inputs[0] if is_normalization else call.outputs[0] for call in calls]
+    whole = moment_reader(model, tensors, lambda: batches(x, graph=graph))
+    moments = correction.in_order()
+    for name in correction.carriers:
+        found, expected = moments.of(name), whole()[name]
+        assert found.count == expected.count
+        np.testing.assert_allclose(found.mean, expected.mean, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(found.variance, expected.variance, rtol=1e-4, atol=1e-5)
+        correction.correct(name, found)

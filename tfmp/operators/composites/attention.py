@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tfmp.graph import Call, Graph, Layer, TensorRef
+from tfmp.graph.masks import has_masks
 from tfmp.operators.composites.part import Part, dense_part, is_plain, shared_arguments
 from tfmp.operators.operator import Attributes, Operator
 
@@ -59,7 +60,8 @@ def _parts(graph: Graph, layer: Layer, call: Call) -> Sequence[Part] | None:
     shapes = {name: graph.tensors[tensor].shape for name, tensor in sources.items()}
     lengths, channels = ({name: shape[axis] for name, shape in shapes.items()} for axis in (1, -1))
     output = graph.tensors[call.outputs[0]].shape[-1]
-    if _has_masks(graph) or any(len(shape) != 3 for shape in shapes.values()) or None in (output, *channels.values()):
+    # Attention applies a mask by itself.
+    if has_masks(graph) or any(len(shape) != 3 for shape in shapes.values()) or None in (output, *channels.values()):
         return None
     (heads, key_heads), (key_size, value_size) = layer.attributes["heads"], layer.attributes["sizes"]
     units = {"query": heads * key_size, "key": key_heads * key_size, "value": key_heads * value_size}
@@ -84,12 +86,6 @@ def _projection(
     weights = dict(zip(names, arrays[number * len(names) :], strict=False))
     options = {"in_channels": sizes[0], "units": sizes[1], "use_bias": layer.attributes["use_bias"]}
     return dense_part(layer, suffix, source, (length,), weights=weights, **options)
-
-
-def _has_masks(graph: Graph) -> bool:
-    """Returns True if a layer gives later layers a mask, which attention applies by itself."""
-    origins = [layer.origin for layer in graph.layers.values()]
-    return any(origin.class_name == "Masking" or origin.config.get("mask_zero") for origin in origins)
 
 
 OPERATORS = (

@@ -172,7 +172,6 @@ class MomentCorrection:
         self.kept_channels: dict[str, int] = {}
         self._model, self._tensors = SegmentedModel(model), tensors
         if self.carriers:
-            self._moments = moment_reader(model, tensors, self._batches)
             self._read_wanted = moment_reader(floating, tensors, self._batches)
             self._wanted = self._read_wanted()
 
@@ -189,17 +188,16 @@ class MomentCorrection:
         """Returns the name of the layer that holds the correction of a layer with a kernel, or None."""
         return self._carrier_of.get(layer)
 
-    def correct(self, carrier: str, current: ChannelMoments | None = None) -> None:
-        """Corrects one tensor, given the current outputs of the layers before it.
+    def correct(self, carrier: str, current: ChannelMoments) -> None:
+        """Corrects one tensor.
 
         Channels of a normalization whose moments are not usable, in either network, do not change.
 
         Args:
             carrier: One of `carriers`.
-            current: The tensor's moments, from `in_order`. None to compute them with the whole network.
+            current: The tensor's moments, from `in_order`.
         """
-        current, wanted = current or self._moments()[carrier], self._wanted[carrier]
-        values = self.values(carrier)
+        wanted, values = self._wanted[carrier], self.values(carrier)
         if "bias" in values:
             self.assign(carrier, {"bias": values["bias"] + wanted.mean - current.mean})
             return

@@ -41,8 +41,10 @@ def with_annotated_layers(
     chosen = dict(settings)
     names = set(graph.layers)
     graph = with_parts(graph)
-    for name in [name for name in settings if f"{name}_depthwise" in set(graph.layers) - names]:
-        chosen[f"{name}_depthwise"] = settings[name]
+    for part in [layer.name for layer in graph.in_order() if layer.name not in names and layer.shape is not None]:
+        whole = max((name for name in names if part.startswith(f"{name}_")), key=len)
+        if whole in settings:
+            chosen[part] = settings[whole]
     plans = plan(graph, first_and_last=first_and_last, quantizer=default.quantizer_pair)
     products = [layer.name for layer in graph.in_order() if layer.shape is not None]
     _check_kernels(graph, chosen)

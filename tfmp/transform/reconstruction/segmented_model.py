@@ -13,6 +13,7 @@ from tfmp.bindings.framework import framework_of
 from tfmp.bindings.model_builder import ModelBuilder
 from tfmp.data.whole_batches import by_whole_batches, fixed_batch_size
 from tfmp.graph import Call, Graph, Layer, TensorRef
+from tfmp.graph.masks import has_masks
 
 _BYTES_IN_MEMORY = 2**30  # of the tensors that one step computes
 
@@ -110,7 +111,7 @@ class LiveTensors:
         """Computes the calls before a position, and drops what only they read."""
         graph = self._model.graph
         # A mask would be lost between two parts.
-        self._values = self.compute(graph.input_names if _has_masks(graph) else _live(graph, position))
+        self._values = self.compute(graph.input_names if has_masks(graph) else _live(graph, position))
 
     def compute(self, names: Sequence[str]) -> dict[str, list[np.ndarray]]:
         """Returns tensors, which follow from those that are kept, as lists of batches by name; they are not kept."""
@@ -141,13 +142,6 @@ def _live(graph, position):
     computed = {name for call in graph.calls[:position] for name in call.outputs}
     read = (name for call in graph.calls[position:] for name in call.inputs)
     return [name for name in dict.fromkeys(read) if name in computed]
-
-
-def _has_masks(graph):
-    return any(
-        layer.origin.config.get("mask_zero") or getattr(layer.origin.layer_class, "__name__", None) == "Masking"
-        for layer in graph.layers.values()
-    )
 
 
 def _in_file(array):
