@@ -27,6 +27,8 @@ def run(name, monkeypatch, tmp_path, shorter=()):
 
 def test_the_first_file_in_a_few_steps(monkeypatch, tmp_path, capsys):
     shorter = [(r"epochs=\d+", "epochs=1"), ("batch_size=32", "batch_size=500"), (r"x_test\b(?=, ref)", "x_test[:8]")]
+    # After one epoch of few steps, classes are close: roundings decide between them. The slow test trains.
+    shorter.append((r"(?<=reference=model)", ", tolerance=tfmp.Tolerance(trained_db=None, trained_top1=None)"))
     names = run("first_file", monkeypatch, tmp_path, shorter)
     printed = capsys.readouterr().out
     assert set(names["assignment"]) == {"conv2", "conv3", "hidden"}
