@@ -1,12 +1,16 @@
+import keras
 import numpy as np
 import pytest
 
+import tfmp
 from tests.tflite.random_graphs import residual_network
+from tfmp.bindings.framework import framework_of
 from tfmp.graph.open_values import OpenArray
 from tfmp.lowering.byte_counter import ByteCounter, content_bytes
 from tfmp.lowering.write_operations import write_operations
 from tfmp.operators.writing.sink import Options, Quantization
 from tfmp.tflite.writer.write_tflite import write_tflite
+from tfmp.transform.fold import fold_graph
 
 
 @pytest.mark.parametrize("batch_size", [1, 3])
@@ -15,6 +19,20 @@ def test_what_is_counted_is_the_file_but_for_what_every_file_has(seed, batch_siz
     graph, counter = residual_network(seed), ByteCounter()
     counter.finish(graph.name, *write_operations(graph, counter, batch_size=batch_size))
     assert 200 < len(write_tflite(graph, batch_size=batch_size)) - counter.total_bytes <= 340
+
+
+@pytest.mark.default_cases("LSTM")
+@pytest.mark.parametrize("kind", ["GRU", "LSTM"])
+def test_operators_in_floating_point_count_as_in_the_file(kind):
+    keras.utils.set_random_seed(0)
+    image = keras.Input((4, 3))
+    x = keras.layers.Bidirectional(getattr(keras.layers, kind)(8, bias_initializer="random_normal"))(image)
+    model = keras.Model(image, keras.layers.Dense(2)(x))
+    x = np.random.default_rng(0).normal(size=(8, 4, 3)).astype(np.float32)
+    fixed = tfmp.quantize(model, calibration=x, post_training="ranges")
+    graph, counter = fold_graph(framework_of(fixed).read(fixed)), ByteCounter()
+    counter.finish(graph.name, *write_operations(graph, counter))
+    assert 150 < len(write_tflite(graph)) - counter.total_bytes <= 340
 
 
 def test_equal_parts_count_once():

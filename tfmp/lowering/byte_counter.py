@@ -15,7 +15,7 @@ _WORD = 4
 class ByteCounter(Sink):
     """Counts the bytes of a file part by part, as its writer lays them out, without the parts that every file has.
 
-    Equal constants, contents, texts, shapes, quantizations, zero points and options are stored once. They are counted
+    Equal constants, contents, texts, vectors, quantizations, zero points and options are stored once. They are counted
     when they first occur.
 
     Attributes:
@@ -27,6 +27,7 @@ class ByteCounter(Sink):
         self.own_bytes = 0
         self.shared: dict[Hashable, int] = {}
         self._constants: dict[Hashable, int] = {}
+        self._codes: dict[Hashable, int] = {}
         self._num_tensors = 0
 
     @property
@@ -40,7 +41,7 @@ class ByteCounter(Sink):
         return self.own_bytes + self.shared_bytes
 
     def tensor(self, name: str, shape: Sequence[int], *, dtype: str, quantization: Quantization | None = None) -> int:
-        self.own_bytes += _WORD + (4 if quantization is None else 5) * _WORD
+        self.own_bytes += _tensor_bytes(dtype, quantization, has_buffer=False)
         if quantization is not None and len(quantization.scales) > 1:
             self._channels(quantization)
         elif quantization is not None:
@@ -60,7 +61,8 @@ class ByteCounter(Sink):
         content = (values.label, values.dtype, values.size) if is_open else values.tobytes()
         key = (values.dtype, values.shape, content, quantization, packed_bits)
         if key not in self._constants:
-            self._once(("constant", *key), _WORD + 6 * _WORD)
+            table = _tensor_bytes(np.dtype(values.dtype).name, quantization, has_buffer=True)
+            self._once(("constant", *key), table)
             if quantization is not None:
                 self._channels(quantization)
             bits = packed_bits or 8 * np.dtype(values.dtype).itemsize
@@ -71,11 +73,18 @@ class ByteCounter(Sink):
     def operator(
         self, kind: str, inputs: Sequence[int], outputs: Sequence[int], *, version: int, options: Options | None = None
     ) -> None:
-        read = _WORD + _WORD * len(inputs) if len(inputs) > 1 else 0  # a single one is the output before
-        self.own_bytes += _WORD + (4 if options is None else 6) * _WORD + read + 2 * _WORD
-        self._once(("code", kind, version), 5 * _WORD + (_text_bytes(kind) if kind == DECODE else 0))
+        for indices in (inputs, outputs):
+            self._vector(indices)
+        code = self._codes.setdefault((kind, version), len(self._codes))
+        fields = 4 + (version > 1)
+        self._once(("code", kind, version), fields * _WORD + (_text_bytes(kind) if kind == DECODE else 0))
+        # An entry in the list of operators; offsets of the layout and of two vectors; the code if it is not the first.
+        self.own_bytes += _WORD + (3 + (code > 0) + (0 if options is None else 2)) * _WORD
         if options is not None:
-            self._once(("options", options.name, *options.fields.items()), 4 * _WORD)
+            self._once(("options", options.name, *options.fields.items()), (1 + len(options.fields)) * _WORD)
+            for value in options.fields.values():
+                if isinstance(value, tuple):
+                    self._vector(value)
             self._once(("layout", options.name), -(-(_WORD + 2 * len(options.fields)) // _WORD) * _WORD)
 
     def finish(self, name: str, inputs: Iterable[str], outputs: Iterable[str]) -> None:
@@ -93,12 +102,26 @@ class ByteCounter(Sink):
         """Counts a part that is stored once, however often it is referenced."""
         self.shared.setdefault(key, num_bytes)
 
+    def _vector(self, values: Sequence[int]) -> None:
+        """Counts a list of integers: equal shapes and lists of tensors are one vector."""
+        self._once(("vector", *values), _WORD + _WORD * len(values))
+
     def _named(self, name: str, shape: Sequence[int]) -> int:
         """Counts the shared parts of a tensor. Returns its index."""
         self._once(("text", name), _text_bytes(name))
-        self._once(("shape", *shape), _WORD + _WORD * len(shape))
+        self._vector(shape)
         self._num_tensors += 1
         return self._num_tensors - 1
+
+
+def _tensor_bytes(dtype: str, quantization: Quantization | None, *, has_buffer: bool) -> int:
+    """Returns the bytes of a tensor's table and of its entry in the list of tensors.
+
+    The table has the offsets of its layout, shape and name, and the fields that differ from their defaults: the type if
+    it is not float32, the buffer and the quantization if there are any.
+    """
+    fields = 3 + (dtype != "float32") + has_buffer + (quantization is not None)
+    return _WORD + fields * _WORD
 
 
 def _text_bytes(text: str) -> int:
