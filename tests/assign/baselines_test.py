@@ -9,6 +9,7 @@ import tfmp
 from tests.small_graphs import CONV, DENSE, chain, layer, selection
 from tests.transform.small_networks import plain, trained
 from tfmp.assign.baselines import BudgetProblem, baseline_named, uniform_assignments
+from tfmp.costs import Table
 from tfmp.graph import LayerShape
 from tfmp.search import SearchedCost
 
@@ -47,6 +48,17 @@ def test_uniform_bits_are_those_of_the_budget_or_the_most_expensive_within():
         limited = BudgetProblem(graph, [tfmp.Budget("bitops", limit=value)], [priced], [value * 1.001])
         within = [row for row in by_cost if row[0] <= value]
         assert set(bits_of("uniform", limited).values()) == {max(within)[-1]}
+
+
+def test_uniform_bits_are_the_most_where_fewer_cost_more_memory():
+    graph = network(inputs=(8,))
+    memory = Table({name: {(bits, 8): 10.0 - bits for bits in WEIGHT_BITS} for name in NAMES}, unit="bytes")
+    priced = [SearchedCost(graph, cost) for cost in ("model_size", memory)]
+    limits = [1.1 * priced[0].uniform(8, 8), 1.01 * priced[1].uniform(3, 8)]
+    budgets = [tfmp.Budget(each.cost, limit=limit) for each, limit in zip(priced, limits, strict=True)]
+    # 3 bits have the larger share of a budget: that of the memory.
+    assert priced[0].uniform(8, 8) / limits[0] < priced[1].uniform(3, 8) / limits[1] < 1
+    assert set(bits_of("uniform", BudgetProblem(graph, budgets, priced, limits)).values()) == {(8, 8)}
 
 
 @pytest.mark.parametrize("cost", ["bitops", "model_size"])

@@ -88,7 +88,11 @@ def baseline_names() -> tuple[str, ...]:
 
 
 def uniform(problem: BudgetProblem) -> Mapping[str, tuple[int, int]]:
-    """Returns the pair of bits of a budget, or the most expensive pair of candidates that is within all budgets."""
+    """Returns the pair of bits of a budget, or the most expensive pair of candidates that is within all budgets.
+
+    A pair of which another within the budgets has as many bits of weights and of activations is never chosen: memory
+    of microcontrollers may cost more at fewer bits.
+    """
     for budget in problem.budgets:
         pair = budget.like_uniform
         if pair is not None and all(
@@ -174,23 +178,31 @@ def _most_expensive(
     what: str,
     rank: Callable[[Mapping[str, tuple[int, int]]], int] = lambda bits: 0,
 ) -> Mapping[str, tuple[int, int]]:
-    """Returns the option within the budgets of the highest rank; of equal ones the most expensive, with most bits."""
-    best, smallest = None, np.inf
+    """Returns the option within the budgets of the highest rank; of equal ones the most expensive, with most bits.
+
+    Options of which another has as many bits everywhere do not count, whatever they cost.
+    """
+    within, smallest = [], np.inf
     for bits in options:
         pairs = zip(problem.priced, problem.limits, strict=True)
         share = max(priced.of(bits) / limit if limit > 0 else np.inf for priced, limit in pairs)
         smallest = min(smallest, share)
-        key = (rank(bits), share, sum(map(sum, bits.values())), tuple(bits.values()))
-        if share <= 1 + 1e-12 and (best is None or key > best[0]):
-            best = key, bits
-    if best is None:
+        if share <= 1 + 1e-12:
+            within.append(((rank(bits), share, sum(map(sum, bits.values())), tuple(bits.values())), bits))
+    if not within:
         cost = ", ".join(
             f"{limit:g} {each.cost.unit} of `{each.cost.name}`"
             for each, limit in zip(problem.priced, problem.limits, strict=True)
         )
         reason = f"the cheapest takes {smallest:.3g} times the budget" if smallest < np.inf else "no bits are common"
         raise ValueError(f"No assignment with {what} is within {cost}: {reason}. Raise the budget or offer fewer bits.")
-    return best[1]
+    arrays = [np.array(list(bits.values())) for _, bits in within]
+    largest = [
+        option
+        for option, array in zip(within, arrays, strict=True)
+        if not any((other >= array).all() and (other > array).any() for other in arrays)
+    ]
+    return max(largest, key=lambda option: option[0])[1]
 
 
 def _spent(problem: BudgetProblem, bits: Mapping[str, tuple[int, int]]) -> dict[str, tuple[int, int]]:
