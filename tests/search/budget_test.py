@@ -1,3 +1,6 @@
+import importlib.util
+import warnings
+
 import numpy as np
 import pytest
 
@@ -78,6 +81,16 @@ def test_expectation_under_other_probabilities():
 def test_what_is_no_budget_is_refused_at_once(arguments, message):
     with pytest.raises(ValueError, match=message):
         Budget("bitops", **arguments)
+
+
+def test_a_package_that_the_file_will_need_is_named_before_training(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    for cost in ("micro_bytes", "micro_arena_bytes"):
+        with pytest.warns(UserWarning, match=rf"`{cost}`.*`tflite-micro`.*pip install 'tfmp\[micro\]'") as found:
+            Budget(cost, limit=65536)
+        assert [each.filename for each in found] == [__file__]
+    with warnings.catch_warnings(action="error"):
+        Budget("tflite_bytes", limit=65536)
 
 
 def test_is_a_value_with_plain_numbers():

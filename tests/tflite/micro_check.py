@@ -5,11 +5,11 @@ import pytest
 
 from tests.ops.integer.layer_check import layer_of
 from tfmp.graph.targets import MICRO
-from tfmp.tflite.micro_interpreter import MicroInterpreter, has_micro_runtime
+from tfmp.tflite.micro_interpreter import MicroInterpreter
 from tfmp.tflite.writer.write_tflite import write_tflite
 
 needs_micro_runtime = pytest.mark.skipif(
-    not has_micro_runtime(), reason="the package tflite-micro (extra `micro`) is not installed"
+    not MICRO.is_installed, reason="the package tflite-micro (extra `micro`) is not installed"
 )
 
 

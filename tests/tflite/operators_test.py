@@ -26,7 +26,6 @@ from tfmp.graph.runtime_limits import LARGEST_PRODUCT, SMALLEST_SCALE
 from tfmp.graph.targets import MICRO
 from tfmp.operators import OPERATIONS
 from tfmp.tflite.interpreter import Interpreter
-from tfmp.tflite.micro_interpreter import has_micro_runtime
 from tfmp.tflite.writer.write_tflite import write_tflite
 
 few = settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
@@ -56,7 +55,7 @@ def check(graph, seed, *, outside=()):
     scale = np.float32(graph.tensors["result"].grid.scale)
     np.testing.assert_array_equal(answer, expected.astype(np.float32) * scale)
     assert {kind for kind, _ in interpreter.operators_outside_xnnpack()} <= set(outside)
-    if has_micro_runtime() and _runs_on_a_microcontroller(operation, graph):
+    if MICRO.is_installed and _runs_on_a_microcontroller(operation, graph):
         check_in_micro_runtime(graph, inputs)
     return codes["result"]
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from tfmp.checks import check_instance
 from tfmp.graph import BitAssignment, CodeFormat, Graph, Layer, LayerShape
+from tfmp.graph.targets import Target
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,11 +67,13 @@ class Cost(abc.ABC):
         name: Name in the registry, `"bitops"` for example.
         unit: Unit of every entry, `"bit operations"` for example.
         per_call: True if a layer costs its entry at every call, False if once for all calls.
+        file_target: The runtime, if the cost is one of its files.
     """
 
     name: str
     unit: str
     per_call: bool = True
+    file_target: Target | None = None
 
     @abc.abstractmethod
     def table(

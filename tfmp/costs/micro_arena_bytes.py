@@ -35,6 +35,7 @@ class MicroArenaBytes(Cost):
     name = "micro_arena_bytes"
     unit = "bytes"
     per_call = False
+    file_target = MICRO
 
     def __init__(self, mode: str = "small"):
         check_mode(mode)

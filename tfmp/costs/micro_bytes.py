@@ -20,4 +20,4 @@ class MicroBytes(TFLiteBytes):
     """
 
     name = "micro_bytes"
-    target = MICRO
+    file_target = MICRO

@@ -8,7 +8,7 @@ import numpy as np
 
 from tfmp.costs.cost import Cost
 from tfmp.graph import CodeFormat, Graph, LayerShape
-from tfmp.graph.targets import LITERT
+from tfmp.graph.targets import LITERT, Target
 from tfmp.lowering.byte_counter import ByteCounter, content_bytes
 from tfmp.lowering.open_lowering import write_open
 from tfmp.lowering.weight_packing import WeightStorage, check_mode, weight_storage
@@ -36,7 +36,7 @@ class TFLiteBytes(Cost):
     name = "tflite_bytes"
     unit = "bytes"
     per_call = False
-    target = LITERT
+    file_target: Target = LITERT
 
     def __init__(self, mode: str = "small"):
         check_mode(mode)
@@ -59,9 +59,9 @@ class TFLiteBytes(Cost):
         is_open = any(len(weight.formats) > 1 for _, weight, _ in with_kernel)
         # What kernels of some bits share is paid by none of them: for all bits that may occur, the bytes that other
         # kernels do not need. Where kernels are gathered, the first candidates need most of it.
-        mode = "fast" if is_open and self.target.decodes else self.mode
+        mode = "fast" if is_open and self.file_target.decodes else self.mode
         counter = ByteCounter()
-        inputs, outputs = write_open(graph, counter, mode=mode, target=self.target)
+        inputs, outputs = write_open(graph, counter, mode=mode, target=self.file_target)
         counter.finish(graph.name, inputs, outputs)
         shared: dict[Hashable, int] = {}
         if mode != self.mode:
@@ -84,14 +84,14 @@ class TFLiteBytes(Cost):
         if weight_format.is_float:
             return WeightStorage(8 * _FLOAT_BYTES, _FLOAT_BYTES * shape.num_weights)
         low, high = weight_format.code_range
-        return weight_storage(shape, low, high, bits=weight_format.bits, mode=mode, target=self.target)
+        return weight_storage(shape, low, high, bits=weight_format.bits, mode=mode, target=self.file_target)
 
     def _metadata(self, graph: Graph, inputs: Iterable[str], outputs: Iterable[str]) -> dict[str, Any]:
         bits = {layer.name: [8, 8] for layer in graph.in_order() if layer.shape is not None and layer.is_quantized}
-        number = self.target.number_type
+        number = self.file_target.number_type
         words = number if number == "float32" else f"{number}: {_CODE_IN_WORDS}"
         ends = {"inputs": dict.fromkeys(inputs, words), "outputs": dict.fromkeys(outputs, words)}
-        named: dict[str, Any] = {} if self.target == LITERT else {"target": self.target.name}
+        named: dict[str, Any] = {} if self.file_target == LITERT else {"target": self.file_target.name}
         floating = float_layers(graph)
         named |= {"float_layers": floating} if floating else {}
         return {"tfmp": VERSION, "mode": self.mode, "bits": bits, **ends, **named}

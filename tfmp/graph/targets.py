@@ -1,6 +1,7 @@
 """The runtimes that a file can be written for."""
 
 import dataclasses
+import importlib.util
 from collections.abc import Mapping
 
 from tfmp.checks import check_choice
@@ -24,6 +25,7 @@ class Target:
         decodes: Kinds whose kernels can be indices into tables.
         casts_to_uint8: True if CAST has the type uint8.
         averages_by_convolution: True if windows without padding are averaged by a convolution, the faster operator.
+        package: The package that runs its files on this machine; None if it is always installed.
     """
 
     name: str
@@ -36,6 +38,12 @@ class Target:
     decodes: frozenset[str] = frozenset()
     casts_to_uint8: bool = False
     averages_by_convolution: bool = False
+    package: str | None = None
+
+    @property
+    def is_installed(self) -> bool:
+        """True if files can be run on this machine."""
+        return self.package is None or importlib.util.find_spec(self.package.replace("-", "_")) is not None
 
 
 LITERT = Target(
@@ -59,6 +67,7 @@ MICRO = Target(
     number_type="int8",
     packed_bits={"conv2d": (4,), "depthwise_conv2d": (4,)},
     decodes=frozenset(("conv2d", "depthwise_conv2d", "dense", "conv2d_transpose")),
+    package="tflite-micro",
 )
 TARGETS = {target.name: target for target in (LITERT, MICRO)}
 

@@ -1,6 +1,7 @@
 """Budgets: upper limits of a cost."""
 
 import dataclasses
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -25,6 +26,9 @@ class Budget:
     Raises:
         ValueError: Unless exactly one of `limit` and `like_uniform` is given, positive.
 
+    Warns:
+        UserWarning: If the cost is of files that need a package which is not installed.
+
     Example:
         >>> Budget("bitops", like_uniform=(2, 2)).like_uniform
         (2, 2)
@@ -46,7 +50,14 @@ class Budget:
             hint = "Give (weight_bits, activation_bits)"
             pair = check_integers("like_uniform", self.like_uniform, count=2, at_least=1, at_most=32, hint=hint)
             object.__setattr__(self, "like_uniform", pair)
-        costs.get(self.cost)  # raises an error for an unknown name before training
+        cost = costs.get(self.cost)  # raises an error for an unknown name before training
+        runtime = cost.file_target
+        if runtime is not None and not runtime.is_installed:
+            warnings.warn(
+                f"`{cost.name}` is of a file for {runtime.words}, which can be exported only where the package "
+                f"`{runtime.package}` is installed. It is not. Before training: pip install 'tfmp[{runtime.name}]'",
+                stacklevel=3,
+            )
 
     def limit_for(self, graph: Graph) -> float:
         """Returns the limit of the sum over the searched layers of a graph, in the cost's unit.

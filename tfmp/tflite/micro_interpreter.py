@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import importlib.util
 import math
 import os
 import re
@@ -18,7 +17,6 @@ from tfmp.tflite.file_runner import FileRunner, read_file
 from tfmp.tflite.writer.packing import unpack
 from tfmp.tflite.writer.write_tflite import SIGNATURE
 
-_PACKAGE = "tflite_micro"
 _DTYPES = {
     code: name.lower()
     for name, code in vars(schema.TensorType).items()
@@ -28,11 +26,6 @@ _MEMORY_OF_TENSORS = 2  # times their bytes: tensors that are kept are not plann
 _MEMORY_OF_STRUCTURES = 1024  # bytes, generous, of the runtime's own for each tensor and each operator
 _MEMORY_OF_INTERPRETER = 2**16  # the same for the interpreter
 _ALLOCATION = re.compile(r"Arena allocation (\w+) (\d+) bytes")
-
-
-def has_micro_runtime() -> bool:
-    """Returns True if the package `tflite-micro` is installed."""
-    return importlib.util.find_spec(_PACKAGE) is not None
 
 
 class MicroInterpreter(FileRunner):
