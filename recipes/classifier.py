@@ -45,9 +45,24 @@ def normalized(images):
     return (images.astype(np.float32) / 255.0 - MEAN) / DEVIATION
 
 
-def cosine(learning_rate, epochs, steps_per_epoch):
-    """A learning rate that falls to zero over all steps."""
-    return keras.optimizers.schedules.CosineDecay(learning_rate, epochs * steps_per_epoch)
+class CosineFrom(keras.optimizers.schedules.CosineDecay):
+    """A cosine decay from one of its later steps on, for the second of two trainings that share it."""
+
+    def __init__(self, initial_learning_rate, decay_steps, first_step):
+        super().__init__(initial_learning_rate, decay_steps)
+        self.first_step = first_step
+
+    def __call__(self, step):
+        return super().__call__(step + self.first_step)
+
+    def get_config(self):
+        names = ("initial_learning_rate", "decay_steps", "first_step")
+        return {name: getattr(self, name) for name in names}
+
+
+def cosine(learning_rate, epochs, steps_per_epoch, *, first_epoch=0):
+    """A learning rate that falls to zero over all steps, for a training that begins at one of the epochs."""
+    return CosineFrom(learning_rate, epochs * steps_per_epoch, first_epoch * steps_per_epoch)
 
 
 def compile_model(model, optimizer):

@@ -9,9 +9,10 @@ CIFAR-10 at 96 x 96, and `dense_autoencoder` the trousers of Fashion-MNIST at 20
 are to be told (area under the ROC curve). `resnet8` classifies CIFAR-10, as it does there, from the weights of
 `recipes.float_networks`.
 
-`searched` finds bits within both budgets; `uniform` takes the most bits that are within them in all layers. Both start
-from the same float weights and train for the same number of epochs. `int8` is the file of TensorFlow's converter. Flash
-and arena are what the file takes in TensorFlow Lite for Microcontrollers.
+Three ways choose bits within both budgets: `uniform` takes the most bits that are within them in all layers, `ilp`
+those of least total sensitivity, and `searched` starts a search from the bits of `ilp`. All start from the same float
+weights and train for the same epochs with the same learning rates, the epochs of the search included. `int8` is the
+file of TensorFlow's converter. Flash and arena are what the file takes in TensorFlow Lite for Microcontrollers.
 
 Every finished run leaves one JSON in `recipes/results/mlperf_tiny/`.
 """
@@ -30,6 +31,7 @@ from scipy import stats
 import tfmp
 from recipes import classifier, experiment, float_networks
 from recipes.datasets import load_cifar10, load_fashion_mnist
+from recipes.sensitivities import sensitivity_of
 from tfmp.tflite.interpreter import Interpreter
 from tfmp.tflite.micro_interpreter import MicroInterpreter
 
@@ -153,36 +155,53 @@ def run_int8(run):
     }
 
 
-def run_uniform(run):
-    """Trains the most bits that are within the budgets in all layers."""
+def run_assigned(run, name):
+    """Trains the bits of a baseline: `"uniform"` or `"ilp"`."""
     task, train, test = _task(run)
     model = _float_model(run, task, train)
     search_model = _relaxed(run, task, train, model)
-    found = tfmp.assign.by_name("uniform", search_model, _budgets(run.config))
-    return {"float_accuracy": _score(task, test, model), **_finished(run, search_model, found, run.config["epochs"])}
+    found = _assigned(run, name, search_model, task, train)
+    return {"float_accuracy": _score(task, test, model), **_finished(run, search_model, found)}
 
 
 def run_searched(run):
-    """Searches bits within the budgets, and trains them for the remaining epochs."""
+    """Searches bits within the budgets, from those of `ilp` on, and trains them for the remaining epochs."""
     task, train, test = _task(run)
     config, model = run.config, _float_model(run, task, train)
     search_model, budgets = _relaxed(run, task, train, model), _budgets(config)
+    start = _assigned(run, "ilp", search_model, task, train)
+    tfmp.initialize_search(search_model, start, confidence=config["confidence"])
     search = tfmp.MixedPrecisionSearch(budgets, backup_dir=run.backup_dir)
-    search_model.compile(tfmp.SelectionOptimizer(keras.optimizers.Adam(config["learning_rate"])), task.loss)
     batches = task.batches(*train, config["batch_size"], seed=run.seed)
+    # Candidates share the step of the widest. Adam moves each number by about its learning rate, and that of the
+    # weights is half of the step of an 8-bit kernel.
+    weights, ranges = (_adam(config, config[key], len(batches)) for key in ("learning_rate", "range_learning_rate"))
+    search_model.compile(tfmp.SelectionOptimizer(weights, ranges=ranges), task.loss)
     search_model.fit(batches, epochs=config["search_epochs"], callbacks=[search], verbose=2)
     found = tfmp.discretize(search_model, strategy="budget", budget=budgets)
-    epochs = config["epochs"] - config["search_epochs"]
-    return {"float_accuracy": _score(task, test, model), **_finished(run, search_model, found, epochs)}
+    finished = _finished(run, search_model, found, first_epoch=config["search_epochs"])
+    return {"float_accuracy": _score(task, test, model), **finished}
 
 
-def _finished(run, search_model, found, epochs):
-    """Trains given bits, writes the file and returns the record."""
+def _assigned(run, name, search_model, task, train):
+    """Returns the bits of a baseline within the budgets."""
+    scores = None
+    if tfmp.assign.needs_scores(name):
+        inputs = task.inputs(train[0][: run.config["num_calibration"]])
+        divergence = "kl" if task.has_labels else "squared_error"
+        scores, _ = sensitivity_of(search_model, inputs, run, divergence=divergence)
+    return tfmp.assign.by_name(name, search_model, _budgets(run.config), sensitivity=scores)
+
+
+def _finished(run, search_model, found, *, first_epoch=0):
+    """Trains given bits for the remaining epochs, writes the file and returns the record."""
     task, train, test = _task(run)
     print(found, flush=True)
     inputs = task.inputs(train[0][: run.config["num_calibration"]])
     fixed = tfmp.fix(search_model, found, calibration=inputs)
-    _train(run, task, train, fixed, epochs, run.config["learning_rate"])
+    batches = task.batches(*train, run.config["batch_size"], seed=run.seed + first_epoch)
+    fixed.compile(_adam(run.config, run.config["learning_rate"], len(batches), first_epoch), task.loss)
+    fixed.fit(batches, epochs=run.config["epochs"] - first_epoch, verbose=2)
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "model.tflite"
         samples = task.inputs(test[0][:64])
@@ -231,25 +250,26 @@ def _float_model(run, task, train):
         return keras.models.load_model(path)
     keras.utils.set_random_seed(run.seed)
     model = task.build()
-    _train(run, task, train, model, config["float_epochs"], config["float_learning_rate"])
+    epochs, batches = config["float_epochs"], task.batches(*train, config["batch_size"], seed=run.seed)
+    rate = classifier.cosine(config["float_learning_rate"], epochs, len(batches))
+    model.compile(keras.optimizers.Adam(rate), task.loss)
+    model.fit(batches, epochs=epochs, verbose=2)
     path.parent.mkdir(parents=True, exist_ok=True)
     model.save(path.with_suffix(".tmp.keras"))
     path.with_suffix(".tmp.keras").replace(path)
     return model
 
 
-def _train(run, task, train, model, epochs, learning_rate):
-    batches = task.batches(*train, run.config["batch_size"], seed=run.seed)
-    rate = classifier.cosine(learning_rate, epochs, len(batches))
-    model.compile(keras.optimizers.Adam(rate), task.loss)
-    model.fit(batches, epochs=epochs, verbose=2)
+def _adam(config, rate, steps_per_epoch, first_epoch=0):
+    """Returns Adam with a learning rate that decays over all epochs, from one of them on."""
+    return keras.optimizers.Adam(classifier.cosine(rate, config["epochs"], steps_per_epoch, first_epoch=first_epoch))
 
 
 def _relaxed(run, task, train, model):
     inputs = task.inputs(train[0][: run.config["num_calibration"]])
-    bits = run.config["weight_candidates"]
+    candidates = {f"{tensor}_bits": run.config[f"{tensor}_candidates"] for tensor in ("weight", "activation")}
     keras.utils.set_random_seed(run.seed)
-    return tfmp.relax(model, weight_bits=bits, activation_bits=[8], calibration=inputs, seed=run.seed)
+    return tfmp.relax(model, **candidates, calibration=inputs, seed=run.seed)
 
 
 def _budgets(config):
@@ -257,7 +277,11 @@ def _budgets(config):
     return [tfmp.Budget(cost, limit=1024 * limit) for cost, limit in limits.items()]
 
 
-METHODS = {"int8": run_int8, "uniform": run_uniform, "searched": run_searched}
+METHODS = {
+    "int8": run_int8,
+    **{name: functools.partial(run_assigned, name=name) for name in ("uniform", "ilp")},
+    "searched": run_searched,
+}
 
 if __name__ == "__main__":
     experiment.main("mlperf_tiny", METHODS)

@@ -12,14 +12,15 @@ def calibration_images(images, count, seed):
     return images[np.random.default_rng(seed).choice(len(images), count, replace=False)]
 
 
-def sensitivity_of(search_model, images, run):
+def sensitivity_of(search_model, images, run, *, divergence="kl"):
     """Returns the scores of a network, measured by the first run that needs them, and the seconds that this took.
 
     Args:
         search_model: A relaxed model.
-        images: Normalized images.
+        images: Inputs of the network.
         run: The `experiment.Run`, whose settings have `network`, `scores` (a method of `tfmp.measure_sensitivity`),
             `weight_candidates` and `activation_candidates`, and whose `work_dir` keeps the scores.
+        divergence: That of `tfmp.measure_sensitivity`.
 
     Returns:
         `sensitivity, seconds`; None seconds for scores that were measured before.
@@ -34,7 +35,7 @@ def sensitivity_of(search_model, images, run):
         return tfmp.Sensitivity.load(path, search_model), None
     start = time.time()
     backup = path.with_suffix(".backup") if config["scores"] == "output" else None
-    options = {"method": config["scores"], "divergence": "kl", "backup": backup}
+    options = {"method": config["scores"], "divergence": divergence, "backup": backup}
     sensitivity = tfmp.measure_sensitivity(search_model, images, **options)
     sensitivity.save(path)
     return sensitivity, round(time.time() - start, 1)

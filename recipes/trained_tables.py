@@ -9,7 +9,7 @@ from scipy import stats
 from recipes.intervals import mean_with_interval
 
 _ASSIGNMENTS = ("uniform", "depthwise_8", "ilp")
-_WAYS = ("int8", "uniform", "searched")
+_WAYS = ("int8", "uniform", "ilp", "searched")
 _LEVELS = ("ranges", "moments", "reconstruction")
 
 
@@ -108,7 +108,7 @@ def mlperf_tiny(records):
         flash, arena = (", ".join(f"{record[key]:,}" for record in found) for key in ("flash_bytes", "arena_bytes"))
         equal = ["{operators_all_equal} of {operators}".format(**record) for record in found if "operators" in record]
         ahead = ["", ""]
-        if way == "searched":
+        if way in ("ilp", "searched"):
             others = (runs.get("-".join(parts), {}) for parts in ((network, *budget, "uniform"), (network, "int8")))
             ahead = [mean_with_interval(_differences(seeds, other, "accuracy")) for other in others]
         accuracy, floating = (_mean(100 * record[key] for record in found) for key in ("accuracy", "float_accuracy"))

@@ -41,7 +41,8 @@ def test_every_network_has_three_budgets_and_an_int8_file():
     for name in mlperf_tiny.TASKS:
         of_network = [run for run in runs.values() if run["network"] == name]
         assert sum(run["method"] == "int8" for run in of_network) == 1
-        assert len({run["flash_kib"] for run in of_network if run["method"] == "searched"}) == 3
+        for way in ("uniform", "ilp", "searched"):
+            assert len({run["flash_kib"] for run in of_network if run["method"] == way}) == 3
 
 
 def test_the_table_compares_ways_at_one_budget():
@@ -52,6 +53,7 @@ def test_the_table_compares_ways_at_one_budget():
     counted = {"operators": 12, "operators_all_equal": 12}
     found = [
         record("ds_cnn-24k-32k-searched", 0.88, bits={"a": [8, 8], "b": [3, 8]}, **counted),
+        record("ds_cnn-24k-32k-ilp", 0.87, bits={"a": [4, 8], "b": [3, 8]}, **counted),
         record("ds_cnn-24k-32k-uniform", 0.86, bits={"a": [3, 8], "b": [3, 8]}, **counted),
         record("ds_cnn-int8", 0.89),
     ]
@@ -59,9 +61,10 @@ def test_the_table_compares_ways_at_one_budget():
     assert [row[:7] for row in rows] == [
         ["ds_cnn", "", "int8", "90.00", "89.00", "", ""],
         ["ds_cnn", "24k / 32k", "uniform", "90.00", "86.00", "", ""],
+        ["ds_cnn", "24k / 32k", "ilp", "90.00", "87.00", "+1.00", "-2.00"],
         ["ds_cnn", "24k / 32k", "searched", "90.00", "88.00", "+2.00", "-1.00"],
     ]
-    assert rows[2][7:] == ["24,000", "30,000", "12 of 12", "8 3"] and all(len(row) == len(header) for row in rows)
+    assert rows[3][7:] == ["24,000", "30,000", "12 of 12", "8 3"] and all(len(row) == len(header) for row in rows)
 
 
 @pytest.mark.slow
@@ -75,14 +78,14 @@ def test_runs_are_within_their_budgets(tmp_path, monkeypatch, name):
     monkeypatch.setitem(mlperf_tiny.TASKS, name, dataclasses.replace(task, load=load))
     config = experiment.load_config("mlperf_tiny")
     runs = {key: run for key, run in config["runs"].items() if run["network"] == name}
-    names = [key for key in runs if key.endswith("int8")] + list(runs)[-2:]  # the tightest budgets
+    names = [key for key in runs if key.endswith("int8")] + list(runs)[-3:]  # the tightest budgets
     config["runs"] = {key: {**run, "epochs": 2, "search_epochs": 1, "float_epochs": 1} for key, run in runs.items()}
     settings = ["num_calibration=16", "batch_size=16"]
     folders = tmp_path / "work", tmp_path / "results"
     for method, run in experiment.plan(mlperf_tiny.METHODS, config, names=names, settings=settings, folders=folders):
         experiment.execute(method, run)
     records = [json.loads(path.read_text()) for path in (tmp_path / "results").glob("*.json")]
-    assert len(records) == 3
+    assert len(records) == 4
     for record in records:
         assert 0 <= record["accuracy"] <= 1 and record["arena_bytes"] > 0
         if "bits" in record:
