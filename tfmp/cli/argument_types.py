@@ -2,12 +2,16 @@
 
 import argparse
 import dataclasses
+import re
 from collections.abc import Callable
 from typing import Any
 
 from tfmp.checks import check_choice, check_integer, check_integers, check_number, check_numbers
 from tfmp.reports import Tolerance
 
+_NAMED_BITS = re.compile(r"W(\d+)A(\d+)", re.IGNORECASE)
+_SIZE = re.compile(r"(.*?) ?([km]?)(?:(?<=[km])i?b)?", re.IGNORECASE | re.DOTALL)
+_UNITS = {"": 1, "k": 2**10, "m": 2**20}
 _NAME = "value"  # argparse adds the name of the argument
 
 
@@ -32,8 +36,10 @@ def bit_list(text: str) -> tuple[int, ...]:
 
 
 def bit_pair(text: str) -> tuple[int, ...]:
-    """Parses bits of weights and activations, W,A."""
-    return _checked(check_integers, _parts(int, text), count=2, at_least=1, at_most=32, hint="Give W,A")
+    """Parses bits of weights and activations: `4,8` or `W4A8`."""
+    named = _NAMED_BITS.fullmatch(text)
+    parts = tuple(map(int, named.groups())) if named else _parts(int, text)
+    return _checked(check_integers, parts, count=2, at_least=1, at_most=32, hint="Give W,A, for example 4,8 or W4A8")
 
 
 def positive_numbers(text: str) -> tuple[float, ...]:
@@ -42,10 +48,9 @@ def positive_numbers(text: str) -> tuple[float, ...]:
 
 
 def byte_size(text: str) -> int:
-    """Parses a number of bytes: `90000`, `256k` or `1.5M`, in units of 1024."""
-    factors = {"k": 2**10, "m": 2**20}
-    factor = factors.get(text[-1:].lower(), 1)
-    size = number(above=0)(text[:-1] if factor > 1 else text) * factor
+    """Parses a number of bytes: `90000`, `256k` or `1.5M`, also `256kB` and `256 KiB`, in units of 1024."""
+    amount, unit = _SIZE.fullmatch(text.strip()).groups()  # type: ignore[union-attr]  # which any line matches
+    size = number(above=0)(amount) * _UNITS[unit.lower()]
     if size < 1:
         raise argparse.ArgumentTypeError(f"must be one byte or more. Received: {text!r}")
     return int(size)
@@ -56,7 +61,8 @@ def cost_bound(text: str) -> tuple[str, float | None, tuple[int, ...] | None]:
     cost, _, bound = text.rpartition("=")
     if not cost:
         raise argparse.ArgumentTypeError(f"must be COST=W,A or COST=LIMIT. Received: {text!r}")
-    return (cost, None, bit_pair(bound)) if "," in bound else (cost, number(above=0)(bound), None)
+    is_pair = "," in bound or _NAMED_BITS.fullmatch(bound)
+    return (cost, None, bit_pair(bound)) if is_pair else (cost, number(above=0)(bound), None)
 
 
 def tolerance_bound(text: str) -> tuple[str, float | None]:
