@@ -1,5 +1,6 @@
 """Bad arguments and files of every command: exit codes, one line, no traceback."""
 
+import shlex
 import zipfile
 
 import keras
@@ -221,11 +222,11 @@ def test_an_interrupted_command_says_what_is_kept(tmp_path, monkeypatch, capsys,
     (output / "work" / "int8" / "result.json").touch()
     (output / "experiment.json").write_text("{}")
     assert cli.main(arguments) == 130
+    same = shlex.join(["tfmp", *arguments])
     lines = {
-        "compress": f"Finished networks are in '{output / 'work'}': int8. Run the same command to resume.",
-        "search": f"'{output / 'backup'}' holds the search up to its last complete epoch. "
-        "Run the same command to resume it.",
-        "tune": f"'{output}' holds every finished trial. Run the same command with --resume to continue.",
+        "compress": f"Finished networks are in '{output / 'work'}': int8. Resume with: {same}",
+        "search": f"'{output / 'backup'}' holds the search up to its last complete epoch. Resume with: {same}",
+        "tune": f"'{output}' holds every finished trial. Resume with: {same} --resume",
         "demo": "Nothing is kept.",
     }
     assert capsys.readouterr().err.splitlines() == ["", f"tfmp {command}: interrupted. {lines[command]}"]

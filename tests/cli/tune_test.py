@@ -34,6 +34,7 @@ def test_tune_leaves_a_front_and_goes_on_only_when_told_to(folder, capsys, monke
     assert "1 of 1 points are beaten by no other" in printed.out
     output = folder / "tuning"
     assert {"front.json", "front.csv", "front.png", "front.svg"} <= {path.name for path in output.iterdir()}
+    assert "tfmp tune " in (output / "report.html").read_text()
     assert tune(folder, *budgets) == 1
     assert "Pass --resume to continue it, or --overwrite" in capsys.readouterr().err
     assert tune(folder, *budgets, "--resume") == 0

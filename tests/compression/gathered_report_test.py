@@ -8,7 +8,10 @@ import pytest
 import tfmp
 from tfmp import cli
 from tfmp.compression.gathered_report import gathered_report
+from tfmp.graph import LayerShape
+from tfmp.joint import BlockSpec, DiscreteNetwork, SearchSpace
 from tfmp.reports import ParetoFront, RunReport
+from tfmp.simulator import simulate
 from tfmp.tuner import TuningResults
 
 pytestmark = pytest.mark.usefixtures("eagerly")
@@ -67,6 +70,34 @@ def test_a_front_alone_is_a_run(tmp_path):
     FRONT.to_json(tmp_path / "front.json")
     report = gathered_report(tmp_path)
     assert report.front.points == FRONT.points and 'id="point-0"' in report.to_html()
+
+
+def test_a_simulation_is_a_run(tmp_path, capsys):
+    simulation, layers = (
+        tmp_path / "energy.json",
+        [LayerShape("conv", "conv2d", (3, 3), (1, 1), 3, 8), ("pool", "max")],
+    )
+    simulated = simulate(layers, {"conv": (2, 4)}, "eyeriss", batch=4)
+    simulated.to_json(simulation)
+    report = gathered_report(tmp_path)
+    conv, pool = report.layers
+    assert report.hardware == "eyeriss" and report.bits == {"conv": (2, 4)} and conv.macs == layers[0].macs
+    assert 4 * conv.energy_nj == pytest.approx(simulated.total.energy_nj["total"]) and pool.energy_nj is None
+    assert 4 * conv.latency_us == pytest.approx(1000 * simulated.total.latency_ms)
+    assert cli.main(["report", str(tmp_path)]) == 0
+    assert "Energy by layer" in (tmp_path / "report.html").read_text()
+
+
+def test_a_joint_search_is_a_run(tmp_path):
+    space = SearchSpace([(16, 1, 1)], image_size=8, num_classes=10, stem=(8, 1), last_channels=32)
+    history = [{"epoch": 0, "loss": 2.0, "expected_cost": None}, {"epoch": 1, "loss": 1.5, "expected_cost": 0.9}]
+    provenance = {"strategy": "most_probable", "target": 5.0, "settings": {"order": "first"}, "history": history}
+    network = DiscreteNetwork(space, [BlockSpec(False, 3, 5, 8, 4)], provenance)
+    network.to_json(tmp_path / "network.json")
+    report = gathered_report(tmp_path)
+    assert report.bits == network.bits and report.asked["target"] == "5.0" and report.asked["order"] == "first"
+    assert report.history == {"loss": [2.0, 1.5], "expected_cost": [None, 0.9]}
+    assert "expected_cost" in report.to_html() and all(layer.energy_nj > 0 for layer in report.layers)
 
 
 def test_a_tuner_reports_its_front(tmp_path, monkeypatch):

@@ -60,6 +60,14 @@ def test_json_holds_everything():
     assert json.loads(REPORT.layers[0].to_json()) == first
 
 
+def test_json_is_read_back(tmp_path):
+    REPORT.to_json(tmp_path / "simulation.json")
+    again = NetworkReport.from_json(tmp_path / "simulation.json")
+    assert again.to_json() == REPORT.to_json() and again.total == REPORT.total
+    with pytest.raises(ValueError, match="simulation of a network on one machine"):
+        NetworkReport.from_json('{"hardware": "bit_fusion"}')
+
+
 def test_csv_has_a_line_per_layer_and_its_columns_add_up():
     rows = list(csv.DictReader(io.StringIO(REPORT.to_csv())))
     assert [row["name"] for row in rows] == ["first", "pool", "second"]

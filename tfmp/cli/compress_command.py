@@ -2,12 +2,11 @@
 
 import argparse
 import pathlib
-import shlex
 
 from tfmp.cli.argument_types import bit_pair, byte_size, integer, number, seed
 from tfmp.cli.compress_data import FORMS, load_labelled
 from tfmp.cli.files import add_trust, load_model_file
-from tfmp.cli.output import Results, add_json, messages, note
+from tfmp.cli.output import Results, add_json, command_line, messages, note
 from tfmp.graph.targets import MICRO, TARGETS
 
 NOT_MET = 3  # exit code
@@ -31,7 +30,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "--bitops",
         type=bit_pair,
         metavar="W,A",
-        help="at most the bit operations of these bits in every searched layer, for example 4,4",
+        help="at most the bit operations of these bits in every searched layer, for example 4,4 or W4A4",
     )
     drop = number(at_least=0, at_most=1)
     command.add_argument(
@@ -68,7 +67,7 @@ def kept(arguments: argparse.Namespace) -> str | None:
     if not work.is_dir():
         return None
     finished = ", ".join(sorted(path.parent.name for path in work.glob("*/result.json"))) or "none yet"
-    return f"Finished networks are in {str(work)!r}: {finished}. Run the same command to resume."
+    return f"Finished networks are in {str(work)!r}: {finished}. Resume with: {command_line(arguments)}"
 
 
 def run(arguments: argparse.Namespace) -> Results:
@@ -95,7 +94,7 @@ def run(arguments: argparse.Namespace) -> Results:
             learning_rate=arguments.learning_rate,
             seed=arguments.seed,
             overwrite=arguments.overwrite,
-            command=shlex.join(["tfmp", *(each for each in arguments.given if each != "--overwrite")]),
+            command=command_line(arguments, omitted="--overwrite"),
             verbose=int(not arguments.quiet),
         )
     arguments.exit_code = 0 if report.is_met else NOT_MET

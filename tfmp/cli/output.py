@@ -5,6 +5,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import shlex
 import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -48,6 +49,11 @@ def write_results(results: Iterable[tuple[str, Any]], as_json: bool) -> None:
         if is_report and number:
             print()
         print(value if is_report else f"{name.replace('_', ' ')}: {value}", flush=True)
+
+
+def command_line(arguments: argparse.Namespace, *added: str, omitted: str = "") -> str:
+    """Returns the command as it was given, for a shell, with arguments added at its end or one omitted."""
+    return shlex.join(["tfmp", *(each for each in arguments.given if each != omitted), *added])
 
 
 def note(message: str) -> None:

@@ -6,7 +6,7 @@ import pathlib
 
 from tfmp.cli.argument_types import bit_list, bit_pair, cost_bound, integer, number, seed
 from tfmp.cli.files import add_integer_only, add_trust, load_model_file
-from tfmp.cli.output import Results, add_json, progress
+from tfmp.cli.output import Results, add_json, command_line, progress
 from tfmp.cli.search_results import SearchResults
 from tfmp.data.array_files import load_arrays
 from tfmp.files.atomic_file import check_space
@@ -93,7 +93,8 @@ def kept(arguments: argparse.Namespace) -> str | None:
     backup = pathlib.Path(arguments.output) / "backup"
     if not any(backup.glob("epoch-*[0-9]")):
         return None
-    return f"{str(backup)!r} holds the search up to its last complete epoch. Run the same command to resume it."
+    kept_epochs = f"{str(backup)!r} holds the search up to its last complete epoch."
+    return f"{kept_epochs} Resume with: {command_line(arguments)}"
 
 
 def run(arguments: argparse.Namespace) -> Results:

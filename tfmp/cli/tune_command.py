@@ -2,14 +2,14 @@
 
 import argparse
 import importlib
-import importlib.util
 import os
 import pathlib
 
 from tfmp.cli import tune_width
 from tfmp.cli.argument_types import bit_list, cost_bound, integer, number
 from tfmp.cli.files import add_trust, load_model_file
-from tfmp.cli.output import Results, add_json, note, progress
+from tfmp.cli.front_files import write_front
+from tfmp.cli.output import Results, add_json, command_line, note, progress
 from tfmp.cli.search_command import add_training
 from tfmp.data.array_files import load_arrays
 from tfmp.files.folder_locks import LOCKS
@@ -79,7 +79,9 @@ def kept(arguments: argparse.Namespace) -> str | None:
     """Returns what an interrupted run has saved, and how to resume it."""
     if not any(pathlib.Path(arguments.output).glob("**/experiment.json")):
         return None
-    return f"{arguments.output!r} holds every finished trial. Run the same command with --resume to continue."
+    added = () if arguments.resume else ("--resume",)
+    resumed = command_line(arguments, *added, omitted="--overwrite")
+    return f"{arguments.output!r} holds every finished trial. Resume with: {resumed}"
 
 
 def run(arguments: argparse.Namespace) -> Results:
@@ -207,13 +209,7 @@ def _write_front(tuner, arguments, folder):
             note(f"Trial {record.trial_id} failed: {record.reason}")
     if not front.points:
         raise ValueError("No trial was completed.")
-    front.to_json(folder / "front.json", overwrite=True)
-    front.to_csv(folder / "front.csv", overwrite=True)
-    tuner.report(x=arguments.x or "bitops").to_html(folder / "report.html", overwrite=True)
-    if importlib.util.find_spec("matplotlib"):
-        from tfmp import plots
-
-        plots.save(plots.pareto_front(front, group="strategy"), folder / "front")
+    write_front(front, folder, arguments, group="strategy")
     yield "front", front
     if arguments.minimize:
         yield f"smallest_{arguments.minimize}", f"trial {tuner.smallest().trial_id}"

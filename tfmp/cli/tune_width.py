@@ -3,7 +3,6 @@
 import argparse
 import functools
 import importlib
-import importlib.util
 import os
 import pathlib
 import sys
@@ -11,6 +10,7 @@ import sys
 from tfmp.cli.argument_types import bit_list, number, positive_numbers
 from tfmp.cli.compress_data import named_function
 from tfmp.cli.files import load_model_file
+from tfmp.cli.front_files import write_front
 from tfmp.cli.output import Results, note, progress
 from tfmp.data.array_files import load_arrays
 
@@ -82,7 +82,7 @@ def run(arguments: argparse.Namespace) -> Results:
             options = {"validation_data": validation, "batch_size": arguments.batch_size, "stage": arguments.stage}
             selection.search(data["x_train"], data["y_train"], **options)
     if not in_pool:
-        yield from _write(selection, folder)
+        yield from _write(selection, arguments, folder)
 
 
 def _builder(arguments, data):
@@ -122,14 +122,9 @@ def _run_pools(arguments, stages):
         tfmp.tuner.WorkerPool(command, arguments.workers).run()
 
 
-def _write(selection, folder):
+def _write(selection, arguments, folder):
     front = selection.pareto()
-    front.to_json(folder / "front.json", overwrite=True)
-    front.to_csv(folder / "front.csv", overwrite=True)
-    if importlib.util.find_spec("matplotlib"):
-        from tfmp import plots
-
-        plots.save(plots.pareto_front(front, group="weight_bits"), folder / "front")
+    write_front(front, folder, arguments, group="weight_bits")
     for record in selection.failed():
         bits, depthwise_bits = (record.values.get(name) for name in ("weight_bits", "depthwise_bits"))
         note(f"Trial {record.trial_id} failed, of bits {bits} and {depthwise_bits} depthwise: {record.reason}")

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 from tfmp.assign.sensitivity import Sensitivity
@@ -11,21 +12,24 @@ from tfmp.compression.compression_folder import ASSIGNMENT, MODEL, REPORT, SENSI
 from tfmp.compression.network_layers import network_layers
 from tfmp.graph import BitAssignment
 from tfmp.inspection.inspect import inspect
-from tfmp.reports import Overlay, ParetoFront, RunReport, TFLiteFile, overlays
+from tfmp.joint import DiscreteNetwork
+from tfmp.reports import NetworkLayer, NetworkReport, Overlay, ParetoFront, RunReport, TFLiteFile, overlays
 from tfmp.reports.run_report import package_versions
 from tfmp.reports.text_table import amount
-from tfmp.simulator import Hardware
+from tfmp.simulator import Hardware, simulate
 
-_FRONT = "front.json"
+_FRONT, _NETWORK, _SIMULATION = "front.json", "network.json", "energy.json"
+_FILES = (MODEL, "a .tflite file", ASSIGNMENT, _FRONT, _NETWORK, _SIMULATION)
 
 
 def gathered_report(
     folder: str | os.PathLike[str], *, hardware: str | Hardware = "bit_fusion", safe_mode: bool = True
 ) -> RunReport:
-    """Returns the report of a run of `tfmp compress`, `search`, `tune` or `demo`, or of files put together by hand.
+    """Returns the report of a run of any command, of a joint search, or of files put together by hand.
 
-    It is that of `report.json` if the folder has one. Otherwise it has what follows from `fixed.keras`, a `.tflite`
-    file, `assignment.json`, `sensitivity.json` and `front.json`, of those that are there.
+    It is that of `report.json` if the folder has one. Otherwise it has what follows from those of these files that are
+    there: `fixed.keras`, a `.tflite` file, `assignment.json`, `sensitivity.json`, `front.json`, `network.json` of a
+    joint search, and `energy.json` of `tfmp simulate` and `tfmp demo`.
 
     Args:
         folder: The folder.
@@ -42,14 +46,16 @@ def gathered_report(
     if (folder / REPORT).is_file():
         return RunReport.from_json(folder / REPORT)
     parts = {
+        **_of_simulation(folder),
+        **_of_joint_search(folder, hardware),
         **_of_model(folder, file_of_run(folder), hardware, safe_mode),
         **_of_assignment(folder),
         **_of_front(folder),
     }
     if not parts:
         raise ValueError(
-            f"Expected {MODEL}, a .tflite file, {ASSIGNMENT} or {_FRONT} in {str(folder)!r}, as tfmp compress, search, "
-            "tune and demo write them. Received a folder with none of these."
+            f"Expected one of {', '.join(_FILES)} in {str(folder)!r}, as the commands of tfmp write them. Received a "
+            "folder with none of these."
         )
     name = parts.pop("model", folder.resolve().name)
     return RunReport(name, versions=package_versions(), **parts)
@@ -112,11 +118,52 @@ def _of_assignment(folder: pathlib.Path) -> dict[str, Any]:
     if not (folder / ASSIGNMENT).is_file():
         return {}
     assignment = BitAssignment.from_json(folder / ASSIGNMENT)
-    shown = {key: value for key, value in assignment.provenance.items() if key in ("strategy", "budget", "harm")}
-    asked = {key: value if isinstance(value, str) else json.dumps(value) for key, value in shown.items()}
+    asked = _worded({key: assignment.provenance.get(key) for key in ("strategy", "budget", "harm")})
     costs = {f"found: {name}": amount(value) for name, value in assignment.costs.items()}
     return {"asked": asked | costs}
 
 
+def _worded(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Returns settings as texts, without those that are None."""
+    known = {key: value for key, value in settings.items() if value is not None}
+    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in known.items()}
+
+
 def _of_front(folder: pathlib.Path) -> dict[str, Any]:
     return {"front": ParetoFront.from_json(folder / _FRONT)} if (folder / _FRONT).is_file() else {}
+
+
+def _of_joint_search(folder: pathlib.Path, hardware: str | Hardware) -> dict[str, Any]:
+    """Returns what a joint search found, its settings, and its history."""
+    if not (folder / _NETWORK).is_file():
+        return {}
+    network = DiscreteNetwork.from_json(folder / _NETWORK)
+    found, epochs = network.provenance, network.provenance.get("history", ())
+    names = dict.fromkeys(name for epoch in epochs for name in epoch)
+    return {
+        **_simulated(simulate(network.layers, network.bits, hardware)),
+        "asked": _worded({key: found.get(key) for key in ("strategy", "target", "cost")} | found.get("settings", {})),
+        "history": {name: [epoch.get(name) for epoch in epochs] for name in names if name != "epoch"},
+    }
+
+
+def _of_simulation(folder: pathlib.Path) -> dict[str, Any]:
+    path = folder / _SIMULATION
+    return _simulated(NetworkReport.from_json(path)) if path.is_file() else {}
+
+
+def _simulated(report: NetworkReport) -> dict[str, Any]:
+    """Returns the layers of a simulation, each for one sample."""
+    layers = tuple(
+        NetworkLayer(
+            layer.name,
+            layer.kind,
+            weight_bits=layer.weight_bits,
+            activation_bits=layer.activation_bits,
+            macs=layer.macs // report.batch if layer.macs is not None else None,
+            energy_nj=layer.energy_nj.get("total", 0) / report.batch if layer.modelled else None,
+            latency_us=1000 * layer.latency_ms / report.batch if layer.latency_ms is not None else None,
+        )
+        for layer in report.layers
+    )
+    return {"layers": layers, "hardware": report.hardware}

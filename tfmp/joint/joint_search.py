@@ -275,6 +275,7 @@ class JointSearch:
             "cost": cost_of(network),
             "epochs": len(self.history),
             "settings": dataclasses.asdict(self.settings),
+            "history": [dict(entry) for entry in self.history],
         }
         return dataclasses.replace(network, provenance=provenance)
 

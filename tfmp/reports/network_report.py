@@ -1,12 +1,12 @@
 """Cycles, memory accesses and energy of a network on a simulated machine."""
 
 import dataclasses
-import json
 import math
 import os
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from tfmp.files.json_record import JsonRecord, built_from
 from tfmp.reports.layer_report import LayerReport, csv_text
 from tfmp.reports.text_table import aligned, returned_and_written
 
@@ -74,7 +74,16 @@ class NetworkReport:
 
     def to_json(self, path: str | os.PathLike[str] | None = None, *, overwrite: bool = False) -> str:
         """Returns the report as JSON text, and writes it to `path` if given; see `write_atomically` for errors."""
-        return returned_and_written(json.dumps(self.as_dict(), indent=2) + "\n", path, overwrite)
+        return _RECORD.write(self.as_dict(), path, overwrite=overwrite)
+
+    @classmethod
+    def from_json(cls, source: str | os.PathLike[str]) -> "NetworkReport":
+        """Reads a report from a path or from JSON text.
+
+        Raises:
+            ValueError: If it is not a report of one machine, or of a newer version.
+        """
+        return _RECORD.read(source, _report)
 
     def to_csv(self, path: str | os.PathLike[str] | None = None, *, overwrite: bool = False) -> str:
         """Returns CSV with one line per layer, and writes it to `path` if given; there is no line for the total."""
@@ -91,6 +100,20 @@ class NetworkReport:
             f"depthwise layers as {self.depthwise}"
         )
         return "\n".join([title, *table[:-1], "-" * max(map(len, table)), table[-1]])
+
+
+def _report(content: dict[str, Any]) -> NetworkReport:
+    settings = {name: value for name, value in content.items() if name not in ("total", "layers")}
+    layers = tuple(built_from(LayerReport, layer) for layer in content["layers"])
+    return built_from(NetworkReport, {"layers": layers, **settings})
+
+
+_RECORD = JsonRecord(
+    "tfmp.NetworkReport",
+    "the simulation of a network on one machine",
+    "`NetworkReport.to_json`",
+    needed=("layers", "hardware", "batch"),
+)
 
 
 def _row(layer: LayerReport) -> tuple[str, ...]:

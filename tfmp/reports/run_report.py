@@ -42,7 +42,7 @@ class RunReport:
         sensitivities: Layer name to `{"weights": {bits: score}, "activations": {bits: score}}`.
         sensitivity_error: The error whose increase the scores are.
         forecast: The forecast of mixed bits against uniform ones.
-        history: Name of a logged value to its value at the end of each epoch.
+        history: Name of a logged value to its value at the end of each epoch, None where it has none.
         hardware: The simulated accelerator of energy and latency.
         parity: Agreement of the file with its models.
         operators: Agreement of each operator of the file with the folded model.
@@ -69,7 +69,7 @@ class RunReport:
     sensitivities: Scores = dataclasses.field(default_factory=dict)
     sensitivity_error: str = ""
     forecast: Forecast | None = None
-    history: Mapping[str, Sequence[float]] = dataclasses.field(default_factory=dict)
+    history: Mapping[str, Sequence[float | None]] = dataclasses.field(default_factory=dict)
     hardware: str = ""
     parity: Sequence[Parity] = ()
     operators: Sequence[OperatorAgreement] = ()

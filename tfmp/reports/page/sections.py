@@ -175,12 +175,11 @@ def _forecast(report: RunReport) -> Iterator[Section]:
 
 
 def _history(report: RunReport) -> Iterator[Section]:
-    history = {name: values for name, values in report.history.items() if len(values)}
+    history = {name: values for name, values in report.history.items() if any(value is not None for value in values)}
     if not history:
         return
     pictures = [
-        line_picture(name, [Curve(name, list(enumerate(values, start=1)))], x_label="epoch")
-        for name, values in history.items()
+        line_picture(name, [Curve(name, _numbered(values))], x_label="epoch") for name, values in history.items()
     ]
     count = max(map(len, history.values()))
     rows = [
@@ -189,6 +188,10 @@ def _history(report: RunReport) -> Iterator[Section]:
     ]
     table = Table("By epoch", ("epoch", *history), rows, is_open=False)
     yield Section("history", "Training", [], pictures, [table])
+
+
+def _numbered(values: Sequence[float | None]) -> list[tuple[float, float]]:
+    return [(epoch, value) for epoch, value in enumerate(values, start=1) if value is not None]
 
 
 def _energy(report: RunReport) -> Iterator[Section]:

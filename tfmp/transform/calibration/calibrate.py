@@ -11,7 +11,8 @@ from tfmp.bindings.framework import framework_of
 from tfmp.data.batches import batches, num_samples, regrouped
 from tfmp.data.whole_batches import by_whole_batches, fixed_batch_size, full_batches
 from tfmp.operators.batch_normalization import channel_axis, has_last_channels
-from tfmp.transform.calibration.moment_correction import ChannelMoments, moment_reader
+from tfmp.transform.calibration.moment_correction import ChannelMoments, MomentsInOrder
+from tfmp.transform.reconstruction.segmented_model import SegmentedModel
 
 _MAX_VALUES = 2**18
 _MAX_BYTES = 2**29
@@ -148,9 +149,9 @@ def reestimate_normalization(model: KerasModel, data: Any) -> dict[str, int]:
             for name in layers
             if has_last_channels(graph, graph.layers[name])
         }
-        read = moment_reader(model, tensors, lambda: batches(data, graph=graph))
+        moments = MomentsInOrder(SegmentedModel(model), tensors, batches(data, graph=graph))
         for name in tensors:
-            counts[name] = _set_statistics(layers[name], read()[name], *before[name])
+            counts[name] = _set_statistics(layers[name], moments.of(name), *before[name])
     return counts
 
 
