@@ -1,10 +1,16 @@
+import itertools
+import re
 import types
 
+import keras
 import pytest
 
+import tfmp
+from tfmp.bindings.framework import framework_of
 from tfmp.compression.advice import advice, conclusion, rounding_note
 from tfmp.compression.wish import Wish
 from tfmp.reports import Attempt, WishCheck
+from tfmp.search.searched_cost import SearchedCost
 
 DROP = WishCheck("accuracy drop", 0.01, 0.02)
 
@@ -33,6 +39,27 @@ def test_what_helps_against_a_drop_of_accuracy(ladder, words):
     (sentence,) = advice(ladder, [DROP])
     assert words in sentence
     assert advice(ladder, []) == []
+
+
+def test_the_least_bytes_are_those_within_the_other_limits():
+    layers = [keras.layers.Conv2D(8, 3, name=name) for name in ("first", "wide", "narrow", "last")]
+    model = keras.Sequential([keras.Input((12, 12, 3)), *layers])
+    graph = framework_of(model).read(tfmp.relax(model, weight_bits=(2, 4, 8), activation_bits=(8,)), weights=False)
+    flash, ram = (SearchedCost(graph, cost) for cost in ("micro_bytes", "micro_arena_bytes"))
+    choices = itertools.product([(bits, 8) for bits in (2, 4, 8)], repeat=len(flash.names))
+    assignments = [dict(zip(flash.names, pairs, strict=True)) for pairs in choices]
+    costs = [[each.of(bits) + each.outside for each in (flash, ram)] for bits in assignments]
+    limit = min(flash_bytes for flash_bytes, _ in costs)
+    wish = Wish(flash_bytes=int(limit), ram_bytes=1, target="micro")
+    ladder = types.SimpleNamespace(graph=graph, wish=wish)
+    met = WishCheck("flash", limit, limit)
+    (sentence,) = advice(ladder, [met, WishCheck("RAM", 1, 10**9)])
+    expected = min(ram_bytes for flash_bytes, ram_bytes in costs if flash_bytes <= limit)
+    assert expected > min(ram_bytes for _, ram_bytes in costs), "flash and RAM are in conflict"
+    assert "within the other limits" in sentence
+    assert int(re.search(r"about ([\d,]+) bytes", sentence)[1].replace(",", "")) == round(expected)
+    (sentence,) = advice(ladder, [met, WishCheck("RAM", 10**6, 1.02 * 10**6)])
+    assert "foreseen within the limit, and is 2.0% above it" in sentence
 
 
 def test_the_conclusion_names_the_way_and_what_is_missed():

@@ -1,10 +1,14 @@
 """Says what came out of a compression, and what would help where a limit is not met."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from tfmp.compression.chosen_bits import can_be_met
 from tfmp.compression.ladder import WORDS, Ladder
+from tfmp.graph import Graph
 from tfmp.graph.targets import LITERT
 from tfmp.reports import TFLiteReport, Tolerance, WishCheck
+from tfmp.search.budget import Budget, priced_limits
+from tfmp.search.knapsack import least
 from tfmp.search.searched_cost import SearchedCost
 
 
@@ -29,14 +33,10 @@ def advice(ladder: Ladder, checks: Sequence[WishCheck]) -> list[str]:
     """Returns what would help, a sentence for each idea; empty if every limit is met."""
     missed = {check.quantity for check in checks if not check.is_met}
     sentences = []
-    for quantity, cost in (("flash", ladder.wish.size_cost), ("RAM", "micro_arena_bytes")):
-        if quantity in missed and ladder.graph is not None:
-            priced = SearchedCost(ladder.graph, cost)
-            least = priced.smallest + priced.outside
-            sentences.append(
-                f"The least {quantity} of this network, at the fewest bits, is about {least:,.0f} bytes. Raise the "
-                "limit, or give the network fewer channels: `tfmp.width.scale_width`."
-            )
+    met = [check.quantity for check in checks if check.is_met]
+    for check in checks:
+        if not check.is_met and check.quantity in ("flash", "RAM") and ladder.graph is not None:
+            sentences.append(_advice_on_bytes(ladder.graph, check, ladder.wish.budgets, met))
     if "flash" in missed and ladder.wish.target == LITERT.name:
         sentences.append(
             "LiteRT stores kernels as INT8, INT4 or INT2. With the target micro, 3, 5 and 6 bits are smaller as well."
@@ -64,6 +64,25 @@ def rounding_note(report: TFLiteReport) -> str:
 def _taken(ladder: Ladder) -> int:
     """Returns the place of the attempt whose result is kept."""
     return next(place for place, attempt in enumerate(ladder.attempts) if attempt.verdict.endswith("taken"))
+
+
+def _advice_on_bytes(graph: Graph, check: WishCheck, budgets: Mapping[str, Budget], met: Sequence[str]) -> str:
+    priced = SearchedCost(graph, budgets[check.quantity].cost)
+    others = [budgets[quantity] for quantity in met if quantity in budgets]
+    limits: tuple[Sequence[SearchedCost], Sequence[float]] = ([], [])
+    if others and can_be_met(graph, others):
+        limits = priced_limits(others, graph)
+    smallest = least(*limits, priced) + priced.outside
+    if smallest <= check.limit:
+        return (
+            f"The {check.quantity} was foreseen within the limit, and is {check.found / check.limit - 1:.1%} "
+            "above it. Raise the limit by this much."
+        )
+    within = " within the other limits" if others else ""
+    return (
+        f"The least {check.quantity} of this network{within} is about {min(smallest, check.found):,.0f} bytes. Raise "
+        "the limit, or give the network fewer channels: `tfmp.width.scale_width`."
+    )
 
 
 def _advice_on_accuracy(ladder: Ladder) -> str:

@@ -58,8 +58,9 @@ def closest_budgets(graph: Graph, budgets: Sequence[Budget]) -> list[Budget]:
     low, high = 1.0, _MOST_RAISED
     for _ in range(_STEPS):
         middle = (low * high) ** 0.5
-        low, high = (low, middle) if can_be_met(graph, scaled(graph, raised, middle)) else (middle, high)
-    return scaled(graph, raised, high)
+        is_enough = can_be_met(graph, scaled(graph, raised, [middle] * len(raised)))
+        low, high = (low, middle) if is_enough else (middle, high)
+    return scaled(graph, raised, [high] * len(raised))
 
 
 def can_be_met(graph: Graph, budgets: Sequence[Budget]) -> bool:
@@ -71,9 +72,12 @@ def can_be_met(graph: Graph, budgets: Sequence[Budget]) -> bool:
     return True
 
 
-def scaled(graph: Graph, budgets: Sequence[Budget], factor: float) -> list[Budget]:
-    """Returns budgets with all limits multiplied, also those of uniform bits."""
-    return [Budget(budget.cost, limit=factor * whole_limit(graph, budget)) for budget in budgets]
+def scaled(graph: Graph, budgets: Sequence[Budget], factors: Sequence[float]) -> list[Budget]:
+    """Returns budgets with each limit multiplied by its factor, also those of uniform bits."""
+    return [
+        Budget(budget.cost, limit=factor * whole_limit(graph, budget))
+        for budget, factor in zip(budgets, factors, strict=True)
+    ]
 
 
 def whole_limit(graph: Graph, budget: Budget) -> float:

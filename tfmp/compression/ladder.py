@@ -68,7 +68,7 @@ class Ladder:
         if not self.wish.budgets:
             self._shrink(search_model)
         elif at_8_bits is None or not self._fits(at_8_bits):
-            self._within(search_model, closest_budgets(graph, self.wish.budgets))
+            self._within(search_model, closest_budgets(graph, list(self.wish.budgets.values())))
         elif not self._is_accurate(at_8_bits):
             everything = BitAssignment.uniform([layer.name for layer in graph.searched], 8, 8)
             self._train(search_model, everything, "8 bits fit, and lose too much without training")
@@ -79,7 +79,8 @@ class Ladder:
         options: dict[str, Any] = dict(self.wish.candidates)
         if any(row.status == SEARCHED for row in inspect_model(self.workshop.model).rows):
             search_model = self.workshop.relaxed(**options)
-            if not self.wish.budgets or can_be_met(self._graph(search_model), self.wish.budgets):
+            budgets = list(self.wish.budgets.values())
+            if not budgets or can_be_met(self._graph(search_model), budgets):
                 return search_model
         return self.workshop.relaxed(first_and_last="search", **options)
 
@@ -96,10 +97,11 @@ class Ladder:
             mixed = self._try(
                 "mixed", f"mixed-{place}", self._post_training(search_model, assignment), f"8 bits do not fit; {why}"
             )
-            excess = self._excess(mixed)
-            if excess <= 1:
+            if self._fits(mixed):
                 break
-            tighter = scaled(graph, limits, 0.999 / excess)
+            ratios = self._ratios(mixed)
+            factors = [0.999 / ratios[quantity] if ratios[quantity] > 1 else 1.0 for quantity in self.wish.budgets]
+            tighter = scaled(graph, limits, factors)
             if not can_be_met(graph, tighter):
                 break
             limits = tighter
@@ -211,10 +213,14 @@ class Ladder:
     def _is_accurate(self, result: WayResult) -> bool:
         return self._drop(result) <= self.wish.accepted_drop + 1e-12
 
+    def _ratios(self, result: WayResult) -> dict[str, float]:
+        """Returns what a result takes as a share of its limit, by the quantity of a budget."""
+        checks = self.wish.checks(self.found(result))
+        return {check.quantity: check.found / check.limit for check in checks if check.quantity in self.wish.budgets}
+
     def _excess(self, result: WayResult) -> float:
         """Returns the largest ratio of what a result takes to its limit, 1 or less if it fits."""
-        checks = [check for check in self.wish.checks(self.found(result)) if check.quantity != "accuracy drop"]
-        return max((check.found / check.limit for check in checks), default=0.0)
+        return max(self._ratios(result).values(), default=0.0)
 
     def _fits(self, result: WayResult) -> bool:
         return self._excess(result) <= 1

@@ -65,15 +65,15 @@ class Wish:
         return "micro_bytes" if self.target == MICRO.name else "tflite_bytes"
 
     @property
-    def budgets(self) -> list[Budget]:
-        """The budgets of the limits, in which `max_accuracy_drop` has no part."""
-        budgets = []
+    def budgets(self) -> dict[str, Budget]:
+        """The budgets of the limits by their quantity in `checks`; `max_accuracy_drop` has none."""
+        budgets = {}
         if self.flash_bytes is not None:
-            budgets.append(Budget(self.size_cost, limit=self.flash_bytes))
+            budgets["flash"] = Budget(self.size_cost, limit=self.flash_bytes)
         if self.ram_bytes is not None:
-            budgets.append(Budget("micro_arena_bytes", limit=self.ram_bytes))
+            budgets["RAM"] = Budget("micro_arena_bytes", limit=self.ram_bytes)
         if self.bitops_like is not None:
-            budgets.append(Budget("bitops", like_uniform=self.bitops_like))
+            budgets["bit operations"] = Budget("bitops", like_uniform=self.bitops_like)
         return budgets
 
     @property

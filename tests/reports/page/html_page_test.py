@@ -155,6 +155,10 @@ def test_parts_that_a_run_lacks_are_left_out():
     assert Page(RunReport("net").to_html()).headings == []
     accuracies = RunReport("net", accuracies={"float": 0.5})
     assert Page(accuracies.to_html()).headings == ["Accuracy"]
+    rows = [dataclasses.replace(row, depthwise_8=None) for row in REPORT.forecast.rows]
+    forecast = RunReport("net", forecast=dataclasses.replace(REPORT.forecast, rows=rows))
+    (titles, *_) = Page(forecast.to_html()).tables["Predicted harm by budget"]
+    assert titles[2:] == ["mixed", "uniform", "verdict"]
     one_epoch = RunReport("net", history={"loss": [0.25], "empty": []})
     assert Page(one_epoch.to_html()).tables["By epoch"] == [["epoch", "loss"], [1.0, 0.25]]
 

@@ -12,6 +12,8 @@ from tfmp.reports.page.tables import Table, amount_cell, cell, percent
 from tfmp.reports.run_parts import NetworkLayer
 from tfmp.reports.run_report import RunReport
 
+_COMPARED = ("mixed", "uniform", "depthwise_8")  # assignments of a forecast
+_ERRORS = {"kl": "Kullback-Leibler divergence", "squared_error": "mean squared error"}
 _WHAT_MODELS_ARE = {
     "folded": "the Keras model with the same integer arithmetic",
     "trained": "the quantized model, as Keras computes it",
@@ -132,8 +134,8 @@ def _harms(report: RunReport) -> Iterator[Section]:
     if not report.sensitivities:
         return
     note = (
-        f"How much the output error ({report.sensitivity_error}) grows if this tensor alone has so many bits, and all "
-        "others have 8. Darker is worse."
+        f"How much the output error ({_ERRORS.get(report.sensitivity_error, report.sensitivity_error)}) grows if this "
+        "tensor alone has so many bits, and all others have 8. Darker is worse."
     )
     tables = [sensitivity_table(report.sensitivities, tensor) for tensor in ("weights", "activations")]
     found = [table for table in tables if table is not None]
@@ -150,11 +152,12 @@ def _forecast(report: RunReport) -> Iterator[Section]:
     if report.forecast is None or not report.forecast.rows:
         return
     ordered = sorted(report.forecast.rows, key=lambda row: row.limit)
+    compared = [name for name in _COMPARED if any(getattr(row, name) is not None for row in ordered)]
     pictures: list[Any] = []
     if len(ordered) > 1 and len({row.cost for row in ordered}) == 1:
         curves = [
             Curve(name, [(row.limit, getattr(row, name)) for row in ordered if getattr(row, name) is not None])
-            for name in ("mixed", "uniform", "depthwise_8")
+            for name in compared
         ]
         if any(harm > 0 for curve in curves for _, harm in curve.values):
             label = f"{ordered[0].cost}, {ordered[0].unit}"
@@ -163,12 +166,12 @@ def _forecast(report: RunReport) -> Iterator[Section]:
         [
             cell(row.budget),
             amount_cell(row.limit),
-            *(cell(harm, ".3g") for harm in (row.mixed, row.uniform, row.depthwise_8)),
+            *(cell(getattr(row, name), ".3g") for name in compared),
             cell(row.verdict),
         ]
         for row in ordered
     ]
-    columns = ("budget", f"limit, {ordered[0].unit}", "mixed", "uniform", "depthwise_8", "verdict")
+    columns = ("budget", f"limit, {ordered[0].unit}", *compared, "verdict")
     note = "Predicted before anything was trained, from the sensitivities: the increase of the output error."
     table = Table("Predicted harm by budget", columns, rows)
     yield Section("forecast", "Forecast", [note], pictures, [table])
