@@ -302,6 +302,7 @@ _TABLES = {
     "benchmark_search": _benchmark_search,
     "budget_front": _budget_front,
     "budget_front_cifar10": _budget_front,
+    "compress_networks": trained_tables.compress_networks,
     "cost_gradients": _cost_gradients,
     "edmips_ablations": _compared,
     "edmips_accuracy": _by_bits,

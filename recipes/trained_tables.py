@@ -120,6 +120,24 @@ def mlperf_tiny(records):
     return [*header, "ahead of int8, points", "flash, bytes", "arena, bytes", "operators equal", "weight bits"], rows
 
 
+def compress_networks(records):
+    """A row per run of `recipes.compress_networks`."""
+    rows = [
+        [
+            record["method"],
+            f"`{record['options']}`",
+            ", ".join(dict.fromkeys(record["ways"])),
+            f"{100 * record['float_accuracy']:.2f}",
+            f"{100 * record['accuracy']:.2f}",
+            f"{record['file_bytes']:,}",
+            f"{record['cpu_seconds']:.0f}",
+        ]
+        for record in records.values()
+    ]
+    header = ["network", "options", "ways", "float, %", "file, %", "file, bytes", "processor time, s"]
+    return header, rows
+
+
 def rank_correlation(records):
     """Returns the rank correlation of predicted and realized gains, its p-value and the number of pairs.
 
