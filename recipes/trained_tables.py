@@ -134,7 +134,7 @@ def compress_networks(records):
         ]
         for record in records.values()
     ]
-    header = ["network", "options", "ways", "float, %", "file, %", "file, bytes", "processor time, s"]
+    header = ["network", "options", "ways considered", "float, %", "file, %", "file, bytes", "processor time, s"]
     return header, rows
 
 

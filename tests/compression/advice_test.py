@@ -1,4 +1,5 @@
 import itertools
+import math
 import re
 import types
 
@@ -49,8 +50,8 @@ def test_the_least_bytes_are_those_within_the_other_limits():
     choices = itertools.product([(bits, 8) for bits in (2, 4, 8)], repeat=len(flash.names))
     assignments = [dict(zip(flash.names, pairs, strict=True)) for pairs in choices]
     costs = [[each.of(bits) + each.outside for each in (flash, ram)] for bits in assignments]
-    limit = min(flash_bytes for flash_bytes, _ in costs)
-    wish = Wish(flash_bytes=int(limit), ram_bytes=1, target="micro")
+    limit = math.ceil(min(flash_bytes for flash_bytes, _ in costs))
+    wish = Wish(flash_bytes=limit, ram_bytes=1, target="micro")
     ladder = types.SimpleNamespace(graph=graph, wish=wish)
     met = WishCheck("flash", limit, limit)
     (sentence,) = advice(ladder, [met, WishCheck("RAM", 1, 10**9)])
