@@ -38,8 +38,9 @@ $(STAMP): setup.cfg pyproject.toml
 demo: $(STAMP)
 	$(BIN)/tfmp demo --overwrite
 
-# Two workers share two cores.
+# Two workers share two cores. What pytest rewrites of test files is kept for the next run, a fifth of their import.
 test slow: export TF_NUM_INTRAOP_THREADS ?= 1
+test slow: export PYTHONDONTWRITEBYTECODE :=
 test: $(STAMP)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 

@@ -15,7 +15,7 @@ from tfmp.quantizers import QuantizerLike
 from tfmp.reports import ModelReport, ModelRow, TFLiteFile
 from tfmp.search.search_settings import SearchSettings
 from tfmp.tflite.file_contents import file_contents
-from tfmp.tflite.open_file import open_file
+from tfmp.tflite.unloaded_file import inspected_file
 from tfmp.transform.dry_run import float_outlook, fold_errors, integer_outlook
 from tfmp.transform.edits.layer_plan import EIGHT_BITS, FLOAT, FOLLOWS, LayerPlan, LayerSelection, plan
 from tfmp.transform.edits.parts import with_parts
@@ -47,14 +47,14 @@ def inspect(
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the model is unbuilt or a subclass, a name matches no layer, or the file is truncated, not a
-            TFLite file, or not from tfmp.
+        ValueError: If the model is unbuilt or a subclass, a name matches no layer, or the file is truncated,
+            damaged, not a TFLite file, or not from tfmp.
 
     Example:
         >>> print(tfmp.inspect("model.tflite"))
     """
     if isinstance(model, str | os.PathLike):
-        return file_contents(open_file(model), model)
+        return file_contents(inspected_file(model), model)
     return inspect_model(model, quantizer=quantizer, layers=layers, skip=skip, first_and_last=first_and_last)
 
 

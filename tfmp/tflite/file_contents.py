@@ -14,18 +14,19 @@ from tfmp.reports import FileLayer, FileOperator, StoredTensor, TFLiteFile
 from tfmp.reports.tflite_file import BIASES, OTHER, WEIGHTS
 from tfmp.tflite.file_metadata import METADATA_NAME, own_metadata
 from tfmp.tflite.file_runner import FileRunner
-from tfmp.tflite.writer.packing import unpack
+from tfmp.tflite.unloaded_file import UnloadedFile
+from tfmp.tflite.writer.packing import text_of, unpack
 from tfmp.tflite.writer.write_tflite import SIGNATURE
 
 _TYPE_NAMES = {value: name for name, value in vars(schema.TensorType).items() if isinstance(value, int)}
 _WIDTHS = {"": 0, "INT2": 2, "INT4": 4, "INT8": 8, "FLOAT32": 32}
 
 
-def file_contents(interpreter: FileRunner, path: str | os.PathLike[str]) -> TFLiteFile:
+def file_contents(interpreter: FileRunner | UnloadedFile, path: str | os.PathLike[str]) -> TFLiteFile:
     """Reads the contents and the metadata of a file.
 
     Args:
-        interpreter: The interpreter of the file.
+        interpreter: The interpreter of the file, or the file without one.
         path: Path of the file in the result.
 
     Raises:
@@ -39,7 +40,7 @@ def file_contents(interpreter: FileRunner, path: str | os.PathLike[str]) -> TFLi
     metadata = [entry for entry in model.metadata if entry.name == METADATA_NAME.encode()]
     return TFLiteFile(
         os.fspath(path),
-        _text(model.subgraphs[0].name),
+        text_of(model.subgraphs[0].name),
         len(interpreter.content),
         about["mode"],
         about["tfmp"],
@@ -68,7 +69,7 @@ def _stored_tensors(model):
         type_name = _TYPE_NAMES[tensor.type]
         shape = () if tensor.shape is None else tuple(map(int, tensor.shape))
         stored[index] = StoredTensor(
-            biases.get(index) or _text(tensor.name),
+            biases.get(index) or text_of(tensor.name),
             _role(type_name, shape, vectors[0] != b""),
             type_name,
             shape,
@@ -83,8 +84,8 @@ def _names_of_biases(subgraph):
     """Returns names for the biases, which the file does not name, by index: that of the operator that reads them."""
     names = {}
     for operator in subgraph.operators:
-        output = _text(subgraph.tensors[operator.outputs[0]].name).removesuffix(UNCLIPPED)
-        for index in map(int, operator.inputs):
+        output = text_of(subgraph.tensors[operator.outputs[0]].name).removesuffix(UNCLIPPED)
+        for index in () if operator.inputs is None else map(int, operator.inputs):
             tensor = subgraph.tensors[index]
             if not tensor.name and tensor.type == schema.TensorType.INT32 and _bytes(tensor.quantization, "scale"):
                 names.setdefault(index, f"{output}/bias")
@@ -128,14 +129,15 @@ def _operators(model, constants, layers):
     """Returns the operators of a file, with the constants that they read, also those that are unpacked before."""
     subgraph, counted, unpacked = model.subgraphs[0], set(), {}
     for operator in subgraph.operators:
-        inputs = [index for each in map(int, operator.inputs) for index in unpacked.get(each, (each,)) if index >= 0]
+        read = () if operator.inputs is None else map(int, operator.inputs)
+        inputs = [index for each in read for index in unpacked.get(each, (each,)) if index >= 0]
         output = int(operator.outputs[0])
         if inputs and all(index in constants for index in inputs):  # its result is a constant as well
             unpacked[output] = inputs
             continue
         read = [index for index in inputs if index in constants]
         names = [_layer_name(constants[index].operator, layers) for index in read if constants[index].role == WEIGHTS]
-        tensor = _text(subgraph.tensors[output].name)
+        tensor = text_of(subgraph.tensors[output].name)
         yield FileOperator(
             tensor,
             tensor.removesuffix(UNCLIPPED),
@@ -168,15 +170,15 @@ class FileSignature:
 def file_signature(interpreter: FileRunner) -> FileSignature:
     """Returns the signature that an interpreter runs."""
     model = unpack(interpreter.content)
-    (signature,) = (each for each in model.signatureDefs if _text(each.signatureKey) == SIGNATURE)
+    (signature,) = (each for each in model.signatureDefs if text_of(each.signatureKey) == SIGNATURE)
     subgraph = model.subgraphs[signature.subgraphIndex]
-    references = [TensorRef(_text(entry.name)) for entry in signature.inputs]
+    references = [TensorRef(text_of(entry.name)) for entry in signature.inputs]
     tensors = {
         name: Tensor(name, (None, *tensor.shape[1:]), tensor.dtype if tensor.scale is None else "float32")
         for name, tensor in interpreter.inputs.items()
     }
     inputs = ModelInputs(references if len(references) > 1 else references[0], tensors)
-    outputs = {_text(entry.name): entry.tensorIndex for entry in signature.outputs}
+    outputs = {text_of(entry.name): entry.tensorIndex for entry in signature.outputs}
     sigmoids = (name for name, index in outputs.items() if _producer(model, subgraph, index) == "LOGISTIC")
     return FileSignature(inputs, tuple(outputs), frozenset(sigmoids))
 
@@ -195,8 +197,3 @@ def _producer(model, subgraph, tensor):
 def _kind(model, operator):
     code = model.operatorCodes[operator.opcodeIndex]
     return _KINDS[max(code.builtinCode, code.deprecatedBuiltinCode)]
-
-
-def _text(name: bytes | None) -> str:
-    """Returns a name; the bytes of a damaged one need not be text."""
-    return (name or b"").decode(errors="replace")

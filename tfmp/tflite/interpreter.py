@@ -9,6 +9,7 @@ from ai_edge_litert import interpreter as litert
 from ai_edge_litert import schema_py_generated as schema
 
 from tfmp.reports import FileTensor
+from tfmp.tflite.checked_model import checked_model, own_signature
 from tfmp.tflite.file_runner import FileRunner, read_file
 from tfmp.tflite.writer.packing import pack, unpack
 from tfmp.tflite.writer.write_tflite import SIGNATURE
@@ -74,7 +75,7 @@ class Interpreter(FileRunner):
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is truncated, not a TFLite file, or has no signature with a fixed batch size.
+        ValueError: If it is truncated, damaged, not a TFLite file, or has no signature with a fixed batch size.
 
     Example:
         >>> probabilities = Interpreter("model.tflite").run(images)["probabilities"]
@@ -82,13 +83,8 @@ class Interpreter(FileRunner):
 
     def __init__(self, source: str | os.PathLike[str] | bytes, *, threads: int = 1):
         self.label, self.content = read_file(source)
+        own_signature(checked_model(self.content, self.label), self.label)
         self._interpreter = self._load(self.content, num_threads=threads)
-        signatures = self._interpreter.get_signature_list()
-        if SIGNATURE not in signatures:
-            raise ValueError(
-                f"Expected a TFLite file with the signature {SIGNATURE!r}. Received: {self.label} with signatures "
-                f"{sorted(signatures)}. Export the model again."
-            )
         self._runner = self._interpreter.get_signature_runner(SIGNATURE)
         self.inputs = _tensors(self._runner.get_input_details())
         self.outputs = _tensors(self._runner.get_output_details())

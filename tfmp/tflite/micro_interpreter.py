@@ -10,18 +10,12 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
 
 from tfmp.reports import FileTensor
+from tfmp.tflite.checked_model import checked_model, file_tensor, own_signature
 from tfmp.tflite.file_runner import FileRunner, read_file
-from tfmp.tflite.writer.packing import unpack
-from tfmp.tflite.writer.write_tflite import SIGNATURE
+from tfmp.tflite.writer.packing import text_of
 
-_DTYPES = {
-    code: name.lower()
-    for name, code in vars(schema.TensorType).items()
-    if name in ("FLOAT32", "INT8", "UINT8", "INT32", "INT64", "BOOL")
-}
 _MEMORY_OF_TENSORS = 2  # times their bytes: tensors that are kept are not planned, only aligned
 _MEMORY_OF_STRUCTURES = 1024  # bytes, generous, of the runtime's own for each tensor and each operator
 _MEMORY_OF_INTERPRETER = 2**16  # the same for the interpreter
@@ -47,9 +41,9 @@ class MicroInterpreter(FileRunner):
 
     def __init__(self, source: str | os.PathLike[str] | bytes):
         self.label, self.content = read_file(source)
-        self._model = self._unpacked()
+        self._model = checked_model(self.content, self.label)
         subgraph = self._model.subgraphs[0]
-        signature = self._model.signatureDefs[0]
+        signature = own_signature(self._model, self.label)
         self._input_names, self.inputs = self._ends(signature.inputs, subgraph.inputs)
         self._output_names, self.outputs = self._ends(signature.outputs, subgraph.outputs)
         self.batch_size = next(iter(self.inputs.values())).shape[0]
@@ -95,35 +89,17 @@ class MicroInterpreter(FileRunner):
         for operator in subgraph.operators:
             if self._model.operatorCodes[operator.opcodeIndex].customCode is None:  # otherwise it decodes a constant
                 computed += map(int, operator.outputs)
-        named = ((_text(subgraph.tensors[index].name), index, self._tensor(index)) for index in computed)
+        tensors = {index: subgraph.tensors[index] for index in computed}
+        named = ((text_of(tensor.name), index, file_tensor(tensor)) for index, tensor in tensors.items())
         return {name: (index, tensor) for name, index, tensor in named if name and tensor.scale is not None}
-
-    def _unpacked(self) -> schema.ModelT:
-        try:
-            model = unpack(self.content)
-            keys = [_text(signature.signatureKey) for signature in model.signatureDefs or []]
-        except Exception as error:  # the reader of a damaged file fails in many ways
-            raise ValueError(f"Expected a complete TFLite file. Received: {self.label}; copy it again.") from error
-        if keys[:1] != [SIGNATURE]:
-            raise ValueError(
-                f"Expected a TFLite file with the signature {SIGNATURE!r}. Received: {self.label} with signatures "
-                f"{keys}. Export the model again."
-            )
-        return model
 
     def _ends(self, entries, indices) -> tuple[list[str], dict[str, FileTensor]]:
         """Returns the names of inputs or outputs in the runtime's order, and their tensors by name."""
-        tensors = {_text(entry.name): entry.tensorIndex for entry in entries}
+        tensors = {text_of(entry.name): entry.tensorIndex for entry in entries}
         names = {index: name for name, index in tensors.items()}
-        return [names[int(index)] for index in indices], {name: self._tensor(i) for name, i in tensors.items()}
-
-    def _tensor(self, index: int) -> FileTensor:
-        tensor = self._model.subgraphs[0].tensors[index]
-        shape = () if tensor.shape is None else tuple(map(int, tensor.shape))
-        parameters = tensor.quantization
-        if parameters is None or parameters.scale is None:
-            return FileTensor(shape, _DTYPES[tensor.type])
-        return FileTensor(shape, _DTYPES[tensor.type], float(parameters.scale[0]), int(parameters.zeroPoint[0]))
+        return [names[int(index)] for index in indices], {
+            name: file_tensor(self._model.subgraphs[0].tensors[index]) for name, index in tensors.items()
+        }
 
     def _load(self, *, keep_tensors: bool = True):
         runtime = _runtime()
@@ -170,10 +146,6 @@ def _runtime():
             "pip install 'tfmp[micro]'"
         ) from error
     return runtime
-
-
-def _text(name: bytes | None) -> str:
-    return (name or b"").decode(errors="replace")
 
 
 @contextlib.contextmanager

@@ -27,6 +27,11 @@ def pack(model: schema.ModelT) -> bytes:
     return bytes(packer.Output())
 
 
+def text_of(name: bytes | None) -> str:
+    """Returns a name in a file; the bytes of a damaged one need not be text."""
+    return (name or b"").decode(errors="replace")
+
+
 def packed_codes(codes: np.ndarray, bits: int) -> bytes:
     """Returns the bytes of 2-, 4- or 8-bit integers, the first in the lowest bits of a byte."""
     per_byte = 8 // bits
