@@ -56,7 +56,8 @@ def measure_runtime(
         model: A float, relaxed or fixed model, or the path of a saved one.
         path: The JSON file to write or to extend.
         target: The runtime, `"litert"` or `"micro"`. The interpreter of the latter runs on this machine, with its
-            portable kernels: its times say how operators and encodings compare. Needs the extra `micro`.
+            portable kernels: its times, those of the processor, say how operators and encodings compare. Needs the
+            extra `micro`.
         threads: Threads of the runtime; `"micro"` has one.
         batch_size: The fixed batch size of the files, unless that of the model is fixed.
         runs: Number of measurements of a few milliseconds each; the first is ignored.
@@ -216,7 +217,7 @@ class Stopwatch:
         threads: Threads of the runtime.
         runs: Number of turns per file, plus one to warm up. In a turn, a file runs for some milliseconds.
         clock: Returns seconds: `time.perf_counter` for latency, `time.process_time` for time of the processor, which
-            other processes do not lengthen.
+            other processes do not lengthen. By default the latter for `MICRO`, whose calls are one thread's work.
         target: The runtime.
     """
 
@@ -225,12 +226,13 @@ class Stopwatch:
         *,
         threads: int = 1,
         runs: int = 15,
-        clock: Callable[[], float] = time.perf_counter,
+        clock: Callable[[], float] | None = None,
         target: Target = LITERT,
     ):
         self.threads = check_integer("threads", threads, at_least=1)
         self.runs = check_integer("runs", runs, at_least=1)
-        self.clock, self.target = clock, target
+        self.target = target
+        self.clock = clock or (time.process_time if target == MICRO else time.perf_counter)
         if target == MICRO:
             check_choice("threads", threads, (1,), where=target.words)
             MicroInterpreter.check_installed()
