@@ -86,6 +86,9 @@ def test_a_simulation_is_a_run(tmp_path, capsys):
     assert 4 * conv.latency_us == pytest.approx(1000 * simulated.total.latency_ms)
     assert cli.main(["report", str(tmp_path)]) == 0
     assert "Energy by layer" in (tmp_path / "report.html").read_text()
+    (tmp_path / "energy.json").write_text("[]")  # of several machines, or of something else
+    with pytest.raises(ValueError, match="none of these"):
+        gathered_report(tmp_path)
 
 
 def test_a_joint_search_is_a_run(tmp_path):

@@ -14,6 +14,7 @@ from tfmp.graph import BitAssignment
 from tfmp.inspection.inspect import inspect
 from tfmp.joint import DiscreteNetwork
 from tfmp.reports import NetworkLayer, NetworkReport, Overlay, ParetoFront, RunReport, TFLiteFile, overlays
+from tfmp.reports.network_report import RECORD
 from tfmp.reports.run_report import package_versions
 from tfmp.reports.text_table import amount
 from tfmp.simulator import Hardware, simulate
@@ -149,7 +150,7 @@ def _of_joint_search(folder: pathlib.Path, hardware: str | Hardware) -> dict[str
 
 def _of_simulation(folder: pathlib.Path) -> dict[str, Any]:
     path = folder / _SIMULATION
-    return _simulated(NetworkReport.from_json(path)) if path.is_file() else {}
+    return _simulated(NetworkReport.from_json(path)) if RECORD.is_in(path) else {}
 
 
 def _simulated(report: NetworkReport) -> dict[str, Any]:

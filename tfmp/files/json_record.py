@@ -71,6 +71,14 @@ class JsonRecord:
                 f"Expected {self.noun} in JSON, as {self.writer} writes it. Received: {label}: {reason}"
             ) from error
 
+    def is_in(self, path: str | os.PathLike[str]) -> bool:
+        """Returns whether a file has such a record, of any version; False if there is no file."""
+        try:
+            content = read_json(path, "a record")
+        except (FileNotFoundError, ValueError):
+            return False
+        return isinstance(content, dict) and content.get("format") == self.format
+
     def _check_marks(self, content: Any) -> None:
         if not isinstance(content, dict):
             raise ValueError(f"not an object but {received(content)}")

@@ -74,7 +74,7 @@ class NetworkReport:
 
     def to_json(self, path: str | os.PathLike[str] | None = None, *, overwrite: bool = False) -> str:
         """Returns the report as JSON text, and writes it to `path` if given; see `write_atomically` for errors."""
-        return _RECORD.write(self.as_dict(), path, overwrite=overwrite)
+        return RECORD.write(self.as_dict(), path, overwrite=overwrite)
 
     @classmethod
     def from_json(cls, source: str | os.PathLike[str]) -> "NetworkReport":
@@ -83,7 +83,7 @@ class NetworkReport:
         Raises:
             ValueError: If it is not a report of one machine, or of a newer version.
         """
-        return _RECORD.read(source, _report)
+        return RECORD.read(source, _report)
 
     def to_csv(self, path: str | os.PathLike[str] | None = None, *, overwrite: bool = False) -> str:
         """Returns CSV with one line per layer, and writes it to `path` if given; there is no line for the total."""
@@ -108,7 +108,7 @@ def _report(content: dict[str, Any]) -> NetworkReport:
     return built_from(NetworkReport, {"layers": layers, **settings})
 
 
-_RECORD = JsonRecord(
+RECORD = JsonRecord(
     "tfmp.NetworkReport",
     "the simulation of a network on one machine",
     "`NetworkReport.to_json`",
