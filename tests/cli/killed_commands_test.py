@@ -87,7 +87,7 @@ def test_it_is_not_taken_up_with_other_settings(killed, capsys, command, kind):
     assert before.items() <= contents(killed / command).items(), "nothing is lost"
 
 
-@pytest.mark.default_cases("same", "epochs")
+@pytest.mark.default_cases("same")
 @pytest.mark.parametrize(
     "changed",
     [{}, {"learning_rate": "0.01"}, {"search_epochs": "2"}],

@@ -190,20 +190,22 @@ def test_a_searched_transformer_is_exported(eagerly, tmp_path):
     assert len(report.file.float_layers) == 6  # three of each block
 
 
-def test_models_of_tf_keras(tmp_path):
+@pytest.mark.default_cases("alone")  # the parts of an attention are those of both Kerases, see `everywhere`
+@pytest.mark.parametrize("attention", [False, True], ids=["alone", "attention"])
+def test_models_of_tf_keras(attention, tmp_path):
     kl = tf_keras.layers
     tf_keras.utils.set_random_seed(0)
     image = tf_keras.Input((8, 8, 3), name="image")
     x = kl.LayerNormalization(name="normal")(kl.Conv2D(6, 3, name="first")(image))
     x = kl.Conv2D(4, 1, name="middle")(tf.math.cumsum(x, axis=1))
     x = kl.Reshape((36, 4))(x)
-    x = kl.MultiHeadAttention(2, 4, name="attention")(x, x)
+    x = kl.MultiHeadAttention(2, 4, name="attention")(x, x) if attention else x
     model = tf_keras.Model(image, kl.Dense(3, name="last")(kl.Flatten()(x)), name="older")
     data = samples(model)
     relaxed = tfmp.relax(model, weight_bits=4, activation_bits=8, calibration=data)
     report = tfmp.export_tflite(relaxed, tmp_path / "m.tflite", verify=data, tolerance=UNTRAINED)
     assert all(operator.is_equal for operator in report.operators)
-    assert list(report.file.float_layers) == ["normal", "tf.math.cumsum", "attention_core"]
+    assert list(report.file.float_layers) == ["normal", "tf.math.cumsum", *(["attention_core"] if attention else [])]
 
 
 def test_token_numbers_and_masks():

@@ -25,7 +25,7 @@ def mixed():
     """A searched model two layers of which TFMOT quantizes by itself."""
     configs = {layer.name: EIGHT_BITS.get_quantize_config(layer) for layer in network().layers if layer.name in EIGHT}
     model = applied(network(), configs)
-    search(model, epochs=3)
+    search(model, epochs=1)
     return model
 
 
