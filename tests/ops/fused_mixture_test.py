@@ -1,5 +1,8 @@
 """Fused mixtures on many values, against float64 NumPy and against the unfused computation."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -7,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.ops.uniform_grid_test import oracle, run
+from tfmp import quantizers, relaxation
 from tfmp.ops import UniformGrid, codes, fused_mixture, mix
 
 pytestmark = pytest.mark.compiled
@@ -217,3 +221,26 @@ def test_passes_over_the_tensor_and_what_is_kept_for_the_gradient_do_not_grow_wi
 
     assert large_operations(2) == large_operations(8)
     assert len(large_operations(8)) < 20
+
+
+def graph_of_a_gradient(rows, count):
+    """Traces a gradient of quantizers of a kernel; returns a weak reference to its graph."""
+    family = [quantizers.get("lsq", bits=bits) for bits in (2, 4, 8)][-count:]
+    states = [{"step": tf.Variable([[0.1, 0.2, 0.3, 0.4]])}] * count
+
+    @tf.function
+    def gradient(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = relaxation.mixture(x, family, states, tf.ones(count) / count, channel_axes=(-1,))
+        return tape.gradient(y, x)
+
+    return weakref.ref(gradient.get_concrete_function(tf.TensorSpec([rows, 4])).graph)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("rows", [4, 2**14])
+def test_a_graph_is_freed_with_its_function(rows, count):
+    graph = graph_of_a_gradient(rows, count)
+    gc.collect()
+    assert graph() is None

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from tfmp.ops.traced_function import is_tracing, traced_function
 from tfmp.ops.uniform_grid import UniformGrid, gradients, levels
 
 _FEWEST_VALUES = 2**15  # below, plain operations take about as long as a launch, and nothing is compiled
@@ -35,7 +36,7 @@ def is_fusible(x: tf.Tensor, grids: Sequence[UniformGrid]) -> bool:
     if x.dtype != tf.float32 or math.prod(size or _USUAL_BATCH for size in x.shape) < _FEWEST_VALUES:
         return False
     shapes = {tuple(tf.convert_to_tensor(grid.step).shape) for grid in grids}
-    if len(shapes) > 1 or _layout(x.shape, *shapes) is None or not has_compiler():
+    if len(shapes) > 1 or layout_of(x.shape, *shapes) is None or not has_compiler():
         return False
     return len(grids) > 1 or not tf.config.get_visible_devices("GPU")
 
@@ -43,29 +44,19 @@ def is_fusible(x: tf.Tensor, grids: Sequence[UniformGrid]) -> bool:
 def fused_mixture(x: tf.Tensor, probabilities: tf.Tensor, grids: Sequence[UniformGrid]) -> tf.Tensor:
     """Computes the same as `tfmp.ops.mix` for arguments that `is_fusible` accepts."""
     count = len(grids)
-    layout = _layout(x.shape, tuple(tf.convert_to_tensor(grids[0].step).shape))
-    passes = _passes(tuple((grid.offset, grid.clip_gradient, grid.dead_zone) for grid in grids))
+    layout = layout_of(x.shape, tuple(tf.convert_to_tensor(grids[0].step).shape))
+    passes = _passes(tuple(static_fields(grid) for grid in grids))
     lows, highs = ([tf.cast(end, x.dtype) for end in ends] for ends in zip(*(grid[1:3] for grid in grids), strict=True))
     ends = tf.stack([lows, highs])
-
-    @tf.custom_gradient
-    def mixture(x, probabilities, steps):
-        flat = tf.reshape(steps, [count, -1])
-        arguments = probabilities, tf.repeat(flat, layout.repeats, axis=1) if layout.repeats > 1 else flat, ends
-
-        def gradient(upstream):
-            dx, sums = passes.backward(*(tf.reshape(values, layout.shape) for values in (x, upstream)), *arguments)
-            sums = tf.reduce_sum(tf.reshape(sums, [sums.shape[0], -1, layout.channels, layout.repeats]), axis=(1, 3))
-            dsteps = tf.reshape(probabilities[:, tf.newaxis] * sums[:count], tf.shape(steps))
-            dp = None if count == 1 else tf.reduce_sum(flat * sums[count:], axis=1)
-            return tf.reshape(dx, tf.shape(x)), dp, dsteps
-
-        return tf.reshape(passes.forward(tf.reshape(x, layout.shape), *arguments), tf.shape(x)), gradient
-
-    return mixture(x, tf.convert_to_tensor(probabilities, x.dtype), tf.stack([grid.step for grid in grids]))
+    steps = tf.reshape(tf.stack([grid.step for grid in grids]), [count, -1])
+    if layout.repeats > 1:
+        steps = tf.repeat(steps, layout.repeats, axis=1)
+    mixture = passes.traced if is_tracing() else passes.mixture
+    mixed = mixture(tf.reshape(x, layout.shape), tf.convert_to_tensor(probabilities, x.dtype), steps, ends)
+    return tf.reshape(mixed, tf.shape(x))
 
 
-class _Layout(NamedTuple):
+class Layout(NamedTuple):
     """A tensor as a matrix, whose columns have steps of their own or all the same.
 
     Args:
@@ -78,8 +69,18 @@ class _Layout(NamedTuple):
     channels: int
     repeats: int
 
+    @property
+    def channels_in_the_middle(self) -> tuple[int, int, int]:
+        """Shape of the tensor with one axis for the steps, between what is outside of it and what is inside."""
+        return (1, 1, -1) if self.channels == 1 else (self.shape[0], self.channels, self.repeats)
 
-def _layout(shape, step_shape):
+
+def static_fields(grid: UniformGrid) -> tuple[float, bool, float]:
+    """Returns the fields of a grid that are not tensors: offset, clip_gradient and dead_zone."""
+    return grid.offset, grid.clip_gradient, grid.dead_zone
+
+
+def layout_of(shape: tf.TensorShape, step_shape: tuple[int, ...]) -> Layout | None:
     """Returns the layout for steps that broadcast to a tensor, None if it has none.
 
     The axes along which the step varies must be neighbours.
@@ -87,7 +88,7 @@ def _layout(shape, step_shape):
     if math.prod(step_shape) == 1 and len(step_shape) <= (shape.rank or 0):
         known = math.prod(size for size in shape if size)
         factor = known & -known  # the largest power of two that divides it
-        return _Layout((-1, _COLUMNS) if factor >= _ADDED_ROWS * _COLUMNS else (min(factor, _ADDED_ROWS), -1), 1, 1)
+        return Layout((-1, _COLUMNS) if factor >= _ADDED_ROWS * _COLUMNS else (min(factor, _ADDED_ROWS), -1), 1, 1)
     if not shape.is_fully_defined() or len(step_shape) != shape.rank:
         return None
     varying = [axis for axis, size in enumerate(step_shape) if size != 1]
@@ -95,7 +96,7 @@ def _layout(shape, step_shape):
     if tuple(step_shape[first:last]) != tuple(shape[first:last]):
         return None
     outer, channels, inner = (math.prod(sizes) for sizes in (shape[:first], shape[first:last], shape[last:]))
-    return _Layout((outer, channels * inner), channels, inner)
+    return Layout((outer, channels * inner), channels, inner)
 
 
 @functools.cache
@@ -124,6 +125,28 @@ class _Passes:
         compiled = functools.partial(tf.function, jit_compile=True, autograph=False)
         self.forward = compiled(self._forward, input_signature=[values, *rest])
         self.backward = compiled(self._backward, input_signature=[values, values, *rest])
+        self._signature = [values, *rest]
+
+    @functools.cached_property
+    def traced(self):
+        """`mixture` as a function in graphs."""
+        return traced_function(self.mixture, self._signature)
+
+    def mixture(self, x, probabilities, steps, ends):
+        """Returns the mixture, with gradients for `x`, the steps and, of several grids, the probabilities."""
+        count = len(self.fields)
+
+        @tf.custom_gradient
+        def mixture(x, probabilities, steps):
+            def gradient(upstream):
+                dx, sums = self.backward(x, upstream, probabilities, steps, ends)
+                sums = tf.reduce_sum(tf.reshape(sums, [sums.shape[0], -1, tf.shape(steps)[1]]), axis=1)
+                dp = None if count == 1 else tf.reduce_sum(steps * sums[count:], axis=1)
+                return dx, dp, probabilities[:, tf.newaxis] * sums[:count]
+
+            return self.forward(x, probabilities, steps, ends), gradient
+
+        return mixture(x, probabilities, steps)
 
     def _grids(self, steps, ends):
         """Returns the grids, and the factor of values in place of a division by their step.

@@ -1,11 +1,13 @@
 """Quantization on one grid or on a mixture of several."""
 
+import functools
 from collections.abc import Sequence
 
 import tensorflow as tf
 
 from tfmp.annotations import Tensor
-from tfmp.ops.fused_mixture import fused_mixture, is_fusible
+from tfmp.ops.fused_mixture import fused_mixture, is_fusible, layout_of, static_fields
+from tfmp.ops.traced_function import is_tracing, traced_function
 from tfmp.ops.uniform_grid import UniformGrid, gradients, levels, stack, sum_to_shape
 
 
@@ -31,7 +33,15 @@ def mix(x: tf.Tensor, probabilities: Tensor, grids: Sequence[UniformGrid]) -> tf
     """
     if is_fusible(x, grids):
         return fused_mixture(x, probabilities, grids)
-    return _quantize_one(x, grids[0]) if len(grids) == 1 else _mix(x, probabilities, grids)
+    layout = layout_of(x.shape, tuple(tf.convert_to_tensor(grids[0].step).shape)) if is_tracing() else None
+    if layout is None:
+        return _mix(x, probabilities, grids)
+    lows, highs = ([tf.cast(end, x.dtype) for end in ends] for ends in zip(*(grid[1:3] for grid in grids), strict=True))
+    mixture = _traced(tuple(static_fields(grid) for grid in grids), x.dtype)
+    channels = tf.reshape(x, layout.channels_in_the_middle)
+    steps = tf.reshape(tf.stack([grid.step for grid in grids]), [len(grids), -1])
+    mixed = mixture(channels, tf.convert_to_tensor(probabilities, x.dtype), steps, tf.stack([lows, highs]))
+    return tf.reshape(mixed, tf.shape(x))
 
 
 def quantize_each(x: Tensor, grids: Sequence[UniformGrid]) -> tf.Tensor:
@@ -44,6 +54,26 @@ def quantize_each(x: Tensor, grids: Sequence[UniformGrid]) -> tf.Tensor:
     each = tf.stop_gradient(tf.convert_to_tensor(x))
     stacked = stack(grids, each.shape.rank - isinstance(x, tuple))
     return tf.stop_gradient(levels(each, stacked) * stacked.step)
+
+
+@functools.cache
+def _traced(fields, dtype):
+    """Returns a mixture of grids as a function in graphs.
+
+    It takes a tensor `[..., channels, ...]` of three axes, probabilities, steps `[grids, channels]` and ends
+    `[2, grids]`.
+    """
+
+    def mixture(x, probabilities, steps, ends):
+        grids = [UniformGrid(steps[i][:, tf.newaxis], ends[0, i], ends[1, i], *rest) for i, rest in enumerate(fields)]
+        return _mix(x, probabilities, grids)
+
+    sizes = [None, None, None], [len(fields)], [len(fields), None], [2, len(fields)]
+    return traced_function(mixture, [tf.TensorSpec(each, dtype) for each in sizes])
+
+
+def _mix(x, probabilities, grids):
+    return _quantize_one(x, grids[0]) if len(grids) == 1 else _mix_several(x, probabilities, grids)
 
 
 def _quantize_one(x, grid):
@@ -60,7 +90,7 @@ def _quantize_one(x, grid):
     return quantize(x, grid.step)
 
 
-def _mix(x, probabilities, grids):
+def _mix_several(x, probabilities, grids):
     """Computes all grids at once, in tensors of shape `[grids, ...]`: few operations, but more memory."""
     stacked = stack(grids, x.shape.rank)
     shape = [len(grids)] + [1] * x.shape.rank

@@ -40,7 +40,8 @@ def stack(grids: Sequence[UniformGrid], rank: int) -> UniformGrid:
         Grid whose fields have the grids along a new first axis; a field that is equal for all of them has none.
     """
     steps = tf.stack([grid.step for grid in grids])
-    shape = [len(grids)] + [1] * (1 + rank - steps.shape.rank) + steps.shape[1:].as_list()
+    sizes = [-1 if size is None else size for size in steps.shape[1:]]
+    shape = [len(grids)] + [1] * (1 + rank - steps.shape.rank) + sizes
     rest = [_stacked(values, rank, steps.dtype) for values in list(zip(*grids, strict=True))[1:]]
     return UniformGrid(tf.reshape(steps, shape), *rest)
 

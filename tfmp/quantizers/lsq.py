@@ -208,12 +208,7 @@ def _scaled(step, x, channel_axes, multiples, factors):
         tf.constant(np.reshape(each, shape), x.dtype) for each in (multiples, factors / np.sqrt(num_values))
     )
 
-    @tf.custom_gradient
-    def scaled(step):
-        def gradient(upstream):
-            each = upstream * factors
-            return tf.reduce_sum(each, axis=0) if len(shape) else each
-
-        return tf.maximum(step * multiples, tf.cast(_SMALLEST_STEP, step.dtype)), gradient
-
-    return scaled(step)
+    changing = step * factors
+    multiple = tf.maximum(step * multiples, tf.cast(_SMALLEST_STEP, step.dtype))
+    # Zero, but for its gradient; `tf.custom_gradient` would keep the graph for as long as the process lives.
+    return tf.stop_gradient(multiple) + (changing - tf.stop_gradient(changing))
