@@ -98,7 +98,7 @@ def test_scores_are_measured_once_for_a_forecast_and_a_budget(folder, capsys):
     candidates = ["--weight_bits", "2,8", "--activation_bits", "4,8", "--sensitivity", scores]
     assert cli.main(["inspect", model, "--data", data, "--budget", "model_size=2,8", *candidates]) == 0
     printed = capsys.readouterr().out
-    assert "middle" in printed and "Predicted harm of tiny (divergence), relative to 8 bits:" in printed
+    assert "middle" in printed and "Predicted harm of tiny (divergence), more than in floating point:" in printed
     assert printed.splitlines()[-1].startswith("model_size, W2A8") and "use uniform W2A8" in printed.splitlines()[-1]
     kept = tfmp.Sensitivity.load(scores)
     assert kept.data["num_samples"] == 32 and not (folder / "scores.json.backup").exists()

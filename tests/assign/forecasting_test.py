@@ -95,7 +95,7 @@ def test_verdicts(given, verdict):
 def test_a_forecast_is_a_table_and_a_record(tmp_path):
     forecast = Forecast("net", "kl", [row(0.01, 0.057, 0.02), row(0.02, None, pair=None)])
     lines = str(forecast).splitlines()
-    assert lines[0] == "Predicted harm of net (kl), relative to 8 bits:"
+    assert lines[0] == "Predicted harm of net (kl), more than in floating point:"
     assert lines[1].split() == ["budget", "mixed", "uniform", "depthwise_8", "gain", "verdict"]
     assert lines[2].split()[2:6] == ["0.01", "0.057", "0.02", "5.70"] and lines[3].split()[2:6] == [
         "0.02",
@@ -131,3 +131,11 @@ def test_of_a_sensitivity():
     assert one.uniform == pytest.approx(sensitivity.harm(dict.fromkeys(NAMES, (4, 4))))
     with pytest.raises(TypeError, match="a list of `tfmp.Budget`s, or one"):
         sensitivity.forecast(3)
+
+
+def test_the_error_of_8_bits_is_a_part_of_every_harm():
+    graph, budget = layers_of(CONV, DENSE), tfmp.Budget("model_size", like_uniform=(4, 8))
+    harms = harms_of(graph, {"conv": 1.0, "dense": 30.0})
+    without, row = (forecast_row(graph, harms, budget, eight_bit_error=error) for error in (0.0, 0.25))
+    assert row.bits == without.bits and row.mixed == without.mixed + 0.25 and row.uniform == without.uniform + 0.25
+    assert row.gain == (without.uniform + 0.25) / (without.mixed + 0.25) < without.gain

@@ -118,6 +118,19 @@ def test_harm_is_what_remains_after_the_correction_of_the_mean():
     assert abs(corrected[0][0] - oracle(model, squared_error(model))[0][0]) > 0.02  # it made a difference
 
 
+@pytest.mark.parametrize("method", ["output", "gradient"])
+def test_the_error_of_8_bits_is_that_of_a_network_at_8_bits(method, tmp_path):
+    model = network()
+    relaxed = tfmp.relax(model, weight_bits=BITS, activation_bits=(2, 3))
+    found = tfmp.measure_sensitivity(relaxed, X, method=method, divergence="squared_error")
+    fixed = tfmp.quantize(model, 8, calibration=X, post_training="ranges")
+    error = squared_error(model)(np.asarray(fixed(X), np.float64))
+    # Of all tensors in place of those of one layer, and with another quantizer.
+    assert error / 10 < found.eight_bit_error < error < min(found.scores["middle"]["weights"].values())
+    found.save(tmp_path / "sensitivity.json")
+    assert tfmp.Sensitivity.load(tmp_path / "sensitivity.json").eight_bit_error == found.eight_bit_error
+
+
 def test_a_tensor_without_a_choice_does_no_harm(capsys):
     found = harm(network(), bits={"activation_bits": (3,)}, verbose=2)
     assert found["middle"][1].tolist() == [0.0] and len(found["middle"][0]) == 3

@@ -12,13 +12,16 @@ from tfmp.search.budget import Budget, priced_limits
 from tfmp.search.searched_cost import SearchedCost
 
 
-def forecast_row(graph: Graph, harms: Mapping[str, np.ndarray], budget: Budget) -> ForecastRow:
+def forecast_row(
+    graph: Graph, harms: Mapping[str, np.ndarray], budget: Budget, *, eight_bit_error: float = 0.0
+) -> ForecastRow:
     """Returns the predicted harm of the best assignment, of uniform bits and of `depthwise_8` at one budget.
 
     Args:
         graph: The relaxed network.
-        harms: Layer name to a `[W, A]` array: the harm of each pair of candidates.
+        harms: Layer name to a `[W, A]` array: the harm of each pair of candidates, more than that of 8 bits.
         budget: The budget.
+        eight_bit_error: The harm of 8 bits everywhere.
 
     Raises:
         ValueError: If the budget cannot be met; the message has the smallest feasible value.
@@ -27,15 +30,16 @@ def forecast_row(graph: Graph, harms: Mapping[str, np.ndarray], budget: Budget) 
     problem = BudgetProblem(graph, (budget,), [priced], [limit], harms)
     bits = dict(ilp(problem))
     uniform, pair = _uniform_harm(priced, harms, limit)
+    depthwise = _depthwise_harm(problem, harms)
     return ForecastRow(
         budget=_text(priced, budget),
         cost=priced.cost.name,
         unit=priced.cost.unit,
         limit=limit,
-        mixed=harm_of(graph, harms, bits),
-        uniform=uniform,
+        mixed=eight_bit_error + harm_of(graph, harms, bits),
+        uniform=None if uniform is None else eight_bit_error + uniform,
         uniform_bits=pair,
-        depthwise_8=_depthwise_harm(problem, harms),
+        depthwise_8=None if depthwise is None else eight_bit_error + depthwise,
         bits=bits,
     )
 

@@ -13,6 +13,8 @@ from tfmp.data.batches import num_samples, padded, regrouped
 from tfmp.data.whole_batches import fixed_batch_size
 from tfmp.graph import Layer, map_references
 
+Scores = dict[str, tuple[np.ndarray, np.ndarray]]
+
 _BATCH_SIZE = 8  # bounds the memory of the gradients of large networks
 _GRADIENTS, _MOST_DIRECTIONS = 512, 8  # with few samples, each has several random directions
 
@@ -74,8 +76,10 @@ class GradientScores:
             self._directions = output_directions(graph, self._output_variances, divergence)
         self._step = tf.function(self._projections, reduce_retracing=True)
 
-    def measure(self, progress: Callable[[int], None] = lambda count: None) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """Returns the scores of the candidates of each layer's kernel and input, zero for a tensor without a choice.
+    def measure(self, progress: Callable[[int], None] = lambda count: None) -> tuple[Scores, float]:
+        """Returns the scores of the candidates, by layer, of kernel and input, and the error at 8 bits everywhere.
+
+        The score of a tensor without a choice is zero.
 
         Args:
             progress: Called after each batch with the number of samples so far.
@@ -87,7 +91,8 @@ class GradientScores:
                 errors.add(parts)
             reached += count
             progress(reached)
-        return {errors.name: errors.scores() for errors in self._errors}
+        found = {errors.name: errors.scores() for errors in self._errors}
+        return {name: scores for name, (scores, _) in found.items()}, sum(finest for _, finest in found.values())
 
     def _batches(self) -> Iterator[tuple[Any, Any, int]]:
         """Yields inputs, references and the number of samples; a model with a fixed batch size gets padded inputs."""

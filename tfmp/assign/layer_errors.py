@@ -85,19 +85,20 @@ class LayerErrors:
         self._rows.append(np.asarray(parts[0], np.float64))
         self._moments = self._moments + np.asarray(parts[1])
 
-    def scores(self) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the mean harm of the candidates of kernel and input, each less that of its finest."""
+    def scores(self) -> tuple[tuple[np.ndarray, np.ndarray], float]:
+        """Returns the mean harm of the candidates of kernel and input, less that of the finest, which comes last."""
         projections = np.concatenate(self._rows, axis=2)
         harms = [self._harm(projections, index) for index in range(2, len(projections))]
-        scores, start = [], 0
+        scores, finest, start = [], 0.0, 0
         for selector, candidates in zip(self._selectors, (self._layer.weight, self._layer.activation), strict=True):
             if len(candidates.bits) == 1:
                 scores.append(np.zeros(1))
                 continue
             of_tensor = harms[start : start + len(selector.bits)]
             start += len(selector.bits)
+            finest += of_tensor[-1]
             scores.append(np.array([of_tensor[selector.bits.index(b)] - of_tensor[-1] for b in candidates.bits]))
-        return scores[0], scores[1]
+        return (scores[0], scores[1]), float(finest)
 
     def _harm(self, projections, index):
         scale, shift = self._correction(index)

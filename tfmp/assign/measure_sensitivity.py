@@ -119,13 +119,14 @@ def measure_sensitivity(
     if method == "gradient":
         gradients = GradientScores(network, graph.searched, samples, loss=loss, divergence=divergence, seed=seed)
         progress.expect(gradients.num_samples, "sample")
-        measured = gradients.measure(progress.reach)
+        measured, eight_bit_error = gradients.measure(progress.reach)
         scores = {layer.name: _by_bits(layer, measured[layer.name]) for layer in graph.searched}
         for name, tensors in scores.items():
             progress.show(name, tensors)
     else:
         progress.expect(len(graph.searched), "layer")
         outputs, scores = OutputScores(network, error, samples), {}
+        eight_bit_error = outputs.eight_bit_error
         for number, layer in enumerate(graph.searched):
             scores[layer.name] = finished.get(layer.name) or _by_bits(layer, outputs.of(layer))
             progress.reach(number + 1)
@@ -134,7 +135,8 @@ def measure_sensitivity(
                 Sensitivity(scores, **identity).save(backup, overwrite=True)
     if backup is not None:
         pathlib.Path(backup).unlink(missing_ok=True)
-    return Sensitivity(scores, **identity, graph=framework.read(search_model, weights=False))
+    searched = framework.read(search_model, weights=False)
+    return Sensitivity(scores, **identity, eight_bit_error=eight_bit_error, graph=searched)
 
 
 def searchable(model: KerasModel, argument: str = "search_model") -> KerasModel:

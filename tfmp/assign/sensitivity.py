@@ -42,6 +42,7 @@ class Sensitivity:
         model: Identity of the network: a digest of each searched layer, and one of all weights.
         data: Identity of the data: `num_samples` and `digest`.
         versions: Versions of the packages that measured it.
+        eight_bit_error: The output error with all tensors at 8 bits, more than in floating point; 0 if it is not known.
         graph: The search network, whose costs budgets bound; None if the scores were loaded without it.
 
     Example:
@@ -56,6 +57,7 @@ class Sensitivity:
     model: Mapping[str, Any]
     data: Mapping[str, Any]
     versions: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    eight_bit_error: float = 0.0
     graph: Graph | None = dataclasses.field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -106,12 +108,12 @@ class Sensitivity:
         return solve(BudgetProblem(self._bound_graph(), budgets, priced, limits, self.tables()))
 
     def harm(self, assignment: BitAssignment | Mapping[str, tuple[int, int]]) -> float:
-        """Returns the predicted harm of an assignment: the sum of its sensitivities.
+        """Returns the predicted harm of an assignment: the error at 8 bits and the sum of its sensitivities.
 
         Raises:
             ValueError: If it is for other layers, or has bits that are no candidates.
         """
-        bits, total = BitAssignment.of(assignment).bits, 0.0
+        bits, total = BitAssignment.of(assignment).bits, self.eight_bit_error
         if set(bits) != set(self.scores):
             raise ValueError(
                 f"The assignment must name the layers {', '.join(self.scores)}. Received: {', '.join(bits)}"
@@ -184,7 +186,7 @@ class Sensitivity:
         elif isinstance(budgets, Budget):
             budgets = [budgets]
         budgets = check_instances("budgets", budgets, Budget, "`tfmp.Budget`s, or one")
-        rows = [forecast_row(graph, self.tables(), budget) for budget in budgets]
+        rows = [forecast_row(graph, self.tables(), budget, eight_bit_error=self.eight_bit_error) for budget in budgets]
         return Forecast(graph.name, self.error, rows)
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
@@ -208,7 +210,8 @@ class Sensitivity:
         Raises:
             ValueError: If it is no such file, or belongs to another model.
         """
-        loaded = _RECORD.read(source, lambda content: cls(**{name: content[name] for name in _RECORD.needed}))
+        names = [field.name for field in dataclasses.fields(cls) if field.compare]
+        loaded = _RECORD.read(source, lambda content: cls(**{name: content[name] for name in names if name in content}))
         return loaded if search_model is None else loaded.of(search_model)
 
     def of(self, search_model: KerasModel) -> "Sensitivity":
@@ -265,5 +268,5 @@ _RECORD = JsonRecord(
     "tfmp.Sensitivity",
     "sensitivities",
     "`Sensitivity.save`",
-    needed=tuple(field.name for field in dataclasses.fields(Sensitivity) if field.compare),
+    needed=("scores", "method", "error", "model", "data", "versions"),
 )

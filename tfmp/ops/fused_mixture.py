@@ -45,6 +45,8 @@ def fused_mixture(x: tf.Tensor, probabilities: tf.Tensor, grids: Sequence[Unifor
     """Computes the same as `tfmp.ops.mix` for arguments that `is_fusible` accepts."""
     count = len(grids)
     layout = layout_of(x.shape, tuple(tf.convert_to_tensor(grids[0].step).shape))
+    if layout is None:
+        raise ValueError(f"The steps must vary along neighbouring axes of the tensor. Received: {grids[0].step}")
     passes = _passes(tuple(static_fields(grid) for grid in grids))
     lows, highs = ([tf.cast(end, x.dtype) for end in ends] for ends in zip(*(grid[1:3] for grid in grids), strict=True))
     ends = tf.stack([lows, highs])

@@ -20,7 +20,7 @@ NEGLIGIBLE_HARM = 1e-3
 class ForecastRow:
     """The predicted harm of several assignments at one budget.
 
-    Harm is a sum of sensitivities: the expected increase of the output error relative to 8 bits.
+    Harm is the expected output error, more than in floating point: that of 8 bits and a sum of sensitivities.
 
     Args:
         budget: The budget in words, `"bitops, W4A4"`.
@@ -140,7 +140,7 @@ class Forecast:
         for cells in (head, *body):
             middle = [cell.rjust(width) for cell, width in zip(cells[1:-1], widths[1:-1], strict=True)]
             lines.append("  ".join([cells[0].ljust(widths[0]), *middle, cells[-1]]).rstrip())
-        return "\n".join([f"Predicted harm of {self.model} ({self.error}), relative to 8 bits:", *lines])
+        return "\n".join([f"Predicted harm of {self.model} ({self.error}), more than in floating point:", *lines])
 
 
 def _ratio(harm: float | None, of: float | None) -> float | None:
