@@ -316,6 +316,7 @@ _TABLES = {
     "mlperf_tiny": trained_tables.mlperf_tiny,
     "post_training": trained_tables.post_training,
     "post_training_summary": trained_tables.post_training_summary,
+    "step_granularity": trained_tables.step_granularity,
     "resnet8_cifar10": functools.partial(_compared, tolerance=0.02),
     "trained_alike": trained_tables.trained_alike,
     "width_mobilenet_v2": width_tables.by_size,

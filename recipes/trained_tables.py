@@ -49,6 +49,26 @@ def post_training_summary(records):
     return ["network", "budget", "float, %", *(f"`{bits}`, %" for bits in _ASSIGNMENTS)], table
 
 
+def step_granularity(records):
+    """A row per network and bits of `recipes.step_granularity`; differences are those of equal seeds."""
+    runs = collections.defaultdict(lambda: collections.defaultdict(dict))
+    for record in records.values():
+        runs[record["network"], *record["bits"]][record["granularity"]][record["seed"]] = record
+    rows = []
+    for (network, *bits), by_granularity in sorted(runs.items()):
+        cells = []
+        for key in ("start_accuracy", "accuracy"):
+            pair = [by_granularity[granularity] for granularity in ("tensor", "channel")]
+            cells += [_mean(100 * record[key] for record in seeds.values()) for seeds in pair]
+            cells.append(mean_with_interval(_differences(*reversed(pair), key)))
+        seeds = ", ".join(map(str, sorted({*by_granularity["tensor"]} | {*by_granularity["channel"]})))
+        rows.append([network, "W{}A{}".format(*bits), seeds, *cells])
+    header = [f"{when} training, a step per {of}" for when in ("before", "after") for of in ("kernel, %", "channel, %")]
+    for place in (2, 5):
+        header.insert(place, "difference, points")
+    return ["network", "bits", "seeds", *header], rows
+
+
 def trained_alike(records):
     """A row per network, cell and way of `recipes.trained_alike`; differences are those of equal seeds."""
     runs = collections.defaultdict(dict)
