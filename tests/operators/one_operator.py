@@ -14,7 +14,6 @@ from tfmp.lowering.lowering import Lowering
 from tfmp.lowering.write_operations import write_operations
 from tfmp.operators import OPERATIONS
 from tfmp.tflite.interpreter import Interpreter
-from tfmp.tflite.micro_interpreter import has_micro_runtime
 from tfmp.tflite.writer.write_tflite import write_tflite
 
 SIGNED, UNSIGNED, RESULT = Grid(0.03, -128, 127), Grid(0.02, 0, 255), Grid(0.035, -128, 127)
@@ -93,7 +92,7 @@ def check_operator(function, meaning, shapes, grids=None, *, result=RESULT, step
     assert 250 < len(content) - counter.total_bytes < 1000  # of the file itself
     operations = [operation for operation in graph.operations if operation.kind != "dequantize"]
     lacks = [OPERATIONS[operation.kind].missing_in(MICRO, operation.attributes) for operation in operations]
-    if has_micro_runtime() and not any(lacks) and len(graph.outputs) == 1:
+    if MICRO.is_installed and not any(lacks) and len(graph.outputs) == 1:
         check_in_micro_runtime(graph, inputs)
     return {operation.kind for operation in graph.operations} - {"quantize", "dequantize"}
 

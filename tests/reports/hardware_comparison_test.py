@@ -35,7 +35,7 @@ def test_machines_stand_side_by_side():
 
 def test_json_and_csv_hold_all_reports(tmp_path):
     comparison = HardwareComparison(REPORTS)
-    assert json.loads(comparison.to_json()) == [json.loads(report.to_json()) for report in REPORTS]
+    assert json.loads(comparison.to_json()) == json.loads(json.dumps([report.as_dict() for report in REPORTS]))
     rows = list(csv.DictReader(io.StringIO(comparison.to_csv(tmp_path / "machines.csv"))))
     assert [(row["hardware"], row["name"]) for row in rows] == [
         (report.hardware, layer.name) for report in REPORTS for layer in report.layers
