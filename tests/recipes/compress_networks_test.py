@@ -27,7 +27,7 @@ def test_a_run_has_what_the_command_took_and_made(small_float_network, tmp_path,
     record = {"method": run.name, **method(run)}
     assert record["is_met"] and record["wall_seconds"] == 9.5 and not run.backup_dir.exists()
     _, (row,) = trained_tables.compress_networks({run.name: record})
-    assert row == ["mobilenet_v1", "`--flash 128k --no_training`", "int8, mixed", "75.00", "50.00", "900", "12"]
+    assert row == ["mobilenet_v1", "`--flash 128k --no_training`", "int8, mixed", "75.00", "50.00", "900", "12", "10"]
 
 
 def test_processor_time_is_that_of_the_command(tmp_path):
