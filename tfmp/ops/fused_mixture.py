@@ -8,7 +8,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tfmp.ops.traced_function import is_tracing, traced_function
-from tfmp.ops.uniform_grid import UniformGrid, gradients, levels
+from tfmp.ops.uniform_grid import UniformGrid, ends_of, gradients, levels
 
 _FEWEST_VALUES = 2**15  # below, plain operations take about as long as a launch, and nothing is compiled
 _USUAL_BATCH = 32  # if the size of an axis is unknown
@@ -48,8 +48,7 @@ def fused_mixture(x: tf.Tensor, probabilities: tf.Tensor, grids: Sequence[Unifor
     if layout is None:
         raise ValueError(f"The steps must vary along neighbouring axes of the tensor. Received: {grids[0].step}")
     passes = _passes(tuple(static_fields(grid) for grid in grids))
-    lows, highs = ([tf.cast(end, x.dtype) for end in ends] for ends in zip(*(grid[1:3] for grid in grids), strict=True))
-    ends = tf.stack([lows, highs])
+    ends = ends_of(grids, x.dtype)
     steps = tf.reshape(tf.stack([grid.step for grid in grids]), [count, -1])
     if layout.repeats > 1:
         steps = tf.repeat(steps, layout.repeats, axis=1)

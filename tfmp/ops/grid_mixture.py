@@ -8,7 +8,7 @@ import tensorflow as tf
 from tfmp.annotations import Tensor
 from tfmp.ops.fused_mixture import fused_mixture, is_fusible, layout_of, static_fields
 from tfmp.ops.traced_function import is_tracing, traced_function
-from tfmp.ops.uniform_grid import UniformGrid, gradients, levels, stack, sum_to_shape
+from tfmp.ops.uniform_grid import UniformGrid, ends_of, gradients, levels, stack, sum_to_shape
 
 
 def mix(x: tf.Tensor, probabilities: Tensor, grids: Sequence[UniformGrid]) -> tf.Tensor:
@@ -36,11 +36,10 @@ def mix(x: tf.Tensor, probabilities: Tensor, grids: Sequence[UniformGrid]) -> tf
     layout = layout_of(x.shape, tuple(tf.convert_to_tensor(grids[0].step).shape)) if is_tracing() else None
     if layout is None:
         return _mix(x, probabilities, grids)
-    lows, highs = ([tf.cast(end, x.dtype) for end in ends] for ends in zip(*(grid[1:3] for grid in grids), strict=True))
     mixture = _traced(tuple(static_fields(grid) for grid in grids), x.dtype)
     channels = tf.reshape(x, layout.channels_in_the_middle)
     steps = tf.reshape(tf.stack([grid.step for grid in grids]), [len(grids), -1])
-    mixed = mixture(channels, tf.convert_to_tensor(probabilities, x.dtype), steps, tf.stack([lows, highs]))
+    mixed = mixture(channels, tf.convert_to_tensor(probabilities, x.dtype), steps, ends_of(grids, x.dtype))
     return tf.reshape(mixed, tf.shape(x))
 
 

@@ -46,6 +46,12 @@ def stack(grids: Sequence[UniformGrid], rank: int) -> UniformGrid:
     return UniformGrid(tf.reshape(steps, shape), *rest)
 
 
+def ends_of(grids: Sequence[UniformGrid], dtype: tf.DType) -> tf.Tensor:
+    """Returns the lowest and the highest codes of grids, `[2, grids]`."""
+    lows, highs = zip(*(grid[1:3] for grid in grids), strict=True)
+    return tf.stack([[tf.cast(end, dtype) for end in ends] for ends in (lows, highs)])
+
+
 def _stacked(values, rank, dtype):
     shape = [len(values)] + [1] * rank
     if any(tf.is_tensor(value) for value in values):
