@@ -17,7 +17,7 @@ import sys
 
 from absl import app, flags
 
-from recipes import trained_tables, width_tables
+from recipes import benchmark_tables, trained_tables, width_tables
 from recipes.intervals import mean_with_interval
 from recipes.strategy_areas import strategy_areas
 from tfmp.files.atomic_file import write_atomically
@@ -234,51 +234,6 @@ def _cost_gradients(records):
     return [*header, "deviation", "cosine"], rows
 
 
-def _benchmark_search(records):
-    """A row per run and variant of `tools/benchmark_search.py`; times and memory as shares of a uniform step's.
-
-    The processor time of the first step, which traces and compiles, is in those of the float network's.
-    """
-    rows = []
-    for name, record in records.items():
-        peak = record["variants"].get("uniform", {}).get("peak_bytes")
-        first = record["variants"].get("float", {}).get("first_step_cpu_seconds")
-        for variant, found in record["variants"].items():
-            low, median, high = found["step_of_uniform"]
-            rows.append(
-                [
-                    name,
-                    variant,
-                    f"{found['step_seconds'][1]:.3f}",
-                    f"{median:.2f} ({low:.2f} to {high:.2f})",
-                    f"{found['cpu_of_uniform'][1]:.2f}",
-                    f"{found['cpu_of_float'][1]:.2f}" if "cpu_of_float" in found else "",
-                    f"{found['first_step_cpu_seconds'] / first:.1f}" if first else "",
-                    f"{found['peak_bytes'] / peak:.2f}" if peak and "peak_bytes" in found else "",
-                    f"{found['trained_bytes'] / 2**20:.1f}",
-                ]
-            )
-    header = ["run", "variant", "step, s", "of uniform (quartiles)", "processor time, of uniform", "of float"]
-    return [*header, "first step, of float", "peak memory, of uniform", "trained variables, MiB"], rows
-
-
-def _benchmark_files(records):
-    """A row per network of `tools/benchmark_files.py`; bytes and times as shares of those of TensorFlow's file."""
-    rows = []
-    for name, record in sorted(records.items(), key=lambda item: item[1]["files"]["tensorflow"]["bytes"]):
-        files, shares = record["files"], []
-        theirs = files["tensorflow"]
-        for part in ("bytes", "least_us", "median_us"):
-            shares += [f"{files[key][part] / theirs[part]:.3f}" for key in ("fast", "fixed")]
-        contents = f"{files['fast']['content_bytes'] / theirs['bytes']:.3f}"
-        operators = [str(sum(files[key]["operators"].values())) for key in ("tensorflow", "fast", "fixed")]
-        rows.append([name, f"{theirs['bytes']:,}", contents, *shares[:2], f"{theirs['least_us']:.1f}", *shares[2:]])
-        rows[-1].append(", ".join(operators))
-    header = ["network", "TensorFlow bytes", "constants alone", "bytes, fast", "bytes, fixed", "TensorFlow us"]
-    header += [f"{part} time, {key}" for part in ("least", "median") for key in ("fast", "fixed")]
-    return [*header, "operators"], rows
-
-
 def _budget_front(records):
     """A row per strategy, over its seeds: the areas of its fronts, and by how much they are ahead of two others."""
     rows = []
@@ -298,8 +253,9 @@ def _budget_front(records):
 
 
 _TABLES = {
-    "benchmark_files": _benchmark_files,
-    "benchmark_search": _benchmark_search,
+    "benchmark_files": benchmark_tables.files,
+    "benchmark_search": benchmark_tables.search,
+    "benchmark_sensitivity": benchmark_tables.sensitivity,
     "budget_front": _budget_front,
     "budget_front_cifar10": _budget_front,
     "compress_networks": trained_tables.compress_networks,

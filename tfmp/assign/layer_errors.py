@@ -62,8 +62,8 @@ class LayerErrors:
             errors = [self._built.operation(source, error) for error in self._rounding(0, kernel)]
             errors += [self._built.operation(error, kernel) for error in self._rounding(1, source)]
             terms = [tf.ones_like(output), output, *map(self._last_channels, errors)]
-            directions = tf.stack([self._last_channels(tf.cast(each, tf.float32)) for each in at_output])
-            projections.append(tf.stack([tf.einsum("npc,dnpc->dnc", term, directions) for term in terms]))
+            directions = [self._last_channels(tf.cast(each, tf.float32)) for each in at_output]
+            projections.append(tf.stack([_products(term, directions) for term in terms]))
             moments.append(tf.stack([_sums(term, output) for term in terms]))
         return tf.add_n(projections), tf.add_n(moments)
 
@@ -118,6 +118,11 @@ class LayerErrors:
             scale = np.where(is_usable, np.sqrt(variance / np.where(is_usable, changed, 1)), 1.0)
         shift = mean - scale * (mean + mean_error) if self._keeps_mean else np.zeros_like(mean)
         return scale, shift
+
+
+def _products(term, directions):
+    """Returns `[directions, samples, channels]`, summed over places; `tf.einsum` takes 2 to 5 times as long."""
+    return tf.stack([tf.reduce_sum(term * direction, axis=1) for direction in directions])
 
 
 def _sums(term, output):
