@@ -100,6 +100,17 @@ def test_codes_are_computed_as_in_the_integer_layers(name):
     check_operator(function, meaning, shapes, grids, steps=steps)
 
 
+@pytest.mark.parametrize("sizes", [(3,), (2, 3, 2, 3), (2, 1, 3, 2, 3)], ids=len)
+def test_codes_of_any_rank_are_scaled(sizes):
+    check_operator(layers.ReLU(), lambda x: np.maximum(x, 0), [sizes])
+
+
+def test_more_axes_than_the_runtimes_compute_with_are_refused():
+    graph, _ = lowered(lambda *tensors: layers.Multiply()(tensors), [(1, 2, 1, 2, 1, 2)] * 2, [SIGNED] * 2)
+    with pytest.raises(ValueError, match="at most 6 axes, the batch included. Received: 7 at layer `.*Reshape"):
+        write_tflite(graph)
+
+
 def test_a_normalization_of_another_axis():
     normalization = layers.BatchNormalization(axis=2)
     normalization.build((None, 4, 6, 8))

@@ -91,7 +91,7 @@ def check_operator(function, meaning, shapes, grids=None, *, result=RESULT, step
     write_operations(graph, counter, batch_size=BATCH)
     assert 250 < len(content) - counter.total_bytes < 1000  # of the file itself
     operations = [operation for operation in graph.operations if operation.kind != "dequantize"]
-    lacks = [OPERATIONS[operation.kind].missing_in(MICRO, operation.attributes) for operation in operations]
+    lacks = [OPERATIONS[operation.kind].missing_in(MICRO, operation, graph) for operation in operations]
     if MICRO.is_installed and not any(lacks) and len(graph.outputs) == 1:
         check_in_micro_runtime(graph, inputs)
     return {operation.kind for operation in graph.operations} - {"quantize", "dequantize"}

@@ -129,6 +129,22 @@ def test_what_the_runtime_lacks_is_named_before_training(tmp_path):
     assert not path.exists()
 
 
+MOVES = {
+    "transposes": lambda x: keras.ops.transpose(keras.ops.reshape(x, (-1, 2, 1, 2, 1, 2)), (0, 5, 4, 3, 2, 1)),
+    "slices": lambda x: keras.ops.reshape(x, (-1, 2, 1, 2, 1, 2))[..., 1:],
+    "joins": lambda x: keras.ops.concatenate([x] * 11),
+}
+
+
+@pytest.mark.parametrize(("name", "reason"), [("transposes", "6 axes"), ("slices", "6 axes"), ("joins", "11 tensors")])
+def test_what_the_runtime_cannot_move_is_named_before_training(name, reason):
+    image = keras.Input((4,))
+    x = keras.layers.Flatten()(MOVES[name](keras.layers.Dense(8)(image)))
+    search_model = tfmp.relax(keras.Model(image, keras.layers.Dense(2)(x)), first_and_last="search")
+    with pytest.raises(ValueError, match=f"Microcontrollers.*{reason}.*at most"):
+        tfmp.cost(search_model, "micro_bytes")
+
+
 def search_model_graph(search_model):
     from tfmp.bindings.framework import framework_of
 

@@ -36,7 +36,7 @@ def _runs_on_a_microcontroller(operation, graph):
     if function == "elu":  # its results must fit in 32 bits
         return graph.tensors[operation.inputs[0]].grid.scale < 2**20 * graph.tensors[operation.output].grid.scale
     is_packed = operation.attributes.get("container_bits", 8) != 8  # which few of its kernels may be
-    return not is_packed and OPERATIONS[operation.kind].missing_in(MICRO, operation.attributes) is None
+    return not is_packed and OPERATIONS[operation.kind].missing_in(MICRO, operation, graph) is None
 
 
 def check(graph, seed, *, outside=()):

@@ -37,6 +37,11 @@ PACKED_BITS = (4, 2)
 LARGEST_FAST_WINDOW = 25
 # XNNPACK does not concatenate more tensors.
 LARGEST_CONCATENATION = 5
+# Both runtimes compute with at most so many axes. With 7, LiteRT refuses some operators and computes others wrongly.
+LARGEST_RANK = 6
+# The same in TensorFlow Lite for Microcontrollers for TRANSPOSE and SLICE, which with 6 axes ends the process; and the
+# most inputs of its CONCATENATION.
+MICRO_MOVED_AXES, MICRO_CONCATENATION = 5, 10
 
 # Smallest and largest scale of an input, in output scales, with which XNNPACK adds or subtracts; the largest excluded.
 SUM_RATIOS = (2.0**-10, 2.0**8)

@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 from tfmp.checks import check_choice, check_integer
 from tfmp.graph.integer_graph import IntegerGraph, IntegerOperation
-from tfmp.graph.runtime_limits import UINT8_OFFSET
+from tfmp.graph.open_values import FLOAT_GRID
+from tfmp.graph.runtime_limits import LARGEST_RANK, UINT8_OFFSET
 from tfmp.graph.targets import LITERT, Target
 from tfmp.operators import OPERATIONS
 from tfmp.operators.writing import Quantization, Sink, TensorTable
@@ -47,8 +48,8 @@ def write_operations(
     table = TensorTable(graph, sink, batch_size, input_type=input_type, output_type=output_type, target=target)
     for operation in graph.operations:
         if operation.kind in OPERATIONS:
-            layer = operation.layer or operation.name
-            OPERATIONS[operation.kind].check_target(target, operation.attributes, layer)
+            _check_rank(graph, operation)
+            OPERATIONS[operation.kind].check_target(target, operation, graph)
     inputs = {name: _add_input(table, name) for name in graph.inputs}
     for operation in graph.operations:
         missing = [name for name in operation.inputs if name not in table]
@@ -66,6 +67,17 @@ def write_operations(
             otherwise(table, operation)
     named = zip(graph.output_names, graph.outputs, strict=True)
     return inputs, {output_name: table.index(name) for output_name, name in named}
+
+
+def _check_rank(graph: IntegerGraph, operation: IntegerOperation) -> None:
+    """Raises `ValueError` for codes with more axes than the runtimes compute with."""
+    tensors = [graph.tensors[name] for name in (*operation.inputs, *operation.outputs)]
+    rank = max((len(tensor.shape) for tensor in tensors if tensor.grid not in (None, FLOAT_GRID)), default=0)
+    if rank > LARGEST_RANK:
+        raise ValueError(
+            f"Expected tensors of at most {LARGEST_RANK} axes, the batch included. Received: {rank} at layer "
+            f"`{operation.layer or operation.name}`. Reshape them to fewer."
+        )
 
 
 def _add_input(table: TensorTable, name: str) -> int:

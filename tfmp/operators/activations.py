@@ -309,7 +309,8 @@ OPERATORS = (
         non_negative=always,
     ),
 )
+_NO_GELU = {"micro": lambda operation, graph: "has no GELU" if operation.attributes["function"] == "gelu" else None}
 OPERATIONS = (
-    OperationKind("activation", write_activation, lacks={("micro", "gelu"): "has no GELU"}),
+    OperationKind("activation", write_activation, lacks=_NO_GELU),
     OperationKind("softmax", write_softmax),
 )

@@ -206,7 +206,5 @@ _WRITERS = {
     **dict.fromkeys(COMPARISONS, write_comparison),
     **dict.fromkeys(_LOGICAL, write_logical),
 }
-_LACKS: dict[tuple[str, str | None], str] = {
-    ("micro", None): "computes numbers that are no codes, for which no exact operator is known"
-}
+_LACKS = {"micro": "computes numbers that are no codes, for which no exact operator is known"}
 OPERATIONS = tuple(OperationKind(kind, write, lacks=_LACKS) for kind, write in _WRITERS.items())

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from tfmp.graph import Call
-from tfmp.graph.integer_graph import IntegerOperation
+from tfmp.graph.integer_graph import IntegerGraph, IntegerOperation
+from tfmp.graph.runtime_limits import MICRO_CONCATENATION, MICRO_MOVED_AXES
 from tfmp.operators.fold_error import FoldError
 from tfmp.operators.integer_builder import Codes
 from tfmp.operators.lowering_context import LoweringContext
@@ -126,6 +127,18 @@ def write_concatenate(table: TensorTable, operation: IntegerOperation) -> None:
     """Writes CONCATENATION of tensors that share the output's scale and zero point."""
     axis = operation.attributes.get("axis", -1) % len(table.shape(operation.output))
     write_movement(table, operation, "CONCATENATION", Options("ConcatenationOptions", {**UNFUSED, "axis": axis}))
+
+
+def _too_many_axes(operation: IntegerOperation, graph: IntegerGraph) -> str | None:
+    """Returns why TensorFlow Lite for Microcontrollers does not move values of a tensor; None if it does."""
+    rank = len(graph.tensors[operation.inputs[0]].shape)
+    return f"moves codes of {rank} axes, at most {MICRO_MOVED_AXES} run" if rank > MICRO_MOVED_AXES else None
+
+
+def _too_many_inputs(operation: IntegerOperation, graph: IntegerGraph) -> str | None:
+    """Returns why TensorFlow Lite for Microcontrollers does not join tensors; None if it does."""
+    count = len(operation.inputs)
+    return f"joins {count} tensors, at most {MICRO_CONCATENATION} run" if count > MICRO_CONCATENATION else None
 
 
 def write_movement(
@@ -293,8 +306,8 @@ OPERATORS = (
 )
 OPERATIONS = (
     OperationKind("pad", write_pad),
-    OperationKind("slice", write_slice),
-    OperationKind("transpose", write_transpose),
+    OperationKind("slice", write_slice, lacks={"micro": _too_many_axes}),
+    OperationKind("transpose", write_transpose, lacks={"micro": _too_many_axes}),
     OperationKind("reshape", write_reshape),
-    OperationKind("concatenate", write_concatenate),
+    OperationKind("concatenate", write_concatenate, lacks={"micro": _too_many_inputs}),
 )

@@ -112,5 +112,5 @@ def users_layer(graph: Graph, call: Call) -> str:
 
 OPERATORS = ()
 OPERATIONS = (
-    OperationKind(KIND, write_float_layer, lacks={("micro", None): "has no integer form and runs in floating point"}),
+    OperationKind(KIND, write_float_layer, lacks={"micro": "has no integer form and runs in floating point"}),
 )

@@ -151,8 +151,9 @@ class IntegerBuilder:
         self, source: str, name: str, codes: Codes, constants: Mapping[str, Constant], *, layer: str = ""
     ) -> str:
         """Adds a product per channel by `[channels]` constants, as a depthwise convolution for any rank."""
-        shape = self.tensors[source].shape
-        image = (shape[0], *(1,) * (4 - len(shape)), *shape[1:])
+        shape = self.sizes(source)
+        batch, *places, channels = shape
+        image = (batch, math.prod(places[:-1]), *(places[-1:] or (1,)), channels)
         source = self.reshaped(source, f"{name}_image", image)
         constants = {**constants, "kernel": constants["kernel"].reshape(1, 1, -1, 1)}
         product = self.add(

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tfmp.checks import check_text
-from tfmp.graph.integer_graph import IntegerOperation
+from tfmp.graph.integer_graph import IntegerGraph, IntegerOperation
 from tfmp.graph.targets import LITERT, Target
 from tfmp.operators.writing.tensor_table import TensorTable
 
@@ -23,8 +23,8 @@ class OperationKind:
         compute: Function of (input tensors, `tfmp.ops.integer.Operation`) that returns the output in TensorFlow, with
             the roundings of the runtime that `operation.attributes["arithmetic"]` names, before clipping. None for the
             kinds of the library, which `tfmp.ops.integer` computes, so that this table loads without TensorFlow.
-        lacks: The targets that do not run it, or not exactly: (name of the target, function of an activation or None)
-            to the reason, the end of a sentence.
+        lacks: Names of the targets that do not run it, or not exactly, to the reason, the end of a sentence; or to a
+            function of (operation, graph) that returns the reason, or None if the target runs this operation.
 
     Raises:
         TypeError: If a field has the wrong type.
@@ -37,7 +37,9 @@ class OperationKind:
     write: Callable[[TensorTable, IntegerOperation], None]
     _: dataclasses.KW_ONLY
     compute: Callable[..., Any] | None = None
-    lacks: Mapping[tuple[str, str | None], str] = dataclasses.field(default_factory=dict)
+    lacks: Mapping[str, str | Callable[[IntegerOperation, IntegerGraph], str | None]] = dataclasses.field(
+        default_factory=dict
+    )
 
     def __post_init__(self) -> None:
         check_text("kind", self.kind)
@@ -47,15 +49,16 @@ class OperationKind:
         if self.compute is not None and not callable(self.compute):
             raise TypeError(f"{where}: `compute` must be a function, or None. Received: {self.compute!r}")
 
-    def missing_in(self, target: Target, attributes: Mapping[str, Any]) -> str | None:
-        """Returns why a target does not run an operation of this kind with these attributes; None if it does."""
-        return self.lacks.get((target.name, None)) or self.lacks.get((target.name, attributes.get("function")))
+    def missing_in(self, target: Target, operation: IntegerOperation, graph: IntegerGraph) -> str | None:
+        """Returns why a target does not run an operation of this kind in a graph; None if it does."""
+        reason = self.lacks.get(target.name)
+        return reason(operation, graph) if callable(reason) else reason
 
-    def check_target(self, target: Target, attributes: Mapping[str, Any], layer: str) -> None:
+    def check_target(self, target: Target, operation: IntegerOperation, graph: IntegerGraph) -> None:
         """Raises `ValueError` for an operation that a target lacks; the message names the layer."""
-        reason = self.missing_in(target, attributes)
+        reason = self.missing_in(target, operation, graph)
         if reason:
             raise ValueError(
-                f"Layer `{layer}` does not run in {target.words}: it {reason}. Replace the layer, or export with "
-                f'`target="{LITERT.name}"`.'
+                f"Layer `{operation.layer or operation.name}` does not run in {target.words}: it {reason}. Replace the "
+                f'layer, or export with `target="{LITERT.name}"`.'
             )

@@ -103,7 +103,7 @@ OPERATORS = (
     _reduction("reduce_max", np.max, ("Max", "Amax")),
     _reduction("reduce_min", np.min, ("Min", "Amin")),
 )
-_LACKS: dict[tuple[str, str | None], str] = {("micro", None): "sums over axes with other roundings than LiteRT"}
+_LACKS = {"micro": "sums over axes with other roundings than LiteRT"}
 OPERATIONS = (
     OperationKind("reduce_sum", write_reduction, lacks=_LACKS),
     OperationKind("reduce_mean", write_reduction, lacks=_LACKS),

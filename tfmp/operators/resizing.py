@@ -174,7 +174,7 @@ OPERATORS = (
     ),
 )
 OPERATIONS = (
-    OperationKind("resize", write_resize, lacks={("micro", None): "interpolates with other roundings than LiteRT"}),
+    OperationKind("resize", write_resize, lacks={"micro": "interpolates with other roundings than LiteRT"}),
     OperationKind("depth_to_space", write_blocks),
     OperationKind("space_to_depth", write_blocks),
 )
