@@ -128,7 +128,7 @@ def searched(run):
     rate = config["selection_learning_rate"]
     selection = rate if isinstance(rate, str) else keras.optimizers.Adam(rate)  # a name, such as "scheduled"
     trained = _with_teacher(run, search_model)
-    compile_model(trained, tfmp.SelectionOptimizer(weights, selection))
+    compile_model(trained, tfmp.SelectionOptimizer(weights, selection, ranges=None))
     records = EpochRecords(search, run.backup_dir)
     fit(trained, data, config["search_epochs"], callbacks=[search, records])
     compile_model(search_model, "sgd")

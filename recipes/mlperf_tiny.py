@@ -173,10 +173,8 @@ def run_searched(run):
     tfmp.initialize_search(search_model, start, confidence=config["confidence"])
     search = tfmp.MixedPrecisionSearch(budgets, backup_dir=run.backup_dir)
     batches = task.batches(*train, config["batch_size"], seed=run.seed)
-    # Candidates share the step of the widest. Adam moves each number by about its learning rate, and that of the
-    # weights is half of the step of an 8-bit kernel.
-    weights, ranges = (_adam(config, config[key], len(batches)) for key in ("learning_rate", "range_learning_rate"))
-    search_model.compile(tfmp.SelectionOptimizer(weights, ranges=ranges), task.loss)
+    weights = _adam(config, config["learning_rate"], len(batches))
+    search_model.compile(tfmp.SelectionOptimizer(weights), task.loss)
     search_model.fit(batches, epochs=config["search_epochs"], callbacks=[search], verbose=2)
     found = tfmp.discretize(search_model, strategy="budget", budget=budgets)
     finished = _finished(run, search_model, found, first_epoch=config["search_epochs"])

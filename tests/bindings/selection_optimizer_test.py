@@ -100,6 +100,22 @@ def test_each_group_has_its_own_rate_decay_and_clipping(kit):
     assert seen == set(rates)
 
 
+def test_ranges_move_by_a_share_of_their_size(kit):
+    """The first update is the sign of the gradient, whatever the gradients' size, the optimizer and the steps."""
+    framework, ours, _ = kit
+    model = model_of_two(kit)
+    steps = [variable for variable in model.trainable_variables if group(variable) == "ranges"]
+    steps[0].assign(np.asarray(steps[0]) / 1000)
+    pairs = zip(model.trainable_variables, gradients_of(model), strict=True)
+    gradients = [gradient for variable, gradient in pairs if group(variable) == "ranges"]
+    before = [np.asarray(variable, np.float64) for variable in steps]
+    model.compile(ours.SelectionOptimizer(framework.optimizers.Adam(0.5)), "mse", run_eagerly=True)
+    model.train_on_batch(X, Y)
+    for variable, value, gradient in zip(steps, before, gradients, strict=True):
+        change = -1e-3 * np.sqrt(np.mean(value**2)) * np.sign(gradient)
+        np.testing.assert_allclose(np.asarray(variable) - value, change, rtol=2e-3)
+
+
 @pytest.mark.default_cases("keras")
 def test_schedules_run_side_by_side(kit):
     framework, ours, _ = kit

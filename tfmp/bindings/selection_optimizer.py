@@ -11,6 +11,10 @@ SCHEDULED = "scheduled"
 # suffice, because the logits add up the gradients themselves, and do not delay searches of few steps. The smallest
 # number that is added to the size must be far below it.
 _ADAM = {"learning_rate": 0.01, "beta_1": 0.5, "beta_2": 0.95, "epsilon": 1e-12}
+RELATIVE = "relative"
+# Candidates of a kernel share the step of the most bits, which may be smaller than the learning rate of an Adam for the
+# weights. Adafactor moves a step by a share of its size, so that it fits steps of any size.
+_ADAFACTOR = {"learning_rate": 1e-3, "relative_step": False, "epsilon_2": 1e-12}
 
 
 def group_of(path: str) -> str:
@@ -75,8 +79,9 @@ class SelectionOptimizerMixin(KerasMixin):
         selection: Optimizer of the logits, a name or an instance. `"scheduled"`, the default, is an Adam whose learning
             rate `MixedPrecisionSearch` derives from the number of steps, so that a search of any length decides; see
             docs/search.md. With any other optimizer, its rates are used as they are.
-        ranges: Optimizer of the steps that quantizers learn, a name or an instance. None trains them with `weights`,
-            including its weight decay.
+        ranges: Optimizer of the steps that quantizers learn, a name or an instance. `"relative"`, the default, is an
+            Adafactor that moves the steps of a tensor by at most 0.1 % of their root mean square. None trains them with
+            `weights`, including its weight decay.
         name: Name of the optimizer.
 
     Raises:
@@ -85,6 +90,7 @@ class SelectionOptimizerMixin(KerasMixin):
     Attributes:
         holds_logits: True while only separate steps train the logits, in a search with `selection_data`.
         is_scheduled: True for `selection="scheduled"`.
+        is_relative: True for `ranges="relative"`.
 
     Example:
         >>> optimizer = SelectionOptimizer("adam")
@@ -98,7 +104,9 @@ class SelectionOptimizerMixin(KerasMixin):
         self.is_scheduled = isinstance(selection, str) and selection == SCHEDULED
         adam = self.optimizers_module.Adam(**_ADAM) if self.is_scheduled else selection
         self.selection_optimizer = optimizer_of(self.optimizers_module, "selection", adam)
-        self.ranges_optimizer = None if ranges is None else optimizer_of(self.optimizers_module, "ranges", ranges)
+        self.is_relative = isinstance(ranges, str) and ranges == RELATIVE
+        given = self.optimizers_module.Adafactor(**_ADAFACTOR) if self.is_relative else ranges
+        self.ranges_optimizer = None if given is None else optimizer_of(self.optimizers_module, "ranges", given)
         self.holds_logits = False
 
     @property
@@ -125,7 +133,7 @@ class SelectionOptimizerMixin(KerasMixin):
         return {
             "weights": serialize(self.weights_optimizer),
             "selection": SCHEDULED if self.is_scheduled else serialize(self.selection_optimizer),
-            "ranges": None if ranges is None else serialize(ranges),
+            "ranges": RELATIVE if self.is_relative else None if ranges is None else serialize(ranges),
             "name": self.name,
         }
 

@@ -36,7 +36,7 @@ def changed_names(optimizer):
 
 def test_logits_go_to_the_second_optimizer_alone():
     still, moving = tf_keras.optimizers.SGD(0.0), tf_keras.optimizers.SGD(0.1)
-    assert changed_names(SelectionOptimizer(still, moving)) == LOGITS
+    assert changed_names(SelectionOptimizer(still, moving, ranges=None)) == LOGITS
     others = changed_names(SelectionOptimizer(tf_keras.optimizers.SGD(0.1), tf_keras.optimizers.SGD(0.0)))
     assert not others & LOGITS
     assert {"hidden/kernel:0", "head/kernel:0", "head/bias:0"} <= others
@@ -44,7 +44,7 @@ def test_logits_go_to_the_second_optimizer_alone():
 
 def test_updates_are_those_of_the_two_optimizers():
     one, two = model_of_two(), model_of_two()
-    optimizer = SelectionOptimizer(tf_keras.optimizers.SGD(0.1), tf_keras.optimizers.Adam(0.02))
+    optimizer = SelectionOptimizer(tf_keras.optimizers.SGD(0.1), tf_keras.optimizers.Adam(0.02), ranges=None)
     one.compile(optimizer, "mse", run_eagerly=True)
     one.train_on_batch(X, Y)
     with tf.GradientTape() as tape:

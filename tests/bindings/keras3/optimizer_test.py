@@ -42,7 +42,7 @@ LOGITS = {"hidden/weight_selector/logits", "hidden/activation_selector/logits", 
 
 def test_logits_go_to_the_second_optimizer_alone():
     still, moving = keras.optimizers.SGD(0.0), keras.optimizers.SGD(0.1)
-    assert changed_names(tfmp.SelectionOptimizer(still, moving)) == LOGITS
+    assert changed_names(tfmp.SelectionOptimizer(still, moving, ranges=None)) == LOGITS
     others = changed_names(tfmp.SelectionOptimizer(keras.optimizers.SGD(0.1), keras.optimizers.SGD(0.0)))
     assert others and not others & LOGITS
     assert {"hidden/kernel", "head/kernel", "head/bias"} <= others
@@ -50,9 +50,8 @@ def test_logits_go_to_the_second_optimizer_alone():
 
 def test_updates_are_those_of_the_two_optimizers():
     one, two = model_of_two(), model_of_two()
-    one.compile(
-        tfmp.SelectionOptimizer(keras.optimizers.SGD(0.1), keras.optimizers.Adam(0.02)), "mse", run_eagerly=True
-    )
+    optimizer = tfmp.SelectionOptimizer(keras.optimizers.SGD(0.1), keras.optimizers.Adam(0.02), ranges=None)
+    one.compile(optimizer, "mse", run_eagerly=True)
     one.train_on_batch(X, Y)
     with tf.GradientTape() as tape:
         loss = tf.reduce_mean((two(X, training=True) - Y) ** 2)

@@ -7,7 +7,7 @@ import tf_keras
 from numpy.typing import ArrayLike
 
 from tfmp.bindings.logits_training import LogitsOptimizer
-from tfmp.bindings.selection_optimizer import SCHEDULED, SelectionOptimizerMixin
+from tfmp.bindings.selection_optimizer import RELATIVE, SCHEDULED, SelectionOptimizerMixin
 
 
 @tf_keras.saving.register_keras_serializable(package="tfmp")
@@ -17,7 +17,12 @@ class SelectionOptimizer(SelectionOptimizerMixin, tf_keras.optimizers.Optimizer)
     optimizers_module = tf_keras.optimizers
 
     def __init__(
-        self, weights: Any = "sgd", selection: Any = SCHEDULED, *, ranges: Any = None, name: str = "selection_optimizer"
+        self,
+        weights: Any = "sgd",
+        selection: Any = SCHEDULED,
+        *,
+        ranges: Any = RELATIVE,
+        name: str = "selection_optimizer",
     ):
         super().__init__(name=name)
         self._take(weights, selection, ranges)

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tfmp.annotations import Tensor
 from tfmp.bindings.logits_training import LogitsOptimizer
-from tfmp.bindings.selection_optimizer import SCHEDULED, SelectionOptimizerMixin
+from tfmp.bindings.selection_optimizer import RELATIVE, SCHEDULED, SelectionOptimizerMixin
 
 
 @keras.saving.register_keras_serializable(package="tfmp")
@@ -22,7 +22,7 @@ class SelectionOptimizer(SelectionOptimizerMixin, keras.optimizers.MultiOptimize
         weights: Any = "sgd",
         selection: Any = SCHEDULED,
         *,
-        ranges: Any = None,
+        ranges: Any = RELATIVE,
         name: str = "selection_optimizer",
         **kwargs: Any,
     ):
