@@ -3,9 +3,12 @@ r"""Measures how the time of the functions on a model grows with its number of l
     python tools/benchmark_layers.py --output=layers.json
 
 Networks of residual blocks with few channels, so that the work of the library is all that counts; processor time, least
-of some repetitions, of each function in turn for all sizes.
+of some repetitions, of each function in turn for all sizes. The garbage collector does not look again at what was there
+before a measurement: TensorFlow, Keras and the networks of other sizes, whose objects are most of what it would visit.
 """
 
+import gc
+import itertools
 import json
 import os
 import platform
@@ -61,9 +64,12 @@ def measure(counts, repetitions):
         for count in counts:
             seconds = []
             for _ in range(repetitions):
+                gc.collect()
+                gc.freeze()
                 start = time.process_time()
                 functions[count][name]()
                 seconds.append(time.process_time() - start)
+                gc.unfreeze()
             found[name][str(count)] = min(seconds)
     return found
 
@@ -77,7 +83,9 @@ def main(argv):
     counts = [int(count) for count in _LAYERS.value]
     found = measure(counts, _REPETITIONS.value)
     for name, seconds in found.items():
-        print(name.ljust(24), *(f"{seconds[str(count)]:8.2f} s" for count in counts))
+        times = [seconds[str(count)] for count in counts]
+        growth = "".join(f", x {b / a:.2f}" for a, b in itertools.pairwise(times))
+        print(name.ljust(24), *(f"{each:8.2f} s" for each in times), growth)
     if _OUTPUT.value:
         result = {
             "cpu_seconds": found,

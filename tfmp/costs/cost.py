@@ -3,6 +3,7 @@
 import abc
 import collections
 import dataclasses
+import functools
 from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
@@ -31,7 +32,7 @@ class LayerSum:
     @property
     def smallest(self) -> float:
         """The sum with every layer at its cheapest entry, even if it cannot choose it."""
-        return self.constant + float(sum(table.min() for table in self.tables.values()))
+        return self.constant + float(sum(table.min() for table in self._priced.values()))
 
     def of(
         self,
@@ -47,13 +48,18 @@ class LayerSum:
             probabilities: Layer name to arrays of weight and activation probabilities, instead of the graph's.
         """
         total = self.constant
-        for name, table in self.tables.items():
+        for name, table in self._priced.items():
             layer = graph.layers[name]
             if probabilities is not None and name in probabilities:
                 total += float((layer.pair_probabilities(*probabilities[name]) * table).sum())
             else:
                 total += layer_cost(layer, table, assignment)
         return total
+
+    @functools.cached_property
+    def _priced(self) -> dict[str, np.ndarray]:
+        """The tables that are not zero: of a cost with a sum for each operation, few in each."""
+        return {name: table for name, table in self.tables.items() if table.any()}
 
 
 class Cost(abc.ABC):

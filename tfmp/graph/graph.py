@@ -1,5 +1,6 @@
 """A model as plain data: layers, tensors, and the calls that connect them."""
 
+import collections
 import dataclasses
 import functools
 import itertools
@@ -13,14 +14,8 @@ from tfmp.graph.float_network import FloatNetwork
 from tfmp.graph.integer_graph import Grid
 from tfmp.graph.layer_origin import LayerOrigin, Submodel
 from tfmp.graph.layer_shape import LayerShape
+from tfmp.graph.references import TensorRef, map_references, references_in
 from tfmp.graph.runtime_limits import CODE_SPAN, INT8_HIGH, INT8_LOW
-
-
-@dataclasses.dataclass(frozen=True)
-class TensorRef:
-    """Stands for a tensor inside the arguments of a call."""
-
-    name: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -164,7 +159,7 @@ class Call:
 
     @functools.cached_property
     def inputs(self) -> tuple[str, ...]:
-        return tuple(_references((self.args, self.kwargs)))
+        return tuple(references_in((self.args, self.kwargs)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -206,11 +201,11 @@ class Graph:
 
     @property
     def input_names(self) -> tuple[str, ...]:
-        return tuple(_references(self.inputs))
+        return tuple(references_in(self.inputs))
 
     @property
     def output_names(self) -> tuple[str, ...]:
-        return tuple(_references(self.outputs))
+        return tuple(references_in(self.outputs))
 
     def producer(self, tensor: str) -> Call:
         """Returns the call that writes a tensor."""
@@ -241,31 +236,43 @@ class Graph:
         return dataclasses.replace(self, layers={**self.layers, **layers})
 
     def insert_after(self, tensor: str, layer: Layer) -> "Graph":
-        """Returns the graph with a layer inserted after a tensor: readers of the tensor then read the layer's output.
+        """Returns the graph with a layer inserted after one tensor, see `insert_layers`."""
+        return self.insert_layers({tensor: layer})
 
-        The layer is called in the model that computes the tensor. If the graph has it already, this is another call.
+    def insert_layers(self, layers: Mapping[str, Layer]) -> "Graph":
+        """Returns the graph with a layer inserted after each of some tensors, given by the tensor's name.
+
+        Readers of the tensor then read the layer's output. The layer is called in the model that computes the tensor.
+        If the graph has it already, this is another call.
         """
-        num_calls = len(self.calls_of(layer.name))
-        name = f"{layer.name}:call_{num_calls}" if num_calls else layer.name
-        output = TensorRef(name)
+        num_calls = collections.Counter(call.layer for call in self.calls)
+        outputs: dict[str, TensorRef] = {}
+        for tensor, layer in layers.items():
+            number = num_calls[layer.name]
+            outputs[tensor] = TensorRef(f"{layer.name}:call_{number}" if number else layer.name)
+            num_calls[layer.name] += 1
 
         def redirect(reference: TensorRef) -> TensorRef:
-            return output if reference.name == tensor else reference
+            return outputs.get(reference.name, reference)
 
         calls = []
         for old in self.calls:
-            if tensor in old.inputs:
+            if outputs.keys().isdisjoint(old.inputs):
+                calls.append(old)  # keeps what was computed of it
+            else:
                 args, kwargs = map_references((old.args, dict(old.kwargs)), redirect)
                 calls.append(dataclasses.replace(old, args=args, kwargs=kwargs))
-            else:  # keeps what was computed of it
-                calls.append(old)
-            if tensor in old.outputs:
-                calls.append(Call(layer.name, (TensorRef(tensor),), {}, (name,), old.within))
+            calls += [
+                Call(layers[tensor].name, (TensorRef(tensor),), {}, (outputs[tensor].name,), old.within)
+                for tensor in old.outputs
+                if tensor in layers
+            ]
+        inserted = {new.name: dataclasses.replace(self.tensors[old], name=new.name) for old, new in outputs.items()}
         return dataclasses.replace(
             self,
-            layers={**self.layers, layer.name: layer},
+            layers={**self.layers, **{layer.name: layer for layer in layers.values()}},
             calls=tuple(calls),
-            tensors={**self.tensors, name: dataclasses.replace(self.tensors[tensor], name=name)},
+            tensors={**self.tensors, **inserted},
             outputs=map_references(self.outputs, redirect),
             submodels={use: _redirected(submodel, redirect) for use, submodel in self.submodels.items()},
         )
@@ -281,7 +288,7 @@ class Graph:
         for call in self.calls:
             args, kwargs = map_references((call.args, dict(call.kwargs)), redirect)
             if call.layer in layers:
-                sources[call.outputs[0]] = TensorRef(next(_references((args, kwargs))))
+                sources[call.outputs[0]] = TensorRef(next(references_in((args, kwargs))))
             else:
                 calls.append(dataclasses.replace(call, args=args, kwargs=kwargs))
         return dataclasses.replace(
@@ -293,10 +300,15 @@ class Graph:
             submodels={use: _redirected(submodel, redirect) for use, submodel in self.submodels.items()},
         )
 
-    def unused_name(self, name: str) -> str:
-        """Returns `name`, or the first of `name_1`, `name_2`, ... that no layer or tensor has."""
+    def unused_name(self, name: str, pending: Container[str] = ()) -> str:
+        """Returns `name`, or the first of `name_1`, `name_2`, ... that no layer or tensor has or will have.
+
+        Args:
+            name: The name.
+            pending: Names of layers that are about to be inserted.
+        """
         candidate, number = name, 0
-        while candidate in self.layers or candidate in self.tensors:
+        while candidate in self.layers or candidate in self.tensors or candidate in pending:
             number += 1
             candidate = f"{name}_{number}"
         return candidate
@@ -321,30 +333,8 @@ class Graph:
         return calls_of
 
 
-def map_references(structure: Any, function: Callable[[TensorRef], Any]) -> Any:
-    """Copies a nested structure of tuples, lists and dicts with `function(reference)` for every `TensorRef`."""
-    if isinstance(structure, TensorRef):
-        return function(structure)
-    if isinstance(structure, list | tuple):
-        return type(structure)(map_references(item, function) for item in structure)
-    if isinstance(structure, Mapping):
-        return {key: map_references(item, function) for key, item in structure.items()}
-    return structure
-
-
 def _redirected(submodel: Submodel, redirect: Callable[[TensorRef], Any]) -> Submodel:
     fields = ("inputs", "outputs", "arguments")
     return dataclasses.replace(
         submodel, **{field: map_references(getattr(submodel, field), redirect) for field in fields}
     )
-
-
-def _references(structure: Any) -> Iterator[str]:
-    if isinstance(structure, TensorRef):
-        yield structure.name
-    elif isinstance(structure, list | tuple):
-        for item in structure:
-            yield from _references(item)
-    elif isinstance(structure, Mapping):
-        for item in structure.values():
-            yield from _references(item)

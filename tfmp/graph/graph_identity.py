@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from tfmp.files.run_identity import described, digest
-from tfmp.graph.graph import Graph, TensorRef, map_references
+from tfmp.graph.graph import Graph
+from tfmp.graph.references import TensorRef, map_references
 
 _IN_LAYERS = {"trainable", "batch_shape", "batch_input_shape"}  # keys of the configuration of a layer
 

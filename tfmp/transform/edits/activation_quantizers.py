@@ -23,6 +23,8 @@ def with_stored_tensors(graph: Graph) -> Graph:
     Wider integers that are read as floating point get a quantizer, too.
     """
     on_grid: set[str] = set()
+    inserted: dict[str, Layer] = {}  # by tensor, all at once: each insertion copies the graph
+    names: set[str] = set()
     non_negative = non_negative_tensors(graph)  # quantizers do not change it
     for call in graph.calls:
         for tensor in call.outputs:
@@ -37,21 +39,21 @@ def with_stored_tensors(graph: Graph) -> Graph:
             ):
                 on_grid.add(tensor)
             elif _needs_storage(graph, tensor):
-                name = graph.unused_name(f"{layer.name}_quantizer")
-                signed = tensor not in non_negative
-                graph = graph.insert_after(tensor, quantize_layer(name, signed=signed))
-                graph = _with_float(graph, name)
-                on_grid.add(name)
+                name = graph.unused_name(f"{layer.name}_quantizer", names)
+                names.add(name)
+                inserted[tensor] = quantize_layer(name, signed=tensor not in non_negative)
                 on_grid.add(tensor)
-    return graph
+    return _with_float_outputs(graph.insert_layers(inserted), names)
 
 
-def _with_float(graph, name):
-    """Returns the graph with a floating-point output of a quantizer, whatever the type of its input."""
-    tensor = graph.tensors[name]
-    if tensor.is_float:
-        return graph
-    return dataclasses.replace(graph, tensors={**graph.tensors, name: dataclasses.replace(tensor, dtype="float32")})
+def _with_float_outputs(graph, names):
+    """Returns the graph with floating-point outputs of quantizers, whatever the types of their inputs."""
+    changed = {
+        name: dataclasses.replace(graph.tensors[name], dtype="float32")
+        for name in names
+        if not graph.tensors[name].is_float
+    }
+    return dataclasses.replace(graph, tensors={**graph.tensors, **changed}) if changed else graph
 
 
 def quantize_layer(name: str, *, signed: bool, bits: int = STORAGE_BITS) -> Layer:

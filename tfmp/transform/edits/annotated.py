@@ -83,19 +83,25 @@ def _check_kernels(graph, chosen):
 
 def _with_placeholders(graph, stored):
     """Returns the graph with placeholders for the quantizers of the other library, and the names of these."""
-    placeholders = set()
-    for call in [call for call in graph.calls if call.layer in stored]:
-        name = graph.unused_name(f"{call.layer}_output")
-        graph = graph.insert_after(call.outputs[0], quantize_layer(name, signed=True))
-        placeholders.add(name)
-    return graph, placeholders
+    inserted, placeholders = {}, set()
+    for call in graph.calls:
+        if call.layer in stored:
+            name = graph.unused_name(f"{call.layer}_output", placeholders)
+            inserted[call.outputs[0]] = quantize_layer(name, signed=True)
+            placeholders.add(name)
+    return graph.insert_layers(inserted), placeholders
 
 
 def _with_quantized_inputs(graph, foreign):
-    for call in [call for call in graph.calls if call.layer in foreign and graph.layer_of(call).shape is not None]:
-        tensor = next(other for other in graph.calls if other.outputs == call.outputs).inputs[0]
+    inserted, names = {}, set()
+    non_negative = non_negative_tensors(graph)  # quantizers do not change it
+    for call in graph.calls:
+        if call.layer not in foreign or graph.layer_of(call).shape is None or call.inputs[0] in inserted:
+            continue
+        tensor = call.inputs[0]
         producer = graph.layer_of(graph.producer(tensor))
         if producer.kind != "quantize":
-            name = graph.unused_name(f"{producer.name}_quantizer")
-            graph = graph.insert_after(tensor, quantize_layer(name, signed=tensor not in non_negative_tensors(graph)))
-    return graph
+            name = graph.unused_name(f"{producer.name}_quantizer", names)
+            names.add(name)
+            inserted[tensor] = quantize_layer(name, signed=tensor not in non_negative)
+    return graph.insert_layers(inserted)

@@ -17,22 +17,23 @@ def with_separate_activations(graph: Graph, fused: Collection[str] = ()) -> Grap
         graph: The network.
         fused: Names of activations that are not moved; `"linear"` never is.
     """
-    for layer in list(graph.in_order()):
+    inserted, changed = {}, {}
+    names: set[str] = set()
+    for layer in graph.in_order():
         name = layer.attributes.get("activation", "linear")
         if layer.shape is None or name == "linear" or name in fused:
             continue
         for call in graph.calls_of(layer.name):
-            new_name = graph.unused_name(f"{layer.name}_activation")
+            new_name = graph.unused_name(f"{layer.name}_activation", names)
+            names.add(new_name)
             config = {"name": new_name, "activation": layer.origin.config["activation"]}
             known = layer.attributes.get("activation_kind") or function_kind(name, graph.framework)
             kind, attributes = known or (OTHER, unknown_activation(config))
-            activation_layer = Layer(new_name, kind, origin=LayerOrigin(config=config), attributes=attributes)
-            graph = graph.insert_after(call.outputs[0], activation_layer)
+            inserted[call.outputs[0]] = Layer(new_name, kind, origin=LayerOrigin(config=config), attributes=attributes)
         origin = layer.origin.replace_config(activation="linear")
         attributes = {**layer.attributes, "activation": "linear", "activation_kind": None}
-        changed = dataclasses.replace(layer, origin=origin, attributes=attributes)
-        graph = graph.replace_layers({layer.name: changed})
-    return graph
+        changed[layer.name] = dataclasses.replace(layer, origin=origin, attributes=attributes)
+    return graph.insert_layers(inserted).replace_layers(changed)
 
 
 def with_pairwise_additions(graph: Graph) -> Graph:
