@@ -14,13 +14,13 @@ def fusable_normalization(graph: Graph, call: Call) -> Layer | None:
     if layer.shape is None or layer.attributes.get("activation", "linear") != "linear":
         return None
     # If a shared block is called several times, the normalization must follow every call.
-    outputs = [other.outputs[0] for other in graph.calls if other.layer == layer.name]
+    outputs = [other.outputs[0] for other in graph.calls_of(layer.name)]
     readers = [graph.readers(output) for output in outputs]
     if any(len(calls) != 1 for calls in readers) or any(output in graph.output_names for output in outputs):
         return None
     normalization = graph.layer_of(readers[0][0])
     num_calls = [sum(calls[0].layer == normalization.name for calls in readers)]
-    num_calls += [sum(other.layer == name for other in graph.calls) for name in (layer.name, normalization.name)]
+    num_calls += [len(graph.calls_of(name)) for name in (layer.name, normalization.name)]
     if normalization.kind != "batch_normalization" or not has_last_channels(graph, normalization):
         return None
     return normalization if len(set(num_calls)) == 1 else None
