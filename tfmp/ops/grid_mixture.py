@@ -8,7 +8,7 @@ import tensorflow as tf
 from tfmp.annotations import Tensor
 from tfmp.ops.fused_mixture import fused_mixture, is_fusible, layout_of, static_fields
 from tfmp.ops.traced_function import is_tracing, traced_function
-from tfmp.ops.uniform_grid import UniformGrid, ends_of, gradients, levels, stack, sum_to_shape
+from tfmp.ops.uniform_grid import UniformGrid, ends_of, gradients, levels, stack, stacked_values, sum_to_shape
 
 
 def mix(x: tf.Tensor, probabilities: Tensor, grids: Sequence[UniformGrid]) -> tf.Tensor:
@@ -64,15 +64,19 @@ def _traced(fields, dtype):
     """
 
     def mixture(x, probabilities, steps, ends):
-        grids = [UniformGrid(steps[i][:, tf.newaxis], ends[0, i], ends[1, i], *rest) for i, rest in enumerate(fields)]
-        return _mix(x, probabilities, grids)
+        if len(fields) == 1:
+            return _quantize_one(x, UniformGrid(steps[0][:, tf.newaxis], ends[0, 0], ends[1, 0], *fields[0]))
+        # Already stacked: slices of the grids, to be stacked again, would be most operations of a small kernel.
+        low, high = tf.unstack(ends[:, :, tf.newaxis, tf.newaxis, tf.newaxis])
+        rest = [stacked_values(values, 3, dtype) for values in zip(*fields, strict=True)]
+        return _mix_several(x, probabilities, UniformGrid(steps[:, tf.newaxis, :, tf.newaxis], low, high, *rest))
 
     sizes = [None, None, None], [len(fields)], [len(fields), None], [2, len(fields)]
     return traced_function(mixture, [tf.TensorSpec(each, dtype) for each in sizes])
 
 
 def _mix(x, probabilities, grids):
-    return _quantize_one(x, grids[0]) if len(grids) == 1 else _mix_several(x, probabilities, grids)
+    return _quantize_one(x, grids[0]) if len(grids) == 1 else _mix_several(x, probabilities, stack(grids, x.shape.rank))
 
 
 def _quantize_one(x, grid):
@@ -89,10 +93,10 @@ def _quantize_one(x, grid):
     return quantize(x, grid.step)
 
 
-def _mix_several(x, probabilities, grids):
-    """Computes all grids at once, in tensors of shape `[grids, ...]`: few operations, but more memory."""
-    stacked = stack(grids, x.shape.rank)
-    shape = [len(grids)] + [1] * x.shape.rank
+def _mix_several(x, probabilities, stacked):
+    """Computes all grids of a stack at once, in tensors of shape `[grids, ...]`: few operations, but more memory."""
+    count = stacked.step.shape[0]
+    shape = [count] + [1] * x.shape.rank
 
     @tf.custom_gradient
     def mixture(x, probabilities, steps):
@@ -102,7 +106,7 @@ def _mix_several(x, probabilities, grids):
         def gradient(upstream):
             level, dx, dsteps = gradients(x, grid, upstream)
             products = steps * sum_to_shape(upstream * level, steps)
-            dp = tf.reduce_sum(tf.reshape(products, [len(grids), -1]), axis=1)
+            dp = tf.reduce_sum(tf.reshape(products, [count, -1]), axis=1)
             return tf.reduce_sum(factors * dx, axis=0), dp, factors * sum_to_shape(dsteps, steps)
 
         return tf.reduce_sum(factors * steps * levels(x, grid), axis=0), gradient

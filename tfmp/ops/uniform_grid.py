@@ -42,7 +42,7 @@ def stack(grids: Sequence[UniformGrid], rank: int) -> UniformGrid:
     steps = tf.stack([grid.step for grid in grids])
     sizes = [-1 if size is None else size for size in steps.shape[1:]]
     shape = [len(grids)] + [1] * (1 + rank - steps.shape.rank) + sizes
-    rest = [_stacked(values, rank, steps.dtype) for values in list(zip(*grids, strict=True))[1:]]
+    rest = [stacked_values(values, rank, steps.dtype) for values in list(zip(*grids, strict=True))[1:]]
     return UniformGrid(tf.reshape(steps, shape), *rest)
 
 
@@ -52,7 +52,8 @@ def ends_of(grids: Sequence[UniformGrid], dtype: tf.DType) -> tf.Tensor:
     return tf.stack([[tf.cast(end, dtype) for end in ends] for ends in (lows, highs)])
 
 
-def _stacked(values, rank, dtype):
+def stacked_values(values: Sequence[Any], rank: int, dtype: tf.DType) -> Any:
+    """Returns a field of several grids as that of a stack, see `stack`."""
     shape = [len(values)] + [1] * rank
     if any(tf.is_tensor(value) for value in values):
         return tf.reshape(tf.stack([tf.cast(value, dtype) for value in values]), shape)
