@@ -23,6 +23,19 @@ def test_what_goes_in_comes_out(framework):
         assert isinstance(made, framework.Model)
 
 
+def test_a_model_is_read_as_it_is_named_now(monkeypatch):
+    inputs = keras.Input((4,), name="x")
+    model = keras.Model(inputs, keras.layers.ReLU(name="before")(inputs))
+    read = framework_of(model).read
+    assert [call.layer for call in read(model).calls] == ["x", "before"]
+    model.layers[1].name = "after"
+    monkeypatch.setattr(model.layers[1], "trainable", False)
+    graph = read(model)
+    assert [call.layer for call in graph.calls] == ["x", "after"] and not graph.layers["after"].trainable
+    monkeypatch.setattr(model, "get_config", None)
+    assert read(model).outputs == graph.outputs, "what cannot change is read once"
+
+
 @pytest.mark.parametrize("wrong", ["model.keras", None, np.zeros(3)], ids=str)
 def test_what_is_no_model(wrong):
     with pytest.raises(TypeError, match="must be a Keras model"):

@@ -1,6 +1,10 @@
 """Reads the layers and calls of a Keras 3 model and its nested models."""
 
+import dataclasses
 import functools
+import weakref
+from collections.abc import Mapping
+from typing import Any
 
 import keras
 
@@ -8,12 +12,29 @@ from tfmp.bindings.graph_reader import GraphReader
 from tfmp.graph import TensorRef, map_references
 
 
+@dataclasses.dataclass(frozen=True)
+class _Structure:
+    """The calls, inputs and outputs of a functional model, as in its configuration.
+
+    Args:
+        names: Names of the operations when it was read.
+        nodes: Maps the name of an operation to its calls.
+        inputs: Nested structure of `[name, node, tensor]`.
+        outputs: The same.
+    """
+
+    names: tuple[str, ...]
+    nodes: Mapping[str, Any]
+    inputs: Any
+    outputs: Any
+
+
+# A model keeps its structure, and its configuration takes long: Keras writes that of every layer into it.
+_STRUCTURES: "weakref.WeakKeyDictionary[Any, _Structure]" = weakref.WeakKeyDictionary()
+
+
 class ModelReader(GraphReader):
     """Reads a model of Keras 3 from its public configuration; see `GraphReader`."""
-
-    def __init__(self, framework, model, weights):
-        super().__init__(framework, model, weights)
-        self._configs = {}
 
     def graph(self):
         if isinstance(self.model, keras.Sequential):
@@ -29,7 +50,7 @@ class ModelReader(GraphReader):
     def input_structure(self, model):
         if isinstance(model, keras.Sequential):
             return model.inputs[0].name
-        return _map_histories(self._config(model)["input_layers"], lambda history: history[0])
+        return _map_histories(self._structure(model).inputs, lambda history: history[0])
 
     def input_configs(self, model):
         return [{"batch_shape": tensor.shape, "dtype": tensor.dtype, "name": tensor.name} for tensor in model.inputs]
@@ -40,7 +61,7 @@ class ModelReader(GraphReader):
                 outputs = self._call(layer, (inputs,), {}, path, within)
                 inputs = outputs[0] if len(outputs) == 1 else outputs
             return inputs
-        config, names = self._config(model), {}
+        structure, names = self._structure(model), {}
         operations = {operation.name: operation for operation in model.operations}
         entrances = keras.tree.flatten(self.input_structure(model))
         for name, reference in zip(entrances, keras.tree.flatten(inputs), strict=True):
@@ -56,30 +77,35 @@ class ModelReader(GraphReader):
             for position, reference in enumerate(self._call(operations[name], *arguments, path, within)):
                 names[name, number, position] = reference
 
-        recorded = {entry["name"]: entry["inbound_nodes"] for entry in config["layers"]}
-        self.call_in_order(model, recorded, arguments_of, call)
+        self.call_in_order(model, structure.nodes, arguments_of, call)
 
         def reference(history):
             # Only here, Keras counts the call that built a nested model.
             name, index, position = history
             return names[name, index - isinstance(operations[name], functional_class()), position]
 
-        return _map_histories(config["output_layers"], reference)
+        return _map_histories(structure.outputs, reference)
+
+    def _structure(self, model):
+        """Returns the structure of a functional model; it is read once, and again if a layer was renamed."""
+        names = tuple(operation.name for operation in model.operations)
+        known = _STRUCTURES.get(model)
+        if known is None or known.names != names:
+            config = self._config(model)
+            nodes = {entry["name"]: entry["inbound_nodes"] for entry in config["layers"]}
+            known = _STRUCTURES[model] = _Structure(names, nodes, config["input_layers"], config["output_layers"])
+        return known
 
     def _config(self, model):
         """Returns the configuration of a functional model with its layers, calls, inputs and outputs."""
-        if id(model) not in self._configs:
-            try:
-                config = model.get_config()
-                # A subclass with its own constructor also has its own configuration.
-                is_whole = "input_layers" in config
-                config = config if is_whole else keras.Model(model.input, model.output).get_config()
-            except NotImplementedError:
-                for operation in model.operations:
-                    self.layer_reader.config(operation)  # an error that names the layer
-                raise
-            self._configs[id(model)] = config
-        return self._configs[id(model)]
+        try:
+            config = model.get_config()
+            # A subclass with its own constructor also has its own configuration.
+            return config if "input_layers" in config else keras.Model(model.input, model.output).get_config()
+        except NotImplementedError:
+            for operation in model.operations:
+                self.layer_reader.config(operation)  # an error that names the layer
+            raise
 
     def _sequential_entrance(self):
         first = self.model.inputs[0]
