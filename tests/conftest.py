@@ -1,14 +1,21 @@
 """Fixtures of all tests, and the choice of slow cases."""
 
 import fnmatch
+import functools
 import gc
 import sys
+import typing
 
 import hypothesis
 import pytest
 
 # Of what packages create at import nothing is garbage: looking for it takes a tenth of the time.
 gc.disable()
+
+# TensorFlow asks of nearly every value if it has a protocol. Python 3.11 collects the names that the protocol has for
+# every question, which takes 4 % of the time of all tests; later versions keep them. Nothing public does it.
+if sys.version_info < (3, 12):
+    typing._get_protocol_attrs = functools.cache(typing._get_protocol_attrs)
 
 # Every run draws the same examples; `pytest --hypothesis-profile=default` draws new ones.
 hypothesis.settings.register_profile("repeatable", derandomize=True, database=None)

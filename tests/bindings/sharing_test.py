@@ -150,12 +150,7 @@ def randomized(model):
     return model
 
 
-@pytest.mark.default_cases(
-    "tied-keras",
-    "one_inside_a_holder-tf_keras",
-    "two_holders-keras",
-    "inside_a_nested_model-keras",
-)
+@pytest.mark.default_cases("one_inside_a_holder-tf_keras", "two_holders-keras", "inside_a_nested_model-keras")
 @pytest.mark.parametrize("framework", KERASES, ids=lambda framework: framework.__name__)
 @pytest.mark.parametrize("make", MODELS, ids=lambda make: make.__name__)
 def test_variables_stay_shared(make, framework):

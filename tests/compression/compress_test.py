@@ -138,46 +138,44 @@ def fit_a_little(workshop, model, optimizer, callback):
     return model.fit(x[:64], y[:64], batch_size=32, epochs=1, callbacks=[callback], verbose=0).history
 
 
-def test_an_interrupted_run_is_resumed(digits, tmp_path, monkeypatch):
-    options = {"bitops_like": (4, 8), "max_accuracy_drop": 1.0, "epochs": 0, "verbose": 0}
+def test_a_wish_that_cannot_be_met_ends_with_the_closest(digits, tmp_path, capsys, monkeypatch):
+    """Also where the run is interrupted and resumed: what is in its folder is not computed again."""
+    model, data = digits
+    model.save(tmp_path / "tiny.keras")
+    (x, y), (x_test, y_test) = data
+    np.savez(tmp_path / "data.npz", x_train=x, y_train=y, x_test=x_test, y_test=y_test)
+    paths = [str(tmp_path / name) for name in ("tiny.keras", "data.npz")]
+    out = tmp_path / "out"
+    command = ["compress", *paths, "--output", str(out), "--flash", "1k", "--no_training", "--json"]
+    command += ["--max_accuracy_drop", "1"]
 
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
         patch.setattr("tfmp.compression.compress.compare_tflite", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            tfmp.compress(*digits, tmp_path, **options)
-    assert names_in(tmp_path) == {"run.json", "work"}
-    assert (tmp_path / "work" / "mixed-0" / "model.tflite").is_file()
-    with pytest.raises(ValueError, match="seed: 0 then, 1 now"):
-        tfmp.compress(*digits, tmp_path, **options, seed=1)
+        assert cli.main(command) == 130
+    assert "sensitivities" in capsys.readouterr().err
+    assert names_in(out) == {"run.json", "work"}
+    files = {path: path.read_bytes() for path in (out / "work").glob("*/model.tflite")}
+    assert out / "work" / "mixed-0" / "model.tflite" in files
+    assert cli.main([*command, "--seed", "1"]) == 1
+    assert "seed: 0 then, 1 now" in capsys.readouterr().err
     monkeypatch.setattr(Workshop, "post_trained", interrupted)
-    report = tfmp.compress(*digits, tmp_path, **options)
-    assert report.is_met and names_in(tmp_path) == FILES | {"sensitivity.json"}
-
-
-def test_a_wish_that_cannot_be_met_ends_with_the_closest(digits, tmp_path, capsys):
-    model, data = digits
-    model.save(tmp_path / "tiny.keras")
-    (x, y), (x_test, y_test) = data
-    np.savez(tmp_path / "data.npz", x_train=x, y_train=y, x_test=x_test, y_test=y_test)
-    paths = [str(tmp_path / name) for name in ("tiny.keras", "data.npz")]
-    command = ["compress", *paths, "--output", str(tmp_path / "out"), "--flash", "1k", "--no_training", "--json"]
-    command += ["--max_accuracy_drop", "1"]
     assert cli.main(command) == 3
     printed = capsys.readouterr()
     report = RunReport.from_json(json.dumps(json.loads(printed.out)["report"]))
-    assert "sensitivities" in printed.err and not report.is_met
+    assert not report.is_met and names_in(out) == FILES | {"sensitivity.json"}
+    assert (out / "model.tflite").read_bytes() in files.values()
     # Kernels this small take as many bytes at any bits, so that the closest file may be that of 8 bits.
     assert report.size_bytes <= 1.001 * min(attempt.size_bytes for attempt in report.attempts if attempt.size_bytes)
-    assert report.size_bytes == (tmp_path / "out" / "model.tflite").stat().st_size > 1024
+    assert report.size_bytes == (out / "model.tflite").stat().st_size > 1024
     (least,) = (re.search(r"about ([\d,]+) bytes", text)[1] for text in report.advice if "fewer channels" in text)
     assert int(least.replace(",", "")) <= report.size_bytes
     assert report.command.startswith("tfmp compress ") and "--flash 1k" in report.command
-    assert json.loads((tmp_path / "out" / "run.json").read_text())["command"] == report.command
-    assert cli.main(["report", str(tmp_path / "out")]) == 1, "the page is there already"
-    assert cli.main(["report", str(tmp_path / "out"), "--overwrite"]) == 0
+    assert json.loads((out / "run.json").read_text())["command"] == report.command
+    assert cli.main(["report", str(out)]) == 1, "the page is there already"
+    assert cli.main(["report", str(out), "--overwrite"]) == 0
 
 
 @pytest.mark.slow  # as below, where nothing smaller exists

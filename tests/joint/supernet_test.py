@@ -150,11 +150,11 @@ def test_choices_get_gradients(trained):
     assert np.abs(gradient[CATEGORICALS.mask == 0]).max() == 0
 
 
-def test_supernet_is_as_large_as_its_largest_network():
+def test_supernet_is_as_large_as_its_largest_network(trained):
     largest = build_network(keras, network("all"))
-    statistics = sum(v.path.endswith(("minimum", "maximum", "seen")) for v in supernet(SMALL).weights)
+    statistics = sum(v.path.endswith(("minimum", "maximum", "seen")) for v in trained.weights)
     of_largest = sum(v.path.endswith(("minimum", "maximum", "seen")) for v in largest.weights)
-    assert supernet(SMALL).count_params() - statistics == largest.count_params() - of_largest
+    assert trained.count_params() - statistics == largest.count_params() - of_largest
 
 
 @pytest.mark.default_cases("few", "nothing")
