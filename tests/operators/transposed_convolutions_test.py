@@ -7,6 +7,9 @@ import pytest
 import tfmp
 from tests.transform.segments import check_segments
 from tfmp import layers
+from tfmp.costs.micro_bytes import MicroBytes
+from tfmp.costs.tflite_bytes import TFLiteBytes
+from tfmp.graph.targets import TARGETS
 from tfmp.tflite.interpreter import Interpreter
 from tfmp.tflite.writer.write_tflite import write_tflite
 
@@ -46,3 +49,37 @@ def check(model, shape):
     (found,) = Interpreter(write_tflite(graph, batch_size=16)).run(numbers).values()
     np.testing.assert_array_equal(found, codes[graph.outputs[0]])
     np.testing.assert_array_equal(found, tfmp.fold(model)(numbers))
+
+
+@pytest.fixture(scope="module")
+def decoder():
+    """A relaxed network that upsamples, and its inputs."""
+    image = keras.Input((4, 4, 3), name="image")
+    x = keras.layers.Conv2D(6, 3, padding="same", activation="relu", name="first")(image)
+    x = keras.layers.Conv2DTranspose(8, 3, strides=2, padding="same", use_bias=False, name="up")(x)
+    x = keras.layers.ReLU()(keras.layers.BatchNormalization()(x))
+    x = keras.layers.Conv2DTranspose(4, 2, dilation_rate=2, name="wide")(x)
+    model = keras.Model(image, keras.layers.Conv2D(2, 1, name="last")(x))
+    numbers = np.random.default_rng(0).normal(size=(32, 4, 4, 3)).astype(np.float32)
+    return tfmp.relax(model, weight_bits=(2, 3, 4, 8), activation_bits=(4, 8), calibration=numbers), numbers
+
+
+@pytest.mark.parametrize(("target", "mode"), [("litert", "fast"), ("litert", "small"), ("micro", "small")])
+def test_searched_bits_are_shipped_in_the_foreseen_bytes(decoder, target, mode, tmp_path):
+    if not TARGETS[target].is_installed:
+        pytest.skip("the package tflite-micro (extra `micro`) is not installed")
+    search_model, numbers = decoder
+    fixed = tfmp.fix(search_model, {"up": (3, 4), "wide": (2, 8)}, calibration=numbers)
+    cost = (MicroBytes if target == "micro" else TFLiteBytes)(mode)
+    path = tmp_path / "model.tflite"
+    report = tfmp.export_tflite(fixed, path, target=target, mode=mode, verify=numbers)
+    assert report.operators and all(operator.equal_share == 1 for operator in report.operators)
+    assert tfmp.cost(fixed, cost) == pytest.approx(path.stat().st_size, abs=120)
+
+
+@pytest.mark.parametrize("method", ["output", "gradient"])
+def test_sensitivities_count_transposed_convolutions(decoder, method):
+    search_model, numbers = decoder
+    found = tfmp.measure_sensitivity(search_model, numbers, method=method)
+    assert {*found.scores} == {"up", "wide"}
+    assert all(scores["weights"][2] > scores["weights"][4] > 0 for scores in found.scores.values())

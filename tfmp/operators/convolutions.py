@@ -297,7 +297,6 @@ def _product(
 
 
 _INSTEAD_OF_DENSE = ("Dot", "Einsum", "EinsumDense", "Matmul", "einsum", "linalg.matmul")
-_TRANSPOSED = "a transposed convolution: the runtime computes it at 8 bits"
 OPERATORS = (
     _product("Conv2D", "hwio", "conv2d", "conv2d", instead_of=("Conv", "nn.conv2d")),
     _product(
@@ -308,21 +307,8 @@ OPERATORS = (
         size_argument="",
         instead_of=("DepthwiseConv", "nn.depthwise_conv2d"),
     ),
-    _product(
-        "Conv2DTranspose",
-        "hwoi",
-        "conv2d_transpose",
-        "conv2d_transpose",
-        fixed_because=_TRANSPOSED,
-        instead_of=("ConvTranspose",),
-    ),
-    _product(
-        "Conv1DTranspose",
-        "woi",
-        "conv1d_transpose",
-        "conv2d_transpose",
-        fixed_because=_TRANSPOSED,
-    ),
+    _product("Conv2DTranspose", "hwoi", "conv2d_transpose", "conv2d_transpose", instead_of=("ConvTranspose",)),
+    _product("Conv1DTranspose", "woi", "conv1d_transpose", "conv2d_transpose"),
     _product("Conv1D", "wio", "conv1d", "conv2d", shape_kind="conv1d"),
     _product("DepthwiseConv1D", "wim", "depthwise_conv1d", "depthwise_conv2d", size_argument=""),
     _product("Dense", "io", "dense", "dense", size_argument="units", instead_of=_INSTEAD_OF_DENSE),

@@ -19,14 +19,12 @@ class Kernel:
         shape_kind: The name in `LayerShape.kind`; that of the operation if empty.
         size_argument: The argument of the layer that gives the number of output channels; empty if it follows from the
             input.
-        fixed_because: The reason why the bits of such layers are not searched; empty if they are.
     """
 
     axes: str
     operation: str
     shape_kind: str = ""
     size_argument: str = "filters"
-    fixed_because: str = ""
 
     @property
     def is_depthwise(self) -> bool:

@@ -59,14 +59,12 @@ def test_both_parts_are_listed_priced_and_simulated():
     macs = {"first": 36 * 9 * 3 * 4, "both_depthwise": 16 * 9 * 4 * 2, "both": 16 * 8 * 6}
     macs |= {"up": 4 * 4 * 9 * 6 * 5, "last": 9 * 9 * 5 * 3}
     assert {row.name: row.macs for row in report.rows if row.macs} == macs
-    assert report["both_depthwise"].status == report["both"].status == "searched"
-    assert (report["up"].status, report["up"].reason) == (
-        *("8 bits", "a transposed convolution: the runtime computes it at 8 bits"),
-    )
+    assert {report[name].status for name in ("both_depthwise", "both", "up")} == {"searched"}
     assert tfmp.cost(model, "flops") == sum(macs.values())
     relaxed = tfmp.relax(model, weight_bits=(2, 4), activation_bits=(4,))
-    assert tfmp.cost(relaxed, "bitops", {"both_depthwise": (2, 4), "both": (4, 4)}) == (
-        64 * (macs["first"] + macs["up"] + macs["last"]) + 8 * macs["both_depthwise"] + 16 * macs["both"]
+    bits = {"both_depthwise": (2, 4), "both": (4, 4), "up": (2, 4)}
+    assert tfmp.cost(relaxed, "bitops", bits) == (
+        64 * (macs["first"] + macs["last"]) + 8 * (macs["both_depthwise"] + macs["up"]) + 16 * macs["both"]
     )
     simulated = tfmp.simulate(model, assignment=(4, 4), batch=1)
     found = {layer.name: layer.macs for layer in simulated.layers if layer.modelled}

@@ -129,7 +129,7 @@ class _Transposed(SelectingLayer, MixedPrecisionMixin):
 
 @register
 class MixedPrecisionConv1DTranspose(_Transposed, tf_keras.layers.Conv1DTranspose):
-    """A transposed 1D convolution of tf_keras that chooses its bits; `tfmp.relax` keeps it at 8.
+    """A transposed 1D convolution of tf_keras that chooses its bits.
 
     Args:
         **plain: The arguments of `tf_keras.layers.Conv1DTranspose`.
@@ -157,7 +157,7 @@ class MixedPrecisionConv1DTranspose(_Transposed, tf_keras.layers.Conv1DTranspose
 
 @register
 class MixedPrecisionConv2DTranspose(_Transposed, tf_keras.layers.Conv2DTranspose):
-    """A transposed 2D convolution of tf_keras that chooses its bits; `tfmp.relax` keeps it at 8.
+    """A transposed 2D convolution of tf_keras that chooses its bits.
 
     Args:
         **plain: The arguments of `tf_keras.layers.Conv2DTranspose`.

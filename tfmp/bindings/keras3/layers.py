@@ -124,7 +124,7 @@ class _Transposed(SelectingLayer, MixedPrecisionMixin):
 
 @register
 class MixedPrecisionConv1DTranspose(_Transposed, keras.layers.Conv1DTranspose):
-    """A transposed 1D convolution that chooses the bits of its kernel and of its input; `tfmp.relax` keeps it at 8.
+    """A transposed 1D convolution that chooses the bits of its kernel and of its input.
 
     Args:
         **plain: The arguments of `keras.layers.Conv1DTranspose`.
@@ -135,7 +135,7 @@ class MixedPrecisionConv1DTranspose(_Transposed, keras.layers.Conv1DTranspose):
 
 @register
 class MixedPrecisionConv2DTranspose(_Transposed, keras.layers.Conv2DTranspose):
-    """A transposed 2D convolution that chooses the bits of its kernel and of its input; `tfmp.relax` keeps it at 8.
+    """A transposed 2D convolution that chooses the bits of its kernel and of its input.
 
     Args:
         **plain: The arguments of `keras.layers.Conv2DTranspose`.

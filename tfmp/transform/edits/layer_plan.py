@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from tfmp import quantizers
 from tfmp.checks import check_choice, check_instance
 from tfmp.graph import Graph, Layer
-from tfmp.operators import MOVES, kernel_of, operator_of
+from tfmp.operators import MOVES, operator_of
 from tfmp.operators.fold_error import no_integer_form
 from tfmp.operators.operator_table import non_negative_tensors
 
@@ -80,8 +80,6 @@ def plan(
             status, reason = EIGHT_BITS, "skipped by request"
         elif (layer.name in first or layer.name in last) and first_and_last != "search":
             status, reason = EIGHT_BITS, _position(first.get(layer.name), last.get(layer.name))
-        elif kernel_of(layer).fixed_because:
-            status, reason = EIGHT_BITS, kernel_of(layer).fixed_because
         elif signed and not takes_signed:
             status, reason = EIGHT_BITS, f"its input can be negative, which `{quantizer[1]}` cannot represent"
         else:
