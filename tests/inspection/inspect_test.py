@@ -41,8 +41,9 @@ def test_choices_show_in_the_reasons():
 
 @pytest.mark.parametrize("make", [plain, residual, several])
 def test_inspect_foretells_what_relax_does(make):
+    model = make()
     for options in ({}, {"first_and_last": "search"}, {"quantizer": "hwgq"}):
-        relaxed, report = tfmp.relax(make(), **options), tfmp.inspect(make(), **options)
+        relaxed, report = tfmp.relax(model, **options), tfmp.inspect(model, **options)
         searched = {row.name for row in report.rows if row.status == "searched"}
         assert searched == {row.name for row in tfmp.inspect(relaxed).rows if row.status == "searching"}
 
