@@ -204,6 +204,21 @@ def test_tensor_that_is_always_zero(tmp_path):
     check_file(model, data, tmp_path / "far.tflite")
 
 
+@pytest.mark.parametrize(("padding", "kind"), [("same", "average_pool"), ("valid", "mean")])
+def test_average_of_windows_as_large_as_the_image(padding, kind, tmp_path):
+    # Only without padding is there one window, the image itself.
+    image = keras.Input((3, 3, 3), name="image")
+    stored = tfmp.layers.Quantize(8, name="stored")(image)
+    pooled = layers.AveragePooling2D(3, 1, padding=padding, name="average")(stored)
+    model = keras.Model(image, tfmp.layers.Quantize(8, name="out")(pooled))
+    data = samples(model)
+    model(data, training=True)
+    graph, folded = fold_graph(framework_of(model).read(model)), tfmp.fold(model)
+    assert kind in {operation.kind for operation in graph.operations}
+    check_against_reference(graph, folded, data)
+    check_file(model, data, tmp_path / "model.tflite")
+
+
 def test_fold_reads_the_model_as_it_is_now():
     keras.utils.set_random_seed(0)
     model = randomized(normalized())

@@ -57,12 +57,13 @@ def lower_global_max_pool(lowering: LoweringContext, call: Call, codes: Codes) -
 def lower_average_pool(lowering: LoweringContext, call: Call, codes: Codes) -> str:
     """Adds the average of every window.
 
-    It is the mean if one window is the whole image; else a convolution by ones; or an average on the input's grid, with
-    padding or where a large window's average has this grid.
+    It is the mean if the only window is the whole image; else a convolution by ones; or an average on the input's grid,
+    with padding or where a large window's average has this grid.
     """
     layer, attributes = lowering.graph.layer_of(call), _window(lowering, call)
     stored = lowering.stored(call.inputs[0], layer.name)
-    if _covers(lowering.shape(call.inputs[0])[1:-1], attributes["pool_size"]):
+    num_windows = math.prod(size or 1 for size in lowering.shape(call.outputs[0])[1:-1])
+    if num_windows == 1 and _covers(lowering.shape(call.inputs[0])[1:-1], attributes["pool_size"]):
         return _mean_of_image(lowering, call, stored, codes, keeps=True)
     input_codes = Codes.all_of(lowering.stored_grid(call.inputs[0], layer.name))
     is_large = math.prod(attributes["pool_size"]) > LARGEST_FAST_WINDOW
