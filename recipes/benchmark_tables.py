@@ -56,3 +56,31 @@ def sensitivity(records):
         times = [f"{record[key]:.0f}" for key in ("scores_seconds", "scores_cpu_seconds")]
         rows.append([*sizes, *times, *(f"{seconds:.2f}" for seconds in record["budget_seconds"].values())])
     return header, rows
+
+
+def layers(records):
+    """A row per function of `tools/benchmark_layers.py`, of the only run."""
+    (record,) = records.values()
+    rows = []
+    for name, seconds in record["cpu_seconds"].items():
+        times = list(seconds.values())
+        rows.append([name.replace("_", " "), *(f"{each:.2f}" for each in times), f"{times[-1] / times[-2]:.2f}"])
+    counts = list(next(iter(record["cpu_seconds"].values())))
+    return ["function", *(f"{count} layers, s" for count in counts), f"{counts[-1]} / {counts[-2]}"], rows
+
+
+def profile(records):
+    """A row per group of operations of `tools/profile_search.py`: milliseconds, share and events of each variant."""
+    names = next(iter(records.values()))["variants"]
+    header = ["network", "operations", *(f"{key} {part}" for key in names for part in ("ms", "share", "events"))]
+    rows = []
+    for name, record in records.items():
+        variants = record["variants"]
+        totals = {key: sum(each["milliseconds"] for each in found.values()) for key, found in variants.items()}
+        for group in next(iter(variants.values())):
+            cells = []
+            for key, found in variants.items():
+                spent = found[group]["milliseconds"]
+                cells += [f"{spent:.1f}", f"{spent / totals[key]:.0%}", str(found[group]["events"])]
+            rows.append([name, group, *cells])
+    return header, rows

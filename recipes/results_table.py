@@ -254,6 +254,8 @@ def _budget_front(records):
 
 _TABLES = {
     "benchmark_files": benchmark_tables.files,
+    "benchmark_layers": benchmark_tables.layers,
+    "benchmark_profile": benchmark_tables.profile,
     "benchmark_search": benchmark_tables.search,
     "benchmark_sensitivity": benchmark_tables.sensitivity,
     "budget_front": _budget_front,

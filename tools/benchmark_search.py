@@ -40,7 +40,7 @@ from tfmp.files.atomic_file import check_writable, write_atomically
 _RELAXATIONS = ("softmax", "annealed", "gumbel")
 
 # Network, image size, classes, batch and width of the networks of `--cases`.
-_NAMED_CASES = {
+NAMED_CASES = {
     "resnet8": ("resnet8", 32, 10, 128, 1.0),
     "mobilenet_v1": ("mobilenet_v1_vww", 96, 2, 32, 0.25),
     "mobilenet_v2": ("mobilenet_v2", 96, 10, 32, 0.35),
@@ -48,7 +48,7 @@ _NAMED_CASES = {
 }
 
 _SHARED = {"allow_override": True}  # another program that tests load beside this one has such a flag, too
-_CASES = flags.DEFINE_list("cases", [], f"Names of {', '.join(_NAMED_CASES)}; --output is then a folder.")
+_CASES = flags.DEFINE_list("cases", [], f"Names of {', '.join(NAMED_CASES)}; --output is then a folder.")
 _NETWORK = flags.DEFINE_string("network", "resnet18", "A name in `tfmp.networks`.")
 _WIDTH = flags.DEFINE_float("width", None, "Factor on the number of channels; by default that of the network.")
 _IMAGE_SIZE = flags.DEFINE_integer("image_size", 112, "Height and width of the images.")
@@ -144,6 +144,13 @@ class Variant:
     def trained_bytes(self):
         """Bytes of the variables that training changes."""
         return sum(int(np.prod(v.shape)) * tf.as_dtype(v.dtype).size for v in self.model.trainable_variables)
+
+
+def set_case(case):
+    """Sets the flags of the network to those of a named case."""
+    values = dict(zip(("network", "image_size", "num_classes", "batch", "width"), NAMED_CASES[case], strict=True))
+    for name, value in values.items():
+        setattr(flags.FLAGS, name, value)
 
 
 def make_variants(names):
@@ -262,9 +269,7 @@ def show(result):
 def measure_cases(cases):
     """Measures networks by name, and writes a file for each if there is an output."""
     for case in cases:
-        values = dict(zip(("network", "image_size", "num_classes", "batch", "width"), _NAMED_CASES[case], strict=True))
-        for name, value in values.items():
-            setattr(flags.FLAGS, name, value)
+        set_case(case)
         path = os.path.join(_OUTPUT.value, f"{case}.json") if _OUTPUT.value else None
         if path:
             check_writable(path, _OVERWRITE.value)
@@ -279,8 +284,8 @@ def main(argv):
     """Measures and prints a line for each variant."""
     if len(argv) > 1:
         raise app.UsageError(f"Expected no arguments. Received: {argv[1:]}")
-    if unknown := {*_CASES.value} - {*_NAMED_CASES}:
-        raise app.UsageError(f"--cases must be of {', '.join(_NAMED_CASES)}. Received: {', '.join(sorted(unknown))}")
+    if unknown := {*_CASES.value} - {*NAMED_CASES}:
+        raise app.UsageError(f"--cases must be of {', '.join(NAMED_CASES)}. Received: {', '.join(sorted(unknown))}")
     if _CASES.value:
         measure_cases(_CASES.value)
         return

@@ -58,8 +58,10 @@ class LayerSum:
 
     @functools.cached_property
     def _priced(self) -> dict[str, np.ndarray]:
-        """The tables that are not zero: of a cost with a sum for each operation, few in each."""
-        return {name: table for name, table in self.tables.items() if table.any()}
+        """The tables that are not zero: of a cost with a sum for each operation, few in each. Equal ones are shared."""
+        distinct = {id(table): table for table in self.tables.values()}
+        priced = {key for key, table in distinct.items() if table.any()}
+        return {name: table for name, table in self.tables.items() if id(table) in priced}
 
 
 class Cost(abc.ABC):

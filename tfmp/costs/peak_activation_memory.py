@@ -39,12 +39,12 @@ class PeakActivationMemory(ActivationMemory):
             others = sum(count * _expected_bits(graph.layers[name]) for name, count in values.items())
             rows.append((fixed + others, *counts))
         bits = [_bits_table(layer) for layer in chosen]
-        none = [np.zeros_like(table) for table in bits]  # most tensors do not exist at most places
+        zeros = {table.shape: np.zeros_like(table) for table in bits}  # most tensors do not exist at most places
         return tuple(
             LayerSum(
                 {
-                    layer.name: count * table if count else zeros
-                    for layer, count, table, zeros in zip(chosen, counts, bits, none, strict=True)
+                    layer.name: count * table if count else zeros[table.shape]
+                    for layer, count, table in zip(chosen, counts, bits, strict=True)
                 },
                 constant,
             )
