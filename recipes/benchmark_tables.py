@@ -70,17 +70,12 @@ def layers(records):
 
 
 def profile(records):
-    """A row per group of operations of `tools/profile_search.py`: milliseconds, share and events of each variant."""
+    """A row per group of operations of `tools/profile_search.py`: milliseconds and events of each variant."""
     names = next(iter(records.values()))["variants"]
-    header = ["network", "operations", *(f"{key} {part}" for key in names for part in ("ms", "share", "events"))]
     rows = []
     for name, record in records.items():
-        variants = record["variants"]
-        totals = {key: sum(each["milliseconds"] for each in found.values()) for key, found in variants.items()}
-        for group in next(iter(variants.values())):
-            cells = []
-            for key, found in variants.items():
-                spent = found[group]["milliseconds"]
-                cells += [f"{spent:.1f}", f"{spent / totals[key]:.0%}", str(found[group]["events"])]
-            rows.append([name, group, *cells])
-    return header, rows
+        for group in next(iter(record["variants"].values())):
+            found = [groups[group] for groups in record["variants"].values()]
+            rows.append([name, group])
+            rows[-1] += [cell for each in found for cell in (f"{each['milliseconds']:.1f}", str(each["events"]))]
+    return ["network", "operations", *(f"{key}{part}" for key in names for part in (", ms", " events"))], rows
