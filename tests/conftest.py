@@ -13,7 +13,7 @@ import pytest
 gc.disable()
 
 # TensorFlow asks of nearly every value if it has a protocol. Python 3.11 collects the names that the protocol has for
-# every question, which takes 4 % of the time of all tests; later versions keep them. Nothing public does it.
+# every question, some 4 % of the time of tests/transform; later versions keep them. Nothing public does it.
 if sys.version_info < (3, 12):
     typing._get_protocol_attrs = functools.cache(typing._get_protocol_attrs)
 
