@@ -33,18 +33,27 @@ class SelectionOptimizer(SelectionOptimizerMixin, keras.optimizers.MultiOptimize
         return self.optimizers_by_group[self.group_at(variable.path)]
 
     def apply(self, grads: Sequence[Tensor], trainable_variables: Sequence[Any] | None = None) -> Any:
-        if not self.holds_logits:
-            return super().apply(grads, trainable_variables)
+        """Updates variables, each by the optimizer of its group; logits that are held stay as they are.
+
+        Args:
+            grads: Their gradients.
+            trainable_variables: The variables, all or some of those that the optimizer was built with.
+
+        Raises:
+            ValueError: If logits are held and no variables are given.
+        """
         if trainable_variables is None:
-            raise ValueError("While the logits are held, `apply` needs the variables beside the gradients.")
+            if self.holds_logits:
+                raise ValueError("While the logits are held, `apply` needs the variables beside the gradients.")
+            return super().apply(grads)
         if not self.built:
             self.build(trainable_variables)
         pairs: dict[int, list[Any]] = {}
         for gradient, variable in zip(grads, trainable_variables, strict=True):
             pairs.setdefault(id(self._optimizer_for(variable)), []).append((gradient, variable))
-        for optimizer in (self.weights_optimizer, self.ranges_optimizer):
+        for optimizer in self.optimizers_by_group.values():
             trained = pairs.get(id(optimizer))
-            if trained:
+            if trained and not (self.holds_logits and optimizer is self.selection_optimizer):
                 optimizer.apply(*map(list, zip(*trained, strict=True)))
         self.iterations.assign_add(1)
 
