@@ -23,7 +23,7 @@ def kit(request):
     return KERASES[request.param]
 
 
-def compiled(kit, *, dropout=0.0, eager=True, relaxation="softmax"):
+def compiled(kit, *, dropout=0.0, eager=True, relaxation="softmax", ranges="relative"):
     framework, ours = kit
     kl = framework.layers
     framework.utils.set_random_seed(0)
@@ -37,9 +37,8 @@ def compiled(kit, *, dropout=0.0, eager=True, relaxation="softmax"):
     for variable in model.trainable_variables:
         variable.assign(np.asarray(variable) + rng.normal(size=variable.shape) / 3)
     relaxed = tfmp.relax(model, weight_bits=(1, 2, 4), activation_bits=(2, 4), relaxation=relaxation, calibration=X)
-    optimizer = ours.SelectionOptimizer(
-        framework.optimizers.SGD(0.02, momentum=0.9), framework.optimizers.SGD(0.5, momentum=0.9)
-    )
+    weights, selection = (framework.optimizers.SGD(rate, momentum=0.9) for rate in (0.02, 0.5))
+    optimizer = ours.SelectionOptimizer(weights, selection, ranges=ranges)
     loss = framework.losses.SparseCategoricalCrossentropy(from_logits=True)
     relaxed.compile(optimizer, loss, metrics=["accuracy"], run_eagerly=eager)
     return relaxed
@@ -164,12 +163,12 @@ def test_half_precision_scales_the_loss_of_the_logits_too(kit):
     framework, ours = kit
     framework.mixed_precision.set_global_policy("mixed_float16")
     try:
-        model = compiled(kit)
+        model = compiled(kit, ranges=None)  # Adafactor begins with the sign of a gradient, which rounding may change
         assert type(model.optimizer).__name__.startswith("LossScaleOptimizer")
         found = fit(kit, model, ours.MixedPrecisionSearch(BUDGET, selection_data=HELD_OUT))
     finally:
         framework.mixed_precision.set_global_policy("float32")
-    single = compiled(kit)
+    single = compiled(kit, ranges=None)
     expected = fit(kit, single, ours.MixedPrecisionSearch(BUDGET, selection_data=HELD_OUT))
     assert all(np.isfinite(v).all() for v in found.history.values())
     for one, other in zip(model.trainable_variables, single.trainable_variables, strict=True):
