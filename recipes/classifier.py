@@ -45,6 +45,7 @@ def normalized(images):
     return (images.astype(np.float32) / 255.0 - MEAN) / DEVIATION
 
 
+@keras.saving.register_keras_serializable("tfmp.recipes")
 class CosineFrom(keras.optimizers.schedules.CosineDecay):
     """A cosine decay from one of its later steps on, for the second of two trainings that share it."""
 
