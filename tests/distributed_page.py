@@ -24,7 +24,7 @@ Y = np.random.default_rng(1).integers(0, 3, size=64)
 
 
 def program(which, framework, strategy, relaxation):
-    """The program as printed, but for strategy, relaxation and how learned steps move; with tf_keras its names."""
+    """The program as printed, but for strategy, relaxation and learned steps; with tf_keras its names, and a backup."""
     page = PAGE.read_text(encoding="utf-8")
     text = re.findall(r"^```python\n(.*?)^```$", page, flags=re.MULTILINE | re.DOTALL)[which]
     text = re.sub(r"tf\.distribute\.\w+\(\)", STRATEGIES[strategy], text)

@@ -154,6 +154,9 @@ def test_models_that_are_none():
         tfmp.quantize(tfmp.relax(model), calibration=inputs_for(model))
     with pytest.raises(ValueError, match="must have a layer that can be quantized"):
         tfmp.quantize(keras.Sequential([keras.Input((3,)), keras.layers.ReLU()]), calibration=np.ones((2, 3)))
+    signed = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, name="signed")])
+    with pytest.raises(ValueError, match=r"layer `signed` must be \(8, 8\): its input can be negative.*\(4, 8\)"):
+        tfmp.quantize(signed, {"signed": (4, 8)}, calibration=np.ones((40, 3)), quantizer=("lsq", "hwgq"))
     with pytest.raises(TypeError, match="Keras model"):
         tfmp.quantize("model.keras", calibration=inputs_for(model))
     with pytest.raises(ValueError, match="finite"):
